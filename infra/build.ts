@@ -1,0 +1,88 @@
+// Bundles the Node door to dist/cloud-run.js for Node 24. Splitting keeps `await import('@google-cloud/firestore')` a
+// file of its own, read only when a Firestore store is configured: cold starts with another store do not pay for it.
+import { readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { build, type Plugin } from 'esbuild'
+
+const root = join(import.meta.dirname, '..')
+const dist = join(root, 'dist')
+
+rmSync(dist, { recursive: true, force: true })
+const { metafile } = await build({
+  absWorkingDir: root,
+  entryPoints: ['src/cloud-run.ts'],
+  outdir: dist,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  // Not minified: Node prints the failing line of a crash, and a minified one is the whole bundle.
+  sourcemap: true,
+  sourcesContent: false,
+  legalComments: 'linked',
+  metafile: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  logLevel: 'warning',
+  plugins: [namedExportsOf('@google-cloud/firestore', Object.keys(await import('@google-cloud/firestore')))],
+  banner: {
+    // What CommonJS packages inside an ES module still ask for.
+    js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url),__filename=import.meta.filename,__dirname=import.meta.dirname;",
+  },
+})
+
+const eager = eagerFiles(join('dist', 'cloud-run.js'))
+const heavy = [...eager].filter((file) => bundles(file, '@google-cloud/firestore'))
+if (heavy.length > 0) {
+  throw new Error(
+    `@google-cloud/firestore must be imported lazily, but is read at start: ${heavy.join(', ')}`,
+  )
+}
+const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
+const bytes = files.reduce((sum, name) => sum + statSync(join(dist, name)).size, 0)
+process.stdout.write(
+  `dist/cloud-run.js: ${eager.size} file(s) read at start, ${files.length} in all, ${Math.round(bytes / 1024)} KiB\n`,
+)
+
+/** The output and everything it imports statically. */
+function eagerFiles(entry: string): ReadonlySet<string> {
+  const seen = new Set<string>()
+  const queue = [entry]
+  for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
+    if (seen.has(file)) continue
+    seen.add(file)
+    for (const { path, kind, external } of metafile.outputs[file]?.imports ?? []) {
+      if (kind === 'import-statement' && external !== true) queue.push(path)
+    }
+  }
+  return seen
+}
+
+function bundles(output: string, name: string): boolean {
+  return Object.keys(metafile.outputs[output]?.inputs ?? {}).some((input) =>
+    input.includes(`node_modules/${name}/`),
+  )
+}
+
+/**
+ * Gives a dynamically imported CommonJS package the names that Node gives it: esbuild's chunk has `default` alone, so
+ * `const { Firestore } = await import(…)` would work from source and be undefined in the bundle.
+ */
+function namedExportsOf(name: string, exported: readonly string[]): Plugin {
+  const names = exported.filter((one) => one !== 'default' && /^[A-Za-z_$][\w$]*$/.test(one))
+  return {
+    name: 'named-exports',
+    setup(bundler) {
+      bundler.onResolve({ filter: new RegExp(`^${name}$`) }, ({ kind, resolveDir }) =>
+        kind === 'dynamic-import'
+          ? { path: name, namespace: 'named-exports', pluginData: resolveDir }
+          : undefined,
+      )
+      bundler.onLoad({ filter: /^/, namespace: 'named-exports' }, ({ pluginData }) => ({
+        contents: `import all from '${name}'\nexport default all\nexport const { ${names.join(', ')} } = all`,
+        resolveDir: String(pluginData),
+      }))
+    },
+  }
+}

@@ -1,0 +1,279 @@
+import { dirname, join } from 'node:path/posix'
+
+import {
+  parseSync,
+  Visitor,
+  type Expression,
+  type Program,
+  type TSType,
+  type VariableDeclaration,
+} from 'oxc-parser'
+
+interface Fault {
+  readonly file: string
+  readonly line: number
+  readonly rule: string
+  readonly detail: string
+}
+
+interface Findings {
+  readonly faults: readonly Fault[]
+  readonly filesSeen: number
+  readonly importsSeen: number
+}
+
+/** The table of DESIGN §1. `typesFrom`: only `import type`. `packages`: prefixes of packages, by layer. */
+interface Layer {
+  readonly name: string
+  readonly where: RegExp
+  readonly from: readonly string[]
+  readonly typesFrom?: readonly string[]
+  readonly packages: readonly string[]
+}
+
+const rooms = ['authenticate', 'authorize', 'resolve', 'mint', 'lifecycle'] as const
+const libraries = ['jose', 'lru-cache', 'yaml', 'zod'] as const
+const every = [...rooms, 'wiring', 'hall', 'corridor', 'records', 'ports', 'adapters', 'domain'] as const
+
+const layers: readonly Layer[] = [
+  {
+    name: 'doors',
+    where: /^src\/(?:cloud-run|workers|cli)\.ts$/,
+    from: ['wiring'],
+    packages: ['node:', 'cloudflare:', 'hono', '@hono/node-server'],
+  },
+  { name: 'wiring', where: /^src\/(?:config|compose)(?:\/.+)?\.ts$/, from: every, packages: libraries },
+  {
+    name: 'hall',
+    where: /^src\/http\//,
+    from: ['domain', 'ports'],
+    // The corridor too: the hall is handed its function and must be able to say its type.
+    typesFrom: [...rooms, 'corridor'],
+    packages: ['hono', ...libraries],
+  },
+  { name: 'corridor', where: /^src\/(?:exchange|administer)\.ts$/, from: ['domain', 'ports'], packages: [] },
+  ...rooms.map((room) => ({
+    name: room,
+    where: new RegExp(`^src/${room}/`),
+    from: ['domain', 'ports', 'records'],
+    packages: libraries,
+  })),
+  { name: 'records', where: /^src\/records\//, from: ['domain', 'ports'], packages: libraries },
+  { name: 'ports', where: /^src\/ports\//, from: [], typesFrom: ['domain'], packages: [] },
+  {
+    name: 'adapters',
+    where: /^src\/adapters\//,
+    from: ['domain', 'ports'],
+    packages: ['node:', 'cloudflare:', '@google-cloud/', ...libraries],
+  },
+  { name: 'domain', where: /^src\/domain\//, from: [], packages: [] },
+]
+
+const mayExportDefault: ReadonlySet<string> = new Set(['src/workers.ts'])
+const mayBeClasses: ReadonlySet<string> = new Set(['BrokerError', 'Secret'])
+const emptyNames = /(?:^|[-/])(?:utils?|helpers?|commons?|managers?|handlers?)(?:[-./]|$)/
+const mutableTypes = /^(?:Map|Set|WeakMap|WeakSet|Array)$/
+
+/** Every fault against DESIGN §1 and STYLE rules 1, 4, 5, 6, 7 in `sources` (path from the root → text). */
+export function checkArchitecture(sources: ReadonlyMap<string, string>): Findings {
+  const faults: Fault[] = []
+  let importsSeen = 0
+  for (const [file, text] of sources) {
+    const parsed = parseSync(file, text)
+    const report = (rule: string, detail: string, offset = 0): void => {
+      faults.push({ file, line: text.slice(0, offset).split('\n').length, rule, detail })
+    }
+    for (const error of parsed.errors) report('syntax', error.message)
+    const imports = findImports(parsed.program, report)
+    importsSeen += imports.length
+    checkImports(file, imports, sources, report)
+    checkName(file, report)
+    checkClasses(parsed.program, report)
+    checkModuleLevel(file, parsed.program, report)
+  }
+  return { faults, filesSeen: sources.size, importsSeen }
+}
+
+type Report = (rule: string, detail: string, offset?: number) => void
+
+interface Import {
+  readonly specifier: string
+  readonly typeOnly: boolean
+  readonly offset: number
+}
+
+/** Static, dynamic and re-exporting imports and `import('…')` types. */
+function findImports(program: Program, report: Report): readonly Import[] {
+  const found: Import[] = []
+  new Visitor({
+    ImportDeclaration(node) {
+      const named = node.specifiers
+      const typeOnly =
+        node.importKind === 'type' ||
+        (named.length > 0 &&
+          named.every((one) => one.type === 'ImportSpecifier' && one.importKind === 'type'))
+      found.push({ specifier: node.source.value, typeOnly, offset: node.start })
+    },
+    ExportNamedDeclaration(node) {
+      if (node.source === null) return
+      const typeOnly =
+        node.exportKind === 'type' ||
+        (node.specifiers.length > 0 && node.specifiers.every((one) => one.exportKind === 'type'))
+      found.push({ specifier: node.source.value, typeOnly, offset: node.start })
+    },
+    ExportAllDeclaration(node) {
+      found.push({ specifier: node.source.value, typeOnly: node.exportKind === 'type', offset: node.start })
+    },
+    ImportExpression(node) {
+      if (node.source.type === 'Literal' && typeof node.source.value === 'string') {
+        found.push({ specifier: node.source.value, typeOnly: false, offset: node.start })
+      } else report('imports', 'a dynamic import must name its module', node.start)
+    },
+    TSImportType(node) {
+      found.push({ specifier: node.source.value, typeOnly: true, offset: node.start })
+    },
+  }).visit(program)
+  return found
+}
+
+function checkImports(
+  file: string,
+  imports: readonly Import[],
+  sources: ReadonlyMap<string, string>,
+  report: Report,
+): void {
+  const layer = layerOf(file)
+  if (layer === undefined) {
+    report('layers', 'belongs to no layer of DESIGN §1')
+    return
+  }
+  for (const { specifier, typeOnly, offset } of imports) {
+    if (!specifier.startsWith('.')) {
+      if (!layer.packages.some((allowed) => isOfPackage(specifier, allowed))) {
+        report('packages', `${layer.name} may not import ${specifier}`, offset)
+      }
+      continue
+    }
+    const target = join(dirname(file), specifier)
+    const to = layerOf(target)
+    if (!sources.has(target)) report('imports', `${specifier} is no file of src`, offset)
+    else if (to === undefined || !mayImport(layer, to, typeOnly)) {
+      const what = typeOnly ? 'types of' : 'from'
+      report('layers', `${layer.name} may not import ${what} ${to?.name ?? target} (${target})`, offset)
+    }
+  }
+}
+
+function mayImport(layer: Layer, to: Layer, typeOnly: boolean): boolean {
+  // Doors stand alone; every other layer may use its own files.
+  if (to.name === layer.name) return layer.name !== 'doors'
+  return layer.from.includes(to.name) || (typeOnly && (layer.typesFrom?.includes(to.name) ?? false))
+}
+
+function layerOf(file: string): Layer | undefined {
+  return layers.find((layer) => layer.where.test(file))
+}
+
+/** `node:` and `@google-cloud/` are prefixes; a package's name also covers its subpaths. */
+function isOfPackage(specifier: string, allowed: string): boolean {
+  return /[:/]$/.test(allowed)
+    ? specifier.startsWith(allowed)
+    : specifier === allowed || specifier.startsWith(`${allowed}/`)
+}
+
+function checkName(file: string, report: Report): void {
+  if (emptyNames.test(file.replace(/\.ts$/, '')))
+    report('names', 'a file is named after the question it answers')
+}
+
+function checkClasses(program: Program, report: Report): void {
+  const check = (node: { readonly id: { readonly name: string } | null; readonly start: number }): void => {
+    const name = node.id?.name ?? '(anonymous)'
+    if (!mayBeClasses.has(name))
+      report('classes', `class ${name}: functions and closures instead`, node.start)
+  }
+  new Visitor({ ClassDeclaration: check, ClassExpression: check }).visit(program)
+}
+
+function checkModuleLevel(file: string, program: Program, report: Report): void {
+  let reExports = 0
+  for (const statement of program.body) {
+    const declaration = statement.type === 'ExportNamedDeclaration' ? statement.declaration : statement
+    if (statement.type === 'ExportDefaultDeclaration' && !mayExportDefault.has(file)) {
+      report('default exports', 'export it by name', statement.start)
+    }
+    if (statement.type === 'ExportNamedDeclaration' && !mayExportDefault.has(file)) {
+      for (const { exported } of statement.specifiers) {
+        const name = exported.type === 'Literal' ? exported.value : exported.name
+        if (name === 'default') report('default exports', 'export it by name', statement.start)
+      }
+    }
+    if (statement.type === 'ExportAllDeclaration') reExports += 1
+    if (statement.type === 'ExportNamedDeclaration' && statement.source !== null) reExports += 1
+    if (declaration?.type === 'VariableDeclaration') checkVariable(declaration, report)
+    if (file.startsWith('src/ports/') && !isTypeOnly(statement.type, declaration)) {
+      report('ports', 'a port is an interface: nothing that runs', statement.start)
+    }
+  }
+  if (program.body.length > 0 && reExports === program.body.length)
+    report('barrels', 'import from the file itself')
+}
+
+function isTypeOnly(statement: string, declaration: Program['body'][number] | null): boolean {
+  if (statement === 'ImportDeclaration') return true
+  // `declare const brand: unique symbol`
+  if (declaration?.type === 'VariableDeclaration') return declaration.declare === true
+  return declaration?.type === 'TSInterfaceDeclaration' || declaration?.type === 'TSTypeAliasDeclaration'
+}
+
+function checkVariable(declaration: VariableDeclaration, report: Report): void {
+  if (declaration.kind === 'let' || declaration.kind === 'var') {
+    report('module state', `${declaration.kind} at module level`, declaration.start)
+  }
+  for (const { id, init, start } of declaration.declarations) {
+    if (init === null || !buildsCollection(init)) continue
+    const type = id.typeAnnotation?.typeAnnotation
+    if (isConst(init) || (type !== undefined && isReadonly(type) && !isWeak(init))) continue
+    report('module state', 'a collection at module level has a readonly type, or lives in a closure', start)
+  }
+}
+
+function buildsCollection(init: Expression): boolean {
+  const value = unwrap(init)
+  if (value.type === 'ArrayExpression') return true
+  return (
+    value.type === 'NewExpression' &&
+    value.callee.type === 'Identifier' &&
+    mutableTypes.test(value.callee.name)
+  )
+}
+
+/** A weak collection has no readonly form: it is a cache. */
+function isWeak(init: Expression): boolean {
+  const value = unwrap(init)
+  return (
+    value.type === 'NewExpression' &&
+    value.callee.type === 'Identifier' &&
+    value.callee.name.startsWith('Weak')
+  )
+}
+
+function isConst(init: Expression): boolean {
+  if (init.type === 'TSSatisfiesExpression') return isConst(init.expression)
+  if (init.type !== 'TSAsExpression' || init.typeAnnotation.type !== 'TSTypeReference') return false
+  const { typeName } = init.typeAnnotation
+  return typeName.type === 'Identifier' && typeName.name === 'const'
+}
+
+function unwrap(init: Expression): Expression {
+  return init.type === 'TSAsExpression' || init.type === 'TSSatisfiesExpression'
+    ? unwrap(init.expression)
+    : init
+}
+
+/** An alias is believed: what it stands for is checked where it is used. */
+function isReadonly(type: TSType): boolean {
+  if (type.type === 'TSTypeOperator') return type.operator === 'readonly'
+  if (type.type !== 'TSTypeReference') return false
+  return type.typeName.type === 'Identifier' && !mutableTypes.test(type.typeName.name)
+}
