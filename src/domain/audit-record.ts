@@ -1,0 +1,59 @@
+import { isBrokerError, type BrokerErrorCode } from './broker-error.ts'
+import type { ScopeSet } from './scopes.ts'
+import type { TokenSource } from './token.ts'
+import type { EpochSeconds, Seconds } from './time.ts'
+
+/** One decision, whole: filled while the request walks the corridor and written once, before the answer leaves. */
+export interface AuditRecord {
+  readonly requestId: string
+  readonly at: EpochSeconds
+  readonly action: AuditAction
+  readonly outcome: 'issued' | 'done' | 'refused' | 'failed'
+  readonly issuer?: string
+  readonly caller?: string
+  readonly rule?: string
+  /** The credential asked for, as far as it is known: a refused request shows the name it gave. */
+  readonly credential?: string
+  readonly credentialVersion?: string
+  readonly scopesAsked?: ScopeSet
+  readonly scopesIssued?: ScopeSet
+  readonly subject?: string
+  readonly source?: TokenSource
+  readonly remaining?: Seconds
+  /** SHA-256 of the token, never the token. */
+  readonly tokenDigest?: string
+  readonly error?: BrokerErrorCode | 'bug'
+  /** The true reason of a refusal or failure. */
+  readonly reason?: string
+  readonly durationMs: number
+}
+
+export type AuditAction =
+  | 'token.exchange'
+  | 'admin.unknown'
+  | 'credential.enrol'
+  | 'credential.list'
+  | 'credential.read'
+  | 'credential.disable'
+  | 'credential.enable'
+  | 'credential.destroy'
+  | 'policy.read'
+  | 'policy.apply'
+  | 'policy.validate'
+
+/** How the record of a refusal or failure ends: with the true reason, or with nothing but that it is a bug. */
+export function failureOf(error: unknown): Pick<AuditRecord, 'outcome' | 'error' | 'reason'> {
+  if (!isBrokerError(error)) return { outcome: 'failed', error: 'bug' }
+  const outcome = faultsOfOurs.has(error.code) ? 'failed' : 'refused'
+  return { outcome, error: error.code, reason: error.reason }
+}
+
+const faultsOfOurs: ReadonlySet<BrokerErrorCode> = new Set<BrokerErrorCode>([
+  'upstream_unavailable',
+  'upstream_nonsense',
+  'store_unavailable',
+  'key_ring_unavailable',
+  'policy_unavailable',
+  'lease_busy',
+  'audit_unavailable',
+])

@@ -1,0 +1,63 @@
+import type { Seconds } from './time.ts'
+
+/**
+ * Every planned failure. Test the code, never the message. The hall owns what each code looks like on the wire
+ * (`src/http/answers.ts`), and the compiler refuses a code without an answer.
+ */
+export type BrokerErrorCode =
+  // the request
+  | 'request_malformed'
+  | 'request_too_large'
+  | 'grant_type_unsupported'
+  | 'client_assertion_rejected'
+  | 'subject_token_rejected'
+  // what may be had
+  | 'target_unavailable'
+  | 'scope_refused'
+  | 'caller_throttled'
+  // what we stand on
+  | 'upstream_unavailable'
+  | 'upstream_nonsense'
+  | 'store_unavailable'
+  | 'key_ring_unavailable'
+  | 'policy_unavailable'
+  | 'lease_busy'
+  | 'audit_unavailable'
+  // administration
+  | 'admin_unauthenticated'
+  | 'admin_forbidden'
+  | 'not_found'
+  | 'already_exists'
+  | 'changed_meanwhile'
+  | 'document_invalid'
+  | 'not_supported'
+
+export interface BrokerErrorDetails {
+  /** The true reason, for the log and the audit record. Never a secret. */
+  readonly reason: string
+  /** What the requester may read beyond the code's fixed text; only for faults in what he himself sent. */
+  readonly publicDetail?: string
+  readonly retryAfter?: Seconds
+  readonly cause?: unknown
+}
+
+/** A planned failure with a stable `code` and a true `reason` that only the log sees. */
+export class BrokerError extends Error {
+  readonly code: BrokerErrorCode
+  readonly reason: string
+  readonly publicDetail: string | undefined
+  readonly retryAfter: Seconds | undefined
+
+  constructor(code: BrokerErrorCode, details: BrokerErrorDetails) {
+    super(`${code}: ${details.reason}`, { cause: details.cause })
+    this.name = 'BrokerError'
+    this.code = code
+    this.reason = details.reason
+    this.publicDetail = details.publicDetail
+    this.retryAfter = details.retryAfter
+  }
+}
+
+export function isBrokerError(error: unknown): error is BrokerError {
+  return error instanceof BrokerError
+}

@@ -1,0 +1,30 @@
+import type { AccessBoundary } from './access-boundary.ts'
+import type { ScopeSet } from './scopes.ts'
+import type { Secret } from './secret.ts'
+import type { Seconds } from './time.ts'
+
+export type TokenType = 'access_token' | 'id_token'
+
+/** One proof of identity and the form in which it came; the form decides how a rejection is answered. */
+export interface Proof {
+  readonly form: 'client_assertion' | 'subject_token' | 'admin_bearer'
+  readonly assertion: Secret
+  /** RFC 7521 §4.2: optional, and must agree with the assertion's subject when it is there. */
+  readonly clientId?: string
+}
+
+/** What a caller asks of `POST /v1/token`, parsed and bounded, believed in nothing yet. */
+export interface ExchangeRequest {
+  readonly proof: Proof
+  /** The `audience` parameter as sent: a credential's name, `//HOST/credentials/NAME` or `ISSUER/credentials/NAME`. */
+  readonly target: string
+  /** Empty means: all that the rule allows. */
+  readonly scopes: ScopeSet
+  readonly tokenType: TokenType
+  /** The `resource` parameter: the absolute URI an ID token is for. */
+  readonly resource?: string
+  /** The `requested_subject` parameter: whom to act for by domain-wide delegation. */
+  readonly subject?: string
+  readonly lifetime?: Seconds
+  readonly boundary?: AccessBoundary
+}

@@ -1,0 +1,85 @@
+import type { AccessBoundary } from './access-boundary.ts'
+import type { Json } from './caller.ts'
+import type { TokenType } from './exchange-request.ts'
+import type { PublicJwk } from './public-jwk.ts'
+import type { ScopeSet } from './scopes.ts'
+import type { Seconds } from './time.ts'
+
+/** The whole policy, parsed and checked; what the YAML document means. */
+export interface Policy {
+  readonly issuers: readonly TrustedIssuer[]
+  /** The first rule that matches caller and credential decides. */
+  readonly rules: readonly Rule[]
+  readonly admins: readonly AdminRule[]
+}
+
+/** Who may sign for callers, and within what bounds we believe it. */
+export interface TrustedIssuer {
+  /** The policy's name for it; rules speak of this. */
+  readonly name: string
+  /** The exact `iss`. */
+  readonly issuer: string
+  /** A service that signs its own assertions: `sub` must equal `iss`. */
+  readonly selfIssued: boolean
+  readonly keys: IssuerKeys
+  /** Audiences accepted in `aud`; never empty: the broker's own issuer unless the policy names others. */
+  readonly audiences: readonly string[]
+  /** Asymmetric only. */
+  readonly algorithms: readonly SigningAlgorithm[]
+  /** Longest `exp - iat`. */
+  readonly lifetimeMax: Seconds
+  /** `once` stores each `jti`; `allowed` is for workload tokens that platforms hand out again. */
+  readonly replay: 'once' | 'allowed'
+}
+
+export type IssuerKeys =
+  | { readonly from: 'inline'; readonly keys: readonly PublicJwk[] }
+  | { readonly from: 'jwks_uri'; readonly url: string }
+  /** OpenID Connect Discovery 1.0 §4 or RFC 8414: the metadata document's `jwks_uri`. */
+  | { readonly from: 'discovery'; readonly url: string }
+
+export type SigningAlgorithm =
+  | 'RS256'
+  | 'RS384'
+  | 'RS512'
+  | 'PS256'
+  | 'PS384'
+  | 'PS512'
+  | 'ES256'
+  | 'ES384'
+  | 'ES512'
+  | 'EdDSA'
+
+export interface Rule {
+  readonly name: string
+  /** Any of them. */
+  readonly callers: readonly CallerPattern[]
+  readonly credential: string
+  readonly scopes: ScopeSet
+  readonly excessScopes: 'refuse' | 'drop'
+  readonly lifetimeMax?: Seconds
+  readonly tokenTypes: readonly TokenType[]
+  /** Audiences an ID token may be for. */
+  readonly idTokenAudiences: readonly string[]
+  /** Users that may be acted for by domain-wide delegation, exact or with `*` inside a segment. */
+  readonly subjects: readonly string[]
+  /** Always applied; empty means none. */
+  readonly boundary: AccessBoundary
+}
+
+/** All of its parts must match. */
+export interface CallerPattern {
+  /** The issuer's name in this policy. */
+  readonly issuer: string
+  /** Exact, or with `*` standing for anything within one `:` or `/` segment. */
+  readonly subject: string
+  /** Claim name or JSON Pointer (RFC 6901) to wanted value; an array claim matches by membership. */
+  readonly claims: Readonly<Record<string, Json>>
+}
+
+export type AdminRole = 'viewer' | 'operator' | 'admin'
+
+export interface AdminRule {
+  readonly callers: readonly CallerPattern[]
+  readonly role: AdminRole
+}

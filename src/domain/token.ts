@@ -1,0 +1,27 @@
+import type { TokenType } from './exchange-request.ts'
+import type { ScopeSet } from './scopes.ts'
+import type { Secret } from './secret.ts'
+import type { EpochSeconds, Seconds } from './time.ts'
+
+/** A token as the upstream gave it, judged and found no wider than what was asked. */
+export interface MintedToken {
+  readonly secret: Secret
+  readonly tokenType: TokenType
+  /** What it really carries. */
+  readonly scopes: ScopeSet
+  readonly issuedAt: EpochSeconds
+  readonly expiresAt: EpochSeconds
+}
+
+/** Where the token came from: this instance's memory, the shared store, or the upstream just now. */
+export type TokenSource = 'memory' | 'store' | 'mint'
+
+/** A token on its way to the caller. */
+export interface ResolvedToken {
+  readonly token: MintedToken
+  /** SHA-256 of the token in lower-case hex: what logs and audit records show in its place. */
+  readonly digest: string
+  readonly source: TokenSource
+  /** What is left of its life now, by whichever clock says less. */
+  readonly remaining: Seconds
+}

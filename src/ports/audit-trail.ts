@@ -1,0 +1,4 @@
+import type { AuditRecord } from '../domain/audit-record.ts'
+
+/** Resolves when the record is written; rejects when it could not be, and then no answer may leave. */
+export type AuditTrail = (record: AuditRecord) => Promise<void>

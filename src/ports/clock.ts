@@ -1,0 +1,11 @@
+import type { EpochSeconds } from '../domain/time.ts'
+
+/** Time, as far as anybody below the doors may see it. */
+export interface Clock {
+  /** The wall clock, floored to whole seconds. It may jump in either direction. */
+  now(): EpochSeconds
+  /** Milliseconds that only ever grow, from an arbitrary start: for durations and for distrust of the wall clock. */
+  steadyMs(): number
+  /** Resolves after `ms` milliseconds of steady time. Never rejects. */
+  sleep(ms: number): Promise<void>
+}

@@ -1,0 +1,32 @@
+/** One outbound request. Every call states its deadline and size cap where it is made (STYLE rule 19). */
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+  /** From the first octet sent to the last one received. */
+  readonly timeoutMs: number
+  /** Of the body, decoded. */
+  readonly maxBytes: number
+}
+
+export type HttpResult = HttpAnswer | HttpFailure
+
+export interface HttpAnswer {
+  readonly kind: 'answer'
+  readonly status: number
+  /** By lower-case name. */
+  readonly header: (name: string) => string | undefined
+  readonly body: string
+}
+
+/** No whole answer came; whether the other side acted is unknown. */
+export interface HttpFailure {
+  readonly kind: 'failure'
+  readonly cause: 'timeout' | 'network' | 'too_large' | 'redirect'
+  /** For the log; holds no secret. */
+  readonly detail: string
+}
+
+/** Never follows a redirect, never rejects: what went wrong is a value. */
+export type HttpClient = (request: HttpRequest) => Promise<HttpResult>
