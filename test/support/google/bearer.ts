@@ -1,0 +1,29 @@
+import { errorInfo, failWith } from './google-errors.ts'
+import type { IssuedToken } from './issued-tokens.ts'
+import type { Received } from './reply.ts'
+import { CLOUD_PLATFORM, IAM } from './scopes.ts'
+import type { World } from './world.ts'
+
+/**
+ * The live token in `Authorization: Bearer`, carrying cloud-platform or auth/iam and no boundary;
+ * 401 without such a token, 403 when it carries too little.
+ */
+export function requireBearer(world: World, received: Received): IssuedToken {
+  const value = /^Bearer ([^\s]+)$/.exec(received.authorization ?? '')?.[1]
+  const token = value === undefined ? undefined : world.tokens.findLive(value)
+  if (!token || token.kind === 'id_token') {
+    return failWith(
+      'UNAUTHENTICATED',
+      'Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.',
+      [errorInfo('ACCESS_TOKEN_EXPIRED', 'googleapis.com')],
+    )
+  }
+  const hasScope = token.scopes.includes(CLOUD_PLATFORM) || token.scopes.includes(IAM)
+  // A boundary leaves Cloud Storage only (WIRE §2.2).
+  if (!hasScope || token.boundary !== undefined) {
+    return failWith('PERMISSION_DENIED', 'Request had insufficient authentication scopes.', [
+      errorInfo('ACCESS_TOKEN_SCOPE_INSUFFICIENT', 'googleapis.com'),
+    ])
+  }
+  return token
+}

@@ -1,0 +1,171 @@
+import { type Calls, createCallRecorder } from './calls.ts'
+import { type Google, listen } from './http-server.ts'
+import type { IssuedToken } from './issued-tokens.ts'
+import type { AuthorizedUserFile, GrantState, NewRefreshToken, RefreshGrant } from './refresh-grants.ts'
+import { revokeGrant } from './refresh-token-grant.ts'
+import type { EndpointName } from './routes.ts'
+import { createScript, type Script } from './script.ts'
+import { keyFile, type NewServiceAccount, type ServiceAccountFile } from './service-accounts.ts'
+import type { PoolProvider } from './workload-pools.ts'
+import { createWorld, type Tuning, type WorldOptions } from './world.ts'
+
+export type GoogleStandInOptions = WorldOptions & {
+  /** Default 0: any free port. */
+  readonly port?: number
+}
+
+/** The settings that point a broker at the stand-in, by their names in DESIGN §7. */
+export type GoogleEndpoints = {
+  readonly GOOGLE_OAUTH_TOKEN_URL: string
+  readonly GOOGLE_STS_TOKEN_URL: string
+  readonly GOOGLE_IAM_CREDENTIALS_URL: string
+  readonly GOOGLE_IAM_URL: string
+  readonly GOOGLE_REVOKE_URL: string
+}
+
+export type GoogleStandIn = {
+  /** `http://127.0.0.1:PORT` */
+  readonly origin: string
+  readonly endpoints: GoogleEndpoints
+  readonly tokeninfoUrl: string
+  /** The JWK set of the ID tokens; their issuer is https://accounts.google.com. */
+  readonly certsUrl: string
+  /** Breaks every connection and stops; for good. */
+  readonly close: () => Promise<void>
+  /** Refuses connections until `comeBack`, on the same port and with everything remembered. */
+  readonly goDown: () => Promise<void>
+  readonly comeBack: () => Promise<void>
+
+  /** Everything received so far. */
+  readonly calls: Calls
+  readonly script: Readonly<Record<EndpointName, Script>>
+  /** Clears the scripts of all endpoints. */
+  readonly clearScripts: () => void
+  readonly tune: (change: Partial<Tuning>) => void
+
+  /** What a token really carries; undefined when the stand-in never issued it. */
+  readonly token: (value: string) => IssuedToken | undefined
+  /** Every token ever issued, oldest first. */
+  readonly tokens: () => readonly IssuedToken[]
+
+  /** A new account and its key file, whose key works at once. */
+  readonly createServiceAccount: (account?: NewServiceAccount) => Promise<ServiceAccountFile>
+  /** One more key; it works after `keyPropagation` seconds. */
+  readonly addKey: (email: string) => Promise<ServiceAccountFile>
+  readonly disableKey: (email: string, keyId: string) => void
+  readonly enableKey: (email: string, keyId: string) => void
+  readonly deleteKey: (email: string, keyId: string) => void
+  readonly disableServiceAccount: (email: string) => void
+  readonly enableServiceAccount: (email: string) => void
+  readonly deleteServiceAccount: (email: string) => void
+
+  readonly createRefreshToken: (options: NewRefreshToken) => AuthorizedUserFile
+  /** The grant behind any refresh token it ever had: state, current token, rotations. */
+  readonly grant: (refreshToken: string) => RefreshGrant | undefined
+  /** `revoked` kills its access tokens too; the other states only the refresh token. */
+  readonly setGrantState: (refreshToken: string, state: GrantState) => void
+  readonly deleteClient: (clientId: string) => void
+
+  /** Lets a principal (email, or federated principal) create tokens for a service account. */
+  readonly allowImpersonation: (from: string, to: string) => void
+  readonly denyImpersonation: (from: string, to: string) => void
+  readonly allowKeyAdministration: (from: string, to: string) => void
+  readonly denyKeyAdministration: (from: string, to: string) => void
+  /** Adds a workload identity provider, or replaces the one of the same audience. */
+  readonly putPoolProvider: (provider: PoolProvider) => void
+}
+
+/**
+ * Starts a Google that refuses what Google refuses, in Google's words (WIRE §1 to §3), on
+ * 127.0.0.1. It prints nothing and answers 501 to whatever it does not implement.
+ */
+export async function startGoogleStandIn(options: GoogleStandInOptions = {}): Promise<GoogleStandIn> {
+  const { port = 0, ...worldOptions } = options
+  const google: Google = {
+    world: createWorld(worldOptions),
+    calls: createCallRecorder(),
+    scripts: {
+      token: createScript(),
+      sts: createScript(),
+      iamCredentials: createScript(),
+      iam: createScript(),
+      revoke: createScript(),
+      tokeninfo: createScript(),
+      certs: createScript(),
+    },
+  }
+  let server = await listen(google, port)
+  const origin = `http://127.0.0.1:${server.port}`
+  return {
+    ...addresses(origin),
+    close: () => server.close(),
+    goDown: () => server.close(),
+    comeBack: async () => {
+      server = await listen(google, server.port)
+    },
+    calls: google.calls,
+    script: google.scripts,
+    clearScripts: () => {
+      for (const script of Object.values(google.scripts)) script.clear()
+    },
+    ...controls(google),
+  }
+}
+
+function addresses(origin: string) {
+  return {
+    origin,
+    endpoints: {
+      GOOGLE_OAUTH_TOKEN_URL: `${origin}/token`,
+      GOOGLE_STS_TOKEN_URL: `${origin}/sts/v1/token`,
+      GOOGLE_IAM_CREDENTIALS_URL: `${origin}/iamcredentials`,
+      GOOGLE_IAM_URL: `${origin}/iam`,
+      GOOGLE_REVOKE_URL: `${origin}/revoke`,
+    },
+    tokeninfoUrl: `${origin}/tokeninfo`,
+    certsUrl: `${origin}/oauth2/v3/certs`,
+  }
+}
+
+function controls({ world }: Google) {
+  const account = (email: string) => {
+    const found = world.accounts.find(email)
+    if (!found) throw new Error(`the stand-in has no ${email}`)
+    return found
+  }
+  const makeKey = async (email: string, usableFrom: number) => {
+    const { key, pair } = await account(email).keys.create(usableFrom)
+    return keyFile(account(email), key.id, pair)
+  }
+  const switchKey = (email: string, keyId: string, disabled: boolean) => {
+    if (!account(email).keys.setDisabled(keyId, disabled)) throw new Error(`no key ${keyId}`)
+  }
+  return {
+    tune: world.tune,
+    token: world.tokens.find,
+    tokens: world.tokens.all,
+    createServiceAccount: (options?: NewServiceAccount) => makeKey(world.accounts.add(options).email, 0),
+    addKey: (email: string) => makeKey(email, world.now() + world.tuning().keyPropagation),
+    disableKey: (email: string, keyId: string) => switchKey(email, keyId, true),
+    enableKey: (email: string, keyId: string) => switchKey(email, keyId, false),
+    deleteKey: (email: string, keyId: string) => {
+      if (!account(email).keys.remove(keyId)) throw new Error(`no key ${keyId}`)
+    },
+    disableServiceAccount: (email: string) => world.accounts.setDisabled(email, true),
+    enableServiceAccount: (email: string) => world.accounts.setDisabled(email, false),
+    deleteServiceAccount: (email: string) => world.accounts.remove(email),
+    createRefreshToken: world.grants.create,
+    grant: world.grants.find,
+    setGrantState: (refreshToken: string, state: GrantState) => {
+      const grant = world.grants.find(refreshToken)
+      if (grant && state === 'revoked') revokeGrant(world, grant)
+      world.grants.setState(refreshToken, state)
+    },
+    deleteClient: world.grants.deleteClient,
+    allowImpersonation: world.impersonation.allow,
+    denyImpersonation: world.impersonation.withdraw,
+    allowKeyAdministration: world.keyAdministration.allow,
+    denyKeyAdministration: world.keyAdministration.withdraw,
+    putPoolProvider: world.pools.put,
+  }
+}

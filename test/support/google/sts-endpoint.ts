@@ -1,0 +1,76 @@
+import { type AccessBoundary, parseBoundaryOptions } from './boundary.ts'
+import { answerFederation } from './federation.ts'
+import { type Form, readForm, requiredParameter } from './form.ts'
+import { refuse } from './refusals.ts'
+import { jsonReply, notImplemented, type Received, type Reply } from './reply.ts'
+import type { World } from './world.ts'
+
+const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token'
+const TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:'
+const INTERMEDIARY = `${TOKEN_TYPE}access_boundary_intermediary_token`
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const unbuilt = new Set(['saml2', 'mtls'].map((name) => TOKEN_TYPE + name)).add(
+  'urn:ietf:params:aws:token-type:aws4_request',
+)
+
+/**
+ * `POST https://sts.googleapis.com/v1/token`: an access token in, a downscoped one out; a foreign
+ * JWT in, a federated one out (WIRE §2.1, §2.2). A Basic header is tolerated and means nothing.
+ */
+export async function answerSts(world: World, received: Received): Promise<Reply> {
+  const form = readForm(received)
+  const grantType = form.get('grant_type') ?? ''
+  if (grantType !== EXCHANGE) {
+    return refuse('unsupported_grant_type', `Invalid grant_type: ${grantType}`)
+  }
+  for (const name of ['actor_token', 'actor_token_type', 'resource']) {
+    if ((form.get(name) ?? '') !== '') return notImplemented(`${name} at the STS`)
+  }
+  const wanted = requiredParameter(form, 'requested_token_type')
+  if (wanted === INTERMEDIARY) return notImplemented('intermediary tokens')
+  if (wanted !== ACCESS_TOKEN_TYPE) return refuse('invalid_request', 'Invalid requested_token_type')
+  const type = requiredParameter(form, 'subject_token_type')
+  if (type === ACCESS_TOKEN_TYPE) return answerDownscoping(world, form)
+  if (type === `${TOKEN_TYPE}jwt` || type === `${TOKEN_TYPE}id_token`) {
+    return answerFederation(world, form)
+  }
+  if (unbuilt.has(type)) return notImplemented(`subject_token_type=${type}`)
+  return refuse('invalid_request', 'Invalid subject_token_type')
+}
+
+function answerDownscoping(world: World, form: Form): Reply {
+  for (const name of ['audience', 'scope']) {
+    if ((form.get(name) ?? '') !== '') {
+      return refuse('invalid_request', `${name} does not go with an access boundary`)
+    }
+  }
+  const source = world.tokens.findLive(requiredParameter(form, 'subject_token'))
+  if (!source || source.kind === 'id_token') return refuse('subject_token_bad')
+  const boundary: AccessBoundary = parseBoundaryOptions(requiredParameter(form, 'options'))
+  if (source.boundary !== undefined) {
+    return refuse('invalid_request', 'you cannot apply additional security attributes')
+  }
+  const { actor, subject, scopes, keyId, grant } = source
+  const now = world.now()
+  // Never later than the source token.
+  const expiresAt = Math.min(now + world.tuning().tokenLifetime, source.expiresAt)
+  const token = world.tokens.issue({
+    kind: 'downscoped',
+    scopes,
+    subject,
+    actor,
+    keyId,
+    grant,
+    boundary,
+    sourceToken: source.value,
+    expiresAt,
+  })
+  // Google leaves expires_in out when the source is a user's token (WIRE §2.1).
+  const isUsers = source.kind === 'user' || source.kind === 'delegated'
+  return jsonReply({
+    access_token: token.value,
+    issued_token_type: ACCESS_TOKEN_TYPE,
+    token_type: 'Bearer',
+    ...(isUsers ? {} : { expires_in: expiresAt - now }),
+  })
+}

@@ -1,0 +1,84 @@
+import { createIdTokens, type IdTokens } from './id-tokens.ts'
+import { createIssuedTokens, type IssuedTokens } from './issued-tokens.ts'
+import { createKeySource } from './key-pool.ts'
+import { createRefreshGrants, type RefreshGrants } from './refresh-grants.ts'
+import { createServiceAccounts, type ServiceAccounts } from './service-accounts.ts'
+import { createWorkloadPools, type WorkloadPools } from './workload-pools.ts'
+
+/** Everything Google remembers between two requests. */
+export type World = {
+  /** Whole seconds since 1970. */
+  readonly now: () => number
+  readonly tuning: () => Tuning
+  readonly tune: (change: Partial<Tuning>) => void
+  readonly accounts: ServiceAccounts
+  readonly grants: RefreshGrants
+  readonly tokens: IssuedTokens
+  readonly idTokens: IdTokens
+  readonly pools: WorkloadPools
+  /** May this principal create tokens for that service account? */
+  readonly impersonation: Permissions
+  /** May this principal administer the keys of that service account? */
+  readonly keyAdministration: Permissions
+}
+
+export type Tuning = {
+  /** Seconds an access token lives; Google says 3599. */
+  readonly tokenLifetime: number
+  /** Seconds until the token endpoint knows a key made after its account. */
+  readonly keyPropagation: number
+  /** The policies iam.disableServiceAccountKeyCreation and iam.disableServiceAccountKeyUpload. */
+  readonly keyCreationDisabled: boolean
+  readonly keyUploadDisabled: boolean
+}
+
+export type Permissions = {
+  readonly allow: (from: string, to: string) => void
+  readonly withdraw: (from: string, to: string) => void
+  readonly has: (from: string, to: string) => boolean
+}
+
+export type WorldOptions = Partial<Tuning> & {
+  /** Seconds since 1970; default the real clock. */
+  readonly now?: () => number
+}
+
+export function createWorld(options: WorldOptions): World {
+  const { now: clock = () => Date.now() / 1000, ...change } = options
+  const now = () => Math.floor(clock())
+  const keys = createKeySource()
+  let tuning: Tuning = {
+    tokenLifetime: 3599,
+    keyPropagation: 0,
+    keyCreationDisabled: false,
+    keyUploadDisabled: false,
+    ...change,
+  }
+  return {
+    now,
+    tuning: () => tuning,
+    tune: (next) => {
+      tuning = { ...tuning, ...next }
+    },
+    accounts: createServiceAccounts(now, keys),
+    grants: createRefreshGrants(),
+    tokens: createIssuedTokens(now),
+    idTokens: createIdTokens(now, keys),
+    pools: createWorkloadPools(),
+    impersonation: createPermissions(),
+    keyAdministration: createPermissions(),
+  }
+}
+
+function createPermissions(): Permissions {
+  const pairs = new Map<string, Set<string>>()
+  return {
+    allow: (from, to) => {
+      pairs.set(from, (pairs.get(from) ?? new Set()).add(to))
+    },
+    withdraw: (from, to) => {
+      pairs.get(from)?.delete(to)
+    },
+    has: (from, to) => pairs.get(from)?.has(to) ?? false,
+  }
+}

@@ -1,0 +1,54 @@
+import { connect, createServer, type Socket } from 'node:net'
+
+export interface TcpProxy {
+  /** `127.0.0.1:PORT` */
+  readonly host: string
+  /** From now on what the server says is lost, on the connections open now. */
+  readonly swallowAnswers: () => void
+  /** From now on what the client says is lost, on the connections open now. */
+  readonly swallowRequests: () => void
+  /** Breaks the connections open now; new ones work. */
+  readonly cut: () => void
+  readonly stop: () => Promise<void>
+}
+
+interface Pair {
+  readonly client: Socket
+  readonly server: Socket
+}
+
+/** Stands between a client and a loopback server, and loses what it is told to lose. */
+export async function startTcpProxy(target: string): Promise<TcpProxy> {
+  const [host, port] = target.split(':')
+  const pairs = new Set<Pair>()
+  const listener = createServer({ noDelay: true }, (client) => {
+    const server = connect({ host: host ?? '', port: Number(port), noDelay: true })
+    const pair = { client, server }
+    pairs.add(pair)
+    client.on('error', () => {}).once('close', () => server.destroy())
+    server.on('error', () => {}).once('close', () => client.destroy())
+    client.once('close', () => pairs.delete(pair))
+    client.on('data', (chunk) => server.write(chunk))
+    server.on('data', (chunk) => client.write(chunk))
+  })
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  const address = listener.address()
+  if (address === null || typeof address === 'string') throw new Error('no port was given')
+
+  const cut = (): void => {
+    for (const { client } of pairs) client.destroy()
+  }
+  const swallow = (side: keyof Pair): void => {
+    for (const pair of pairs) pair[side].removeAllListeners('data').resume()
+  }
+  return {
+    host: `127.0.0.1:${address.port}`,
+    swallowAnswers: () => swallow('server'),
+    swallowRequests: () => swallow('client'),
+    cut,
+    stop: async () => {
+      cut()
+      await new Promise((resolve) => listener.close(resolve))
+    },
+  }
+}
