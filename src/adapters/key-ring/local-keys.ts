@@ -1,0 +1,69 @@
+import { Secret } from '../../domain/secret.ts'
+
+/** A key of the local ring: its name, and 256 bits in base64. */
+export interface LocalKey {
+  readonly kid: string
+  readonly key: Secret
+}
+
+export type LocalKeysReading =
+  | { readonly ok: true; readonly keys: readonly LocalKey[] }
+  | { readonly ok: false; readonly faults: readonly string[] }
+
+const keyBytes = 32
+// Shorter than any 256-bit key as text: an entry written the wrong way round is never printed as a name.
+const kidPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/
+
+/**
+ * Reads `KID:BASE64,KID:BASE64`; the first key seals. White space around an entry is nothing, a secret file's last
+ * newline included. Every fault is found at once, and names the position and the kid, never the key.
+ */
+export function parseLocalKeys(text: string): LocalKeysReading {
+  if (text.trim() === '') return { ok: false, faults: ['there is no key'] }
+  const entries = text.split(',').map((entry) => readEntry(entry.trim()))
+  const faults = entries.flatMap((entry, index) => {
+    const isRepeated = entries.slice(0, index).some((earlier) => earlier.kid === entry.kid)
+    const fault = isRepeated && entry.kid !== undefined ? 'has the name of an earlier key' : entry.fault
+    const name = entry.kid === undefined ? '' : ` (${entry.kid})`
+    return fault === undefined ? [] : [`key ${index + 1}${name} ${fault}`]
+  })
+  if (faults.length > 0) return { ok: false, faults }
+  return { ok: true, keys: entries.flatMap(({ kid, key }) => (kid && key ? [{ kid, key }] : [])) }
+}
+
+/** The 32 octets of a key, or `undefined` when it is none. */
+export function decodeLocalKey(key: Secret): Uint8Array<ArrayBuffer> | undefined {
+  const octets = decodeBase64(key.reveal())
+  return octets?.length === keyBytes ? octets : undefined
+}
+
+interface Entry {
+  readonly kid?: string
+  readonly key?: Secret
+  readonly fault?: string
+}
+
+function readEntry(entry: string): Entry {
+  if (entry === '') return { fault: 'is empty' }
+  const colon = entry.indexOf(':')
+  if (colon === -1) return { fault: 'has no ":" between its name and its key' }
+  const kid = entry.slice(0, colon)
+  if (!kidPattern.test(kid))
+    return {
+      fault: 'has a name that is not 1 to 32 letters, digits, "_", "." or "-", or name and key are swapped',
+    }
+  const key = entry.slice(colon + 1)
+  if (key === '') return { kid, fault: 'has an empty key' }
+  const octets = decodeBase64(key)
+  if (octets === undefined) return { kid, fault: 'is not base64 (RFC 4648 §4, with its padding)' }
+  if (octets.length !== keyBytes) return { kid, fault: `has ${octets.length} bytes instead of ${keyBytes}` }
+  return { kid, key: new Secret(key) }
+}
+
+/** RFC 4648 §4 and §3.5: the standard alphabet, padded, unused bits zero; nothing else decodes. */
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) return undefined
+  const binary = atob(text)
+  if (btoa(binary) !== text) return undefined
+  return Uint8Array.from(binary, (char) => char.charCodeAt(0))
+}

@@ -1,0 +1,89 @@
+/** Where lines go; one write at a time. */
+export interface LineSink {
+  /** `done` is called once: when all of the text is written, or with the error that stopped it. */
+  write(text: string, done: (error?: unknown) => void): void
+  /** Brings the write that is under way to its end before it returns. */
+  finish(): void
+}
+
+export interface LineWriter {
+  /**
+   * Resolves when the sink says that the line is written, rejects when it could not be. The line must hold no
+   * newline. Who does not care may drop the promise.
+   */
+  write(line: string): Promise<void>
+  /** Writes without waiting for the end of the turn; resolves when nothing is left, written or failed. */
+  flush(): Promise<void>
+  /** Writes all that is left before it returns: for the exit of a process, after which no callback comes. */
+  writeNow(): void
+}
+
+interface Batch {
+  text: string
+  /** Its turn is over: it may be written. */
+  isDue: boolean
+  readonly written: PromiseWithResolvers<void>
+}
+
+/** What may wait for a sink that does not take it: then lines are refused, not hoarded (P24). */
+const waitingCharsMax = 8 * 2 ** 20
+
+/**
+ * Lines in the order in which they came, by group commit: those of one event-loop turn share one write, and those
+ * that come while a write is under way share the next.
+ */
+export function createLineWriter(sink: LineSink): LineWriter {
+  let waiting: Batch | undefined
+  let underWay: Batch | undefined
+
+  const send = (batch: Batch): void => {
+    waiting = undefined
+    underWay = batch
+    const done = (error?: unknown): void => {
+      if (error === undefined) batch.written.resolve()
+      else batch.written.reject(error)
+      underWay = undefined
+      if (waiting?.isDue === true) send(waiting)
+    }
+    sink.write(batch.text, done)
+  }
+
+  const endTurn = (batch: Batch): void => {
+    batch.isDue = true
+    if (waiting === batch && underWay === undefined) send(batch)
+  }
+
+  const open = (): Batch => {
+    const batch: Batch = { text: '', isDue: false, written: Promise.withResolvers() }
+    batch.written.promise.catch(ignore)
+    setImmediate(endTurn, batch)
+    return batch
+  }
+
+  return {
+    write: (line) => {
+      if (waiting !== undefined && waiting.text.length + line.length > waitingCharsMax) return refused()
+      waiting ??= open()
+      waiting.text += `${line}\n`
+      return waiting.written.promise
+    },
+    flush: async () => {
+      if (waiting !== undefined) endTurn(waiting)
+      for (let batch = underWay ?? waiting; batch !== undefined; batch = underWay ?? waiting)
+        await batch.written.promise.catch(ignore)
+    },
+    writeNow: () => {
+      if (waiting !== undefined) endTurn(waiting)
+      // The end of one write begins the next.
+      while (underWay !== undefined) sink.finish()
+    },
+  }
+}
+
+function refused(): Promise<void> {
+  const refusal = Promise.reject(new Error('too much waits to be written'))
+  refusal.catch(ignore)
+  return refusal
+}
+
+function ignore(): void {}

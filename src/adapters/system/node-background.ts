@@ -1,0 +1,43 @@
+import type { Background } from '../../ports/background.ts'
+import type { Log } from '../../ports/log.ts'
+
+export interface NodeBackground extends Background {
+  /** Waits at most `deadlineMs` for all running work, what it starts meanwhile included; how much was abandoned. */
+  drain(deadlineMs: number): Promise<number>
+}
+
+/** Work beside the answers of one Node process; what fails is logged and nothing else. */
+export function createNodeBackground(deps: {
+  readonly log: Log
+  readonly runsAfterAnswer: boolean
+}): NodeBackground {
+  const running = new Set<Promise<void>>()
+
+  const settle = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work()
+    } catch (error) {
+      deps.log('error', 'background work failed', { error })
+    }
+  }
+
+  return {
+    runsAfterAnswer: deps.runsAfterAnswer,
+    run: (work) => {
+      const task = settle(work)
+      running.add(task)
+      void task.then(() => running.delete(task))
+    },
+    drain: async (deadlineMs) => {
+      const deadline = Promise.withResolvers<void>()
+      let isOver = false
+      const timer = setTimeout(() => {
+        isOver = true
+        deadline.resolve()
+      }, deadlineMs)
+      while (running.size > 0 && !isOver) await Promise.race([...running, deadline.promise])
+      clearTimeout(timer)
+      return running.size
+    },
+  }
+}

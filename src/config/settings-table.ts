@@ -1,0 +1,210 @@
+import { parseLocalKeys } from '../adapters/key-ring/local-keys.ts'
+import { parseHostAndPort, parseKeyRing, parseStore } from './parse-place.ts'
+import { parseBaseUrl, parseEndpoint, parseIssuer } from './parse-url.ts'
+import {
+  optional,
+  parseChoice,
+  parseInteger,
+  parseText,
+  required,
+  right,
+  withDefault,
+  wrong,
+} from './setting.ts'
+
+const googleEndpoint = 'for tests only; https, or http on loopback.'
+
+/** Every setting there is, in the order in which the documentation shows them. */
+export const settingsTable = {
+  issuer: required(
+    {
+      name: 'DOWNSCOPE_ISSUER',
+      means: "The broker's public URL: the `aud` that callers put into their JWT, compared to the octet.",
+      example: 'https://tokens.acme.example',
+    },
+    parseIssuer,
+  ),
+  port: withDefault(
+    {
+      name: 'PORT',
+      default: '8080',
+      means: 'The port to listen on (Node); 0 takes any free one.',
+      example: '8080',
+    },
+    parseInteger(0, 65_535),
+  ),
+  store: withDefault(
+    {
+      name: 'DOWNSCOPE_STORE',
+      default: 'sqlite:.downscope/store.db',
+      means:
+        'Where what must last lies: `sqlite:PATH`, `firestore://PROJECT/DATABASE` (the SDK on Node, REST on ' +
+        'Workers; without a database `(default)`), `firestore+rest://PROJECT/DATABASE`, or `memory:`.',
+      example: 'firestore://acme-tokens/downscope',
+    },
+    parseStore,
+  ),
+  firestoreEmulatorHost: optional(
+    {
+      name: 'FIRESTORE_EMULATOR_HOST',
+      means: "Host and port of Google's Firestore emulator, instead of Firestore.",
+      example: '127.0.0.1:8085',
+    },
+    parseHostAndPort,
+  ),
+  keyRing: withDefault(
+    {
+      name: 'DOWNSCOPE_KEY_RING',
+      default: 'local:',
+      means:
+        'Who holds the keys that seal the store: `local:` (they are in `DOWNSCOPE_KEYS`) or ' +
+        '`gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K`.',
+      example: 'gcp-kms://projects/acme/locations/eu/keyRings/downscope/cryptoKeys/store',
+    },
+    parseKeyRing,
+  ),
+  localKeys: optional(
+    {
+      name: 'DOWNSCOPE_KEYS',
+      defaultsTo: 'required with `local:`',
+      means: '256-bit keys as `KID:BASE64,KID:BASE64`: the first seals, all open. A secret.',
+      example: 'k1:$(openssl rand -base64 32)',
+    },
+    (text) => {
+      const reading = parseLocalKeys(text)
+      return reading.ok ? right(reading.keys) : wrong(...reading.faults)
+    },
+  ),
+  policyPath: optional(
+    {
+      name: 'DOWNSCOPE_POLICY',
+      defaultsTo: 'policy from the store',
+      means: 'Path of the policy file (Node); a change is seen within seconds.',
+      example: 'policy.yaml',
+    },
+    parseText,
+  ),
+  policyText: optional(
+    {
+      name: 'DOWNSCOPE_POLICY_YAML',
+      means: 'The policy document itself; not together with `DOWNSCOPE_POLICY`.',
+      example: '{"version":1,"issuers":[],"rules":[],"admins":[]}',
+      isDocument: true,
+    },
+    parseText,
+  ),
+  refresh: optional(
+    {
+      name: 'DOWNSCOPE_REFRESH',
+      defaultsTo: '`background`; `inline` on Cloud Run',
+      means:
+        'When a token that is due is refreshed: after the answer, or before it, where no CPU is left after the ' +
+        'answer (Cloud Run, unless CPU is always allocated).',
+      example: 'inline',
+    },
+    parseChoice(['background', 'inline']),
+  ),
+  memoryTokens: withDefault(
+    {
+      name: 'DOWNSCOPE_MEMORY_TOKENS',
+      default: '10000',
+      unit: 'entries',
+      means: 'How many tokens each instance keeps in memory at most.',
+      example: '10000',
+    },
+    parseInteger(1, 1_000_000),
+  ),
+  audit: withDefault(
+    {
+      name: 'DOWNSCOPE_AUDIT',
+      default: 'stdout',
+      means:
+        'Where the record of each decision is written before the answer leaves: `stdout` or `stdout+store`.',
+      example: 'stdout+store',
+    },
+    parseChoice(['stdout', 'stdout+store']),
+  ),
+  auditDays: withDefault(
+    {
+      name: 'DOWNSCOPE_AUDIT_DAYS',
+      default: '30',
+      unit: 'days',
+      means: 'How long the store keeps an audit record.',
+      example: '400',
+    },
+    parseInteger(1, 36_500),
+  ),
+  logLevel: withDefault(
+    {
+      name: 'DOWNSCOPE_LOG_LEVEL',
+      default: 'info',
+      means:
+        'The least that is logged: `debug`, `info`, `warn` or `error`. Audit records are always written.',
+      example: 'info',
+    },
+    parseChoice(['debug', 'info', 'warn', 'error']),
+  ),
+  googleOauthTokenUrl: withDefault(
+    {
+      name: 'GOOGLE_OAUTH_TOKEN_URL',
+      default: 'https://oauth2.googleapis.com/token',
+      means: `Google's OAuth token endpoint; ${googleEndpoint}`,
+      example: 'http://127.0.0.1:9000/token',
+    },
+    parseEndpoint,
+  ),
+  googleStsTokenUrl: withDefault(
+    {
+      name: 'GOOGLE_STS_TOKEN_URL',
+      default: 'https://sts.googleapis.com/v1/token',
+      means: `Google's Security Token Service, which applies access boundaries; ${googleEndpoint}`,
+      example: 'http://127.0.0.1:9000/sts/v1/token',
+    },
+    parseEndpoint,
+  ),
+  googleIamCredentialsUrl: withDefault(
+    {
+      name: 'GOOGLE_IAM_CREDENTIALS_URL',
+      default: 'https://iamcredentials.googleapis.com',
+      means: `Google's IAM Credentials API, without \`/v1\`; ${googleEndpoint}`,
+      example: 'http://127.0.0.1:9000/iamcredentials',
+    },
+    parseBaseUrl,
+  ),
+  googleIamUrl: withDefault(
+    {
+      name: 'GOOGLE_IAM_URL',
+      default: 'https://iam.googleapis.com',
+      means: `Google's IAM API, without \`/v1\`; ${googleEndpoint}`,
+      example: 'http://127.0.0.1:9000/iam',
+    },
+    parseBaseUrl,
+  ),
+  googleKmsUrl: withDefault(
+    {
+      name: 'GOOGLE_KMS_URL',
+      default: 'https://cloudkms.googleapis.com',
+      means: `Google's Cloud KMS API, without \`/v1\`; ${googleEndpoint}`,
+      example: 'http://127.0.0.1:9000/kms',
+    },
+    parseBaseUrl,
+  ),
+  googleRevokeUrl: withDefault(
+    {
+      name: 'GOOGLE_REVOKE_URL',
+      default: 'https://oauth2.googleapis.com/revoke',
+      means: `Google's revocation endpoint; ${googleEndpoint}`,
+      example: 'http://127.0.0.1:9000/revoke',
+    },
+    parseEndpoint,
+  ),
+  cloudRunService: optional(
+    {
+      name: 'K_SERVICE',
+      defaultsTo: 'set by Cloud Run',
+      means: 'Only read: that it is there says that this is Cloud Run.',
+      example: 'downscope',
+    },
+    parseText,
+  ),
+} as const

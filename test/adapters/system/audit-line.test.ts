@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest'
+
+import { createAuditLine } from '../../../src/adapters/system/audit-line.ts'
+import type { AuditRecord } from '../../../src/domain/audit-record.ts'
+import { epochSeconds, seconds } from '../../../src/domain/time.ts'
+
+const issued: AuditRecord = {
+  requestId: 'r1',
+  at: epochSeconds(1_800_000_000),
+  action: 'token.exchange',
+  outcome: 'issued',
+  issuer: 'billing',
+  caller: 'reporter',
+  rule: 'billing reads reports',
+  credential: 'reports-sa',
+  credentialVersion: '3',
+  scopesAsked: ['b', 'a'],
+  scopesIssued: ['a'],
+  subject: 'user@acme.example',
+  source: 'memory',
+  remaining: seconds(2400),
+  tokenDigest: 'ab'.repeat(32),
+  durationMs: 0.734_56,
+}
+
+describe('the line of an audit record', () => {
+  test('P27: holds the whole record in snake_case, and a sentence for people', () => {
+    expect(JSON.parse(createAuditLine()(issued))).toEqual({
+      severity: 'INFO',
+      time: '2027-01-15T08:00:00.000Z',
+      message: 'issued token to billing/reporter by rule "billing reads reports" (memory)',
+      audit: {
+        request_id: 'r1',
+        at: 1_800_000_000,
+        action: 'token.exchange',
+        outcome: 'issued',
+        issuer: 'billing',
+        caller: 'reporter',
+        rule: 'billing reads reports',
+        credential: 'reports-sa',
+        credential_version: '3',
+        scopes_asked: ['b', 'a'],
+        scopes_issued: ['a'],
+        subject: 'user@acme.example',
+        source: 'memory',
+        remaining_seconds: 2400,
+        token_sha256: 'ab'.repeat(32),
+        duration_ms: 0.735,
+      },
+    })
+  })
+
+  test.each([
+    ['issued', 'INFO', /^issued token to billing\/reporter by rule/],
+    ['done', 'NOTICE', /^did token\.exchange of "reports-sa" for billing\/reporter$/],
+    ['refused', 'WARNING', /^refused token\.exchange of "reports-sa" to billing\/reporter: because$/],
+    ['failed', 'ERROR', /^failed at token\.exchange of "reports-sa" for billing\/reporter: because$/],
+  ] as const)('%s has severity %s', (outcome, severity, sentence) => {
+    const line: unknown = JSON.parse(createAuditLine()({ ...issued, outcome, reason: 'because' }))
+
+    expect(line).toMatchObject({ severity, message: expect.stringMatching(sentence) as unknown })
+  })
+
+  test('what is not known is not there', () => {
+    const { requestId, at, action } = issued
+    const line = createAuditLine()({ requestId, at, action, outcome: 'refused', reason: 'x', durationMs: 1 })
+
+    expect(JSON.parse(line)).toMatchObject({
+      message: 'refused token.exchange to an unknown caller: x',
+      audit: { request_id: 'r1', at, action, outcome: 'refused', reason: 'x', duration_ms: 1 },
+    })
+    expect(line).not.toContain('undefined')
+  })
+
+  test('nothing a caller sends makes it more than one line, or longer than Cloud Logging takes', () => {
+    const long = '\u0001"\n'.repeat(20_000)
+    const scopes = Array.from({ length: 30_000 }, (_, n) => `s${n}`)
+    const line = createAuditLine()({
+      ...issued,
+      outcome: 'refused',
+      issuer: long,
+      caller: long,
+      credential: long,
+      subject: long,
+      reason: long,
+      scopesAsked: scopes,
+    })
+
+    expect(line).not.toContain('\n')
+    expect(new TextEncoder().encode(line).length).toBeLessThan(100_000)
+    expect(JSON.parse(line)).toMatchObject({
+      audit: { scopes_asked: expect.arrayContaining(['s99', '… and 29900 more']) as unknown },
+    })
+  })
+
+  test('the time follows the record', () => {
+    const auditLine = createAuditLine()
+    const times = [0, 1, 1, 0].map((at): unknown =>
+      JSON.parse(auditLine({ ...issued, at: epochSeconds(at) })),
+    )
+
+    expect(times).toMatchObject([0, 1, 1, 0].map((at) => ({ time: `1970-01-01T00:00:0${at}.000Z` })))
+  })
+})

@@ -1,0 +1,206 @@
+import { describe, expect, test } from 'vitest'
+
+import {
+  isConfigurationFault,
+  readSettings,
+  type ConfigurationFault,
+  type Environment,
+} from '../../src/config.ts'
+import { settingsTable } from '../../src/config/settings-table.ts'
+
+const key = btoa('k'.repeat(32))
+const least = { DOWNSCOPE_ISSUER: 'https://tokens.acme.example', DOWNSCOPE_KEYS: `k1:${key}` }
+
+describe('settings', () => {
+  test('an issuer and a key are enough; everything else has a default', () => {
+    const { keyRing, ...settings } = readSettings({ ...least, HOME: '/root', PATH: '/bin', LANG: undefined })
+
+    expect(settings).toEqual({
+      issuer: 'https://tokens.acme.example',
+      port: 8080,
+      store: { kind: 'sqlite', path: '.downscope/store.db' },
+      firestoreEmulatorHost: undefined,
+      policy: { from: 'store' },
+      refresh: 'background',
+      memoryTokensMax: 10_000,
+      audit: 'stdout',
+      auditDays: 30,
+      logLevel: 'info',
+      google: {
+        oauthTokenUrl: 'https://oauth2.googleapis.com/token',
+        stsTokenUrl: 'https://sts.googleapis.com/v1/token',
+        iamCredentialsUrl: 'https://iamcredentials.googleapis.com',
+        iamUrl: 'https://iam.googleapis.com',
+        kmsUrl: 'https://cloudkms.googleapis.com',
+        revokeUrl: 'https://oauth2.googleapis.com/revoke',
+      },
+      isOnCloudRun: false,
+    })
+    expect(keyRing.kind === 'local' && keyRing.keys.map(({ kid, key }) => [kid, key.reveal()])).toEqual([
+      ['k1', key],
+    ])
+  })
+
+  test('every setting arrives where it belongs', () => {
+    const settings = readSettings({
+      ...least,
+      PORT: '9000',
+      DOWNSCOPE_STORE: 'firestore+rest://acme-tokens/downscope',
+      FIRESTORE_EMULATOR_HOST: '127.0.0.1:8085',
+      DOWNSCOPE_KEY_RING: 'gcp-kms://projects/p/locations/eu/keyRings/r/cryptoKeys/k',
+      DOWNSCOPE_POLICY: 'policy.yaml',
+      DOWNSCOPE_REFRESH: 'background',
+      DOWNSCOPE_MEMORY_TOKENS: '5',
+      DOWNSCOPE_AUDIT: 'stdout+store',
+      DOWNSCOPE_AUDIT_DAYS: '400',
+      DOWNSCOPE_LOG_LEVEL: 'debug',
+      GOOGLE_OAUTH_TOKEN_URL: 'http://127.0.0.1:1/token',
+      GOOGLE_STS_TOKEN_URL: 'http://127.0.0.1:2/sts/v1/token',
+      GOOGLE_IAM_CREDENTIALS_URL: 'http://localhost:3/iamcredentials/',
+      GOOGLE_IAM_URL: 'http://[::1]:4',
+      GOOGLE_KMS_URL: 'http://127.8.9.10:5//',
+      GOOGLE_REVOKE_URL: 'https://private.example/revoke',
+      K_SERVICE: 'downscope',
+    })
+
+    expect(settings).toEqual({
+      issuer: 'https://tokens.acme.example',
+      port: 9000,
+      store: { kind: 'firestore', driver: 'rest', project: 'acme-tokens', database: 'downscope' },
+      firestoreEmulatorHost: '127.0.0.1:8085',
+      keyRing: { kind: 'gcp-kms', cryptoKey: 'projects/p/locations/eu/keyRings/r/cryptoKeys/k' },
+      policy: { from: 'file', path: 'policy.yaml' },
+      refresh: 'background',
+      memoryTokensMax: 5,
+      audit: 'stdout+store',
+      auditDays: 400,
+      logLevel: 'debug',
+      google: {
+        oauthTokenUrl: 'http://127.0.0.1:1/token',
+        stsTokenUrl: 'http://127.0.0.1:2/sts/v1/token',
+        iamCredentialsUrl: 'http://localhost:3/iamcredentials',
+        iamUrl: 'http://[::1]:4',
+        kmsUrl: 'http://127.8.9.10:5',
+        revokeUrl: 'https://private.example/revoke',
+      },
+      isOnCloudRun: true,
+    })
+  })
+
+  test('every fault is reported at once, each with its setting and a right example', () => {
+    const fault = faultOf({
+      DOWNSCOPE_KEYS: 'k1:short,k1:short',
+      DOWNSCOPE_STORE: 'mysql://x',
+      DOWNSCOPE_POLICY: 'policy.yaml',
+      DOWNSCOPE_POLICY_YAML: 'version: 1',
+      DOWNSCOPE_LOG_LEVEL: 'loud',
+      DOWNSCOPE_AUDIT_DAYS: '1.5',
+      DOWNSCOPE_ISSUR: 'https://tokens.acme.example',
+      GOOGLE_IAM_URL: 'http://iam.example',
+      PORT: '65536',
+    })
+
+    expect(fault.faults.map(({ setting }) => setting).toSorted()).toEqual([
+      'DOWNSCOPE_AUDIT_DAYS',
+      'DOWNSCOPE_ISSUER',
+      'DOWNSCOPE_ISSUR',
+      'DOWNSCOPE_KEYS',
+      'DOWNSCOPE_KEYS',
+      'DOWNSCOPE_LOG_LEVEL',
+      'DOWNSCOPE_POLICY',
+      'DOWNSCOPE_STORE',
+      'GOOGLE_IAM_URL',
+      'PORT',
+    ])
+    expect(fault.message.split('\n')).toHaveLength(11)
+    expect(fault.message).toContain('10 settings are wrong:')
+    expect(fault.message).toContain(
+      '  DOWNSCOPE_ISSUER is required (for example DOWNSCOPE_ISSUER=https://tokens.acme.example)',
+    )
+    expect(fault.message).toContain('  DOWNSCOPE_ISSUR is no setting of this version')
+  })
+
+  test('P23: no fault repeats what was set, not even in the wrong place', () => {
+    const secret = 'hunter2-hunter2-hunter2'
+    const names = Object.values(settingsTable).map(({ name }) => name)
+    for (const value of [
+      secret,
+      `https://user:${secret}@acme.example/?${secret}#`,
+      `k1:${secret}`,
+      `${secret}\0`,
+    ]) {
+      const env = Object.fromEntries([...names, 'DOWNSCOPE_TYPO'].map((name) => [name, value]))
+      const fault = faultOf(env)
+
+      expect(fault.faults.length).toBeGreaterThan(10)
+      expect(JSON.stringify(fault.faults) + fault.message + String(fault.stack)).not.toContain(secret)
+    }
+  })
+
+  test('P23: settings do not print their keys', () => {
+    const settings = readSettings(least)
+
+    expect(JSON.stringify(settings)).toContain('[secret]')
+    expect(JSON.stringify(settings)).not.toContain(key)
+  })
+
+  test('every example is right, and so is every default', () => {
+    for (const setting of Object.values(settingsTable)) {
+      if (setting.name === 'DOWNSCOPE_KEYS') continue
+      expect([setting.name, setting.read(setting.example).ok]).toEqual([setting.name, true])
+      if (setting.defaultsTo !== 'required')
+        expect([setting.name, setting.read(undefined).ok]).toEqual([setting.name, true])
+    }
+  })
+
+  test('an empty value counts as none, and white space around one as nothing', () => {
+    const settings = readSettings({
+      ...least,
+      PORT: '',
+      DOWNSCOPE_POLICY: ' ',
+      DOWNSCOPE_LOG_LEVEL: 'warn\n',
+    })
+
+    expect(settings).toMatchObject({ port: 8080, policy: { from: 'store' }, logLevel: 'warn' })
+    expect(faultOf({ ...least, DOWNSCOPE_ISSUER: '\n' }).faults).toHaveLength(1)
+  })
+
+  test('a policy in a setting keeps its white space and names its origin', () => {
+    const text = '  version: 1\n  rules: []\n'
+
+    expect(readSettings({ ...least, DOWNSCOPE_POLICY_YAML: text }).policy).toEqual({
+      from: 'setting',
+      name: 'DOWNSCOPE_POLICY_YAML',
+      text,
+    })
+  })
+
+  test('on Cloud Run a due token is refreshed before the answer, unless set otherwise', () => {
+    const refresh = (env: Environment) => readSettings({ ...least, ...env }).refresh
+
+    expect(refresh({})).toBe('background')
+    expect(refresh({ K_SERVICE: 'downscope' })).toBe('inline')
+    expect(refresh({ K_SERVICE: 'downscope', DOWNSCOPE_REFRESH: 'background' })).toBe('background')
+    expect(refresh({ DOWNSCOPE_REFRESH: 'inline' })).toBe('inline')
+  })
+
+  test('keys are required with local: alone', () => {
+    const kms = 'gcp-kms://projects/p/locations/eu/keyRings/r/cryptoKeys/k'
+    const env = { DOWNSCOPE_ISSUER: least.DOWNSCOPE_ISSUER }
+
+    expect(faultOf(env).faults).toMatchObject([
+      { setting: 'DOWNSCOPE_KEYS', fault: 'is required with DOWNSCOPE_KEY_RING=local:' },
+    ])
+    expect(readSettings({ ...env, DOWNSCOPE_KEY_RING: kms }).keyRing.kind).toBe('gcp-kms')
+  })
+})
+
+function faultOf(env: Environment): ConfigurationFault {
+  try {
+    readSettings(env)
+  } catch (error) {
+    if (isConfigurationFault(error)) return error
+    throw error
+  }
+  throw new Error('these settings were accepted')
+}
