@@ -1,0 +1,14 @@
+import type { Proof } from '../domain/exchange-request.ts'
+
+/**
+ * Whether a JWT of that `typ` may prove identity in that form: untyped, `JWT` or `JOSE` (as SPIFFE may type its
+ * JWT-SVIDs), and a client assertion also when it says that it is one; every other kind of token was made for somebody else (P8).
+ * Source: RFC 7515 §4.1.9 (media types, case-insensitive), RFC 8725 §3.11, rfc7523bis §4 (`client-authentication+jwt`).
+ */
+export function isAcceptedTyp(typ: string | undefined, form: Proof['form']): boolean {
+  if (typ === undefined || typ === 'JWT') return true
+  const kind = typ.toLowerCase().replace(/^application\//, '')
+  return (
+    kind === 'jwt' || kind === 'jose' || (kind === 'client-authentication+jwt' && form === 'client_assertion')
+  )
+}

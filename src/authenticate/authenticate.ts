@@ -1,0 +1,99 @@
+import { BrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
+import type { Caller } from '../domain/caller.ts'
+import type { Proof } from '../domain/exchange-request.ts'
+import type { TrustedIssuer } from '../domain/policy.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Sha256 } from '../ports/entropy.ts'
+import type { HttpClient } from '../ports/http-client.ts'
+import type { Log } from '../ports/log.ts'
+import { isAcceptedTyp } from './accepted-typ.ts'
+import { assertionLengthMax, parseCompactJws, trimAsciiSpace, type CompactJws } from './compact-jws.ts'
+import { createIssuerKeys } from './issuer-keys.ts'
+import { isIssuerIdentifier, judgeClaims, type AcceptedClaims, type OneUse } from './judge-claims.ts'
+import { createVerifiedAssertions } from './verified-assertions.ts'
+import { createVerifySignature } from './verify-signature.ts'
+
+export interface AuthenticateDeps {
+  /** The trusted issuer of exactly that `iss`, by the policy in force; a new policy gives new objects. */
+  readonly findIssuer: (iss: string) => Promise<TrustedIssuer | undefined>
+  /** Whether this is the first sight of that (issuer, jti) until then; throws store_unavailable if it cannot say. */
+  readonly rememberOnce: (use: OneUse) => Promise<boolean>
+  readonly http: HttpClient
+  readonly clock: Clock
+  readonly sha256: Sha256
+  readonly log: Log
+  /** Whether a request may wait for a fetch that another one made; default true, false on Workers. */
+  readonly sharesFetches?: boolean
+}
+
+/**
+ * Turns a proof into the caller who signed it, or throws the rejection of the proof's form. Asks nobody outside
+ * before the issuer is known by its exact name and the claims are in order (P9); the signature comes next, and the
+ * one use of a `jti` is spent last, so that nothing but a good assertion can spend it. Throws `store_unavailable`
+ * when the store cannot say whether it was used. Source: DESIGN §3.3.
+ */
+export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Promise<Caller> {
+  const { clock, findIssuer, rememberOnce } = deps
+  const verified = createVerifiedAssertions(deps.sha256)
+  const verifySignature = createVerifySignature({ keys: createIssuerKeys(deps), verified })
+
+  return async (proof) => {
+    const token = trimAsciiSpace(proof.assertion.reveal())
+    const known = token.length > assertionLengthMax ? undefined : await verified.find(token)
+    const jws = known?.jws ?? readAssertion(token, proof)
+    const issuer = await issuerOf(jws, proof)
+    const { subject, use } = readClaims(jws, issuer, proof)
+    const fault = await verifySignature({ token, jws, issuer, known })
+    if (fault !== undefined) throw rejection(proof, `assertion of issuer ${quoted(issuer.name)}: ${fault}`)
+    if (use !== undefined) await spend(use, proof)
+    return { issuer: issuer.issuer, issuerName: issuer.name, subject, claims: jws.claims }
+  }
+
+  async function issuerOf({ header, claims }: CompactJws, proof: Proof): Promise<TrustedIssuer> {
+    if (!isAcceptedTyp(header.typ, proof.form)) throw rejection(proof, '"typ" is of another kind of token')
+    const { iss } = claims
+    if (!isIssuerIdentifier(iss)) throw rejection(proof, '"iss" is not a string of 1 to 1024 characters')
+    const issuer = await findIssuer(iss)
+    if (issuer === undefined) throw rejection(proof, `issuer ${quoted(iss)} is not in policy`)
+    return issuer
+  }
+
+  function readClaims({ claims }: CompactJws, issuer: TrustedIssuer, proof: Proof): AcceptedClaims {
+    const judged = judgeClaims(claims, issuer, clock.now())
+    if (!judged.ok) throw rejection(proof, `assertion of issuer ${quoted(issuer.name)}: ${judged.fault}`)
+    // RFC 7521 §4.2: a client_id beside the assertion must name the same client.
+    if (proof.clientId !== undefined && proof.clientId !== judged.subject)
+      throw new BrokerError('client_assertion_rejected', {
+        reason: '"client_id" is not the subject of the assertion',
+      })
+    return judged
+  }
+
+  async function spend(use: OneUse, proof: Proof): Promise<void> {
+    const isFirst = await rememberOnce(use)
+    if (!isFirst) throw rejection(proof, `"jti" of issuer ${quoted(use.issuer)} was used before`)
+    // The memory ends here, so from here on a second use would look like a first one.
+    if (clock.now() >= use.until) throw rejection(proof, 'assertion expired while it was verified')
+  }
+}
+
+function readAssertion(token: string, proof: Proof): CompactJws {
+  const parsed = parseCompactJws(token)
+  if (!parsed.ok) throw rejection(proof, `assertion malformed: ${parsed.fault}`)
+  return parsed.jws
+}
+
+function rejection(proof: Proof, reason: string): BrokerError {
+  return new BrokerError(rejectionCode[proof.form], { reason })
+}
+
+const rejectionCode = {
+  client_assertion: 'client_assertion_rejected',
+  subject_token: 'subject_token_rejected',
+  admin_bearer: 'admin_unauthenticated',
+} as const satisfies Record<Proof['form'], BrokerErrorCode>
+
+/** A name for the log, which may come from an unverified token: bounded and on one line. */
+function quoted(name: string): string {
+  return JSON.stringify(name.slice(0, 120))
+}

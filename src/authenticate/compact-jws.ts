@@ -1,0 +1,75 @@
+import type { Claims } from '../domain/caller.ts'
+import { decodeStrictBase64url, isStrictBase64url } from './strict-base64url.ts'
+import { parseStrictJsonObject } from './strict-json.ts'
+
+/** A JWT taken apart, strictly; nothing in it is believed yet. */
+export interface CompactJws {
+  readonly header: JoseHeader
+  readonly claims: Claims
+}
+
+export interface JoseHeader {
+  readonly alg: string
+  readonly kid: string | undefined
+  readonly typ: string | undefined
+}
+
+export type JwsJudgement =
+  | { readonly ok: true; readonly jws: CompactJws }
+  | { readonly ok: false; readonly fault: string }
+
+/** Characters, which are octets here: base64url and dots are ASCII. */
+export const assertionLengthMax = 16_384
+
+/**
+ * Takes a compact JWS apart and accepts one spelling only: three parts of strict base64url, at most 16 KiB, header
+ * and payload UTF-8 JSON objects without duplicate members, no parameter that changes how the rest is read or that
+ * brings its own key. Verifies nothing. Source: RFC 7515 §5.2, RFC 7519 §7.2, RFC 8725 §3 (P7, P9).
+ */
+export function parseCompactJws(token: string): JwsJudgement {
+  if (token.length > assertionLengthMax) return fault(`longer than ${assertionLengthMax} characters`)
+  const [protectedHeader, payload, signature, ...more] = token.split('.', 4)
+  if (protectedHeader === undefined || payload === undefined || signature === undefined || more.length > 0)
+    return fault('not three parts')
+  if (signature === '' || !isStrictBase64url(signature)) return fault('signature is not strict base64url')
+  const headerText = decodeStrictBase64url(protectedHeader)
+  if (headerText === undefined) return fault('header is not UTF-8 in strict base64url')
+  const payloadText = decodeStrictBase64url(payload)
+  if (payloadText === undefined) return fault('payload is not UTF-8 in strict base64url')
+  const members = parseStrictJsonObject(headerText)
+  if (!members.ok) return fault(`header ${members.fault}`)
+  const claims = parseStrictJsonObject(payloadText)
+  if (!claims.ok) return fault(`payload ${claims.fault}`)
+  return judgeHeader(members.value, claims.value)
+}
+
+/** Without the white space of ASCII around it: a token read from a file brings the file's newline. */
+export function trimAsciiSpace(text: string): string {
+  // Not a pattern: `[…]+$` is quadratic in a long run of spaces.
+  let start = 0
+  let end = text.length
+  while (start < end && isAsciiSpace(text.charCodeAt(start))) start += 1
+  while (end > start && isAsciiSpace(text.charCodeAt(end - 1))) end -= 1
+  return text.slice(start, end)
+}
+
+// `crit`, `b64` and `zip` change what the rest means; the others name or bring a key that nobody registered.
+const refusedParameters = ['crit', 'b64', 'zip', 'jwk', 'jku', 'x5u', 'x5c'] as const
+
+function judgeHeader(header: Claims, claims: Claims): JwsJudgement {
+  const refused = refusedParameters.find((name) => Object.hasOwn(header, name))
+  if (refused !== undefined) return fault(`header has "${refused}"`)
+  const { alg, kid, typ } = header
+  if (typeof alg !== 'string') return fault('"alg" is not a string')
+  if (kid !== undefined && typeof kid !== 'string') return fault('"kid" is not a string')
+  if (typ !== undefined && typeof typ !== 'string') return fault('"typ" is not a string')
+  return { ok: true, jws: { header: { alg, kid, typ }, claims } }
+}
+
+function isAsciiSpace(code: number): boolean {
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d)
+}
+
+function fault(text: string): JwsJudgement {
+  return { ok: false, fault: text }
+}

@@ -1,0 +1,55 @@
+import { importJWK } from 'jose'
+
+import type { SigningAlgorithm } from '../domain/policy.ts'
+import { algorithmsFitting, type PublicJwk } from '../domain/public-jwk.ts'
+
+/** The keys of one issuer as they were at one time. Another object means that the keys may be others. */
+export interface KeySet {
+  readonly keys: readonly VerificationKey[]
+}
+
+export interface VerificationKey {
+  readonly kid: string | undefined
+  /** What it may verify, by its type, curve and own `alg`; a header adds nothing to it (P2). */
+  readonly algorithms: readonly string[]
+  /** The key as the platform verifies with it, imported once per algorithm; throws when it is not on its curve. */
+  importedFor(algorithm: SigningAlgorithm): Promise<ImportedKey>
+}
+
+export type ImportedKey = Awaited<ReturnType<typeof importJWK>>
+
+/** A set of these keys. Keys that share a `kid` are all left out: nobody can say which was meant. */
+export function createKeySet(jwks: readonly PublicJwk[]): KeySet {
+  const ambiguous = repeatedKids(jwks)
+  return {
+    keys: jwks.filter(({ kid }) => kid === undefined || !ambiguous.has(kid)).map(createVerificationKey),
+  }
+}
+
+export function repeatedKids(jwks: readonly PublicJwk[]): ReadonlySet<string> {
+  const seen = new Set<string>()
+  const repeated = new Set<string>()
+  for (const { kid } of jwks) {
+    if (kid === undefined) continue
+    if (seen.has(kid)) repeated.add(kid)
+    seen.add(kid)
+  }
+  return repeated
+}
+
+function createVerificationKey(jwk: PublicJwk): VerificationKey {
+  // Values and not promises: on Workers a request must not wait for one that another request made.
+  const imported = new Map<SigningAlgorithm, ImportedKey>()
+  const { kid, alg: _alg, ...material } = jwk
+  return {
+    kid,
+    algorithms: algorithmsFitting(jwk),
+    importedFor: async (algorithm) => {
+      const known = imported.get(algorithm)
+      if (known !== undefined) return known
+      const key = await importJWK(material, algorithm)
+      imported.set(algorithm, key)
+      return key
+    },
+  }
+}

@@ -1,0 +1,41 @@
+import { LRUCache } from 'lru-cache'
+
+import type { TrustedIssuer } from '../domain/policy.ts'
+import type { Sha256 } from '../ports/entropy.ts'
+import type { CompactJws } from './compact-jws.ts'
+import type { KeySet } from './key-set.ts'
+
+/** An assertion whose signature verified, and under what. */
+export interface VerifiedAssertion {
+  readonly jws: CompactJws
+  readonly issuer: TrustedIssuer
+  readonly keys: KeySet
+}
+
+/**
+ * Remembers that a signature verified, and nothing else: everything but the signature is judged anew at every use,
+ * and an entry counts only for the same issuer object and the same key set. Found by the exact token alone (P14).
+ */
+export interface VerifiedAssertions {
+  find(token: string): Promise<VerifiedAssertion | undefined>
+  remember(token: string, assertion: VerifiedAssertion): Promise<void>
+}
+
+const entriesMax = 10_000
+/** About: a token's parsed claims take some four times its length, and the entry around them half a kilobyte. */
+const bytesMax = 16 * 1024 * 1024
+
+export function createVerifiedAssertions(sha256: Sha256): VerifiedAssertions {
+  const entries = new LRUCache<string, VerifiedAssertion>({ max: entriesMax, maxSize: bytesMax })
+
+  return {
+    find: async (token) => {
+      // Where every issuer is `replay: once` the digest would be for nothing.
+      if (entries.size === 0) return undefined
+      return entries.get(await sha256(token))
+    },
+    remember: async (token, assertion) => {
+      entries.set(await sha256(token), assertion, { size: 4 * token.length + 512 })
+    },
+  }
+}

@@ -1,0 +1,81 @@
+import { compactVerify } from 'jose'
+
+import type { SigningAlgorithm, TrustedIssuer } from '../domain/policy.ts'
+import { allowedAlgorithm, chooseKey, type KeyChoice } from './choose-key.ts'
+import type { CompactJws, JoseHeader } from './compact-jws.ts'
+import type { IssuerKeySource } from './issuer-keys.ts'
+import type { KeySet, VerificationKey } from './key-set.ts'
+import type { VerifiedAssertion, VerifiedAssertions } from './verified-assertions.ts'
+
+export interface SignatureDeps {
+  readonly keys: IssuerKeySource
+  readonly verified: VerifiedAssertions
+}
+
+export interface SignedAssertion {
+  readonly token: string
+  readonly jws: CompactJws
+  readonly issuer: TrustedIssuer
+  /** What is remembered of this very token. */
+  readonly known: VerifiedAssertion | undefined
+}
+
+/**
+ * `undefined` when a key of this issuer, and of no other, signed the token under an algorithm that policy and key
+ * allow; else the fault. An unknown key name makes the issuer be asked again, at most every 30 s (P2, P4, P22).
+ */
+export function createVerifySignature(
+  deps: SignatureDeps,
+): (signed: SignedAssertion) => Promise<string | undefined> {
+  const { keys, verified } = deps
+
+  return async (signed) => {
+    const { token, jws, issuer, known } = signed
+    const algorithm = allowedAlgorithm(jws.header, issuer.algorithms)
+    if (algorithm === undefined) return 'the algorithm is not one of the issuer'
+    const set = await keys.current(issuer)
+    // Without keys nobody can tell a forged token from a good one, and then it is refused: a 503 here would let
+    // anybody who can spell the issuer's name look like an outage. Keys at hand serve on for an hour (P22).
+    if (set === undefined) return "the issuer's keys are unavailable"
+    if (known !== undefined && known.issuer === issuer && known.keys === set) return undefined
+
+    const found = await findKey(set, { header: jws.header, algorithm, issuer })
+    if (!found.choice.ok) return found.choice.fault
+    if (!(await isSignedBy(token, found.choice.key, algorithm))) return 'the signature does not verify'
+    if (issuer.replay === 'allowed') await verified.remember(token, { jws, issuer, keys: found.set })
+    return undefined
+  }
+
+  async function findKey(set: KeySet, wanted: WantedKey): Promise<FoundKey> {
+    const { header, algorithm, issuer } = wanted
+    const choice = chooseKey(set, header, algorithm)
+    if (choice.ok || !choice.mayBeNew) return { set, choice }
+    const newer = (await keys.refreshed(issuer)) ?? set
+    return newer === set ? { set, choice } : { set: newer, choice: chooseKey(newer, header, algorithm) }
+  }
+}
+
+interface WantedKey {
+  readonly header: JoseHeader
+  readonly algorithm: SigningAlgorithm
+  readonly issuer: TrustedIssuer
+}
+
+interface FoundKey {
+  readonly set: KeySet
+  readonly choice: KeyChoice
+}
+
+async function isSignedBy(
+  token: string,
+  key: VerificationKey,
+  algorithm: SigningAlgorithm,
+): Promise<boolean> {
+  try {
+    await compactVerify(token, await key.importedFor(algorithm))
+    return true
+  } catch {
+    // A bad signature, a point off its curve, a text that jose reads otherwise: no proof is no proof.
+    return false
+  }
+}
