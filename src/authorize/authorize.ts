@@ -1,0 +1,113 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { Caller } from '../domain/caller.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { ExchangeRequest } from '../domain/exchange-request.ts'
+import type { Grant } from '../domain/grant.ts'
+import type { CompiledPolicy, CompiledRule } from './compile-policy.ts'
+import { narrowBoundary, narrowLifetime } from './narrow-request.ts'
+import { narrowScopes } from './narrow-scopes.ts'
+import { createParseTarget } from './parse-target.ts'
+import { quote } from './policy-faults.ts'
+
+export interface AuthorizeDeps {
+  readonly policy: () => Promise<CompiledPolicy>
+  readonly findCredential: (name: string) => Promise<CredentialSummary | undefined>
+  /** The broker's public URL. */
+  readonly brokerIssuer: string
+}
+
+/**
+ * What policy allows this caller of what he asks, and never more (P13). Throws `target_unavailable`, alike for a
+ * credential that is unknown, not allowed or disabled (P12), `scope_refused` and `request_malformed`. A credential
+ * that no rule gives this caller is not even looked for.
+ */
+export function createAuthorize(
+  deps: AuthorizeDeps,
+): (caller: Caller, request: ExchangeRequest) => Promise<Grant> {
+  const parseTarget = createParseTarget(deps.brokerIssuer)
+  return async (caller, request) => {
+    const policy = await deps.policy()
+    const name = parseTarget(request.target)
+    if (name === undefined) throw unavailable(`the target ${quote(request.target)} names no credential`)
+    const rule = policy.findRule(caller, name)
+    if (rule === undefined)
+      throw unavailable(`no rule gives ${quote(name)} to ${quote(caller.subject)} of ${quote(caller.issuer)}`)
+
+    const credential = await deps.findCredential(name)
+    const where = `rule ${quote(rule.rule.name)}`
+    if (credential === undefined) throw unavailable(`${where}: no credential ${quote(name)} is enrolled`)
+    if (credential.state !== 'enabled') throw unavailable(`${where}: ${quote(name)} is ${credential.state}`)
+    return narrow({ caller, request, rule, credential })
+  }
+}
+
+interface Asked {
+  readonly caller: Caller
+  readonly request: ExchangeRequest
+  readonly rule: CompiledRule
+  readonly credential: CredentialSummary
+}
+
+function narrow(asked: Asked): Grant {
+  const { caller, request, rule, credential } = asked
+  const { name, version, kind, upstream } = credential
+  if (!rule.rule.tokenTypes.includes(request.tokenType))
+    throw unavailable(`rule ${quote(rule.rule.name)} gives no ${request.tokenType}`)
+  const grant = { caller, rule: rule.rule.name, credential: { name, version, kind, upstream } }
+
+  if (request.tokenType === 'id_token') {
+    const audience = idTokenAudience(asked)
+    narrowLifetime(request.lifetime, rule.rule, kind)
+    return { ...grant, scopes: [], tokenType: 'id_token', audience }
+  }
+  if (request.resource !== undefined) throw malformed('resource is for ID tokens only')
+  const scopes = narrowScopes(request.scopes, rule, credential)
+  const lifetime = narrowLifetime(request.lifetime, rule.rule, kind)
+  const subject = allowedSubject(asked)
+  const boundary = narrowBoundary(request.boundary, rule.rule)
+  return {
+    ...grant,
+    scopes,
+    tokenType: 'access_token',
+    ...(lifetime === undefined ? {} : { lifetime }),
+    ...(subject === undefined ? {} : { subject }),
+    ...(boundary === undefined ? {} : { boundary }),
+  }
+}
+
+/** An ID token carries no scopes, acts for nobody else and cannot be bounded: what asks for that is malformed. */
+function idTokenAudience({ request, rule, credential }: Asked): string {
+  const { name, idTokenAudiences } = rule.rule
+  if (credential.kind !== 'service_account_key')
+    throw unavailable(
+      `rule ${quote(name)}: ${credential.kind} ${quote(credential.name)} cannot give ID tokens`,
+    )
+  if (request.subject !== undefined) throw malformed('requested_subject is not possible for an ID token')
+  if (request.boundary !== undefined) throw malformed('an access boundary is not possible for an ID token')
+  const [only, ...others] = idTokenAudiences
+  const audience = request.resource ?? (others.length === 0 ? only : undefined)
+  if (audience === undefined) throw malformed('resource must say whom the ID token is for')
+  if (!idTokenAudiences.includes(audience))
+    throw unavailable(`rule ${quote(name)} gives no ID token for ${quote(audience)}`)
+  return audience
+}
+
+/** Without `requested_subject` the token is the credential's own, also where the rule names subjects. */
+function allowedSubject({ request, rule, credential }: Asked): string | undefined {
+  const { subject } = request
+  if (subject === undefined) return undefined
+  const where = `rule ${quote(rule.rule.name)}`
+  // Domain-wide delegation is a service account's; a refresh token already is somebody's.
+  if (credential.kind !== 'service_account_key')
+    throw unavailable(`${where}: ${credential.kind} ${quote(credential.name)} cannot act for another`)
+  if (!rule.matchSubject(subject)) throw unavailable(`${where} does not allow acting for ${quote(subject)}`)
+  return subject
+}
+
+function unavailable(reason: string): BrokerError {
+  return new BrokerError('target_unavailable', { reason })
+}
+
+function malformed(text: string): BrokerError {
+  return new BrokerError('request_malformed', { reason: text, publicDetail: text })
+}

@@ -1,0 +1,67 @@
+import type { AccessBoundary, AccessBoundaryRule } from '../domain/access-boundary.ts'
+
+const rulesMax = 10
+const charactersMax = 2048
+const resource = /^\/\/storage\.googleapis\.com\/projects\/_\/buckets\/[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/
+const permission = /^inRole:(?:(?:organizations|projects)\/[A-Za-z0-9_.:-]+\/)?roles\/[A-Za-z0-9_.]+$/
+
+export interface BoundaryFault {
+  readonly path: readonly (string | number)[]
+  readonly text: string
+}
+
+/**
+ * Everything for which Google would refuse this boundary, found before a token is asked for; empty if nothing.
+ * Source: WIRE §2.2 (Credential Access Boundary: at most 10 rules and 2048 characters, Cloud Storage only).
+ */
+export function boundaryFaults(boundary: AccessBoundary): readonly BoundaryFault[] {
+  const faults: BoundaryFault[] = []
+  if (boundary.length === 0) faults.push({ path: [], text: 'needs at least one rule' })
+  if (boundary.length > rulesMax) faults.push({ path: [], text: `has more than ${rulesMax} rules` })
+  if (JSON.stringify({ accessBoundaryRules: boundary }).length > charactersMax)
+    faults.push({ path: [], text: `is longer than ${charactersMax} characters as JSON` })
+  for (const [index, rule] of boundary.entries()) faults.push(...ruleFaults(rule, index))
+  return faults
+}
+
+function ruleFaults(rule: AccessBoundaryRule, index: number): BoundaryFault[] {
+  const faults: BoundaryFault[] = []
+  if (!resource.test(rule.availableResource))
+    faults.push({
+      path: [index, 'availableResource'],
+      text: 'must be //storage.googleapis.com/projects/_/buckets/BUCKET: boundaries hold for Cloud Storage only',
+    })
+  if (rule.availablePermissions.length === 0)
+    faults.push({ path: [index, 'availablePermissions'], text: 'needs at least one permission' })
+  for (const [place, text] of rule.availablePermissions.entries())
+    if (!permission.test(text))
+      faults.push({
+        path: [index, 'availablePermissions', place],
+        text: 'must be inRole:roles/ROLE or inRole:organizations/ID/roles/ROLE',
+      })
+  const expression = rule.availabilityCondition?.expression
+  if (expression !== undefined && (expression.trim() === '' || expression.length > charactersMax))
+    faults.push({
+      path: [index, 'availabilityCondition', 'expression'],
+      text: `must have 1 to ${charactersMax} characters`,
+    })
+  return faults
+}
+
+/**
+ * Whether `inner` provably reaches nothing that `outer` does not: each of its rules lies within one rule of `outer`
+ * (same resource, no other permission, and the same condition where `outer` has one). Conditions are compared as
+ * text, so `false` also says "cannot be compared".
+ */
+export function isContained(inner: AccessBoundary, outer: AccessBoundary): boolean {
+  return inner.every((rule) => outer.some((wider) => isWithin(rule, wider)))
+}
+
+function isWithin(rule: AccessBoundaryRule, wider: AccessBoundaryRule): boolean {
+  const condition = wider.availabilityCondition?.expression
+  return (
+    rule.availableResource === wider.availableResource &&
+    rule.availablePermissions.every((text) => wider.availablePermissions.includes(text)) &&
+    (condition === undefined || condition === rule.availabilityCondition?.expression)
+  )
+}

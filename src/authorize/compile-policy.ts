@@ -1,0 +1,71 @@
+import type { Caller } from '../domain/caller.ts'
+import type { AdminRole, CallerPattern, Policy, Rule, TrustedIssuer } from '../domain/policy.ts'
+import { createMatchCaller, createMatchText, type MatchCaller } from './match-caller.ts'
+
+/** A policy made ready to be asked on every request. */
+export interface CompiledPolicy {
+  readonly policy: Policy
+  /** By the exact `iss`. The same object for as long as the entry means the same, across reloads. */
+  findIssuer(iss: string): TrustedIssuer | undefined
+  /** The first rule that matches this caller and credential. */
+  findRule(caller: Caller, credential: string): CompiledRule | undefined
+  /** Every role that matches this caller. */
+  findRoles(caller: Caller): readonly AdminRole[]
+}
+
+export interface CompiledRule {
+  readonly rule: Rule
+  readonly matchCaller: MatchCaller
+  readonly scopes: ReadonlySet<string>
+  readonly matchSubject: (subject: string) => boolean
+}
+
+/** Compiles a checked policy; issuers that mean the same as in `previous` stay the same objects. */
+export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): CompiledPolicy {
+  const policy = { ...parsed, issuers: parsed.issuers.map((issuer) => keepSame(issuer, previous)) }
+  const issuers = new Map(policy.issuers.map((issuer) => [issuer.issuer, issuer]))
+  const issuersByName = new Map(policy.issuers.map((issuer) => [issuer.name, issuer]))
+  const compile = (callers: readonly CallerPattern[]) => compileCallers(callers, issuersByName)
+
+  const rules = Map.groupBy(
+    policy.rules.map((rule) => compileRule(rule, compile(rule.callers))),
+    ({ rule }) => rule.credential,
+  )
+  const admins = policy.admins.map(({ callers, role }) => ({ matchCaller: compile(callers), role }))
+
+  return {
+    policy,
+    findIssuer: (iss) => issuers.get(iss),
+    findRule: (caller, credential) => rules.get(credential)?.find((rule) => rule.matchCaller(caller)),
+    findRoles: (caller) => admins.filter(({ matchCaller }) => matchCaller(caller)).map(({ role }) => role),
+  }
+}
+
+/** Caches of keys and of verified assertions hang on the object: a new one for an equal entry would empty them. */
+function keepSame(issuer: TrustedIssuer, previous: CompiledPolicy | undefined): TrustedIssuer {
+  const before = previous?.findIssuer(issuer.issuer)
+  // Both come from parsePolicy, which writes members in one order: equal entries are equal as JSON.
+  return before !== undefined && JSON.stringify(before) === JSON.stringify(issuer) ? before : issuer
+}
+
+function compileRule(rule: Rule, matchCaller: MatchCaller): CompiledRule {
+  const subjects = rule.subjects.map(createMatchText)
+  return {
+    rule,
+    matchCaller,
+    scopes: new Set(rule.scopes),
+    matchSubject: (subject) => subjects.some((matchText) => matchText(subject)),
+  }
+}
+
+function compileCallers(
+  patterns: readonly CallerPattern[],
+  issuersByName: ReadonlyMap<string, TrustedIssuer>,
+): MatchCaller {
+  const matchers = patterns.flatMap((pattern) => {
+    const issuer = issuersByName.get(pattern.issuer)
+    // parsePolicy refuses such a rule; without its issuer it matches nobody.
+    return issuer === undefined ? [] : [createMatchCaller(pattern, issuer.issuer)]
+  })
+  return (caller) => matchers.some((matchCaller) => matchCaller(caller))
+}

@@ -1,0 +1,89 @@
+import type { Json } from '../domain/caller.ts'
+import type { Policy } from '../domain/policy.ts'
+import type { PolicyDocument } from '../ports/policy-source.ts'
+import { isList, memberOf } from './json-member.ts'
+import { documentInvalid, quote, type Fault, type Report } from './policy-faults.ts'
+import { adminSchema, issuerSchema, policySchema, ruleSchema } from './policy-schema.ts'
+import { readPolicyText } from './policy-text.ts'
+import { readEntry, type EntryPlace } from './read-entry.ts'
+import { readIssuer } from './read-issuer.ts'
+import { readAdmin, readRule } from './read-rule.ts'
+
+/**
+ * The policy that a YAML or JSON document means. Throws `document_invalid`, and nothing else, with every fault at
+ * once: its line and column, its path, and what is wrong. An unknown key is a fault (DESIGN §4).
+ */
+export function parsePolicy(document: PolicyDocument, context: { readonly brokerIssuer: string }): Policy {
+  const text = readPolicyText(document.text)
+  const faults: Fault[] = [...text.faults]
+  const report: Report = (path, message, at = 'value') =>
+    faults.push({ position: text.locate(path, at), path, text: message })
+  // A text that does not parse, or only with values left out, would be judged by what is not in it.
+  const policy =
+    faults.length > 0 && text.value === null
+      ? undefined
+      : readPolicy(text.value, report, context.brokerIssuer)
+  if (policy === undefined || faults.length > 0) throw documentInvalid(document.origin, faults)
+  return policy
+}
+
+function readPolicy(value: Json, report: Report, brokerIssuer: string): Policy {
+  const top = readEntry(policySchema, value, { path: [], report })
+  // DESIGN §4 allows a policy without rules or without admins; with neither key it is more likely cut off.
+  if (top !== undefined && top.rules === undefined && top.admins === undefined)
+    report([], 'has neither rules nor admins: is it cut off?')
+
+  const issuers = entriesOf(value, 'issuers')
+  const rules = entriesOf(value, 'rules')
+  reportRepeated(issuers, 'name', { path: ['issuers'], report })
+  reportRepeated(issuers, 'issuer', { path: ['issuers'], report })
+  reportRepeated(rules, 'name', { path: ['rules'], report })
+  const issuerNames = new Set(
+    issuers.map((entry) => textMember(entry, 'name')).filter((name) => name !== undefined),
+  )
+
+  return {
+    issuers: readAll(issuers, { path: ['issuers'], report }, (entry, place) => {
+      const read = readEntry(issuerSchema, entry, place)
+      return read === undefined ? undefined : readIssuer(read, place, brokerIssuer)
+    }),
+    rules: readAll(rules, { path: ['rules'], report }, (entry, place) => {
+      const read = readEntry(ruleSchema, entry, place)
+      return read === undefined ? undefined : readRule(read, place, issuerNames)
+    }),
+    admins: readAll(entriesOf(value, 'admins'), { path: ['admins'], report }, (entry, place) => {
+      const read = readEntry(adminSchema, entry, place)
+      return read === undefined ? undefined : readAdmin(read, place, issuerNames)
+    }),
+  }
+}
+
+function readAll<Read>(
+  entries: readonly Json[],
+  { path, report }: EntryPlace,
+  read: (entry: Json, place: EntryPlace) => Read | undefined,
+): readonly Read[] {
+  return entries
+    .map((entry, index) => read(entry, { path: [...path, index], report }))
+    .filter((result) => result !== undefined)
+}
+
+function reportRepeated(entries: readonly Json[], member: string, { path, report }: EntryPlace): void {
+  const seen = new Set<string>()
+  for (const [index, entry] of entries.entries()) {
+    const text = textMember(entry, member)
+    if (text === undefined) continue
+    if (seen.has(text)) report([...path, index, member], `${quote(text)} occurs twice`)
+    seen.add(text)
+  }
+}
+
+function entriesOf(value: Json, member: string): readonly Json[] {
+  const entries = memberOf(value, member)
+  return entries !== undefined && isList(entries) ? entries : []
+}
+
+function textMember(value: Json, member: string): string | undefined {
+  const text = memberOf(value, member)
+  return typeof text === 'string' ? text : undefined
+}

@@ -1,0 +1,68 @@
+import type { IssuerKeys, SigningAlgorithm, TrustedIssuer } from '../domain/policy.ts'
+import { algorithmsFitting, type PublicJwk } from '../domain/public-jwk.ts'
+import { seconds } from '../domain/time.ts'
+import { quote } from './policy-faults.ts'
+import type { IssuerEntry } from './policy-schema.ts'
+import type { EntryPlace } from './read-entry.ts'
+
+/** A trusted issuer of what its entry says; faults are reported, and then the result must not be used. */
+export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: string): TrustedIssuer {
+  return {
+    name: entry.name,
+    issuer: entry.issuer,
+    selfIssued: entry.self_issued,
+    keys: readKeys(entry, place),
+    audiences: [...new Set(entry.audiences ?? [brokerIssuer])],
+    algorithms: [...new Set(entry.algorithms)],
+    lifetimeMax: seconds(entry.lifetime_seconds_max),
+    replay: entry.replay,
+  }
+}
+
+function readKeys({ issuer, keys, algorithms }: IssuerEntry, { path, report }: EntryPlace): IssuerKeys {
+  const { discovery, jwks_uri: jwksUri, jwks } = keys
+  const given = [discovery, jwksUri, jwks].filter((way) => way !== undefined)
+  if (given.length !== 1) report([...path, 'keys'], 'needs exactly one of discovery: true, jwks_uri and jwks')
+  if (jwks !== undefined) {
+    checkInlineKeys(jwks.keys, algorithms, { path: [...path, 'keys', 'jwks', 'keys'], report })
+    return { from: 'inline', keys: jwks.keys }
+  }
+  if (jwksUri !== undefined) {
+    const fault = urlFault(jwksUri)
+    if (fault !== undefined) report([...path, 'keys', 'jwks_uri'], fault)
+    return { from: 'jwks_uri', url: jwksUri }
+  }
+  const fault = urlFault(issuer) ?? (/[?#]/.test(issuer) ? 'must have no query and no fragment' : undefined)
+  if (discovery === true && fault !== undefined)
+    report([...path, 'issuer'], `keys are found by discovery, so the issuer ${fault}`)
+  // OpenID Connect Discovery 1.0 §4.1: a terminating slash is removed first.
+  return { from: 'discovery', url: `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration` }
+}
+
+function checkInlineKeys(
+  keys: readonly PublicJwk[],
+  algorithms: readonly SigningAlgorithm[],
+  { path, report }: EntryPlace,
+): void {
+  const allowed: ReadonlySet<string> = new Set(algorithms)
+  const seen = new Set<string>()
+  for (const [index, { kid }] of keys.entries()) {
+    if (kid === undefined) continue
+    if (seen.has(kid)) report([...path, index, 'kid'], `the kid ${quote(kid)} occurs twice`)
+    seen.add(kid)
+  }
+  if (!keys.some((key) => algorithmsFitting(key).some((fitting) => allowed.has(fitting))))
+    report(path, `none of these keys can be used with ${algorithms.join(', ')}`)
+}
+
+/** Why keys must not be fetched from there: not https (http to this very machine excepted), or not plainly a URL. */
+function urlFault(text: string): string | undefined {
+  if (/[\s\\]/.test(text) || !URL.canParse(text)) return 'must be a URL'
+  const { protocol, hostname, username, password } = new URL(text)
+  if (username !== '' || password !== '' || /^[a-z]+:\/\/[^/?#]*@/i.test(text))
+    return 'must not hold a user name or password'
+  if (protocol === 'https:' && text.startsWith('https://')) return undefined
+  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
+  if (protocol === 'http:' && text.startsWith('http://') && isLoopback) return undefined
+  return 'must be an https URL'
+}

@@ -1,0 +1,89 @@
+import type { AccessBoundary } from '../domain/access-boundary.ts'
+import type { AdminRule, CallerPattern, Rule } from '../domain/policy.ts'
+import { scopeSet } from '../domain/scopes.ts'
+import { seconds } from '../domain/time.ts'
+import { boundaryFaults } from './boundary.ts'
+import { quote } from './policy-faults.ts'
+import type { AdminEntry, CallerEntry, RuleEntry } from './policy-schema.ts'
+import type { EntryPlace } from './read-entry.ts'
+import { shortestLifeOfAny } from './token-life.ts'
+
+/** A rule of what its entry says; faults are reported, and then the result must not be used. */
+export function readRule(entry: RuleEntry, place: EntryPlace, issuerNames: ReadonlySet<string>): Rule {
+  checkTokenTypes(entry, place)
+  checkLifetime(entry, place)
+  const boundary = readBoundary(entry, place)
+  return {
+    name: entry.name,
+    callers: readCallers(entry.callers, place, issuerNames),
+    credential: entry.credential,
+    scopes: scopeSet(entry.scopes),
+    excessScopes: entry.excess_scopes,
+    ...(entry.lifetime_seconds_max === undefined ? {} : { lifetimeMax: seconds(entry.lifetime_seconds_max) }),
+    tokenTypes: [...new Set(entry.token_types)],
+    idTokenAudiences: [...new Set(entry.id_token_audiences)],
+    subjects: [...new Set(entry.subjects)],
+    boundary,
+  }
+}
+
+/** Likewise, an entry of `admins`. */
+export function readAdmin(entry: AdminEntry, place: EntryPlace, issuerNames: ReadonlySet<string>): AdminRule {
+  return { callers: readCallers(entry.callers, place, issuerNames), role: entry.role }
+}
+
+function readCallers(
+  entries: readonly CallerEntry[],
+  { path, report }: EntryPlace,
+  issuerNames: ReadonlySet<string>,
+): readonly CallerPattern[] {
+  for (const [index, { issuer }] of entries.entries())
+    if (!issuerNames.has(issuer))
+      report([...path, 'callers', index, 'issuer'], `no issuer has the name ${quote(issuer)}`)
+  return entries
+}
+
+function checkTokenTypes(entry: RuleEntry, { path, report }: EntryPlace): void {
+  const givesAccess = entry.token_types.includes('access_token')
+  const givesIdentity = entry.token_types.includes('id_token')
+  if (givesAccess && entry.scopes.length === 0)
+    report([...path, 'scopes'], 'must name at least one scope: without one the rule gives no access token')
+  if (givesIdentity && entry.id_token_audiences.length === 0)
+    report([...path, 'id_token_audiences'], 'must name at least one audience, since token_types has id_token')
+  if (!givesIdentity && entry.id_token_audiences.length > 0)
+    report([...path, 'id_token_audiences'], 'means nothing unless token_types has id_token')
+  if (!givesAccess && entry.subjects.length > 0)
+    report([...path, 'subjects'], 'means nothing unless token_types has access_token')
+  if (!givesAccess && entry.boundary.length > 0)
+    report([...path, 'boundary'], 'means nothing unless token_types has access_token')
+}
+
+function checkLifetime({ lifetime_seconds_max: wanted }: RuleEntry, { path, report }: EntryPlace): void {
+  const shortest = shortestLifeOfAny()
+  if (wanted !== undefined && wanted < shortest)
+    report(
+      [...path, 'lifetime_seconds_max'],
+      `no upstream can make a token live less than ${shortest} seconds, so ${wanted} could not be kept`,
+    )
+}
+
+function readBoundary(entry: RuleEntry, { path, report }: EntryPlace): AccessBoundary {
+  if (entry.boundary.length === 0) return []
+  const boundary = entry.boundary.map(
+    ({ availableResource, availablePermissions, availabilityCondition: when }) => ({
+      availableResource,
+      availablePermissions,
+      ...(when === undefined
+        ? {}
+        : {
+            availabilityCondition: {
+              expression: when.expression,
+              ...(when.title === undefined ? {} : { title: when.title }),
+              ...(when.description === undefined ? {} : { description: when.description }),
+            },
+          }),
+    }),
+  )
+  for (const fault of boundaryFaults(boundary)) report([...path, 'boundary', ...fault.path], fault.text)
+  return boundary
+}

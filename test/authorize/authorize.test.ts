@@ -1,0 +1,309 @@
+import { expect, test } from 'vitest'
+
+import type { CompiledPolicy } from '../../src/authorize/compile-policy.ts'
+import { createAuthorize } from '../../src/authorize/authorize.ts'
+import { isBrokerError, type BrokerError } from '../../src/domain/broker-error.ts'
+import type { Caller } from '../../src/domain/caller.ts'
+import type { CredentialSummary } from '../../src/domain/credential.ts'
+import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
+import type { Grant } from '../../src/domain/grant.ts'
+import { Secret } from '../../src/domain/secret.ts'
+import { seconds } from '../../src/domain/time.ts'
+import { callerOf, credentialWith, policyOf, ruleWith } from '../support/policies.ts'
+
+interface Situation {
+  readonly rules?: readonly object[]
+  readonly credential?: CredentialSummary | 'none'
+  readonly caller?: Caller
+  readonly request?: Partial<ExchangeRequest>
+}
+
+const lookUps: string[] = []
+
+function ask({
+  rules = [ruleWith()],
+  credential = credentialWith(),
+  caller = callerOf('exporter'),
+  request,
+}: Situation): Promise<Grant> {
+  const policy: CompiledPolicy = policyOf(rules)
+  const authorize = createAuthorize({
+    policy: () => Promise.resolve(policy),
+    findCredential: (name) => {
+      lookUps.push(name)
+      return Promise.resolve(credential !== 'none' && name === credential.name ? credential : undefined)
+    },
+    brokerIssuer: 'https://tokens.acme.example',
+  })
+  return authorize(caller, {
+    proof: { form: 'subject_token', assertion: new Secret('x') },
+    target: 'reports',
+    scopes: [],
+    tokenType: 'access_token',
+    ...request,
+  })
+}
+
+async function refusal(situation: Situation): Promise<BrokerError> {
+  const outcome = await ask(situation).catch((error: unknown) => error)
+  if (!isBrokerError(outcome)) throw new Error('expected a refusal', { cause: outcome })
+  return outcome
+}
+
+test('a caller that a rule names gets what the rule gives', async () => {
+  expect(await ask({})).toEqual({
+    caller: callerOf('exporter'),
+    rule: 'everybody reads',
+    credential: { name: 'reports', version: 'v1', kind: 'service_account_key', upstream: 'google' },
+    scopes: ['read'],
+    tokenType: 'access_token',
+  })
+})
+
+test.each([
+  'reports',
+  '//tokens.acme.example/credentials/reports',
+  'https://tokens.acme.example/credentials/reports',
+])('the target %s is the credential', async (target) => {
+  expect((await ask({ request: { target } })).credential.name).toBe('reports')
+})
+
+test.each([
+  '',
+  'Reports',
+  'reports/',
+  '/reports',
+  '../reports',
+  'credentials/reports',
+  '//evil.example/credentials/reports',
+  '//tokens.acme.example.evil.example/credentials/reports',
+  '//tokens.acme.example:8443/credentials/reports',
+  '//TOKENS.acme.example/credentials/reports',
+  'http://tokens.acme.example/credentials/reports',
+  'https://tokens.acme.example/credentials/reports?x',
+  'https://tokens.acme.example/credentials//tokens.acme.example/credentials/reports',
+  'a'.repeat(64),
+  '__proto__',
+  'constructor',
+])('P12: the target %j is no credential, and nothing is looked up', async (target) => {
+  lookUps.length = 0
+  expect(await refusal({ request: { target } })).toMatchObject({
+    code: 'target_unavailable',
+    publicDetail: undefined,
+  })
+  expect(lookUps).toEqual([])
+})
+
+test('P12: unknown, forbidden and disabled credentials are refused alike, each with its own reason', async () => {
+  const refusals = [
+    await refusal({ credential: 'none' }),
+    await refusal({ credential: credentialWith({ state: 'disabled' }) }),
+    await refusal({ rules: [] }),
+    await refusal({ request: { target: 'payroll' } }),
+    await refusal({ caller: { ...callerOf('exporter'), issuer: 'https://ops.example' } }),
+    await refusal({ request: { tokenType: 'id_token' } }),
+  ]
+
+  for (const { code, publicDetail, retryAfter } of refusals)
+    expect({ code, publicDetail, retryAfter }).toEqual({
+      code: 'target_unavailable',
+      publicDetail: undefined,
+      retryAfter: undefined,
+    })
+  expect(new Set(refusals.map(({ reason }) => reason)).size).toBe(refusals.length)
+})
+
+test('P12: a credential that no rule gives this caller is not looked up', async () => {
+  lookUps.length = 0
+  await refusal({ caller: callerOf('a:b') })
+  await refusal({ request: { target: 'payroll' } })
+  expect(lookUps).toEqual([])
+
+  await ask({})
+  expect(lookUps).toEqual(['reports'])
+})
+
+test('the first rule that matches caller and credential decides, also when a later one would give more', async () => {
+  const rules = [
+    ruleWith({ name: 'other credential', credential: 'payroll', scopes: ['all'] }),
+    ruleWith({ name: 'somebody else', callers: [{ issuer: 'cluster', subject: 'importer' }], scopes: ['all'] }),
+    ruleWith({ name: 'first' }),
+    ruleWith({ name: 'second', scopes: ['read', 'write'] }),
+  ]
+
+  expect(await ask({ rules })).toMatchObject({ rule: 'first', scopes: ['read'] })
+  expect(await refusal({ rules, request: { scopes: ['write'] } })).toMatchObject({ code: 'scope_refused' })
+})
+
+const twoScopes = ruleWith({ scopes: ['write', 'read'] })
+const dropping = ruleWith({ scopes: ['write', 'read'], excess_scopes: 'drop' })
+const consentedToRead = credentialWith({ kind: 'refresh_token', consentedScopes: ['openid', 'read'] })
+const consentedToNothing = credentialWith({ kind: 'refresh_token', consentedScopes: [] })
+
+test.each<[string, Situation, readonly string[]]>([
+  ['no scope asked for is all that the rule allows', { rules: [twoScopes] }, ['read', 'write']],
+  ['one asked for is one given', { rules: [twoScopes], request: { scopes: ['write'] } }, ['write']],
+  ['dropped beyond the rule', { rules: [dropping], request: { scopes: ['admin', 'read'] } }, ['read']],
+  [
+    'no scope asked for is what the rule allows and was consented',
+    { rules: [twoScopes], credential: consentedToRead },
+    ['read'],
+  ],
+  [
+    'dropped where not consented',
+    { rules: [dropping], credential: consentedToRead, request: { scopes: ['read', 'write'] } },
+    ['read'],
+  ],
+])('P13: %s', async (_, situation, scopes) => {
+  expect((await ask(situation)).scopes).toEqual(scopes)
+})
+
+test.each<[string, Situation, string]>([
+  [
+    'a scope beyond the rule',
+    { rules: [twoScopes], request: { scopes: ['admin', 'read'] } },
+    'beyond rule "everybody reads": admin',
+  ],
+  [
+    'nothing left after dropping',
+    { rules: [dropping], request: { scopes: ['admin'] } },
+    'allows none of: admin',
+  ],
+  [
+    'a scope not consented',
+    { rules: [twoScopes], credential: consentedToRead, request: { scopes: ['read', 'write'] } },
+    'not consented for "reports": write; consented: openid read',
+  ],
+  [
+    'nothing consented',
+    { rules: [dropping], credential: consentedToNothing },
+    'not consented for "reports": read write; consented: ',
+  ],
+  [
+    'nothing left of what was consented',
+    { rules: [dropping], credential: consentedToRead, request: { scopes: ['admin'] } },
+    'allows none of: admin',
+  ],
+  ['another case', { rules: [twoScopes], request: { scopes: ['READ'] } }, 'beyond rule'],
+])('P13: refused: %s', async (_, situation, reason) => {
+  const error = await refusal(situation)
+
+  expect(error).toMatchObject({ code: 'scope_refused', publicDetail: undefined })
+  expect(error.reason).toContain(reason)
+})
+
+test('a lifetime that the upstream gives anyway is accepted, and narrows nothing', async () => {
+  const rules = [ruleWith({ lifetime_seconds_max: 7200 })]
+  for (const lifetime of [3600, 3601, 7200])
+    expect(await ask({ rules, request: { lifetime: seconds(lifetime) } })).not.toHaveProperty('lifetime')
+  expect(await ask({ request: { lifetime: seconds(90_000) } })).not.toHaveProperty('lifetime')
+})
+
+test.each([
+  [7201, 'longer'],
+  [3599, 'cannot shorten'],
+  [1, 'cannot shorten'],
+  [0, 'whole number'],
+  [-3600, 'whole number'],
+  [3600.5, 'whole number'],
+  [Number.NaN, 'whole number'],
+  [Infinity, 'whole number'],
+])('a lifetime of %d s is refused rather than pretended', async (lifetime, detail) => {
+  const rules = [ruleWith({ lifetime_seconds_max: 7200 })]
+  const error = await refusal({ rules, request: { lifetime: seconds(lifetime) } })
+
+  expect(error.code).toBe('request_malformed')
+  expect(error.publicDetail).toContain(detail)
+})
+
+const identity = ruleWith({
+  token_types: ['id_token'],
+  scopes: [],
+  id_token_audiences: ['https://run.example'],
+})
+const twoAudiences = ruleWith({
+  token_types: ['access_token', 'id_token'],
+  id_token_audiences: ['https://run.example', 'https://b.example'],
+})
+
+test('an ID token is for an audience of the rule, carries no scope, and defaults to the only audience', async () => {
+  const expected = { tokenType: 'id_token', audience: 'https://run.example', scopes: [] }
+
+  expect(await ask({ rules: [identity], request: { tokenType: 'id_token' } })).toMatchObject(expected)
+  expect(
+    await ask({
+      rules: [twoAudiences],
+      request: { tokenType: 'id_token', resource: 'https://run.example', scopes: ['read'] },
+    }),
+  ).toMatchObject(expected)
+})
+
+test.each<[string, Situation, string]>([
+  [
+    'an audience beyond the rule',
+    { rules: [identity], request: { tokenType: 'id_token', resource: 'https://run.example/' } },
+    'target_unavailable',
+  ],
+  [
+    'no audience where there are several',
+    { rules: [twoAudiences], request: { tokenType: 'id_token' } },
+    'request_malformed',
+  ],
+  [
+    'an ID token of a refresh token',
+    {
+      rules: [identity],
+      credential: credentialWith({ kind: 'refresh_token' }),
+      request: { tokenType: 'id_token' },
+    },
+    'target_unavailable',
+  ],
+  ['an access token of a rule for ID tokens', { rules: [identity] }, 'target_unavailable'],
+  [
+    'an ID token on behalf of a user',
+    {
+      rules: [twoAudiences],
+      request: { tokenType: 'id_token', resource: 'https://b.example', subject: 'a' },
+    },
+    'request_malformed',
+  ],
+  [
+    'a bounded ID token',
+    { rules: [identity], request: { tokenType: 'id_token', boundary: [] } },
+    'request_malformed',
+  ],
+  ['an access token for a resource', { request: { resource: 'https://run.example' } }, 'request_malformed'],
+])('P13: refused: %s', async (_, situation, code) => {
+  expect((await refusal(situation)).code).toBe(code)
+})
+
+test('a subject that the rule names may be acted for; without one the token is the credential’s own', async () => {
+  const rules = [ruleWith({ subjects: ['ann@acme.example', '*@sales.acme.example'] })]
+
+  expect(await ask({ rules, request: { subject: 'ann@acme.example' } })).toMatchObject({
+    subject: 'ann@acme.example',
+  })
+  expect(await ask({ rules, request: { subject: 'x@sales.acme.example' } })).toMatchObject({
+    subject: 'x@sales.acme.example',
+  })
+  expect(await ask({ rules })).not.toHaveProperty('subject')
+})
+
+test.each<[string, Situation]>([
+  ['a subject that no rule names', { request: { subject: 'ann@acme.example' } }],
+  [
+    'a subject in another case',
+    { rules: [ruleWith({ subjects: ['ann@acme.example'] })], request: { subject: 'Ann@acme.example' } },
+  ],
+  ['the empty subject', { rules: [ruleWith({ subjects: ['*'] })], request: { subject: '' } }],
+  [
+    'a subject with a refresh token',
+    {
+      rules: [ruleWith({ subjects: ['*'] })],
+      credential: credentialWith({ kind: 'refresh_token' }),
+      request: { subject: 'ann' },
+    },
+  ],
+])('P12: refused: %s', async (_, situation) => {
+  expect(await refusal(situation)).toMatchObject({ code: 'target_unavailable', publicDetail: undefined })
+})
