@@ -1,0 +1,144 @@
+import { epochSeconds, type EpochSeconds } from '../../domain/time.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type {
+  DocumentKey,
+  DocumentStore,
+  ListOptions,
+  PutOptions,
+  Stored,
+} from '../../ports/document-store.ts'
+import { formatDocument, parseDocument, unreadableDocument } from '../document-json.ts'
+import { checkExpiry, checkKey, checkListOptions, endOfPrefix } from '../document-key.ts'
+import { documentVersion } from '../document-version.ts'
+
+/** SQLite as this store needs it: node:sqlite and Durable Objects both have it, synchronous and positional. */
+export interface SqlDatabase {
+  /** Runs one statement to its end and returns its rows; throws `store_unavailable`, and then nothing was done. */
+  exec(sql: string, ...params: readonly SqlValue[]): readonly SqlRow[]
+}
+
+export type SqlValue = string | number | null
+export type SqlRow = Readonly<Record<string, unknown>>
+
+export interface SqlDocumentStoreDeps {
+  readonly database: SqlDatabase
+  /** The same documents with cheaper durability, where there is such a thing; default: `database`. */
+  readonly briefDatabase?: SqlDatabase
+  readonly clock: Clock
+}
+
+/** What must be there before the first call; harmless when it is. */
+export const sqlSchema = [
+  `CREATE TABLE IF NOT EXISTS documents (
+     key TEXT PRIMARY KEY NOT NULL, json TEXT NOT NULL, version TEXT NOT NULL, expires_at INTEGER
+   ) STRICT`,
+  'CREATE INDEX IF NOT EXISTS documents_by_expiry ON documents (expires_at) WHERE expires_at IS NOT NULL',
+] as const
+
+/** The longest remaining life of a document that may be written with cheaper durability. */
+const briefSecondsMax = 3600
+/** P19: a wall clock that jumps ahead by an hour and comes back finds its replay records again. */
+const sweepGraceSeconds = 3600
+/** Four times as many as were written since the last sweep, so that it catches up. */
+const sweepEvery = 64
+const sweptAtMost = 256
+
+/** The document store over any SQLite; each conditional put is one statement, so it is atomic across processes. */
+export function createSqlDocumentStore(deps: SqlDocumentStoreDeps): DocumentStore {
+  const { database, briefDatabase = database, clock } = deps
+  const sweep = createSweep(briefDatabase)
+
+  return {
+    get: async (key) => {
+      checkKey(key)
+      const [row] = database.exec(select, key, clock.now())
+      return row === undefined ? undefined : storedOf(row)
+    },
+    put: async (key, value, options = {}) => {
+      checkKey(key)
+      checkExpiry(options)
+      const now = clock.now()
+      const isBrief = options.expiresAt !== undefined && options.expiresAt - now <= briefSecondsMax
+      const version = documentVersion(crypto.randomUUID())
+      const row = { key, json: formatDocument(value), version, expiresAt: options.expiresAt ?? null }
+      const isWritten = writeRow(isBrief ? briefDatabase : database, row, { condition: options.if, now })
+      sweep(now)
+      return isWritten ? version : undefined
+    },
+    delete: async (key, { version } = {}) => {
+      checkKey(key)
+      const rows =
+        version === undefined ? database.exec(remove, key) : database.exec(removeVersion, key, version)
+      return rows.length > 0
+    },
+    list: async (options) => {
+      checkListOptions(options)
+      return listRows(database, options, clock.now()).map(storedOf)
+    },
+  }
+}
+
+const columns = 'key, json, version, expires_at'
+const select = `SELECT ${columns} FROM documents WHERE key = ?1 AND (expires_at IS NULL OR expires_at > ?2)`
+const upsert = `INSERT INTO documents (${columns}) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE
+  SET json = excluded.json, version = excluded.version, expires_at = excluded.expires_at`
+const put = `${upsert} RETURNING version`
+const putAbsent = `${upsert} WHERE documents.expires_at <= ?5 RETURNING version`
+const putVersion = `UPDATE documents SET json = ?2, version = ?3, expires_at = ?4
+  WHERE key = ?1 AND version = ?5 RETURNING version`
+const remove = 'DELETE FROM documents WHERE key = ?1 RETURNING version'
+const removeVersion = 'DELETE FROM documents WHERE key = ?1 AND version = ?2 RETURNING version'
+const inRange = `SELECT ${columns} FROM documents WHERE key >= ?1 AND key < ?2 AND key > ?3`
+const listLiving = `${inRange} AND (expires_at IS NULL OR expires_at > ?4) ORDER BY key LIMIT ?5`
+const listExpiring = `${inRange} AND expires_at < ?4 ORDER BY key LIMIT ?5`
+const sweepExpired = `DELETE FROM documents WHERE rowid IN
+  (SELECT rowid FROM documents WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)`
+
+interface Row {
+  readonly key: DocumentKey
+  readonly json: string
+  readonly version: string
+  readonly expiresAt: EpochSeconds | null
+}
+
+interface Condition {
+  readonly condition: PutOptions['if']
+  readonly now: EpochSeconds
+}
+
+function writeRow(database: SqlDatabase, row: Row, { condition, now }: Condition): boolean {
+  const values = [row.key, row.json, row.version, row.expiresAt] as const
+  if (condition === undefined) return database.exec(put, ...values).length > 0
+  if (condition === 'absent') return database.exec(putAbsent, ...values, now).length > 0
+  return database.exec(putVersion, ...values, condition.version).length > 0
+}
+
+function listRows(database: SqlDatabase, options: ListOptions, now: EpochSeconds): readonly SqlRow[] {
+  const { prefix, after = '', expiresBefore, limit } = options
+  const range = [prefix, endOfPrefix(prefix), after] as const
+  return expiresBefore === undefined
+    ? database.exec(listLiving, ...range, now, limit)
+    : database.exec(listExpiring, ...range, expiresBefore, limit)
+}
+
+function storedOf({ key, json, version, expires_at: expiresAt }: SqlRow): Stored {
+  if (typeof key !== 'string' || typeof json !== 'string' || typeof version !== 'string')
+    throw unreadableDocument(String(key))
+  const expiry = typeof expiresAt === 'number' ? { expiresAt: epochSeconds(expiresAt) } : {}
+  return { key, value: parseDocument(key, json), version: documentVersion(version), ...expiry }
+}
+
+/** Deletes what expired long ago, a bounded number of documents with every 64th write, beginning with the first. */
+function createSweep(database: SqlDatabase): (now: EpochSeconds) => void {
+  let writes = 0
+  return (now) => {
+    const isDue = writes % sweepEvery === 0
+    writes += 1
+    if (!isDue) return
+    try {
+      database.exec(sweepExpired, now - sweepGraceSeconds, sweptAtMost)
+    } catch {
+      // The put is done and stays done; the next sweep tries again.
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+
+import { BrokerError } from '../../domain/broker-error.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { DocumentStore } from '../../ports/document-store.ts'
+import { openNodeSqlite, untilUnlocked, type NodeSqlite } from './node-sqlite.ts'
+import { createSqlDocumentStore, sqlSchema } from './sql-document-store.ts'
+import { sqliteError } from './sqlite-error.ts'
+
+export interface SqliteStoreDeps {
+  readonly path: string
+  readonly clock: Clock
+}
+
+export interface SqliteStore {
+  readonly store: DocumentStore
+  readonly close: () => void
+}
+
+/** `DSCP`: marks the file as ours, so that the wrong path never adds a table to somebody else's database. */
+const applicationId = 0x44_53_43_50
+const layout = 1
+
+/**
+ * Documents in one file that any number of processes on this machine may share; the file and a folder made for it
+ * are readable by their owner alone. Opening throws `store_unavailable` with the reason.
+ *
+ * Durability: a document that stays, or lives for more than an hour, is on the disk before `put` answers (P16:
+ * synchronous=FULL). One that dies within the hour (replays, most tokens) survives the death of the process, but a power failure
+ * may take the last moments of them: an fsync per request would be the broker's slowest part.
+ */
+export function createSqliteStore({ path, clock }: SqliteStoreDeps): SqliteStore {
+  // Absolute: SQLite reads `:memory:` and `file:…` as something other than a path.
+  const file = resolve(path)
+  makeFile(file)
+  const database = openNodeSqlite(file)
+  try {
+    untilUnlocked(() => makeTables(file, database))
+    chmodSync(file, 0o600)
+    untilUnlocked(() => database.exec('PRAGMA journal_mode = WAL'))
+    database.exec('PRAGMA synchronous = FULL')
+    const briefDatabase = openNodeSqlite(file)
+    briefDatabase.exec('PRAGMA synchronous = NORMAL')
+    const close = (): void => {
+      briefDatabase.close()
+      database.close()
+    }
+    return { store: createSqlDocumentStore({ database, briefDatabase, clock }), close }
+  } catch (error) {
+    database.close()
+    throw sqliteError(file, error)
+  }
+}
+
+function makeFile(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    closeSync(openSync(file, 'a', 0o600))
+  } catch (error) {
+    throw sqliteError(file, error)
+  }
+}
+
+function makeTables(file: string, database: NodeSqlite): void {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const [found] = database.exec(
+      `SELECT (SELECT application_id FROM pragma_application_id) AS application,
+         (SELECT user_version FROM pragma_user_version) AS layout, (SELECT count(*) FROM sqlite_schema) AS objects`,
+    )
+    refuseForeign(file, found)
+    for (const sql of sqlSchema) database.exec(sql)
+    database.exec(`PRAGMA application_id = ${applicationId}`)
+    database.exec(`PRAGMA user_version = ${layout}`)
+    database.exec('COMMIT')
+  } catch (error) {
+    database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function refuseForeign(file: string, found: Readonly<Record<string, unknown>> | undefined): void {
+  if (found?.['objects'] === 0) return
+  if (found?.['application'] !== applicationId)
+    throw new BrokerError('store_unavailable', {
+      reason: `SQLite store ${file}: the database belongs to another application`,
+    })
+  if (found['layout'] !== layout)
+    throw new BrokerError('store_unavailable', {
+      reason: `SQLite store ${file}: layout ${String(found['layout'])} is not known here, only ${layout}`,
+    })
+}
