@@ -1,0 +1,209 @@
+import * as z from 'zod'
+import { BrokerError } from '../domain/broker-error.ts'
+import type {
+  CredentialHealth,
+  CredentialKind,
+  CredentialState,
+  CredentialSummary,
+} from '../domain/credential.ts'
+import type { ScopeSet } from '../domain/scopes.ts'
+import { epochSeconds, type EpochSeconds } from '../domain/time.ts'
+import type { Document, DocumentKey, Stored } from '../ports/document-store.ts'
+import type { Lease } from './lease.ts'
+
+/** One document of the collection `credentials`: everything of a credential that must change together. */
+export interface CredentialRecord {
+  readonly name: string
+  readonly kind: CredentialKind
+  readonly upstream: string
+  readonly state: CredentialState
+  readonly versions: readonly CredentialVersion[]
+  /** The id of the version that mints. */
+  readonly active: string
+  readonly consentedScopes?: ScopeSet
+  readonly health: CredentialHealth
+  readonly lease?: Lease
+  /** The highest fence ever given. */
+  readonly fence: number
+  /** Written before a refresh goes out and cleared with its result: a leftover tells of a crash in between. */
+  readonly intent?: RefreshIntent
+  readonly createdAt: EpochSeconds
+  readonly updatedAt: EpochSeconds
+}
+
+export interface CredentialVersion {
+  /** Random, so that a name enrolled again never meets tokens of its former self. */
+  readonly id: string
+  readonly identity: string
+  readonly keyId?: string
+  /** The secret's JSON, sealed at `credentials/NAME#ID`. */
+  readonly sealed: string
+  /** Counts the secrets a rotating refresh token has gone through. */
+  readonly generation: number
+  readonly createdAt: EpochSeconds
+}
+
+export interface RefreshIntent {
+  readonly fence: number
+  readonly generation: number
+  readonly startedAt: EpochSeconds
+}
+
+export function credentialKey(name: string): DocumentKey {
+  return `credentials/${name}`
+}
+
+/** Reads a stored document; throws `store_unavailable` naming what is wrong with it, and touches nothing. */
+export function parseCredentialRecord({ key, value }: Stored): CredentialRecord {
+  const parsed = credentialDocument.safeParse(value)
+  if (!parsed.success) throw malformed(key, parsed.error)
+  const record = parsed.data
+  // A document copied to another key would lend its credential to the other name's rules.
+  if (credentialKey(record.name) !== key)
+    throw new BrokerError('store_unavailable', { reason: `document ${key} was moved there from another key` })
+  if (!record.versions.some((version) => version.id === record.active))
+    throw new BrokerError('store_unavailable', { reason: `document ${key}: its active version is missing` })
+  return record
+}
+
+export function malformed(key: DocumentKey, error: z.ZodError): BrokerError {
+  const faults = error.issues.map((issue) => `${issue.path.join('.') || 'document'}: ${issue.code}`)
+  return new BrokerError('store_unavailable', {
+    reason: `document ${key} is malformed (${faults.join('; ')})`,
+  })
+}
+
+export function credentialDocumentOf(record: CredentialRecord): Document {
+  return {
+    schema: 1,
+    name: record.name,
+    kind: record.kind,
+    upstream: record.upstream,
+    state: record.state,
+    versions: record.versions.map((version) => ({
+      id: version.id,
+      identity: version.identity,
+      ...(version.keyId === undefined ? {} : { key_id: version.keyId }),
+      sealed: version.sealed,
+      generation: version.generation,
+      created_at: version.createdAt,
+    })),
+    active: record.active,
+    ...(record.consentedScopes === undefined ? {} : { consented_scopes: record.consentedScopes }),
+    health: {
+      status: record.health.status,
+      since: record.health.since,
+      ...(record.health.reason === undefined ? {} : { reason: record.health.reason }),
+    },
+    ...(record.lease === undefined ? {} : { lease: leaseDocumentOf(record.lease) }),
+    fence: record.fence,
+    ...(record.intent === undefined
+      ? {}
+      : {
+          intent: {
+            fence: record.intent.fence,
+            generation: record.intent.generation,
+            started_at: record.intent.startedAt,
+          },
+        }),
+    created_at: record.createdAt,
+    updated_at: record.updatedAt,
+  }
+}
+
+export function summaryOf(record: CredentialRecord): CredentialSummary {
+  const active = activeVersion(record)
+  return {
+    name: record.name,
+    kind: record.kind,
+    upstream: record.upstream,
+    state: record.state,
+    version: active.id,
+    identity: active.identity,
+    ...(active.keyId === undefined ? {} : { keyId: active.keyId }),
+    ...(record.consentedScopes === undefined ? {} : { consentedScopes: record.consentedScopes }),
+    health: record.health,
+    createdAt: record.createdAt,
+    updatedAt: record.updatedAt,
+  }
+}
+
+function activeVersion(record: CredentialRecord): CredentialVersion {
+  const active = record.versions.find((version) => version.id === record.active)
+  // parseCredentialRecord has refused a record without it.
+  if (active === undefined) throw new TypeError(`credential ${record.name} has no active version`)
+  return active
+}
+
+export const instant = z.int().transform(epochSeconds)
+
+export const leaseDocument = z
+  .object({ holder: z.string(), fence: z.int(), expires_at: instant })
+  .transform(({ holder, fence, expires_at: expiresAt }): Lease => ({ holder, fence, expiresAt }))
+
+export function leaseDocumentOf(lease: Lease): Document {
+  return { holder: lease.holder, fence: lease.fence, expires_at: lease.expiresAt }
+}
+
+const healthDocument = z
+  .object({ status: z.enum(['unknown', 'healthy', 'broken']), since: instant, reason: z.string().optional() })
+  .transform(({ status, since, reason }): CredentialHealth => ({
+    status,
+    since,
+    ...(reason === undefined ? {} : { reason }),
+  }))
+
+const versionDocument = z
+  .object({
+    id: z.string().min(1),
+    identity: z.string(),
+    key_id: z.string().optional(),
+    sealed: z.string().min(1),
+    generation: z.int(),
+    created_at: instant,
+  })
+  .transform(({ key_id: keyId, created_at: createdAt, ...same }): CredentialVersion => ({
+    ...same,
+    createdAt,
+    ...(keyId === undefined ? {} : { keyId }),
+  }))
+
+const intentDocument = z
+  .object({ fence: z.int(), generation: z.int(), started_at: instant })
+  .transform(({ started_at: startedAt, ...same }): RefreshIntent => ({ ...same, startedAt }))
+
+const credentialDocument = z
+  .object({
+    schema: z.literal(1),
+    name: z.string().min(1),
+    kind: z.enum(['service_account_key', 'refresh_token']),
+    upstream: z.string().min(1),
+    state: z.enum(['enabled', 'disabled']),
+    versions: z.array(versionDocument).min(1),
+    active: z.string(),
+    consented_scopes: z.array(z.string()).optional(),
+    health: healthDocument,
+    lease: leaseDocument.optional(),
+    fence: z.int(),
+    intent: intentDocument.optional(),
+    created_at: instant,
+    updated_at: instant,
+  })
+  .transform(
+    ({
+      schema: _schema,
+      consented_scopes: consentedScopes,
+      lease,
+      intent,
+      created_at: createdAt,
+      updated_at: updatedAt,
+      ...same
+    }): CredentialRecord => ({
+      ...same,
+      createdAt,
+      updatedAt,
+      ...(consentedScopes === undefined ? {} : { consentedScopes }),
+      ...(lease === undefined ? {} : { lease }),
+      ...(intent === undefined ? {} : { intent }),
+    }),
+  )

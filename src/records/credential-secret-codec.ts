@@ -1,0 +1,78 @@
+import * as z from 'zod'
+import { BrokerError } from '../domain/broker-error.ts'
+import type { CredentialSecret } from '../domain/credential.ts'
+import { Secret } from '../domain/secret.ts'
+
+/** The text that is sealed for a credential. */
+export function secretText(secret: CredentialSecret): Secret {
+  switch (secret.kind) {
+    case 'service_account_key':
+      return new Secret(
+        JSON.stringify({
+          kind: secret.kind,
+          client_email: secret.clientEmail,
+          key_id: secret.keyId,
+          private_key: secret.privateKey.reveal(),
+        }),
+      )
+    case 'refresh_token':
+      return new Secret(
+        JSON.stringify({
+          kind: secret.kind,
+          client_id: secret.clientId,
+          client_secret: secret.clientSecret.reveal(),
+          refresh_token: secret.refreshToken.reveal(),
+        }),
+      )
+  }
+}
+
+/** Reads what `secretText` wrote. Throws `store_unavailable` naming the place, never the text. */
+export function secretOf(text: Secret, place: string): CredentialSecret {
+  const parsed = secretDocument.safeParse(parseJson(text))
+  if (!parsed.success)
+    throw new BrokerError('store_unavailable', { reason: `the secret at ${place} is malformed` })
+  return parsed.data
+}
+
+function parseJson(text: Secret): unknown {
+  try {
+    return JSON.parse(text.reveal())
+  } catch {
+    return undefined
+  }
+}
+
+const secretField = z
+  .string()
+  .min(1)
+  .transform((text) => new Secret(text))
+
+const secretDocument = z.discriminatedUnion('kind', [
+  z
+    .object({
+      kind: z.literal('service_account_key'),
+      client_email: z.string(),
+      key_id: z.string(),
+      private_key: secretField,
+    })
+    .transform(({ kind, client_email: clientEmail, key_id: keyId, private_key: privateKey }) => ({
+      kind,
+      clientEmail,
+      keyId,
+      privateKey,
+    })),
+  z
+    .object({
+      kind: z.literal('refresh_token'),
+      client_id: z.string(),
+      client_secret: secretField,
+      refresh_token: secretField,
+    })
+    .transform(({ kind, client_id: clientId, client_secret: clientSecret, refresh_token: refreshToken }) => ({
+      kind,
+      clientId,
+      clientSecret,
+      refreshToken,
+    })),
+])

@@ -1,0 +1,46 @@
+import { LRUCache } from 'lru-cache'
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Credentials } from './credentials.ts'
+import { createKeptCurrent } from './kept-current.ts'
+
+/** Names that policy does not know never come here, so this bounds an operator's mistake, not an attacker. */
+const namesMax = 10_000
+
+export interface CredentialViewDeps {
+  readonly credentials: Pick<Credentials, 'find'>
+  readonly clock: Clock
+  /** Whether a request may await a read that another one began: never on Workers. */
+  readonly sharesWork: boolean
+}
+
+type View = () => CredentialSummary | undefined | Promise<CredentialSummary | undefined>
+
+const bounds = {
+  // Disabling takes effect within 10 s (P26): 5 s of age and 2 s of reading.
+  freshMs: 5_000,
+  // With the store down tokens in memory are served on (P20); none of them lives longer than this.
+  staleMs: 3_600_000,
+  deadlineMs: 2_000,
+  pauseMs: 2_000,
+}
+
+/**
+ * The credentials as this instance sees them, at most 7 s behind the store while the store answers. Absence is
+ * remembered like presence. Throws `store_unavailable` for a name never read before.
+ */
+export function createCredentialView({
+  credentials,
+  clock,
+  sharesWork,
+}: CredentialViewDeps): (name: string) => Promise<CredentialSummary | undefined> {
+  const views = new LRUCache<string, View>({ max: namesMax })
+
+  return async (name) => {
+    const known = views.get(name)
+    if (known !== undefined) return known()
+    const view = createKeptCurrent({ read: () => credentials.find(name), clock, bounds, sharesWork })
+    views.set(name, view)
+    return view()
+  }
+}

@@ -1,0 +1,184 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type {
+  CredentialHealth,
+  CredentialSecret,
+  CredentialState,
+  CredentialSummary,
+} from '../domain/credential.ts'
+import type { ScopeSet } from '../domain/scopes.ts'
+import type { EpochSeconds } from '../domain/time.ts'
+import type { KeyRing } from '../ports/key-ring.ts'
+import {
+  credentialDocumentOf,
+  credentialKey,
+  parseCredentialRecord,
+  summaryOf,
+  type CredentialRecord,
+  type CredentialVersion,
+} from './credential-codec.ts'
+import { secretOf, secretText } from './credential-secret-codec.ts'
+import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
+
+/** What is enrolled: a parsed and checked secret with the facts that may be shown. */
+export interface NewCredential {
+  readonly name: string
+  readonly upstream: string
+  readonly secret: CredentialSecret
+  readonly identity: string
+  readonly keyId?: string
+  readonly consentedScopes?: ScopeSet
+}
+
+/** The credentials we hold. Every method may throw `store_unavailable`; those that touch secrets `key_ring_unavailable`. */
+export interface Credentials {
+  find(name: string): Promise<CredentialSummary | undefined>
+  /** In the order of their names. A malformed document is left out and logged, and hides no other. */
+  list(page: { readonly after?: string; readonly limit: number }): Promise<readonly CredentialSummary[]>
+  /** `undefined` when the name is taken. */
+  add(credential: NewCredential): Promise<CredentialSummary | undefined>
+  /** `undefined` when there is none of that name. */
+  setState(name: string, state: CredentialState): Promise<CredentialSummary | undefined>
+  /** Whether there was one. Its secret is gone with it. */
+  remove(name: string): Promise<boolean>
+  /** The secret of one version; throws `target_unavailable` when credential or version is gone or not enabled. */
+  openSecret(name: string, version: string): Promise<OpenedSecret>
+  /** Writes only when status or reason changed; a credential that is gone is no error. */
+  noteHealth(name: string, health: Omit<CredentialHealth, 'since'>): Promise<void>
+}
+
+export interface OpenedSecret {
+  readonly secret: CredentialSecret
+  /** When the version was added: an upstream may not know a key of some seconds ago yet. */
+  readonly createdAt: EpochSeconds
+}
+
+export interface CredentialsDeps extends ReadModifyWriteDeps {
+  readonly keyRing: KeyRing
+  readonly onMalformed: (error: BrokerError) => void
+}
+
+export function createCredentials(deps: CredentialsDeps): Credentials {
+  const { store, keyRing, clock, entropy } = deps
+
+  const readRecord = async (name: string) => {
+    const stored = await store.get(credentialKey(name))
+    return stored === undefined ? undefined : parseCredentialRecord(stored)
+  }
+
+  const change = (name: string, revise: (record: CredentialRecord) => CredentialRecord) =>
+    readModifyWrite(deps, credentialKey(name), (stored) => {
+      if (stored === undefined) return { value: undefined, result: undefined }
+      const before = parseCredentialRecord(stored)
+      const after = revise(before)
+      if (after === before) return { value: undefined, result: summaryOf(before) }
+      const stamped = { ...after, updatedAt: clock.now() }
+      return { value: credentialDocumentOf(stamped), result: summaryOf(stamped) }
+    })
+
+  return {
+    find: async (name) => {
+      const record = await readRecord(name)
+      return record === undefined ? undefined : summaryOf(record)
+    },
+    list: async ({ after, limit }) => {
+      const stored = await store.list({
+        prefix: credentialKey(''),
+        ...(after === undefined ? {} : { after: credentialKey(after) }),
+        limit,
+      })
+      return stored.flatMap((document) => {
+        try {
+          return [summaryOf(parseCredentialRecord(document))]
+        } catch (error) {
+          if (!(error instanceof BrokerError)) throw error
+          deps.onMalformed(error)
+          return []
+        }
+      })
+    },
+    add: async (credential) => {
+      const now = clock.now()
+      const id = entropy.uuid()
+      const record: CredentialRecord = {
+        name: credential.name,
+        kind: credential.secret.kind,
+        upstream: credential.upstream,
+        state: 'enabled',
+        versions: [
+          {
+            id,
+            identity: credential.identity,
+            ...(credential.keyId === undefined ? {} : { keyId: credential.keyId }),
+            sealed: await keyRing.seal(secretText(credential.secret), secretPlace(credential.name, id)),
+            generation: 1,
+            createdAt: now,
+          },
+        ],
+        active: id,
+        ...(credential.consentedScopes === undefined ? {} : { consentedScopes: credential.consentedScopes }),
+        health: { status: 'unknown', since: now },
+        fence: 0,
+        createdAt: now,
+        updatedAt: now,
+      }
+      const key = credentialKey(credential.name)
+      const written = await store.put(key, credentialDocumentOf(record), { if: 'absent' })
+      return written === undefined ? undefined : summaryOf(record)
+    },
+    setState: (name, state) =>
+      change(name, (record) => (record.state === state ? record : { ...record, state })),
+    remove: (name) => store.delete(credentialKey(name)),
+    openSecret: async (name, version) => {
+      const record = await readRecord(name)
+      const { createdAt } = enabledVersion(record, { name, version })
+      return { secret: await openVersion(keyRing, record, { name, version }), createdAt }
+    },
+    noteHealth: async (name, { status, reason }) => {
+      await change(name, (record) =>
+        record.health.status === status && record.health.reason === reason
+          ? record
+          : {
+              ...record,
+              health: { status, since: clock.now(), ...(reason === undefined ? {} : { reason }) },
+            },
+      )
+    },
+  }
+}
+
+/** Where a secret is sealed to: a ciphertext put anywhere else does not open. */
+export function secretPlace(name: string, version: string): string {
+  return `${credentialKey(name)}#${version}`
+}
+
+/** Opens one version of a record, or throws `target_unavailable` with what is missing. */
+export async function openVersion(
+  keyRing: KeyRing,
+  record: CredentialRecord | undefined,
+  { name, version }: VersionName,
+): Promise<CredentialSecret> {
+  const { sealed } = enabledVersion(record, { name, version })
+  const place = secretPlace(name, version)
+  return secretOf(await keyRing.open(sealed, place), place)
+}
+
+export interface VersionName {
+  readonly name: string
+  readonly version: string
+}
+
+/** The version of a record that may be used, or throws `target_unavailable` with what is missing. */
+export function enabledVersion(
+  record: CredentialRecord | undefined,
+  { name, version }: VersionName,
+): CredentialVersion {
+  const held = record?.versions.find(({ id }) => id === version)
+  if (record === undefined || held === undefined || record.state !== 'enabled')
+    throw new BrokerError('target_unavailable', { reason: `credential ${name} ${missing(record)}` })
+  return held
+}
+
+function missing(record: CredentialRecord | undefined): string {
+  if (record === undefined) return 'is gone'
+  return record.state === 'enabled' ? 'has no such version any more' : `is ${record.state}`
+}

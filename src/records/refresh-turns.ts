@@ -1,0 +1,202 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { CredentialHealth, RefreshToken } from '../domain/credential.ts'
+import type { Secret } from '../domain/secret.ts'
+import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import type { KeyRing } from '../ports/key-ring.ts'
+import {
+  credentialDocumentOf,
+  credentialKey,
+  parseCredentialRecord,
+  type CredentialRecord,
+  type CredentialVersion,
+} from './credential-codec.ts'
+import { secretText } from './credential-secret-codec.ts'
+import { enabledVersion, openVersion, secretPlace, type VersionName } from './credentials.ts'
+import { isHeld, leaseLeft, nextLease } from './lease.ts'
+import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
+
+/** A secret that changed this often while it was being opened is in somebody else's hands now. */
+const beginAttemptsMax = 3
+
+/**
+ * Refreshing one refresh token, one holder at a time: two refreshes at once with a rotating token look like theft to
+ * an upstream, and it revokes the grant. Lease, intent and the new token are fields of the credential's one document,
+ * so that no crash can part them.
+ */
+export interface RefreshTurns {
+  /** The right to refresh now, or how long at most until it comes free. Throws `target_unavailable` as openSecret. */
+  begin(credential: VersionName): Promise<RefreshTurn | BusyTurn>
+  /**
+   * Ends the turn, storing what came of it. When it resolves, a rotated token is durable. Safe to repeat after
+   * `store_unavailable`. A late holder still stores its rotated token as long as nobody stored another meanwhile.
+   */
+  end(turn: RefreshTurn, result: RefreshResult): Promise<'ended' | 'superseded'>
+}
+
+export interface RefreshTurn {
+  readonly held: true
+  readonly name: string
+  readonly version: string
+  readonly fence: number
+  readonly generation: number
+  readonly secret: RefreshToken
+  /** When a former holder began a refresh whose end was never stored: its rotated token may be lost. */
+  readonly interruptedAt?: EpochSeconds
+}
+
+export interface BusyTurn {
+  readonly held: false
+  readonly retryAfter: Seconds
+}
+
+export interface RefreshResult {
+  /** The refresh token the upstream returned, when it differs from the one that was sent. */
+  readonly rotated?: Secret
+  readonly health?: Omit<CredentialHealth, 'since'>
+  /** Keep the mark of an interrupted refresh, because this turn did not clear up whether a token was lost. */
+  readonly keepIntent?: boolean
+}
+
+export interface RefreshTurnsDeps extends ReadModifyWriteDeps {
+  readonly keyRing: KeyRing
+  /** Names this instance in leases. */
+  readonly holder: string
+}
+
+export function createRefreshTurns(deps: RefreshTurnsDeps): RefreshTurns {
+  return {
+    begin: async (credential) => {
+      for (let attempt = 0; attempt < beginAttemptsMax; attempt += 1) {
+        const turn = await tryBegin(deps, credential)
+        if (turn !== undefined) return turn
+      }
+      return { held: false, retryAfter: seconds(1) }
+    },
+    end: (turn, result) => endTurn(deps, turn, result),
+  }
+}
+
+/** `undefined` when the secret changed between opening it and taking the turn. */
+async function tryBegin(
+  deps: RefreshTurnsDeps,
+  { name, version }: VersionName,
+): Promise<RefreshTurn | BusyTurn | undefined> {
+  const { store, keyRing, clock } = deps
+  const stored = await store.get(credentialKey(name))
+  const record = stored === undefined ? undefined : parseCredentialRecord(stored)
+  const { generation } = enabledVersion(record, { name, version })
+  const now = clock.now()
+  if (isHeld(record?.lease, now)) return { held: false, retryAfter: leaseLeft(record.lease, now) }
+  // Opened before the turn is taken: a key ring that fails leaves neither a lease nor a false mark of a crash.
+  const secret = await openVersion(keyRing, record, { name, version })
+  if (secret.kind !== 'refresh_token')
+    throw new BrokerError('store_unavailable', { reason: `credential ${name} holds no refresh token` })
+  const taken = await take(deps, { name, version }, generation)
+  if (taken === undefined || !taken.held) return taken
+  return { ...taken, name, version, generation, secret }
+}
+
+type Taken = Pick<RefreshTurn, 'held' | 'fence' | 'interruptedAt'>
+
+function take(
+  { store, clock, entropy, holder }: RefreshTurnsDeps,
+  { name, version }: VersionName,
+  generation: number,
+): Promise<Taken | BusyTurn | undefined> {
+  return readModifyWrite<Taken | BusyTurn | undefined>(
+    { store, clock, entropy },
+    credentialKey(name),
+    (stored) => {
+      const now = clock.now()
+      const before = stored === undefined ? undefined : parseCredentialRecord(stored)
+      const held = enabledVersion(before, { name, version })
+      if (before === undefined || held.generation !== generation)
+        return { value: undefined, result: undefined }
+      if (isHeld(before.lease, now)) {
+        const busy: BusyTurn = { held: false, retryAfter: leaseLeft(before.lease, now) }
+        return { value: undefined, result: busy }
+      }
+      const lease = nextLease(holder, before.fence, now)
+      const intent = before.intent ?? { fence: lease.fence, generation, startedAt: now }
+      const after: CredentialRecord = { ...before, lease, fence: lease.fence, intent }
+      const interruptedAt = before.intent?.startedAt
+      const taken: Taken = {
+        held: true,
+        fence: lease.fence,
+        ...(interruptedAt === undefined ? {} : { interruptedAt }),
+      }
+      return { value: credentialDocumentOf(after), result: taken }
+    },
+  )
+}
+
+async function endTurn(
+  { store, clock, entropy, keyRing }: RefreshTurnsDeps,
+  turn: RefreshTurn,
+  { rotated, health, keepIntent = false }: RefreshResult,
+): Promise<'ended' | 'superseded'> {
+  const sealed =
+    rotated === undefined
+      ? undefined
+      : await keyRing.seal(
+          secretText({ ...turn.secret, refreshToken: rotated }),
+          secretPlace(turn.name, turn.version),
+        )
+  return readModifyWrite<'ended' | 'superseded'>(
+    { store, clock, entropy },
+    credentialKey(turn.name),
+    (stored) => {
+      if (stored === undefined) return { value: undefined, result: 'superseded' }
+      const before = parseCredentialRecord(stored)
+      // Fences start anew when a name is enrolled again: only together with the version do they name this turn.
+      const holdsLease =
+        before.lease?.fence === turn.fence && before.versions.some(({ id }) => id === turn.version)
+      const { versions, isOurs } = replaceSealed(before, { turn, sealed, holdsLease })
+      if (!isOurs && !holdsLease) return { value: undefined, result: 'superseded' }
+      const now = clock.now()
+      const { lease, intent, ...rest } = before
+      const after: CredentialRecord = {
+        ...rest,
+        versions,
+        ...(holdsLease || lease === undefined ? {} : { lease }),
+        ...((holdsLease && !keepIntent) || intent === undefined ? {} : { intent }),
+        health: nextHealth(before.health, health, now),
+        updatedAt: now,
+      }
+      return { value: credentialDocumentOf(after), result: 'ended' }
+    },
+  )
+}
+
+interface Replacement {
+  readonly turn: RefreshTurn
+  readonly sealed: string | undefined
+  readonly holdsLease: boolean
+}
+
+/**
+ * Puts the new secret in place if this turn still holds the lease, or if the version still holds the generation that
+ * the turn refreshed: the holder of the newest fence is right, and a late one only as long as nobody was quicker.
+ */
+function replaceSealed(
+  record: CredentialRecord,
+  { turn, sealed, holdsLease }: Replacement,
+): { readonly versions: readonly CredentialVersion[]; readonly isOurs: boolean } {
+  const held = record.versions.find(({ id }) => id === turn.version)
+  if (sealed === undefined || held === undefined) return { versions: record.versions, isOurs: false }
+  if (!holdsLease && held.generation !== turn.generation) return { versions: record.versions, isOurs: false }
+  const versions = record.versions.map((version) =>
+    version.id === turn.version ? { ...version, sealed, generation: held.generation + 1 } : version,
+  )
+  return { versions, isOurs: true }
+}
+
+function nextHealth(
+  before: CredentialHealth,
+  change: Omit<CredentialHealth, 'since'> | undefined,
+  now: EpochSeconds,
+): CredentialHealth {
+  if (change === undefined) return before
+  if (change.status === before.status && change.reason === before.reason) return before
+  return { ...change, since: now }
+}

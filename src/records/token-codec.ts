@@ -1,0 +1,71 @@
+import * as z from 'zod'
+import type { MintedToken } from '../domain/token.ts'
+import type { Document, Stored } from '../ports/document-store.ts'
+import { instant, leaseDocument, leaseDocumentOf, malformed } from './credential-codec.ts'
+import type { Lease } from './lease.ts'
+
+/** One document of the collection `tokens`. */
+export interface TokenRecord {
+  readonly token?: SealedToken
+  readonly lease?: Lease
+  readonly fence: number
+}
+
+export type SealedToken = Omit<MintedToken, 'secret'> & { readonly sealed: string }
+
+/** Throws `store_unavailable` naming what is wrong with the document. */
+export function parseTokenRecord({ key, value }: Stored): TokenRecord {
+  const parsed = tokenDocument.safeParse(value)
+  if (!parsed.success) throw malformed(key, parsed.error)
+  return parsed.data
+}
+
+export function tokenDocumentOf({ token, lease, fence }: TokenRecord): Document {
+  return {
+    schema: 1,
+    fence,
+    ...(lease === undefined ? {} : { lease: leaseDocumentOf(lease) }),
+    ...(token === undefined
+      ? {}
+      : {
+          token: {
+            sealed: token.sealed,
+            token_type: token.tokenType,
+            scopes: token.scopes,
+            issued_at: token.issuedAt,
+            expires_at: token.expiresAt,
+          },
+        }),
+  }
+}
+
+const sealedToken = z
+  .object({
+    sealed: z.string().min(1),
+    token_type: z.enum(['access_token', 'id_token']),
+    scopes: z.array(z.string()),
+    issued_at: instant,
+    expires_at: instant,
+  })
+  .transform(
+    ({ sealed, token_type: tokenType, scopes, issued_at: issuedAt, expires_at: expiresAt }): SealedToken => ({
+      sealed,
+      tokenType,
+      scopes,
+      issuedAt,
+      expiresAt,
+    }),
+  )
+
+const tokenDocument = z
+  .object({
+    schema: z.literal(1),
+    fence: z.int(),
+    lease: leaseDocument.optional(),
+    token: sealedToken.optional(),
+  })
+  .transform(({ fence, lease, token }): TokenRecord => ({
+    fence,
+    ...(lease === undefined ? {} : { lease }),
+    ...(token === undefined ? {} : { token }),
+  }))

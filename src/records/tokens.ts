@@ -1,0 +1,114 @@
+import type { MintedToken } from '../domain/token.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { DocumentStore, Version } from '../ports/document-store.ts'
+import type { KeyRing } from '../ports/key-ring.ts'
+import type { Log } from '../ports/log.ts'
+import { isBrokerError } from '../domain/broker-error.ts'
+import { leaseForgottenAt, isHeld, nextLease, type Lease } from './lease.ts'
+import { parseTokenRecord, tokenDocumentOf, type TokenRecord } from './token-codec.ts'
+
+/** The tokens all instances share, sealed, each with the lease on minting its successor. */
+export interface Tokens {
+  /** What is known under the key; a record that cannot be read or opened counts as none and is logged. */
+  find(key: TokenKey): Promise<FoundToken>
+  /** The right to mint the successor of what was found, or `undefined` when somebody else has it or was faster. */
+  claim(found: FoundToken): Promise<TokenClaim | undefined>
+  /** Ends the claim with its token; `false` when another holder took over, whose token then stays (P18). */
+  keep(claim: TokenClaim, token: MintedToken): Promise<boolean>
+  /** Ends the claim without a token. */
+  release(claim: TokenClaim): Promise<void>
+}
+
+/** `tokens/` and the SHA-256 of everything the token depends on. */
+export type TokenKey = `tokens/${string}`
+
+export interface FoundToken {
+  readonly key: TokenKey
+  readonly token?: MintedToken
+  readonly record?: TokenRecord
+  readonly version?: Version
+}
+
+export interface TokenClaim {
+  readonly key: TokenKey
+  readonly lease: Lease
+  readonly version: Version
+  readonly former: TokenRecord | undefined
+}
+
+export interface TokensDeps {
+  readonly store: DocumentStore
+  readonly keyRing: KeyRing
+  readonly clock: Clock
+  readonly log: Log
+  /** Names this instance in leases. */
+  readonly holder: string
+}
+
+export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps): Tokens {
+  const open = async (key: TokenKey, record: TokenRecord): Promise<MintedToken | undefined> => {
+    if (record.token === undefined) return undefined
+    const { sealed, ...facts } = record.token
+    return { ...facts, secret: await keyRing.open(sealed, placeOf(key)) }
+  }
+
+  return {
+    find: async (key) => {
+      const stored = await store.get(key)
+      if (stored === undefined) return { key }
+      try {
+        const record = parseTokenRecord(stored)
+        const token = await open(key, record)
+        return { key, record, version: stored.version, ...(token === undefined ? {} : { token }) }
+      } catch (error) {
+        if (!isBrokerError(error)) throw error
+        // A cache entry we cannot read is only a miss: the next claim replaces it.
+        log('warn', 'stored token cannot be used', { key, error })
+        return { key, version: stored.version }
+      }
+    },
+
+    claim: async ({ key, record, version }) => {
+      const now = clock.now()
+      if (isHeld(record?.lease, now)) return undefined
+      const lease = nextLease(holder, record?.fence ?? 0, now)
+      const claimed: TokenRecord = {
+        fence: lease.fence,
+        lease,
+        ...(record?.token === undefined ? {} : { token: record.token }),
+      }
+      const written = await store.put(key, tokenDocumentOf(claimed), {
+        if: version === undefined ? 'absent' : { version },
+        expiresAt: record?.token?.expiresAt ?? leaseForgottenAt(lease),
+      })
+      return written === undefined ? undefined : { key, lease, version: written, former: record }
+    },
+
+    keep: async ({ key, lease, version }, token) => {
+      const { secret, ...facts } = token
+      const sealed = await keyRing.seal(secret, placeOf(key))
+      const kept: TokenRecord = { fence: lease.fence, token: { ...facts, sealed } }
+      // The condition is the fence: whoever took the lease over has changed the version.
+      const written = await store.put(key, tokenDocumentOf(kept), {
+        if: { version },
+        expiresAt: token.expiresAt,
+      })
+      return written !== undefined
+    },
+
+    release: async ({ key, lease, version, former }) => {
+      const free: TokenRecord = {
+        fence: lease.fence,
+        ...(former?.token === undefined ? {} : { token: former.token }),
+      }
+      await store.put(key, tokenDocumentOf(free), {
+        if: { version },
+        expiresAt: former?.token?.expiresAt ?? leaseForgottenAt(lease),
+      })
+    },
+  }
+}
+
+function placeOf(key: TokenKey): string {
+  return `${key}#token`
+}

@@ -1,0 +1,63 @@
+import { LRUCache } from 'lru-cache'
+import type { MintedToken } from '../domain/token.ts'
+import { seconds, until, type Seconds } from '../domain/time.ts'
+import type { Clock } from '../ports/clock.ts'
+import { freshnessOf, scheduleOf, type Freshness, type Schedule } from './freshness.ts'
+
+/** A token in this instance's memory. */
+export interface MemoryToken {
+  readonly token: MintedToken
+  /** SHA-256 of the token, so that a hit need not compute it again. */
+  readonly digest: string
+  readonly schedule: Schedule
+  /** Steady milliseconds at the end of its life: a wall clock that is set back does not make it live longer. */
+  readonly steadyEndMs: number
+}
+
+/** The tokens of this instance, bounded in number and size; entered only after authorisation. */
+export interface MemoryTokens {
+  get(identity: string): MemoryToken | undefined
+  set(identity: string, token: MintedToken, digest: string): MemoryToken
+  freshness(held: MemoryToken): Freshness
+  /** What is left of its life, by whichever clock says less. */
+  left(held: MemoryToken): Seconds
+}
+
+export interface MemoryTokensDeps {
+  readonly clock: Clock
+  /** Uniform in [0, 1): draws when a token becomes due. */
+  readonly fraction: () => number
+  readonly entriesMax: number
+}
+
+/** A token can have 12 KiB, but hardly any has more than one. */
+const bytesPerEntry = 4096
+const entryOverheadBytes = 512
+
+export function createMemoryTokens({ clock, fraction, entriesMax }: MemoryTokensDeps): MemoryTokens {
+  const entries = new LRUCache<string, MemoryToken>({
+    max: entriesMax,
+    maxSize: entriesMax * bytesPerEntry,
+    sizeCalculation: ({ token }, identity) =>
+      token.secret.reveal().length + identity.length + entryOverheadBytes,
+  })
+
+  const left = ({ token, steadyEndMs }: MemoryToken): Seconds => {
+    const byWall = until(token.expiresAt, clock.now())
+    const bySteady = Math.floor((steadyEndMs - clock.steadyMs()) / 1000)
+    return seconds(Math.min(byWall, bySteady))
+  }
+
+  return {
+    get: (identity) => entries.get(identity),
+    set: (identity, token, digest) => {
+      const life = until(token.expiresAt, clock.now())
+      const steadyEndMs = clock.steadyMs() + life * 1000
+      const held: MemoryToken = { token, digest, schedule: scheduleOf(token, fraction()), steadyEndMs }
+      entries.set(identity, held)
+      return held
+    },
+    freshness: (held) => freshnessOf(held.schedule, left(held)),
+    left,
+  }
+}

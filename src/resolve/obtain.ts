@@ -1,0 +1,140 @@
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import { seconds, until } from '../domain/time.ts'
+import type { MintedToken, TokenSource } from '../domain/token.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy, Sha256 } from '../ports/entropy.ts'
+import type { Log } from '../ports/log.ts'
+import type { FoundToken, TokenClaim, TokenKey, Tokens } from '../records/tokens.ts'
+import { freshnessOf, scheduleOf, type Freshness } from './freshness.ts'
+import type { MemoryToken, MemoryTokens } from './memory-tokens.ts'
+import { createRecentFailures } from './recent-failures.ts'
+import { createTrustedTime } from './trusted-time.ts'
+
+/** Gets a token that memory does not have: from the store, or by minting under the lease. */
+export interface Obtain {
+  /**
+   * Waits for another holder's mint, at most 3 s. With `fallback`, a token that is short but not dead, every failure
+   * answers with that instead of throwing.
+   */
+  foreground(want: Want, fallback: MemoryToken | undefined): Promise<Obtained>
+  /** One look: a later token of the store, or a mint if the lease is free; `undefined` when another is minting. */
+  ahead(want: Want, held: MemoryToken): Promise<Obtained | undefined>
+}
+
+export interface Want {
+  readonly identity: string
+  readonly key: TokenKey
+  readonly mint: () => Promise<MintedToken>
+}
+
+export interface Obtained {
+  readonly held: MemoryToken
+  readonly source: TokenSource
+}
+
+export interface ObtainDeps {
+  readonly tokens: Tokens
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly sha256: Sha256
+  readonly log: Log
+}
+
+/** A mint takes a few hundred milliseconds; who waits longer than this is told to come back. */
+const waitMsMax = 3_000
+const pollMsMin = 50
+const pollMsMax = 500
+
+export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
+  const { tokens, clock, entropy, sha256, log } = deps
+  const failures = createRecentFailures(clock)
+  const trustedTime = createTrustedTime(clock)
+
+  const enter = async (identity: string, token: MintedToken, source: TokenSource): Promise<Obtained> => ({
+    held: memory.set(identity, token, await sha256(token.secret.reveal())),
+    source,
+  })
+
+  const freshnessInStore = ({ token }: FoundToken): Freshness => {
+    if (token === undefined || !trustedTime.believes(token)) return 'dead'
+    return freshnessOf(scheduleOf(token, 0), until(token.expiresAt, clock.now()))
+  }
+
+  const mintUnder = async (claim: TokenClaim, { identity, mint }: Want): Promise<Obtained> => {
+    let minted: MintedToken
+    try {
+      minted = await noting(identity, mint())
+    } catch (error) {
+      await settle('lease not released', claim, tokens.release(claim))
+      throw error
+    }
+    // The token is good even if it cannot be shared; then the next instance mints its own.
+    await settle('token not kept', claim, tokens.keep(claim, minted))
+    return enter(identity, minted, 'mint')
+  }
+
+  const noting = async <T>(identity: string, work: Promise<T>): Promise<T> => {
+    try {
+      return await work
+    } catch (error) {
+      failures.note(identity, error)
+      throw error
+    }
+  }
+
+  const settle = async (complaint: string, { key }: TokenClaim, work: Promise<unknown>) => {
+    try {
+      await work
+    } catch (error) {
+      if (!isBrokerError(error)) throw error
+      log('warn', complaint, { key, error })
+    }
+  }
+
+  const waitForToken = async (want: Want): Promise<Obtained> => {
+    const startedAt = clock.steadyMs()
+    for (let pollMs = pollMsMin; ; pollMs = Math.min(pollMsMax, pollMs * 2)) {
+      failures.rethrow(want.identity)
+      const found = await noting(want.identity, tokens.find(want.key))
+      const freshness = freshnessInStore(found)
+      if (found.token !== undefined && (freshness === 'fresh' || freshness === 'due'))
+        return enter(want.identity, found.token, 'store')
+      const claim = await noting(want.identity, tokens.claim(found))
+      if (claim !== undefined) return mintUnder(claim, want)
+      if (found.token !== undefined && freshness === 'short')
+        return enter(want.identity, found.token, 'store')
+      if (clock.steadyMs() - startedAt >= waitMsMax) throw busy(want)
+      await clock.sleep(pollMs * (0.5 + entropy.fraction()))
+    }
+  }
+
+  return {
+    foreground: async (want, fallback) => {
+      try {
+        return await waitForToken(want)
+      } catch (error) {
+        const isServable = fallback !== undefined && memory.freshness(fallback) !== 'dead'
+        if (!isServable || !isBrokerError(error)) throw error
+        log('warn', 'serving a token with little life left', { key: want.key, error })
+        return { held: fallback, source: 'memory' }
+      }
+    },
+
+    ahead: async (want, held) => {
+      failures.rethrow(want.identity)
+      const found = await noting(want.identity, tokens.find(want.key))
+      const isLater = found.token !== undefined && found.token.expiresAt > held.token.expiresAt
+      if (found.token !== undefined && isLater && trustedTime.believes(found.token))
+        return enter(want.identity, found.token, 'store')
+      const claim = await noting(want.identity, tokens.claim(found))
+      return claim === undefined ? undefined : mintUnder(claim, want)
+    },
+  }
+}
+
+function busy({ key }: Want): BrokerError {
+  return new BrokerError('lease_busy', {
+    reason: `another instance has been minting ${key} for ${waitMsMax / 1000} s`,
+    retryAfter: seconds(1),
+  })
+}

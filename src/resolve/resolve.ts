@@ -1,0 +1,79 @@
+import type { Grant } from '../domain/grant.ts'
+import type { MintedToken, ResolvedToken, TokenSource } from '../domain/token.ts'
+import type { Background } from '../ports/background.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy, Sha256 } from '../ports/entropy.ts'
+import type { Log } from '../ports/log.ts'
+import type { TokenKey, Tokens } from '../records/tokens.ts'
+import { createMemoryTokens, type MemoryToken } from './memory-tokens.ts'
+import { createObtain, type Obtained } from './obtain.ts'
+import { createRefreshAhead } from './refresh-ahead.ts'
+import { tokenIdentity } from './token-identity.ts'
+
+/**
+ * A token for the grant: from memory, from the store, or by `mint`, of which at most one runs at a time per token
+ * over all instances (P15). Never one that is dead; one with little life left only when no better can be had (P19).
+ * Throws what `mint` throws, `store_unavailable`, `key_ring_unavailable` or `lease_busy`.
+ */
+export type Resolve = (grant: Grant, mint: () => Promise<MintedToken>) => Promise<ResolvedToken>
+
+export interface ResolveDeps {
+  readonly tokens: Tokens
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly sha256: Sha256
+  readonly background: Background
+  readonly log: Log
+  readonly memoryEntriesMax: number
+  /** Whether requests may await each other's work; Workers forbid it, and there the lease alone keeps order. */
+  readonly sharesWork: boolean
+}
+
+export function createResolve(deps: ResolveDeps): Resolve {
+  const { clock, entropy, sha256, sharesWork } = deps
+  const memory = createMemoryTokens({ clock, fraction: entropy.fraction, entriesMax: deps.memoryEntriesMax })
+  const obtain = createObtain(deps, memory)
+  const refreshAhead = createRefreshAhead(deps, obtain)
+  const inFlight = new Map<string, Promise<Obtained>>()
+
+  const keyOf = async (identity: string): Promise<TokenKey> => `tokens/${await sha256(identity)}`
+
+  const obtainOnce = async (
+    identity: string,
+    mint: () => Promise<MintedToken>,
+    held: MemoryToken | undefined,
+  ) => {
+    const running = sharesWork ? inFlight.get(identity) : undefined
+    // For whoever joins, the token is there already when it comes: only one request caused the mint.
+    if (running !== undefined) return { ...(await running), source: 'memory' as const }
+    const work = keyOf(identity)
+      .then((key) => obtain.foreground({ identity, key, mint }, held))
+      .finally(() => inFlight.delete(identity))
+    if (sharesWork) inFlight.set(identity, work)
+    return work
+  }
+
+  const answer = (held: MemoryToken, source: TokenSource): ResolvedToken => ({
+    token: held.token,
+    digest: held.digest,
+    source,
+    remaining: memory.left(held),
+  })
+
+  return async (grant, mint) => {
+    const identity = tokenIdentity(grant)
+    const held = memory.get(identity)
+    const freshness = held === undefined ? 'dead' : memory.freshness(held)
+    if (held !== undefined && freshness === 'fresh') return answer(held, 'memory')
+    if (held !== undefined && freshness === 'due') {
+      const better = await refreshAhead.look({ identity, mint, keyOf }, held)
+      return better === undefined ? answer(held, 'memory') : answer(better.held, better.source)
+    }
+    const { held: obtained, source } = await obtainOnce(
+      identity,
+      mint,
+      freshness === 'short' ? held : undefined,
+    )
+    return answer(obtained, source)
+  }
+}

@@ -1,0 +1,20 @@
+import type { Grant } from '../domain/grant.ts'
+
+/**
+ * Names everything a token depends on, so that two grants share a token only if all of it is equal (P14). JSON keeps
+ * the parts apart whatever they contain. The caller is not in it: two callers that are allowed the same thing share.
+ */
+export function tokenIdentity(grant: Grant): string {
+  const { credential, tokenType, scopes, audience, subject, boundary, lifetime } = grant
+  return JSON.stringify([
+    credential.name,
+    credential.version,
+    credential.upstream,
+    tokenType,
+    scopes,
+    audience ?? null,
+    subject ?? null,
+    boundary ?? null,
+    lifetime ?? null,
+  ])
+}

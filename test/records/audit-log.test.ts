@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest'
+
+import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
+import { auditMembers } from '../../src/adapters/system/audit-members.ts'
+import type { AuditRecord } from '../../src/domain/audit-record.ts'
+import { epochSeconds, seconds } from '../../src/domain/time.ts'
+import { createAuditTrails, createStoredAuditTrail } from '../../src/records/audit-log.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
+import { createFaultyStore } from '../support/faulty-store.ts'
+
+const record: AuditRecord = {
+  requestId: '00000000-0000-4000-8000-000000000001',
+  at: epochSeconds(1_800_000_000),
+  action: 'token.exchange',
+  outcome: 'issued',
+  caller: 'billing',
+  scopesIssued: ['a'],
+  remaining: seconds(3000),
+  durationMs: 1.2345,
+}
+
+function createWorld() {
+  const clock = createFakeClock()
+  const store = createFaultyStore(createMemoryStore({ clock }))
+  const trail = createStoredAuditTrail({ store, keepDays: 2, membersOf: auditMembers })
+  return { clock, store, trail }
+}
+
+describe('the audit trail in the store', () => {
+  it('P27: keeps what was decided, in the order of time', async () => {
+    const { store, trail } = createWorld()
+    await trail({ ...record, requestId: 'later', at: epochSeconds(1_800_000_001) })
+    await trail(record)
+    const stored = await store.list({ prefix: 'audit/', limit: 10 })
+    expect(stored.map(({ value }) => value['request_id'])).toEqual([record.requestId, 'later'])
+    expect(stored[0]?.value).toEqual({
+      schema: 1,
+      request_id: record.requestId,
+      at: 1_800_000_000,
+      action: 'token.exchange',
+      outcome: 'issued',
+      caller: 'billing',
+      scopes_issued: ['a'],
+      remaining_seconds: 3000,
+      duration_ms: 1.235,
+    })
+  })
+
+  it('forgets a record after its days', async () => {
+    const { clock, store, trail } = createWorld()
+    await trail(record)
+    await clock.advance(2 * 86_400_000 - 1000)
+    expect(await store.list({ prefix: 'audit/', limit: 10 })).toHaveLength(1)
+    await clock.advance(1000)
+    expect(await store.list({ prefix: 'audit/', limit: 10 })).toHaveLength(0)
+  })
+
+  it('P27: a record that could not be written is an error', async () => {
+    const { store, trail } = createWorld()
+    store.down = true
+    await expect(trail(record)).rejects.toMatchObject({ code: 'store_unavailable' })
+  })
+
+  it('P27: with two trails the record counts as written when both have it', async () => {
+    const { store, trail } = createWorld()
+    const lines: AuditRecord[] = []
+    const stdout = async (line: AuditRecord) => {
+      await Promise.resolve(lines.push(line))
+    }
+    const both = createAuditTrails([stdout, trail])
+    await both(record)
+    expect(lines).toEqual([record])
+    store.down = true
+    await expect(both({ ...record, requestId: 'second' })).rejects.toMatchObject({
+      code: 'audit_unavailable',
+    })
+  })
+})

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest'
+import { Secret } from '../../src/domain/secret.ts'
+import type { RefreshTurn, RefreshTurns } from '../../src/records/refresh-turns.ts'
+import { createCredentialWorld, refreshCredential } from '../support/credential-world.ts'
+
+async function createWorld() {
+  const world = createCredentialWorld()
+  const added = await world.credentials.add(refreshCredential)
+  const which = { name: 'calendar-user', version: added?.version ?? '' }
+  const held = async (turns: RefreshTurns): Promise<RefreshTurn> => {
+    const turn = await turns.begin(which)
+    if (!turn.held) throw new Error('the turn was not free')
+    return turn
+  }
+  const storedToken = async () => {
+    const { secret } = await world.credentials.openSecret(which.name, which.version)
+    return secret.kind === 'refresh_token' ? secret.refreshToken.reveal() : undefined
+  }
+  return { ...world, which, held, storedToken, one: world.createTurns('one'), two: world.createTurns('two') }
+}
+
+describe('refresh turns', () => {
+  it('are held by one at a time', async () => {
+    const { one, two, held, which } = await createWorld()
+    const turn = await held(one)
+    expect(turn.secret.refreshToken.reveal()).toBe('refresh-1')
+    expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 12 })
+    await one.end(turn, {})
+    expect((await held(two)).fence).toBe(turn.fence + 1)
+  })
+
+  it('P16: a rotated token is durable when the turn has ended', async () => {
+    const { one, two, held, storedToken } = await createWorld()
+    await one.end(await held(one), { rotated: new Secret('refresh-2'), health: { status: 'healthy' } })
+    expect(await storedToken()).toBe('refresh-2')
+    expect((await held(two)).secret.refreshToken.reveal()).toBe('refresh-2')
+  })
+
+  it('P16: ending again after an unknown outcome stores the token once and harms nothing', async () => {
+    const { one, two, held, store, storedToken } = await createWorld()
+    const turn = await held(one)
+    store.losesNextAnswer = true
+    await expect(one.end(turn, { rotated: new Secret('refresh-2') })).rejects.toMatchObject({
+      code: 'store_unavailable',
+    })
+    const next = await held(two)
+    expect(await one.end(turn, { rotated: new Secret('refresh-2') })).toBe('superseded')
+    expect(await storedToken()).toBe('refresh-2')
+    expect(await two.end(next, { rotated: new Secret('refresh-3') })).toBe('ended')
+    expect(await storedToken()).toBe('refresh-3')
+  })
+
+  it('P16: a crash between sending and storing is told to the next holder', async () => {
+    const { one, two, held, clock } = await createWorld()
+    const startedAt = clock.now()
+    await held(one)
+    await clock.advance(13_000)
+    const next = await held(two)
+    expect(next.interruptedAt).toBe(startedAt)
+    await two.end(next, {})
+    expect((await held(one)).interruptedAt).toBeUndefined()
+  })
+
+  it('P16: the mark of a lost token stays until a turn clears it up', async () => {
+    const { one, two, held, clock } = await createWorld()
+    await held(one)
+    await clock.advance(13_000)
+    await two.end(await held(two), { keepIntent: true })
+    expect((await held(one)).interruptedAt).toBeDefined()
+  })
+
+  it('P18: a late holder stores its rotated token if nobody stored another', async () => {
+    const { one, two, held, clock, storedToken } = await createWorld()
+    const late = await held(one)
+    await clock.advance(13_000)
+    const next = await held(two)
+    expect(await one.end(late, { rotated: new Secret('late') })).toBe('ended')
+    expect(await storedToken()).toBe('late')
+    // Whoever holds the lease got its token later: of two that came from one, the later is the better guess.
+    await two.end(next, { rotated: new Secret('newer') })
+    expect(await storedToken()).toBe('newer')
+  })
+
+  it('P18: a late holder does not end the turn of its successor', async () => {
+    const { one, two, held, clock, which } = await createWorld()
+    const late = await held(one)
+    await clock.advance(13_000)
+    await held(two)
+    expect(await one.end(late, {})).toBe('superseded')
+    expect(await one.begin(which)).toMatchObject({ held: false })
+  })
+
+  it('a credential disabled in between keeps its new token and stays disabled', async () => {
+    const { one, held, credentials, storedToken, which } = await createWorld()
+    const turn = await held(one)
+    await credentials.setState('calendar-user', 'disabled')
+    await one.end(turn, { rotated: new Secret('refresh-2') })
+    await expect(one.begin(which)).rejects.toMatchObject({ code: 'target_unavailable' })
+    await credentials.setState('calendar-user', 'enabled')
+    expect(await storedToken()).toBe('refresh-2')
+  })
+
+  it('a credential that was destroyed in between stays destroyed', async () => {
+    const { one, held, credentials } = await createWorld()
+    const turn = await held(one)
+    await credentials.remove('calendar-user')
+    expect(await one.end(turn, { rotated: new Secret('refresh-2') })).toBe('superseded')
+    expect(await credentials.find('calendar-user')).toBeUndefined()
+  })
+})

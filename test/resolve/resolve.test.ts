@@ -1,0 +1,285 @@
+import { describe, expect, it } from 'vitest'
+import { BrokerError } from '../../src/domain/broker-error.ts'
+import { seconds } from '../../src/domain/time.ts'
+import { webSha256 } from '../support/sequence.ts'
+import { createGrant, createResolveWorld } from '../support/resolve-world.ts'
+
+const down = () =>
+  new BrokerError('upstream_unavailable', { reason: 'the upstream is down', retryAfter: seconds(1) })
+
+describe('resolve', () => {
+  it('mints once and then answers from memory', async () => {
+    const { createInstance, upstream } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    const first = await resolve()
+    const second = await resolve()
+    expect([first.source, second.source]).toEqual(['mint', 'memory'])
+    expect(second.token.secret.reveal()).toBe('token-1')
+    expect(first.remaining).toBe(3600)
+    expect(upstream.calls).toBe(1)
+  })
+
+  it('shares a token with other instances through the store', async () => {
+    const { createInstance, upstream } = createResolveWorld()
+    await createInstance('one').resolve()
+    const second = await createInstance('two').resolve()
+    expect(second.source).toBe('store')
+    expect(second.token.secret.reveal()).toBe('token-1')
+    expect(upstream.calls).toBe(1)
+  })
+
+  it('shows the SHA-256 of the token it answers with', async () => {
+    const { createInstance } = createResolveWorld()
+    const { digest } = await createInstance('one', { sha256: webSha256 }).resolve()
+    // printf token-1 | sha256sum
+    expect(digest).toBe('3f08aace122ee2368432c1ca23a049bc640bafbf00fdf33a52429f38ba12dbf9')
+  })
+
+  it('P14: never answers one grant with the token of another', async () => {
+    const { createInstance, upstream } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    await resolve(createGrant({ scopes: ['a'] }))
+    const other = await resolve(createGrant({ scopes: ['a', 'b'] }))
+    expect(other.token.secret.reveal()).toBe('token-2')
+    expect(upstream.calls).toBe(2)
+  })
+
+  it('P15: 200 callers on two instances cause one upstream call', async () => {
+    const { clock, createInstance, upstream } = createResolveWorld()
+    upstream.takesMs = 800
+    const [one, two] = [createInstance('one'), createInstance('two')]
+    const callers = Array.from({ length: 200 }, (_, index) => (index % 2 === 0 ? one : two))
+    const answers = Promise.all(callers.map(async (instance) => instance.resolve()))
+    await clock.advance(5000)
+    const tokens = new Set((await answers).map((answer) => answer.token.secret.reveal()))
+    expect(tokens).toEqual(new Set(['token-1']))
+    expect(upstream.calls).toBe(1)
+    expect(upstream.mostAtOnce).toBe(1)
+  })
+
+  it('takes over the lease of an instance that died while minting', async () => {
+    const { clock, createInstance, upstream } = createResolveWorld()
+    const dead = createInstance('dead')
+    upstream.takesMs = 60_000
+    const abandoned = dead.resolve()
+    await clock.advance(13_000)
+    upstream.takesMs = 0
+    const taken = createInstance('alive').resolve()
+    await clock.advance(1000)
+    expect((await taken).token.secret.reveal()).toBe('token-2')
+    // P18: the late answer comes now, and must not replace the newer token.
+    await clock.advance(60_000)
+    expect((await abandoned).token.secret.reveal()).toBe('token-1')
+    expect((await createInstance('third').resolve()).token.secret.reveal()).toBe('token-2')
+  })
+
+  it('gives up with lease_busy when another instance mints for longer than 3 s', async () => {
+    const { clock, createInstance, upstream } = createResolveWorld()
+    upstream.takesMs = 6_000
+    const slow = createInstance('one').resolve()
+    await clock.advance(10)
+    const waiting = createInstance('two').resolve()
+    const refusal = waiting.catch((error: unknown) => error)
+    await clock.advance(6_000)
+    expect(await refusal).toMatchObject({ code: 'lease_busy', retryAfter: 1 })
+    expect((await slow).token.secret.reveal()).toBe('token-1')
+  })
+})
+
+describe('refresh ahead', () => {
+  it('serves a due token at once while one refresh runs behind it', async () => {
+    const { clock, createInstance, upstream } = createResolveWorld()
+    const { resolve, background } = createInstance('one')
+    await resolve()
+    await clock.advance((3600 - 740) * 1000)
+    const answers = await Promise.all([resolve(), resolve(), resolve()])
+    expect(answers.map((answer) => answer.token.secret.reveal())).toEqual(['token-1', 'token-1', 'token-1'])
+    await background.settled()
+    expect(upstream.calls).toBe(2)
+    expect((await resolve()).token.secret.reveal()).toBe('token-2')
+  })
+
+  it('of two instances one refreshes, and the other takes its token from the store', async () => {
+    const { clock, createInstance, upstream } = createResolveWorld()
+    const one = createInstance('one')
+    const two = createInstance('two')
+    await one.resolve()
+    await two.resolve()
+    await clock.advance((3600 - 700) * 1000)
+    await Promise.all([one.resolve(), two.resolve()])
+    await Promise.all([one.background.settled(), two.background.settled()])
+    await clock.advance(6_000)
+    await two.resolve()
+    await one.resolve()
+    await Promise.all([one.background.settled(), two.background.settled()])
+    expect(upstream.calls).toBe(2)
+    expect((await two.resolve()).token.secret.reveal()).toBe('token-2')
+    expect((await one.resolve()).token.secret.reveal()).toBe('token-2')
+  })
+
+  it('is done by the request itself where there is no CPU after the answer', async () => {
+    const { clock, createInstance, upstream } = createResolveWorld()
+    const { resolve, background } = createInstance('one', { inline: true })
+    await resolve()
+    await clock.advance((3600 - 700) * 1000)
+    const answer = await resolve()
+    expect(answer).toMatchObject({ source: 'mint' })
+    expect(upstream.calls).toBe(2)
+    expect(background.started()).toBe(0)
+  })
+
+  it('P20: a warm token is served through an outage of upstream, store and key ring, until it is dead', async () => {
+    const { clock, createInstance, upstream, store, keyRing } = createResolveWorld()
+    const { resolve, background } = createInstance('one')
+    await resolve()
+    upstream.failure = down()
+    await clock.advance((3600 - 700) * 1000)
+    for (let elapsed = 0; elapsed < 600; elapsed += 100) {
+      const answer = await resolve()
+      expect(answer.token.secret.reveal()).toBe('token-1')
+      await background.settled()
+      await clock.advance(100_000)
+      if (elapsed === 200) store.down = true
+      if (elapsed === 400) keyRing.down = true
+    }
+    await clock.advance(50_000)
+    await expect(resolve()).rejects.toMatchObject({ code: 'store_unavailable' })
+    store.down = false
+    keyRing.down = false
+    upstream.failure = undefined
+    await clock.advance(2_000)
+    expect((await resolve()).source).toBe('mint')
+  })
+
+  it('P19: with less than 300 s left the request waits for a better token', async () => {
+    const { clock, createInstance } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    await resolve()
+    await clock.advance((3600 - 299) * 1000)
+    const answer = await resolve()
+    expect(answer.source).toBe('mint')
+    expect(answer.remaining).toBe(3600)
+  })
+})
+
+describe('failures', () => {
+  it('a failed mint answers for the next 2 s without another call', async () => {
+    const { clock, createInstance, upstream } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    upstream.failure = down()
+    await expect(resolve()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    await expect(resolve()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    expect(upstream.calls).toBe(1)
+    await clock.advance(2_001)
+    upstream.failure = undefined
+    expect((await resolve()).source).toBe('mint')
+  })
+
+  it('P21: Retry-After of the upstream holds for every request', async () => {
+    const { clock, createInstance, upstream } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    upstream.failure = new BrokerError('upstream_unavailable', { reason: '429', retryAfter: seconds(20) })
+    await expect(resolve()).rejects.toMatchObject({ retryAfter: 20 })
+    await clock.advance(15_000)
+    await expect(resolve()).rejects.toMatchObject({ retryAfter: 5 })
+    expect(upstream.calls).toBe(1)
+  })
+
+  it('the lease of a failed mint is free at once for another instance', async () => {
+    const { createInstance, upstream } = createResolveWorld()
+    upstream.failure = down()
+    await expect(createInstance('one').resolve()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    upstream.failure = undefined
+    expect((await createInstance('two').resolve()).source).toBe('mint')
+  })
+
+  it('a bug in a mint frees the lease, and is not remembered', async () => {
+    const { createInstance, upstream } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    upstream.failure = new TypeError('a bug')
+    await expect(resolve()).rejects.toBeInstanceOf(TypeError)
+    upstream.failure = undefined
+    expect((await resolve()).source).toBe('mint')
+  })
+
+  it('P20: with the store down and nothing in memory the answer is store_unavailable, and it recovers', async () => {
+    const { clock, createInstance, store } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    store.down = true
+    await expect(resolve()).rejects.toMatchObject({ code: 'store_unavailable' })
+    store.down = false
+    await clock.advance(2_001)
+    expect((await resolve()).source).toBe('mint')
+  })
+
+  it('a token that could not be stored is served all the same', async () => {
+    const { createInstance, store, logBook } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    let puts = 0
+    store.before = async (operation) => {
+      await Promise.resolve()
+      if (operation === 'put') puts += 1
+      store.down = puts === 2
+    }
+    expect((await resolve()).source).toBe('mint')
+    expect(logBook.lines.map(({ message }) => message)).toContain('token not kept')
+  })
+
+  it('a stored token that does not open is a miss, and is replaced', async () => {
+    const { createInstance, store, upstream } = createResolveWorld()
+    await createInstance('one').resolve()
+    const [stored] = await store.list({ prefix: 'tokens/', limit: 1 })
+    await store.put(stored?.key ?? '', { ...stored?.value, token: { sealed: 'garbage' } })
+    expect((await createInstance('two').resolve()).token.secret.reveal()).toBe('token-2')
+    expect((await createInstance('three').resolve()).token.secret.reveal()).toBe('token-2')
+    expect(upstream.calls).toBe(2)
+  })
+})
+
+describe('P19: clock jumps', () => {
+  it.each([-3600, -1800, -300, 300, 1800, 3600])(
+    'no dead token is served after a jump of %i s',
+    async (jump) => {
+      const { clock, createInstance } = createResolveWorld()
+      const { resolve } = createInstance('one')
+      await resolve()
+      await clock.advance(1_800_000)
+      clock.jump(jump)
+      // The token was minted 1,800 s ago; whatever the wall clock says, after 1,800 s more it is dead.
+      for (let elapsed = 0; elapsed <= 1800; elapsed += 60) {
+        const answer = await resolve()
+        if (answer.token.secret.reveal() === 'token-1')
+          expect(answer.remaining).toBeLessThanOrEqual(1800 - elapsed)
+        await clock.advance(60_000)
+      }
+      expect((await resolve()).token.secret.reveal()).not.toBe('token-1')
+    },
+  )
+
+  it.each([-3600, -1800])(
+    'after a jump of %i s another instance does not believe a stored token',
+    async (jump) => {
+      const { clock, createInstance, upstream } = createResolveWorld()
+      const two = createInstance('two')
+      await two.resolve(createGrant({ scopes: ['warm-up'] }))
+      await createInstance('one').resolve()
+      await clock.advance(3_000_000)
+      clock.jump(jump)
+      const before = upstream.calls
+      expect((await two.resolve()).source).toBe('mint')
+      expect(upstream.calls).toBe(before + 1)
+    },
+  )
+})
+
+describe('P24: bounds', () => {
+  it('a hundred thousand distinct grants do not grow the memory beyond its entries', async () => {
+    const { createInstance, upstream } = createResolveWorld()
+    const { resolve } = createInstance('one', { entries: 100 })
+    for (let index = 0; index < 2_000; index += 1) await resolve(createGrant({ scopes: [`scope-${index}`] }))
+    // The last hundred are in memory; the first have gone to the store and are not minted again.
+    expect((await resolve(createGrant({ scopes: ['scope-1999'] }))).source).toBe('memory')
+    expect((await resolve(createGrant({ scopes: ['scope-0'] }))).source).toBe('store')
+    expect(upstream.calls).toBe(2_000)
+  })
+})

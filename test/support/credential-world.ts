@@ -1,0 +1,47 @@
+import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
+import { Secret } from '../../src/domain/secret.ts'
+import { createCredentials, type NewCredential } from '../../src/records/credentials.ts'
+import { createRefreshTurns } from '../../src/records/refresh-turns.ts'
+import { createFakeClock } from './fake-clock.ts'
+import { createFaultyStore } from './faulty-store.ts'
+import { createPlainKeyRing } from './plain-key-ring.ts'
+import { createSequence } from './sequence.ts'
+
+/** Credentials over a store that can fail, seen by as many instances as the test asks for. */
+export function createCredentialWorld() {
+  const clock = createFakeClock()
+  const store = createFaultyStore(createMemoryStore({ clock }))
+  const keyRing = createPlainKeyRing()
+  const malformed: string[] = []
+  const entropy = createSequence(0)
+  const deps = { store, clock, keyRing, entropy }
+  const credentials = createCredentials({ ...deps, onMalformed: ({ reason }) => malformed.push(reason) })
+  const createTurns = (holder: string) => createRefreshTurns({ ...deps, holder })
+  return { clock, store, keyRing, malformed, credentials, createTurns }
+}
+
+export const keyCredential: NewCredential = {
+  name: 'reports-sa',
+  upstream: 'google',
+  identity: 'reports@acme.iam.gserviceaccount.example',
+  keyId: 'k1',
+  secret: {
+    kind: 'service_account_key',
+    clientEmail: 'reports@acme.iam.gserviceaccount.example',
+    keyId: 'k1',
+    privateKey: new Secret('the private key'),
+  },
+}
+
+export const refreshCredential: NewCredential = {
+  name: 'calendar-user',
+  upstream: 'google',
+  identity: 'client-1',
+  consentedScopes: ['a', 'b'],
+  secret: {
+    kind: 'refresh_token',
+    clientId: 'client-1',
+    clientSecret: new Secret('the client secret'),
+    refreshToken: new Secret('refresh-1'),
+  },
+}
