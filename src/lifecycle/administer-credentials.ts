@@ -1,0 +1,109 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import {
+  credentialName,
+  type CredentialSecret,
+  type CredentialState,
+  type CredentialSummary,
+} from '../domain/credential.ts'
+import type { Log } from '../ports/log.ts'
+import type { Credentials } from '../records/credentials.ts'
+import { parseCredentialFile, type CredentialFile } from './parse-credential-file.ts'
+import { proveRsaKey } from './prove-key.ts'
+
+const pageDefault = 100
+const pageMax = 500
+
+export interface AdministerCredentialsDeps {
+  readonly credentials: Pick<Credentials, 'find' | 'list' | 'add' | 'setState' | 'remove'>
+  readonly log: Log
+}
+
+/** All that may be done to credentials. What is not there, or could not be, is `not_found`. */
+export interface AdministerCredentials {
+  /** In ascending order of the name, at most 500. */
+  readonly list: (page: {
+    readonly after?: string
+    readonly limit?: number
+  }) => Promise<readonly CredentialSummary[]>
+  readonly read: (name: string) => Promise<CredentialSummary>
+  /** Throws `document_invalid`, with every fault in its public detail and no secret, or `already_exists`. */
+  readonly enrol: (enrolment: CredentialFile & { readonly name: string }) => Promise<CredentialSummary>
+  readonly disable: (name: string) => Promise<CredentialSummary>
+  readonly enable: (name: string) => Promise<CredentialSummary>
+  readonly destroy: (name: string) => Promise<void>
+}
+
+/** Enrols nothing that could not sign, and asks no upstream: a broken one never stops an administrator. */
+export function createAdministerCredentials({
+  credentials,
+  log,
+}: AdministerCredentialsDeps): AdministerCredentials {
+  const setState = async (name: string, state: CredentialState) =>
+    found(name, isName(name) ? await credentials.setState(name, state) : undefined)
+
+  return {
+    list: async ({ after, limit = pageDefault }) =>
+      credentials.list({
+        limit: Math.min(pageMax, Math.max(1, Math.floor(limit))),
+        ...(after === undefined ? {} : { after: checkedAfter(after) }),
+      }),
+    read: async (name) => found(name, isName(name) ? await credentials.find(name) : undefined),
+    enrol: async ({ name, ...file }) => {
+      if (!isName(name)) throw invalid([`name: must match ${credentialName.source}`])
+      const judgement = parseCredentialFile(file)
+      if (!judgement.ok) throw invalid(judgement.faults)
+      const { credential, ignored } = judgement
+      const faults = await faultsInUse(credential.secret)
+      if (faults.length > 0) throw invalid(faults)
+      const added = await credentials.add({ name, ...credential })
+      if (added === undefined)
+        throw new BrokerError('already_exists', { reason: `there is a credential ${name} already` })
+      if (ignored.length > 0)
+        log('warn', 'addresses in a credential file are never called', { credential: name, ignored })
+      return added
+    },
+    disable: (name) => setState(name, 'disabled'),
+    enable: (name) => setState(name, 'enabled'),
+    destroy: async (name) => {
+      if (!isName(name) || !(await credentials.remove(name))) throw notFound(name)
+    },
+  }
+}
+
+async function faultsInUse(secret: CredentialSecret): Promise<readonly string[]> {
+  switch (secret.kind) {
+    case 'service_account_key': {
+      const proof = await proveRsaKey(secret.privateKey)
+      return proof.ok ? [] : [`secret.private_key: ${proof.fault}`]
+    }
+    case 'refresh_token':
+      // Only the upstream could say, and asking it may rotate the token.
+      return []
+  }
+}
+
+function isName(name: string): boolean {
+  return credentialName.test(name)
+}
+
+function checkedAfter(after: string): string {
+  // Not a whole name: an earlier page may end with one that no longer matches today's pattern.
+  if (/^[A-Za-z0-9_.@-]{1,200}$/.test(after)) return after
+  const detail = 'after: must be the name of a credential'
+  throw new BrokerError('request_malformed', { reason: detail, publicDetail: detail })
+}
+
+function found(name: string, summary: CredentialSummary | undefined): CredentialSummary {
+  if (summary === undefined) throw notFound(name)
+  return summary
+}
+
+function notFound(name: string): BrokerError {
+  const shown = isName(name) ? name : 'of that name'
+  return new BrokerError('not_found', { reason: `there is no credential ${shown}` })
+}
+
+function invalid(faults: readonly string[]): BrokerError {
+  const text = faults.join('; ')
+  return new BrokerError('document_invalid', { reason: text, publicDetail: text })
+}

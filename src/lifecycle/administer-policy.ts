@@ -1,0 +1,73 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { Caller } from '../domain/caller.ts'
+import type { EpochSeconds } from '../domain/time.ts'
+import type { PolicyDocument } from '../ports/policy-source.ts'
+import type { Policies } from '../records/policies.ts'
+
+/** What an administrator reads of the policy in force. */
+export interface PolicyReading {
+  readonly text: string
+  readonly revision: string
+  readonly origin: string
+  readonly loadedAt: EpochSeconds
+  /** Why a newer document is not in force. */
+  readonly fault?: string
+}
+
+export interface AdministerPolicyDeps {
+  readonly inForce: () => {
+    readonly inForce?: { readonly document: PolicyDocument; readonly loadedAt: EpochSeconds }
+    readonly lastFault?: { readonly reason: string }
+  }
+  /** Throws `document_invalid` with every fault and its line. */
+  readonly check: (document: PolicyDocument) => void
+  /** Absent where the policy lies in a file or a setting, and is changed there. */
+  readonly policies?: Pick<Policies, 'apply'>
+}
+
+export interface AdministerPolicy {
+  /** Throws `policy_unavailable` as long as there never was a good one. */
+  readonly read: () => Promise<PolicyReading>
+  /** Throws `document_invalid`. */
+  readonly validate: (text: string) => Promise<void>
+  /**
+   * Throws `document_invalid`, `changed_meanwhile` unless the policy in force is at `ifMatch` (`undefined`: unless
+   * there is none), and `not_supported` where the policy does not lie in the store.
+   */
+  readonly apply: (change: {
+    readonly text: string
+    readonly ifMatch: string | undefined
+    readonly caller: Caller
+  }) => Promise<{ readonly revision: string }>
+}
+
+/** Reads, checks and replaces the policy in force. Nothing is replaced by a document with a fault (P25). */
+export function createAdministerPolicy({ inForce, check, policies }: AdministerPolicyDeps): AdministerPolicy {
+  const validate = async (text: string): Promise<void> => {
+    check({ text, revision: 'proposed', origin: 'policy' })
+  }
+
+  return {
+    read: async () => {
+      const { inForce: loaded, lastFault } = inForce()
+      if (loaded === undefined)
+        throw new BrokerError('policy_unavailable', { reason: lastFault?.reason ?? 'no policy was read yet' })
+      const { text, revision, origin } = loaded.document
+      const fault = lastFault === undefined ? {} : { fault: lastFault.reason }
+      return { text, revision, origin, loadedAt: loaded.loadedAt, ...fault }
+    },
+
+    validate,
+
+    apply: async (change) => {
+      if (policies === undefined)
+        throw new BrokerError('not_supported', {
+          reason: 'the policy does not lie in the store',
+          publicDetail: 'the policy comes from a file or a setting: change it there',
+        })
+      await validate(change.text)
+      const by = `${change.caller.issuer}/${change.caller.subject}`
+      return policies.apply({ text: change.text, expected: change.ifMatch, by })
+    },
+  }
+}

@@ -1,0 +1,84 @@
+import {
+  base64url,
+  compactVerify,
+  CompactSign,
+  exportJWK,
+  importJWK,
+  importPKCS8,
+  type CryptoKey,
+  type JWK,
+} from 'jose'
+import { parsePublicJwk } from '../domain/public-jwk.ts'
+import type { Secret } from '../domain/secret.ts'
+
+export type KeyProof = { readonly ok: true } | { readonly ok: false; readonly fault: string }
+
+/**
+ * Proves that a PKCS#8 key is a private RSA key of at least 2048 bits whose signature its own public half verifies.
+ * A fault says what is wrong and nothing of the key.
+ */
+export async function proveRsaKey(pkcs8Pem: Secret): Promise<KeyProof> {
+  const key = await importKey(pkcs8Pem)
+  if (key === undefined) return fault(describeUnusable(pkcs8Pem))
+  const jwk = await exportJWK(key)
+  const { kty, n, e } = jwk
+  const publicHalf = parsePublicJwk({ kty, n, e })
+  if (!publicHalf.ok) return fault(`is not usable: ${publicHalf.fault}`)
+  if (!isWhole(jwk)) return fault('is damaged: its numbers do not belong together')
+  return (await signsFor(key, { kty: 'RSA', alg: 'RS256', n: n ?? '', e: e ?? '' }))
+    ? { ok: true }
+    : fault('does not sign what its own public half verifies')
+}
+
+async function importKey(pem: Secret): Promise<CryptoKey | undefined> {
+  try {
+    return await importPKCS8(pem.reveal(), 'RS256', { extractable: true })
+  } catch {
+    return undefined
+  }
+}
+
+async function signsFor(key: CryptoKey, publicHalf: JWK): Promise<boolean> {
+  try {
+    const proof = new TextEncoder().encode('enrolment')
+    const signed = await new CompactSign(proof).setProtectedHeader({ alg: 'RS256' }).sign(key)
+    await compactVerify(signed, await importJWK(publicHalf), { algorithms: ['RS256'] })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * RFC 8017 §3.2: n = pq, and the exponents and the coefficient belong to p and q. Some platforms sign with a damaged
+ * key all the same, by the numbers that are still right; others would fail with it later.
+ */
+function isWhole({ n, d, p, q, dp, dq, qi }: JWK): boolean {
+  const prime = { p: numberOf(p), q: numberOf(q) }
+  if (prime.p < 3n || prime.q < 3n || prime.p * prime.q !== numberOf(n)) return false
+  return (
+    numberOf(d) % (prime.p - 1n) === numberOf(dp) &&
+    numberOf(d) % (prime.q - 1n) === numberOf(dq) &&
+    (numberOf(qi) * prime.q) % prime.p === 1n
+  )
+}
+
+function numberOf(text = ''): bigint {
+  const hex = Array.from(base64url.decode(text), (octet) => octet.toString(16).padStart(2, '0')).join('')
+  return BigInt(`0x${hex || '0'}`)
+}
+
+/** DER of the OID 1.2.840.10045.2.1 (id-ecPublicKey), which stands near the beginning of an EC key. */
+const ecKeyOid = '\u0006\u0007\u002a\u0086\u0048\u00ce\u003d\u0002\u0001'
+
+function describeUnusable(pem: Secret): string {
+  const body = pem.reveal().replace(/-----[^-]+-----|\s+/g, '')
+  const isEc = atob(body).slice(0, 64).includes(ecKeyOid)
+  return isEc
+    ? 'is an EC key: a service account signs with RSA'
+    : 'is not an RSA private key that can be imported'
+}
+
+function fault(text: string): KeyProof {
+  return { ok: false, fault: text }
+}

@@ -1,0 +1,51 @@
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { DocumentStore } from '../ports/document-store.ts'
+import type { KeyRing } from '../ports/key-ring.ts'
+import type { Log } from '../ports/log.ts'
+
+/** What serving stands on, each in one public word; the reason of a fault is in the log. */
+export interface Readiness {
+  readonly store: 'ok' | 'fault'
+  readonly keyRing: 'ok' | 'fault'
+  readonly policy: 'ok' | 'fault'
+}
+
+export interface ReadinessDeps {
+  readonly store: Pick<DocumentStore, 'get'>
+  readonly keyRing: Pick<KeyRing, 'ping'>
+  readonly policy: () => Promise<unknown>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** A probe of an orchestrator gives up after a few seconds; we say so before. */
+const deadlineMs = 2_500
+
+/** Tries store, key ring and policy, now and at the same time; answers within 2.5 s whatever hangs. */
+export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
+  const { store, keyRing, policy, clock, log } = deps
+
+  const tryOne = async (name: string, work: () => Promise<unknown>): Promise<'ok' | 'fault'> => {
+    const late = clock.sleep(deadlineMs).then((): never => {
+      throw new BrokerError('store_unavailable', { reason: `no answer within ${deadlineMs} ms` })
+    })
+    try {
+      await Promise.race([work(), late])
+      return 'ok'
+    } catch (error) {
+      if (!isBrokerError(error)) throw error
+      log('warn', `not ready: ${name}`, { error })
+      return 'fault'
+    }
+  }
+
+  return async () => {
+    const [storeWord, keyRingWord, policyWord] = await Promise.all([
+      tryOne('store', () => store.get('probes/readiness')),
+      tryOne('key ring', () => keyRing.ping()),
+      tryOne('policy', policy),
+    ])
+    return { store: storeWord, keyRing: keyRingWord, policy: policyWord }
+  }
+}

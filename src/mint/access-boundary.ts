@@ -1,0 +1,84 @@
+import type { AccessBoundary } from '../domain/access-boundary.ts'
+import type { Grant } from '../domain/grant.ts'
+import { epochSeconds, later } from '../domain/time.ts'
+import type { MintedToken } from '../domain/token.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { HttpAnswer } from '../ports/http-client.ts'
+import type { AskUpstream } from './ask-upstream.ts'
+import type { Members } from './json-object.ts'
+import { carriedScopes } from './judge-access-token.ts'
+import {
+  parseAccessToken,
+  parseReplyMembers,
+  type AccessTokenReply,
+  type Judged,
+} from './parse-token-reply.ts'
+import { judgeFailure, nonsense } from './upstream-failure.ts'
+
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
+
+export interface AccessBoundaryDeps {
+  readonly ask: AskUpstream
+  readonly clock: Clock
+  readonly stsUrl: string
+}
+
+export interface Downscope {
+  readonly grant: Grant
+  readonly boundary: AccessBoundary
+  /** Fresh from the upstream: a token that has a boundary already cannot get another (WIRE §2.2). */
+  readonly source: MintedToken
+  readonly deadlineMs: number
+}
+
+/** A token that reaches no further than the boundary and lives no longer than its source, which goes no further. */
+export function createDownscope(deps: AccessBoundaryDeps): (task: Downscope) => Promise<MintedToken> {
+  return async ({ grant, boundary, source, deadlineMs }) => {
+    const reply = await deps.ask({
+      url: deps.stsUrl,
+      form: {
+        grant_type: tokenExchange,
+        requested_token_type: accessTokenType,
+        subject_token: source.secret.reveal(),
+        subject_token_type: accessTokenType,
+        options: JSON.stringify({ accessBoundary: { accessBoundaryRules: boundary } }),
+      },
+      credential: grant.credential.name,
+      repeatable: true,
+      deadlineMs,
+    })
+    if (reply.kind !== 'answer' || reply.answer.status !== 200) {
+      const failure = judgeFailure(reply, { now: deps.clock.now(), secrets: [source.secret] })
+      // The STS saw no credential of ours but the token of a moment ago: its refusal is about that.
+      throw failure.blamesCredential
+        ? nonsense(`of the token just minted, ${failure.error.reason}`)
+        : failure.error
+    }
+    const told = judgeReply(reply.answer, source)
+    if (!told.ok) throw nonsense(`the STS's reply has ${told.fault}`)
+    const { accessToken, expiresIn } = told.value
+    // WIRE §2.1: without expires_in, as for users' tokens, the source's end is the end.
+    const ownEnd = expiresIn === undefined ? source.expiresAt : later(reply.sentAt, expiresIn)
+    const expiresAt = epochSeconds(Math.min(source.expiresAt, ownEnd))
+    return { ...source, secret: accessToken, expiresAt }
+  }
+}
+
+function judgeReply(answer: HttpAnswer, source: MintedToken): Judged<AccessTokenReply> {
+  const members = parseReplyMembers(answer)
+  if (!members.ok) return members
+  if (!isAccessToken(members.value)) return { ok: false, fault: 'an issued_token_type other than asked for' }
+  const reply = parseAccessToken(members.value)
+  if (!reply.ok) return reply
+  if (reply.value.accessToken.reveal() === source.secret.reveal())
+    return { ok: false, fault: 'the source token itself, without a boundary' }
+  const { scopes } = reply.value
+  const isWider = scopes !== undefined && carriedScopes(source.scopes, scopes) === undefined
+  return isWider ? { ok: false, fault: 'a token that carries more scopes than its source' } : reply
+}
+
+/** RFC 8693 §2.2.1: required. */
+function isAccessToken({ issued_token_type: type }: Members): boolean {
+  return type === accessTokenType
+}

@@ -1,0 +1,131 @@
+import { LRUCache } from 'lru-cache'
+import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import type { HttpAnswer, HttpClient, HttpFailure, HttpResult } from '../ports/http-client.ts'
+import { parseRetryAfter } from './retry-after.ts'
+import { createRetryBudget } from './retry-budget.ts'
+
+/** A token endpoint answers in 0.1 s; three seconds are an outage. */
+const attemptTimeoutMs = 3000
+/** Less than this is no attempt: what may come of it is an unknown outcome. */
+const attemptTimeoutMinMs = 250
+const answerBytesMax = 64 * 1024
+const retriesMax = 2
+/** Full jitter over 300 ms, then 600 ms. */
+const pauseMs = 300
+/** Credentials whose upstream asked for a pause, at most at once. */
+const heldBackMax = 1000
+
+export interface Question {
+  readonly url: string
+  readonly form: Readonly<Record<string, string>>
+  /** Whose request it is: a `Retry-After` holds back the requests of this credential and no others. */
+  readonly credential: string
+  /**
+   * Whether it may be asked again when no answer came. A refresh may not: the upstream may have consumed the refresh
+   * token, and one that comes twice looks like theft (RFC 9700 §4.14.2).
+   */
+  readonly repeatable: boolean
+  /** By the steady clock. */
+  readonly deadlineMs: number
+}
+
+/** `uncertain`: some attempt may have taken effect upstream without our hearing of it. */
+export type UpstreamReply =
+  | {
+      readonly kind: 'answer'
+      readonly answer: HttpAnswer
+      readonly sentAt: EpochSeconds
+      readonly uncertain: boolean
+    }
+  | { readonly kind: 'failure'; readonly failure: HttpFailure; readonly uncertain: boolean }
+  | {
+      readonly kind: 'not_sent'
+      readonly reason: string
+      readonly retryAfter: Seconds
+      readonly uncertain: boolean
+    }
+
+export interface AskUpstreamDeps {
+  readonly http: HttpClient
+  readonly clock: Clock
+  readonly entropy: Entropy
+}
+
+export type AskUpstream = (question: Question) => Promise<UpstreamReply>
+
+/**
+ * Posts a form and gives back what came of it; never rejects. At most 3 s an attempt, two retries with full jitter
+ * within the deadline and the retry budget, none before `Retry-After` has passed; until then later questions of the
+ * same credential are not sent either (P21).
+ */
+export function createAskUpstream(deps: AskUpstreamDeps): AskUpstream {
+  const { clock, entropy } = deps
+  const budget = createRetryBudget()
+  const heldBack = new LRUCache<string, number>({ max: heldBackMax })
+
+  return async (question) => {
+    const place = JSON.stringify([question.url, question.credential])
+    const heldMs = (heldBack.get(place) ?? 0) - clock.steadyMs()
+    if (heldMs > 0) return notSent('the upstream asked for a pause', heldMs)
+    budget.noteFirstAttempt()
+    let uncertain = false
+    for (let attempt = 0; ; attempt += 1) {
+      const timeoutMs = Math.min(attemptTimeoutMs, question.deadlineMs - clock.steadyMs())
+      if (timeoutMs < attemptTimeoutMinMs) return { ...notSent('no time was left to ask', 1000), uncertain }
+      const sentAt = clock.now()
+      const result = await post(deps.http, question, timeoutMs)
+      uncertain ||= mayHaveActed(result)
+      const asked = pauseAskedFor(result, clock.now())
+      if (asked !== undefined)
+        heldBack.set(place, clock.steadyMs() + asked * 1000 * (1 + entropy.fraction() / 10))
+      const waitMs = (asked ?? 0) * 1000 + entropy.fraction() * pauseMs * 2 ** attempt
+      const isTooLate = clock.steadyMs() + waitMs + attemptTimeoutMinMs > question.deadlineMs
+      const isLast = attempt === retriesMax || isTooLate || !mayRepeat(result, question)
+      if (isLast || !budget.mayRetry()) return replyOf(result, sentAt, uncertain)
+      await clock.sleep(waitMs)
+    }
+  }
+}
+
+/** Whether an answer says no more than "not now". */
+export function isTransientStatus(status: number): boolean {
+  // 501 is no passing trouble: that server will not learn it.
+  return status === 408 || status === 429 || (status >= 500 && status !== 501)
+}
+
+function post(http: HttpClient, { url, form }: Question, timeoutMs: number): Promise<HttpResult> {
+  return http({
+    method: 'POST',
+    url,
+    headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+    body: new URLSearchParams(form).toString(),
+    timeoutMs,
+    maxBytes: answerBytesMax,
+  })
+}
+
+function mayRepeat(result: HttpResult, { repeatable }: Question): boolean {
+  if (result.kind === 'answer') return isTransientStatus(result.status)
+  return repeatable && (result.cause === 'network' || result.cause === 'timeout')
+}
+
+/** A 429 comes before any work; of every other failure nobody knows where it happened. */
+function mayHaveActed(result: HttpResult): boolean {
+  return result.kind === 'failure' || (result.status !== 429 && isTransientStatus(result.status))
+}
+
+function pauseAskedFor(result: HttpResult, now: EpochSeconds): Seconds | undefined {
+  if (result.kind === 'failure' || !isTransientStatus(result.status)) return undefined
+  return parseRetryAfter(result.header('retry-after'), now)
+}
+
+function replyOf(result: HttpResult, sentAt: EpochSeconds, uncertain: boolean): UpstreamReply {
+  if (result.kind === 'failure') return { kind: 'failure', failure: result, uncertain }
+  return { kind: 'answer', answer: result, sentAt, uncertain }
+}
+
+function notSent(reason: string, waitMs: number): UpstreamReply & { readonly kind: 'not_sent' } {
+  return { kind: 'not_sent', reason, retryAfter: seconds(Math.ceil(waitMs / 1000)), uncertain: false }
+}

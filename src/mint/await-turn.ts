@@ -1,0 +1,51 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import { seconds } from '../domain/time.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import type { RefreshTurn, RefreshTurns } from '../records/refresh-turns.ts'
+
+const waitMax = 3000
+/** Upstream and store still need this much of the deadline. */
+const leftForTheRest = 1000
+/** Turns are short: only behind a crash does one last to the end of its lease, and asking again then costs little. */
+const retryAfterMax = 2
+const pollMsMin = 50
+const pollMsMax = 500
+
+export interface AwaitTurnDeps {
+  readonly refreshTurns: RefreshTurns
+  readonly clock: Clock
+  readonly entropy: Entropy
+  /** Throws when this instance must not refresh the credential now. */
+  readonly refuseWhileOwed: (name: string) => void
+}
+
+export interface AwaitTurnFor {
+  readonly name: string
+  readonly version: string
+  /** By the steady clock. */
+  readonly deadlineMs: number
+}
+
+/**
+ * The turn to refresh this credential, after at most 3 s of jittered polls; `lease_busy` when others kept it. Throws
+ * what `begin` and `refuseWhileOwed` throw.
+ */
+export async function awaitTurn(
+  { refreshTurns, clock, entropy, refuseWhileOwed }: AwaitTurnDeps,
+  { name, version, deadlineMs }: AwaitTurnFor,
+): Promise<RefreshTurn> {
+  const untilMs = Math.min(clock.steadyMs() + waitMax, deadlineMs - leftForTheRest)
+  for (let poll = 0; ; poll += 1) {
+    refuseWhileOwed(name)
+    const turn = await refreshTurns.begin({ name, version })
+    if (turn.held) return turn
+    const pauseMs = Math.min(pollMsMax, pollMsMin * 2 ** poll) * (0.5 + entropy.fraction() / 2)
+    if (clock.steadyMs() + pauseMs > untilMs)
+      throw new BrokerError('lease_busy', {
+        reason: `credential ${name} is being refreshed by another request`,
+        retryAfter: seconds(Math.min(retryAfterMax, turn.retryAfter)),
+      })
+    await clock.sleep(pauseMs)
+  }
+}

@@ -1,0 +1,50 @@
+import { scopesIn, scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import type { MintedToken } from '../domain/token.ts'
+import { later, type EpochSeconds } from '../domain/time.ts'
+import type { Members } from './json-object.ts'
+import { parseAccessToken, type Judged } from './parse-token-reply.ts'
+
+/** WIRE §6.3: Google consents to the short names and answers with the long ones. */
+const aliases: ReadonlyMap<string, string> = new Map([
+  ['email', 'https://www.googleapis.com/auth/userinfo.email'],
+  ['profile', 'https://www.googleapis.com/auth/userinfo.profile'],
+])
+
+/**
+ * The access token of a reply, if it carries no more than was asked for: fewer scopes are what the token then says of
+ * itself; one more, or none, is a fault, and the token goes no further. Its life counts from before it was asked for.
+ */
+export function judgeAccessToken(
+  members: Members,
+  { asked, sentAt }: { readonly asked: ScopeSet; readonly sentAt: EpochSeconds },
+): Judged<MintedToken> {
+  const reply = parseAccessToken(members)
+  if (!reply.ok) return reply
+  const { accessToken, expiresIn, scopes: told } = reply.value
+  if (expiresIn === undefined) return { ok: false, fault: 'no expires_in' }
+  const carried = told === undefined ? asked : carriedScopes(asked, told)
+  if (carried === undefined)
+    return { ok: false, fault: 'a token that carries more scopes than were asked for' }
+  if (carried.length === 0) return { ok: false, fault: 'a token without any scope' }
+  return {
+    ok: true,
+    value: {
+      secret: accessToken,
+      tokenType: 'access_token',
+      scopes: carried,
+      issuedAt: sentAt,
+      expiresAt: later(sentAt, expiresIn),
+    },
+  }
+}
+
+/** What was asked for and is there, in the words of the asker; `undefined` when there is more. */
+export function carriedScopes(asked: ScopeSet, told: ScopeSet): ScopeSet | undefined {
+  const names = scopeSet(told.map(fullName))
+  const isWider = scopesIn(names, asked.map(fullName)).length < names.length
+  return isWider ? undefined : asked.filter((scope) => names.includes(fullName(scope)))
+}
+
+function fullName(scope: string): string {
+  return aliases.get(scope) ?? scope
+}

@@ -1,0 +1,84 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { Grant } from '../domain/grant.ts'
+import { until } from '../domain/time.ts'
+import type { MintedToken } from '../domain/token.ts'
+import type { Background } from '../ports/background.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import type { HttpClient } from '../ports/http-client.ts'
+import type { Log } from '../ports/log.ts'
+import type { Credentials } from '../records/credentials.ts'
+import type { RefreshTurns } from '../records/refresh-turns.ts'
+import { createDownscope } from './access-boundary.ts'
+import { createAskUpstream } from './ask-upstream.ts'
+import { createMintFromRefreshToken } from './refresh-token.ts'
+import { createMintFromServiceAccountKey } from './service-account-key.ts'
+import { nonsense } from './upstream-failure.ts'
+
+/** Until the last upstream's answer, the wait for a turn included; a lease lives 10 s (`src/records/lease.ts`). */
+const budgetMs = 5000
+
+export interface MintDeps {
+  readonly http: HttpClient
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly log: Log
+  readonly background: Background
+  readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
+  readonly refreshTurns: RefreshTurns
+  readonly endpoints: MintEndpoints
+}
+
+/** The only addresses that are ever called (P29). */
+export interface MintEndpoints {
+  readonly tokenUrl: string
+  readonly stsUrl: string
+}
+
+export type Mint = (grant: Grant) => Promise<MintedToken>
+
+/**
+ * A fresh token from the upstream that carries no more than the grant allows. Throws `upstream_unavailable`,
+ * `upstream_nonsense`, `target_unavailable`, `scope_refused`, `lease_busy`, `store_unavailable` or
+ * `key_ring_unavailable`; none of them holds a secret.
+ */
+export function createMint(deps: MintDeps): Mint {
+  const ask = createAskUpstream(deps)
+  const { tokenUrl, stsUrl } = deps.endpoints
+  const fromServiceAccountKey = createMintFromServiceAccountKey({ ...deps, ask, tokenUrl })
+  const fromRefreshToken = createMintFromRefreshToken({ ...deps, ask, tokenUrl })
+  const downscope = createDownscope({ ...deps, ask, stsUrl })
+
+  const mintSource = (grant: Grant, deadlineMs: number) => {
+    switch (grant.credential.kind) {
+      case 'service_account_key':
+        return fromServiceAccountKey(grant, deadlineMs)
+      case 'refresh_token':
+        return fromRefreshToken(grant, deadlineMs)
+    }
+  }
+
+  return async (grant) => {
+    refuseOtherUpstreams(grant)
+    const deadlineMs = deps.clock.steadyMs() + budgetMs
+    const source = await mintSource(grant, deadlineMs)
+    const { boundary = [] } = grant
+    const token = boundary.length === 0 ? source : await downscope({ grant, boundary, source, deadlineMs })
+    refuseLongerLife(grant, token)
+    return token
+  }
+}
+
+function refuseOtherUpstreams({ credential: { name, upstream } }: Grant): void {
+  if (upstream !== 'google')
+    throw new BrokerError('target_unavailable', {
+      reason: `credential ${name}: upstream ${upstream} is not known`,
+    })
+}
+
+function refuseLongerLife({ lifetime }: Grant, { issuedAt, expiresAt }: MintedToken): void {
+  if (lifetime !== undefined && until(expiresAt, issuedAt) > lifetime)
+    throw nonsense(
+      `the upstream's token lives ${until(expiresAt, issuedAt)} s, and ${lifetime} s are allowed`,
+    )
+}

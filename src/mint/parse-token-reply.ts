@@ -1,0 +1,105 @@
+import { decodeJwt, type JWTPayload } from 'jose'
+import { parseScope, type ScopeSet } from '../domain/scopes.ts'
+import { Secret } from '../domain/secret.ts'
+import { epochSeconds, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import type { HttpAnswer } from '../ports/http-client.ts'
+import { parseJsonObject, type Members } from './json-object.ts'
+
+/** WIRE §2.1: Google's access tokens have up to 12288 bytes. */
+const tokenBytesMax = 12_288
+/** Google gives an hour, and twelve by exception: more than a day is a mistake, and no short-lived token. */
+const lifetimeMax = seconds(86_400)
+
+export type Judged<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly fault: string }
+
+export interface AccessTokenReply {
+  readonly accessToken: Secret
+  /** Absent when the reply named none. */
+  readonly expiresIn?: Seconds
+  /** Absent means what was asked for (RFC 6749 §5.1). */
+  readonly scopes?: ScopeSet
+}
+
+export interface IdTokenReply {
+  readonly idToken: Secret
+  readonly expiresAt: EpochSeconds
+}
+
+/** The members of a successful reply: status 200 and a JSON object labelled as JSON, or what is wrong with it. */
+export function parseReplyMembers(answer: HttpAnswer): Judged<Members> {
+  if (answer.status !== 200) return fault(`status ${answer.status} instead of 200`)
+  const mediaType = (answer.header('content-type') ?? '').split(';')[0]?.trim().toLowerCase()
+  if (mediaType !== 'application/json') return fault('a reply that is not application/json')
+  const members = parseJsonObject(answer.body)
+  return members === undefined
+    ? fault('a reply that is not a whole JSON object')
+    : { ok: true, value: members }
+}
+
+/** RFC 6749 §5.1, every member by name; faults name the member and never its value. */
+export function parseAccessToken(members: Members): Judged<AccessTokenReply> {
+  const { access_token: token, token_type: type, expires_in: expiresIn, scope } = members
+  if (members['error'] !== undefined) return fault('an error beside status 200')
+  if (!isTokenText(token)) return fault('no usable access_token')
+  if (typeof type !== 'string' || type.toLowerCase() !== 'bearer')
+    return fault('a token_type other than Bearer')
+  if (expiresIn !== undefined && !isLifetime(expiresIn))
+    return fault(`an expires_in that is no number from 1 to ${lifetimeMax}`)
+  const scopes = typeof scope === 'string' ? parseScope(scope) : undefined
+  if (scope !== undefined && scopes === undefined) return fault('a malformed scope')
+  return {
+    ok: true,
+    value: {
+      accessToken: new Secret(token),
+      // RFC 6749 §5.1 has whole seconds; a fraction is cut off, so that we never promise more than there is.
+      ...(expiresIn === undefined ? {} : { expiresIn: seconds(Math.floor(expiresIn)) }),
+      ...(scopes === undefined ? {} : { scopes }),
+    },
+  }
+}
+
+/** The refresh token of a reply, if it has one; judged apart, because it must be kept even when the rest is refused. */
+export function parseRefreshToken({ refresh_token: token }: Members): Judged<Secret | undefined> {
+  if (token === undefined) return { ok: true, value: undefined }
+  return isTokenText(token) ? { ok: true, value: new Secret(token) } : fault('an unusable refresh_token')
+}
+
+/** An ID token for exactly `audience`. It comes straight from its issuer, so its signature says nothing new. */
+export function parseIdToken(
+  { id_token: token, error }: Members,
+  { audience, now }: { readonly audience: string; readonly now: EpochSeconds },
+): Judged<IdTokenReply> {
+  if (error !== undefined) return fault('an error beside status 200')
+  if (!isTokenText(token)) return fault('no usable id_token')
+  const claims = decodeClaims(token)
+  if (claims === undefined) return fault('an id_token that is no JWT')
+  if (claims.aud !== audience) return fault('an id_token for another audience')
+  const expiresAt: unknown = claims.exp
+  if (typeof expiresAt !== 'number' || !isLifetime(expiresAt - now))
+    return fault('an id_token with an unusable exp')
+  return { ok: true, value: { idToken: new Secret(token), expiresAt: epochSeconds(Math.floor(expiresAt)) } }
+}
+
+function decodeClaims(token: string): JWTPayload | undefined {
+  try {
+    return decodeJwt(token)
+  } catch {
+    return undefined
+  }
+}
+
+/** VSCHAR of RFC 6749 appendix A without the space, which no Authorization header could carry. */
+function isTokenText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= tokenBytesMax && /^[\x21-\x7E]+$/.test(value)
+}
+
+/** RFC 6749 §5.1 has a JSON number; every Google reply has one too, so a string is somebody else's answer. */
+function isLifetime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 1 && value <= lifetimeMax
+}
+
+function fault(text: string): { readonly ok: false; readonly fault: string } {
+  return { ok: false, fault: text }
+}

@@ -1,0 +1,157 @@
+import { BrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
+import type { Secret } from '../domain/secret.ts'
+import { seconds, until, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import type { HttpAnswer, HttpFailure } from '../ports/http-client.ts'
+import { isTransientStatus, type UpstreamReply } from './ask-upstream.ts'
+import { quoteUpstream } from './quote-upstream.ts'
+import { readOAuthError, type OAuthError } from './read-oauth-error.ts'
+import { parseRetryAfter } from './retry-after.ts'
+
+/** What to tell callers to wait when the upstream named no time itself. */
+const retryAfterDefault = seconds(2)
+/** Google's servers do not all know a new key at once (WIRE §1.3). */
+const keySpreadsFor = seconds(60)
+const retryAfterNewKey = seconds(5)
+
+export interface UpstreamFailure {
+  readonly error: BrokerError
+  /** Whether the credential itself was refused, as against this one request. */
+  readonly blamesCredential: boolean
+}
+
+export interface FailureContext {
+  readonly now: EpochSeconds
+  /** What we sent: never quoted back. */
+  readonly secrets: readonly Secret[]
+  /** Whether the request named a user to act for, who may be the one that is refused. */
+  readonly actsForUser?: boolean
+  /** When the credential version was added. */
+  readonly versionCreatedAt?: EpochSeconds
+}
+
+/** Judges every reply of a token endpoint that is not a 200. The reason says what the upstream said, never a secret. */
+export function judgeFailure(reply: UpstreamReply, context: FailureContext): UpstreamFailure {
+  switch (reply.kind) {
+    case 'not_sent':
+      return spared(unavailable(reply.reason, reply.retryAfter))
+    case 'failure':
+      return spared(errorOfTransport(reply.failure))
+    case 'answer':
+      return judgeAnswer(reply.answer, context)
+  }
+}
+
+export function unavailable(reason: string, retryAfter: Seconds = retryAfterDefault): BrokerError {
+  return new BrokerError('upstream_unavailable', { reason, retryAfter })
+}
+
+export function nonsense(reason: string): BrokerError {
+  return new BrokerError('upstream_nonsense', { reason })
+}
+
+function errorOfTransport({ cause, detail }: HttpFailure): BrokerError {
+  switch (cause) {
+    case 'timeout':
+    case 'network':
+      return unavailable(`no answer from the upstream (${cause}): ${detail}`)
+    case 'too_large':
+    case 'redirect':
+      return nonsense(`the upstream's answer is unusable (${cause}): ${detail}`)
+  }
+}
+
+function judgeAnswer(answer: HttpAnswer, context: FailureContext): UpstreamFailure {
+  const fault = readOAuthError(answer)
+  const said = `the upstream answered ${answer.status}${fault === undefined ? '' : quoteFault(fault, context)}`
+  if (isTransientStatus(answer.status) || (fault !== undefined && transientErrors.has(fault.error)))
+    return spared(
+      unavailable(said, parseRetryAfter(answer.header('retry-after'), context.now) ?? retryAfterDefault),
+    )
+  if (fault === undefined) return spared(nonsense(`${said} without an OAuth error`))
+  if (fault.error === 'invalid_grant') return judgeInvalidGrant(fault, said, context)
+  if (clientRefused.has(fault.error)) return blamed(`${said}: the OAuth client is refused`)
+  const configured = configurationFaults.get(fault.error)
+  if (configured === undefined) return spared(nonsense(said))
+  return spared(new BrokerError(configured.code, { reason: `${said}: ${configured.hint}` }))
+}
+
+function judgeInvalidGrant(fault: OAuthError, said: string, context: FailureContext): UpstreamFailure {
+  const description = fault.description ?? ''
+  // WIRE §1.3: the fourth member decides, whatever the text says.
+  if (/^(?:invalid_rapt|rapt_required)$/.test(fault.subtype ?? ''))
+    return blamed(
+      `${said}: the Workspace session ended; exempt the app from session control or consent again`,
+    )
+  if (/^Invalid JWT Signature/i.test(description) && isNewVersion(context))
+    return spared(
+      unavailable(`${said}: the key is new and may not be known everywhere yet`, retryAfterNewKey),
+    )
+  if (/reasonable timeframe/i.test(description))
+    return spared(unavailable(`${said}: the broker's clock is off, or the upstream's`))
+  if (/audience check/i.test(description)) return spared(nonsense(said))
+  if (context.actsForUser === true && !accountFault.test(description))
+    return spared(new BrokerError('target_unavailable', { reason: `${said}: about the user to act for` }))
+  return blamed(said)
+}
+
+function isNewVersion({ versionCreatedAt, now }: FailureContext): boolean {
+  return versionCreatedAt !== undefined && until(now, versionCreatedAt) < keySpreadsFor
+}
+
+function quoteFault(fault: OAuthError, { secrets }: FailureContext): string {
+  const parts = [fault.error, fault.subtype, fault.description].filter((part) => part !== undefined)
+  return ` ${quoteUpstream(parts.join(', '), secrets)}`
+}
+
+function spared(error: BrokerError): UpstreamFailure {
+  return { error, blamesCredential: false }
+}
+
+function blamed(reason: string): UpstreamFailure {
+  return { error: new BrokerError('target_unavailable', { reason }), blamesCredential: true }
+}
+
+/** Texts that speak of the service account, and not of the user it acts for. */
+const accountFault = /JWT Signature|No valid verifier|Robot is disabled|grant: account not found/i
+
+const transientErrors: ReadonlySet<string> = new Set([
+  'internal_failure',
+  'server_error',
+  'temporarily_unavailable',
+  'RESOURCE_EXHAUSTED',
+  'UNAVAILABLE',
+  'INTERNAL',
+  'DEADLINE_EXCEEDED',
+])
+
+const clientRefused: ReadonlySet<string> = new Set(['invalid_client', 'deleted_client', 'disabled_client'])
+
+interface ConfigurationFault {
+  readonly code: BrokerErrorCode
+  readonly hint: string
+}
+
+const delegation: ConfigurationFault = {
+  code: 'target_unavailable',
+  hint: 'check domain-wide delegation for this client and these scopes, and access policies upstream',
+}
+const administrator: ConfigurationFault = {
+  code: 'target_unavailable',
+  hint: 'an administrator upstream has to allow this app or API',
+}
+
+/** Not the credential's fault, and no retry helps: somebody has to change something upstream. */
+const configurationFaults: ReadonlyMap<string, ConfigurationFault> = new Map([
+  ['invalid_scope', { code: 'scope_refused', hint: 'a scope is unknown, or was not consented literally' }],
+  ['unauthorized_client', delegation],
+  ['access_denied', delegation],
+  [
+    'invalid_request',
+    { code: 'target_unavailable', hint: 'the user to act for, or the boundary, is not accepted' },
+  ],
+  ['invalid_target', { code: 'target_unavailable', hint: 'the target is not accepted' }],
+  ['org_internal', administrator],
+  ['admin_policy_enforced', administrator],
+  ['access_not_configured', administrator],
+  ['PERMISSION_DENIED', administrator],
+])

@@ -1,0 +1,159 @@
+import { inspect } from 'node:util'
+
+import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
+import { createHttpClient } from '../../src/adapters/system/http-client.ts'
+import { isBrokerError, type BrokerError } from '../../src/domain/broker-error.ts'
+import type { Grant } from '../../src/domain/grant.ts'
+import { scopeSet } from '../../src/domain/scopes.ts'
+import type { MintedToken } from '../../src/domain/token.ts'
+import { createAdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
+import { createMint, type Mint } from '../../src/mint/mint.ts'
+import type { HttpClient } from '../../src/ports/http-client.ts'
+import { createCredentials } from '../../src/records/credentials.ts'
+import { createRefreshTurns } from '../../src/records/refresh-turns.ts'
+import { createFaultyStore } from './faulty-store.ts'
+import { startGoogleStandIn } from './google/stand-in.ts'
+import { createPlainKeyRing } from './plain-key-ring.ts'
+import { createAwaitableBackground, createLogBook } from './quiet.ts'
+import { createSequence } from './sequence.ts'
+import { createSkippingClock } from './skipping-clock.ts'
+
+export const DRIVE = 'https://www.googleapis.com/auth/drive'
+export const DRIVE_READ = 'https://www.googleapis.com/auth/drive.readonly'
+export const STORAGE_READ = 'https://www.googleapis.com/auth/devstorage.read_only'
+export const PUBSUB = 'https://www.googleapis.com/auth/pubsub'
+
+export type MintWorld = Awaited<ReturnType<typeof startMintWorld>>
+
+/** The mint over a real socket to the Google stand-in, with a store that can fail and a clock that needs no waiting. */
+export async function startMintWorld() {
+  const clock = createSkippingClock()
+  const google = await startGoogleStandIn({ now: () => clock.now() })
+  const store = createFaultyStore(createMemoryStore({ clock }))
+  const keyRing = createPlainKeyRing()
+  const entropy = createSequence(0.5)
+  const book = createLogBook()
+  const deps = { store, clock, keyRing, entropy }
+  const credentials = createCredentials({
+    ...deps,
+    onMalformed: ({ reason }) => book.log('error', reason),
+  })
+  const administration = createAdministerCredentials({ credentials, log: book.log })
+  const errors: unknown[] = []
+  const files: unknown[] = []
+
+  const createInstance = (holder: string) => {
+    const background = createAwaitableBackground()
+    const refreshTurns = createRefreshTurns({ ...deps, holder })
+    const mint = createMint({
+      http: impatient(createHttpClient(), clock.skip),
+      clock,
+      entropy,
+      log: book.log,
+      background,
+      credentials,
+      refreshTurns,
+      endpoints: {
+        tokenUrl: google.endpoints.GOOGLE_OAUTH_TOKEN_URL,
+        stsUrl: google.endpoints.GOOGLE_STS_TOKEN_URL,
+      },
+    })
+    return { mint: remembering(mint, errors), background, refreshTurns }
+  }
+  const first = createInstance('instance-1')
+
+  return {
+    clock,
+    google,
+    store,
+    keyRing,
+    entropy,
+    book,
+    credentials,
+    administration,
+    createInstance,
+    ...first,
+    enrol: async (name: string, secret: unknown, scopes?: readonly string[]) => {
+      files.push(secret)
+      return administration.enrol({ name, secret, ...(scopes === undefined ? {} : { scopes }) })
+    },
+    grantFor: async (name: string, scopes: readonly string[], more: Partial<Grant> = {}): Promise<Grant> => {
+      const summary = await administration.read(name)
+      const { version, kind, upstream } = summary
+      const caller = { issuer: 'https://issuer.example', issuerName: 'i', subject: 's', claims: {} }
+      return {
+        caller,
+        rule: 'r',
+        credential: { name, version, kind, upstream },
+        scopes: scopeSet(scopes),
+        tokenType: 'access_token',
+        ...more,
+      }
+    },
+    /** Every secret of this world that stands in a log line, an error, or the given text. */
+    leaks: (...more: readonly unknown[]) => {
+      const said = inspect([book.lines, errors, ...more], {
+        depth: 20,
+        maxStringLength: null,
+        maxArrayLength: null,
+      })
+      return secretsOf(google, files).filter((secret) => said.includes(secret))
+    },
+    errors,
+  }
+}
+
+/** The planned failure that a promise ends with; anything else fails the test. */
+export async function failureOf(promise: Promise<unknown>): Promise<BrokerError> {
+  try {
+    await promise
+  } catch (error) {
+    if (isBrokerError(error)) return error
+    throw error
+  }
+  throw new Error('it did not fail')
+}
+
+/** Real timeouts are cut to 150 ms, and the clock is moved by what they should have been. */
+function impatient(http: HttpClient, skip: (ms: number) => void): HttpClient {
+  return async (request) => {
+    const result = await http({ ...request, timeoutMs: Math.min(150, request.timeoutMs) })
+    if (result.kind === 'failure' && result.cause === 'timeout') skip(request.timeoutMs)
+    return result
+  }
+}
+
+function remembering(mint: Mint, errors: unknown[]): (grant: Grant) => Promise<MintedToken> {
+  return async (grant) => {
+    try {
+      return await mint(grant)
+    } catch (error) {
+      errors.push(error)
+      throw error
+    }
+  }
+}
+
+/** Tokens, refresh tokens, assertions and client secrets as the stand-in saw them, and the lines of every key. */
+function secretsOf(google: Awaited<ReturnType<typeof startGoogleStandIn>>, files: readonly unknown[]) {
+  const sent = google.calls
+    .all()
+    .flatMap(({ params }) =>
+      ['assertion', 'refresh_token', 'client_secret', 'subject_token'].map((name) => params[name]),
+    )
+  const rotated = google.calls.all().map(({ credential }) => google.grant(credential)?.current)
+  const texts = [
+    ...sent,
+    ...rotated,
+    ...google.tokens().map(({ value }) => value),
+    ...files.flatMap(keyLines),
+  ]
+  return [...new Set(texts)].filter((text) => typeof text === 'string').filter((text) => text.length > 10)
+}
+
+function keyLines(file: unknown): readonly string[] {
+  if (typeof file !== 'object' || file === null || !('private_key' in file)) return []
+  return String(file.private_key)
+    .split('\n')
+    .filter((line) => line.length > 40)
+}
