@@ -1,3 +1,4 @@
+import type { ServiceAccountKey } from './adapters/google-identity/service-account-key.ts'
 import type { LocalKey } from './adapters/key-ring/local-keys.ts'
 import type { KeyRingPlace, StorePlace } from './config/parse-place.ts'
 import { wrong, type Reading, type Setting } from './config/setting.ts'
@@ -9,8 +10,13 @@ export interface Settings {
   /** Exactly as set: no slash at its end. */
   readonly issuer: string
   readonly port: number
+  /** Absent: every interface. */
+  readonly host: string | undefined
   readonly store: StorePlace
   readonly firestoreEmulatorHost: string | undefined
+  /** The broker's own key; without it the metadata server is asked, which there is only on Google Cloud. */
+  readonly googleCredentials: ServiceAccountKey | undefined
+  readonly metadataHost: string | undefined
   readonly keyRing:
     | { readonly kind: 'local'; readonly keys: readonly LocalKey[] }
     | Exclude<KeyRingPlace, { readonly kind: 'local' }>
@@ -20,6 +26,9 @@ export interface Settings {
     | { readonly from: 'store' }
   readonly refresh: 'background' | 'inline'
   readonly memoryTokensMax: number
+  /** Requests a minute on each instance; 0 is no limit. */
+  readonly callerRate: number
+  readonly totalRate: number
   readonly audit: 'stdout' | 'stdout+store'
   readonly auditDays: number
   readonly logLevel: LogLevel
@@ -39,6 +48,9 @@ export interface GoogleUrls {
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** Names that the runtime cannot honour, each with what is wrong with setting it. */
+export type RefusedHere = Readonly<Record<string, string>>
+
 export interface SettingFault {
   readonly setting: string
   /** What is wrong, without a word of what was set. */
@@ -56,8 +68,13 @@ export interface ConfigurationFault extends Error {
  * Reads and checks all settings. An empty value counts as none. Throws a `ConfigurationFault` with every fault there
  * is, also for a `DOWNSCOPE_…` name that is no setting: a typing error must not be silent.
  */
-export function readSettings(env: Environment): Settings {
-  const faults = [...faultsOfEach(env), ...faultsOfAll(env), ...unknownNames(env)]
+export function readSettings(env: Environment, refused: RefusedHere = {}): Settings {
+  const faults = [
+    ...faultsOfEach(env),
+    ...faultsOfAll(env),
+    ...unknownNames(env),
+    ...faultsHere(env, refused),
+  ]
   if (faults.length > 0) throw createConfigurationFault(faults)
   const table = settingsTable
   const value = <T>(setting: Setting<T>): T => valueOf(setting, env)
@@ -66,13 +83,18 @@ export function readSettings(env: Environment): Settings {
   return {
     issuer: value(table.issuer),
     port: value(table.port),
+    host: value(table.host),
     store: value(table.store),
     firestoreEmulatorHost: value(table.firestoreEmulatorHost),
+    googleCredentials: value(table.googleCredentials),
+    metadataHost: value(table.metadataHost),
     keyRing: keyRing.kind === 'local' ? { kind: 'local', keys: value(table.localKeys) ?? [] } : keyRing,
     policy: policyPlace(env),
     // Cloud Run takes the CPU away after the answer.
     refresh: value(table.refresh) ?? (isOnCloudRun ? 'inline' : 'background'),
     memoryTokensMax: value(table.memoryTokens),
+    callerRate: value(table.callerRate),
+    totalRate: value(table.totalRate),
     audit: value(table.audit),
     auditDays: value(table.auditDays),
     logLevel: value(table.logLevel),
@@ -124,6 +146,12 @@ function unknownNames(env: Environment): readonly SettingFault[] {
   return Object.keys(env)
     .filter((name) => name.startsWith('DOWNSCOPE_') && !known.includes(name))
     .map((name) => ({ setting: name, fault: 'is no setting of this version; is it a typing error?' }))
+}
+
+function faultsHere(env: Environment, refused: RefusedHere): readonly SettingFault[] {
+  return Object.entries(refused)
+    .filter(([name]) => (env[name] ?? '').trim() !== '')
+    .map(([setting, fault]) => ({ setting, fault }))
 }
 
 function valueOf<T>(setting: Setting<T>, env: Environment): T {

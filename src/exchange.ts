@@ -3,7 +3,6 @@ import type { Caller } from './domain/caller.ts'
 import type { ExchangeRequest, Proof } from './domain/exchange-request.ts'
 import type { Grant } from './domain/grant.ts'
 import type { MintedToken, ResolvedToken } from './domain/token.ts'
-import type { Seconds } from './domain/time.ts'
 import type { AuditTrail } from './ports/audit-trail.ts'
 import type { Clock } from './ports/clock.ts'
 
@@ -24,8 +23,6 @@ export interface ExchangeContext {
 export interface ExchangeOutcome {
   readonly grant: Grant
   readonly resolved: ResolvedToken
-  /** What is left of the token's life, by whichever clock says less. */
-  readonly remaining: Seconds
 }
 
 /**
@@ -37,49 +34,59 @@ export type Exchange = (context: ExchangeContext) => Promise<ExchangeOutcome>
 export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: Clock): Exchange {
   return async ({ requestId, parse }) => {
     const startedMs = clock.steadyMs()
-    let request: ExchangeRequest | undefined
-    let caller: Caller | undefined
-    let grant: Grant | undefined
-    let resolved: ResolvedToken | undefined
-    let failure: unknown
-
-    try {
-      request = parse()
-      caller = await steps.authenticate(request.proof)
-      const allowed = await steps.authorize(caller, request)
-      grant = allowed
-      resolved = await steps.resolve(allowed, () => steps.mint(allowed))
-    } catch (error) {
-      failure = error
-    }
-
-    await audit({
+    const record: RecordDraft = {
       requestId,
       at: clock.now(),
       action: 'token.exchange',
-      ...asked(request, caller),
-      ...(grant === undefined ? {} : granted(grant)),
-      ...(resolved === undefined ? failureOf(failure) : issued(resolved)),
-      durationMs: Math.round((clock.steadyMs() - startedMs) * 1000) / 1000,
-    })
-    if (grant === undefined || resolved === undefined) throw failure
-    return { grant, resolved, remaining: resolved.remaining }
+      outcome: 'failed',
+      durationMs: 0,
+    }
+    const write = () => {
+      record.durationMs = clock.steadyMs() - startedMs
+      return audit(record)
+    }
+
+    try {
+      const request = parse()
+      noteRequest(record, request)
+      const caller = await steps.authenticate(request.proof)
+      record.issuer = caller.issuer
+      record.caller = caller.subject
+      const grant = await steps.authorize(caller, request)
+      noteGrant(record, grant)
+      const resolved = await steps.resolve(grant, () => steps.mint(grant))
+      noteToken(record, resolved)
+      await write()
+      return { grant, resolved }
+    } catch (error) {
+      // A record that failed to be written is not tried again: that there is none is the answer.
+      if (record.outcome === 'issued') throw error
+      Object.assign(record, failureOf(error))
+      await write()
+      throw error
+    }
   }
 }
 
-function asked(request: ExchangeRequest | undefined, caller: Caller | undefined): Partial<AuditRecord> {
-  return {
-    ...(request === undefined ? {} : { credential: request.target, scopesAsked: request.scopes }),
-    ...(request?.subject === undefined ? {} : { subject: request.subject }),
-    ...(caller === undefined ? {} : { issuer: caller.issuer, caller: caller.subject }),
-  }
+/** The record as it is filled on the way: one object, because on the hot path spreads cost more than all else here. */
+type RecordDraft = { -readonly [Member in keyof AuditRecord]: AuditRecord[Member] }
+
+function noteRequest(record: RecordDraft, { target, scopes, subject }: ExchangeRequest): void {
+  record.credential = target
+  record.scopesAsked = scopes
+  if (subject !== undefined) record.subject = subject
 }
 
-function granted({ rule, credential }: Grant): Partial<AuditRecord> {
-  return { rule, credential: credential.name, credentialVersion: credential.version }
+function noteGrant(record: RecordDraft, { rule, credential }: Grant): void {
+  record.rule = rule
+  record.credential = credential.name
+  record.credentialVersion = credential.version
 }
 
-function issued(resolved: ResolvedToken) {
-  const { token, digest, source, remaining } = resolved
-  return { outcome: 'issued', source, scopesIssued: token.scopes, remaining, tokenDigest: digest } as const
+function noteToken(record: RecordDraft, { token, digest, source, remaining }: ResolvedToken): void {
+  record.outcome = 'issued'
+  record.source = source
+  record.scopesIssued = token.scopes
+  record.remaining = remaining
+  record.tokenDigest = digest
 }

@@ -65,7 +65,7 @@ describe('exchange', () => {
     const { walked, exchange } = createWorld()
     const outcome = await exchange()
     expect(walked).toEqual(['authenticate', 'authorize', 'resolve', 'audit'])
-    expect(outcome.remaining).toBe(3000)
+    expect(outcome.resolved.remaining).toBe(3000)
   })
 
   it('P27: a token leaves one record of who, which rule, which credential, which scopes and whence', async () => {

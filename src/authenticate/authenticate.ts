@@ -6,6 +6,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { Log } from '../ports/log.ts'
+import type { RateLimit } from '../ports/rate-limit.ts'
 import { isAcceptedTyp } from './accepted-typ.ts'
 import { assertionLengthMax, parseCompactJws, trimAsciiSpace, type CompactJws } from './compact-jws.ts'
 import { createIssuerKeys } from './issuer-keys.ts'
@@ -22,22 +23,32 @@ export interface AuthenticateDeps {
   readonly clock: Clock
   readonly sha256: Sha256
   readonly log: Log
+  readonly limits?: CallerLimits
   /** Whether a request may wait for a fetch that another one made; default true, false on Workers. */
   readonly sharesFetches?: boolean
+}
+
+export interface CallerLimits {
+  /** Counts everything that asks, before a signature is looked at; administrators apart from callers. */
+  readonly total?: RateLimit
+  /** Counts each caller, once it is known who he is: nobody can use up what another one may have. */
+  readonly perCaller?: RateLimit
 }
 
 /**
  * Turns a proof into the caller who signed it, or throws the rejection of the proof's form. Asks nobody outside
  * before the issuer is known by its exact name and the claims are in order (P9); the signature comes next, and the
  * one use of a `jti` is spent last, so that nothing but a good assertion can spend it. Throws `store_unavailable`
- * when the store cannot say whether it was used. Source: DESIGN §3.3.
+ * when the store cannot say whether it was used, and `caller_throttled`. Source: DESIGN §3.3.
  */
 export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Promise<Caller> {
-  const { clock, findIssuer, rememberOnce } = deps
+  const { clock, findIssuer, rememberOnce, limits = {} } = deps
   const verified = createVerifiedAssertions(deps.sha256)
   const verifySignature = createVerifySignature({ keys: createIssuerKeys(deps), verified })
 
   return async (proof) => {
+    if (limits.total !== undefined)
+      await admit(limits.total, proof.form === 'admin_bearer' ? 'administrators' : 'callers')
     const token = trimAsciiSpace(proof.assertion.reveal())
     const known = token.length > assertionLengthMax ? undefined : await verified.find(token)
     const jws = known?.jws ?? readAssertion(token, proof)
@@ -45,6 +56,9 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
     const { subject, use } = readClaims(jws, issuer, proof)
     const fault = await verifySignature({ token, jws, issuer, known })
     if (fault !== undefined) throw rejection(proof, `assertion of issuer ${quoted(issuer.name)}: ${fault}`)
+    // Before the one use is spent: whoever comes too fast may come again with the same assertion.
+    if (limits.perCaller !== undefined)
+      await admit(limits.perCaller, JSON.stringify([issuer.issuer, subject]))
     if (use !== undefined) await spend(use, proof)
     return { issuer: issuer.issuer, issuerName: issuer.name, subject, claims: jws.claims }
   }
@@ -75,6 +89,13 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
     // The memory ends here, so from here on a second use would look like a first one.
     if (clock.now() >= use.until) throw rejection(proof, 'assertion expired while it was verified')
   }
+}
+
+async function admit(limit: RateLimit, key: string): Promise<void> {
+  const admission = await limit(key)
+  if (admission.admitted) return
+  const { retryAfter } = admission
+  throw new BrokerError('caller_throttled', { reason: `too many requests of ${key}`, retryAfter })
 }
 
 function readAssertion(token: string, proof: Proof): CompactJws {

@@ -1,4 +1,4 @@
-import { importJWK } from 'jose'
+import { importJWK, type CryptoKey, type JWK } from 'jose'
 
 import type { SigningAlgorithm } from '../domain/policy.ts'
 import { algorithmsFitting, type PublicJwk } from '../domain/public-jwk.ts'
@@ -12,11 +12,9 @@ export interface VerificationKey {
   readonly kid: string | undefined
   /** What it may verify, by its type, curve and own `alg`; a header adds nothing to it (P2). */
   readonly algorithms: readonly string[]
-  /** The key as the platform verifies with it, imported once per algorithm; throws when it is not on its curve. */
-  importedFor(algorithm: SigningAlgorithm): Promise<ImportedKey>
+  /** The key as the platform verifies with it, imported once per algorithm; `undefined` when it is not on its curve. */
+  importedFor(algorithm: SigningAlgorithm): Promise<CryptoKey | undefined>
 }
-
-export type ImportedKey = Awaited<ReturnType<typeof importJWK>>
 
 /** A set of these keys. Keys that share a `kid` are all left out: nobody can say which was meant. */
 export function createKeySet(jwks: readonly PublicJwk[]): KeySet {
@@ -39,7 +37,7 @@ export function repeatedKids(jwks: readonly PublicJwk[]): ReadonlySet<string> {
 
 function createVerificationKey(jwk: PublicJwk): VerificationKey {
   // Values and not promises: on Workers a request must not wait for one that another request made.
-  const imported = new Map<SigningAlgorithm, ImportedKey>()
+  const imported = new Map<SigningAlgorithm, CryptoKey>()
   const { kid, alg: _alg, ...material } = jwk
   return {
     kid,
@@ -47,9 +45,19 @@ function createVerificationKey(jwk: PublicJwk): VerificationKey {
     importedFor: async (algorithm) => {
       const known = imported.get(algorithm)
       if (known !== undefined) return known
-      const key = await importJWK(material, algorithm)
-      imported.set(algorithm, key)
+      const key = await importPublic(material, algorithm)
+      if (key !== undefined) imported.set(algorithm, key)
       return key
     },
+  }
+}
+
+async function importPublic(material: JWK, algorithm: SigningAlgorithm): Promise<CryptoKey | undefined> {
+  try {
+    const key = await importJWK(material, algorithm)
+    // jose gives octets for symmetric keys, and none of those is registered (P2).
+    return key instanceof Uint8Array ? undefined : key
+  } catch {
+    return undefined
   }
 }

@@ -1,10 +1,9 @@
-import { compactVerify } from 'jose'
-
 import type { SigningAlgorithm, TrustedIssuer } from '../domain/policy.ts'
 import { allowedAlgorithm, chooseKey, type KeyChoice } from './choose-key.ts'
 import type { CompactJws, JoseHeader } from './compact-jws.ts'
 import type { IssuerKeySource } from './issuer-keys.ts'
-import type { KeySet, VerificationKey } from './key-set.ts'
+import type { KeySet } from './key-set.ts'
+import { isSignedBy } from './signature.ts'
 import type { VerifiedAssertion, VerifiedAssertions } from './verified-assertions.ts'
 
 export interface SignatureDeps {
@@ -41,7 +40,9 @@ export function createVerifySignature(
 
     const found = await findKey(set, { header: jws.header, algorithm, issuer })
     if (!found.choice.ok) return found.choice.fault
-    if (!(await isSignedBy(token, found.choice.key, algorithm))) return 'the signature does not verify'
+    const key = await found.choice.key.importedFor(algorithm)
+    if (key === undefined) return 'the key is not on its curve'
+    if (!(await isSignedBy({ token, key, algorithm }))) return 'the signature does not verify'
     if (issuer.replay === 'allowed') await verified.remember(token, { jws, issuer, keys: found.set })
     return undefined
   }
@@ -64,18 +65,4 @@ interface WantedKey {
 interface FoundKey {
   readonly set: KeySet
   readonly choice: KeyChoice
-}
-
-async function isSignedBy(
-  token: string,
-  key: VerificationKey,
-  algorithm: SigningAlgorithm,
-): Promise<boolean> {
-  try {
-    await compactVerify(token, await key.importedFor(algorithm))
-    return true
-  } catch {
-    // A bad signature, a point off its curve, a text that jose reads otherwise: no proof is no proof.
-    return false
-  }
 }

@@ -53,6 +53,12 @@ export function parseHostAndPort(text: string): Reading<string> {
   return port >= 1 && port <= 65_535 ? right(text) : wrong('must be HOST:PORT, without a scheme')
 }
 
+/** `HOST` or `HOST:PORT`. */
+export function parseMetadataHost(text: string): Reading<string> {
+  if (/^[a-zA-Z0-9.-]{1,253}$/.test(text)) return right(text)
+  return parseHostAndPort(text).ok ? right(text) : wrong('must be HOST or HOST:PORT, without a scheme')
+}
+
 function parseSqlite(path: string): Reading<StorePlace> {
   if (path === '') return wrong('names no file after sqlite:')
   if (path === ':memory:') return wrong('must name a file: a store that forgets is memory:')

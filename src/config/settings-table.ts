@@ -1,5 +1,6 @@
 import { parseLocalKeys } from '../adapters/key-ring/local-keys.ts'
-import { parseHostAndPort, parseKeyRing, parseStore } from './parse-place.ts'
+import { parseServiceAccountKey } from '../adapters/google-identity/service-account-key.ts'
+import { parseHostAndPort, parseKeyRing, parseMetadataHost, parseStore } from './parse-place.ts'
 import { parseBaseUrl, parseEndpoint, parseIssuer } from './parse-url.ts'
 import {
   optional,
@@ -33,6 +34,15 @@ export const settingsTable = {
     },
     parseInteger(0, 65_535),
   ),
+  host: optional(
+    {
+      name: 'DOWNSCOPE_HOST',
+      defaultsTo: 'every interface',
+      means: 'The address to listen on (Node).',
+      example: '127.0.0.1',
+    },
+    parseText,
+  ),
   store: withDefault(
     {
       name: 'DOWNSCOPE_STORE',
@@ -51,6 +61,28 @@ export const settingsTable = {
       example: '127.0.0.1:8085',
     },
     parseHostAndPort,
+  ),
+  googleCredentials: optional(
+    {
+      name: 'DOWNSCOPE_GOOGLE_CREDENTIALS',
+      defaultsTo: 'the metadata server on Google Cloud (Node)',
+      means:
+        "The key file of the broker's own service account, for Firestore over REST: its JSON, not its path. A secret.",
+      example: '$(cat downscope-key.json)',
+    },
+    (text) => {
+      const reading = parseServiceAccountKey(text)
+      return reading.ok ? right(reading.key) : wrong(reading.fault)
+    },
+  ),
+  metadataHost: optional(
+    {
+      name: 'GCE_METADATA_HOST',
+      defaultsTo: '`metadata.google.internal`',
+      means: "Where the metadata server is asked for the broker's own token (Node).",
+      example: '127.0.0.1:8090',
+    },
+    parseMetadataHost,
   ),
   keyRing: withDefault(
     {
@@ -113,6 +145,30 @@ export const settingsTable = {
       example: '10000',
     },
     parseInteger(1, 1_000_000),
+  ),
+  callerRate: withDefault(
+    {
+      name: 'DOWNSCOPE_CALLER_RATE',
+      default: '0',
+      unit: 'requests a minute',
+      means:
+        'How often each caller may ask each instance, counted after its signature is verified; 0 is as often as it ' +
+        'likes. On Workers the binding `CALLER_LIMIT` counts instead.',
+      example: '600',
+    },
+    parseInteger(0, 10_000_000),
+  ),
+  totalRate: withDefault(
+    {
+      name: 'DOWNSCOPE_TOTAL_RATE',
+      default: '0',
+      unit: 'requests a minute',
+      means:
+        'How often all callers together may ask each instance, counted before any signature is verified; 0 is no ' +
+        'limit. On Workers the binding `TOTAL_LIMIT` counts instead.',
+      example: '60000',
+    },
+    parseInteger(0, 10_000_000),
   ),
   audit: withDefault(
     {

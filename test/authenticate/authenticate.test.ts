@@ -221,15 +221,20 @@ describe('authentication', () => {
   })
 
   describe('the kind of token', () => {
-    it.each(['JWT', 'jwt', 'JOSE', 'application/jwt', 'Application/JWT', 'client-authentication+jwt', undefined])(
-      'a client assertion may be typed %s',
-      async (typ) => {
-        const world = createAuthenticateWorld()
-        const issuer = trustedIssuer([signer('ES256')])
-        world.trust(issuer)
-        expect(await world.prove(await signer('ES256').sign(world.claims(issuer), { typ }))).toBeDefined()
-      },
-    )
+    it.each([
+      'JWT',
+      'jwt',
+      'JOSE',
+      'application/jwt',
+      'Application/JWT',
+      'client-authentication+jwt',
+      undefined,
+    ])('a client assertion may be typed %s', async (typ) => {
+      const world = createAuthenticateWorld()
+      const issuer = trustedIssuer([signer('ES256')])
+      world.trust(issuer)
+      expect(await world.prove(await signer('ES256').sign(world.claims(issuer), { typ }))).toBeDefined()
+    })
 
     it.each([
       'at+jwt',

@@ -1,0 +1,32 @@
+import { LRUCache } from 'lru-cache'
+
+import { seconds } from '../../domain/time.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Admission, RateLimit } from '../../ports/rate-limit.ts'
+
+export interface TokenBucketsDeps {
+  /** How many requests a minute each key may make; as many may come at once, after a minute's rest. */
+  readonly perMinute: number
+  readonly clock: Pick<Clock, 'steadyMs'>
+}
+
+/** Who is forgotten begins with a full bucket again, and to be forgotten takes this many other keys. */
+const keysMax = 100_000
+const msPerMinute = 60_000
+const admitted: Admission = { admitted: true }
+
+/** A token bucket for each key, in the memory of this instance: n instances admit n times as much. */
+export function createTokenBuckets({ perMinute, clock }: TokenBucketsDeps): RateLimit {
+  const msPerToken = msPerMinute / perMinute
+  // Of each bucket only the moment at which it is full again (the generic cell rate algorithm, ITU-T I.371).
+  const fullAt = new LRUCache<string, number>({ max: keysMax })
+
+  return (key) => {
+    const now = clock.steadyMs()
+    const next = Math.max(fullAt.get(key) ?? 0, now) + msPerToken
+    const waitMs = next - now - msPerMinute
+    if (waitMs > 0) return { admitted: false, retryAfter: seconds(Math.max(1, Math.ceil(waitMs / 1000))) }
+    fullAt.set(key, next)
+    return admitted
+  }
+}

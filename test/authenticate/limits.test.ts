@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest'
+
+import { createTokenBuckets } from '../../src/adapters/system/token-buckets.ts'
+import { createAuthenticateWorld, trustedIssuer } from '../support/authenticate-world.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
+import { createSigner } from '../support/signer.ts'
+
+const signer = await createSigner('ES256', 'key')
+const issuer = trustedIssuer([signer], { selfIssued: false })
+
+function createWorld(limits: { readonly total?: number; readonly perCaller?: number }) {
+  const clock = createFakeClock()
+  const buckets = (perMinute: number | undefined) =>
+    perMinute === undefined ? undefined : createTokenBuckets({ perMinute, clock })
+  const total = buckets(limits.total)
+  const perCaller = buckets(limits.perCaller)
+  const world = createAuthenticateWorld({
+    limits: { ...(total === undefined ? {} : { total }), ...(perCaller === undefined ? {} : { perCaller }) },
+  })
+  world.trust(issuer)
+  const token = (sub: string) => signer.sign(world.claims(issuer, { sub }))
+  return { ...world, token }
+}
+
+describe('limits of callers', () => {
+  it('a caller that comes too often is told when to come again, and others are not', async () => {
+    const { token, prove, refusal } = createWorld({ perCaller: 2 })
+    await prove(await token('a'))
+    await prove(await token('a'))
+    expect(await refusal(await token('a'))).toMatchObject({ code: 'caller_throttled', retryAfter: 30 })
+    expect((await prove(await token('b'))).subject).toBe('b')
+  })
+
+  it('nobody uses up what another one may have: a forged assertion does not count', async () => {
+    const { token, prove, refusal } = createWorld({ perCaller: 2 })
+    const forged = `${(await token('a')).slice(0, -4)}AAAA`
+    for (let attempt = 0; attempt < 10; attempt += 1)
+      expect((await refusal(forged)).code).toBe('client_assertion_rejected')
+    expect((await prove(await token('a'))).subject).toBe('a')
+  })
+
+  it('a throttled assertion is not spent', async () => {
+    const { token, prove, refusal, uses } = createWorld({ perCaller: 1 })
+    await prove(await token('a'))
+    await refusal(await token('a'))
+    expect(uses).toHaveLength(1)
+  })
+
+  it('the total is counted before anything is read, and administrators have their own', async () => {
+    const { token, prove, refusal } = createWorld({ total: 1 })
+    await prove(await token('a'))
+    expect((await refusal('not even a token')).code).toBe('caller_throttled')
+    expect((await prove(await token('a'), { form: 'admin_bearer' })).subject).toBe('a')
+    expect((await refusal('not even a token', { form: 'admin_bearer' })).code).toBe('caller_throttled')
+  })
+})
