@@ -1,0 +1,72 @@
+import { failureOf, type AuditAction, type AuditRecord } from './domain/audit-record.ts'
+import { BrokerError } from './domain/broker-error.ts'
+import type { Caller } from './domain/caller.ts'
+import type { Proof } from './domain/exchange-request.ts'
+import type { AdminRole } from './domain/policy.ts'
+import type { Secret } from './domain/secret.ts'
+import type { AuditTrail } from './ports/audit-trail.ts'
+import type { Clock } from './ports/clock.ts'
+
+export interface AdministerDeps {
+  readonly authenticate: (proof: Proof) => Promise<Caller>
+  /** Throws `admin_forbidden` unless policy gives the caller that role or a higher one. */
+  readonly authorizeAdmin: (caller: Caller, needed: AdminRole) => Promise<AdminRole>
+  readonly audit: AuditTrail
+  readonly clock: Clock
+}
+
+/** One act of administration: who asks, what it takes, and what is then done. */
+export interface AdminContext<T> {
+  readonly requestId: string
+  readonly bearer: Secret | undefined
+  readonly action: AuditAction
+  readonly needed: AdminRole
+  /** The credential it is about, as far as the request names one. */
+  readonly credential?: string
+  readonly perform: (caller: Caller) => Promise<T>
+}
+
+export type Administer = <T>(context: AdminContext<T>) => Promise<T>
+
+/**
+ * The corridor of the admin API: authenticate, authorise, perform. Nothing is performed for anybody else than a
+ * caller of the needed role, and exactly one audit record is written before it resolves or rejects, whatever happens
+ * (P27). Rejects with `admin_unauthenticated`, `admin_forbidden`, what `perform` throws, and `audit_unavailable`
+ * when the record could not be written; then what was performed stays performed, and nobody is told so.
+ */
+export function createAdminister(deps: AdministerDeps): Administer {
+  return async (context) => {
+    const startedMs = deps.clock.steadyMs()
+    let caller: Caller | undefined
+    const write = (ending: Ending) =>
+      deps.audit({
+        requestId: context.requestId,
+        at: deps.clock.now(),
+        action: context.action,
+        ...(context.credential === undefined ? {} : { credential: context.credential }),
+        ...(caller === undefined ? {} : { issuer: caller.issuer, caller: caller.subject }),
+        ...ending,
+        durationMs: Math.round((deps.clock.steadyMs() - startedMs) * 1000) / 1000,
+      })
+
+    let result
+    try {
+      caller = await identify(deps, context.bearer)
+      await deps.authorizeAdmin(caller, context.needed)
+      result = await context.perform(caller)
+    } catch (error) {
+      await write(failureOf(error))
+      throw error
+    }
+    await write({ outcome: 'done' })
+    return result
+  }
+}
+
+type Ending = Pick<AuditRecord, 'outcome' | 'error' | 'reason'>
+
+async function identify({ authenticate }: AdministerDeps, bearer: Secret | undefined): Promise<Caller> {
+  if (bearer === undefined)
+    throw new BrokerError('admin_unauthenticated', { reason: 'no bearer token in the Authorization header' })
+  return authenticate({ form: 'admin_bearer', assertion: bearer })
+}

@@ -1,0 +1,122 @@
+import { Hono, type Context } from 'hono'
+
+import type { Administer } from '../administer.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import type { Log } from '../ports/log.ts'
+import { createAct } from './act.ts'
+import type { CredentialAdministration, PolicyAdministration } from './administration.ts'
+import { addCredentialRoutes } from './credential-routes.ts'
+import { jsonAnswer } from './json-answer.ts'
+import { issuerPath, issuerUrl, serverMetadata } from './metadata.ts'
+import { parseTokenRequest } from './parse-token-request.ts'
+import { addPolicyRoutes } from './policy-routes.ts'
+import { readBody, textOf } from './read-body.ts'
+import { createOAuthRefuse, createProblemRefuse, type Refuse } from './refuse.ts'
+import { createNoRoute } from './no-route.ts'
+import { tokenResponse } from './token-response.ts'
+
+export interface HallDeps {
+  /** The broker's public URL, from the settings; never taken from a request. */
+  readonly issuer: string
+  readonly exchange: Exchange
+  readonly administer: Administer
+  readonly credentials: CredentialAdministration
+  readonly policy: PolicyAdministration
+  readonly readiness: () => Promise<Readiness>
+  readonly entropy: Entropy
+  readonly log: Log
+}
+
+/** What serving needs, each in one public word. */
+export interface Readiness {
+  readonly store: ReadinessWord
+  readonly keyRing: ReadinessWord
+  readonly policy: ReadinessWord
+}
+
+export type ReadinessWord = 'ok' | 'fault'
+
+/**
+ * The hall: bytes in, bytes out, for any runtime with Request and Response. Every answer is JSON or empty, is not
+ * cached and carries a request id of our own making; none is shaped by Host or by the query string. There is no CORS:
+ * a browser has no business here. Routes are served below the issuer's path as well as at the root, so that a proxy
+ * may strip that path or leave it.
+ */
+export function createApp(deps: HallDeps): Hono {
+  const app = new Hono()
+  const path = issuerPath(deps.issuer)
+  const at = (route: string) => (path === '' ? [route] : [route, `${path}${route}`])
+  const refuse = createOAuthRefuse(deps)
+  const act = createAct({ ...deps, refuse: createProblemRefuse(deps) })
+
+  app.on('POST', at('/v1/token'), createTokenRoute(deps, refuse))
+  addCredentialRoutes(app, {
+    act,
+    credentials: deps.credentials,
+    at,
+    locate: (route) => issuerUrl(deps.issuer, route),
+  })
+  addPolicyRoutes(app, { act, policy: deps.policy, at })
+  addPublicRoutes(app, { ...deps, at, path, refuse })
+
+  const isAdminPath = (route: string) => at('/v1/admin').some((base) => `${route}/`.startsWith(`${base}/`))
+  app.notFound(createNoRoute({ app, act, entropy: deps.entropy, isAdminPath }))
+  app.onError((error, context) => refuse(error, deps.entropy.uuid(), context.req.raw))
+  return app
+}
+
+/** The hot path: no middleware, one body read, one answer with its headers given at construction. */
+function createTokenRoute(
+  { exchange, entropy }: HallDeps,
+  refuse: Refuse,
+): (c: Context) => Promise<Response> {
+  return async (context) => {
+    const request = context.req.raw
+    const requestId = entropy.uuid()
+    try {
+      const body = await readBody(request)
+      const contentType = request.headers.get('content-type')
+      // What the body fails at is thrown inside the exchange, which leaves a record of that decision too (P27).
+      const parse = () => parseTokenRequest({ contentType, text: textOf(body) })
+      return tokenResponse(await exchange({ requestId, parse }), requestId)
+    } catch (error) {
+      return refuse(error, requestId, request)
+    }
+  }
+}
+
+interface PublicRoutesDeps extends HallDeps {
+  readonly at: (route: string) => string[]
+  readonly path: string
+  readonly refuse: Refuse
+}
+
+function addPublicRoutes(app: Hono, deps: PublicRoutesDeps): void {
+  const { issuer, entropy, readiness, at, path, refuse } = deps
+  const metadata = serverMetadata(issuer)
+  const wellKnown = '/.well-known/oauth-authorization-server'
+  // RFC 8414 §3.1: the well-known part goes between the host and the issuer's path.
+  const places = path === '' ? [wellKnown] : [...at(wellKnown), `${wellKnown}${path}`]
+  app.on('GET', places, () => jsonAnswer({ status: 200, text: metadata, requestId: entropy.uuid() }))
+
+  app.on('GET', at('/healthz'), () =>
+    jsonAnswer({ status: 200, text: '{"status":"ok"}', requestId: entropy.uuid() }),
+  )
+
+  app.on('GET', at('/readyz'), async (context) => {
+    const requestId = entropy.uuid()
+    try {
+      return readinessResponse(await readiness(), requestId)
+    } catch (error) {
+      return refuse(error, requestId, context.req.raw)
+    }
+  })
+}
+
+function readinessResponse({ store, keyRing, policy }: Readiness, requestId: string): Response {
+  const isReady = [store, keyRing, policy].every((word) => word === 'ok')
+  const status = isReady ? 'ok' : 'fault'
+  const text = JSON.stringify({ status, store, key_ring: keyRing, policy })
+  return jsonAnswer({ status: isReady ? 200 : 503, text, requestId })
+}

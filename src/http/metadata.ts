@@ -1,0 +1,45 @@
+import type { SigningAlgorithm } from '../domain/policy.ts'
+import { clientCredentialsGrant, tokenExchangeGrant } from './parse-token-request.ts'
+
+/** RFC 8414 §2: says only what this server does, and takes every URL from the configured issuer. */
+export function serverMetadata(issuer: string): string {
+  return JSON.stringify({
+    issuer,
+    token_endpoint: issuerUrl(issuer, '/v1/token'),
+    grant_types_supported: [tokenExchangeGrant, clientCredentialsGrant],
+    token_endpoint_auth_methods_supported: ['private_key_jwt'],
+    // RFC 9864 §2.2: `Ed25519` is accepted as the other name of what EdDSA means here, so it is told too.
+    token_endpoint_auth_signing_alg_values_supported: [...Object.keys(algorithms), 'Ed25519'],
+    // There is no authorization endpoint; RFC 8414 §2 requires the member all the same.
+    response_types_supported: [],
+  })
+}
+
+/** The public URL of a path of ours. */
+export function issuerUrl(issuer: string, path: string): string {
+  return `${withoutSlash(issuer)}${path}`
+}
+
+/** The issuer's path without its last slash: empty for most. */
+export function issuerPath(issuer: string): string {
+  return withoutSlash(new URL(issuer).pathname)
+}
+
+function withoutSlash(text: string): string {
+  return text.endsWith('/') ? text.slice(0, -1) : text
+}
+
+// What can be verified; which of them an issuer may use is policy and nobody's business. A record, so that the
+// compiler asks for a new one.
+const algorithms: Readonly<Record<SigningAlgorithm, true>> = {
+  RS256: true,
+  RS384: true,
+  RS512: true,
+  PS256: true,
+  PS384: true,
+  PS512: true,
+  ES256: true,
+  ES384: true,
+  ES512: true,
+  EdDSA: true,
+}

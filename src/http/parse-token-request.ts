@@ -1,0 +1,166 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { ExchangeRequest, Proof, TokenType } from '../domain/exchange-request.ts'
+import { parseScope, type ScopeSet } from '../domain/scopes.ts'
+import { Secret } from '../domain/secret.ts'
+import { seconds, type Seconds } from '../domain/time.ts'
+import { mediaType } from './media-type.ts'
+import { parseOptions } from './parse-options.ts'
+
+export interface TokenRequestMessage {
+  /** The header as sent. */
+  readonly contentType: string | null
+  readonly text: string
+}
+
+export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const clientCredentialsGrant = 'client_credentials'
+
+/**
+ * One proof of identity and what it asks for, or a refusal: nothing that could change the meaning is skipped over.
+ * Throws `request_malformed`, `grant_type_unsupported`, and `scope_refused` for a scope that is none (RFC 6749 §5.2).
+ * Source: RFC 6749 §3.2 and §4.4, RFC 7521 §4.2, RFC 8693 §2.1, RFC 8707 §2.
+ */
+export function parseTokenRequest({ contentType, text }: TokenRequestMessage): ExchangeRequest {
+  if (mediaType(contentType) !== 'application/x-www-form-urlencoded')
+    throw malformed('the Content-Type must be application/x-www-form-urlencoded')
+  const form = parseForm(text)
+  const proof = parseProof(form)
+  // Delegation chains are not supported, and a token that silently leaves the actor out is not what was asked for.
+  if (form.has('actor_token') || form.has('actor_token_type')) throw malformed('actor_token is not supported')
+
+  const tokenType = parseTokenType(form)
+  const resource = parseResource(form, tokenType)
+  const subject = bounded(form, 'requested_subject', 320)
+  const lifetime = parseLifetime(form)
+  const boundary = parseOptions(form.get('options'))
+  if (boundary !== undefined && tokenType === 'id_token')
+    throw malformed('an ID token has no access boundary')
+  return {
+    proof,
+    target: bounded(form, 'audience', 2_048) ?? missing('audience'),
+    scopes: parseScopes(form),
+    tokenType,
+    ...(resource === undefined ? {} : { resource }),
+    ...(subject === undefined ? {} : { subject }),
+    ...(lifetime === undefined ? {} : { lifetime }),
+    ...(boundary === undefined ? {} : { boundary }),
+  }
+}
+
+/** Parameters by name; empty ones are left out. */
+type Form = ReadonlyMap<string, string>
+
+function parseForm(text: string): Form {
+  const seen = new Set<string>()
+  const form = new Map<string, string>()
+  // URLSearchParams drops a leading "?", which in a body is part of a name.
+  for (const [name, value] of new URLSearchParams(text.startsWith('?') ? `&${text}` : text)) {
+    // RFC 6749 §3.2: a repeated parameter is malformed, whatever its name, and one without a value is omitted.
+    if (seen.has(name)) throw malformed('a parameter is repeated')
+    seen.add(name)
+    if (value !== '') form.set(name, value)
+  }
+  return form
+}
+
+function parseProof(form: Form): Proof {
+  const grantType = form.get('grant_type') ?? missing('grant_type')
+  switch (grantType) {
+    case tokenExchangeGrant:
+      return parseSubjectToken(form)
+    case clientCredentialsGrant:
+      return parseClientAssertion(form)
+    default:
+      throw new BrokerError('grant_type_unsupported', {
+        reason: 'grant_type is neither token-exchange nor client_credentials',
+      })
+  }
+}
+
+function parseSubjectToken(form: Form): Proof {
+  if (form.has('client_assertion') || form.has('client_assertion_type'))
+    throw malformed('subject_token and client_assertion are two proofs of identity; send one')
+  const type = form.get('subject_token_type') ?? missing('subject_token_type')
+  if (type !== 'urn:ietf:params:oauth:token-type:jwt' && type !== idTokenType)
+    throw malformed('subject_token_type must be urn:ietf:params:oauth:token-type:jwt or :id_token')
+  // client_id names an OAuth client; who the caller is, the subject token says.
+  return { form: 'subject_token', assertion: parseJwt(form, 'subject_token') }
+}
+
+function parseClientAssertion(form: Form): Proof {
+  if (form.has('subject_token') || form.has('subject_token_type'))
+    throw malformed('subject_token and client_assertion are two proofs of identity; send one')
+  const type = form.get('client_assertion_type') ?? missing('client_assertion_type')
+  if (type !== 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
+    throw malformed('client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
+  const clientId = bounded(form, 'client_id', 1_024)
+  const assertion = parseJwt(form, 'client_assertion')
+  return { form: 'client_assertion', assertion, ...(clientId === undefined ? {} : { clientId }) }
+}
+
+/** Node's and Python's clients send a file's last newline along. */
+function parseJwt(form: Form, name: 'subject_token' | 'client_assertion'): Secret {
+  const jwt = form.get(name)?.trim() ?? ''
+  return jwt === '' ? missing(name) : new Secret(jwt)
+}
+
+const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
+const idTokenType = 'urn:ietf:params:oauth:token-type:id_token'
+
+function parseTokenType(form: Form): TokenType {
+  switch (form.get('requested_token_type')) {
+    case undefined:
+    case accessTokenType:
+      return 'access_token'
+    case idTokenType:
+      return 'id_token'
+    default:
+      throw malformed(
+        'requested_token_type must be urn:ietf:params:oauth:token-type:access_token or :id_token',
+      )
+  }
+}
+
+function parseScopes(form: Form): ScopeSet {
+  const scopes = parseScope(bounded(form, 'scope', 8_192) ?? '')
+  if (scopes === undefined)
+    throw new BrokerError('scope_refused', {
+      reason: 'scope has a character outside RFC 6749 section 3.3',
+      publicDetail: 'scope has a character outside RFC 6749 section 3.3',
+    })
+  return scopes
+}
+
+/** RFC 8707 §2: an absolute URI without a fragment. An access token cannot be held to one, so there it is refused. */
+function parseResource(form: Form, tokenType: TokenType): string | undefined {
+  const resource = bounded(form, 'resource', 2_048)
+  if (resource === undefined) return undefined
+  if (tokenType !== 'id_token') throw malformed('resource is for an ID token; audience names the credential')
+  if (!/^[a-z][a-z0-9+.-]*:[!$-;=?-[\]_a-z~]+$/i.test(resource) || !URL.canParse(resource))
+    throw malformed('resource must be an absolute URI without a fragment')
+  return resource
+}
+
+function parseLifetime(form: Form): Seconds | undefined {
+  const lifetime = form.get('requested_lifetime')
+  if (lifetime === undefined) return undefined
+  if (!/^[1-9]\d{0,8}$/.test(lifetime))
+    throw malformed('requested_lifetime must be a whole number of seconds')
+  return seconds(Number(lifetime))
+}
+
+function bounded(form: Form, name: string, charactersMax: number): string | undefined {
+  const value = form.get(name)
+  if (value !== undefined && value.length > charactersMax)
+    throw malformed(`${name} is longer than ${charactersMax} characters`)
+  return value
+}
+
+function missing(name: string): never {
+  throw malformed(`${name} is missing`)
+}
+
+/** Every fault here is in what the caller himself sent and names no value: it may be told as it is. */
+function malformed(fault: string): BrokerError {
+  return new BrokerError('request_malformed', { reason: fault, publicDetail: fault })
+}

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest'
+
+import { isBrokerError } from '../../src/domain/broker-error.ts'
+import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
+import { parseTokenRequest } from '../../src/http/parse-token-request.ts'
+import { tokenForm } from '../support/hall.ts'
+
+const contentType = 'application/x-www-form-urlencoded'
+const parse = (text: string): ExchangeRequest => parseTokenRequest({ contentType, text })
+
+function refusalOf(act: () => unknown): string {
+  try {
+    act()
+  } catch (error) {
+    if (!isBrokerError(error)) throw error
+    return `${error.code}: ${error.reason}`
+  }
+  return 'accepted'
+}
+
+const refused = (changes: Readonly<Record<string, string | undefined>>) =>
+  refusalOf(() => parse(tokenForm(changes)))
+
+describe('options', () => {
+  const rule = {
+    availableResource: '//storage.googleapis.com/projects/_/buckets/b',
+    availablePermissions: ['inRole:roles/storage.objectViewer'],
+  }
+  const condition = { expression: "resource.name.startsWith('x')", title: 't', description: 'd' }
+  const json = (rules: unknown): string => JSON.stringify({ accessBoundary: { accessBoundaryRules: rules } })
+  const boundaryOf = (options: string) => parse(tokenForm({ options })).boundary
+
+  it('Google’s boundary arrives as it was sent', () => {
+    const rules = [{ ...rule, availabilityCondition: condition }, rule]
+    expect(boundaryOf(json(rules))).toEqual(rules)
+  })
+
+  it('JSON that was percent-encoded twice means the same', () => {
+    expect(boundaryOf(encodeURIComponent(json([rule])))).toEqual([rule])
+    const percent = [{ ...rule, availabilityCondition: { expression: "'%41'" } }]
+    expect(boundaryOf(json(percent))).toEqual(percent)
+  })
+
+  it('userProject is tolerated and means nothing', () => {
+    expect(boundaryOf('{"userProject":"acme"}')).toBeUndefined()
+    expect(boundaryOf('{}')).toBeUndefined()
+  })
+
+  it('P13: whatever else stands there is refused, so that no wish to narrow is skipped over', () => {
+    const rejected: readonly string[] = [
+      'nonsense',
+      '%',
+      'null',
+      '[]',
+      '"{}"',
+      '1',
+      '{"other":1}',
+      '{"accessBoundary":{}}',
+      '{"accessBoundary":null}',
+      '{"accessBoundary":{"accessBoundaryRules":[],"x":1}}',
+      '{"accessboundary":{"accessBoundaryRules":[]}}',
+      json([]),
+      json([{ ...rule, extra: 1 }]),
+      json([{ ...rule, availablePermissions: [] }]),
+      json([{ ...rule, availablePermissions: ['roles/storage.admin'] }]),
+      json([{ ...rule, availableResource: '' }]),
+      json([{ ...rule, availabilityCondition: { title: 't' } }]),
+      json([{ ...rule, availabilityCondition: null }]),
+      json([{ ...rule, availabilityCondition: { ...condition, extra: 1 } }]),
+      json(Array.from({ length: 11 }, () => rule)),
+      json([{ ...rule, availabilityCondition: { expression: 'x'.repeat(2049) } }]),
+    ]
+    for (const options of rejected) expect(refused({ options })).toContain('request_malformed: options')
+  })
+
+  it('P13: an ID token cannot be narrowed by a boundary, so it is not asked for with one', () => {
+    const type = 'urn:ietf:params:oauth:token-type:id_token'
+    expect(refused({ options: json([rule]), requested_token_type: type })).toContain('no access boundary')
+  })
+
+  it('a refusal names the place and nothing that was sent', () => {
+    expect(refused({ options: json([{ ...rule, availablePermissions: ['x'] }]) })).toBe(
+      'request_malformed: options.accessBoundary.accessBoundaryRules.0.availablePermissions.0 is missing or of a wrong form',
+    )
+  })
+})

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest'
+
+import { BrokerError } from '../../src/domain/broker-error.ts'
+import { call, unusedPolicy } from '../support/call-admin.ts'
+import { createFakeHall, summary, type FakeHall } from '../support/hall.ts'
+
+describe('policy', () => {
+  const put = (hall: FakeHall, body: string, headers: Record<string, string>) =>
+    call(hall, 'PUT /v1/admin/policy', {
+      as: 'admin',
+      body,
+      headers: { 'content-type': 'application/yaml', ...headers },
+    })
+
+  it('the document in force is shown with the entity tag that replaces it', async () => {
+    const hall = createFakeHall()
+    const answer = await call(hall, 'GET /v1/admin/policy', { as: 'viewer' })
+    expect(answer.headers.get('etag')).toBe('"r1"')
+    expect(await answer.json()).toEqual({
+      revision: 'r1',
+      origin: 'store version 1',
+      status: 'current',
+      loaded_at: '2027-01-15T08:00:00Z',
+      document: 'version: 1\n',
+    })
+    const replaced = await put(hall, 'version: 1\nrules: []', { 'if-match': '"r1"' })
+    expect([replaced.status, replaced.headers.get('etag')]).toEqual([200, '"r2"'])
+  })
+
+  it('P25: a newer document that is broken shows as a fault beside the good one', async () => {
+    const hall = createFakeHall()
+    const read = await call(
+      createFakeHall({
+        policy: {
+          ...unusedPolicy(),
+          read: async () => ({
+            text: 't',
+            revision: 'r',
+            origin: 'o',
+            loadedAt: summary.createdAt,
+            fault: 'line 3: unknown key',
+          }),
+        },
+      }),
+      'GET /v1/admin/policy',
+      { as: 'viewer' },
+    )
+    expect(await read.json()).toMatchObject({ status: 'stale', fault: 'line 3: unknown key', document: 't' })
+    expect(hall.records).toEqual([])
+  })
+
+  it('an entity tag survives whatever signs a revision has', async () => {
+    const revision = 'a "b" \\ ü % /é\n'
+    const seen: unknown[] = []
+    const hall = createFakeHall({
+      policy: {
+        ...unusedPolicy(),
+        read: async () => ({ text: '', revision, origin: 'o', loadedAt: summary.createdAt }),
+        apply: async ({ ifMatch }) => {
+          seen.push(ifMatch)
+          return { revision }
+        },
+      },
+    })
+    const etag = (await call(hall, 'GET /v1/admin/policy', { as: 'viewer' })).headers.get('etag') ?? ''
+    await put(hall, 'x', { 'if-match': etag })
+    expect(seen).toEqual([revision])
+  })
+
+  it('a policy is not replaced by somebody who saw another one, or none', async () => {
+    const hall = createFakeHall()
+    expect((await put(hall, 'version: 1', { 'if-match': '"r0"' })).status).toBe(412)
+    expect((await put(hall, 'version: 1', {})).status).toBe(412)
+  })
+
+  it.each(['*', 'r1', 'W/"r1"', '"r1", "r2"', '"%"', '""x'])('If-Match: %s is malformed', async (tag) => {
+    expect((await put(createFakeHall(), 'version: 1', { 'if-match': tag })).status).toBe(400)
+  })
+
+  it('a document that is not valid is 422 and says where', async () => {
+    const hall = createFakeHall()
+    for (const line of ['POST /v1/admin/policy:validate', 'PUT /v1/admin/policy']) {
+      const answer = await call(hall, line, {
+        as: 'admin',
+        body: 'rules: []',
+        headers: { 'if-match': '"r1"' },
+      })
+      expect(answer.status).toBe(422)
+      expect(await answer.json()).toMatchObject({
+        code: 'document_invalid',
+        detail: 'line 1: "version" is missing',
+      })
+    }
+  })
+
+  it('a policy that does not live in the store is not replaced here', async () => {
+    const apply = () => Promise.reject(new BrokerError('not_supported', { reason: 'it is a file' }))
+    const hall = createFakeHall({ policy: { ...unusedPolicy(), apply } })
+    expect((await put(hall, 'version: 1', {})).status).toBe(409)
+  })
+
+  it('only YAML and JSON are policies', async () => {
+    for (const type of [
+      'application/yaml',
+      'application/json; charset=utf-8',
+      'text/yaml',
+      'application/x-yaml',
+    ])
+      expect(
+        (await put(createFakeHall(), 'version: 1', { 'if-match': '"r1"', 'content-type': type })).status,
+      ).toBe(200)
+    expect((await put(createFakeHall(), 'version: 1', { 'content-type': 'text/html' })).status).toBe(400)
+  })
+})
