@@ -41,7 +41,7 @@ export function judgeFailure(reply: UpstreamReply, context: FailureContext): Ups
   }
 }
 
-export function unavailable(reason: string, retryAfter: Seconds = retryAfterDefault): BrokerError {
+function unavailable(reason: string, retryAfter: Seconds = retryAfterDefault): BrokerError {
   return new BrokerError('upstream_unavailable', { reason, retryAfter })
 }
 

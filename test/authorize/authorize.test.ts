@@ -126,7 +126,11 @@ test('P12: a credential that no rule gives this caller is not looked up', async 
 test('the first rule that matches caller and credential decides, also when a later one would give more', async () => {
   const rules = [
     ruleWith({ name: 'other credential', credential: 'payroll', scopes: ['all'] }),
-    ruleWith({ name: 'somebody else', callers: [{ issuer: 'cluster', subject: 'importer' }], scopes: ['all'] }),
+    ruleWith({
+      name: 'somebody else',
+      callers: [{ issuer: 'cluster', subject: 'importer' }],
+      scopes: ['all'],
+    }),
     ruleWith({ name: 'first' }),
     ruleWith({ name: 'second', scopes: ['read', 'write'] }),
   ]

@@ -46,7 +46,9 @@ async function exchange(request: HttpRequest, where: string, signal: AbortSignal
     ...(request.body === undefined ? {} : { body: request.body }),
   })
   const { status, headers } = response
-  if (response.type === 'opaqueredirect' || (status >= 300 && status < 400 && status !== 304))
+  // As text: the types of Workers do not know the word.
+  const type: string = response.type
+  if (type === 'opaqueredirect' || (status >= 300 && status < 400 && status !== 304))
     return failure('redirect', `${where}: answered with redirect ${status}`)
   const body = await readBody(response.body, request.maxBytes)
   if (body === undefined) return failure('too_large', `${where}: more than ${request.maxBytes} bytes`)

@@ -1,0 +1,115 @@
+import { BrokerError } from '../../../domain/broker-error.ts'
+import type { Clock } from '../../../ports/clock.ts'
+import type { DocumentKey, PutOptions, Version } from '../../../ports/document-store.ts'
+import { isExpired, type DocumentFields } from '../document-fields.ts'
+import { blamesDatabase, type Status } from '../status.ts'
+import type { AskFirestore } from './ask-firestore.ts'
+import {
+  isMembers,
+  mayHaveWritten,
+  restError,
+  restFault,
+  type RestFault,
+  type RestReply,
+} from './rest-answer.ts'
+import { documentName, parseVersion, restFields, type DocumentsRoot } from './rest-document.ts'
+import type { RestReads } from './rest-reads.ts'
+
+export interface RestWritesDeps {
+  readonly ask: AskFirestore
+  readonly find: RestReads['find']
+  readonly root: DocumentsRoot
+  readonly clock: Clock
+}
+
+/** What is written and until when, by the steady clock. */
+export interface Writing {
+  readonly key: DocumentKey
+  readonly fields: DocumentFields
+  readonly endMs: number
+}
+
+export interface RestWrites {
+  put(writing: Writing, condition: PutOptions['if']): Promise<Version | undefined>
+  remove(key: DocumentKey, version: Version | undefined, endMs: number): Promise<boolean>
+}
+
+type Precondition = { readonly exists: boolean } | { readonly updateTime: Version }
+
+/** Other writers that a create may meet before it gives up. */
+const attemptsMax = 5
+/** The answer to a commit of one write. */
+const answerBytesMax = 64 * 1024
+const atVersion: readonly Status[] = ['NOT_FOUND', 'FAILED_PRECONDITION']
+
+/** Conditional writes by Firestore's own preconditions, one commit each. */
+export function createRestWrites({ ask, find, root, clock }: RestWritesDeps): RestWrites {
+  const commit = (write: object, endMs: number): Promise<RestReply> =>
+    ask({ method: 'commit', body: { writes: [write] }, endMs, maxBytes: answerBytesMax })
+
+  /** `undefined` when one of `refusals` says that the condition failed. */
+  const write = async (
+    { key, fields, endMs }: Writing,
+    currentDocument: Precondition | undefined,
+    refusals: readonly Status[],
+  ): Promise<Version | undefined> => {
+    const update = { name: documentName(root, key), fields: restFields(fields) }
+    const reply = await commit({ update, ...(currentDocument && { currentDocument }) }, endMs)
+    const version = reply.ok ? versionIn(reply.body) : undefined
+    if (version !== undefined) return version
+    const fault = reply.ok ? restFault(undefined, 'it names no version of what was written') : reply
+    if (isRefusal(fault, refusals)) return undefined
+    if (!mayHaveWritten(fault)) throw restError(fault)
+    // Never sent again: whether it was done, its nonce tells.
+    const found = await find(key, endMs).catch(() => undefined)
+    if (found?.fields.nonce === fields.nonce) return found.version
+    throw restError(fault)
+  }
+
+  const replace = (writing: Writing, version: Version): Promise<Version | undefined> =>
+    write(writing, { updateTime: version }, atVersion)
+
+  const create = async (writing: Writing): Promise<Version | undefined> => {
+    const { key, fields, endMs } = writing
+    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+      const created = await write(writing, { exists: false }, ['ALREADY_EXISTS'])
+      if (created !== undefined) return created
+      const found = await find(key, endMs)
+      if (found?.fields.nonce === fields.nonce) return found.version
+      if (found !== undefined && !isExpired(found.fields, clock.now())) return undefined
+      // An expired leftover counts as absent; whoever replaces it first has created the document.
+      const replaced = found && (await replace(writing, found.version))
+      if (replaced !== undefined) return replaced
+    }
+    throw new BrokerError('store_unavailable', { reason: `Firestore: document ${key} kept coming and going` })
+  }
+
+  return {
+    put: async (writing, condition) => {
+      if (condition === undefined) return await write(writing, undefined, [])
+      if (condition === 'absent') return await create(writing)
+      const version = parseVersion(condition.version)
+      return version === undefined ? undefined : await replace(writing, version)
+    },
+    remove: async (key, version, endMs) => {
+      const updateTime = parseVersion(version)
+      if (version !== undefined && updateTime === undefined) return false
+      const currentDocument: Precondition = updateTime === undefined ? { exists: true } : { updateTime }
+      const reply = await commit({ delete: documentName(root, key), currentDocument }, endMs)
+      if (reply.ok) return true
+      if (isRefusal(reply, atVersion)) return false
+      throw restError(reply)
+    },
+  }
+}
+
+function isRefusal({ status, message }: RestFault, refusals: readonly Status[]): boolean {
+  return status !== undefined && refusals.includes(status) && !blamesDatabase(message)
+}
+
+/** `{"writeResults":[{"updateTime":…}]}` */
+function versionIn(body: unknown): Version | undefined {
+  const results = isMembers(body) ? body['writeResults'] : undefined
+  const result: unknown = Array.isArray(results) ? results[0] : undefined
+  return isMembers(result) ? parseVersion(result['updateTime']) : undefined
+}

@@ -1,0 +1,62 @@
+import { Secret } from '../../domain/secret.ts'
+import { seconds, type Seconds } from '../../domain/time.ts'
+import type { HttpAnswer, HttpClient, HttpRequest, HttpResult } from '../../ports/http-client.ts'
+import { identityError } from './identity-error.ts'
+
+export interface IdentityToken {
+  readonly token: Secret
+  readonly lifetime: Seconds
+}
+
+export type IdentityRequest = Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body'>
+
+/** Both attempts together settle within two seconds. */
+const attemptTimeoutMs = 1000
+const answerBytesMax = 64 * 1024
+/** Google gives an hour, and twelve by exception. */
+const lifetimeMax = 86_400
+
+/** Asks, and once more at once after passing trouble: both requests may come twice. Throws `store_unavailable`. */
+export async function askForToken(http: HttpClient, request: IdentityRequest): Promise<HttpAnswer> {
+  const ask = (): Promise<HttpResult> =>
+    http({ ...request, timeoutMs: attemptTimeoutMs, maxBytes: answerBytesMax })
+  const first = await ask()
+  const result = isPassing(first) ? await ask() : first
+  if (result.kind === 'failure') throw identityError(result.detail)
+  return result
+}
+
+/** RFC 6749 §5.1, every member by name. Throws `store_unavailable` that names the member and never its value. */
+export function parseIdentityReply({ status, body }: HttpAnswer): IdentityToken {
+  const members = parseMembers(body)
+  if (status !== 200) throw identityError(`Google answered ${status}${quoteError(members)}`)
+  const { access_token: token, token_type: type, expires_in: lifetime } = members
+  if (typeof token !== 'string' || !/^[\x21-\x7E]{1,12288}$/.test(token))
+    throw identityError('the reply has no usable access_token')
+  if (typeof type !== 'string' || type.toLowerCase() !== 'bearer')
+    throw identityError('the reply has a token_type other than Bearer')
+  if (typeof lifetime !== 'number' || !(lifetime >= 1 && lifetime <= lifetimeMax))
+    throw identityError(`the reply has no expires_in from 1 to ${lifetimeMax}`)
+  return { token: new Secret(token), lifetime: seconds(Math.floor(lifetime)) }
+}
+
+function isPassing(result: HttpResult): boolean {
+  if (result.kind === 'failure') return result.cause === 'network' || result.cause === 'timeout'
+  return result.status >= 500
+}
+
+function parseMembers(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}
+
+/** Without anything that may be a piece of a token. */
+function quoteError({ error, error_description: description }: Readonly<Record<string, unknown>>): string {
+  const words = [error, description].filter((word) => typeof word === 'string').join(': ')
+  const harmless = words.replace(/[\w+/=.-]{24,}/g, '[cut]').replace(/[^\x20-\x7E]+/g, ' ')
+  return harmless === '' ? '' : ` (${harmless.slice(0, 160)})`
+}

@@ -1,0 +1,121 @@
+import type { Server } from 'node:http'
+import { createAdaptorServer } from '@hono/node-server'
+import { createBroker, type Serve } from './compose.ts'
+import { createNodePlatform, type NodePlatform } from './compose/node-platform.ts'
+import { startFault } from './compose/start-fault.ts'
+import { readSettings, type Settings } from './config.ts'
+
+/** Cloud Run kills ten seconds after SIGTERM; a rotation in flight is finished well before. */
+const drainMs = 8_000
+/** A caller sends a few kilobytes; who takes longer keeps a connection from others. */
+const requestTimeoutMs = 10_000
+/** How often the end looks whether what was busy when it began is done. */
+const sweepMs = 25
+/** Longer than load balancers keep an idle connection (Google: 600 s), so that it is never us who hang up. */
+const keepAliveTimeoutMs = 620_000
+
+// The Node door: reads the settings, opens the platform, serves until SIGTERM.
+try {
+  await start()
+} catch (error) {
+  refuseToStart(error)
+}
+
+async function start(): Promise<void> {
+  const settings = readSettings(process.env)
+  const platform = createNodePlatform(settings)
+  const { serve, underWay } = countingUnderWay(createBroker(settings, platform))
+  const server = createHttpServer(serve)
+
+  endOnBug(platform)
+  endOnSignal({ server, platform, underWay })
+  // The first look at policy, store and key ring is made here, so that no caller waits for it.
+  await serve(new Request(`${settings.issuer}/readyz`))
+  await listen(server, settings)
+  platform.log('info', 'downscope is listening', { port: settings.port, issuer: settings.issuer })
+}
+
+/**
+ * Knows how many requests are being served, those too whose caller has hung up and left no connection to wait for: a
+ * refresh that is cut off loses a rotated refresh token (P16).
+ */
+function countingUnderWay(serve: Serve): { readonly serve: Serve; readonly underWay: () => number } {
+  let count = 0
+  return {
+    serve: async (request) => {
+      count += 1
+      try {
+        return await serve(request)
+      } finally {
+        count -= 1
+      }
+    },
+    underWay: () => count,
+  }
+}
+
+function createHttpServer(serve: Serve): Server {
+  const server = createAdaptorServer({ fetch: serve })
+  if (!('requestTimeout' in server)) throw new TypeError('an HTTP/1.1 server was asked for')
+  server.requestTimeout = requestTimeoutMs
+  server.headersTimeout = requestTimeoutMs
+  server.keepAliveTimeout = keepAliveTimeoutMs
+  return server
+}
+
+function listen(server: Server, { port, host }: Settings): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ port, host }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+interface Ending {
+  readonly server: Server
+  readonly platform: NodePlatform
+  readonly underWay: () => number
+}
+
+function endOnSignal({ server, platform, underWay }: Ending): void {
+  const { clock, log } = platform
+  const end = async (signal: string): Promise<void> => {
+    const endMs = clock.steadyMs() + drainMs
+    log('info', 'draining', { signal })
+    let isClosed = false
+    server.close(() => {
+      isClosed = true
+    })
+    while ((!isClosed || underWay() > 0) && clock.steadyMs() < endMs) {
+      // Node closes idle connections at `close` only: one that was busy then would stay open after its answer.
+      server.closeIdleConnections()
+      await clock.sleep(sweepMs)
+    }
+    const abandoned = underWay() + (await platform.drain(endMs - clock.steadyMs()))
+    log(abandoned === 0 ? 'info' : 'error', 'stopped', { abandoned })
+    await platform.close()
+    process.exit(0)
+  }
+  process.once('SIGTERM', (signal) => void end(signal))
+  process.once('SIGINT', (signal) => void end(signal))
+}
+
+/** A bug that nobody caught leaves the process in an unknown state: it says so, without the error's text, and ends. */
+function endOnBug(platform: NodePlatform): void {
+  const end = (error: unknown): void => {
+    platform.log('error', 'a bug ended the process', { error })
+    process.exit(1)
+  }
+  process.on('uncaughtException', end)
+  process.on('unhandledRejection', end)
+}
+
+/** What an operator can mend is told in plain words; anything else is a bug and shows its stack. */
+function refuseToStart(error: unknown): void {
+  const fault = startFault(error)
+  if (fault === undefined) throw error
+  process.stderr.write(`downscope does not start: ${fault}\n`)
+  process.exitCode = 1
+}

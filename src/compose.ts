@@ -1,0 +1,136 @@
+import { auditMembers } from './adapters/system/audit-members.ts'
+import { createAdminister } from './administer.ts'
+import { createAuthenticate, type CallerLimits } from './authenticate/authenticate.ts'
+import { createAuthorizeAdmin } from './authorize/authorize-admin.ts'
+import { createAuthorize } from './authorize/authorize.ts'
+import { parsePolicy } from './authorize/parse-policy.ts'
+import { createPolicyInForce } from './authorize/policy-in-force.ts'
+import type { Settings } from './config.ts'
+import { createExchange } from './exchange.ts'
+import { createApp } from './http/app.ts'
+import { createAdministerCredentials } from './lifecycle/administer-credentials.ts'
+import { createAdministerPolicy } from './lifecycle/administer-policy.ts'
+import { createReadiness } from './lifecycle/readiness.ts'
+import { createMint } from './mint/mint.ts'
+import type { AuditTrail } from './ports/audit-trail.ts'
+import type { Background } from './ports/background.ts'
+import type { Clock } from './ports/clock.ts'
+import type { DocumentStore } from './ports/document-store.ts'
+import type { Entropy, Sha256 } from './ports/entropy.ts'
+import type { HttpClient } from './ports/http-client.ts'
+import type { KeyRing } from './ports/key-ring.ts'
+import type { Log } from './ports/log.ts'
+import type { PolicyDocument, PolicySource } from './ports/policy-source.ts'
+import { createAuditTrails, createStoredAuditTrail } from './records/audit-log.ts'
+import { createCredentialView } from './records/credential-view.ts'
+import { createCredentials } from './records/credentials.ts'
+import { createPolicies } from './records/policies.ts'
+import { createRefreshTurns } from './records/refresh-turns.ts'
+import { createReplays } from './records/replays.ts'
+import { createTokens } from './records/tokens.ts'
+import { createResolve } from './resolve/resolve.ts'
+
+/** The world as it is on one runtime: what differs between Cloud Run and Workers, and nothing else. */
+export interface Platform {
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly sha256: Sha256
+  readonly http: HttpClient
+  readonly background: Background
+  readonly log: Log
+  /** Where decisions are written, besides the store. */
+  readonly auditTrail: AuditTrail
+  readonly store: DocumentStore
+  readonly keyRing: KeyRing
+  /** Absent: the policy lies in the store. */
+  readonly policySource?: PolicySource
+  /** Who counts requests; absent: nobody. */
+  readonly limits?: CallerLimits
+  /** Whether a request may await what another one began: never on Workers. */
+  readonly sharesWork: boolean
+}
+
+/** The broker as a door sees it: a Request in, a Response out. */
+export type Serve = (request: Request) => Response | Promise<Response>
+
+/** Joins rooms, records and hall into one broker. Nothing is read, sent or written before the first request. */
+export function createBroker(settings: Settings, platform: Platform): Serve {
+  const { issuer } = settings
+  const { store, keyRing, clock, log, entropy, sharesWork } = platform
+  const records = createRecords(settings, platform)
+
+  const check = (document: PolicyDocument) => parsePolicy(document, { brokerIssuer: issuer })
+  const policyInForce = createPolicyInForce({
+    source: platform.policySource ?? records.policies,
+    parse: check,
+    clock,
+    log,
+    mayJoin: sharesWork,
+    isWrittenInPlace: settings.policy.from === 'file',
+  })
+  const policy = policyInForce.current
+
+  const authenticate = createAuthenticate({
+    ...platform,
+    findIssuer: async (iss) => (await policy()).findIssuer(iss),
+    rememberOnce: records.replays.rememberOnce,
+    sharesFetches: sharesWork,
+  })
+  const exchange = createExchange(
+    {
+      authenticate,
+      authorize: createAuthorize({ policy, findCredential: records.credentialView, brokerIssuer: issuer }),
+      resolve: createResolve({ ...platform, ...records, memoryEntriesMax: settings.memoryTokensMax }),
+      mint: createMint({ ...platform, ...records, endpoints: mintEndpoints(settings) }),
+    },
+    records.audit,
+    clock,
+  )
+
+  const app = createApp({
+    issuer,
+    exchange,
+    administer: createAdminister({
+      authenticate,
+      authorizeAdmin: createAuthorizeAdmin({ policy }),
+      audit: records.audit,
+      clock,
+    }),
+    credentials: createAdministerCredentials({ credentials: records.credentials, log }),
+    policy: createAdministerPolicy({
+      inForce: policyInForce.status,
+      check,
+      ...(platform.policySource === undefined ? { policies: records.policies } : {}),
+    }),
+    readiness: createReadiness({ store, keyRing, policy, clock, log }),
+    entropy,
+    log,
+  })
+  return app.fetch
+}
+
+function createRecords(settings: Settings, platform: Platform) {
+  const { store, clock, entropy, log, auditTrail } = platform
+  const holder = entropy.uuid()
+  const credentials = createCredentials({
+    ...platform,
+    onMalformed: (error) => log('error', 'a credential cannot be listed', { error }),
+  })
+  const trails =
+    settings.audit === 'stdout'
+      ? [auditTrail]
+      : [auditTrail, createStoredAuditTrail({ store, keepDays: settings.auditDays, membersOf: auditMembers })]
+  return {
+    credentials,
+    credentialView: createCredentialView({ ...platform, credentials }),
+    refreshTurns: createRefreshTurns({ ...platform, holder }),
+    tokens: createTokens({ ...platform, holder }),
+    replays: createReplays(platform),
+    policies: createPolicies({ store, clock, newId: entropy.uuid }),
+    audit: createAuditTrails(trails),
+  }
+}
+
+function mintEndpoints({ google }: Settings) {
+  return { tokenUrl: google.oauthTokenUrl, stsUrl: google.stsTokenUrl }
+}

@@ -1,0 +1,111 @@
+import { createFirestoreSdkStore } from '../adapters/firestore/sdk/firestore-sdk-store.ts'
+import { createLocalKeyRing } from '../adapters/key-ring/local.ts'
+import { createMemoryStore } from '../adapters/memory/memory-store.ts'
+import { createSqliteStore } from '../adapters/sqlite/sqlite-store.ts'
+import { createHttpClient } from '../adapters/system/http-client.ts'
+import { createJsonLog } from '../adapters/system/json-log.ts'
+import { createStdoutWriter } from '../adapters/system/stdout.ts'
+import { createNodeBackground } from '../adapters/system/node-background.ts'
+import { nodeSha256 } from '../adapters/system/node-sha256.ts'
+import { createFilePolicySource } from '../adapters/system/policy-file.ts'
+import { createTextPolicySource } from '../adapters/system/policy-text.ts'
+import { createStdoutAuditTrail } from '../adapters/system/stdout-audit-trail.ts'
+import { createSystemClock } from '../adapters/system/system-clock.ts'
+import { createEntropy } from '../adapters/system/system-entropy.ts'
+import type { Platform } from '../compose.ts'
+import type { Settings } from '../config.ts'
+import { BrokerError } from '../domain/broker-error.ts'
+import type { DocumentStore } from '../ports/document-store.ts'
+import type { KeyRing } from '../ports/key-ring.ts'
+import type { PolicySource } from '../ports/policy-source.ts'
+import { createLimits } from './caller-limits.ts'
+import { openFirestoreRest } from './firestore-rest.ts'
+
+export interface NodePlatform extends Platform {
+  /** Waits for work in the background, at most that long; how much was abandoned. */
+  readonly drain: (deadlineMs: number) => Promise<number>
+  /** Lets go of the store, after everything that was logged is written. */
+  readonly close: () => Promise<void>
+}
+
+/** Node's platform, as the settings want it. Throws `store_unavailable` when a local store cannot be opened. */
+export function createNodePlatform(settings: Settings): NodePlatform {
+  const clock = createSystemClock()
+  const stdout = createStdoutWriter()
+  const log = createJsonLog({ level: settings.logLevel, write: stdout.write, clock })
+  const background = createNodeBackground({ log, runsAfterAnswer: settings.refresh === 'background' })
+  const http = createHttpClient()
+  const entropy = createEntropy()
+  const sharesWork = true
+  const { store, close } = openStore(settings, { http, clock, entropy, sharesWork })
+  const policySource = createPolicySource(settings)
+
+  return {
+    clock,
+    entropy,
+    sha256: nodeSha256,
+    http,
+    background,
+    log,
+    auditTrail: createStdoutAuditTrail({ write: stdout.write }),
+    store,
+    keyRing: createKeyRing(settings),
+    ...(policySource === undefined ? {} : { policySource }),
+    limits: createLimits(settings, clock),
+    sharesWork,
+    drain: background.drain,
+    close: async () => {
+      await stdout.flush()
+      await close()
+    },
+  }
+}
+
+function openStore(
+  settings: Settings,
+  platform: Pick<Platform, 'http' | 'clock' | 'entropy' | 'sharesWork'>,
+): { readonly store: DocumentStore; readonly close: () => void | Promise<void> } {
+  const { store: place, firestoreEmulatorHost } = settings
+  const { clock } = platform
+  switch (place.kind) {
+    case 'memory':
+      return { store: createMemoryStore({ clock }), close: () => undefined }
+    case 'sqlite':
+      return createSqliteStore({ path: place.path, clock })
+    case 'firestore':
+      if (place.driver === 'rest') {
+        const store = openFirestoreRest(place, settings, { ...platform, hasMetadataServer: true })
+        return { store, close: () => undefined }
+      }
+      return createFirestoreSdkStore({
+        projectId: place.project,
+        databaseId: place.database,
+        ...(firestoreEmulatorHost === undefined ? {} : { emulatorHost: firestoreEmulatorHost }),
+        clock,
+      })
+  }
+}
+
+function createKeyRing({ keyRing }: Settings): KeyRing {
+  switch (keyRing.kind) {
+    case 'local':
+      return createLocalKeyRing(keyRing.keys)
+    case 'gcp-kms':
+      throw notYet('DOWNSCOPE_KEY_RING=gcp-kms://…')
+  }
+}
+
+function createPolicySource({ policy }: Settings): PolicySource | undefined {
+  switch (policy.from) {
+    case 'file':
+      return createFilePolicySource({ path: policy.path })
+    case 'setting':
+      return createTextPolicySource(policy.text, `setting ${policy.name}`)
+    case 'store':
+      return undefined
+  }
+}
+
+function notYet(what: string): BrokerError {
+  return new BrokerError('not_supported', { reason: `${what} is not available in this version` })
+}

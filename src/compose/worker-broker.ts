@@ -1,0 +1,45 @@
+import { writeConsoleLine } from '../adapters/system/console-line.ts'
+import { createJsonLog } from '../adapters/system/json-log.ts'
+import { createSystemClock } from '../adapters/system/system-clock.ts'
+import { createEntropy } from '../adapters/system/system-entropy.ts'
+import { createBroker, type Serve } from '../compose.ts'
+import { isConfigurationFault } from '../config.ts'
+import { createSweep } from '../lifecycle/sweep.ts'
+import { createOutOfService } from './out-of-service.ts'
+import { outlivingCallers } from './outliving-callers.ts'
+import { startFault } from './start-fault.ts'
+import { createWorkersPlatform, type WorkersBindings } from './workers-platform.ts'
+import { readWorkersSettings } from './workers-settings.ts'
+
+/** The broker as the Workers door sees it. */
+export interface WorkerBroker {
+  readonly serve: Serve
+  /** What a schedule runs: rejects when it could not be done. */
+  readonly tidy: () => Promise<void>
+}
+
+/** Composes the broker for one isolate. Never throws: with faults it logs them all, once, and serves 503. */
+export function createWorkerBroker(bindings: WorkersBindings): WorkerBroker {
+  try {
+    const settings = readWorkersSettings(bindings)
+    const platform = createWorkersPlatform(settings, bindings)
+    const sweep = createSweep(platform)
+    return {
+      serve: outlivingCallers(createBroker(settings, platform), platform.background),
+      tidy: async () => {
+        await sweep()
+      },
+    }
+  } catch (error) {
+    logFault(error)
+    return { serve: createOutOfService(createEntropy()), tidy: () => Promise.resolve() }
+  }
+}
+
+function logFault(error: unknown): void {
+  const log = createJsonLog({ level: 'error', write: writeConsoleLine, clock: createSystemClock() })
+  const fault = startFault(error)
+  if (isConfigurationFault(error)) log('error', 'out of service: faulty settings', { faults: error.faults })
+  else if (fault === undefined) log('error', 'out of service: a bug', { error })
+  else log('error', 'out of service', { fault })
+}

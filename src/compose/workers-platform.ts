@@ -1,0 +1,90 @@
+import { waitUntil } from 'cloudflare:workers'
+
+import { createDurableObjectStore } from '../adapters/durable-object/durable-object-store.ts'
+import type { DocumentsObject } from '../adapters/durable-object/documents-object.ts'
+import { createLocalKeyRing } from '../adapters/key-ring/local.ts'
+import { createMemoryStore } from '../adapters/memory/memory-store.ts'
+import { writeConsoleLine } from '../adapters/system/console-line.ts'
+import { createHttpClient } from '../adapters/system/http-client.ts'
+import { createJsonLog } from '../adapters/system/json-log.ts'
+import { createTextPolicySource } from '../adapters/system/policy-text.ts'
+import { createStdoutAuditTrail } from '../adapters/system/stdout-audit-trail.ts'
+import { createSystemClock } from '../adapters/system/system-clock.ts'
+import { createEntropy } from '../adapters/system/system-entropy.ts'
+import { webSha256 } from '../adapters/system/web-sha256.ts'
+import { createWorkersBackground } from '../adapters/system/workers-background.ts'
+import type { Platform } from '../compose.ts'
+import type { Settings } from '../config.ts'
+import { BrokerError } from '../domain/broker-error.ts'
+import type { DocumentStore } from '../ports/document-store.ts'
+import type { KeyRing } from '../ports/key-ring.ts'
+import type { PolicySource } from '../ports/policy-source.ts'
+import { createLimits } from './caller-limits.ts'
+import { openFirestoreRest, type RestPlatform } from './firestore-rest.ts'
+
+/** What `wrangler.toml` binds, besides settings. */
+export interface WorkersBindings {
+  readonly DOCUMENTS: DurableObjectNamespace<DocumentsObject>
+}
+
+/**
+ * The platform of a Worker, as the settings want it. Nothing in it belongs to one request, so that one isolate makes
+ * it once. Throws `not_supported` for what Workers do not have.
+ */
+export function createWorkersPlatform(settings: Settings, bindings: WorkersBindings): Platform {
+  const clock = createSystemClock()
+  const log = createJsonLog({ level: settings.logLevel, write: writeConsoleLine, clock })
+  const policySource = createPolicySource(settings)
+  const platform = { clock, entropy: createEntropy(), http: createHttpClient(), sharesWork: false }
+
+  return {
+    ...platform,
+    sha256: webSha256,
+    background: createWorkersBackground({
+      log,
+      waitUntil,
+      runsAfterAnswer: settings.refresh === 'background',
+    }),
+    log,
+    auditTrail: createStdoutAuditTrail({ write: async (line) => writeConsoleLine(line) }),
+    store: openStore(settings, bindings, { ...platform, hasMetadataServer: false }),
+    keyRing: createKeyRing(settings),
+    ...(policySource === undefined ? {} : { policySource }),
+    limits: createLimits(settings, clock),
+  }
+}
+
+function openStore(settings: Settings, bindings: WorkersBindings, platform: RestPlatform): DocumentStore {
+  const { store: place } = settings
+  const { clock } = platform
+  switch (place.kind) {
+    case 'memory':
+      return createMemoryStore({ clock })
+    case 'sqlite':
+      return createDurableObjectStore({ connect: () => bindings.DOCUMENTS.getByName(place.path), clock })
+    case 'firestore':
+      return openFirestoreRest(place, settings, platform)
+  }
+}
+
+function createKeyRing({ keyRing }: Settings): KeyRing {
+  switch (keyRing.kind) {
+    case 'local':
+      return createLocalKeyRing(keyRing.keys)
+    case 'gcp-kms':
+      throw new BrokerError('not_supported', {
+        reason: 'DOWNSCOPE_KEY_RING=gcp-kms://… is not available in this version',
+      })
+  }
+}
+
+function createPolicySource({ policy }: Settings): PolicySource | undefined {
+  switch (policy.from) {
+    case 'setting':
+      return createTextPolicySource(policy.text, `setting ${policy.name}`)
+    case 'store':
+      return undefined
+    case 'file':
+      throw new BrokerError('not_supported', { reason: 'there are no files on Workers' })
+  }
+}

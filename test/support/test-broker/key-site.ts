@@ -1,0 +1,54 @@
+import { createServer, type Server } from 'node:http'
+
+import type { PublicJwk } from '../../../src/domain/public-jwk.ts'
+
+/** An issuer that publishes its keys on loopback, by OpenID Connect Discovery. */
+export interface KeySite {
+  /** Its `iss`. */
+  readonly issuer: string
+  readonly publish: (keys: readonly PublicJwk[]) => void
+  /** How often its JWK set was fetched. */
+  readonly fetches: () => number
+  readonly close: () => Promise<void>
+}
+
+export async function startKeySite(): Promise<KeySite> {
+  let keys: readonly PublicJwk[] = []
+  let fetches = 0
+  let issuer = ''
+  const server = createServer((request, response) => {
+    response.setHeader('content-type', 'application/json')
+    if (request.url === '/.well-known/openid-configuration') {
+      response.end(JSON.stringify({ issuer, jwks_uri: `${issuer}/jwks` }))
+      return
+    }
+    if (request.url === '/jwks') {
+      fetches += 1
+      response.end(JSON.stringify({ keys }))
+      return
+    }
+    response.writeHead(501).end()
+  })
+  issuer = `http://127.0.0.1:${await listen(server)}`
+  return {
+    issuer,
+    publish: (published) => {
+      keys = published
+    },
+    fetches: () => fetches,
+    close: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port was given')
+  return address.port
+}
