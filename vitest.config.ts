@@ -1,3 +1,4 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
 import { createCountReporter } from './test/support/count-reporter.ts'
@@ -8,6 +9,7 @@ export default defineConfig({
     // At the root: started once for all projects, its host is provided to each of them.
     globalSetup: ['test/support/firestore-emulator.ts'],
     passWithNoTests: false,
+    silent: 'passed-only',
     projects: [
       {
         test: {
@@ -24,6 +26,23 @@ export default defineConfig({
           unstubGlobals: true,
           // The Firestore SDK asks the metadata server for a project even beside an emulator.
           env: { METADATA_SERVER_DETECTION: 'none' },
+        },
+      },
+      {
+        // The same files in the Workers runtime, but for those that are made for Node.
+        plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, remoteBindings: false })],
+        test: {
+          name: 'workerd',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/**/*.node.test.ts'],
+          setupFiles: ['test/support/workerd-network-guard.ts'],
+          // One isolate for all files of a worker, as in production; a fresh one for each costs half the time.
+          isolate: false,
+          testTimeout: 10_000,
+          hookTimeout: 30_000,
+          retry: 0,
+          restoreMocks: true,
+          unstubGlobals: true,
         },
       },
     ],

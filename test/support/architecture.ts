@@ -42,7 +42,12 @@ const layers: readonly Layer[] = [
     from: ['wiring'],
     packages: ['node:', 'cloudflare:', 'hono', '@hono/node-server'],
   },
-  { name: 'wiring', where: /^src\/(?:config|compose)(?:\/.+)?\.ts$/, from: every, packages: libraries },
+  {
+    name: 'wiring',
+    where: /^src\/(?:config|compose)(?:\/.+)?\.ts$/,
+    from: every,
+    packages: ['cloudflare:', ...libraries],
+  },
   {
     name: 'hall',
     where: /^src\/http\//,
@@ -70,7 +75,9 @@ const layers: readonly Layer[] = [
 ]
 
 const mayExportDefault: ReadonlySet<string> = new Set(['src/workers.ts'])
-const mayBeClasses: ReadonlySet<string> = new Set(['BrokerError', 'Secret'])
+/** The third: Workers make their objects from a class that the door exports. */
+const mayBeClasses: ReadonlySet<string> = new Set(['BrokerError', 'Secret', 'DocumentsObject'])
+const platformClassFile = 'src/adapters/durable-object/documents-object.ts'
 const emptyNames = /(?:^|[-/])(?:utils?|helpers?|commons?|managers?|handlers?)(?:[-./]|$)/
 const mutableTypes = /^(?:Map|Set|WeakMap|WeakSet|Array)$/
 
@@ -88,7 +95,7 @@ export function checkArchitecture(sources: ReadonlyMap<string, string>): Finding
     importsSeen += imports.length
     checkImports(file, imports, sources, report)
     checkName(file, report)
-    checkClasses(parsed.program, report)
+    checkClasses(file, parsed.program, report)
     checkModuleLevel(file, parsed.program, report)
   }
   return { faults, filesSeen: sources.size, importsSeen }
@@ -156,6 +163,7 @@ function checkImports(
     }
     const target = join(dirname(file), specifier)
     const to = layerOf(target)
+    if (file === 'src/workers.ts' && target === platformClassFile) continue
     if (!sources.has(target)) report('imports', `${specifier} is no file of src`, offset)
     else if (to === undefined || !mayImport(layer, to, typeOnly)) {
       const what = typeOnly ? 'types of' : 'from'
@@ -186,10 +194,10 @@ function checkName(file: string, report: Report): void {
     report('names', 'a file is named after the question it answers')
 }
 
-function checkClasses(program: Program, report: Report): void {
+function checkClasses(file: string, program: Program, report: Report): void {
   const check = (node: { readonly id: { readonly name: string } | null; readonly start: number }): void => {
     const name = node.id?.name ?? '(anonymous)'
-    if (!mayBeClasses.has(name))
+    if (!mayBeClasses.has(name) || (name === 'DocumentsObject' && file !== platformClassFile))
       report('classes', `class ${name}: functions and closures instead`, node.start)
   }
   new Visitor({ ClassDeclaration: check, ClassExpression: check }).visit(program)

@@ -1,0 +1,222 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+
+import {
+  administer,
+  askToken,
+  assertionForm,
+  exchangeForm,
+  post,
+  send,
+  type Form,
+} from '../support/test-broker/ask.ts'
+import { callerOf } from '../support/test-broker/callers.ts'
+import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
+import { createWorkerYard, type WorkerProcess, type WorkerYard } from '../support/worker-yard.ts'
+
+// The whole Worker under `wrangler dev`, over HTTP: what the Node door's tests say of the broker holds here too.
+
+const mail = scopeOf('gmail.readonly')
+const drive = scopeOf('drive.readonly')
+
+let world: TestWorld
+let yard: WorkerYard
+let worker: WorkerProcess
+let settings: Readonly<Record<string, string>>
+
+beforeAll(async () => {
+  world = await createTestWorld()
+  yard = createWorkerYard()
+  const names = ['sa', 'grant', 'herd', 'herd-grant', 'left', 'absent', 'disabled']
+  const rules = names.map((name) => world.rule(name, [mail, drive]))
+  settings = world.settings(rules, { DOWNSCOPE_STORE: 'sqlite:tests' })
+  worker = await yard.start(settings)
+  for (const name of ['sa', 'herd', 'disabled']) await world.enrolAccount(worker, name)
+  for (const name of ['grant', 'herd-grant'])
+    await world.enrolGrant(worker, name, { scopes: [mail, drive], rotating: true })
+  await administer(worker, world.ops, { method: 'POST', path: 'credentials/disabled:disable' })
+  return async () => {
+    try {
+      await yard.close()
+    } finally {
+      await world.close()
+    }
+  }
+}, 90_000)
+
+const forms = {
+  client_credentials: (wish: Form) => assertionForm(world.billing, wish),
+  'token-exchange': (wish: Form) => exchangeForm(world.workload, wish),
+}
+const good = { audience: 'sa', scope: mail }
+
+describe('a Worker', { timeout: 60_000 }, () => {
+  for (const [grantType, form] of Object.entries(forms))
+    for (const credential of ['sa', 'grant'])
+      test(`P13: by ${grantType} from ${credential}, a token carries the scope asked for and no other`, async () => {
+        const answer = await post(worker, await form({ audience: credential, scope: mail }))
+
+        expect(answer).toMatchObject({ status: 200 })
+        expect(answer.body).toMatchObject({ token_type: 'Bearer', scope: mail })
+        expect(answer.headers.get('cache-control')).toBe('no-store')
+        expect(world.google.token(answer.token)?.scopes).toEqual([mail])
+        const audit = await worker.auditOf(answer.requestId)
+        expect(audit).toMatchObject({ outcome: 'issued', credential, scopes_issued: [mail] })
+      })
+
+  test('P6: of 20 concurrent uses of one assertion exactly one gets a token', async () => {
+    const form = await assertionForm(world.billing, good)
+    const answers = await Promise.all(Array.from({ length: 20 }, () => post(worker, form)))
+
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([
+      200,
+      ...Array.from({ length: 19 }, () => 401),
+    ])
+  })
+
+  test.each(['herd', 'herd-grant'])(
+    'P15: 40 callers at once for %s cause one call upstream, though no request awaits another',
+    async (audience) => {
+      const before = world.google.calls.count({ endpoint: 'token' })
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, () => askToken(worker, world.workload, { audience, scope: mail })),
+      )
+
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+      expect(new Set(answers.map(({ token }) => token)).size).toBe(1)
+      expect(world.google.calls.count({ endpoint: 'token' }) - before).toBe(1)
+    },
+  )
+
+  test('P12: unknown, unenrolled and disabled credentials answer with the same bytes', async () => {
+    const names = ['never-heard-of', 'absent', 'disabled']
+    const answers = await Promise.all(
+      names.map((audience) => askToken(worker, world.workload, { audience, scope: mail })),
+    )
+
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
+    expect(answers[0]).toMatchObject({ status: 400, body: { error: 'invalid_target' } })
+  })
+
+  test('P16: a caller who hangs up during a refresh loses nothing: the rotated grant is kept and serves the next', async () => {
+    const { refresh_token: grant } = await world.enrolGrant(worker, 'left', {
+      scopes: [mail],
+      rotating: true,
+    })
+    world.google.script.token.next(1, { do: 'slow', delayMs: 600 })
+    const body = new URLSearchParams(await forms['token-exchange']({ audience: 'left', scope: mail }))
+    const signal = AbortSignal.timeout(200)
+    // `wrangler dev` would let the request go on in any case; that waitUntil holds it is outlivingCallers' own test.
+    await expect(fetch(`${worker.url}/v1/token`, { method: 'POST', body, signal })).rejects.toThrow()
+
+    const answer = await askToken(worker, world.workload, { audience: 'left', scope: mail })
+
+    expect(answer).toMatchObject({ status: 200 })
+    expect(await worker.auditOf(answer.requestId)).toMatchObject({ source: 'store' })
+    expect(world.google.calls.count({ credential: grant })).toBe(1)
+  })
+
+  test('runs its schedule', async () => {
+    expect(await worker.runSchedule()).toBe(200)
+    expect(worker.stdout()).toContain('swept expired documents')
+  })
+})
+
+/** DESIGN §3.1: the refusals of a request. */
+const refusals: readonly (readonly [string, () => Promise<Form>, number, string])[] = [
+  [
+    'a malformed request',
+    async () => ({ ...(await forms['token-exchange'](good)), options: '{' }),
+    400,
+    'invalid_request',
+  ],
+  [
+    'another grant type',
+    async () => ({ ...(await forms['token-exchange'](good)), grant_type: 'password' }),
+    400,
+    'unsupported_grant_type',
+  ],
+  [
+    'two proofs',
+    async () => ({ ...(await forms.client_credentials(good)), ...(await forms['token-exchange'](good)) }),
+    400,
+    'invalid_request',
+  ],
+  [
+    "P1: a client assertion under another's key",
+    async () => ({ ...(await forms.client_credentials(good)), client_assertion: await forged() }),
+    401,
+    'invalid_client',
+  ],
+  [
+    "P1: a subject token under another's key",
+    async () => ({ ...(await forms['token-exchange'](good)), subject_token: await forged() }),
+    400,
+    'invalid_request',
+  ],
+  [
+    'a scope beyond the rule',
+    () => forms['token-exchange']({ ...good, scope: scopeOf('cloud-platform') }),
+    400,
+    'invalid_scope',
+  ],
+  [
+    'a credential that is not there',
+    () => forms['token-exchange']({ ...good, audience: 'absent' }),
+    400,
+    'invalid_target',
+  ],
+]
+
+const forged = (): Promise<string> => callerOf(world.ops.signer, 'billing').jwt()
+
+describe('a Worker refuses', { timeout: 60_000 }, () => {
+  test.each(refusals)('%s', async (_, form, status, error) => {
+    const answer = await post(worker, await form())
+
+    expect(answer).toMatchObject({ status, body: { error } })
+    expect(answer.requestId).toMatch(/^[0-9a-f-]{36}$/)
+    const audit = await worker.auditOf(answer.requestId)
+    expect(audit).toMatchObject({ outcome: 'refused' })
+    expect(audit['reason']).toMatch(/./)
+  })
+
+  test('P10: a path that is not there, as JSON', async () => {
+    const answer = await send(`${worker.url}/nothing`, { method: 'GET' })
+
+    expect(answer.status).toBe(404)
+    expect(answer.headers.get('content-type')).toMatch(/json/)
+  })
+})
+
+describe('another isolate of the same Worker', { timeout: 90_000 }, () => {
+  test('P15, P16: serves the token of the first from the store, and the rotated grant goes on', async () => {
+    const first = await askToken(worker, world.workload, { audience: 'grant', scope: mail })
+    await worker.stop()
+    worker = await yard.start(settings)
+    const before = world.google.calls.count({ endpoint: 'token' })
+
+    const second = await askToken(worker, world.workload, { audience: 'grant', scope: mail })
+    const third = await askToken(worker, world.workload, { audience: 'grant', scope: `${drive} ${mail}` })
+
+    expect(second.token).toBe(first.token)
+    expect(await worker.auditOf(second.requestId)).toMatchObject({ source: 'store' })
+    expect(third).toMatchObject({ status: 200 })
+    expect(world.google.calls.count({ endpoint: 'token' }) - before).toBe(1)
+  })
+
+  test('with faulty settings answers 503 on every path, reveals nothing and logs the faults once', async () => {
+    await worker.stop()
+    worker = await yard.start({ ...settings, DOWNSCOPE_ISSUER: 'nowhere', DOWNSCOPE_POLICY: 'policy.yaml' })
+
+    const answers = [
+      await post(worker, await forms['token-exchange'](good)),
+      await send(`${worker.url}/healthz`, { method: 'GET' }),
+    ]
+
+    expect(answers.map(({ status }) => status)).toEqual([503, 503])
+    expect(answers.map(({ text }) => text).join()).not.toMatch(/nowhere|policy\.yaml|DOWNSCOPE/)
+    const told = worker.lines().filter(({ message }) => message === 'out of service: faulty settings')
+    expect(told).toHaveLength(1)
+    expect(JSON.stringify(told)).not.toMatch(/nowhere/)
+  })
+})
