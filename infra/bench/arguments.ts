@@ -1,0 +1,61 @@
+import { parseArgs } from 'node:util'
+
+export interface BenchArguments {
+  /** Counted rounds; a warm-up round comes before them. */
+  readonly rounds: number
+  /** How long one server is under load at one number of connections, in one round. */
+  readonly windowMs: number
+  /** Whether a missed target makes the run fail. */
+  readonly enforcesTargets: boolean
+  readonly jsonFile?: string
+  /** Instead of the rounds: profile the hit path, and leave the profile in this folder. */
+  readonly profileFolder?: string
+}
+
+export const usage = `npm run bench -- [options]
+  --quick            short windows, to try things out: its digits mean little
+  --rounds N         counted rounds, at least 5 (default 15)
+  --seconds N        length of one window (default 0.4)
+  --no-targets       print only: a missed target does not fail the run
+  --json FILE        write every measurement to FILE
+  --cpu-prof FOLDER  profile the hit path instead, and keep the .cpuprofile in FOLDER`
+
+/** Fewer would not be worth a median. */
+const roundsMin = 5
+
+/** Reads the command line; throws an Error whose message may be shown. */
+export function parseBenchArguments(argv: readonly string[]): BenchArguments {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      'no-targets': { type: 'boolean', default: false },
+      json: { type: 'string' },
+      'cpu-prof': { type: 'string' },
+    },
+  })
+  const rounds = numberOf('--rounds', values.rounds ?? (values.quick ? '5' : '15'))
+  const seconds = numberOf('--seconds', values.seconds ?? (values.quick ? '0.2' : '0.4'))
+  if (!Number.isInteger(rounds) || rounds < roundsMin)
+    throw new Error(`--rounds must be a whole number of at least ${roundsMin}`)
+  if (seconds < 0.1 || seconds > 60) throw new Error('--seconds must be from 0.1 to 60')
+  return {
+    rounds,
+    windowMs: seconds * 1000,
+    enforcesTargets: !values['no-targets'],
+    ...(values.json === undefined ? {} : { jsonFile: fileOf('--json', values.json) }),
+    ...(values['cpu-prof'] === undefined ? {} : { profileFolder: fileOf('--cpu-prof', values['cpu-prof']) }),
+  }
+}
+
+function numberOf(option: string, text: string): number {
+  if (!/^\d+(?:\.\d+)?$/.test(text)) throw new Error(`${option} must be a number`)
+  return Number(text)
+}
+
+function fileOf(option: string, text: string): string {
+  if (text === '') throw new Error(`${option} needs a path`)
+  return text
+}

@@ -1,0 +1,112 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { startBroker, type BrokerProcess, type BrokerWorld } from './broker.ts'
+import { createCaller, tokenRequest, type BenchCaller } from './callers.ts'
+import { runLoad } from './load.ts'
+import { startServer, type ServerProcess } from './server-process.ts'
+
+/** A server in the rounds. */
+export interface Contender {
+  readonly id: ContenderId
+  readonly name: string
+  /** Whether its requests carry a new JWT each, or the same few again and again. */
+  readonly jwt: 'new' | 'repeated'
+  readonly server: ServerProcess
+  /** Present for the broker, which writes an audit record for every token and asks upstream once. */
+  readonly broker?: BrokerProcess
+}
+
+export type ContenderId = 'floor' | 'hit' | 'repeated' | 'oidc-provider' | 'sqlite' | 'firestore'
+
+/** Starts them all, in the order in which they take their turns. The Firestore one needs the emulator. */
+export async function startContenders(world: BrokerWorld): Promise<readonly Contender[]> {
+  const floor = await startFloor(world)
+  const hit = await startBroker(world, { name: 'broker on memory', store: 'memory:' })
+  const repeated = await startBroker(world, { name: 'second broker on memory', store: 'memory:' })
+  const peer = await startOther(world, import.meta.resolve('./oidc-provider-server.ts'))
+  const sqlite = await startBroker(world, { name: 'broker on SQLite', store: sqliteStore(world) })
+  const contenders: readonly Contender[] = [
+    { id: 'floor', name: 'floor: Hono + jose', jwt: 'new', server: floor },
+    { id: 'hit', name: 'cached hit, new JWT each time', jwt: 'new', server: hit, broker: hit },
+    { id: 'repeated', name: 'cached hit, repeated JWT', jwt: 'repeated', server: repeated, broker: repeated },
+    { id: 'oidc-provider', name: 'oidc-provider, same job', jwt: 'new', server: peer },
+    { id: 'sqlite', name: 'new JWT, replay: once on SQLite', jwt: 'new', server: sqlite, broker: sqlite },
+  ]
+  if (world.emulatorHost === undefined) return contenders
+  const firestore = await startBroker(world, { name: 'broker on Firestore', store: firestoreStore })
+  const name = 'new JWT, replay: once on Firestore'
+  return [...contenders, { id: 'firestore', name, jwt: 'new', server: firestore, broker: firestore }]
+}
+
+export const firestoreStore = 'firestore://bench'
+export const firestoreRestStore = 'firestore+rest://bench'
+
+export function sqliteStore({ place }: BrokerWorld): string {
+  return `sqlite:${join(place.folder, 'store.db')}`
+}
+
+/** The caller whose JWTs a contender gets. */
+function callerOf(world: BrokerWorld, { jwt }: Contender): BenchCaller {
+  return jwt === 'new' ? world.once : world.workload
+}
+
+/**
+ * Throws unless the contender answers as the bench takes for granted: a token for a good JWT, none for one that
+ * another key signed, and for the same one again only where replay is allowed. The floor keeps no `jti`.
+ */
+export async function checkContender(world: BrokerWorld, contender: Contender): Promise<void> {
+  const { id, name, jwt, server } = contender
+  const caller = callerOf(world, contender)
+  const demand = async (what: string, request: Uint8Array, expected: boolean): Promise<void> => {
+    const { answered, faults } = await ask(server.port, request)
+    if ((answered === 1) === expected) return
+    throw new Error(`${name} ${expected ? 'refuses' : 'accepts'} ${what}: ${faults.join()}`)
+  }
+  const good = caller.request()
+  const forger = createCaller(caller.issuer, caller.subject)
+  await demand('a good JWT', good, true)
+  await demand('a forged JWT', tokenRequest(forger.assertion()), false)
+  if (id !== 'floor') await demand('a JWT that was used', good, jwt === 'repeated')
+  if (contender.broker !== undefined) checkTokenReply((await ask(server.port, caller.request())).sample)
+}
+
+function ask(port: number, request: Uint8Array): ReturnType<typeof runLoad> {
+  const requests = [request]
+  return runLoad({
+    port,
+    connections: 1,
+    durationMs: 1000,
+    next: () => requests.pop(),
+    meter: () => undefined,
+  })
+}
+
+function checkTokenReply(text: string): void {
+  const reply: unknown = JSON.parse(text)
+  const isWhole =
+    typeof reply === 'object' &&
+    reply !== null &&
+    'token_type' in reply &&
+    reply.token_type === 'Bearer' &&
+    'expires_in' in reply &&
+    typeof reply.expires_in === 'number' &&
+    reply.expires_in > 0 &&
+    'scope' in reply
+  if (!isWhole) throw new Error(`the broker's answer is not a whole token reply: ${text}`)
+}
+
+export function startFloor(world: BrokerWorld, nodeArgs: readonly string[] = []): Promise<ServerProcess> {
+  return startOther(world, import.meta.resolve('./floor.ts'), nodeArgs)
+}
+
+/** Told whom to believe by the environment. */
+function startOther(
+  { once, place }: BrokerWorld,
+  url: string,
+  nodeArgs: readonly string[] = [],
+): Promise<ServerProcess> {
+  const { publicJwk, publicPem, issuer } = once
+  const env = { BENCH_JWK: JSON.stringify(publicJwk), BENCH_SPKI: publicPem, BENCH_CALLER: issuer }
+  return startServer({ name: url, args: [...nodeArgs, fileURLToPath(url)], env }, place)
+}

@@ -1,0 +1,140 @@
+// `npm run bench`: the broker's speed as ratios to a floor measured in the same run, never as seconds (RUNTIME §6).
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { build } from 'esbuild'
+
+import { startGoogleStandIn } from '../../test/support/google/stand-in.ts'
+import { findEmulator, startFirestoreEmulator } from '../../test/support/start-firestore-emulator.ts'
+import { parseBenchArguments, usage, type BenchArguments } from './arguments.ts'
+import { createBrokerWorld, type BrokerWorld } from './broker.ts'
+import { runColdStarts } from './cold-start.ts'
+import { checkContender, startContenders } from './contenders.ts'
+import { takeCores } from './cores.ts'
+import { profileHit } from './profile.ts'
+import { coldStartTable, loadTable, misses } from './report.ts'
+import { runRounds } from './rounds.ts'
+import { summarize } from './targets.ts'
+
+const root = join(import.meta.dirname, '../..')
+const folder = mkdtempSync(join(tmpdir(), 'downscope-bench-'))
+const coldStartRounds = 5
+
+// Every server dies with this process, and what it wrote goes.
+process.setMaxListeners(100)
+process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+process.exit(await main(process.argv.slice(2)))
+
+async function main(argv: readonly string[]): Promise<number> {
+  let args: BenchArguments
+  try {
+    args = parseBenchArguments(argv)
+  } catch (error) {
+    print(`bench: ${error instanceof Error ? error.message : String(error)}\n${usage}`)
+    return 1
+  }
+  try {
+    return await run(args)
+  } catch (error) {
+    print(`bench: ${error instanceof Error ? error.message : String(error)}`)
+    return 1
+  }
+}
+
+/** The exit status. */
+async function run(args: BenchArguments): Promise<number> {
+  const cores = takeCores()
+  print(`bench: ${cpus().length} cores, Node ${process.version}; ${cores.sentence}`)
+  buildBroker()
+  const google = await startGoogleStandIn()
+  const emulator = await startEmulator(args)
+  try {
+    const place = { folder, onServerCore: cores.onServerCore }
+    const world = createBrokerWorld({ google, place, emulatorHost: emulator?.host })
+    if (args.profileFolder === undefined) return await compare(world, args)
+    const lines = await profileHit(world, { folder: args.profileFolder, windowMs: args.windowMs * 6 })
+    lines.forEach(print)
+    return 0
+  } finally {
+    await emulator?.stop()
+    await google.close()
+  }
+}
+
+async function compare(world: BrokerWorld, args: BenchArguments): Promise<number> {
+  const contenders = await startContenders(world)
+  try {
+    for (const contender of contenders) await checkContender(world, contender)
+    const measurements = await runRounds(world, contenders, { ...args, tell: print })
+    for (const { server } of contenders) await server.stop()
+    const starts = await runColdStarts(world, { rounds: coldStartRounds, bareFile: await buildBare() })
+
+    const summaries = summarize(contenders, measurements)
+    loadTable(summaries).forEach(print)
+    coldStartTable(starts).forEach(print)
+    print('')
+    print(countsSentence(args, measurements))
+    const missed = misses(summaries)
+    missed.forEach((sentence) => print(`missed: ${sentence}`))
+    if (missed.length === 0) print('every target is met')
+    if (args.jsonFile !== undefined)
+      writeFileSync(
+        args.jsonFile,
+        JSON.stringify({ node: process.version, summaries, starts, measurements }, null, 2),
+      )
+    return missed.length > 0 && args.enforcesTargets ? 1 : 0
+  } finally {
+    for (const { server } of contenders) await server.stop()
+  }
+}
+
+function countsSentence(
+  args: BenchArguments,
+  measurements: readonly { readonly answered: number }[],
+): string {
+  const tokens = measurements.reduce((sum, { answered }) => sum + answered, 0).toLocaleString('en')
+  return (
+    `medians of ${args.rounds} interleaved rounds of ${args.windowMs / 1000} s (one more warmed up); ${tokens} ` +
+    'answers counted, each a token and none wrong; each broker wrote one audit record a token and asked upstream once'
+  )
+}
+
+/** As it is deployed. */
+function buildBroker(): void {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['infra/build.ts'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`the build fails:\n${stdout}${stderr}`)
+}
+
+/** Bundled like the broker, so that nothing but the broker is compared. */
+async function buildBare(): Promise<string> {
+  const outfile = join(folder, 'bare-http.mjs')
+  const entry = fileURLToPath(import.meta.resolve('./bare-http.ts'))
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'silent',
+  })
+  return outfile
+}
+
+async function startEmulator({ profileFolder }: BenchArguments) {
+  if (profileFolder !== undefined) return undefined
+  const files = findEmulator()
+  if (files.found) return startFirestoreEmulator(files)
+  print(`bench: no row for Firestore: ${files.missing}`)
+  return undefined
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

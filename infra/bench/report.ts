@@ -1,0 +1,64 @@
+import type { ColdStart } from './cold-start.ts'
+import { median, medianRatio } from './statistics.ts'
+import type { Summary } from './targets.ts'
+
+const nameWidth = 38
+/** A server that had less of its core than this was held back by the load or by other processes. */
+const busyMin = 0.85
+
+/** The table of the rounds: one block for each number of connections. */
+export function loadTable(summaries: readonly Summary[]): readonly string[] {
+  const counts = [...new Set(summaries.map(({ connections }) => connections))]
+  return counts.flatMap((connections) => [
+    '',
+    row([
+      connections === 1 ? '1 connection' : `${connections} connections`,
+      'req/s',
+      'to floor',
+      'CPU µs/req',
+      'to floor',
+      'core busy',
+      '',
+    ]),
+    ...summaries.filter((summary) => summary.connections === connections).map(summaryRow),
+  ])
+}
+
+/** The table of the starts. */
+export function coldStartTable(starts: readonly ColdStart[]): readonly string[] {
+  const bare = starts[0]?.firstAnswerMs ?? []
+  return [
+    '',
+    row(['process start to first token', 'ms', 'to bare']),
+    ...starts.map(({ name, firstAnswerMs }) =>
+      firstAnswerMs === undefined
+        ? row([name, 'not there', '–'])
+        : row([name, median(firstAnswerMs).toFixed(0), medianRatio(firstAnswerMs, bare).toFixed(2)]),
+    ),
+  ]
+}
+
+/** Every missed target as a sentence. */
+export function misses(summaries: readonly Summary[]): readonly string[] {
+  return summaries.flatMap(({ name, connections, missed }) =>
+    missed.map((sentence) => `${name}, ${connections} connection(s): ${sentence}`),
+  )
+}
+
+function summaryRow(summary: Summary): string {
+  const { name, connections, busy } = summary
+  const isHeldBack = connections > 1 && busy !== undefined && busy < busyMin
+  return row([
+    name,
+    Math.round(summary.requestsPerSecond).toLocaleString('en'),
+    summary.requestsToFloor.toFixed(2),
+    summary.cpuUsPerRequest?.toFixed(0) ?? '–',
+    summary.cpuToFloor?.toFixed(2) ?? '–',
+    busy === undefined ? '–' : `${Math.round(busy * 100)} %${isHeldBack ? ' (!)' : ''}`,
+    summary.missed.length > 0 ? '  MISSED' : '',
+  ])
+}
+
+function row([name = '', ...cells]: readonly string[]): string {
+  return `${name.padEnd(nameWidth)}${cells.map((cell) => cell.padStart(11)).join('')}`.trimEnd()
+}

@@ -1,0 +1,88 @@
+import type { ContenderId, Contender } from './contenders.ts'
+import { connectionCounts, type Measurement } from './rounds.ts'
+import { median, medianRatio } from './statistics.ts'
+
+/** One server at one number of connections: medians, and ratios to the floor of the same rounds. */
+export interface Summary {
+  readonly id: ContenderId
+  readonly name: string
+  readonly connections: number
+  readonly requestsPerSecond: number
+  readonly requestsToFloor: number
+  readonly cpuUsPerRequest?: number
+  readonly cpuToFloor?: number
+  readonly busy?: number
+  /** What it must reach and does not; empty when there is nothing to reach. */
+  readonly missed: readonly string[]
+}
+
+interface Target {
+  readonly requestsToFloorMin?: number
+  readonly cpuToFloorMax?: number
+}
+
+const targets: Readonly<Partial<Record<ContenderId, Target>>> = {
+  hit: { requestsToFloorMin: 0.85, cpuToFloorMax: 1.2 },
+  repeated: { requestsToFloorMin: 2.5 },
+}
+
+/**
+ * With fewer connections the server mostly waits, and what differs is how often a thread is woken: such rows are shown
+ * and not judged.
+ */
+const judgedConnectionsMin = 16
+
+/** Ordered by number of connections and then as the contenders are. */
+export function summarize(
+  contenders: readonly Pick<Contender, 'id' | 'name'>[],
+  measurements: readonly Measurement[],
+): readonly Summary[] {
+  return connectionCounts.flatMap((connections) => {
+    const of = (id: ContenderId) =>
+      measurements.filter((one) => one.id === id && one.connections === connections)
+    const floors = of('floor')
+    return contenders.map(({ id, name }) => {
+      const summary = { id, name, connections, ...compare(id, of(id), floors) }
+      return connections < judgedConnectionsMin ? { ...summary, missed: [] } : summary
+    })
+  })
+}
+
+function compare(id: ContenderId, own: readonly Measurement[], floors: readonly Measurement[]) {
+  const requestsPerSecond = median(own.map((one) => one.requestsPerSecond))
+  const requestsToFloor = medianRatio(own.map(rate), floors.map(rate))
+  const cpu = own.flatMap(({ cpuUsPerRequest }) => cpuUsPerRequest ?? [])
+  const floorCpu = floors.flatMap(({ cpuUsPerRequest }) => cpuUsPerRequest ?? [])
+  // Where the system does not tell CPU time there is none to judge.
+  if (cpu.length < own.length || floorCpu.length < floors.length)
+    return { requestsPerSecond, requestsToFloor, missed: missedTargets(id, { requestsToFloor }) }
+  const cpuToFloor = medianRatio(cpu, floorCpu)
+  return {
+    requestsPerSecond,
+    requestsToFloor,
+    cpuUsPerRequest: median(cpu),
+    cpuToFloor,
+    busy: median(own.flatMap(({ busy }) => busy ?? [])),
+    missed: missedTargets(id, { requestsToFloor, cpuToFloor }),
+  }
+}
+
+/** A sentence for each target that these ratios do not reach; judged on the digits as they are, not as printed. */
+export function missedTargets(
+  id: ContenderId,
+  { requestsToFloor, cpuToFloor }: { readonly requestsToFloor: number; readonly cpuToFloor?: number },
+): readonly string[] {
+  const { requestsToFloorMin, cpuToFloorMax } = targets[id] ?? {}
+  const missed: string[] = []
+  if (requestsToFloorMin !== undefined && !(requestsToFloor >= requestsToFloorMin))
+    missed.push(
+      `requests per second ${requestsToFloor.toFixed(3)} of the floor, at least ${requestsToFloorMin} wanted`,
+    )
+  if (cpuToFloorMax !== undefined && cpuToFloor !== undefined && !(cpuToFloor <= cpuToFloorMax))
+    missed.push(`CPU per request ${cpuToFloor.toFixed(3)} of the floor, at most ${cpuToFloorMax} wanted`)
+  return missed
+}
+
+function rate({ requestsPerSecond }: Measurement): number {
+  return requestsPerSecond
+}
