@@ -1,0 +1,118 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+
+/** A broker in a process of its own, by the real door. */
+export interface BrokerProcess {
+  readonly url: string
+  /** Resolves with how it ended, whenever that is. */
+  readonly ended: Promise<string>
+  /** Asks it to end, and resolves when it has. */
+  readonly stop: () => Promise<void>
+}
+
+const startMsMax = 20_000
+const pollMs = 20
+const drainMsMax = 9_000
+
+/** Starts it and resolves when it is ready; else throws with what it last said. */
+export async function startBroker({
+  port,
+  env,
+  logFile,
+}: {
+  readonly port: number
+  readonly env: Readonly<Record<string, string>>
+  readonly logFile: string
+}): Promise<BrokerProcess> {
+  const url = `http://127.0.0.1:${port}`
+  const child = launch({ ...env, PORT: String(port), DOWNSCOPE_HOST: '127.0.0.1' }, logFile)
+  const ended = endOf(child)
+  const stop = async () => {
+    if (hasEnded(child)) return
+    child.kill('SIGTERM')
+    const force = setTimeout(() => child.kill('SIGKILL'), drainMsMax)
+    await ended
+    clearTimeout(force)
+  }
+  const deadlineMs = performance.now() + startMsMax
+  // Its own word first: on a port that somebody else took meanwhile, somebody else would answer.
+  while (!saysItListens(logFile) || !(await isReady(url))) {
+    if (!hasEnded(child) && performance.now() < deadlineMs)
+      await new Promise((next) => setTimeout(next, pollMs))
+    else {
+      await stop()
+      throw new Error(`the broker did not start:\n${lastLines(logFile)}`)
+    }
+  }
+  return { url, ended, stop }
+}
+
+/** The wanted port when it is free, so that what is printed can be remembered; else any free one. */
+export async function choosePort(wanted: number): Promise<number> {
+  return (await freePort(wanted)) ?? (await freePort(0)) ?? fail('no port is free on 127.0.0.1')
+}
+
+function launch(env: Readonly<Record<string, string>>, logFile: string): ChildProcess {
+  const log = openSync(logFile, 'a', 0o600)
+  const door = fileURLToPath(import.meta.resolve('../../src/cloud-run.ts'))
+  try {
+    return spawn(process.execPath, ['--import', import.meta.resolve('./beside-the-door.ts'), door], {
+      // Nothing of ours: a DOWNSCOPE_ setting of the shell must not change what the sample shows.
+      env,
+      // The channel tells it when we are gone.
+      stdio: ['ignore', log, log, 'ipc'],
+      // A group of its own: Ctrl-C reaches us alone, and we end it in order.
+      detached: true,
+    })
+  } finally {
+    closeSync(log)
+  }
+}
+
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('exit', (status, signal) => resolve(signal ?? `status ${status}`))
+  })
+}
+
+function hasEnded({ exitCode, signalCode, pid }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null || pid === undefined
+}
+
+function saysItListens(logFile: string): boolean {
+  return readFileSync(logFile, 'utf8').includes('"message":"downscope is listening"')
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2000) })
+    await response.body?.cancel()
+    return response.ok
+  } catch {
+    return false
+  }
+}
+
+function lastLines(file: string): string {
+  const text = readFileSync(file, 'utf8').trim()
+  return text === '' ? '(it said nothing)' : text.split('\n').slice(-8).join('\n')
+}
+
+function freePort(wanted: number): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(undefined))
+    server.listen(wanted, '127.0.0.1', () => {
+      const address = server.address()
+      const port = typeof address === 'object' && address !== null ? address.port : undefined
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+function fail(sentence: string): never {
+  throw new Error(sentence)
+}

@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto'
+
+import { startGoogleStandIn, type GoogleStandIn } from '../../test/support/google/stand-in.ts'
+import { choosePort, startBroker, type BrokerProcess } from './broker-process.ts'
+import { enrol } from './enrol.ts'
+import { takePlace, type Place } from './place.ts'
+import { createSampleCallers, type SampleCallers } from './sample-callers.ts'
+import { calendarReadOnly, driveReadOnly, samplePolicy } from './sample-policy.ts'
+
+/** Everything that runs while the quickstart does. */
+export interface World {
+  readonly place: Place
+  readonly google: GoogleStandIn
+  readonly broker: BrokerProcess
+  readonly callers: SampleCallers
+  /** When the JWTs in the files expire. */
+  readonly jwtsUntil: Date
+  /** Ends the broker and the stand-in; the files stay. */
+  readonly stop: () => Promise<void>
+}
+
+export const serviceAccountEmail = 'reports@acme.iam.gserviceaccount.com'
+export const userEmail = 'team@acme.example'
+/** What the team consented to: more than anybody gets below. */
+export const consentedScopes = [calendarReadOnly, driveReadOnly]
+const jwtLifeSeconds = 3600
+
+/** Google's stand-in, a broker on SQLite, and two credentials enrolled by the admin API. Throws with the reason. */
+export async function startWorld(folder: string): Promise<World> {
+  const place = takePlace(folder)
+  const google = await startGoogleStandIn()
+  let broker: BrokerProcess | undefined
+  const stop = async () => {
+    await broker?.stop()
+    await google.close()
+    place.leave()
+  }
+  try {
+    const callers = await createSampleCallers()
+    place.write('policy.yaml', samplePolicy(callers))
+    // Between the choice of a port and its use somebody else may take it; then any other will do.
+    broker = await startOn(await choosePort(8080), place, google).catch(async () =>
+      startOn(await choosePort(0), place, google),
+    )
+    const jwtsUntil = await writeFiles({ place, google, broker, callers })
+    await enrolSamples({ google, broker, callers })
+    return { place, google, broker, callers, jwtsUntil, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function startOn(port: number, place: Place, google: GoogleStandIn): Promise<BrokerProcess> {
+  const env = brokerEnvironment(port, place, google)
+  return startBroker({ port, env, logFile: place.path('broker.log') })
+}
+
+function brokerEnvironment(
+  port: number,
+  place: Place,
+  google: GoogleStandIn,
+): Readonly<Record<string, string>> {
+  return {
+    DOWNSCOPE_ISSUER: `http://127.0.0.1:${port}`,
+    DOWNSCOPE_STORE: `sqlite:${place.path('store.db')}`,
+    DOWNSCOPE_KEYS: `sample:${randomBytes(32).toString('base64')}`,
+    DOWNSCOPE_POLICY: place.path('policy.yaml'),
+    ...google.endpoints,
+  }
+}
+
+type Running = Pick<World, 'google' | 'broker' | 'callers'>
+
+/** What the README's tour uses from another terminal. */
+async function writeFiles({
+  place,
+  google,
+  broker,
+  callers,
+}: Running & { readonly place: Place }): Promise<Date> {
+  const signedAt = Date.now()
+  place.write('workload.jwt', await callers.workload.sign(broker.url, jwtLifeSeconds))
+  place.write('admin.jwt', await callers.admin.sign(broker.url, jwtLifeSeconds))
+  place.write('billing.jwk.json', json(callers.billing.privateJwk))
+  const another = await google.createServiceAccount({ email: 'invoices@acme.iam.gserviceaccount.com' })
+  place.write('invoices-key.json', json(another))
+  place.write('external-account.json', json(externalAccount(broker.url, place.path('workload.jwt'))))
+  place.write(
+    'env',
+    `BROKER=${broker.url}\nGOOGLE=${google.origin}\nDIR='${place.path('').replaceAll("'", "'\\''")}'\n`,
+  )
+  return new Date(signedAt + jwtLifeSeconds * 1000)
+}
+
+/** A file for Google's own client libraries: they send the JWT to the broker and never see a credential. */
+function externalAccount(brokerUrl: string, jwtFile: string): object {
+  return {
+    type: 'external_account',
+    audience: `${brokerUrl}/credentials/reports-sa`,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    token_url: `${brokerUrl}/v1/token`,
+    credential_source: { file: jwtFile },
+  }
+}
+
+async function enrolSamples({ google, broker, callers }: Running): Promise<void> {
+  const bearer = await callers.admin.sign(broker.url, 60)
+  const admin = { brokerUrl: broker.url, bearer }
+  await enrol(admin, {
+    name: 'reports-sa',
+    secret: await google.createServiceAccount({ email: serviceAccountEmail }),
+  })
+  await enrol(admin, {
+    name: 'team-calendar',
+    secret: google.createRefreshToken({ user: userEmail, scopes: consentedScopes }),
+    scopes: consentedScopes,
+  })
+}
+
+function json(document: object): string {
+  return `${JSON.stringify(document, undefined, 2)}\n`
+}

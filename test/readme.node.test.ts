@@ -1,0 +1,178 @@
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { replaceSettings } from '../infra/docs/settings-table.ts'
+import { startWorld, type World } from '../infra/quickstart/world.ts'
+import { parsePolicy } from '../src/authorize/parse-policy.ts'
+import { jsonMembers } from './support/json-members.ts'
+import { codeBlocksOf, type CodeBlock } from './support/markdown-blocks.ts'
+import { repository, runProgram } from './support/run-node.ts'
+
+/** Every code block of README.md, run as a reader would: against a live quickstart, in the order of the page. */
+const readme = await readFile(join(repository, 'README.md'), 'utf8')
+const blocks = codeBlocksOf(readme)
+const guard = pathToFileURL(join(repository, 'test/support/test-broker/refuse-outbound.ts')).href
+
+let folder = ''
+let world: World
+const ran = new Map<string, number>()
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'downscope-readme-'))
+  await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'))
+  world = await startWorld(join(folder, '.downscope/quickstart'))
+})
+
+afterAll(async () => {
+  await world?.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe("README's code blocks", () => {
+  test.each(blocks.map((block) => ({ block, name: `${block.language} at line ${block.line}` })))(
+    '$name works as it is printed',
+    async ({ block }) => {
+      const kind = await runBlock(block)
+      ran.set(kind, (ran.get(kind) ?? 0) + 1)
+    },
+    30_000,
+  )
+
+  test('were all run, and there were some of each kind', () => {
+    const counts = Object.fromEntries(ran)
+    process.stdout.write(`README: ${blocks.length} code blocks ran: ${JSON.stringify(counts)}\n`)
+
+    expect(blocks.length).toBeGreaterThan(10)
+    expect([...ran.values()].reduce((sum, count) => sum + count, 0)).toBe(blocks.length)
+    expect(counts).toMatchObject({ shell: 5, script: 3, policy: 1, json: 2, npm: 1 })
+  })
+
+  test('a block of a kind that nobody knows how to run fails', async () => {
+    await expect(runBlock({ language: 'cobol', note: '', text: 'STOP RUN.', line: 1 })).rejects.toThrow(
+      'nobody knows how to run',
+    )
+  })
+
+  test('a shell block that the broker refuses fails, also when curl ends well', async () => {
+    const text = '. .downscope/quickstart/env\ncurl -s "$BROKER/v1/token" -d grant_type=password\n'
+
+    await expect(runBlock({ language: 'sh', note: '', text, line: 1 })).rejects.toThrow(
+      'unsupported_grant_type',
+    )
+  })
+})
+
+test("README's table of settings is the one of the code", () => {
+  expect(replaceSettings(readme)).toBe(readme)
+})
+
+describe('what README says is not there yet', () => {
+  const [, section = ''] = /## What is not there yet\n([\s\S]*?)\n## /.exec(readme) ?? []
+
+  test('a command line is named there, and there is none', async () => {
+    expect(section).toContain('A command line')
+    await expect(readFile(join(repository, 'src/cli.ts'))).rejects.toThrow('ENOENT')
+  })
+
+  test.each(['/v1/introspect', '/v1/revoke'])('%s is named there, and answers 404', async (path) => {
+    expect(section).toContain(`\`${path}\``)
+    expect((await fetch(`${world.broker.url}${path}`, { method: 'POST' })).status).toBe(404)
+  })
+
+  test('Cloud KMS is named there, and the broker refuses to start with it', async () => {
+    const env = {
+      DOWNSCOPE_ISSUER: 'http://127.0.0.1',
+      DOWNSCOPE_KEY_RING: 'gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k',
+      DOWNSCOPE_STORE: 'memory:',
+    }
+    const finished = await runProgram(process.execPath, [join(repository, 'src/cloud-run.ts')], {
+      cwd: folder,
+      env,
+    })
+
+    expect(section).toContain('`gcp-kms://`')
+    expect(finished).toMatchObject({ status: 1 })
+    expect(finished.stderr).toContain('is not available in this version')
+  })
+})
+
+async function runBlock(block: CodeBlock): Promise<string> {
+  switch (block.language) {
+    case 'sh':
+      return block.text.startsWith('npm ') ? checkNpm(block) : runShell(block)
+    case 'js':
+      return runScript(block)
+    case 'yaml':
+      parsePolicy(
+        { text: block.text, revision: 'readme', origin: 'README' },
+        { brokerIssuer: world.broker.url },
+      )
+      return 'policy'
+    case 'json':
+      return checkJson(block)
+    case 'text':
+      return 'picture'
+    default:
+      throw new Error(`nobody knows how to run a block of "${block.language}" (line ${block.line})`)
+  }
+}
+
+/** `npm test` cannot run itself, and quickstart.node.test.ts runs the quickstart: here only that they are there. */
+async function checkNpm({ text }: CodeBlock): Promise<string> {
+  const { scripts } = jsonMembers(await readFile(join(repository, 'package.json'), 'utf8'))
+  const commands = text.split('\n').filter((line) => line !== '')
+  for (const command of commands) {
+    const script = /^npm (?:run )?(?<script>[\w:]+)/.exec(command)?.groups?.['script']
+    expect(scripts).toHaveProperty([script ?? command])
+  }
+  return 'npm'
+}
+
+async function runShell({ text }: CodeBlock): Promise<string> {
+  const finished = await runProgram('bash', ['-euo', 'pipefail', '-c', text], { cwd: folder })
+  const refusal = /"(?:error|code)":"|<html/.exec(finished.stdout)
+  if (finished.status !== 0 || refusal !== null || finished.stderr !== '')
+    throw new Error(`status ${finished.status}\n${finished.stdout}\n${finished.stderr}`)
+  expect(finished.stdout).not.toBe('')
+  return 'shell'
+}
+
+async function runScript({ text, line }: CodeBlock): Promise<string> {
+  const file = join(folder, `line-${line}.mjs`)
+  await writeFile(file, text)
+  const env = { BROKER: world.broker.url }
+  const finished = await runProgram(process.execPath, ['--import', guard, file], { cwd: folder, env })
+  expect(finished).toMatchObject({ status: 0, stderr: '' })
+  // What the script got is a token, and the stand-in knows it.
+  expect(world.google.token(finished.stdout.trim())).toMatchObject({ scopes: [expect.any(String)] })
+  return 'script'
+}
+
+async function checkJson({ text }: CodeBlock): Promise<string> {
+  const document = jsonMembers(text)
+  if (document['type'] === 'external_account') {
+    const here = text
+      .replaceAll('http://127.0.0.1:8080', world.broker.url)
+      .replaceAll('/home/you/downscope/.downscope/quickstart', world.place.path(''))
+    expect(jsonMembers(here)).toEqual(
+      jsonMembers(await readFile(world.place.path('external-account.json'), 'utf8')),
+    )
+    return 'json'
+  }
+  const body = new URLSearchParams({
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    subject_token: await readFile(world.place.path('workload.jwt'), 'utf8'),
+    audience: 'reports-sa',
+  })
+  const response = await fetch(`${world.broker.url}/v1/token`, { method: 'POST', body })
+  const { access_token: token, expires_in: life, ...same } = jsonMembers(await response.text())
+  const { access_token: printedToken, expires_in: printedLife, ...printed } = document
+  expect(same).toEqual(printed)
+  expect([typeof token, typeof life]).toEqual([typeof printedToken, typeof printedLife])
+  return 'json'
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { describe, expect, test } from 'vitest'
+import * as z from 'zod'
+
+import { createMemoryStore } from '../src/adapters/memory/memory-store.ts'
+import type { Document, DocumentStore, Stored } from '../src/ports/document-store.ts'
+import { parseCredentialRecord } from '../src/records/credential-codec.ts'
+import { createPolicies } from '../src/records/policies.ts'
+import { parseTokenRecord } from '../src/records/token-codec.ts'
+import { createFakeClock } from './support/fake-clock.ts'
+import { jsonMembers } from './support/json-members.ts'
+import { codeBlocksOf } from './support/markdown-blocks.ts'
+import { repository } from './support/run-node.ts'
+
+const map = readFileSync(join(repository, 'src/README.md'), 'utf8')
+
+describe("src/README.md's example documents", () => {
+  const examples = codeBlocksOf(map).filter(({ language }) => language === 'json')
+  const clock = createFakeClock()
+
+  test.each(examples.map(({ note, text }) => ({ key: note, text })))(
+    '$key is read by the code that reads it',
+    async ({ key, text }) => {
+      const store = createMemoryStore({ clock })
+      for (const { note, text: other } of examples) await store.put(note, parseDocument(other))
+      const stored = await store.get(key)
+      if (stored === undefined) throw new Error(`${key} is not a key of the store`)
+
+      await readRecord(stored, store)
+      expect(stored.value).toEqual(jsonMembers(text))
+    },
+  )
+
+  test('are of every collection', () => {
+    const collections = new Set(examples.map(({ note }) => note.split('/')[0]))
+
+    expect([...collections]).toEqual(['credentials', 'tokens', 'replays', 'policies', 'audit'])
+  })
+
+  test('with a member of the wrong type is refused', async () => {
+    const store = createMemoryStore({ clock })
+    await store.put('credentials/x', { schema: 1, name: 'x' })
+    const stored = await store.get('credentials/x')
+
+    await expect(readRecord(stored ?? fail(), store)).rejects.toThrow('malformed')
+  })
+
+  async function readRecord(stored: Stored, store: DocumentStore): Promise<void> {
+    const [collection] = stored.key.split('/')
+    if (collection === 'credentials') parseCredentialRecord(stored)
+    else if (collection === 'tokens') parseTokenRecord(stored)
+    else if (collection === 'policies') await createPolicies({ store, clock, newId: () => 'new' }).read()
+    else expect(stored.value['schema']).toBe(1)
+  }
+})
+
+function parseDocument(text: string): Document {
+  return z.record(z.string(), z.json()).parse(JSON.parse(text))
+}
+
+function fail(): never {
+  throw new Error('it was put a moment ago')
+}
