@@ -7,7 +7,7 @@ import { parsePolicy } from './authorize/parse-policy.ts'
 import { createPolicyInForce } from './authorize/policy-in-force.ts'
 import type { Settings } from './config.ts'
 import { createExchange } from './exchange.ts'
-import { createApp } from './http/app.ts'
+import { createApp, type HallDeps } from './http/app.ts'
 import { createAdministerCredentials } from './lifecycle/administer-credentials.ts'
 import { createAdministerPolicy } from './lifecycle/administer-policy.ts'
 import { createReadiness } from './lifecycle/readiness.ts'
@@ -103,10 +103,16 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
       ...(platform.policySource === undefined ? { policies: records.policies } : {}),
     }),
     readiness: createReadiness({ store, keyRing, policy, clock, log }),
+    ...publishedKeys(settings),
     entropy,
     log,
   })
   return app.fetch
+}
+
+function publishedKeys({ federation }: Settings): Pick<HallDeps, 'publishedKeys'> {
+  if (federation === undefined) return {}
+  return { publishedKeys: federation.keys.map(({ published }) => published) }
 }
 
 function createRecords(settings: Settings, platform: Platform) {

@@ -1,3 +1,4 @@
+import type { SigningKeys } from './adapters/google-identity/parse-signing-keys.ts'
 import type { ServiceAccountKey } from './adapters/google-identity/service-account-key.ts'
 import type { LocalKey } from './adapters/key-ring/local-keys.ts'
 import type { KeyRingPlace, StorePlace } from './config/parse-place.ts'
@@ -14,8 +15,10 @@ export interface Settings {
   readonly host: string | undefined
   readonly store: StorePlace
   readonly firestoreEmulatorHost: string | undefined
-  /** The broker's own key; without it the metadata server is asked, which there is only on Google Cloud. */
+  /** The broker's own key; never together with `federation`. */
   readonly googleCredentials: ServiceAccountKey | undefined
+  /** Without either the metadata server is asked, which there is only on Google Cloud. */
+  readonly federation: FederationSettings | undefined
   readonly metadataHost: string | undefined
   readonly keyRing:
     | { readonly kind: 'local'; readonly keys: readonly LocalKey[] }
@@ -34,6 +37,14 @@ export interface Settings {
   readonly logLevel: LogLevel
   readonly google: GoogleUrls
   readonly isOnCloudRun: boolean
+}
+
+/** How the broker says who it is without a key of Google's. */
+export interface FederationSettings {
+  readonly keys: SigningKeys
+  /** The pool provider's full resource name. */
+  readonly provider: string
+  readonly serviceAccount: string | undefined
 }
 
 /** `…TokenUrl` and `revokeUrl` are whole; the others are what comes before `/v1/…`, without a slash at the end. */
@@ -87,6 +98,7 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
     store: value(table.store),
     firestoreEmulatorHost: value(table.firestoreEmulatorHost),
     googleCredentials: value(table.googleCredentials),
+    federation: federationOf(env),
     metadataHost: value(table.metadataHost),
     keyRing: keyRing.kind === 'local' ? { kind: 'local', keys: value(table.localKeys) ?? [] } : keyRing,
     policy: policyPlace(env),
@@ -122,6 +134,13 @@ function policyPlace(env: Environment): Settings['policy'] {
   return { from: 'store' }
 }
 
+function federationOf(env: Environment): FederationSettings | undefined {
+  const provider = valueOf(settingsTable.googleFederation, env)
+  const keys = valueOf(settingsTable.signingKeys, env)
+  if (provider === undefined || keys === undefined) return undefined
+  return { provider, keys, serviceAccount: valueOf(settingsTable.googleServiceAccount, env) }
+}
+
 function faultsOfEach(env: Environment): readonly SettingFault[] {
   return Object.values<Setting<unknown>>(settingsTable).flatMap((setting) => {
     const reading = readSetting(setting, env)
@@ -138,6 +157,21 @@ function faultsOfAll(env: Environment): readonly SettingFault[] {
     faults.push(faultOf(localKeys, `is required with ${keyRing.name}=local:`))
   if (textOf(policyPath, env) !== undefined && textOf(policyText, env) !== undefined)
     faults.push(faultOf(policyPath, `and ${policyText.name} cannot both be set`))
+  return [...faults, ...faultsOfIdentity(env)]
+}
+
+/** One identity towards Google, and all that it needs. */
+function faultsOfIdentity(env: Environment): readonly SettingFault[] {
+  const { googleCredentials, googleFederation, googleServiceAccount, signingKeys } = settingsTable
+  const isSet = (setting: Setting<unknown>): boolean => textOf(setting, env) !== undefined
+  const faults: SettingFault[] = []
+  if (isSet(googleFederation) && isSet(googleCredentials))
+    faults.push(faultOf(googleFederation, `and ${googleCredentials.name} cannot both be set`))
+  if (isSet(googleFederation) && !isSet(signingKeys))
+    faults.push(faultOf(signingKeys, `is required with ${googleFederation.name}`))
+  if (isSet(googleFederation)) return faults
+  for (const useless of [signingKeys, googleServiceAccount])
+    if (isSet(useless)) faults.push(faultOf(googleFederation, `is required with ${useless.name}`))
   return faults
 }
 

@@ -77,6 +77,12 @@ function openStore(
         const store = openFirestoreRest(place, settings, { ...platform, hasMetadataServer: true })
         return { store, close: () => undefined }
       }
+      // Application Default Credentials are the SDK's own matter, and it has no other.
+      if (settings.federation !== undefined && firestoreEmulatorHost === undefined)
+        throw new BrokerError('not_supported', {
+          reason:
+            'DOWNSCOPE_GOOGLE_FEDERATION is for Firestore over REST: DOWNSCOPE_STORE=firestore+rest://…',
+        })
       return createFirestoreSdkStore({
         projectId: place.project,
         databaseId: place.database,

@@ -9,10 +9,12 @@ import { createHttpClient } from '../adapters/system/http-client.ts'
 import { createJsonLog } from '../adapters/system/json-log.ts'
 import { createTextPolicySource } from '../adapters/system/policy-text.ts'
 import { createStdoutAuditTrail } from '../adapters/system/stdout-audit-trail.ts'
+import { createRateLimitBinding, type RateLimitBinding } from '../adapters/system/rate-limit-binding.ts'
 import { createSystemClock } from '../adapters/system/system-clock.ts'
 import { createEntropy } from '../adapters/system/system-entropy.ts'
 import { webSha256 } from '../adapters/system/web-sha256.ts'
 import { createWorkersBackground } from '../adapters/system/workers-background.ts'
+import type { CallerLimits } from '../authenticate/authenticate.ts'
 import type { Platform } from '../compose.ts'
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
@@ -25,6 +27,9 @@ import { openFirestoreRest, type RestPlatform } from './firestore-rest.ts'
 /** What `wrangler.toml` binds, besides settings. */
 export interface WorkersBindings {
   readonly DOCUMENTS: DurableObjectNamespace<DocumentsObject>
+  /** Rate limits are as `wrangler.toml` says; without a binding the settings count, in each isolate. */
+  readonly CALLER_LIMIT?: RateLimitBinding
+  readonly TOTAL_LIMIT?: RateLimitBinding
 }
 
 /**
@@ -50,7 +55,7 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
     store: openStore(settings, bindings, { ...platform, hasMetadataServer: false }),
     keyRing: createKeyRing(settings),
     ...(policySource === undefined ? {} : { policySource }),
-    limits: createLimits(settings, clock),
+    limits: { ...createLimits(settings, clock), ...boundLimits(bindings) },
   }
 }
 
@@ -64,6 +69,13 @@ function openStore(settings: Settings, bindings: WorkersBindings, platform: Rest
       return createDurableObjectStore({ connect: () => bindings.DOCUMENTS.getByName(place.path), clock })
     case 'firestore':
       return openFirestoreRest(place, settings, platform)
+  }
+}
+
+function boundLimits({ CALLER_LIMIT: caller, TOTAL_LIMIT: total }: WorkersBindings): CallerLimits {
+  return {
+    ...(caller === undefined ? {} : { perCaller: createRateLimitBinding(caller) }),
+    ...(total === undefined ? {} : { total: createRateLimitBinding(total) }),
   }
 }
 

@@ -1,5 +1,7 @@
 import { parseLocalKeys } from '../adapters/key-ring/local-keys.ts'
+import { parseSigningKeys } from '../adapters/google-identity/parse-signing-keys.ts'
 import { parseServiceAccountKey } from '../adapters/google-identity/service-account-key.ts'
+import { parsePoolProvider, parseServiceAccountEmail } from './parse-federation.ts'
 import { parseHostAndPort, parseKeyRing, parseMetadataHost, parseStore } from './parse-place.ts'
 import { parseBaseUrl, parseEndpoint, parseIssuer } from './parse-url.ts'
 import {
@@ -48,7 +50,8 @@ export const settingsTable = {
       name: 'DOWNSCOPE_STORE',
       default: 'sqlite:.downscope/store.db',
       means:
-        'Where what must last lies: `sqlite:PATH`, `firestore://PROJECT/DATABASE` (the SDK on Node, REST on ' +
+        'Where what must last lies: `sqlite:PATH` (on Workers a Durable Object of that name, `downscope` by default), ' +
+        '`firestore://PROJECT/DATABASE` (the SDK on Node, REST on ' +
         'Workers; without a database `(default)`), `firestore+rest://PROJECT/DATABASE`, or `memory:`.',
       example: 'firestore://acme-tokens/downscope',
     },
@@ -74,6 +77,40 @@ export const settingsTable = {
       const reading = parseServiceAccountKey(text)
       return reading.ok ? right(reading.key) : wrong(reading.fault)
     },
+  ),
+  signingKeys: optional(
+    {
+      name: 'DOWNSCOPE_SIGNING_KEYS',
+      defaultsTo: 'required with `DOWNSCOPE_GOOGLE_FEDERATION`',
+      means:
+        "The broker's own private keys as a JWK set (P-256 or RSA): the first signs, all are published at " +
+        '`/.well-known/jwks.json`. A secret.',
+      example: '$(node infra/keys/generate-signing-key.ts)',
+    },
+    (text) => {
+      const reading = parseSigningKeys(text)
+      return reading.ok ? right(reading.keys) : wrong(...reading.faults)
+    },
+  ),
+  googleFederation: optional(
+    {
+      name: 'DOWNSCOPE_GOOGLE_FEDERATION',
+      means:
+        "The workload identity pool provider that trusts the broker's signing keys: with it the broker needs no " +
+        'Google key for Firestore over REST. Not together with `DOWNSCOPE_GOOGLE_CREDENTIALS`.',
+      example:
+        '//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/downscope/providers/broker',
+    },
+    parsePoolProvider,
+  ),
+  googleServiceAccount: optional(
+    {
+      name: 'DOWNSCOPE_GOOGLE_SERVICE_ACCOUNT',
+      defaultsTo: 'the federated principal itself',
+      means: 'The service account to impersonate with `DOWNSCOPE_GOOGLE_FEDERATION`.',
+      example: 'downscope@acme-tokens.iam.gserviceaccount.com',
+    },
+    parseServiceAccountEmail,
   ),
   metadataHost: optional(
     {
@@ -153,7 +190,7 @@ export const settingsTable = {
       unit: 'requests a minute',
       means:
         'How often each caller may ask each instance, counted after its signature is verified; 0 is as often as it ' +
-        'likes. On Workers the binding `CALLER_LIMIT` counts instead.',
+        'likes. On Workers the binding `CALLER_LIMIT` of wrangler.toml counts instead.',
       example: '600',
     },
     parseInteger(0, 10_000_000),
@@ -165,7 +202,7 @@ export const settingsTable = {
       unit: 'requests a minute',
       means:
         'How often all callers together may ask each instance, counted before any signature is verified; 0 is no ' +
-        'limit. On Workers the binding `TOTAL_LIMIT` counts instead.',
+        'limit. On Workers the binding `TOTAL_LIMIT` of wrangler.toml counts instead.',
       example: '60000',
     },
     parseInteger(0, 10_000_000),

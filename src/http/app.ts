@@ -1,6 +1,7 @@
 import { Hono, type Context } from 'hono'
 
 import type { Administer } from '../administer.ts'
+import type { PublishedJwk } from '../domain/published-jwk.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
@@ -11,6 +12,7 @@ import { jsonAnswer } from './json-answer.ts'
 import { issuerPath, issuerUrl, serverMetadata } from './metadata.ts'
 import { parseTokenRequest } from './parse-token-request.ts'
 import { addPolicyRoutes } from './policy-routes.ts'
+import { addKeyRoutes } from './published-keys.ts'
 import { readBody, textOf } from './read-body.ts'
 import { createOAuthRefuse, createProblemRefuse, type Refuse } from './refuse.ts'
 import { createNoRoute } from './no-route.ts'
@@ -24,6 +26,8 @@ export interface HallDeps {
   readonly credentials: CredentialAdministration
   readonly policy: PolicyAdministration
   readonly readiness: () => Promise<Readiness>
+  /** The broker's own public keys; absent, it signs nothing and has no routes for them. */
+  readonly publishedKeys?: readonly PublishedJwk[]
   readonly entropy: Entropy
   readonly log: Log
 }
@@ -39,7 +43,7 @@ export type ReadinessWord = 'ok' | 'fault'
 
 /**
  * The hall: bytes in, bytes out, for any runtime with Request and Response. Every answer is JSON or empty, is not
- * cached and carries a request id of our own making; none is shaped by Host or by the query string. There is no CORS:
+ * cached (but for public keys) and carries a request id of our own making; none is shaped by Host or by the query string. There is no CORS:
  * a browser has no business here. Routes are served below the issuer's path as well as at the root, so that a proxy
  * may strip that path or leave it.
  */
@@ -93,12 +97,14 @@ interface PublicRoutesDeps extends HallDeps {
 }
 
 function addPublicRoutes(app: Hono, deps: PublicRoutesDeps): void {
-  const { issuer, entropy, readiness, at, path, refuse } = deps
-  const metadata = serverMetadata(issuer)
-  const wellKnown = '/.well-known/oauth-authorization-server'
+  const { issuer, entropy, readiness, publishedKeys: keys, at, path, refuse } = deps
+  const metadata = serverMetadata(issuer, { keys: keys !== undefined })
   // RFC 8414 §3.1: the well-known part goes between the host and the issuer's path.
-  const places = path === '' ? [wellKnown] : [...at(wellKnown), `${wellKnown}${path}`]
-  app.on('GET', places, () => jsonAnswer({ status: 200, text: metadata, requestId: entropy.uuid() }))
+  const metadataAt = (route: string) => (path === '' ? [route] : [...at(route), `${route}${path}`])
+  app.on('GET', metadataAt('/.well-known/oauth-authorization-server'), () =>
+    jsonAnswer({ status: 200, text: metadata, requestId: entropy.uuid() }),
+  )
+  if (keys !== undefined) addKeyRoutes(app, { issuer, keys, entropy, at, metadataAt })
 
   app.on('GET', at('/healthz'), () =>
     jsonAnswer({ status: 200, text: '{"status":"ok"}', requestId: entropy.uuid() }),

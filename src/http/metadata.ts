@@ -1,11 +1,15 @@
 import type { SigningAlgorithm } from '../domain/policy.ts'
 import { clientCredentialsGrant, tokenExchangeGrant } from './parse-token-request.ts'
 
+/** Where the broker's own public keys are, below the issuer. */
+export const keySetPath = '/.well-known/jwks.json'
+
 /** RFC 8414 §2: says only what this server does, and takes every URL from the configured issuer. */
-export function serverMetadata(issuer: string): string {
+export function serverMetadata(issuer: string, has: { readonly keys: boolean }): string {
   return JSON.stringify({
     issuer,
     token_endpoint: issuerUrl(issuer, '/v1/token'),
+    ...(has.keys ? { jwks_uri: issuerUrl(issuer, keySetPath) } : {}),
     grant_types_supported: [tokenExchangeGrant, clientCredentialsGrant],
     token_endpoint_auth_methods_supported: ['private_key_jwt'],
     // RFC 9864 §2.2: `Ed25519` is accepted as the other name of what EdDSA means here, so it is told too.

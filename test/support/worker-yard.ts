@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -19,9 +19,15 @@ export interface WorkerProcess extends BrokerOutput {
   readonly stop: () => Promise<void>
 }
 
+/** Requests in ten seconds. */
+export interface WorkerLimits {
+  readonly caller: number
+  readonly total: number
+}
+
 export interface WorkerYard {
   /** Starts one and waits until it answers. All of a yard share what they keep, so run one at a time. */
-  readonly start: (settings: BrokerSettings) => Promise<WorkerProcess>
+  readonly start: (settings: BrokerSettings, limits?: WorkerLimits) => Promise<WorkerProcess>
   readonly close: () => Promise<void>
 }
 
@@ -34,9 +40,10 @@ export function createWorkerYard(): WorkerYard {
   const all: WorkerProcess[] = []
 
   return {
-    start: async (settings) => {
+    start: async (settings, limits) => {
       refuseOtherHosts(settings)
-      const worker = await launch(folder, settings)
+      const config = limits === undefined ? [] : ['--config', writeConfig(folder, limits)]
+      const worker = await launch(folder, settings, config)
       all.push(worker)
       await until('a Worker answers', () => answers(worker.url), { ms: startMsMax })
       return worker
@@ -48,13 +55,17 @@ export function createWorkerYard(): WorkerYard {
   }
 }
 
-async function launch(folder: string, settings: BrokerSettings): Promise<WorkerProcess> {
+async function launch(
+  folder: string,
+  settings: BrokerSettings,
+  config: readonly string[],
+): Promise<WorkerProcess> {
   const [port, inspectorPort] = await Promise.all([freePort(), freePort()])
   const variables = Object.entries(settings).flatMap(([name, value]) => ['--var', `${name}:${value}`])
   // The empty file in place of .dev.vars, which belongs to whoever works here.
   const files = ['--persist-to', folder, '--env-file', join(root, 'test/support/empty.env')]
   const ports = ['--ip', '127.0.0.1', '--port', String(port), '--inspector-port', String(inspectorPort)]
-  const options = [...files, ...ports, '--minify', '--test-scheduled']
+  const options = [...config, ...files, ...ports, '--minify', '--test-scheduled']
   const child = spawn(process.execPath, [join(root, 'infra/dev-worker.ts'), ...options, ...variables], {
     cwd: root,
     env: plainEnvironment(),
@@ -77,6 +88,19 @@ async function launch(folder: string, settings: BrokerSettings): Promise<WorkerP
       await ended
     },
   }
+}
+
+/** The project's own configuration with other limits. */
+function writeConfig(folder: string, { caller, total }: WorkerLimits): string {
+  const limits = [caller, total]
+  const text = readFileSync(join(root, 'wrangler.toml'), 'utf8')
+    .replace('src/workers.ts', join(root, 'src/workers.ts'))
+    .replaceAll(/limit = \d+, period = \d+/g, () => `limit = ${limits.shift()}, period = 10`)
+    // What was counted lasts beyond a Worker: counters of their own.
+    .replaceAll('namespace_id = "', `namespace_id = "${caller}${total}`)
+  const file = join(folder, 'wrangler.toml')
+  writeFileSync(file, text)
+  return file
 }
 
 /** Any answer will do: with faulty settings there is no other than 503. */

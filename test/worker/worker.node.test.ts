@@ -204,6 +204,33 @@ describe('another isolate of the same Worker', { timeout: 90_000 }, () => {
     expect(world.google.calls.count({ endpoint: 'token' }) - before).toBe(1)
   })
 
+  test('a caller over its limit hears 429 and when to come again, and another caller does not', async () => {
+    await worker.stop()
+    worker = await yard.start(settings, { caller: 3, total: 1000 })
+
+    const answers = []
+    for (let ask = 0; ask < 5; ask += 1)
+      answers.push(await post(worker, await forms.client_credentials(good)))
+    const other = await post(worker, await forms['token-exchange'](good))
+
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429, 429])
+    expect(answers.at(-1)).toMatchObject({ body: { error: 'temporarily_unavailable' } })
+    expect(answers.at(-1)?.headers.get('retry-after')).toBe('10')
+    expect(other.status).toBe(200)
+  })
+
+  test('all callers over their limit hear 429 before a signature is looked at, and an administrator does not', async () => {
+    await worker.stop()
+    worker = await yard.start(settings, { caller: 1000, total: 2 })
+
+    const form = { ...(await forms.client_credentials(good)), client_assertion: 'no.jwt.at-all' }
+    const answers = [await post(worker, form), await post(worker, form), await post(worker, form)]
+    const admin = await administer(worker, world.ops, { method: 'GET', path: 'credentials' })
+
+    expect(answers.map(({ status }) => status)).toEqual([401, 401, 429])
+    expect(admin.status).toBe(200)
+  })
+
   test('with faulty settings answers 503 on every path, reveals nothing and logs the faults once', async () => {
     await worker.stop()
     worker = await yard.start({ ...settings, DOWNSCOPE_ISSUER: 'nowhere', DOWNSCOPE_POLICY: 'policy.yaml' })

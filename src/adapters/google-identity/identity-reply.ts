@@ -26,13 +26,15 @@ export async function askForToken(http: HttpClient, request: IdentityRequest): P
   return result
 }
 
-/** RFC 6749 §5.1, every member by name. Throws `store_unavailable` that names the member and never its value. */
-export function parseIdentityReply({ status, body }: HttpAnswer): IdentityToken {
+/**
+ * RFC 6749 §5.1, every member by name. Throws `store_unavailable` that names `who` answered and the member, and never
+ * its value.
+ */
+export function parseIdentityReply({ status, body }: HttpAnswer, who = 'Google'): IdentityToken {
   const members = parseMembers(body)
-  if (status !== 200) throw identityError(`Google answered ${status}${quoteError(members)}`)
+  if (status !== 200) throw identityError(`${who} answered ${status}${quoteError(members)}`)
   const { access_token: token, token_type: type, expires_in: lifetime } = members
-  if (typeof token !== 'string' || !/^[\x21-\x7E]{1,12288}$/.test(token))
-    throw identityError('the reply has no usable access_token')
+  if (!isToken(token)) throw identityError('the reply has no usable access_token')
   if (typeof type !== 'string' || type.toLowerCase() !== 'bearer')
     throw identityError('the reply has a token_type other than Bearer')
   if (typeof lifetime !== 'number' || !(lifetime >= 1 && lifetime <= lifetimeMax))
@@ -40,12 +42,13 @@ export function parseIdentityReply({ status, body }: HttpAnswer): IdentityToken 
   return { token: new Secret(token), lifetime: seconds(Math.floor(lifetime)) }
 }
 
-function isPassing(result: HttpResult): boolean {
-  if (result.kind === 'failure') return result.cause === 'network' || result.cause === 'timeout'
-  return result.status >= 500
+/** What can be sent in a header, of the size that Google's tokens have. */
+export function isToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7E]{1,12288}$/.test(value)
 }
 
-function parseMembers(text: string): Readonly<Record<string, unknown>> {
+/** The members of a JSON object; none when it is anything else. */
+export function parseMembers(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null ? { ...value } : {}
@@ -54,9 +57,17 @@ function parseMembers(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** Without anything that may be a piece of a token. */
-function quoteError({ error, error_description: description }: Readonly<Record<string, unknown>>): string {
+/** In brackets after a space, or nothing; without anything that may be a piece of a token. */
+export function quoteError({
+  error,
+  error_description: description,
+}: Readonly<Record<string, unknown>>): string {
   const words = [error, description].filter((word) => typeof word === 'string').join(': ')
   const harmless = words.replace(/[\w+/=.-]{24,}/g, '[cut]').replace(/[^\x20-\x7E]+/g, ' ')
   return harmless === '' ? '' : ` (${harmless.slice(0, 160)})`
+}
+
+function isPassing(result: HttpResult): boolean {
+  if (result.kind === 'failure') return result.cause === 'network' || result.cause === 'timeout'
+  return result.status >= 500
 }

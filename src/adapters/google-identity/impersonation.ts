@@ -1,0 +1,68 @@
+import { Secret } from '../../domain/secret.ts'
+import { seconds, type EpochSeconds } from '../../domain/time.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { HttpAnswer, HttpClient } from '../../ports/http-client.ts'
+import { identityError } from './identity-error.ts'
+import { askForToken, isToken, parseMembers, quoteError, type IdentityToken } from './identity-reply.ts'
+
+export interface Impersonation {
+  /** Of who impersonates. */
+  readonly token: Secret
+  /** An e-mail address. */
+  readonly serviceAccount: string
+  /** What comes before `/v1/…`. */
+  readonly iamCredentialsUrl: string
+  readonly scopes: readonly string[]
+}
+
+/** The longest without an organisation policy that allows more (WIRE §3.1). */
+const lifetimeAsked = 3600
+
+/** WIRE §3.1: a token of a service account, of the asked scopes. Throws `store_unavailable`. */
+export async function generateAccessToken(
+  http: HttpClient,
+  clock: Clock,
+  { token, serviceAccount, iamCredentialsUrl, scopes }: Impersonation,
+): Promise<IdentityToken> {
+  const answer = await askForToken(http, {
+    method: 'POST',
+    // The project must be the wildcard.
+    url: `${iamCredentialsUrl}/v1/projects/-/serviceAccounts/${serviceAccount}:generateAccessToken`,
+    headers: {
+      authorization: `Bearer ${token.reveal()}`,
+      'content-type': 'application/json',
+      accept: 'application/json',
+    },
+    body: JSON.stringify({ scope: scopes, lifetime: `${lifetimeAsked}s` }),
+  })
+  if (answer.status !== 200) throw refusal(answer, serviceAccount)
+  return parseReply(answer, clock.now())
+}
+
+/** Every member by name; a fault names the member and never its value. */
+function parseReply({ body }: HttpAnswer, now: EpochSeconds): IdentityToken {
+  const { accessToken: token, expireTime } = parseMembers(body)
+  if (!isToken(token)) throw identityError('the reply to generateAccessToken has no usable accessToken')
+  if (typeof expireTime !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/.test(expireTime))
+    throw identityError('the reply to generateAccessToken has no expireTime of RFC 3339 in UTC')
+  // By a clock of ours that is behind it would seem to live longer than was asked for.
+  const lifetime = Math.min(Math.floor(Date.parse(expireTime) / 1000) - now, lifetimeAsked)
+  if (!(lifetime >= 1))
+    throw identityError(
+      "the reply to generateAccessToken has an expireTime that is past by the broker's clock",
+    )
+  return { token: new Secret(token), lifetime: seconds(lifetime) }
+}
+
+/** Google's JSON services nest their error. The permission is not quoted: to a guard against tokens it is a long word. */
+function refusal({ status, body }: HttpAnswer, serviceAccount: string): Error {
+  const { error } = parseMembers(body)
+  const { status: word, message }: Readonly<Record<string, unknown>> =
+    typeof error === 'object' && error !== null ? { ...error } : {}
+  const quoted = quoteError({ error: word, error_description: message })
+  const hint =
+    status === 403 ? '; the federated principal needs roles/iam.workloadIdentityUser on that account' : ''
+  return identityError(
+    `Google's IAM Credentials answered ${status} to generateAccessToken for ${serviceAccount}${quoted}${hint}`,
+  )
+}

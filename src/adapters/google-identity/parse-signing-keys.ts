@@ -1,0 +1,115 @@
+import { parsePublicJwk } from '../../domain/public-jwk.ts'
+import type { PublishedJwk } from '../../domain/published-jwk.ts'
+import { Secret } from '../../domain/secret.ts'
+
+/** A key that the broker itself signs with. */
+export interface SigningKey {
+  readonly published: PublishedJwk
+  /** A JWK in JSON, of the members that its type has and no others. */
+  readonly privateJwk: Secret
+}
+
+/** The first one signs; all are published. */
+export type SigningKeys = readonly [SigningKey, ...SigningKey[]]
+
+export type SigningKeysReading =
+  | { readonly ok: true; readonly keys: SigningKeys }
+  | { readonly ok: false; readonly faults: readonly string[] }
+
+type KeyReading =
+  | { readonly ok: true; readonly key: SigningKey }
+  | { readonly ok: false; readonly fault: string }
+type Members = Readonly<Record<string, unknown>>
+
+/** One signs, one comes next, one was before: more is a mistake, and makes a long answer for everybody. */
+const keysMax = 5
+/** RFC 7518 §6.2.2 and §6.3.2; WebCrypto wants all of them. */
+const privateMembers = { EC: ['d'], RSA: ['d', 'p', 'q', 'dp', 'dq', 'qi'] } as const
+
+/**
+ * Reads a JWK set of private keys: P-256 (ES256) or RSA (RS256), which is what Google's STS verifies (WIRE §2.1), each
+ * with a `kid` of its own. A fault tells a key by its place, and never repeats the text.
+ */
+export function parseSigningKeys(text: string): SigningKeysReading {
+  const entries = parseObject(text)?.['keys']
+  if (!Array.isArray(entries)) return { ok: false, faults: ['is no JWK set: {"keys":[…]} in JSON'] }
+  if (entries.length > keysMax) return { ok: false, faults: [`has more than ${keysMax} keys`] }
+  const readings = entries.map((entry: unknown) => parseKey(entry))
+  const keys = readings.flatMap((reading) => (reading.ok ? [reading.key] : []))
+  const faults = readings.flatMap((reading, index) =>
+    reading.ok ? [] : [`key ${index + 1}: ${reading.fault}`],
+  )
+  if (new Set(keys.map(({ published }) => published.kid)).size < keys.length)
+    faults.push('has two keys of one "kid"')
+  const [first, ...others] = keys
+  if (faults.length > 0) return { ok: false, faults }
+  return first === undefined ? { ok: false, faults: ['has no key'] } : { ok: true, keys: [first, ...others] }
+}
+
+function parseKey(entry: unknown): KeyReading {
+  const members = membersOf(entry)
+  if (members === undefined) return fault('must be a JSON object')
+  const { kid, key_ops: operations } = members
+  if (typeof kid !== 'string' || !/^[\w.~-]{1,100}$/.test(kid))
+    return fault('"kid" is required: at most 100 letters, digits and -._~')
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('sign')))
+    return fault('"key_ops" must include "sign"')
+  switch (members['kty']) {
+    case 'EC':
+      return withPrivate(members, privateMembers.EC, publishEc(members, kid))
+    case 'RSA':
+      return withPrivate(members, privateMembers.RSA, publishRsa(members, kid))
+    default:
+      return fault('"kty" must be EC or RSA')
+  }
+}
+
+type PublicReading =
+  | { readonly ok: true; readonly key: PublishedJwk }
+  | { readonly ok: false; readonly fault: string }
+
+function publishEc({ crv, x, y, use, alg }: Members, kid: string): PublicReading {
+  const judged = parsePublicJwk({ kty: 'EC', crv, x, y, use })
+  if (!judged.ok) return judged
+  if (judged.key.kty !== 'EC' || judged.key.crv !== 'P-256') return fault('"crv" must be P-256')
+  if (alg !== undefined && alg !== 'ES256') return fault('"alg" must be ES256')
+  return { ok: true, key: { ...judged.key, kid, alg: 'ES256' } }
+}
+
+function publishRsa({ n, e, use, alg }: Members, kid: string): PublicReading {
+  const judged = parsePublicJwk({ kty: 'RSA', n, e, use })
+  if (!judged.ok) return judged
+  if (judged.key.kty !== 'RSA') return fault('"kty" must be RSA')
+  if (alg !== undefined && alg !== 'RS256') return fault('"alg" must be RS256')
+  return { ok: true, key: { ...judged.key, kid, alg: 'RS256' } }
+}
+
+function withPrivate(members: Members, names: readonly string[], published: PublicReading): KeyReading {
+  if (!published.ok) return published
+  if ('oth' in members) return fault('an RSA key must have two primes')
+  const missing = names.find((name) => !isBase64url(members[name]))
+  if (missing !== undefined) return fault(`the private member "${missing}" must be base64url`)
+  const own = Object.fromEntries(names.map((name) => [name, members[name]]))
+  const privateJwk = new Secret(JSON.stringify({ ...published.key, ...own }))
+  return { ok: true, key: { published: published.key, privateJwk } }
+}
+
+function isBase64url(value: unknown): boolean {
+  return typeof value === 'string' && /^[\w-]+$/.test(value)
+}
+
+function parseObject(text: string): Members | undefined {
+  try {
+    return membersOf(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+function membersOf(value: unknown): Members | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+}
+
+function fault(text: string): { readonly ok: false; readonly fault: string } {
+  return { ok: false, fault: text }
+}
