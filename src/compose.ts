@@ -12,6 +12,7 @@ import { createAdministerCredentials } from './lifecycle/administer-credentials.
 import { createAdministerPolicy } from './lifecycle/administer-policy.ts'
 import { createReadiness } from './lifecycle/readiness.ts'
 import { createMint } from './mint/mint.ts'
+import { createNotingMint } from './mint/noting-mint.ts'
 import type { AuditTrail } from './ports/audit-trail.ts'
 import type { Background } from './ports/background.ts'
 import type { Clock } from './ports/clock.ts'
@@ -24,10 +25,12 @@ import type { PolicyDocument, PolicySource } from './ports/policy-source.ts'
 import { createAuditTrails, createStoredAuditTrail } from './records/audit-log.ts'
 import { createCredentialView } from './records/credential-view.ts'
 import { createCredentials } from './records/credentials.ts'
+import { createIssuedTokens } from './records/issued-tokens.ts'
 import { createPolicies } from './records/policies.ts'
 import { createRefreshTurns } from './records/refresh-turns.ts'
 import { createReplays } from './records/replays.ts'
 import { createTokens } from './records/tokens.ts'
+import { createIntrospect } from './resolve/introspect.ts'
 import { createResolve } from './resolve/resolve.ts'
 
 /** The world as it is on one runtime: what differs between Cloud Run and Workers, and nothing else. */
@@ -81,7 +84,11 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
       authenticate,
       authorize: createAuthorize({ policy, findCredential: records.credentialView, brokerIssuer: issuer }),
       resolve: createResolve({ ...platform, ...records, memoryEntriesMax: settings.memoryTokensMax }),
-      mint: createMint({ ...platform, ...records, endpoints: mintEndpoints(settings) }),
+      mint: createNotingMint({
+        ...platform,
+        ...records,
+        mint: createMint({ ...platform, ...records, endpoints: mintEndpoints(settings) }),
+      }),
     },
     records.audit,
     clock,
@@ -96,6 +103,7 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
       audit: records.audit,
       clock,
     }),
+    introspect: createIntrospect({ ...platform, ...records, findCredential: records.credentialView }),
     credentials: createAdministerCredentials({ credentials: records.credentials, log }),
     policy: createAdministerPolicy({
       inForce: policyInForce.status,
@@ -131,6 +139,7 @@ function createRecords(settings: Settings, platform: Platform) {
     credentialView: createCredentialView({ ...platform, credentials }),
     refreshTurns: createRefreshTurns({ ...platform, holder }),
     tokens: createTokens({ ...platform, holder }),
+    issuedTokens: createIssuedTokens(platform),
     replays: createReplays(platform),
     policies: createPolicies({ store, clock, newId: entropy.uuid }),
     audit: createAuditTrails(trails),

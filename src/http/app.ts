@@ -3,12 +3,15 @@ import { Hono, type Context } from 'hono'
 import type { Administer } from '../administer.ts'
 import type { PublishedJwk } from '../domain/published-jwk.ts'
 import type { Exchange } from '../exchange.ts'
+import type { Introspection } from '../domain/introspection.ts'
+import type { Secret } from '../domain/secret.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import { createAct } from './act.ts'
 import type { CredentialAdministration, PolicyAdministration } from './administration.ts'
 import { addCredentialRoutes } from './credential-routes.ts'
 import { jsonAnswer } from './json-answer.ts'
+import { createIntrospectionRoute } from './introspection-route.ts'
 import { issuerPath, issuerUrl, serverMetadata } from './metadata.ts'
 import { parseTokenRequest } from './parse-token-request.ts'
 import { addPolicyRoutes } from './policy-routes.ts'
@@ -23,6 +26,7 @@ export interface HallDeps {
   readonly issuer: string
   readonly exchange: Exchange
   readonly administer: Administer
+  readonly introspect: (token: Secret) => Promise<Introspection>
   readonly credentials: CredentialAdministration
   readonly policy: PolicyAdministration
   readonly readiness: () => Promise<Readiness>
@@ -55,6 +59,7 @@ export function createApp(deps: HallDeps): Hono {
   const act = createAct({ ...deps, refuse: createProblemRefuse(deps) })
 
   app.on('POST', at('/v1/token'), createTokenRoute(deps, refuse))
+  app.on('POST', at('/v1/introspect'), createIntrospectionRoute({ ...deps, refuse }))
   addCredentialRoutes(app, {
     act,
     credentials: deps.credentials,

@@ -9,6 +9,7 @@ export function serverMetadata(issuer: string, has: { readonly keys: boolean }):
   return JSON.stringify({
     issuer,
     token_endpoint: issuerUrl(issuer, '/v1/token'),
+    introspection_endpoint: issuerUrl(issuer, '/v1/introspect'),
     ...(has.keys ? { jwks_uri: issuerUrl(issuer, keySetPath) } : {}),
     grant_types_supported: [tokenExchangeGrant, clientCredentialsGrant],
     token_endpoint_auth_methods_supported: ['private_key_jwt'],

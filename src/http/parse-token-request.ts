@@ -3,14 +3,8 @@ import type { ExchangeRequest, Proof, TokenType } from '../domain/exchange-reque
 import { parseScope, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { seconds, type Seconds } from '../domain/time.ts'
-import { mediaType } from './media-type.ts'
+import { malformed, missing, parseForm, type Form, type FormMessage } from './parse-form.ts'
 import { parseOptions } from './parse-options.ts'
-
-export interface TokenRequestMessage {
-  /** The header as sent. */
-  readonly contentType: string | null
-  readonly text: string
-}
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 export const clientCredentialsGrant = 'client_credentials'
@@ -20,10 +14,8 @@ export const clientCredentialsGrant = 'client_credentials'
  * Throws `request_malformed`, `grant_type_unsupported`, and `scope_refused` for a scope that is none (RFC 6749 §5.2).
  * Source: RFC 6749 §3.2 and §4.4, RFC 7521 §4.2, RFC 8693 §2.1, RFC 8707 §2.
  */
-export function parseTokenRequest({ contentType, text }: TokenRequestMessage): ExchangeRequest {
-  if (mediaType(contentType) !== 'application/x-www-form-urlencoded')
-    throw malformed('the Content-Type must be application/x-www-form-urlencoded')
-  const form = parseForm(text)
+export function parseTokenRequest({ contentType, text }: FormMessage): ExchangeRequest {
+  const form = parseForm({ contentType, text })
   const proof = parseProof(form)
   // Delegation chains are not supported, and a token that silently leaves the actor out is not what was asked for.
   if (form.has('actor_token') || form.has('actor_token_type')) throw malformed('actor_token is not supported')
@@ -45,22 +37,6 @@ export function parseTokenRequest({ contentType, text }: TokenRequestMessage): E
     ...(lifetime === undefined ? {} : { lifetime }),
     ...(boundary === undefined ? {} : { boundary }),
   }
-}
-
-/** Parameters by name; empty ones are left out. */
-type Form = ReadonlyMap<string, string>
-
-function parseForm(text: string): Form {
-  const seen = new Set<string>()
-  const form = new Map<string, string>()
-  // URLSearchParams drops a leading "?", which in a body is part of a name.
-  for (const [name, value] of new URLSearchParams(text.startsWith('?') ? `&${text}` : text)) {
-    // RFC 6749 §3.2: a repeated parameter is malformed, whatever its name, and one without a value is omitted.
-    if (seen.has(name)) throw malformed('a parameter is repeated')
-    seen.add(name)
-    if (value !== '') form.set(name, value)
-  }
-  return form
 }
 
 function parseProof(form: Form): Proof {
@@ -154,13 +130,4 @@ function bounded(form: Form, name: string, charactersMax: number): string | unde
   if (value !== undefined && value.length > charactersMax)
     throw malformed(`${name} is longer than ${charactersMax} characters`)
   return value
-}
-
-function missing(name: string): never {
-  throw malformed(`${name} is missing`)
-}
-
-/** Every fault here is in what the caller himself sent and names no value: it may be told as it is. */
-function malformed(fault: string): BrokerError {
-  return new BrokerError('request_malformed', { reason: fault, publicDetail: fault })
 }

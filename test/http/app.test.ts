@@ -18,6 +18,7 @@ describe('server metadata (RFC 8414)', () => {
       token_endpoint_auth_methods_supported: ['private_key_jwt'],
       token_endpoint_auth_signing_alg_values_supported:
         'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' '),
+      introspection_endpoint: 'https://tokens.acme.example/v1/introspect',
       response_types_supported: [],
     })
   })

@@ -23,24 +23,25 @@ function createWorld() {
 describe('a sweep', () => {
   test('deletes what expired more than an hour ago, and nothing else', async () => {
     const { clock, store, lines, put, sweep } = createWorld()
-    for (const key of ['tokens/old', 'replays/old', 'audit/old', 'others/old']) await put(key, 10)
-    for (const key of ['tokens/late', 'replays/late', 'audit/late']) await put(key, 20)
+    for (const key of ['tokens/old', 'issued/old', 'replays/old', 'audit/old', 'others/old']) await put(key, 10)
+    for (const key of ['tokens/late', 'issued/late', 'replays/late', 'audit/late']) await put(key, 20)
     for (const key of ['tokens/living', 'credentials/a', 'policies/current']) await put(key)
 
     clock.jump(hour + 15)
     const swept = await sweep()
 
-    expect(swept).toEqual({ deleted: 3, isMoreLeft: false })
+    expect(swept).toEqual({ deleted: 4, isMoreLeft: false })
     expect(await keysIn(store, clock.now())).toEqual([
       'audit/late',
       'credentials/a',
       'others/old',
       'policies/current',
+      'issued/late',
       'replays/late',
       'tokens/late',
       'tokens/living',
     ])
-    expect(lines).toMatchObject([{ level: 'info', fields: { deleted: 3 } }])
+    expect(lines).toMatchObject([{ level: 'info', fields: { deleted: 4 } }])
   })
 
   test('does a bounded piece of work, says when more is left, and the next one goes on', async () => {
@@ -49,7 +50,7 @@ describe('a sweep', () => {
     clock.jump(2 * hour)
 
     expect(await sweep()).toEqual({ deleted: 100, isMoreLeft: true })
-    expect(store.counts).toMatchObject({ list: 3, delete: 100 })
+    expect(store.counts).toMatchObject({ list: 4, delete: 100 })
     expect(await sweep()).toEqual({ deleted: 30, isMoreLeft: false })
   })
 
@@ -93,7 +94,7 @@ describe('a sweep', () => {
 })
 
 async function keysIn(store: DocumentStore, now: number): Promise<readonly string[]> {
-  const prefixes = ['audit/', 'credentials/', 'others/', 'policies/', 'replays/', 'tokens/']
+  const prefixes = ['audit/', 'credentials/', 'issued/', 'others/', 'policies/', 'replays/', 'tokens/']
   const expiresBefore = epochSeconds(now + 1000 * hour)
   const found = await Promise.all(
     prefixes.flatMap((prefix) => [

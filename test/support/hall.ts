@@ -50,6 +50,7 @@ export function createFakeHall(changes: Partial<HallDeps> = {}): FakeHall {
       },
       clock,
     }),
+    introspect: async () => ({ isActive: false }),
     credentials: createFakeCredentials(),
     policy: createFakePolicy(),
     readiness: async () => ({ store: 'ok', keyRing: 'ok', policy: 'ok' }),

@@ -1,0 +1,71 @@
+import * as z from 'zod'
+
+import type { ScopeSet } from '../domain/scopes.ts'
+import type { EpochSeconds } from '../domain/time.ts'
+import type { DocumentStore } from '../ports/document-store.ts'
+import { instant, malformed } from './credential-codec.ts'
+
+/** What is known of tokens by their digest alone, so that whoever shows one can be told what it is (RFC 7662). */
+export interface IssuedTokens {
+  note(digest: string, facts: IssuedFacts): Promise<void>
+  find(digest: string): Promise<IssuedFacts | undefined>
+}
+
+export interface IssuedFacts {
+  readonly credential: string
+  readonly version: string
+  /** Domain-wide delegation: the user it acts for. */
+  readonly subject?: string
+  readonly scopes: ScopeSet
+  readonly issuedAt: EpochSeconds
+  readonly expiresAt: EpochSeconds
+}
+
+export function createIssuedTokens({ store }: { readonly store: DocumentStore }): IssuedTokens {
+  return {
+    note: async (digest, { credential, version, subject, scopes, issuedAt, expiresAt }) => {
+      const facts = {
+        schema: 1,
+        credential,
+        version,
+        ...(subject === undefined ? {} : { subject }),
+        scopes,
+        issued_at: issuedAt,
+        expires_at: expiresAt,
+      }
+      await store.put(keyOf(digest), facts, { expiresAt })
+    },
+    find: async (digest) => {
+      const stored = await store.get(keyOf(digest))
+      if (stored === undefined) return undefined
+      const parsed = issuedDocument.safeParse(stored.value)
+      if (!parsed.success) throw malformed(stored.key, parsed.error)
+      return parsed.data
+    },
+  }
+}
+
+function keyOf(digest: string): string {
+  return `issued/${digest}`
+}
+
+const issuedDocument = z
+  .object({
+    schema: z.literal(1),
+    credential: z.string(),
+    version: z.string(),
+    subject: z.string().optional(),
+    scopes: z.array(z.string()),
+    issued_at: instant,
+    expires_at: instant,
+  })
+  .transform(
+    ({ credential, version, subject, scopes, issued_at: issuedAt, expires_at: expiresAt }): IssuedFacts => ({
+      credential,
+      version,
+      ...(subject === undefined ? {} : { subject }),
+      scopes,
+      issuedAt,
+      expiresAt,
+    }),
+  )

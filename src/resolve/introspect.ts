@@ -1,0 +1,30 @@
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { Introspection } from '../domain/introspection.ts'
+import type { Secret } from '../domain/secret.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Sha256 } from '../ports/entropy.ts'
+import type { IssuedTokens } from '../records/issued-tokens.ts'
+
+export interface IntrospectDeps {
+  readonly issuedTokens: Pick<IssuedTokens, 'find'>
+  readonly findCredential: (name: string) => Promise<CredentialSummary | undefined>
+  readonly clock: Clock
+  readonly sha256: Sha256
+}
+
+/**
+ * What a token of ours is, told to whoever holds it: holding it is the proof, as nobody can guess one. A token that
+ * is not ours, is over, or whose credential is disabled or gone is simply not active (RFC 7662 §2.2). Throws
+ * `store_unavailable`.
+ */
+export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promise<Introspection> {
+  const { issuedTokens, findCredential, clock, sha256 } = deps
+  return async (token) => {
+    const facts = await issuedTokens.find(await sha256(token.reveal()))
+    if (facts === undefined || facts.expiresAt <= clock.now()) return { isActive: false }
+    const credential = await findCredential(facts.credential)
+    if (credential?.state !== 'enabled' || credential.version !== facts.version) return { isActive: false }
+    const { scopes, issuedAt, expiresAt, subject } = facts
+    return { isActive: true, username: subject ?? credential.identity, scopes, issuedAt, expiresAt }
+  }
+}

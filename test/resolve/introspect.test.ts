@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest'
+
+import { Secret } from '../../src/domain/secret.ts'
+import { later, seconds } from '../../src/domain/time.ts'
+import { createNotingMint } from '../../src/mint/noting-mint.ts'
+import { createIssuedTokens } from '../../src/records/issued-tokens.ts'
+import { createIntrospect } from '../../src/resolve/introspect.ts'
+import { createCredentialWorld, keyCredential } from '../support/credential-world.ts'
+import { createLogBook } from '../support/quiet.ts'
+import { createGrant } from '../support/resolve-world.ts'
+import { quickDigest } from '../support/sequence.ts'
+
+async function createWorld() {
+  const world = createCredentialWorld()
+  const { clock, credentials, store } = world
+  const { log, lines } = createLogBook()
+  const issuedTokens = createIssuedTokens({ store })
+  const added = await credentials.add(keyCredential)
+  const mint = createNotingMint({
+    mint: async () => ({
+      secret: new Secret('ya29.x'),
+      tokenType: 'access_token',
+      scopes: ['a'],
+      issuedAt: clock.now(),
+      expiresAt: later(clock.now(), seconds(3600)),
+    }),
+    issuedTokens,
+    sha256: quickDigest,
+    log,
+  })
+  const introspect = createIntrospect({
+    issuedTokens,
+    findCredential: credentials.find,
+    clock,
+    sha256: quickDigest,
+  })
+  const credential = { ...createGrant().credential, version: added?.version ?? '' }
+  const issue = (subject?: string) =>
+    mint(createGrant({ credential, ...(subject === undefined ? {} : { subject }) }))
+  return { ...world, lines, issue, ask: (token = 'ya29.x') => introspect(new Secret(token)) }
+}
+
+describe('introspection', () => {
+  it('a token of ours is active, and speaks for the service account', async () => {
+    const { issue, ask, clock } = await createWorld()
+    await issue()
+    expect(await ask()).toEqual({
+      isActive: true,
+      username: keyCredential.identity,
+      scopes: ['a'],
+      issuedAt: clock.now(),
+      expiresAt: clock.now() + 3600,
+    })
+  })
+
+  it('a token by domain-wide delegation speaks for its user', async () => {
+    const { issue, ask } = await createWorld()
+    await issue('user@acme.example')
+    expect(await ask()).toMatchObject({ username: 'user@acme.example' })
+  })
+
+  it('a token that is not ours is not active', async () => {
+    const { issue, ask } = await createWorld()
+    await issue()
+    expect(await ask('ya29.y')).toEqual({ isActive: false })
+  })
+
+  it('a token that is over is not active', async () => {
+    const { issue, ask, clock } = await createWorld()
+    await issue()
+    await clock.advance(3_600_000)
+    expect(await ask()).toEqual({ isActive: false })
+  })
+
+  it('P26: a token of a credential that was disabled or destroyed is not active', async () => {
+    const { issue, ask, credentials } = await createWorld()
+    await issue()
+    await credentials.setState('reports-sa', 'disabled')
+    expect(await ask()).toEqual({ isActive: false })
+    await credentials.setState('reports-sa', 'enabled')
+    expect(await ask()).toMatchObject({ isActive: true })
+    await credentials.remove('reports-sa')
+    await credentials.add(keyCredential)
+    expect(await ask()).toEqual({ isActive: false })
+  })
+
+  it('P23: a dump of the store holds no token', async () => {
+    const { issue, store } = await createWorld()
+    await issue()
+    const stored = await store.list({ prefix: 'issued/', limit: 10 })
+    expect(stored).toHaveLength(1)
+    expect(JSON.stringify(stored)).not.toContain('ya29')
+  })
+
+  it('a token that could not be noted is issued all the same, and the log says so', async () => {
+    const { issue, ask, store, lines } = await createWorld()
+    store.down = true
+    expect((await issue()).secret.reveal()).toBe('ya29.x')
+    expect(lines.map(({ message }) => message)).toEqual(['a token was not noted, and cannot be introspected'])
+    store.down = false
+    expect(await ask()).toEqual({ isActive: false })
+  })
+
+  it('P25: a half-written note is named', async () => {
+    const { ask, store } = await createWorld()
+    await store.put(`issued/${quickDigest('ya29.x')}`, { schema: 1 })
+    await expect(ask()).rejects.toMatchObject({ code: 'store_unavailable' })
+  })
+})
