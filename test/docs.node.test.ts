@@ -101,7 +101,7 @@ describe('docs/security.md', () => {
 
 describe('infra/cloud-run', () => {
   test('the policy to begin with is valid', async () => {
-    const text = await readFile(join(repository, 'infra/cloud-run/policy.yaml'), 'utf8')
+    const text = await readFile(join(repository, 'infra/policy/first-policy.yaml'), 'utf8')
 
     expect(parsePolicy({ text, revision: '1', origin: 'infra' }, { brokerIssuer }).admins).toHaveLength(1)
   })
@@ -124,7 +124,7 @@ describe('infra/cloud-run', () => {
 
   test("the administrator's key fits into the policy, and is never overwritten", async () => {
     const folder = await mkdtemp(join(tmpdir(), 'downscope-admin-'))
-    const script = join(repository, 'infra/cloud-run/admin-key/main.ts')
+    const script = join(repository, 'infra/admin-key/main.ts')
     const run = (...args: string[]) => runProgram(process.execPath, [script, ...args], { cwd: folder })
     const made = await run('new', 'admin.jwk.json')
     const signed = await run('sign', 'admin.jwk.json', brokerIssuer)

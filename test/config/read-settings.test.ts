@@ -156,7 +156,8 @@ describe('settings', () => {
   test('every example is right, and so is every default', () => {
     for (const setting of Object.values(settingsTable)) {
       // Secrets: their example is the command that makes or shows one.
-      if (['DOWNSCOPE_KEYS', 'DOWNSCOPE_GOOGLE_CREDENTIALS'].includes(setting.name)) continue
+      if (['DOWNSCOPE_KEYS', 'DOWNSCOPE_GOOGLE_CREDENTIALS', 'DOWNSCOPE_SIGNING_KEYS'].includes(setting.name))
+        continue
       expect([setting.name, setting.read(setting.example).ok]).toEqual([setting.name, true])
       if (setting.defaultsTo !== 'required')
         expect([setting.name, setting.read(undefined).ok]).toEqual([setting.name, true])

@@ -34,9 +34,9 @@ describe('a sweep', () => {
     expect(await keysIn(store, clock.now())).toEqual([
       'audit/late',
       'credentials/a',
+      'issued/late',
       'others/old',
       'policies/current',
-      'issued/late',
       'replays/late',
       'tokens/late',
       'tokens/living',
