@@ -1,6 +1,6 @@
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { EpochSeconds } from '../domain/time.ts'
-import type { PolicyReading } from './administration.ts'
+import type { PolicyReading } from '../lifecycle/administer-policy.ts'
 
 /** A credential as the admin API shows it: member by member, so that nothing secret gets in by being added. */
 export function credentialDocument(credential: CredentialSummary): object {

@@ -8,7 +8,9 @@ import type { Secret } from '../domain/secret.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import { createAct } from './act.ts'
-import type { CredentialAdministration, PolicyAdministration } from './administration.ts'
+import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
+import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
+import type { Readiness } from '../lifecycle/readiness.ts'
 import { addCredentialRoutes } from './credential-routes.ts'
 import { jsonAnswer } from './json-answer.ts'
 import { createIntrospectionRoute } from './introspection-route.ts'
@@ -27,23 +29,14 @@ export interface HallDeps {
   readonly exchange: Exchange
   readonly administer: Administer
   readonly introspect: (token: Secret) => Promise<Introspection>
-  readonly credentials: CredentialAdministration
-  readonly policy: PolicyAdministration
+  readonly credentials: AdministerCredentials
+  readonly policy: AdministerPolicy
   readonly readiness: () => Promise<Readiness>
   /** The broker's own public keys; absent, it signs nothing and has no routes for them. */
   readonly publishedKeys?: readonly PublishedJwk[]
   readonly entropy: Entropy
   readonly log: Log
 }
-
-/** What serving needs, each in one public word. */
-export interface Readiness {
-  readonly store: ReadinessWord
-  readonly keyRing: ReadinessWord
-  readonly policy: ReadinessWord
-}
-
-export type ReadinessWord = 'ok' | 'fault'
 
 /**
  * The hall: bytes in, bytes out, for any runtime with Request and Response. Every answer is JSON or empty, is not

@@ -2,14 +2,14 @@ import type { Context, Hono } from 'hono'
 
 import { show, type Act } from './act.ts'
 import { credentialDocument, credentialPageDocument } from './admin-documents.ts'
-import type { CredentialAdministration, Enrolment } from './administration.ts'
+import type { AdministerCredentials, Enrolment } from '../lifecycle/administer-credentials.ts'
 import { emptyAnswer, jsonAnswer } from './json-answer.ts'
 import { storedNamePattern, parseEnrolment, parsePage } from './parse-admin-request.ts'
 import { readBody } from './read-body.ts'
 
 export interface CredentialRoutesDeps {
   readonly act: Act
-  readonly credentials: CredentialAdministration
+  readonly credentials: AdministerCredentials
   /** Every path that a path below the issuer is reached at. */
   readonly at: (path: string) => string[]
   /** The public URL of a path. */

@@ -1,7 +1,7 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import { credentialName } from '../domain/credential.ts'
 import { Secret } from '../domain/secret.ts'
-import type { Enrolment } from './administration.ts'
+import type { Enrolment } from '../lifecycle/administer-credentials.ts'
 import { mediaType } from './media-type.ts'
 import { textOf, type RequestBody } from './read-body.ts'
 

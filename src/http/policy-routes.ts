@@ -1,15 +1,15 @@
+import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
 import type { Hono } from 'hono'
 
 import { show, type Act } from './act.ts'
 import { policyDocument } from './admin-documents.ts'
-import type { PolicyAdministration } from './administration.ts'
 import { jsonAnswer } from './json-answer.ts'
 import { entityTag, parseIfMatch, parsePolicyText } from './parse-admin-request.ts'
 import { readBody } from './read-body.ts'
 
 export interface PolicyRoutesDeps {
   readonly act: Act
-  readonly policy: PolicyAdministration
+  readonly policy: AdministerPolicy
   readonly at: (path: string) => string[]
 }
 

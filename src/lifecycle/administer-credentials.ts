@@ -18,6 +18,11 @@ export interface AdministerCredentialsDeps {
   readonly log: Log
 }
 
+/** What is sent to enrol a credential; nothing of it is believed yet. */
+export interface Enrolment extends CredentialFile {
+  readonly name: string
+}
+
 /** All that may be done to credentials. What is not there, or could not be, is `not_found`. */
 export interface AdministerCredentials {
   /** In ascending order of the name, at most 500. */
@@ -27,7 +32,7 @@ export interface AdministerCredentials {
   }) => Promise<readonly CredentialSummary[]>
   readonly read: (name: string) => Promise<CredentialSummary>
   /** Throws `document_invalid`, with every fault in its public detail and no secret, or `already_exists`. */
-  readonly enrol: (enrolment: CredentialFile & { readonly name: string }) => Promise<CredentialSummary>
+  readonly enrol: (enrolment: Enrolment) => Promise<CredentialSummary>
   readonly disable: (name: string) => Promise<CredentialSummary>
   readonly enable: (name: string) => Promise<CredentialSummary>
   readonly destroy: (name: string) => Promise<void>

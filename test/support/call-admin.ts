@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 
-import type { CredentialAdministration, PolicyAdministration } from '../../src/http/administration.ts'
+import type { AdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
+import type { AdministerPolicy } from '../../src/lifecycle/administer-policy.ts'
 
 export const collection = '/v1/admin/credentials'
 
@@ -39,12 +40,12 @@ export function call(
 }
 
 /** Administration that takes no part in a test: whatever reaches it is a bug. */
-export function unusedCredentials(): CredentialAdministration {
+export function unusedCredentials(): AdministerCredentials {
   const refuse = () => Promise.reject(new Error('not part of this test'))
   return { list: refuse, read: refuse, disable: refuse, enable: refuse, destroy: refuse, enrol: refuse }
 }
 
-export function unusedPolicy(): PolicyAdministration {
+export function unusedPolicy(): AdministerPolicy {
   const refuse = () => Promise.reject(new Error('not part of this test'))
   return { read: refuse, apply: refuse, validate: refuse }
 }

@@ -10,11 +10,8 @@ import type { AdminRole } from '../../src/domain/policy.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { epochSeconds, seconds } from '../../src/domain/time.ts'
 import type { ExchangeContext, ExchangeOutcome } from '../../src/exchange.ts'
-import type {
-  CredentialAdministration,
-  PolicyAdministration,
-  PolicyReading,
-} from '../../src/http/administration.ts'
+import type { AdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
+import type { AdministerPolicy, PolicyReading } from '../../src/lifecycle/administer-policy.ts'
 import { createApp, type HallDeps } from '../../src/http/app.ts'
 import { createFakeClock } from './fake-clock.ts'
 import { createLogBook, type LogLine } from './quiet.ts'
@@ -156,7 +153,7 @@ export const summary: CredentialSummary = {
   updatedAt: epochSeconds(1_800_000_000),
 }
 
-function createFakeCredentials(): CredentialAdministration {
+function createFakeCredentials(): AdministerCredentials {
   const kept = new Map([[summary.name, summary]])
   const read = async (name: string): Promise<CredentialSummary> => {
     const found = kept.get(name)
@@ -186,7 +183,7 @@ function createFakeCredentials(): CredentialAdministration {
   }
 }
 
-function createFakePolicy(): PolicyAdministration {
+function createFakePolicy(): AdministerPolicy {
   let current: PolicyReading = {
     text: 'version: 1\n',
     revision: 'r1',
