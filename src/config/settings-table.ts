@@ -1,9 +1,8 @@
 import { parseLocalKeys } from '../adapters/key-ring/local-keys.ts'
-import { parseSigningKeys } from '../adapters/google-identity/parse-signing-keys.ts'
-import { parseServiceAccountKey } from '../adapters/google-identity/service-account-key.ts'
-import { parsePoolProvider, parseServiceAccountEmail } from './parse-federation.ts'
-import { parseHostAndPort, parseKeyRing, parseMetadataHost, parseStore } from './parse-place.ts'
-import { parseBaseUrl, parseEndpoint, parseIssuer } from './parse-url.ts'
+import { googleEndpoints } from './google-endpoints.ts'
+import { identitySettings } from './identity-settings.ts'
+import { parseHostAndPort, parseKeyRing, parseStore } from './parse-place.ts'
+import { parseIssuer } from './parse-url.ts'
 import {
   optional,
   parseChoice,
@@ -14,8 +13,6 @@ import {
   withDefault,
   wrong,
 } from './setting.ts'
-
-const googleEndpoint = 'for tests only; https, or http on loopback.'
 
 /** Every setting there is, in the order in which the documentation shows them. */
 export const settingsTable = {
@@ -65,62 +62,7 @@ export const settingsTable = {
     },
     parseHostAndPort,
   ),
-  googleCredentials: optional(
-    {
-      name: 'DOWNSCOPE_GOOGLE_CREDENTIALS',
-      defaultsTo: 'the metadata server on Google Cloud (Node)',
-      means:
-        "The key file of the broker's own service account, for Firestore over REST: its JSON, not its path. A secret.",
-      example: '$(cat downscope-key.json)',
-    },
-    (text) => {
-      const reading = parseServiceAccountKey(text)
-      return reading.ok ? right(reading.key) : wrong(reading.fault)
-    },
-  ),
-  signingKeys: optional(
-    {
-      name: 'DOWNSCOPE_SIGNING_KEYS',
-      defaultsTo: 'required with `DOWNSCOPE_GOOGLE_FEDERATION`',
-      means:
-        "The broker's own private keys as a JWK set (P-256 or RSA): the first signs, all are published at " +
-        '`/.well-known/jwks.json`. A secret.',
-      example: '$(node infra/keys/generate-signing-key.ts)',
-    },
-    (text) => {
-      const reading = parseSigningKeys(text)
-      return reading.ok ? right(reading.keys) : wrong(...reading.faults)
-    },
-  ),
-  googleFederation: optional(
-    {
-      name: 'DOWNSCOPE_GOOGLE_FEDERATION',
-      means:
-        "The workload identity pool provider that trusts the broker's signing keys: with it the broker needs no " +
-        'Google key for Firestore over REST. Not together with `DOWNSCOPE_GOOGLE_CREDENTIALS`.',
-      example:
-        '//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/downscope/providers/broker',
-    },
-    parsePoolProvider,
-  ),
-  googleServiceAccount: optional(
-    {
-      name: 'DOWNSCOPE_GOOGLE_SERVICE_ACCOUNT',
-      defaultsTo: 'the federated principal itself',
-      means: 'The service account to impersonate with `DOWNSCOPE_GOOGLE_FEDERATION`.',
-      example: 'downscope@acme-tokens.iam.gserviceaccount.com',
-    },
-    parseServiceAccountEmail,
-  ),
-  metadataHost: optional(
-    {
-      name: 'GCE_METADATA_HOST',
-      defaultsTo: '`metadata.google.internal`',
-      means: "Where the metadata server is asked for the broker's own token (Node).",
-      example: '127.0.0.1:8090',
-    },
-    parseMetadataHost,
-  ),
+  ...identitySettings,
   keyRing: withDefault(
     {
       name: 'DOWNSCOPE_KEY_RING',
@@ -237,60 +179,7 @@ export const settingsTable = {
     },
     parseChoice(['debug', 'info', 'warn', 'error']),
   ),
-  googleOauthTokenUrl: withDefault(
-    {
-      name: 'GOOGLE_OAUTH_TOKEN_URL',
-      default: 'https://oauth2.googleapis.com/token',
-      means: `Google's OAuth token endpoint; ${googleEndpoint}`,
-      example: 'http://127.0.0.1:9000/token',
-    },
-    parseEndpoint,
-  ),
-  googleStsTokenUrl: withDefault(
-    {
-      name: 'GOOGLE_STS_TOKEN_URL',
-      default: 'https://sts.googleapis.com/v1/token',
-      means: `Google's Security Token Service, which applies access boundaries; ${googleEndpoint}`,
-      example: 'http://127.0.0.1:9000/sts/v1/token',
-    },
-    parseEndpoint,
-  ),
-  googleIamCredentialsUrl: withDefault(
-    {
-      name: 'GOOGLE_IAM_CREDENTIALS_URL',
-      default: 'https://iamcredentials.googleapis.com',
-      means: `Google's IAM Credentials API, without \`/v1\`; ${googleEndpoint}`,
-      example: 'http://127.0.0.1:9000/iamcredentials',
-    },
-    parseBaseUrl,
-  ),
-  googleIamUrl: withDefault(
-    {
-      name: 'GOOGLE_IAM_URL',
-      default: 'https://iam.googleapis.com',
-      means: `Google's IAM API, without \`/v1\`; ${googleEndpoint}`,
-      example: 'http://127.0.0.1:9000/iam',
-    },
-    parseBaseUrl,
-  ),
-  googleKmsUrl: withDefault(
-    {
-      name: 'GOOGLE_KMS_URL',
-      default: 'https://cloudkms.googleapis.com',
-      means: `Google's Cloud KMS API, without \`/v1\`; ${googleEndpoint}`,
-      example: 'http://127.0.0.1:9000/kms',
-    },
-    parseBaseUrl,
-  ),
-  googleRevokeUrl: withDefault(
-    {
-      name: 'GOOGLE_REVOKE_URL',
-      default: 'https://oauth2.googleapis.com/revoke',
-      means: `Google's revocation endpoint; ${googleEndpoint}`,
-      example: 'http://127.0.0.1:9000/revoke',
-    },
-    parseEndpoint,
-  ),
+  ...googleEndpoints,
   cloudRunService: optional(
     {
       name: 'K_SERVICE',

@@ -1,0 +1,62 @@
+import { parseBaseUrl, parseEndpoint } from './parse-url.ts'
+import { withDefault } from './setting.ts'
+
+const why = 'for tests only; https, or http on loopback.'
+
+/** The only addresses of Google that are ever called (P29). */
+export const googleEndpoints = {
+  googleOauthTokenUrl: withDefault(
+    {
+      name: 'GOOGLE_OAUTH_TOKEN_URL',
+      default: 'https://oauth2.googleapis.com/token',
+      means: `Google's OAuth token endpoint; ${why}`,
+      example: 'http://127.0.0.1:9000/token',
+    },
+    parseEndpoint,
+  ),
+  googleStsTokenUrl: withDefault(
+    {
+      name: 'GOOGLE_STS_TOKEN_URL',
+      default: 'https://sts.googleapis.com/v1/token',
+      means: `Google's Security Token Service, which applies access boundaries; ${why}`,
+      example: 'http://127.0.0.1:9000/sts/v1/token',
+    },
+    parseEndpoint,
+  ),
+  googleIamCredentialsUrl: withDefault(
+    {
+      name: 'GOOGLE_IAM_CREDENTIALS_URL',
+      default: 'https://iamcredentials.googleapis.com',
+      means: `Google's IAM Credentials API, without \`/v1\`; ${why}`,
+      example: 'http://127.0.0.1:9000/iamcredentials',
+    },
+    parseBaseUrl,
+  ),
+  googleIamUrl: withDefault(
+    {
+      name: 'GOOGLE_IAM_URL',
+      default: 'https://iam.googleapis.com',
+      means: `Google's IAM API, without \`/v1\`; ${why}`,
+      example: 'http://127.0.0.1:9000/iam',
+    },
+    parseBaseUrl,
+  ),
+  googleKmsUrl: withDefault(
+    {
+      name: 'GOOGLE_KMS_URL',
+      default: 'https://cloudkms.googleapis.com',
+      means: `Google's Cloud KMS API, without \`/v1\`; ${why}`,
+      example: 'http://127.0.0.1:9000/kms',
+    },
+    parseBaseUrl,
+  ),
+  googleRevokeUrl: withDefault(
+    {
+      name: 'GOOGLE_REVOKE_URL',
+      default: 'https://oauth2.googleapis.com/revoke',
+      means: `Google's revocation endpoint; ${why}`,
+      example: 'http://127.0.0.1:9000/revoke',
+    },
+    parseEndpoint,
+  ),
+} as const
