@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -10,6 +11,7 @@ import { parsePolicy } from '../src/authorize/parse-policy.ts'
 import { readSettings } from '../src/config.ts'
 import { settingsTable } from '../src/config/settings-table.ts'
 import { answers } from '../src/http/answers.ts'
+import { layers } from './support/architecture.ts'
 import { jsonMembers } from './support/json-members.ts'
 import { codeBlocksOf, type CodeBlock } from './support/markdown-blocks.ts'
 import { repository, runProgram } from './support/run-node.ts'
@@ -23,6 +25,10 @@ const guides = [
 const pages = guides.map((path) => ({ path, text: readPage(path) }))
 const blocks = pages.flatMap(({ path, text }) => codeBlocksOf(text).map((block) => ({ path, block })))
 const brokerIssuer = 'https://tokens.acme.example'
+
+const testFiles = readdirSync(join(repository, 'test'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => `test/${name}`)
 
 describe('every guide', () => {
   test.each(pages)('$path links only to what exists', ({ path, text }) => {
@@ -88,15 +94,72 @@ describe('docs/security.md', () => {
   })
 
   test.each(rows.map(([, id = '', rest = '']) => ({ id, rest })))(
-    '$id names tests that carry its id',
+    '$id names files that run, each with a test that carries its id',
     ({ id, rest }) => {
       const files = [...rest.matchAll(/`(test\/[^`]+)`/g)].map(([, file]) => file ?? '')
-      const carrying = files.filter((file) => new RegExp(`['\`"](?:P\\d+, )*${id}[,:]`).test(readPage(file)))
 
-      expect(carrying).toEqual(files)
+      expect(files.filter((file) => !idsCarried(readPage(file)).has(id))).toEqual([])
+      expect(files.filter((file) => !runs(file))).toEqual([])
       expect(files.length > 0 || rest.includes('*not yet*')).toBe(true)
     },
   )
+
+  test('a test carries no id that is no promise', () => {
+    const known = new Set(rows.map(([, id]) => id))
+    const carried = testFiles.map((file) => [...idsCarried(readPage(file))].map((id) => `${id} in ${file}`))
+
+    expect(carried.flat().filter((place) => !known.has(place.split(' ')[0]))).toEqual([])
+    expect(carried.flat().length).toBeGreaterThan(100)
+  })
+
+  test('an id in a comment, or another id that begins alike, is not carried', () => {
+    expect([...idsCarried("// P1: no\n  test('P15, P16: yes', () => {})")]).toEqual(['P15', 'P16'])
+  })
+})
+
+describe('src/README.md', () => {
+  const map = readPage('src/README.md')
+  const rows = [...map.matchAll(/^\| (.+?) \| (.+?) \| (.+?) \|$/gm)].map(
+    ([, name = '', where = '', may = '']) => ({
+      names: name.replace(/:.*/, '').split(', '),
+      paths: [...where.matchAll(/`([\w/-]+(?:\/|\.ts))`/g)].map(([, path]) => `src/${path}`),
+      may,
+    }),
+  )
+
+  test.each(layers.map((layer) => ({ name: layer.name, layer })))(
+    'tells of $name where it is and what it may import, as the architecture test holds it',
+    ({ name, layer }) => {
+      const row = rows.find(({ names }) => names.includes(name))
+      const [own = '', types = ''] = (row?.may ?? '')
+        .replace(/; (?:never|rooms arrive).*/, '')
+        .split(/(?:; |^)types of /)
+
+      expect(row?.paths.some((path) => layer.where.test(path.replace(/\/$/, '/x.ts')))).toBe(true)
+      expect(namedIn(own)).toEqual(layer.from.toSorted())
+      expect(namedIn(types)).toEqual([...(layer.typesFrom ?? [])].toSorted())
+    },
+  )
+
+  test('names every folder of the adapters, and no file that is not there', () => {
+    const folders = readdirSync(join(repository, 'src/adapters'), { withFileTypes: true })
+    const missing = folders.filter((entry) => entry.isDirectory() && !map.includes(`\`${entry.name}/`))
+    const files = [...map.matchAll(/`((?:\w+\/)?[\w/-]+\.ts)`/g)].map(([, file]) => file ?? '')
+
+    expect(missing).toEqual([])
+    expect(files.filter((file) => !exists(`src/${file}`) && !exists(file))).toEqual([])
+    expect(files.length).toBeGreaterThan(10)
+  })
+
+  const namedIn = (words: string): readonly string[] => {
+    const every = layers.map(({ name }) => name).filter((name) => name !== 'doors')
+    const rooms = rows.find(({ names }) => names.includes('mint'))?.names ?? []
+    if (words === 'everything') return every.toSorted()
+    const named: readonly string[] = words.match(/[a-z]+/g) ?? []
+    return every
+      .filter((name) => named.includes(name) || (named.includes('rooms') && rooms.includes(name)))
+      .toSorted()
+  }
 })
 
 describe('infra/cloud-run', () => {
@@ -153,6 +216,13 @@ async function judge(path: string, { language, text }: CodeBlock): Promise<void>
       break
     case 'text':
       break
+    case 'toml':
+      // deploy-workers.node.test.ts gives it to wrangler.
+      expect(path).toBe('docs/deploy-workers.md')
+      break
+    case 'js':
+      await runScript(text)
+      break
     case 'sh':
       expect(await runProgram('bash', ['-n', '-c', text], { cwd: tmpdir() })).toMatchObject({
         status: 0,
@@ -162,6 +232,39 @@ async function judge(path: string, { language, text }: CodeBlock): Promise<void>
     default:
       throw new Error(`nobody knows how to judge a block of "${language}"`)
   }
+}
+
+/** Beside an external_account file whose token nobody asks for. */
+async function runScript(text: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'downscope-script-'))
+  const account = blocks.find(
+    ({ block }) => block.language === 'json' && block.text.includes('external_account'),
+  )
+  await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'))
+  await writeFile(join(folder, 'account.json'), account?.block.text ?? '')
+  await writeFile(join(folder, 'script.mjs'), text)
+  const guard = pathToFileURL(join(repository, 'test/support/test-broker/refuse-outbound.ts')).href
+  const finished = await runProgram(process.execPath, ['--import', guard, 'script.mjs'], {
+    cwd: folder,
+    env: { GOOGLE_APPLICATION_CREDENTIALS: join(folder, 'account.json') },
+  })
+  await rm(folder, { recursive: true })
+
+  expect(finished).toMatchObject({ status: 0, stderr: '' })
+}
+
+/** The promises in the names of tests: `P1: …`, or `P15, P16: …`. */
+function idsCarried(text: string): ReadonlySet<string> {
+  const code = text.replaceAll(/^\s*\/\/.*$/gm, '')
+  const names = [...code.matchAll(/['"`]((?:P\d+, )*P\d+):/g)]
+  return new Set(names.flatMap(([, ids = '']) => ids.split(', ')))
+}
+
+/** Whether vitest runs it, or a file that vitest runs imports it. */
+function runs(file: string): boolean {
+  if (file.endsWith('.test.ts')) return true
+  const importing = file.replace(/^.*\//, '/')
+  return testFiles.some((other) => other.endsWith('.test.ts') && readPage(other).includes(`${importing}'`))
 }
 
 /** A policy, or a part of one that is completed with the issuers the guide speaks of. */

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { replaceSettings } from '../infra/docs/settings-table.ts'
+import { judgeBundle, judgeStartUp } from '../infra/judge-worker.ts'
 import { startWorld, type World } from '../infra/quickstart/world.ts'
 import { parsePolicy } from '../src/authorize/parse-policy.ts'
 import { jsonMembers } from './support/json-members.ts'
@@ -23,7 +24,8 @@ const ran = new Map<string, number>()
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'downscope-readme-'))
-  await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'))
+  for (const name of ['node_modules', 'package.json', 'infra'])
+    await symlink(join(repository, name), join(folder, name))
   world = await startWorld(join(folder, '.downscope/quickstart'))
 })
 
@@ -48,7 +50,7 @@ describe("README's code blocks", () => {
 
     expect(blocks.length).toBeGreaterThan(10)
     expect([...ran.values()].reduce((sum, count) => sum + count, 0)).toBe(blocks.length)
-    expect(counts).toMatchObject({ shell: 5, script: 3, policy: 1, json: 2, npm: 1 })
+    expect(counts).toMatchObject({ shell: 6, script: 3, policy: 1, json: 2, npm: 2, picture: 1, build: 1 })
   })
 
   test('a block of a kind that nobody knows how to run fails', async () => {
@@ -78,10 +80,18 @@ describe('what README says is not there yet', () => {
     await expect(readFile(join(repository, 'src/cli.ts'))).rejects.toThrow('ENOENT')
   })
 
-  test.each(['/v1/introspect', '/v1/revoke'])('%s is named there, and answers 404', async (path) => {
-    expect(section).toContain(`\`${path}\``)
-    expect((await fetch(`${world.broker.url}${path}`, { method: 'POST' })).status).toBe(404)
+  test('a way to revoke tokens is named there, and there is none', async () => {
+    expect(section).toContain('`/v1/revoke`')
+    expect(await statusOf('/v1/revoke')).toBe(404)
   })
+
+  test.each(['/v1/token', '/v1/introspect'])('%s is not named there, and is there', async (path) => {
+    expect(section).not.toContain(path)
+    expect(await statusOf(path)).toBe(400)
+  })
+
+  const statusOf = async (path: string): Promise<number> =>
+    (await fetch(`${world.broker.url}${path}`, { method: 'POST' })).status
 
   test('Cloud KMS is named there, and the broker refuses to start with it', async () => {
     const env = {
@@ -115,7 +125,7 @@ async function runBlock(block: CodeBlock): Promise<string> {
     case 'json':
       return checkJson(block)
     case 'text':
-      return 'picture'
+      return block.text.startsWith('dist/worker') ? checkBuild(block) : 'picture'
     default:
       throw new Error(`nobody knows how to run a block of "${block.language}" (line ${block.line})`)
   }
@@ -132,10 +142,24 @@ async function checkNpm({ text }: CodeBlock): Promise<string> {
   return 'npm'
 }
 
+/** What build:worker printed: within its own limits. deploy-workers.node.test.ts compares it with a bundle made anew. */
+function checkBuild({ text }: CodeBlock): string {
+  const figure = (pattern: RegExp): number => Number(pattern.exec(text)?.[1])
+  const inputs = Array.from({ length: figure(/ (\d+) modules/) }, (_, index) => `module ${index}`)
+
+  expect(judgeBundle({ gzipBytes: figure(/([\d.]+) KB compressed/) * 1000, inputs, externals: [] })).toEqual(
+    [],
+  )
+  expect(judgeStartUp(figure(/start-up ([\d.]+) ms/))).toEqual([])
+  return 'build'
+}
+
 async function runShell({ text }: CodeBlock): Promise<string> {
   const finished = await runProgram('bash', ['-euo', 'pipefail', '-c', text], { cwd: folder })
   const refusal = /"(?:error|code)":"|<html/.exec(finished.stdout)
-  if (finished.status !== 0 || refusal !== null || finished.stderr !== '')
+  // npm warns of what it finds in its user's own settings.
+  const complaint = finished.stderr.replaceAll(/^npm warn .*\n/gm, '')
+  if (finished.status !== 0 || refusal !== null || complaint !== '')
     throw new Error(`status ${finished.status}\n${finished.stdout}\n${finished.stderr}`)
   expect(finished.stdout).not.toBe('')
   return 'shell'

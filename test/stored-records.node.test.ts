@@ -7,6 +7,7 @@ import * as z from 'zod'
 import { createMemoryStore } from '../src/adapters/memory/memory-store.ts'
 import type { Document, DocumentStore, Stored } from '../src/ports/document-store.ts'
 import { parseCredentialRecord } from '../src/records/credential-codec.ts'
+import { createIssuedTokens } from '../src/records/issued-tokens.ts'
 import { createPolicies } from '../src/records/policies.ts'
 import { parseTokenRecord } from '../src/records/token-codec.ts'
 import { createFakeClock } from './support/fake-clock.ts'
@@ -36,7 +37,7 @@ describe("src/README.md's example documents", () => {
   test('are of every collection', () => {
     const collections = new Set(examples.map(({ note }) => note.split('/')[0]))
 
-    expect([...collections]).toEqual(['credentials', 'tokens', 'replays', 'policies', 'audit'])
+    expect([...collections]).toEqual(['credentials', 'tokens', 'issued', 'replays', 'policies', 'audit'])
   })
 
   test('with a member of the wrong type is refused', async () => {
@@ -48,9 +49,10 @@ describe("src/README.md's example documents", () => {
   })
 
   async function readRecord(stored: Stored, store: DocumentStore): Promise<void> {
-    const [collection] = stored.key.split('/')
+    const [collection, id = ''] = stored.key.split('/')
     if (collection === 'credentials') parseCredentialRecord(stored)
     else if (collection === 'tokens') parseTokenRecord(stored)
+    else if (collection === 'issued') expect(await createIssuedTokens({ store }).find(id)).toBeDefined()
     else if (collection === 'policies') await createPolicies({ store, clock, newId: () => 'new' }).read()
     else expect(stored.value['schema']).toBe(1)
   }

@@ -35,7 +35,7 @@ const rooms = ['authenticate', 'authorize', 'resolve', 'mint', 'lifecycle'] as c
 const libraries = ['jose', 'lru-cache', 'yaml', 'zod'] as const
 const every = [...rooms, 'wiring', 'hall', 'corridor', 'records', 'ports', 'adapters', 'domain'] as const
 
-const layers: readonly Layer[] = [
+export const layers: readonly Layer[] = [
   {
     name: 'doors',
     where: /^src\/(?:cloud-run|workers|cli)\.ts$/,
