@@ -7,7 +7,7 @@ import { checkArchitecture } from './support/architecture.ts'
 
 const root = join(import.meta.dirname, '..')
 
-describe('src holds the import table of DESIGN §1', () => {
+describe('src holds its import table', () => {
   const sources = readSources()
   const findings = checkArchitecture(sources)
 

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 
 import type { GoogleStandIn } from '../../test/support/google/stand-in.ts'
-import { brokerIssuer, createCaller, credentialName, scope, type BenchCaller } from './callers.ts'
-import { startServer, type ServerPlace, type ServerProcess } from './server-process.ts'
+import { createCaller, type BenchCaller } from './callers.ts'
+import { brokerIssuer, credentialName, scope } from './names.ts'
+import { startServer, type ServerCommand, type ServerPlace, type ServerProcess } from './server-process.ts'
 
 /** What the brokers of one run have in common. */
 export interface BrokerWorld {
@@ -47,7 +48,13 @@ export interface BrokerOptions {
 /** Starts the built broker as it is deployed, waits until it is ready, and enrols a service-account key. */
 export async function startBroker(world: BrokerWorld, options: BrokerOptions): Promise<BrokerProcess> {
   const { name, store, nodeArgs = [] } = options
-  const command = { name, args: [...nodeArgs, brokerFile], env: brokerEnvironment(world, store) }
+  const env = brokerEnvironment(world, store)
+  return enrolIn(world, { name, args: [...nodeArgs, brokerFile], env })
+}
+
+/** Starts a broker by that command, waits until it is ready, and enrols a service-account key. */
+export async function enrolIn(world: BrokerWorld, command: ServerCommand): Promise<BrokerProcess> {
+  const { name } = command
   const server = await startServer(command, world.place, isBrokerReady)
   const account = await world.google.createServiceAccount()
   const response = await fetch(`http://127.0.0.1:${server.port}/v1/admin/credentials`, {

@@ -1,10 +1,6 @@
 import { generateKeyPairSync, randomUUID, sign, type JsonWebKey, type KeyObject } from 'node:crypto'
 
-/** The broker's name in every JWT; nobody connects to it. */
-export const brokerIssuer = 'https://tokens.bench.example'
-export const tokenPath = '/v1/token'
-export const credentialName = 'reports-sa'
-export const scope = 'https://www.googleapis.com/auth/devstorage.read_only'
+import { brokerIssuer, credentialName, scope, tokenPath } from './names.ts'
 
 /** A service that calls: who it says it is, and the public key that shows it. */
 export interface BenchCaller {

@@ -4,7 +4,7 @@ import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { importSPKI, jwtVerify } from 'jose'
 
-import { brokerIssuer, tokenPath } from './callers.ts'
+import { brokerIssuer, tokenPath } from './names.ts'
 
 const env = process.env
 const key = await importSPKI(env['BENCH_SPKI'] ?? '', 'ES256')

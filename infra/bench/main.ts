@@ -1,4 +1,4 @@
-// `npm run bench`: the broker's speed as ratios to a floor measured in the same run, never as seconds (RUNTIME §6).
+// `npm run bench`: the broker's speed as ratios to a floor measured in the same run, never as seconds.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'

@@ -2,7 +2,7 @@
 // its own in-memory adapter, which keeps the `jti` of every assertion.
 import Provider from 'oidc-provider'
 
-import { brokerIssuer, scope, tokenPath } from './callers.ts'
+import { brokerIssuer, scope, tokenPath } from './names.ts'
 
 const env = process.env
 const jwk: unknown = JSON.parse(env['BENCH_JWK'] ?? '')

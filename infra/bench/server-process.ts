@@ -19,7 +19,9 @@ export interface ServerProcess {
 
 export interface ServerCommand {
   readonly name: string
-  /** Arguments of Node. */
+  /** Default: this Node. */
+  readonly program?: string
+  /** `PORT` in them is the port, as it is in the environment under that name. */
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
 }
@@ -66,7 +68,8 @@ export function launch(command: ServerCommand, place: ServerPlace, port: number)
   const errors = join(place.folder, `${port}.err`)
   // Appending, so that the file can be emptied between two windows.
   const files = [openSync(output, 'a'), openSync(errors, 'a')] as const
-  const [program = process.execPath, ...args] = [...place.onServerCore, process.execPath, ...command.args]
+  const own = command.args.map((arg) => arg.replace('PORT', String(port)))
+  const [program = '', ...args] = [...place.onServerCore, command.program ?? process.execPath, ...own]
   const child = spawn(program, args, {
     env: { PATH: process.env['PATH'] ?? '', NODE_ENV: 'production', PORT: String(port), ...command.env },
     stdio: ['ignore', ...files],

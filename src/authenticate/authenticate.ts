@@ -39,7 +39,7 @@ export interface CallerLimits {
  * Turns a proof into the caller who signed it, or throws the rejection of the proof's form. Asks nobody outside
  * before the issuer is known by its exact name and the claims are in order (P9); the signature comes next, and the
  * one use of a `jti` is spent last, so that nothing but a good assertion can spend it. Throws `store_unavailable`
- * when the store cannot say whether it was used, and `caller_throttled`. Source: DESIGN §3.3.
+ * when the store cannot say whether it was used, and `caller_throttled`. Source: docs/security.md, P1 to P9.
  */
 export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Promise<Caller> {
   const { clock, findIssuer, rememberOnce, limits = {} } = deps

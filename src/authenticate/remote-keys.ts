@@ -61,7 +61,8 @@ interface Look {
 export function createRemoteKeys(deps: RemoteKeysDeps): RemoteKeys {
   const { clock, sharesFetches = true } = deps
   const lookFor = createLookForKeys(deps)
-  const sources = new LRUCache<string, Source>({ max: sourcesMax })
+  // Not by `max`: all the room would be made at once, and every start would wait for it.
+  const sources = new LRUCache<string, Source>({ maxSize: sourcesMax, sizeCalculation: () => 1 })
 
   return {
     current: async (location) => {

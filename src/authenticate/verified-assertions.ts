@@ -21,12 +21,11 @@ export interface VerifiedAssertions {
   remember(token: string, assertion: VerifiedAssertion): Promise<void>
 }
 
-const entriesMax = 10_000
-/** About: a token's parsed claims take some four times its length, and the entry around them half a kilobyte. */
+/** About, so some 10,000: a token's parsed claims take four times its length, the entry around them half a kilobyte. */
 const bytesMax = 16 * 1024 * 1024
 
 export function createVerifiedAssertions(sha256: Sha256): VerifiedAssertions {
-  const entries = new LRUCache<string, VerifiedAssertion>({ max: entriesMax, maxSize: bytesMax })
+  const entries = new LRUCache<string, VerifiedAssertion>({ maxSize: bytesMax })
 
   return {
     find: async (token) => {

@@ -12,7 +12,7 @@ export interface BoundaryFault {
 
 /**
  * Everything for which Google would refuse this boundary, found before a token is asked for; empty if nothing.
- * Source: WIRE §2.2 (Credential Access Boundary: at most 10 rules and 2048 characters, Cloud Storage only).
+ * Source: docs/google.md §2.2 (Credential Access Boundary: at most 10 rules and 2048 characters, Cloud Storage only).
  */
 export function boundaryFaults(boundary: AccessBoundary): readonly BoundaryFault[] {
   const faults: BoundaryFault[] = []

@@ -17,7 +17,7 @@ export function narrowScopes(asked: ScopeSet, rule: CompiledRule, credential: Cr
   const consented = credential.consentedScopes
   if (consented === undefined) return someOf(wanted, `rule "${name}" allows none of: ${shorten(asked)}`)
 
-  // WIRE §1.1: the upstream compares consented scopes as text; a wider one does not imply a narrower one.
+  // docs/google.md §1.1: the upstream compares consented scopes as text; a wider one does not imply a narrower one.
   const notConsented = wanted.filter((scope) => !consented.includes(scope))
   const explanation = `not consented for "${credential.name}": ${shorten(notConsented)}; consented: ${shorten(consented)}`
   if (notConsented.length > 0 && asked.length > 0 && excessScopes === 'refuse') throw refused(explanation)

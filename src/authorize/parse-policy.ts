@@ -11,7 +11,7 @@ import { readAdmin, readRule } from './read-rule.ts'
 
 /**
  * The policy that a YAML or JSON document means. Throws `document_invalid`, and nothing else, with every fault at
- * once: its line and column, its path, and what is wrong. An unknown key is a fault (DESIGN §4).
+ * once: its line and column, its path, and what is wrong. An unknown key is a fault (docs/policy.md).
  */
 export function parsePolicy(document: PolicyDocument, context: { readonly brokerIssuer: string }): Policy {
   const text = readPolicyText(document.text)
@@ -29,7 +29,7 @@ export function parsePolicy(document: PolicyDocument, context: { readonly broker
 
 function readPolicy(value: Json, report: Report, brokerIssuer: string): Policy {
   const top = readEntry(policySchema, value, { path: [], report })
-  // DESIGN §4 allows a policy without rules or without admins; with neither key it is more likely cut off.
+  // docs/policy.md allows a policy without rules or without admins; with neither key it is more likely cut off.
   if (top !== undefined && top.rules === undefined && top.admins === undefined)
     report([], 'has neither rules nor admins: is it cut off?')
 

@@ -43,13 +43,13 @@ export interface PolicyInForceDeps {
   readonly parse: (document: PolicyDocument) => Policy
   readonly clock: Clock
   readonly log: Log
-  /** Whether a request may wait for what another one started: false on Workers (RUNTIME §5). */
+  /** Whether a request may wait for what another one started: false on Workers. */
   readonly mayJoin: boolean
   /** Whether the text is a file that may be read while it is half written. */
   readonly isWrittenInPlace: boolean
 }
 
-// DESIGN §4 promises 10 s: two of these and the source's own delay stay well below.
+// A change is promised to be seen within 10 s: two of these and the source's own delay stay well below.
 const lookAfterMs = 2000
 // While one request looks, the others go on with what is at most this old rather than wait.
 const waitAfterMs = 5000

@@ -7,7 +7,7 @@ import { nearMiss } from './near-miss.ts'
 import { credentialName } from '../domain/credential.ts'
 import { quote } from './policy-faults.ts'
 
-// What the document may look like, key by key (DESIGN §4). What its parts mean together is judged elsewhere.
+// What the document may look like, key by key (docs/policy.md). What its parts mean together is judged elsewhere.
 
 /** An object of exactly these members. Its message for unknown ones has a line for each, in the order of `keys`. */
 function exactly<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> {
@@ -84,7 +84,7 @@ const algorithm = z.enum(algorithms, {
   },
 })
 
-// RUNTIME §6: ES384 costs nine ES256 and is off until it is asked for.
+// ES384 costs nine times an ES256 to verify, and is off until it is asked for.
 const defaultAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const satisfies readonly SigningAlgorithm[]
 const defaultLifetimeSeconds = 300
 const dayInSeconds = 86_400

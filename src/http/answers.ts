@@ -28,7 +28,7 @@ const unavailable: Answer = {
   tells: false,
 }
 
-/** DESIGN §3.1's table and its like for the admin API. A code without an answer does not compile. */
+/** The table of docs/errors.md. A code without an answer does not compile. */
 export const answers: Readonly<Record<BrokerErrorCode, Answer>> = {
   request_malformed: fault(400, 'invalid_request', 'the request is malformed'),
   request_too_large: fault(413, 'invalid_request', 'the request body is larger than 64 KiB'),

@@ -15,7 +15,7 @@ export interface IntrospectionDeps {
   readonly refuse: Refuse
 }
 
-/** Google's longest, WIRE: access tokens of STS. */
+/** Google's longest are those of STS (docs/google.md §2.1). */
 const tokenCharsMax = 12_288
 
 /**
@@ -47,11 +47,13 @@ function parseToken(contentType: string | null, text: string): Secret {
 function introspectionText(introspection: Introspection): string {
   if (!introspection.isActive) return '{"active":false}'
   const { username, scopes, issuedAt, expiresAt } = introspection
+  // An ID token alone carries no scope; it is no Bearer token (P13), and an empty scope is none (RFC 6749 §3.3).
+  const isIdToken = scopes.length === 0
   return JSON.stringify({
     active: true,
     username,
-    scope: formatScope(scopes),
-    token_type: 'Bearer',
+    scope: isIdToken ? undefined : formatScope(scopes),
+    token_type: isIdToken ? 'N_A' : 'Bearer',
     iat: issuedAt,
     exp: expiresAt,
   })

@@ -116,7 +116,7 @@ function text(file: Members, member: string, form: 'word' | 'lines' = 'word'): P
     : fault('has white space or characters that are not ASCII')
 }
 
-/** Narrowing a refresh token is literal (WIRE §0.4), so what was consented must be known word by word. */
+/** Narrowing a refresh token is literal (docs/google.md §1.1), so what was consented must be known word by word. */
 function parseConsentedScopes(scopes: unknown): Part<ScopeSet> {
   const fault = (why: string) => ({ ok: false, fault: `scopes: ${why}` }) as const
   if (scopes === undefined) return fault('the scopes that were consented are required for a refresh token')

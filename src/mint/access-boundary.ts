@@ -27,7 +27,7 @@ export interface AccessBoundaryDeps {
 export interface Downscope {
   readonly grant: Grant
   readonly boundary: AccessBoundary
-  /** Fresh from the upstream: a token that has a boundary already cannot get another (WIRE §2.2). */
+  /** Fresh from the upstream: a token that has a boundary already cannot get another (docs/google.md §2.2). */
   readonly source: MintedToken
   readonly deadlineMs: number
 }
@@ -58,7 +58,7 @@ export function createDownscope(deps: AccessBoundaryDeps): (task: Downscope) => 
     const told = judgeReply(reply.answer, source)
     if (!told.ok) throw nonsense(`the STS's reply has ${told.fault}`)
     const { accessToken, expiresIn } = told.value
-    // WIRE §2.1: without expires_in, as for users' tokens, the source's end is the end.
+    // docs/google.md §2.1: without expires_in, as for users' tokens, the source's end is the end.
     const ownEnd = expiresIn === undefined ? source.expiresAt : later(reply.sentAt, expiresIn)
     const expiresAt = epochSeconds(Math.min(source.expiresAt, ownEnd))
     return { ...source, secret: accessToken, expiresAt }

@@ -4,7 +4,7 @@ import { later, type EpochSeconds } from '../domain/time.ts'
 import type { Members } from './json-object.ts'
 import { parseAccessToken, type Judged } from './parse-token-reply.ts'
 
-/** WIRE §6.3: Google consents to the short names and answers with the long ones. */
+/** docs/google.md §6.3: Google consents to the short names and answers with the long ones. */
 const aliases: ReadonlyMap<string, string> = new Map([
   ['email', 'https://www.googleapis.com/auth/userinfo.email'],
   ['profile', 'https://www.googleapis.com/auth/userinfo.profile'],

@@ -5,7 +5,7 @@ import { epochSeconds, seconds, type EpochSeconds, type Seconds } from '../domai
 import type { HttpAnswer } from '../ports/http-client.ts'
 import { parseJsonObject, type Members } from './json-object.ts'
 
-/** WIRE §2.1: Google's access tokens have up to 12288 bytes. */
+/** docs/google.md §2.1: Google's access tokens have up to 12288 bytes. */
 const tokenBytesMax = 12_288
 /** Google gives an hour, and twelve by exception: more than a day is a mistake, and no short-lived token. */
 const lifetimeMax = seconds(86_400)

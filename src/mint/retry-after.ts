@@ -23,7 +23,7 @@ function clamp(wait: number): Seconds {
   return seconds(Math.min(secondsMax, Math.max(secondsMin, wait)))
 }
 
-/** Seconds since 1970. By hand, because a room has no Date (STYLE rule 8). */
+/** Seconds since 1970. By hand, because a room has no Date. */
 function parseImfDate(text: string): number | undefined {
   const [, day, monthName, year, hour, minute, second] = imfDate.exec(text) ?? []
   const month = months.findIndex((name) => name === monthName)

@@ -14,10 +14,10 @@ import { parseIdToken, parseReplyMembers, type Judged } from './parse-token-repl
 import { createSigningKeys, type SigningKey } from './signing-keys.ts'
 import { judgeFailure, nonsense, type UpstreamFailure } from './upstream-failure.ts'
 
-/** WIRE §1.2: what Google checks, wherever the endpoint is configured to be. */
+/** docs/google.md §1.2: what Google checks, wherever the endpoint is configured to be. */
 const assertionAudience = 'https://oauth2.googleapis.com/token'
 const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
-/** Google's clock may be behind ours (WIRE §1.2). */
+/** Google's clock may be behind ours (docs/google.md §1.2). */
 const issuedBefore = seconds(-10)
 /** The longest that Google takes. */
 const assertionLife = seconds(3600)

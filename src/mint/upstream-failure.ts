@@ -9,7 +9,7 @@ import { parseRetryAfter } from './retry-after.ts'
 
 /** What to tell callers to wait when the upstream named no time itself. */
 const retryAfterDefault = seconds(2)
-/** Google's servers do not all know a new key at once (WIRE §1.3). */
+/** Google's servers do not all know a new key at once (docs/google.md §1.3). */
 const keySpreadsFor = seconds(60)
 const retryAfterNewKey = seconds(5)
 
@@ -77,7 +77,7 @@ function judgeAnswer(answer: HttpAnswer, context: FailureContext): UpstreamFailu
 
 function judgeInvalidGrant(fault: OAuthError, said: string, context: FailureContext): UpstreamFailure {
   const description = fault.description ?? ''
-  // WIRE §1.3: the fourth member decides, whatever the text says.
+  // docs/google.md §1.3: the fourth member decides, whatever the text says.
   if (/^(?:invalid_rapt|rapt_required)$/.test(fault.subtype ?? ''))
     return blamed(
       `${said}: the Workspace session ended; exempt the app from session control or consent again`,

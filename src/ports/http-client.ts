@@ -1,4 +1,4 @@
-/** One outbound request. Every call states its deadline and size cap where it is made (STYLE rule 19). */
+/** One outbound request. Every call states its deadline and size cap where it is made. */
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'DELETE'
   readonly url: string

@@ -34,7 +34,8 @@ export function createCredentialView({
   clock,
   sharesWork,
 }: CredentialViewDeps): (name: string) => Promise<CredentialSummary | undefined> {
-  const views = new LRUCache<string, View>({ max: namesMax })
+  // Not by `max`: all the room would be made at once, and every start would wait for it.
+  const views = new LRUCache<string, View>({ maxSize: namesMax, sizeCalculation: () => 1 })
 
   return async (name) => {
     const known = views.get(name)

@@ -16,7 +16,9 @@ export interface RecentFailures {
 
 export function createRecentFailures(clock: Clock): RecentFailures {
   const failures = new LRUCache<string, { readonly error: BrokerError; readonly untilMs: number }>({
-    max: entriesMax,
+    // Not by `max`: all the room would be made at once, and every start would wait for it.
+    maxSize: entriesMax,
+    sizeCalculation: () => 1,
   })
 
   return {

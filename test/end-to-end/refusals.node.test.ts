@@ -51,7 +51,7 @@ const stranger = async (): Promise<string> => {
   return callerOf(signer, 'billing').jwt()
 }
 
-/** DESIGN §3.1, row by row; the failures of upstream, store and key ring are in faults-*.node.test.ts. */
+/** docs/errors.md, row by row; the failures of upstream, store and key ring are in faults-*.node.test.ts. */
 const rows: readonly Row[] = [
   {
     failure: 'a malformed request',

@@ -161,7 +161,7 @@ describe.concurrent('a token', { timeout: 60_000 }, () => {
 
 const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern)
 
-/** DESIGN §3.1, member by member and header by header. */
+/** Member by member and header by header. */
 function expectToken(answer: Answer, scope: string): void {
   expect(answer).toMatchObject({ status: 200 })
   const members = ['access_token', 'expires_in', 'issued_token_type', 'scope', 'token_type']

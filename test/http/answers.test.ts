@@ -5,7 +5,7 @@ import { seconds } from '../../src/domain/time.ts'
 import { answers } from '../../src/http/answers.ts'
 import { createFakeHall, failing, post, tokenForm } from '../support/hall.ts'
 
-/** DESIGN §3.1, row by row, with the bytes. */
+/** docs/errors.md, row by row, with the bytes. */
 const table: Readonly<Record<BrokerErrorCode, readonly [number, string]>> = {
   request_malformed: [400, '{"error":"invalid_request","error_description":"the request is malformed"}'],
   request_too_large: [

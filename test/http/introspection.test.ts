@@ -47,6 +47,18 @@ describe('introspection (RFC 7662)', () => {
     expect(asked).toEqual(['ya29.x'])
   })
 
+  it('P13: an ID token, which carries no scope, is not called a Bearer token', async () => {
+    const { post } = createWorld({ ...active, scopes: [] })
+    const answer = await post('token=eyJ')
+    expect(await answer.json()).toEqual({
+      active: true,
+      username: 'reports@acme.iam.gserviceaccount.com',
+      token_type: 'N_A',
+      iat: 1_800_000_000,
+      exp: 1_800_003_600,
+    })
+  })
+
   it('says nothing else of a token that is not active', async () => {
     const { post } = createWorld({ isActive: false })
     expect(await (await post('token=ya29.x')).text()).toBe('{"active":false}')

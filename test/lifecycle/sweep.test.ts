@@ -23,7 +23,8 @@ function createWorld() {
 describe('a sweep', () => {
   test('deletes what expired more than an hour ago, and nothing else', async () => {
     const { clock, store, lines, put, sweep } = createWorld()
-    for (const key of ['tokens/old', 'issued/old', 'replays/old', 'audit/old', 'others/old']) await put(key, 10)
+    for (const key of ['tokens/old', 'issued/old', 'replays/old', 'audit/old', 'others/old'])
+      await put(key, 10)
     for (const key of ['tokens/late', 'issued/late', 'replays/late', 'audit/late']) await put(key, 20)
     for (const key of ['tokens/living', 'credentials/a', 'policies/current']) await put(key)
 

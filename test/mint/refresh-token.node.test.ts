@@ -101,7 +101,7 @@ describe('a reply whose scopes are not those asked for', () => {
     expect((await failureOf(mint([DRIVE, DRIVE_READ]))).code).toBe('upstream_nonsense')
   })
 
-  test('absent means what was asked for, and email means userinfo.email (WIRE §6.3)', async () => {
+  test('absent means what was asked for, and email means userinfo.email (docs/google.md §6.3)', async () => {
     world.google.script.token.next(1, { do: 'amend', members: { scope: undefined } })
     expect((await mint()).scopes).toEqual([DRIVE_READ])
     const long = 'https://www.googleapis.com/auth/userinfo.email'

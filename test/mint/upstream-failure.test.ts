@@ -61,7 +61,7 @@ const catalogue: readonly (readonly [number, string, string | undefined, BrokerE
   [400, 'unsupported_grant_type', undefined, 'upstream_nonsense', spared],
 ]
 
-describe('Google’s error catalogue (WIRE §1.3)', () => {
+describe('Google’s error catalogue (docs/google.md §1.3)', () => {
   test.each(catalogue)('%i %s "%s" is %s', (status, error, description, code, blames) => {
     const failure = judge(status, error, description)
     expect([failure.error.code, failure.blamesCredential]).toEqual([code, blames])

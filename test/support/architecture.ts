@@ -22,7 +22,7 @@ interface Findings {
   readonly importsSeen: number
 }
 
-/** The table of DESIGN §1. `typesFrom`: only `import type`. `packages`: prefixes of packages, by layer. */
+/** The import table of src/README.md. `typesFrom`: only `import type`. `packages`: prefixes of packages, by layer. */
 interface Layer {
   readonly name: string
   readonly where: RegExp
@@ -81,7 +81,7 @@ const platformClassFile = 'src/adapters/durable-object/documents-object.ts'
 const emptyNames = /(?:^|[-/])(?:utils?|helpers?|commons?|managers?|handlers?)(?:[-./]|$)/
 const mutableTypes = /^(?:Map|Set|WeakMap|WeakSet|Array)$/
 
-/** Every fault against DESIGN §1 and STYLE rules 1, 4, 5, 6, 7 in `sources` (path from the root → text). */
+/** Every fault against the rules of src/README.md in `sources` (path from the root → text). */
 export function checkArchitecture(sources: ReadonlyMap<string, string>): Findings {
   const faults: Fault[] = []
   let importsSeen = 0
@@ -151,7 +151,7 @@ function checkImports(
 ): void {
   const layer = layerOf(file)
   if (layer === undefined) {
-    report('layers', 'belongs to no layer of DESIGN §1')
+    report('layers', 'belongs to no layer')
     return
   }
   for (const { specifier, typeOnly, offset } of imports) {

@@ -121,7 +121,7 @@ describe('a Worker', { timeout: 60_000 }, () => {
   })
 })
 
-/** DESIGN §3.1: the refusals of a request. */
+/** docs/errors.md: the refusals of a request. */
 const refusals: readonly (readonly [string, () => Promise<Form>, number, string])[] = [
   [
     'a malformed request',

@@ -22,7 +22,7 @@ export interface FederatedIdentityDeps {
 }
 
 const tokenType = 'urn:ietf:params:oauth:token-type'
-/** WIRE §3.1: what IAM Credentials asks of a token that impersonates. */
+/** docs/google.md §3.1: what IAM Credentials asks of a token that impersonates. */
 const impersonatingScope = 'https://www.googleapis.com/auth/cloud-platform'
 /** For all attempts of both calls together: what a `GoogleIdentity` promises. */
 const budgetMs = 2000
@@ -52,7 +52,7 @@ interface Exchange {
   readonly scope: string
 }
 
-/** WIRE §2.1. */
+/** docs/google.md §2.1. */
 async function exchange(
   http: HttpClient,
   { stsUrl, provider }: FederatedIdentityDeps,

@@ -15,10 +15,10 @@ export interface Impersonation {
   readonly scopes: readonly string[]
 }
 
-/** The longest without an organisation policy that allows more (WIRE §3.1). */
+/** The longest without an organisation policy that allows more (docs/google.md §3.1). */
 const lifetimeAsked = 3600
 
-/** WIRE §3.1: a token of a service account, of the asked scopes. Throws `store_unavailable`. */
+/** docs/google.md §3.1: a token of a service account, of the asked scopes. Throws `store_unavailable`. */
 export async function generateAccessToken(
   http: HttpClient,
   clock: Clock,

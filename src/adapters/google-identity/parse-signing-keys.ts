@@ -27,7 +27,7 @@ const keysMax = 5
 const privateMembers = { EC: ['d'], RSA: ['d', 'p', 'q', 'dp', 'dq', 'qi'] } as const
 
 /**
- * Reads a JWK set of private keys: P-256 (ES256) or RSA (RS256), which is what Google's STS verifies (WIRE §2.1), each
+ * Reads a JWK set of private keys: P-256 (ES256) or RSA (RS256), which is what Google's STS verifies (docs/google.md §2.1), each
  * with a `kid` of its own. A fault tells a key by its place, and never repeats the text.
  */
 export function parseSigningKeys(text: string): SigningKeysReading {

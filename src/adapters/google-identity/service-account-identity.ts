@@ -18,7 +18,7 @@ export interface ServiceAccountIdentityDeps {
   readonly sharesWork: boolean
 }
 
-/** WIRE §1.2: what Google checks, wherever the endpoint is configured to be. */
+/** docs/google.md §1.2: what Google checks, wherever the endpoint is configured to be. */
 const audience = 'https://oauth2.googleapis.com/token'
 const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 /** Google's clock may be behind ours, and takes no more than an hour. */

@@ -8,8 +8,8 @@ export interface LineSink {
 
 export interface LineWriter {
   /**
-   * Resolves when the sink says that the line is written, rejects when it could not be. The line must hold no
-   * newline. Who does not care may drop the promise.
+   * Resolves when the sink says that the line is written; rejects when it could not be, or when lines have waited for
+   * 3 s, and then it may still be written. The line must hold no newline. Who does not care may drop the promise.
    */
   write(line: string): Promise<void>
   /** Writes without waiting for the end of the turn; resolves when nothing is left, written or failed. */
@@ -22,17 +22,22 @@ interface Batch {
   text: string
   /** Its turn is over: it may be written. */
   isDue: boolean
+  /** What its lines wait for. */
   readonly written: PromiseWithResolvers<void>
+  /** Resolves when the sink is done with it, well or not. */
+  readonly ended: PromiseWithResolvers<void>
 }
 
 /** What may wait for a sink that does not take it: then lines are refused, not hoarded (P24). */
 const waitingCharsMax = 8 * 2 ** 20
+/** How long a line may wait for such a sink: whoever needs it written answers within 10 s all the same (P20). */
+const lateAfterMs = 3_000
 
 /**
  * Lines in the order in which they came, by group commit: those of one event-loop turn share one write, and those
  * that come while a write is under way share the next.
  */
-export function createLineWriter(sink: LineSink): LineWriter {
+export function createLineWriter(sink: LineSink, lateMs = lateAfterMs): LineWriter {
   let waiting: Batch | undefined
   let underWay: Batch | undefined
 
@@ -42,6 +47,7 @@ export function createLineWriter(sink: LineSink): LineWriter {
     const done = (error?: unknown): void => {
       if (error === undefined) batch.written.resolve()
       else batch.written.reject(error)
+      batch.ended.resolve()
       underWay = undefined
       if (waiting?.isDue === true) send(waiting)
     }
@@ -54,8 +60,11 @@ export function createLineWriter(sink: LineSink): LineWriter {
   }
 
   const open = (): Batch => {
-    const batch: Batch = { text: '', isDue: false, written: Promise.withResolvers() }
-    batch.written.promise.catch(ignore)
+    const written = Promise.withResolvers<void>()
+    const batch: Batch = { text: '', isDue: false, written, ended: Promise.withResolvers() }
+    const late = setTimeout(() => written.reject(new Error('nobody takes the output')), lateMs)
+    late.unref()
+    written.promise.catch(ignore).finally(() => clearTimeout(late))
     setImmediate(endTurn, batch)
     return batch
   }
@@ -70,7 +79,7 @@ export function createLineWriter(sink: LineSink): LineWriter {
     flush: async () => {
       if (waiting !== undefined) endTurn(waiting)
       for (let batch = underWay ?? waiting; batch !== undefined; batch = underWay ?? waiting)
-        await batch.written.promise.catch(ignore)
+        await batch.ended.promise
     },
     writeNow: () => {
       if (waiting !== undefined) endTurn(waiting)

@@ -63,6 +63,22 @@ describe('the line writer', () => {
     await expect(written).resolves.toBeUndefined()
   })
 
+  test('P20: a line that the sink does not take in time is a failure, and is written when it does', async () => {
+    const sink = createFakeSink()
+    const writer = createLineWriter(sink, 1)
+    const stuck = writer.write('1')
+    await turn()
+    const behind = writer.write('2')
+
+    await expect(stuck).rejects.toThrow('nobody takes the output')
+    await expect(behind).rejects.toThrow('nobody takes the output')
+    const flushed = writer.flush()
+    sink.end()
+    sink.end()
+    await flushed
+    expect(sink.writes).toEqual(['1\n', '2\n'])
+  })
+
   test('a dropped promise of a failed write ends nothing', async () => {
     const sink = createFakeSink()
     const writer = createLineWriter(sink)

@@ -19,7 +19,7 @@ export function requireBearer(world: World, received: Received): IssuedToken {
     )
   }
   const hasScope = token.scopes.includes(CLOUD_PLATFORM) || token.scopes.includes(IAM)
-  // A boundary leaves Cloud Storage only (WIRE §2.2).
+  // A boundary leaves Cloud Storage only (docs/google.md §2.2).
   if (!hasScope || token.boundary !== undefined) {
     return failWith('PERMISSION_DENIED', 'Request had insufficient authentication scopes.', [
       errorInfo('ACCESS_TOKEN_SCOPE_INSUFFICIENT', 'googleapis.com'),

@@ -1,7 +1,7 @@
 import { refuse } from './refusals.ts'
 import { isObject, type JsonObject } from './reply.ts'
 
-/** A Credential Access Boundary, as Google's STS takes it (WIRE §2.2). */
+/** A Credential Access Boundary, as Google's STS takes it (docs/google.md §2.2). */
 export type AccessBoundary = {
   readonly accessBoundaryRules: readonly AccessBoundaryRule[]
 }
@@ -39,7 +39,7 @@ export function parseBoundaryOptions(options: string): AccessBoundary {
   return { accessBoundaryRules: rules.map(parseRule) }
 }
 
-/** JSON once form-encoded, or Python's JSON percent-encoded and then form-encoded (WIRE §2.1). */
+/** JSON once form-encoded, or Python's JSON percent-encoded and then form-encoded (docs/google.md §2.1). */
 export function parseOptions(options: string): JsonObject {
   const parsed = tryJson(options) ?? tryJson(percentDecoded(options))
   return isObject(parsed) ? parsed : bad('options is not a JSON object')

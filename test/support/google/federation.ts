@@ -10,7 +10,7 @@ import type { World } from './world.ts'
 const ALGORITHMS = ['RS256', 'ES256']
 const AGE_SECONDS_MAX = 24 * 3600
 
-/** A federated access token for a JWT that a configured pool provider trusts (WIRE §2.1). */
+/** A federated access token for a JWT that a configured pool provider trusts (docs/google.md §2.1). */
 export async function answerFederation(world: World, form: Form): Promise<Reply> {
   const audience = requiredParameter(form, 'audience')
   if (poolOf(audience) === undefined) return refuse('audience_malformed')

@@ -13,7 +13,7 @@ const codes = {
   UNAVAILABLE: 503,
 } as const
 
-/** The nested error of Google's JSON services, as against the flat one of OAuth (WIRE §3.1). */
+/** The nested error of Google's JSON services, as against the flat one of OAuth (docs/google.md §3.1). */
 export function googleError(
   status: GoogleStatus,
   message: string,

@@ -19,7 +19,7 @@ type Impersonation = {
   readonly body: JsonObject
 }
 
-/** `…:generateAccessToken`: a token of the target account for who may create one (WIRE §3.1). */
+/** `…:generateAccessToken`: a token of the target account for who may create one (docs/google.md §3.1). */
 export function answerGenerateAccessToken(world: World, received: Received): Reply {
   const known = ['delegates', 'scope', 'lifetime']
   const asked = impersonate(world, received, known, 'iam.serviceAccounts.getAccessToken')

@@ -11,7 +11,7 @@ import type { World } from './world.ts'
 const USER_KEYS_MAX = 10
 const FILE_TYPE = 'TYPE_GOOGLE_CREDENTIALS_FILE'
 
-/** `POST …/keys`: a new key; its private part is in this answer and nowhere else (WIRE §3.2). */
+/** `POST …/keys`: a new key; its private part is in this answer and nowhere else (docs/google.md §3.2). */
 export async function answerCreateKey(world: World, received: Received): Promise<Reply> {
   const account = administer(world, received, 'create')
   const body = readJsonBody(received, ['privateKeyType', 'keyAlgorithm'])
@@ -115,7 +115,7 @@ function requireUserKey(account: ServiceAccount, received: Received): AccountKey
   return failWith('FAILED_PRECONDITION', 'Precondition check failed.')
 }
 
-// Google no longer says which precondition: the asker must count (WIRE §3.2).
+// Google no longer says which precondition: the asker must count (docs/google.md §3.2).
 function checkLimit(account: ServiceAccount): void {
   if (account.keys.userManaged().length >= USER_KEYS_MAX) {
     failWith('FAILED_PRECONDITION', 'Precondition check failed.')

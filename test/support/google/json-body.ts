@@ -42,7 +42,7 @@ export function textList(body: JsonObject, name: string): readonly string[] {
   return value.map((item: unknown) => (typeof item === 'string' ? item : invalidValue(name)))
 }
 
-/** A boolean; Node and Python send it as a string at times and Google takes that (WIRE §3.1). */
+/** A boolean; Node and Python send it as a string at times and Google takes that (docs/google.md §3.1). */
 export function booleanLike(body: JsonObject, name: string): boolean {
   const value = body[name] ?? false
   if (typeof value === 'boolean') return value

@@ -18,7 +18,7 @@ type Assertion = {
   readonly claims: JWTPayload
 }
 
-/** An access token, or an ID token, for an assertion that a service-account key signed (WIRE §1.2). */
+/** An access token, or an ID token, for an assertion that a service-account key signed (docs/google.md §1.2). */
 export async function answerAssertion(world: World, jwt: string): Promise<Reply> {
   const assertion = await verifyAssertion(world, jwt)
   const { claims } = assertion

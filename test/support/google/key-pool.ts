@@ -5,7 +5,7 @@ export type RsaKeyPair = { readonly publicKey: KeyObject; readonly privateKey: K
 /** Gives the next RSA key pair; never the same one twice from one source. */
 export type KeySource = () => Promise<RsaKeyPair>
 
-// Mutable at module level, against STYLE 7: an RSA key costs 100 ms, so all stand-ins of one
+// Mutable at module level: an RSA key costs 100 ms, so all stand-ins of one
 // process share the same keys in the same order. Within one stand-in every key is its own.
 const pool: Promise<RsaKeyPair>[] = []
 

@@ -9,7 +9,7 @@ import type { World } from './world.ts'
 /**
  * An access token of exactly the scopes asked for, or of all consented ones when none are named.
  * Decides in Google's order: the client, then the grant, then the scopes; a refused request
- * rotates nothing (WIRE §1.1).
+ * rotates nothing (docs/google.md §1.1).
  */
 export async function answerRefresh(world: World, form: Form): Promise<Reply> {
   if (form.has('target_audience') || form.has('audience')) {
@@ -67,7 +67,7 @@ export function revokeGrant(world: World, grant: RefreshGrant): void {
   world.tokens.revokeGrant(grant.id)
 }
 
-// Literal set membership: a broader consented scope implies nothing (WIRE §0.4).
+// Literal set membership: a broader consented scope implies nothing (docs/google.md §1.1).
 function narrow(grant: RefreshGrant, scope: string): readonly string[] {
   const asked = parseScopes(scope)
   if (asked.length === 0) return grant.scopes

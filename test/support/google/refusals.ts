@@ -1,7 +1,7 @@
 import { type JsonObject, jsonReply, Refusal, type Reply } from './reply.ts'
 
 /**
- * Google's flat OAuth refusals, word for word (WIRE §1.1 to §1.5, §2.1). Entries marked MEM are
+ * Google's flat OAuth refusals, word for word (docs/google.md §1.1 to §1.5, §2.1). Entries marked MEM are
  * from general knowledge and were never seen in a captured answer.
  */
 export type RefusalName = keyof typeof catalogue

@@ -20,7 +20,7 @@ export type Received = {
 }
 
 /** Thrown wherever Google would refuse; the server sends `reply` as it is. */
-// A class, against STYLE 6: the refusal must leave nested checks and still be told from a bug.
+// A class: the refusal must leave nested checks and still be told from a bug.
 export class Refusal extends Error {
   readonly reply: Reply
   constructor(reply: Reply) {

@@ -6,7 +6,7 @@ import type { World } from './world.ts'
 
 /**
  * `POST https://oauth2.googleapis.com/revoke`: a refresh token, or an access token made from one,
- * kills the whole grant; a service account's token cannot be revoked here (WIRE §1.5).
+ * kills the whole grant; a service account's token cannot be revoked here (docs/google.md §1.5).
  */
 export function answerRevoke(world: World, received: Received): Reply {
   const value = requiredParameter(readForm(received), 'token')

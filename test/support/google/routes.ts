@@ -66,7 +66,7 @@ function impersonation(operation: string, answer: Route['answer']): Route {
   return route('iamCredentials', operation, 'POST', `/iamcredentials/v1/${account}:${operation}`, answer)
 }
 
-// Five parameters, against STYLE 2: each line of the table above reads as one route.
+// Five parameters: each line of the table above reads as one route.
 function route(
   endpoint: EndpointName,
   operation: string,

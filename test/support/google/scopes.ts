@@ -26,7 +26,7 @@ export function isKnownScope(scope: string): boolean {
   return known.test(scope)
 }
 
-/** `email` and `profile` are consented as the scopes they stand for (WIRE §6.3, MEM). */
+/** `email` and `profile` are consented as the scopes they stand for (docs/google.md §6.3, MEM). */
 export function expandAliases(scopes: readonly string[]): readonly string[] {
   const expanded = scopes.map((scope) => {
     if (scope === 'email') return EMAIL

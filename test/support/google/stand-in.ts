@@ -14,7 +14,7 @@ export type GoogleStandInOptions = WorldOptions & {
   readonly port?: number
 }
 
-/** The settings that point a broker at the stand-in, by their names in DESIGN §7. */
+/** The settings that point a broker at the stand-in, by their names in README.md. */
 export type GoogleEndpoints = {
   readonly GOOGLE_OAUTH_TOKEN_URL: string
   readonly GOOGLE_STS_TOKEN_URL: string
@@ -76,7 +76,7 @@ export type GoogleStandIn = {
 }
 
 /**
- * Starts a Google that refuses what Google refuses, in Google's words (WIRE §1 to §3), on
+ * Starts a Google that refuses what Google refuses, in Google's words (docs/google.md §1 to §3), on
  * 127.0.0.1. It prints nothing and answers 501 to whatever it does not implement.
  */
 export async function startGoogleStandIn(options: GoogleStandInOptions = {}): Promise<GoogleStandIn> {

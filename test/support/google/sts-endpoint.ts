@@ -15,7 +15,7 @@ const unbuilt = new Set(['saml2', 'mtls'].map((name) => TOKEN_TYPE + name)).add(
 
 /**
  * `POST https://sts.googleapis.com/v1/token`: an access token in, a downscoped one out; a foreign
- * JWT in, a federated one out (WIRE §2.1, §2.2). A Basic header is tolerated and means nothing.
+ * JWT in, a federated one out (docs/google.md §2.1, §2.2). A Basic header is tolerated and means nothing.
  */
 export async function answerSts(world: World, received: Received): Promise<Reply> {
   const form = readForm(received)
@@ -65,7 +65,7 @@ function answerDownscoping(world: World, form: Form): Reply {
     sourceToken: source.value,
     expiresAt,
   })
-  // Google leaves expires_in out when the source is a user's token (WIRE §2.1).
+  // Google leaves expires_in out when the source is a user's token (docs/google.md §2.1).
   const isUsers = source.kind === 'user' || source.kind === 'delegated'
   return jsonReply({
     access_token: token.value,

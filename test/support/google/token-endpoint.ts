@@ -13,7 +13,7 @@ const unbuilt = new Set([
   'urn:ietf:params:oauth:grant-type:device_code',
 ])
 
-/** `POST https://oauth2.googleapis.com/token` (WIRE §1.1, §1.2). */
+/** `POST https://oauth2.googleapis.com/token` (docs/google.md §1.1, §1.2). */
 export async function answerToken(world: World, received: Received): Promise<Reply> {
   const form = readForm(received)
   const grantType = form.get('grant_type') ?? ''

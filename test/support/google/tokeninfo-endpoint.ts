@@ -7,7 +7,7 @@ import type { World } from './world.ts'
 
 /**
  * `https://oauth2.googleapis.com/tokeninfo`, v3: numbers and booleans travel as strings; refresh
- * tokens are not accepted (WIRE §1.5). The access token comes as `?access_token=`, in the form, or
+ * tokens are not accepted (docs/google.md §1.5). The access token comes as `?access_token=`, in the form, or
  * as a Bearer header.
  */
 export function answerTokeninfo(world: World, received: Received): Reply {
