@@ -17,11 +17,11 @@ export interface Schedule {
 // For a life of 3,600 s; shorter lives scale. Each instance draws its own moment between the first two, so that a
 // thousand of them do not refresh at once. Google's client libraries treat 5 minutes left as expired (Node 300 s,
 // Python and Java 225 s) and would ask again on every call.
-const fullLife = 3_600
-const dueEarliest = 900
-const dueLatest = 600
-const short = 300
-const dead = 60
+const fullLife = seconds(3_600)
+const dueEarliest = seconds(900)
+const dueLatest = seconds(600)
+const short = seconds(300)
+const dead = seconds(60)
 
 /** The schedule of one token on this instance; `fraction` in [0, 1) draws the moment from which it is due. */
 export function scheduleOf(token: Pick<MintedToken, 'issuedAt' | 'expiresAt'>, fraction: number): Schedule {

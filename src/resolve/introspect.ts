@@ -1,8 +1,10 @@
+import { BrokerError } from '../domain/broker-error.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { Introspection } from '../domain/introspection.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Sha256 } from '../ports/entropy.ts'
+import type { RateLimit } from '../ports/rate-limit.ts'
 import type { IssuedTokens } from '../records/issued-tokens.ts'
 
 export interface IntrospectDeps {
@@ -10,16 +12,19 @@ export interface IntrospectDeps {
   readonly findCredential: (name: string) => Promise<CredentialSummary | undefined>
   readonly clock: Clock
   readonly sha256: Sha256
+  /** Counts everybody's questions together, apart from requests for tokens: each costs a read of the store. */
+  readonly limit?: RateLimit
 }
 
 /**
  * What a token of ours is, told to whoever holds it: holding it is the proof, as nobody can guess one. A token that
  * is not ours, is over, or whose credential is disabled or gone is simply not active (RFC 7662 §2.2). Throws
- * `store_unavailable`.
+ * `caller_throttled` and `store_unavailable`.
  */
 export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promise<Introspection> {
-  const { issuedTokens, findCredential, clock, sha256 } = deps
+  const { issuedTokens, findCredential, clock, sha256, limit } = deps
   return async (token) => {
+    if (limit !== undefined) await admit(limit)
     const facts = await issuedTokens.find(await sha256(token.reveal()))
     if (facts === undefined || facts.expiresAt <= clock.now()) return { isActive: false }
     const credential = await findCredential(facts.credential)
@@ -27,4 +32,11 @@ export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promi
     const { scopes, issuedAt, expiresAt, subject } = facts
     return { isActive: true, username: subject ?? credential.identity, scopes, issuedAt, expiresAt }
   }
+}
+
+async function admit(limit: RateLimit): Promise<void> {
+  const admission = await limit('introspection')
+  if (admission.admitted) return
+  const { retryAfter } = admission
+  throw new BrokerError('caller_throttled', { reason: 'too many requests for introspection', retryAfter })
 }

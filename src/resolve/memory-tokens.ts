@@ -30,16 +30,16 @@ export interface MemoryTokensDeps {
   readonly entriesMax: number
 }
 
-/** A token can have 12 KiB, but hardly any has more than one. */
+/** Each entry counts for at least this much: a token can have 12 KiB, but hardly any has more than one. */
 const bytesPerEntry = 4096
 const entryOverheadBytes = 512
 
 export function createMemoryTokens({ clock, fraction, entriesMax }: MemoryTokensDeps): MemoryTokens {
   const entries = new LRUCache<string, MemoryToken>({
-    max: entriesMax,
+    // Not by `max`: all the room would be made at once, and every start would wait for it.
     maxSize: entriesMax * bytesPerEntry,
     sizeCalculation: ({ token }, identity) =>
-      token.secret.reveal().length + identity.length + entryOverheadBytes,
+      Math.max(bytesPerEntry, token.secret.reveal().length + identity.length + entryOverheadBytes),
   })
 
   const left = ({ token, steadyEndMs }: MemoryToken): Seconds => {
@@ -51,7 +51,8 @@ export function createMemoryTokens({ clock, fraction, entriesMax }: MemoryTokens
   return {
     get: (identity) => entries.get(identity),
     set: (identity, token, digest) => {
-      const life = until(token.expiresAt, clock.now())
+      // A wall clock that was set back while the token was on its way gives it no second life (P19).
+      const life = Math.min(until(token.expiresAt, clock.now()), until(token.expiresAt, token.issuedAt))
       const steadyEndMs = clock.steadyMs() + life * 1000
       const held: MemoryToken = { token, digest, schedule: scheduleOf(token, fraction()), steadyEndMs }
       entries.set(identity, held)

@@ -44,6 +44,8 @@ export interface ObtainDeps {
 const waitMsMax = 3_000
 const pollMsMin = 50
 const pollMsMax = 500
+/** By then a clock that jumped has been set right, or the next mint is by the new one. */
+const retryAfterDead = seconds(2)
 
 export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
   const { tokens, clock, entropy, sha256, log } = deps
@@ -70,7 +72,7 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
     }
     // The token is good even if it cannot be shared; then the next instance mints its own.
     await settle('token not kept', claim, tokens.keep(claim, minted))
-    return enter(identity, minted, 'mint')
+    return noting(identity, refuseDead(enter(identity, minted, 'mint')))
   }
 
   const noting = async <T>(identity: string, work: Promise<T>): Promise<T> => {
@@ -80,6 +82,15 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
       failures.note(identity, error)
       throw error
     }
+  }
+
+  const refuseDead = async (entering: Promise<Obtained>): Promise<Obtained> => {
+    const obtained = await entering
+    if (memory.freshness(obtained.held) !== 'dead') return obtained
+    throw new BrokerError('upstream_unavailable', {
+      reason: `the token just minted has ${memory.left(obtained.held)} s left: it was slow, or the clock jumped`,
+      retryAfter: retryAfterDead,
+    })
   }
 
   const settle = async (complaint: string, { key }: TokenClaim, work: Promise<unknown>) => {

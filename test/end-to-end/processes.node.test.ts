@@ -3,6 +3,7 @@ import { describe, vi } from 'vitest'
 import { describeLateInstance } from './scenarios/late-instance.ts'
 import { describePolicyFile } from './scenarios/policy-file.ts'
 import { describeRotation } from './scenarios/rotation.ts'
+import { describeSlowSenders } from './scenarios/slow-senders.ts'
 import { describeStoreOutage } from './scenarios/store-outage.ts'
 import { describeTwoInstances } from './scenarios/two-instances.ts'
 
@@ -15,4 +16,5 @@ describe.concurrent('processes', () => {
   describeStoreOutage()
   describeTwoInstances()
   describePolicyFile()
+  describeSlowSenders()
 })

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { Secret } from '../../src/domain/secret.ts'
 import { later, seconds } from '../../src/domain/time.ts'
+import type { RateLimit } from '../../src/ports/rate-limit.ts'
 import { createNotingMint } from '../../src/mint/noting-mint.ts'
 import { createIssuedTokens } from '../../src/records/issued-tokens.ts'
 import { createIntrospect } from '../../src/resolve/introspect.ts'
@@ -10,7 +11,7 @@ import { createLogBook } from '../support/quiet.ts'
 import { createGrant } from '../support/resolve-world.ts'
 import { quickDigest } from '../support/sequence.ts'
 
-async function createWorld() {
+async function createWorld(more: { readonly limit?: RateLimit } = {}) {
   const world = createCredentialWorld()
   const { clock, credentials, store } = world
   const { log, lines } = createLogBook()
@@ -33,6 +34,7 @@ async function createWorld() {
     findCredential: credentials.find,
     clock,
     sha256: quickDigest,
+    ...more,
   })
   const credential = { ...createGrant().credential, version: added?.version ?? '' }
   const issue = (subject?: string) =>
@@ -51,6 +53,22 @@ describe('introspection', () => {
       issuedAt: clock.now(),
       expiresAt: clock.now() + 3600,
     })
+  })
+
+  it('P21: is counted like requests for tokens, and beyond its limit the store is not asked', async () => {
+    const keys: string[] = []
+    const { issue, ask, store } = await createWorld({
+      limit: (key) => {
+        keys.push(key)
+        return keys.length === 1 ? { admitted: true } : { admitted: false, retryAfter: seconds(7) }
+      },
+    })
+    await issue()
+    expect(await ask()).toMatchObject({ isActive: true })
+    const before = store.counts.get
+    await expect(ask()).rejects.toMatchObject({ code: 'caller_throttled', retryAfter: 7 })
+    expect(store.counts.get).toBe(before)
+    expect(new Set(keys)).toEqual(new Set(['introspection']))
   })
 
   it('a token by domain-wide delegation speaks for its user', async () => {

@@ -270,6 +270,43 @@ describe('P19: clock jumps', () => {
       expect(upstream.calls).toBe(before + 1)
     },
   )
+
+  it.each([-3600, -1800])(
+    'a jump of %i s while the upstream is asked gives no token a second life',
+    async (jump) => {
+      const { clock, createInstance, upstream } = createResolveWorld()
+      const { resolve } = createInstance('one')
+      upstream.takesMs = 1000
+      const asked = resolve()
+      await clock.advance(500)
+      clock.jump(jump)
+      await clock.advance(500)
+      upstream.takesMs = 0
+
+      expect((await asked).remaining).toBe(3600)
+      await clock.advance(3_600_000)
+      expect((await resolve()).token.secret.reveal()).toBe('token-2')
+    },
+  )
+
+  it.each([
+    ['the clock jumps an hour ahead meanwhile', 3600, 3600],
+    ['the upstream takes longer than its token lives', 1, 0],
+  ])('a token is dead on arrival because %s: a planned failure, and then the next one', async (...row) => {
+    const [, lifetime, jump] = row
+    const { clock, createInstance, upstream } = createResolveWorld(lifetime)
+    const { resolve } = createInstance('one')
+    upstream.takesMs = 2000
+    const asked = resolve().catch((error: unknown) => error)
+    await clock.advance(1000)
+    clock.jump(jump)
+    await clock.advance(1000)
+    upstream.takesMs = 0
+
+    expect(await asked).toMatchObject({ code: 'upstream_unavailable', retryAfter: 2 })
+    await clock.advance(2000)
+    expect((await resolve()).token.secret.reveal()).toBe('token-2')
+  })
 })
 
 describe('P24: bounds', () => {

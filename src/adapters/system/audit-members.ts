@@ -1,5 +1,6 @@
 import type { AuditRecord } from '../../domain/audit-record.ts'
 import type { Json } from '../../domain/caller.ts'
+import { withoutTokens } from './without-tokens.ts'
 
 // What callers send may be long, and Cloud Logging drops an entry beyond 256 KiB.
 const textCharsMax = 1000
@@ -34,14 +35,15 @@ export function auditMembers(record: AuditRecord): Readonly<Record<string, Json>
   return members
 }
 
-/** Cut to what a log takes. */
+/** As a log may have it: without what looks like a secret, and cut to what a log takes. */
 export function short(text: string | undefined): string | undefined {
-  return text === undefined || text.length <= textCharsMax ? text : `${text.slice(0, textCharsMax)}…`
+  if (text === undefined) return undefined
+  const shown = withoutTokens(text)
+  return shown.length <= textCharsMax ? shown : `${shown.slice(0, textCharsMax)}…`
 }
 
 function few(scopes: readonly string[] | undefined): readonly string[] | undefined {
   if (scopes === undefined || scopes.length === 0) return scopes
-  if (scopes.length <= scopesMax && scopes.every((scope) => scope.length <= textCharsMax)) return scopes
   const shown = scopes.slice(0, scopesMax).map((scope) => short(scope) ?? '')
   return scopes.length > scopesMax ? [...shown, `… and ${scopes.length - scopesMax} more`] : shown
 }

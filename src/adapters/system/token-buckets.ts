@@ -19,7 +19,8 @@ const admitted: Admission = { admitted: true }
 export function createTokenBuckets({ perMinute, clock }: TokenBucketsDeps): RateLimit {
   const msPerToken = msPerMinute / perMinute
   // Of each bucket only the moment at which it is full again (the generic cell rate algorithm, ITU-T I.371).
-  const fullAt = new LRUCache<string, number>({ max: keysMax })
+  // Not by `max`: all the room would be made at once, and every start would wait for it.
+  const fullAt = new LRUCache<string, number>({ maxSize: keysMax, sizeCalculation: () => 1 })
 
   return (key) => {
     const now = clock.steadyMs()

@@ -93,6 +93,39 @@ describe('the line of an audit record', () => {
     })
   })
 
+  test.each([
+    ['a JWT', `eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJiaWxsaW5nIn0.${'s'.repeat(86)}`],
+    ['a JWT cut off', 'eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIi'],
+    ['a refresh token', `1//0${'r'.repeat(99)}`],
+    ['a refresh token, encoded once more', `1%2F%2F0${'r'.repeat(99)}`],
+    ['an access token', `ya29.c.${'t'.repeat(99)}`],
+    ['a client secret', `GOCSPX-${'c'.repeat(28)}`],
+  ])('P23: %s in the wrong parameter is not in it, and the words around it are', (_, secret) => {
+    const line = createAuditLine()({
+      ...issued,
+      outcome: 'refused',
+      credential: secret,
+      subject: `user ${secret}`,
+      scopesAsked: ['scope', `a:${secret}`],
+      reason: `the target "${secret}" names no credential`,
+    })
+
+    expect(line).not.toContain(secret)
+    expect(JSON.parse(line)).toMatchObject({
+      message: expect.stringContaining('the target "[cut]" names no credential') as unknown,
+      audit: { credential: '[cut]', subject: 'user [cut]', scopes_asked: ['scope', 'a:[cut]'] },
+    })
+  })
+
+  test('names, users, issuers and scopes that are none are shown as they are', () => {
+    const credential = 'https://tokens.acme.example/credentials/eyjafjallajokull-reports-sa'
+    const scopesAsked = ['https://www.googleapis.com/auth/devstorage.read_only', 'openid']
+    const subject = 'eyJonathan@acme.example'
+    const line = createAuditLine()({ ...issued, outcome: 'refused', credential, scopesAsked, subject })
+
+    expect(JSON.parse(line)).toMatchObject({ audit: { credential, scopes_asked: scopesAsked, subject } })
+  })
+
   test('the time follows the record', () => {
     const auditLine = createAuditLine()
     const times = [0, 1, 1, 0].map((at): unknown =>
