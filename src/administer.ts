@@ -46,7 +46,7 @@ export function createAdminister(deps: AdministerDeps): Administer {
         ...(context.credential === undefined ? {} : { credential: context.credential }),
         ...(caller === undefined ? {} : { issuer: caller.issuer, caller: caller.subject }),
         ...ending,
-        durationMs: Math.round((deps.clock.steadyMs() - startedMs) * 1000) / 1000,
+        durationMs: deps.clock.steadyMs() - startedMs,
       })
 
     let result

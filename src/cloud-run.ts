@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { createBroker, type Serve } from './compose.ts'
+import './compose/without-generated-code.ts'
 import { createNodePlatform, type NodePlatform } from './compose/node-platform.ts'
 import { startFault } from './compose/start-fault.ts'
 import { readSettings, type Settings } from './config.ts'
@@ -9,6 +10,8 @@ import { readSettings, type Settings } from './config.ts'
 const drainMs = 8_000
 /** A caller sends a few kilobytes; who takes longer keeps a connection from others. */
 const requestTimeoutMs = 10_000
+/** Node looks every 30 s by default who is too slow, and that long a slow sender would have. */
+const checkIntervalMs = 1_000
 /** How often the end looks whether what was busy when it began is done. */
 const sweepMs = 25
 /** Longer than load balancers keep an idle connection (Google: 600 s), so that it is never us who hang up. */
@@ -55,7 +58,10 @@ function countingUnderWay(serve: Serve): { readonly serve: Serve; readonly under
 }
 
 function createHttpServer(serve: Serve): Server {
-  const server = createAdaptorServer({ fetch: serve })
+  const server = createAdaptorServer({
+    fetch: serve,
+    serverOptions: { connectionsCheckingInterval: checkIntervalMs },
+  })
   if (!('requestTimeout' in server)) throw new TypeError('an HTTP/1.1 server was asked for')
   server.requestTimeout = requestTimeoutMs
   server.headersTimeout = requestTimeoutMs

@@ -103,7 +103,12 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
       audit: records.audit,
       clock,
     }),
-    introspect: createIntrospect({ ...platform, ...records, findCredential: records.credentialView }),
+    introspect: createIntrospect({
+      ...platform,
+      ...records,
+      findCredential: records.credentialView,
+      ...(platform.limits?.total === undefined ? {} : { limit: platform.limits.total }),
+    }),
     credentials: createAdministerCredentials({ credentials: records.credentials, log }),
     policy: createAdministerPolicy({
       inForce: policyInForce.status,

@@ -50,7 +50,7 @@ describe("README's code blocks", () => {
 
     expect(blocks.length).toBeGreaterThan(10)
     expect([...ran.values()].reduce((sum, count) => sum + count, 0)).toBe(blocks.length)
-    expect(counts).toMatchObject({ shell: 6, script: 3, policy: 1, json: 2, npm: 2, picture: 1, build: 1 })
+    expect(counts).toMatchObject({ shell: 6, script: 3, policy: 1, json: 2, npm: 2, picture: 2, build: 1 })
   })
 
   test('a block of a kind that nobody knows how to run fails', async () => {

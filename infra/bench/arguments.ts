@@ -7,6 +7,8 @@ export interface BenchArguments {
   readonly windowMs: number
   /** Whether a missed target makes the run fail. */
   readonly enforcesTargets: boolean
+  /** Whether the tables go into README.md. */
+  readonly writesReadme: boolean
   readonly jsonFile?: string
   /** Instead of the rounds: profile the hit path, and leave the profile in this folder. */
   readonly profileFolder?: string
@@ -17,6 +19,7 @@ export const usage = `npm run bench -- [options]
   --rounds N         counted rounds, at least 5 (default 15)
   --seconds N        length of one window (default 0.4)
   --no-targets       print only: a missed target does not fail the run
+  --readme           write the tables into README.md
   --json FILE        write every measurement to FILE
   --cpu-prof FOLDER  profile the hit path instead, and keep the .cpuprofile in FOLDER`
 
@@ -32,6 +35,7 @@ export function parseBenchArguments(argv: readonly string[]): BenchArguments {
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       'no-targets': { type: 'boolean', default: false },
+      readme: { type: 'boolean', default: false },
       json: { type: 'string' },
       'cpu-prof': { type: 'string' },
     },
@@ -45,6 +49,7 @@ export function parseBenchArguments(argv: readonly string[]): BenchArguments {
     rounds,
     windowMs: seconds * 1000,
     enforcesTargets: !values['no-targets'],
+    writesReadme: values.readme,
     ...(values.json === undefined ? {} : { jsonFile: fileOf('--json', values.json) }),
     ...(values['cpu-prof'] === undefined ? {} : { profileFolder: fileOf('--cpu-prof', values['cpu-prof']) }),
   }

@@ -5,6 +5,7 @@ import { startBroker, type BrokerProcess, type BrokerWorld } from './broker.ts'
 import { createCaller, tokenRequest, type BenchCaller } from './callers.ts'
 import { runLoad } from './load.ts'
 import { startServer, type ServerProcess } from './server-process.ts'
+import { startWorkerBroker, startWorkerFloor } from './workerd.ts'
 
 /** A server in the rounds. */
 export interface Contender {
@@ -17,7 +18,20 @@ export interface Contender {
   readonly broker?: BrokerProcess
 }
 
-export type ContenderId = 'floor' | 'hit' | 'repeated' | 'oidc-provider' | 'sqlite' | 'firestore'
+export type ContenderId =
+  | 'floor'
+  | 'hit'
+  | 'repeated'
+  | 'oidc-provider'
+  | 'sqlite'
+  | 'firestore'
+  | 'workerd-floor'
+  | 'workerd-hit'
+
+/** What each contender is compared with: the floor in the same runtime. */
+export function floorOf(id: ContenderId): ContenderId {
+  return id === 'workerd-floor' || id === 'workerd-hit' ? 'workerd-floor' : 'floor'
+}
 
 /** Starts them all, in the order in which they take their turns. The Firestore one needs the emulator. */
 export async function startContenders(world: BrokerWorld): Promise<readonly Contender[]> {
@@ -26,12 +40,16 @@ export async function startContenders(world: BrokerWorld): Promise<readonly Cont
   const repeated = await startBroker(world, { name: 'second broker on memory', store: 'memory:' })
   const peer = await startOther(world, import.meta.resolve('./oidc-provider-server.ts'))
   const sqlite = await startBroker(world, { name: 'broker on SQLite', store: sqliteStore(world) })
+  const workerFloor = await startWorkerFloor(world)
+  const worker = await startWorkerBroker(world)
   const contenders: readonly Contender[] = [
     { id: 'floor', name: 'floor: Hono + jose', jwt: 'new', server: floor },
     { id: 'hit', name: 'cached hit, new JWT each time', jwt: 'new', server: hit, broker: hit },
     { id: 'repeated', name: 'cached hit, repeated JWT', jwt: 'repeated', server: repeated, broker: repeated },
     { id: 'oidc-provider', name: 'oidc-provider, same job', jwt: 'new', server: peer },
     { id: 'sqlite', name: 'new JWT, replay: once on SQLite', jwt: 'new', server: sqlite, broker: sqlite },
+    { id: 'workerd-floor', name: 'floor in workerd: Hono + jose', jwt: 'new', server: workerFloor },
+    { id: 'workerd-hit', name: 'cached hit in workerd, new JWT', jwt: 'new', server: worker, broker: worker },
   ]
   if (world.emulatorHost === undefined) return contenders
   const firestore = await startBroker(world, { name: 'broker on Firestore', store: firestoreStore })
@@ -67,7 +85,7 @@ export async function checkContender(world: BrokerWorld, contender: Contender): 
   const forger = createCaller(caller.issuer, caller.subject)
   await demand('a good JWT', good, true)
   await demand('a forged JWT', tokenRequest(forger.assertion()), false)
-  if (id !== 'floor') await demand('a JWT that was used', good, jwt === 'repeated')
+  if (floorOf(id) !== id) await demand('a JWT that was used', good, jwt === 'repeated')
   if (contender.broker !== undefined) checkTokenReply((await ask(server.port, caller.request())).sample)
 }
 

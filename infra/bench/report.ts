@@ -1,6 +1,4 @@
-import type { ColdStart } from './cold-start.ts'
-import { median, medianRatio } from './statistics.ts'
-import type { Summary } from './targets.ts'
+import type { StartSummary, Summary } from './targets.ts'
 
 const nameWidth = 38
 /** A server that had less of its core than this was held back by the load or by other processes. */
@@ -25,24 +23,24 @@ export function loadTable(summaries: readonly Summary[]): readonly string[] {
 }
 
 /** The table of the starts. */
-export function coldStartTable(starts: readonly ColdStart[]): readonly string[] {
-  const bare = starts[0]?.firstAnswerMs ?? []
+export function coldStartTable(starts: readonly StartSummary[]): readonly string[] {
   return [
     '',
     row(['process start to first token', 'ms', 'to bare']),
-    ...starts.map(({ name, firstAnswerMs }) =>
-      firstAnswerMs === undefined
-        ? row([name, 'not there', '–'])
-        : row([name, median(firstAnswerMs).toFixed(0), medianRatio(firstAnswerMs, bare).toFixed(2)]),
+    ...starts.map(({ name, ms, toBare, missed }) =>
+      row([name, ms.toFixed(0), toBare.toFixed(2), missed.length > 0 ? '  MISSED' : '']),
     ),
   ]
 }
 
 /** Every missed target as a sentence. */
-export function misses(summaries: readonly Summary[]): readonly string[] {
-  return summaries.flatMap(({ name, connections, missed }) =>
-    missed.map((sentence) => `${name}, ${connections} connection(s): ${sentence}`),
-  )
+export function misses(summaries: readonly Summary[], starts: readonly StartSummary[]): readonly string[] {
+  return [
+    ...summaries.flatMap(({ name, connections, missed }) =>
+      missed.map((sentence) => `${name}, ${connections} connection(s): ${sentence}`),
+    ),
+    ...starts.flatMap(({ name, missed }) => missed.map((sentence) => `${name}: ${sentence}`)),
+  ]
 }
 
 function summaryRow(summary: Summary): string {

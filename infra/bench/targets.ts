@@ -1,4 +1,5 @@
-import type { ContenderId, Contender } from './contenders.ts'
+import type { ColdStart, ColdStartId } from './cold-start.ts'
+import { floorOf, type ContenderId, type Contender } from './contenders.ts'
 import { connectionCounts, type Measurement } from './rounds.ts'
 import { median, medianRatio } from './statistics.ts'
 
@@ -24,7 +25,11 @@ interface Target {
 const targets: Readonly<Partial<Record<ContenderId, Target>>> = {
   hit: { requestsToFloorMin: 0.85, cpuToFloorMax: 1.2 },
   repeated: { requestsToFloorMin: 2.5 },
+  'workerd-hit': { requestsToFloorMin: 0.85 },
 }
+
+/** The first token after the start of a process, to the first answer of a bare one. */
+const startTargets: Readonly<Partial<Record<ColdStartId, number>>> = { rest: 1.7 }
 
 /**
  * With fewer connections the server mostly waits, and what differs is how often a thread is woken: such rows are shown
@@ -40,9 +45,8 @@ export function summarize(
   return connectionCounts.flatMap((connections) => {
     const of = (id: ContenderId) =>
       measurements.filter((one) => one.id === id && one.connections === connections)
-    const floors = of('floor')
     return contenders.map(({ id, name }) => {
-      const summary = { id, name, connections, ...compare(id, of(id), floors) }
+      const summary = { id, name, connections, ...compare(id, of(id), of(floorOf(id))) }
       return connections < judgedConnectionsMin ? { ...summary, missed: [] } : summary
     })
   })
@@ -81,6 +85,29 @@ export function missedTargets(
   if (cpuToFloorMax !== undefined && cpuToFloor !== undefined && !(cpuToFloor <= cpuToFloorMax))
     missed.push(`CPU per request ${cpuToFloor.toFixed(3)} of the floor, at most ${cpuToFloorMax} wanted`)
   return missed
+}
+
+/** One kind of start: medians, and the ratio to the bare process of the same rounds. */
+export interface StartSummary extends ColdStart {
+  readonly ms: number
+  readonly toBare: number
+  readonly missed: readonly string[]
+}
+
+/** In the order in which they were started; the bare one is the first. */
+export function summarizeStarts(starts: readonly ColdStart[]): readonly StartSummary[] {
+  const bare = starts.find(({ id }) => id === 'bare')?.firstAnswerMs ?? []
+  return starts.map((start) => {
+    const { id, firstAnswerMs } = start
+    const toBare = medianRatio(firstAnswerMs, bare)
+    return { ...start, ms: median(firstAnswerMs), toBare, missed: missedStartTargets(id, toBare) }
+  })
+}
+
+export function missedStartTargets(id: ColdStartId, toBare: number): readonly string[] {
+  const toBareMax = startTargets[id]
+  if (toBareMax === undefined || toBare <= toBareMax) return []
+  return [`first token after ${toBare.toFixed(3)} of a bare start, at most ${toBareMax} wanted`]
 }
 
 function rate({ requestsPerSecond }: Measurement): number {

@@ -2,13 +2,15 @@ import { BrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Proof } from '../domain/exchange-request.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
+import { quote } from '../domain/quote.ts'
+import { trimAsciiSpace } from '../domain/trim-ascii-space.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { Log } from '../ports/log.ts'
 import type { RateLimit } from '../ports/rate-limit.ts'
 import { isAcceptedTyp } from './accepted-typ.ts'
-import { assertionLengthMax, parseCompactJws, trimAsciiSpace, type CompactJws } from './compact-jws.ts'
+import { assertionLengthMax, parseCompactJws, type CompactJws } from './compact-jws.ts'
 import { createIssuerKeys } from './issuer-keys.ts'
 import { isIssuerIdentifier, judgeClaims, type AcceptedClaims, type OneUse } from './judge-claims.ts'
 import { createVerifiedAssertions } from './verified-assertions.ts'
@@ -55,7 +57,7 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
     const issuer = await issuerOf(jws, proof)
     const { subject, use } = readClaims(jws, issuer, proof)
     const fault = await verifySignature({ token, jws, issuer, known })
-    if (fault !== undefined) throw rejection(proof, `assertion of issuer ${quoted(issuer.name)}: ${fault}`)
+    if (fault !== undefined) throw rejection(proof, `assertion of issuer ${quote(issuer.name)}: ${fault}`)
     // Before the one use is spent: whoever comes too fast may come again with the same assertion.
     if (limits.perCaller !== undefined)
       await admit(limits.perCaller, JSON.stringify([issuer.issuer, subject]))
@@ -68,13 +70,13 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
     const { iss } = claims
     if (!isIssuerIdentifier(iss)) throw rejection(proof, '"iss" is not a string of 1 to 1024 characters')
     const issuer = await findIssuer(iss)
-    if (issuer === undefined) throw rejection(proof, `issuer ${quoted(iss)} is not in policy`)
+    if (issuer === undefined) throw rejection(proof, `issuer ${quote(iss)} is not in policy`)
     return issuer
   }
 
   function readClaims({ claims }: CompactJws, issuer: TrustedIssuer, proof: Proof): AcceptedClaims {
     const judged = judgeClaims(claims, issuer, clock.now())
-    if (!judged.ok) throw rejection(proof, `assertion of issuer ${quoted(issuer.name)}: ${judged.fault}`)
+    if (!judged.ok) throw rejection(proof, `assertion of issuer ${quote(issuer.name)}: ${judged.fault}`)
     // RFC 7521 §4.2: a client_id beside the assertion must name the same client.
     if (proof.clientId !== undefined && proof.clientId !== judged.subject)
       throw new BrokerError('client_assertion_rejected', {
@@ -85,7 +87,7 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
 
   async function spend(use: OneUse, proof: Proof): Promise<void> {
     const isFirst = await rememberOnce(use)
-    if (!isFirst) throw rejection(proof, `"jti" of issuer ${quoted(use.issuer)} was used before`)
+    if (!isFirst) throw rejection(proof, `"jti" of issuer ${quote(use.issuer)} was used before`)
     // The memory ends here, so from here on a second use would look like a first one.
     if (clock.now() >= use.until) throw rejection(proof, 'assertion expired while it was verified')
   }
@@ -113,8 +115,3 @@ const rejectionCode = {
   subject_token: 'subject_token_rejected',
   admin_bearer: 'admin_unauthenticated',
 } as const satisfies Record<Proof['form'], BrokerErrorCode>
-
-/** A name for the log, which may come from an unverified token: bounded and on one line. */
-function quoted(name: string): string {
-  return JSON.stringify(name.slice(0, 120))
-}

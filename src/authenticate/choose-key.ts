@@ -1,4 +1,4 @@
-import type { SigningAlgorithm } from '../domain/policy.ts'
+import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
 import type { JoseHeader } from './compact-jws.ts'
 import type { KeySet, VerificationKey } from './key-set.ts'
 

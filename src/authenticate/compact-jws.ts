@@ -43,16 +43,6 @@ export function parseCompactJws(token: string): JwsJudgement {
   return judgeHeader(members.value, claims.value)
 }
 
-/** Without the white space of ASCII around it: a token read from a file brings the file's newline. */
-export function trimAsciiSpace(text: string): string {
-  // Not a pattern: `[…]+$` is quadratic in a long run of spaces.
-  let start = 0
-  let end = text.length
-  while (start < end && isAsciiSpace(text.charCodeAt(start))) start += 1
-  while (end > start && isAsciiSpace(text.charCodeAt(end - 1))) end -= 1
-  return text.slice(start, end)
-}
-
 // `crit`, `b64` and `zip` change what the rest means; the others name or bring a key that nobody registered.
 const refusedParameters = ['crit', 'b64', 'zip', 'jwk', 'jku', 'x5u', 'x5c'] as const
 
@@ -64,10 +54,6 @@ function judgeHeader(header: Claims, claims: Claims): JwsJudgement {
   if (kid !== undefined && typeof kid !== 'string') return fault('"kid" is not a string')
   if (typ !== undefined && typeof typ !== 'string') return fault('"typ" is not a string')
   return { ok: true, jws: { header: { alg, kid, typ }, claims } }
-}
-
-function isAsciiSpace(code: number): boolean {
-  return code === 0x20 || (code >= 0x09 && code <= 0x0d)
 }
 
 function fault(text: string): JwsJudgement {

@@ -1,3 +1,4 @@
+import { isLoopback } from '../domain/loopback.ts'
 import { parsePublicJwk, type PublicJwk } from '../domain/public-jwk.ts'
 import { repeatedKids } from './key-set.ts'
 import { parseStrictJsonObject } from './strict-json.ts'
@@ -64,7 +65,7 @@ function isHttps(url: string): boolean {
 
 function isLoopbackHttp(url: string): boolean {
   const parsed = parseUrl(url)
-  return parsed?.protocol === 'http:' && /^(?:localhost|127\.0\.0\.1|\[::1\])$/.test(parsed.hostname)
+  return parsed?.protocol === 'http:' && isLoopback(parsed.hostname)
 }
 
 function parseUrl(url: string): URL | undefined {

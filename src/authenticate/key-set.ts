@@ -1,6 +1,6 @@
 import { importJWK, type CryptoKey, type JWK } from 'jose'
 
-import type { SigningAlgorithm } from '../domain/policy.ts'
+import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
 import { algorithmsFitting, type PublicJwk } from '../domain/public-jwk.ts'
 
 /** The keys of one issuer as they were at one time. Another object means that the keys may be others. */
@@ -11,7 +11,7 @@ export interface KeySet {
 export interface VerificationKey {
   readonly kid: string | undefined
   /** What it may verify, by its type, curve and own `alg`; a header adds nothing to it (P2). */
-  readonly algorithms: readonly string[]
+  readonly algorithms: readonly SigningAlgorithm[]
   /** The key as the platform verifies with it, imported once per algorithm; `undefined` when it is not on its curve. */
   importedFor(algorithm: SigningAlgorithm): Promise<CryptoKey | undefined>
 }

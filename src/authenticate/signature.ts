@@ -1,6 +1,6 @@
 import { base64url, type CryptoKey } from 'jose'
 
-import type { SigningAlgorithm } from '../domain/policy.ts'
+import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
 
 export interface SignedOctets {
   /** A compact JWS that parseCompactJws has accepted. */

@@ -21,10 +21,13 @@ export interface VerifiedAssertions {
   remember(token: string, assertion: VerifiedAssertion): Promise<void>
 }
 
-/** About, so some 10,000: a token's parsed claims take four times its length, the entry around them half a kilobyte. */
+/** About: a token's parsed claims take some four times its length, and the entry around them half a kilobyte. */
 const bytesMax = 16 * 1024 * 1024
+/** Each entry counts for at least this much, so that 10,000 fill it. */
+const entryBytesMin = Math.ceil(bytesMax / 10_000)
 
 export function createVerifiedAssertions(sha256: Sha256): VerifiedAssertions {
+  // Not by `max`: all the room would be made at once, and every start would wait for it.
   const entries = new LRUCache<string, VerifiedAssertion>({ maxSize: bytesMax })
 
   return {
@@ -34,7 +37,7 @@ export function createVerifiedAssertions(sha256: Sha256): VerifiedAssertions {
       return entries.get(await sha256(token))
     },
     remember: async (token, assertion) => {
-      entries.set(await sha256(token), assertion, { size: 4 * token.length + 512 })
+      entries.set(await sha256(token), assertion, { size: Math.max(entryBytesMin, 4 * token.length + 512) })
     },
   }
 }

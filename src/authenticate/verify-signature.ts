@@ -1,4 +1,5 @@
-import type { SigningAlgorithm, TrustedIssuer } from '../domain/policy.ts'
+import type { TrustedIssuer } from '../domain/policy.ts'
+import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
 import { allowedAlgorithm, chooseKey, type KeyChoice } from './choose-key.ts'
 import type { CompactJws, JoseHeader } from './compact-jws.ts'
 import type { IssuerKeySource } from './issuer-keys.ts'

@@ -1,8 +1,8 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { AdminRole } from '../domain/policy.ts'
+import { quote } from '../domain/quote.ts'
 import type { CompiledPolicy } from './compile-policy.ts'
-import { quote } from './policy-faults.ts'
 
 // Each role may do what the one before it may.
 const rank: Readonly<Record<AdminRole, number>> = { viewer: 1, operator: 2, admin: 3 }

@@ -1,13 +1,13 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import type { Grant } from '../domain/grant.ts'
+import { quote } from '../domain/quote.ts'
 import type { CompiledPolicy, CompiledRule } from './compile-policy.ts'
 import { narrowBoundary, narrowLifetime } from './narrow-request.ts'
 import { narrowScopes } from './narrow-scopes.ts'
 import { createParseTarget } from './parse-target.ts'
-import { quote } from './policy-faults.ts'
 
 export interface AuthorizeDeps {
   readonly policy: () => Promise<CompiledPolicy>
@@ -60,7 +60,7 @@ function narrow(asked: Asked): Grant {
     narrowLifetime(request.lifetime, rule.rule, kind)
     return { ...grant, scopes: [], tokenType: 'id_token', audience }
   }
-  if (request.resource !== undefined) throw malformed('resource is for ID tokens only')
+  if (request.resource !== undefined) throw requestMalformed('resource is for ID tokens only')
   const scopes = narrowScopes(request.scopes, rule, credential)
   const lifetime = narrowLifetime(request.lifetime, rule.rule, kind)
   const subject = allowedSubject(asked)
@@ -82,11 +82,13 @@ function idTokenAudience({ request, rule, credential }: Asked): string {
     throw unavailable(
       `rule ${quote(name)}: ${credential.kind} ${quote(credential.name)} cannot give ID tokens`,
     )
-  if (request.subject !== undefined) throw malformed('requested_subject is not possible for an ID token')
-  if (request.boundary !== undefined) throw malformed('an access boundary is not possible for an ID token')
+  if (request.subject !== undefined)
+    throw requestMalformed('requested_subject is not possible for an ID token')
+  if (request.boundary !== undefined)
+    throw requestMalformed('an access boundary is not possible for an ID token')
   const [only, ...others] = idTokenAudiences
   const audience = request.resource ?? (others.length === 0 ? only : undefined)
-  if (audience === undefined) throw malformed('resource must say whom the ID token is for')
+  if (audience === undefined) throw requestMalformed('resource must say whom the ID token is for')
   if (!idTokenAudiences.includes(audience))
     throw unavailable(`rule ${quote(name)} gives no ID token for ${quote(audience)}`)
   return audience
@@ -106,8 +108,4 @@ function allowedSubject({ request, rule, credential }: Asked): string | undefine
 
 function unavailable(reason: string): BrokerError {
   return new BrokerError('target_unavailable', { reason })
-}
-
-function malformed(text: string): BrokerError {
-  return new BrokerError('request_malformed', { reason: text, publicDetail: text })
 }

@@ -1,5 +1,5 @@
 import type { AccessBoundary } from '../domain/access-boundary.ts'
-import { BrokerError } from '../domain/broker-error.ts'
+import { requestMalformed } from '../domain/broker-error.ts'
 import type { CredentialKind } from '../domain/credential.ts'
 import type { Rule } from '../domain/policy.ts'
 import type { Seconds } from '../domain/time.ts'
@@ -7,25 +7,26 @@ import { boundaryFaults, isContained } from './boundary.ts'
 import { shortestLife } from './token-life.ts'
 
 /**
- * The longest life to ask the upstream for, or `undefined` when its own is short enough already: so far always,
- * since no kind of credential can shorten a token. A life that could not be kept is `request_malformed`.
+ * The longest life that the token may turn out to have: the rule's, which minting holds against what the upstream
+ * gave. What is asked for shortens nothing, since no kind of credential can yet shorten a token: a life that could not
+ * be kept is `request_malformed`.
  */
 export function narrowLifetime(
   asked: Seconds | undefined,
   rule: Rule,
   kind: CredentialKind,
 ): Seconds | undefined {
-  if (asked === undefined) return undefined
+  if (asked === undefined) return rule.lifetimeMax
   if (!Number.isSafeInteger(asked) || asked <= 0)
-    throw malformed('requested_lifetime must be a whole number of seconds')
+    throw requestMalformed('requested_lifetime must be a whole number of seconds')
   if (rule.lifetimeMax !== undefined && asked > rule.lifetimeMax)
-    throw malformed('requested_lifetime is longer than what this caller may have')
+    throw requestMalformed('requested_lifetime is longer than what this caller may have')
   if (asked < shortestLife(kind))
-    throw malformed(
+    throw requestMalformed(
       "requested_lifetime is too short: the upstream of this credential cannot shorten a token's life",
     )
-  // Not kept in the grant: tokens asked for with 3600 and 3601 seconds are the same token, and share a cache entry.
-  return undefined
+  // Not what was asked: tokens asked for with 3600 and 3601 seconds are the same token, and share a cache entry.
+  return rule.lifetimeMax
 }
 
 /**
@@ -36,9 +37,9 @@ export function narrowBoundary(asked: AccessBoundary | undefined, rule: Rule): A
   const hasOwn = rule.boundary.length > 0
   if (asked === undefined) return hasOwn ? rule.boundary : undefined
   const [fault] = boundaryFaults(asked)
-  if (fault !== undefined) throw malformed(describeFault(fault.path, fault.text))
+  if (fault !== undefined) throw requestMalformed(describeFault(fault.path, fault.text))
   if (hasOwn && !isContained(asked, rule.boundary))
-    throw malformed(
+    throw requestMalformed(
       'the access boundary is not contained in the one this caller has, or cannot be compared with it',
     )
   return asked
@@ -46,8 +47,4 @@ export function narrowBoundary(asked: AccessBoundary | undefined, rule: Rule): A
 
 function describeFault(path: readonly (string | number)[], text: string): string {
   return `accessBoundaryRules${path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')}: ${text}`
-}
-
-function malformed(text: string): BrokerError {
-  return new BrokerError('request_malformed', { reason: text, publicDetail: text })
 }

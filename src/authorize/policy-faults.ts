@@ -1,4 +1,5 @@
 import { BrokerError } from '../domain/broker-error.ts'
+import { quote } from '../domain/quote.ts'
 
 /** Where in the document: member names and list indexes from the top. */
 export type Path = readonly (string | number)[]
@@ -48,9 +49,4 @@ function describePath(path: Path): string {
     })
     .join('')
     .replace(/^\./, '')
-}
-
-/** Foreign text as part of a sentence: quoted, escaped, and cut. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text)
 }

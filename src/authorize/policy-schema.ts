@@ -1,11 +1,12 @@
 import * as z from 'zod'
 
-import type { SigningAlgorithm } from '../domain/policy.ts'
+import { credentialName } from '../domain/credential.ts'
 import { parsePublicJwk } from '../domain/public-jwk.ts'
+import { quote } from '../domain/quote.ts'
+import { isScopeToken } from '../domain/scopes.ts'
+import { signingAlgorithms, type SigningAlgorithm } from '../domain/signing-algorithm.ts'
 import { claimNameFault, patternFault } from './match-caller.ts'
 import { nearMiss } from './near-miss.ts'
-import { credentialName } from '../domain/credential.ts'
-import { quote } from './policy-faults.ts'
 
 // What the document may look like, key by key (docs/policy.md). What its parts mean together is judged elsewhere.
 
@@ -48,11 +49,8 @@ const pattern = plainText.check((context) => {
   if (message !== undefined) context.issues.push({ code: 'custom', input: '', message })
 })
 
-// RFC 6749 §3.3
 const scope = textWithout((text) =>
-  /^[\x21\x23-\x5B\x5D-\x7E]+$/.test(text)
-    ? undefined
-    : 'must be one scope: visible ASCII characters without space, " or \\',
+  isScopeToken(text) ? undefined : 'must be one scope: visible ASCII characters without space, " or \\',
 )
 
 const jwk = z.unknown().transform((value, context) => {
@@ -62,25 +60,12 @@ const jwk = z.unknown().transform((value, context) => {
   return z.NEVER
 })
 
-const algorithms = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-] as const satisfies readonly SigningAlgorithm[]
-
-const algorithm = z.enum(algorithms, {
+const algorithm = z.enum(signingAlgorithms, {
   error: ({ input }) => {
     if (input === 'none') return '"none" is no signature'
     if (typeof input === 'string' && /^HS\d+$/.test(input))
       return `${quote(input)} is symmetric: whoever verifies could sign`
-    return `must be one of ${algorithms.join(', ')}`
+    return `must be one of ${signingAlgorithms.join(', ')}`
   },
 })
 

@@ -10,7 +10,8 @@ import {
 } from 'yaml'
 
 import type { Json } from '../domain/caller.ts'
-import { quote, type Fault, type Path, type Position } from './policy-faults.ts'
+import { quote } from '../domain/quote.ts'
+import type { Fault, Path, Position } from './policy-faults.ts'
 
 /** A document as plain values, each of which knows its place in the text. */
 export interface PolicyText {

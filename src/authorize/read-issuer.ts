@@ -1,7 +1,9 @@
-import type { IssuerKeys, SigningAlgorithm, TrustedIssuer } from '../domain/policy.ts'
+import { isLoopback } from '../domain/loopback.ts'
+import type { IssuerKeys, TrustedIssuer } from '../domain/policy.ts'
 import { algorithmsFitting, type PublicJwk } from '../domain/public-jwk.ts'
+import { quote } from '../domain/quote.ts'
+import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
 import { seconds } from '../domain/time.ts'
-import { quote } from './policy-faults.ts'
 import type { IssuerEntry } from './policy-schema.ts'
 import type { EntryPlace } from './read-entry.ts'
 
@@ -44,14 +46,13 @@ function checkInlineKeys(
   algorithms: readonly SigningAlgorithm[],
   { path, report }: EntryPlace,
 ): void {
-  const allowed: ReadonlySet<string> = new Set(algorithms)
   const seen = new Set<string>()
   for (const [index, { kid }] of keys.entries()) {
     if (kid === undefined) continue
     if (seen.has(kid)) report([...path, index, 'kid'], `the kid ${quote(kid)} occurs twice`)
     seen.add(kid)
   }
-  if (!keys.some((key) => algorithmsFitting(key).some((fitting) => allowed.has(fitting))))
+  if (!keys.some((key) => algorithmsFitting(key).some((fitting) => algorithms.includes(fitting))))
     report(path, `none of these keys can be used with ${algorithms.join(', ')}`)
 }
 
@@ -62,7 +63,6 @@ function urlFault(text: string): string | undefined {
   if (username !== '' || password !== '' || /^[a-z]+:\/\/[^/?#]*@/i.test(text))
     return 'must not hold a user name or password'
   if (protocol === 'https:' && text.startsWith('https://')) return undefined
-  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
-  if (protocol === 'http:' && text.startsWith('http://') && isLoopback) return undefined
+  if (protocol === 'http:' && text.startsWith('http://') && isLoopback(hostname)) return undefined
   return 'must be an https URL'
 }

@@ -36,7 +36,7 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_IAM_URL',
       default: 'https://iam.googleapis.com',
-      means: `Google's IAM API, without \`/v1\`; ${why}`,
+      means: `Google's IAM API, without \`/v1\`; not called by this version.`,
       example: 'http://127.0.0.1:9000/iam',
     },
     parseBaseUrl,
@@ -45,7 +45,7 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_KMS_URL',
       default: 'https://cloudkms.googleapis.com',
-      means: `Google's Cloud KMS API, without \`/v1\`; ${why}`,
+      means: `Google's Cloud KMS API, without \`/v1\`; not called by this version.`,
       example: 'http://127.0.0.1:9000/kms',
     },
     parseBaseUrl,
@@ -54,7 +54,7 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_REVOKE_URL',
       default: 'https://oauth2.googleapis.com/revoke',
-      means: `Google's revocation endpoint; ${why}`,
+      means: `Google's revocation endpoint; not called by this version.`,
       example: 'http://127.0.0.1:9000/revoke',
     },
     parseEndpoint,

@@ -1,3 +1,4 @@
+import { isLoopback } from '../domain/loopback.ts'
 import { right, wrong, type Reading } from './setting.ts'
 
 /**
@@ -35,9 +36,4 @@ function parseUrl(text: string): Reading<URL> {
   if (url.username !== '' || url.password !== '') return wrong('must not hold a user or password')
   if (/[?#]/.test(text)) return wrong('must not have a query or fragment')
   return right(url)
-}
-
-/** `hostname` is as the URL parser left it: `127.1` and `0x7f000001` have become `127.0.0.1`. */
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
 }

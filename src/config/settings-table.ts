@@ -69,7 +69,7 @@ export const settingsTable = {
       default: 'local:',
       means:
         'Who holds the keys that seal the store: `local:` (they are in `DOWNSCOPE_KEYS`) or ' +
-        '`gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K`.',
+        '`gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K` (not in this version).',
       example: 'gcp-kms://projects/acme/locations/eu/keyRings/downscope/cryptoKeys/store',
     },
     parseKeyRing,

@@ -58,6 +58,11 @@ export class BrokerError extends Error {
   }
 }
 
+/** A fault in what the requester himself sent, which names no value of it: he may be told it as it is. */
+export function requestMalformed(fault: string): BrokerError {
+  return new BrokerError('request_malformed', { reason: fault, publicDetail: fault })
+}
+
 export function isBrokerError(error: unknown): error is BrokerError {
   return error instanceof BrokerError
 }

@@ -8,7 +8,7 @@ export const credentialName = /^[a-z0-9][a-z0-9._-]{0,62}$/
 /** What sort of long-lived secret it is; each kind is minted from by one file in `src/mint/`. */
 export type CredentialKind = 'service_account_key' | 'refresh_token'
 
-/** `enabled` serves; `disabled` can come back; `destroyed` never. Callers see one answer for all but `enabled`. */
+/** `enabled` serves, `disabled` can come back; a destroyed one is gone. Callers see one answer for all but `enabled`. */
 export type CredentialState = 'enabled' | 'disabled'
 
 /** A Google service-account key; `token_uri` of the file is data and is not kept (P29). */

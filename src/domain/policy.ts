@@ -3,6 +3,7 @@ import type { Json } from './caller.ts'
 import type { TokenType } from './exchange-request.ts'
 import type { PublicJwk } from './public-jwk.ts'
 import type { ScopeSet } from './scopes.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
 import type { Seconds } from './time.ts'
 
 /** The whole policy, parsed and checked; what the YAML document means. */
@@ -37,18 +38,6 @@ export type IssuerKeys =
   | { readonly from: 'jwks_uri'; readonly url: string }
   /** OpenID Connect Discovery 1.0 §4 or RFC 8414: the metadata document's `jwks_uri`. */
   | { readonly from: 'discovery'; readonly url: string }
-
-export type SigningAlgorithm =
-  | 'RS256'
-  | 'RS384'
-  | 'RS512'
-  | 'PS256'
-  | 'PS384'
-  | 'PS512'
-  | 'ES256'
-  | 'ES384'
-  | 'ES512'
-  | 'EdDSA'
 
 export interface Rule {
   readonly name: string

@@ -1,3 +1,6 @@
+import { isMembers, type Members } from './json-object.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
+
 /** A public key for verifying signatures, checked member by member (P2); nothing private, nothing symmetric. */
 export type PublicJwk = RsaPublicJwk | EcPublicJwk | OkpPublicJwk
 
@@ -37,7 +40,7 @@ const ecAlgorithm = { 'P-256': 'ES256', 'P-384': 'ES384', 'P-521': 'ES512' } as 
  * The JWS algorithms that this key may verify, decided by its type, curve and own `alg` and by nothing that a token
  * says (P2). Empty when its `alg` is not one of its type. Ed25519 goes by `EdDSA`, whichever of its names `alg` has.
  */
-export function algorithmsFitting(key: PublicJwk): readonly string[] {
+export function algorithmsFitting(key: PublicJwk): readonly SigningAlgorithm[] {
   const { alg } = key
   switch (key.kty) {
     case 'RSA':
@@ -61,7 +64,7 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const
  * Source: RFC 7517 §4, RFC 7518 §6, RFC 8725 §3.5.
  */
 export function parsePublicJwk(value: unknown): JwkJudgement {
-  if (!isObject(value)) return fault('a key must be a JSON object')
+  if (!isMembers(value)) return fault('a key must be a JSON object')
   const exposed = privateMembers.find((member) => member in value)
   if (exposed !== undefined) return fault(`a public key must not have the private member "${exposed}"`)
   const use = value['use']
@@ -122,8 +125,6 @@ function parseOkp(value: Members, names: KeyNames): JwkJudgement {
   return { ok: true, key: { ...names, kty: 'OKP', crv, x: String(x) } }
 }
 
-type Members = Readonly<Record<string, unknown>>
-
 function parseNames({ kid, alg }: Members): KeyNames | undefined {
   if (kid !== undefined && (typeof kid !== 'string' || kid === '')) return undefined
   if (alg !== undefined && (typeof alg !== 'string' || alg === '')) return undefined
@@ -143,10 +144,6 @@ function bitLength(octets: Uint8Array): number {
   const first = octets.findIndex((octet) => octet !== 0)
   if (first === -1) return 0
   return (octets.length - first) * 8 - (Math.clz32(octets[first] ?? 0) - 24)
-}
-
-function isObject(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function fault(text: string): JwkJudgement {

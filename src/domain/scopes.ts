@@ -9,7 +9,12 @@ export function scopeSet(scopes: Iterable<string>): ScopeSet {
 /** RFC 6749 §3.3: scope-tokens of %x21 / %x23-5B / %x5D-7E, separated by single spaces. `undefined` if malformed. */
 export function parseScope(text: string): ScopeSet | undefined {
   const words = text.split(' ').filter((word) => word !== '')
-  return words.every((word) => /^[\x21\x23-\x5B\x5D-\x7E]+$/.test(word)) ? scopeSet(words) : undefined
+  return words.every(isScopeToken) ? scopeSet(words) : undefined
+}
+
+/** Whether it is one scope-token of RFC 6749 §3.3. */
+export function isScopeToken(word: string): boolean {
+  return /^[\x21\x23-\x5B\x5D-\x7E]+$/.test(word)
 }
 
 export function formatScope(scopes: ScopeSet): string {

@@ -1,17 +1,20 @@
 import type { Context } from 'hono'
 
+import { isBrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { Introspection } from '../domain/introspection.ts'
 import { formatScope } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import type { Entropy } from '../ports/entropy.ts'
+import type { Log } from '../ports/log.ts'
 import { jsonAnswer } from './json-answer.ts'
-import { malformed, missing, parseForm } from './parse-form.ts'
+import { missing, parseForm } from './parse-form.ts'
 import { readBody, textOf } from './read-body.ts'
 import type { Refuse } from './refuse.ts'
 
 export interface IntrospectionDeps {
   readonly introspect: (token: Secret) => Promise<Introspection>
   readonly entropy: Entropy
+  readonly log: Log
   readonly refuse: Refuse
 }
 
@@ -32,6 +35,8 @@ export function createIntrospectionRoute(deps: IntrospectionDeps): (context: Con
       const text = introspectionText(await deps.introspect(token))
       return jsonAnswer({ status: 200, text, requestId })
     } catch (error) {
+      // No decision, so no audit record: without this line nobody could find the reason by the request id.
+      if (isBrokerError(error)) deps.log('warn', 'introspection refused', { requestId, error })
       return deps.refuse(error, requestId, request)
     }
   }
@@ -39,7 +44,7 @@ export function createIntrospectionRoute(deps: IntrospectionDeps): (context: Con
 
 function parseToken(contentType: string | null, text: string): Secret {
   const token = parseForm({ contentType, text }).get('token') ?? missing('token')
-  if (token.length > tokenCharsMax) throw malformed('the token is too long')
+  if (token.length > tokenCharsMax) throw requestMalformed('the token is too long')
   return new Secret(token)
 }
 

@@ -1,4 +1,4 @@
-import type { SigningAlgorithm } from '../domain/policy.ts'
+import { signingAlgorithms } from '../domain/signing-algorithm.ts'
 import { clientCredentialsGrant, tokenExchangeGrant } from './parse-token-request.ts'
 
 /** Where the broker's own public keys are, below the issuer. */
@@ -13,8 +13,9 @@ export function serverMetadata(issuer: string, has: { readonly keys: boolean }):
     ...(has.keys ? { jwks_uri: issuerUrl(issuer, keySetPath) } : {}),
     grant_types_supported: [tokenExchangeGrant, clientCredentialsGrant],
     token_endpoint_auth_methods_supported: ['private_key_jwt'],
+    // What can be verified; which of them an issuer may use is policy and nobody's business.
     // RFC 9864 §2.2: `Ed25519` is accepted as the other name of what EdDSA means here, so it is told too.
-    token_endpoint_auth_signing_alg_values_supported: [...Object.keys(algorithms), 'Ed25519'],
+    token_endpoint_auth_signing_alg_values_supported: [...signingAlgorithms, 'Ed25519'],
     // There is no authorization endpoint; RFC 8414 §2 requires the member all the same.
     response_types_supported: [],
   })
@@ -32,19 +33,4 @@ export function issuerPath(issuer: string): string {
 
 function withoutSlash(text: string): string {
   return text.endsWith('/') ? text.slice(0, -1) : text
-}
-
-// What can be verified; which of them an issuer may use is policy and nobody's business. A record, so that the
-// compiler asks for a new one.
-const algorithms: Readonly<Record<SigningAlgorithm, true>> = {
-  RS256: true,
-  RS384: true,
-  RS512: true,
-  PS256: true,
-  PS384: true,
-  PS512: true,
-  ES256: true,
-  ES384: true,
-  ES512: true,
-  EdDSA: true,
 }

@@ -1,5 +1,6 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { requestMalformed } from '../domain/broker-error.ts'
 import { credentialName } from '../domain/credential.ts'
+import { isMembers, type Members } from '../domain/json-object.ts'
 import { Secret } from '../domain/secret.ts'
 import type { Enrolment } from '../lifecycle/administer-credentials.ts'
 import { mediaType } from './media-type.ts'
@@ -23,12 +24,14 @@ const pageLimitMax = 500
 export function parsePage(url: string): Page {
   const query = new URL(url).searchParams
   if (query.getAll('after').length > 1 || query.getAll('limit').length > 1)
-    throw malformed('a parameter is repeated')
+    throw requestMalformed('a parameter is repeated')
   const after = query.get('after') ?? ''
-  if (after !== '' && !storedName.test(after)) throw malformed('after must be the name of a credential')
+  if (after !== '' && !storedName.test(after))
+    throw requestMalformed('after must be the name of a credential')
   const limit = query.get('limit') ?? ''
-  if (limit !== '' && !/^[1-9]\d{0,2}$/.test(limit)) throw malformed(`limit must be 1 to ${pageLimitMax}`)
-  if (Number(limit) > pageLimitMax) throw malformed(`limit must be 1 to ${pageLimitMax}`)
+  if (limit !== '' && !/^[1-9]\d{0,2}$/.test(limit))
+    throw requestMalformed(`limit must be 1 to ${pageLimitMax}`)
+  if (Number(limit) > pageLimitMax) throw requestMalformed(`limit must be 1 to ${pageLimitMax}`)
   return {
     ...(after === '' ? {} : { after }),
     limit: limit === '' ? pageLimitDefault : Number(limit),
@@ -47,14 +50,14 @@ export interface AdminMessage {
  */
 export function parseEnrolment({ contentType, body }: AdminMessage): Enrolment {
   if (mediaType(contentType) !== 'application/json')
-    throw malformed('the Content-Type must be application/json')
+    throw requestMalformed('the Content-Type must be application/json')
   const document = parseObject(textOf(body))
   const unknown = Object.keys(document).some((member) => !enrolmentMembers.has(member))
-  if (unknown) throw malformed('the body may have the members name, secret, scopes and upstream only')
+  if (unknown) throw requestMalformed('the body may have the members name, secret, scopes and upstream only')
   const { name, secret, scopes, upstream } = document
   if (typeof name !== 'string' || !credentialName.test(name))
-    throw malformed(`name must match ${credentialName.source}`)
-  if (secret === undefined) throw malformed('secret is missing')
+    throw requestMalformed(`name must match ${credentialName.source}`)
+  if (secret === undefined) throw requestMalformed('secret is missing')
   return {
     name,
     secret,
@@ -73,7 +76,7 @@ const policyTypes: ReadonlySet<string> = new Set([
 /** A policy document's text, unread: JSON is YAML too. Throws `request_malformed` and `request_too_large`. */
 export function parsePolicyText({ contentType, body }: AdminMessage): string {
   if (!policyTypes.has(mediaType(contentType) ?? ''))
-    throw malformed('the Content-Type must be application/yaml or application/json')
+    throw requestMalformed('the Content-Type must be application/yaml or application/json')
   return textOf(body)
 }
 
@@ -82,11 +85,11 @@ export function parseIfMatch(header: string | null): string | undefined {
   if (header === null) return undefined
   // RFC 9110 §13.1.1 compares strongly and allows a list and `*`; a policy is replaced knowing which one it was.
   const tag = /^"(?<tag>[!#-~]*)"$/.exec(header.trim())?.groups?.['tag']
-  if (tag === undefined) throw malformed('If-Match must be one strong entity tag, as GET gave it')
+  if (tag === undefined) throw requestMalformed('If-Match must be one strong entity tag, as GET gave it')
   try {
     return decodeURIComponent(tag)
   } catch {
-    throw malformed('If-Match must be one strong entity tag, as GET gave it')
+    throw requestMalformed('If-Match must be one strong entity tag, as GET gave it')
   }
 }
 
@@ -99,21 +102,13 @@ export const storedNamePattern = '[A-Za-z0-9_.@-]{1,200}'
 const storedName = new RegExp(`^(?:${storedNamePattern})$`)
 const enrolmentMembers: ReadonlySet<string> = new Set(['name', 'secret', 'scopes', 'upstream'])
 
-function parseObject(text: string): Readonly<Record<string, unknown>> {
+function parseObject(text: string): Members {
   let document: unknown
   try {
     document = JSON.parse(text)
   } catch {
-    throw malformed('the body is not JSON')
+    throw requestMalformed('the body is not JSON')
   }
-  if (!isObject(document)) throw malformed('the body must be a JSON object')
+  if (!isMembers(document)) throw requestMalformed('the body must be a JSON object')
   return document
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function malformed(fault: string): BrokerError {
-  return new BrokerError('request_malformed', { reason: fault, publicDetail: fault })
 }

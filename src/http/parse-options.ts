@@ -1,7 +1,7 @@
 import * as z from 'zod'
 
 import type { AccessBoundary } from '../domain/access-boundary.ts'
-import { BrokerError } from '../domain/broker-error.ts'
+import { requestMalformed } from '../domain/broker-error.ts'
 
 /**
  * The boundary in Google's `options` parameter, or nothing where it has none; whatever else stands there is refused,
@@ -15,7 +15,7 @@ export function parseOptions(text: string | undefined): AccessBoundary | undefin
   const place = issue?.path.join('.') ?? ''
   const fault =
     issue?.code === 'unrecognized_keys' ? 'has an unknown member' : 'is missing or of a wrong form'
-  throw malformed(`options${place === '' ? '' : `.${place}`} ${fault}`)
+  throw requestMalformed(`options${place === '' ? '' : `.${place}`} ${fault}`)
 }
 
 const boundaryCharactersMax = 2_048
@@ -63,11 +63,7 @@ function parseJson(text: string): unknown {
     try {
       return JSON.parse(decodeURIComponent(text))
     } catch {
-      throw malformed('options is not JSON')
+      throw requestMalformed('options is not JSON')
     }
   }
-}
-
-function malformed(fault: string): BrokerError {
-  return new BrokerError('request_malformed', { reason: fault, publicDetail: fault })
 }

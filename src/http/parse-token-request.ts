@@ -1,9 +1,10 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { ExchangeRequest, Proof, TokenType } from '../domain/exchange-request.ts'
 import { parseScope, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { seconds, type Seconds } from '../domain/time.ts'
-import { malformed, missing, parseForm, type Form, type FormMessage } from './parse-form.ts'
+import { trimAsciiSpace } from '../domain/trim-ascii-space.ts'
+import { missing, parseForm, type Form, type FormMessage } from './parse-form.ts'
 import { parseOptions } from './parse-options.ts'
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -18,7 +19,8 @@ export function parseTokenRequest({ contentType, text }: FormMessage): ExchangeR
   const form = parseForm({ contentType, text })
   const proof = parseProof(form)
   // Delegation chains are not supported, and a token that silently leaves the actor out is not what was asked for.
-  if (form.has('actor_token') || form.has('actor_token_type')) throw malformed('actor_token is not supported')
+  if (form.has('actor_token') || form.has('actor_token_type'))
+    throw requestMalformed('actor_token is not supported')
 
   const tokenType = parseTokenType(form)
   const resource = parseResource(form, tokenType)
@@ -26,7 +28,7 @@ export function parseTokenRequest({ contentType, text }: FormMessage): ExchangeR
   const lifetime = parseLifetime(form)
   const boundary = parseOptions(form.get('options'))
   if (boundary !== undefined && tokenType === 'id_token')
-    throw malformed('an ID token has no access boundary')
+    throw requestMalformed('an ID token has no access boundary')
   return {
     proof,
     target: bounded(form, 'audience', 2_048) ?? missing('audience'),
@@ -55,20 +57,22 @@ function parseProof(form: Form): Proof {
 
 function parseSubjectToken(form: Form): Proof {
   if (form.has('client_assertion') || form.has('client_assertion_type'))
-    throw malformed('subject_token and client_assertion are two proofs of identity; send one')
+    throw requestMalformed('subject_token and client_assertion are two proofs of identity; send one')
   const type = form.get('subject_token_type') ?? missing('subject_token_type')
   if (type !== 'urn:ietf:params:oauth:token-type:jwt' && type !== idTokenType)
-    throw malformed('subject_token_type must be urn:ietf:params:oauth:token-type:jwt or :id_token')
+    throw requestMalformed('subject_token_type must be urn:ietf:params:oauth:token-type:jwt or :id_token')
   // client_id names an OAuth client; who the caller is, the subject token says.
   return { form: 'subject_token', assertion: parseJwt(form, 'subject_token') }
 }
 
 function parseClientAssertion(form: Form): Proof {
   if (form.has('subject_token') || form.has('subject_token_type'))
-    throw malformed('subject_token and client_assertion are two proofs of identity; send one')
+    throw requestMalformed('subject_token and client_assertion are two proofs of identity; send one')
   const type = form.get('client_assertion_type') ?? missing('client_assertion_type')
   if (type !== 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
-    throw malformed('client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
+    throw requestMalformed(
+      'client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    )
   const clientId = bounded(form, 'client_id', 1_024)
   const assertion = parseJwt(form, 'client_assertion')
   return { form: 'client_assertion', assertion, ...(clientId === undefined ? {} : { clientId }) }
@@ -76,7 +80,7 @@ function parseClientAssertion(form: Form): Proof {
 
 /** Node's and Python's clients send a file's last newline along. */
 function parseJwt(form: Form, name: 'subject_token' | 'client_assertion'): Secret {
-  const jwt = form.get(name)?.trim() ?? ''
+  const jwt = trimAsciiSpace(form.get(name) ?? '')
   return jwt === '' ? missing(name) : new Secret(jwt)
 }
 
@@ -91,7 +95,7 @@ function parseTokenType(form: Form): TokenType {
     case idTokenType:
       return 'id_token'
     default:
-      throw malformed(
+      throw requestMalformed(
         'requested_token_type must be urn:ietf:params:oauth:token-type:access_token or :id_token',
       )
   }
@@ -111,9 +115,10 @@ function parseScopes(form: Form): ScopeSet {
 function parseResource(form: Form, tokenType: TokenType): string | undefined {
   const resource = bounded(form, 'resource', 2_048)
   if (resource === undefined) return undefined
-  if (tokenType !== 'id_token') throw malformed('resource is for an ID token; audience names the credential')
+  if (tokenType !== 'id_token')
+    throw requestMalformed('resource is for an ID token; audience names the credential')
   if (!/^[a-z][a-z0-9+.-]*:[!$-;=?-[\]_a-z~]+$/i.test(resource) || !URL.canParse(resource))
-    throw malformed('resource must be an absolute URI without a fragment')
+    throw requestMalformed('resource must be an absolute URI without a fragment')
   return resource
 }
 
@@ -121,13 +126,13 @@ function parseLifetime(form: Form): Seconds | undefined {
   const lifetime = form.get('requested_lifetime')
   if (lifetime === undefined) return undefined
   if (!/^[1-9]\d{0,8}$/.test(lifetime))
-    throw malformed('requested_lifetime must be a whole number of seconds')
+    throw requestMalformed('requested_lifetime must be a whole number of seconds')
   return seconds(Number(lifetime))
 }
 
 function bounded(form: Form, name: string, charactersMax: number): string | undefined {
   const value = form.get(name)
   if (value !== undefined && value.length > charactersMax)
-    throw malformed(`${name} is longer than ${charactersMax} characters`)
+    throw requestMalformed(`${name} is longer than ${charactersMax} characters`)
   return value
 }

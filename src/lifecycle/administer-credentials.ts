@@ -1,4 +1,4 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import {
   credentialName,
   type CredentialSecret,
@@ -94,8 +94,7 @@ function isName(name: string): boolean {
 function checkedAfter(after: string): string {
   // Not a whole name: an earlier page may end with one that no longer matches today's pattern.
   if (/^[A-Za-z0-9_.@-]{1,200}$/.test(after)) return after
-  const detail = 'after: must be the name of a credential'
-  throw new BrokerError('request_malformed', { reason: detail, publicDetail: detail })
+  throw requestMalformed('after: must be the name of a credential')
 }
 
 function found(name: string, summary: CredentialSummary | undefined): CredentialSummary {

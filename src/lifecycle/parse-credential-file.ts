@@ -1,5 +1,6 @@
 import type { CredentialSecret } from '../domain/credential.ts'
-import { parseScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import { isMembers, type Members } from '../domain/json-object.ts'
+import { isScopeToken, parseScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import type { NewCredential } from '../records/credentials.ts'
 import { parsePrivateKeyPem } from './private-key-pem.ts'
@@ -47,8 +48,6 @@ export function parseCredentialFile({ secret, scopes, upstream }: CredentialFile
       return refused(describeOtherType(type))
   }
 }
-
-type Members = Readonly<Record<string, unknown>>
 
 function parseServiceAccount(file: Members, scopes: unknown): CredentialFileJudgement {
   const clientEmail = text(file, 'client_email')
@@ -121,14 +120,10 @@ function parseConsentedScopes(scopes: unknown): Part<ScopeSet> {
   const fault = (why: string) => ({ ok: false, fault: `scopes: ${why}` }) as const
   if (scopes === undefined) return fault('the scopes that were consented are required for a refresh token')
   const words: unknown = typeof scopes === 'string' ? parseScope(scopes) : scopes
-  if (!Array.isArray(words) || !words.every((word) => typeof word === 'string' && isScope(word)))
+  if (!Array.isArray(words) || !words.every((word) => typeof word === 'string' && isScopeToken(word)))
     return fault('must be a list of scopes, or one text with spaces between them')
   const consented = scopeSet(words.map(String))
   return consented.length === 0 ? fault('must name at least one scope') : { ok: true, value: consented }
-}
-
-function isScope(word: string): boolean {
-  return word !== '' && !word.includes(' ') && parseScope(word) !== undefined
 }
 
 /** A key of another universe never works at the configured endpoints. */
@@ -166,8 +161,4 @@ function faultsOf(...parts: readonly Part<unknown>[]): readonly string[] {
 
 function refused(fault: string): CredentialFileJudgement {
   return { ok: false, faults: [fault] }
-}
-
-function isMembers(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -21,14 +21,19 @@ export interface ReadinessDeps {
 
 /** A probe of an orchestrator gives up after a few seconds; we say so before. */
 const deadlineMs = 2_500
+const codes = {
+  store: 'store_unavailable',
+  'key ring': 'key_ring_unavailable',
+  policy: 'policy_unavailable',
+} as const
 
 /** Tries store, key ring and policy, now and at the same time; answers within 2.5 s whatever hangs. */
 export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
   const { store, keyRing, policy, clock, log } = deps
 
-  const tryOne = async (name: string, work: () => Promise<unknown>): Promise<'ok' | 'fault'> => {
+  const tryOne = async (name: keyof typeof codes, work: () => Promise<unknown>): Promise<'ok' | 'fault'> => {
     const late = clock.sleep(deadlineMs).then((): never => {
-      throw new BrokerError('store_unavailable', { reason: `no answer within ${deadlineMs} ms` })
+      throw new BrokerError(codes[name], { reason: `no answer within ${deadlineMs} ms` })
     })
     try {
       await Promise.race([work(), late])

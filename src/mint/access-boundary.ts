@@ -1,11 +1,11 @@
 import type { AccessBoundary } from '../domain/access-boundary.ts'
 import type { Grant } from '../domain/grant.ts'
+import type { Members } from '../domain/json-object.ts'
 import { epochSeconds, later } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpAnswer } from '../ports/http-client.ts'
 import type { AskUpstream } from './ask-upstream.ts'
-import type { Members } from './json-object.ts'
 import { carriedScopes } from './judge-access-token.ts'
 import {
   parseAccessToken,

@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
+import { parseRetryAfter } from '../domain/retry-after.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { HttpAnswer, HttpClient, HttpFailure, HttpResult } from '../ports/http-client.ts'
-import { parseRetryAfter } from './retry-after.ts'
 import { createRetryBudget } from './retry-budget.ts'
 
 /** A token endpoint answers in 0.1 s; three seconds are an outage. */

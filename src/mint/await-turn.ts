@@ -4,11 +4,11 @@ import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { RefreshTurn, RefreshTurns } from '../records/refresh-turns.ts'
 
-const waitMax = 3000
+const waitMsMax = 3000
 /** Upstream and store still need this much of the deadline. */
-const leftForTheRest = 1000
+const leftForTheRestMs = 1000
 /** Turns are short: only behind a crash does one last to the end of its lease, and asking again then costs little. */
-const retryAfterMax = 2
+const retryAfterMax = seconds(2)
 const pollMsMin = 50
 const pollMsMax = 500
 
@@ -35,7 +35,7 @@ export async function awaitTurn(
   { refreshTurns, clock, entropy, refuseWhileOwed }: AwaitTurnDeps,
   { name, version, deadlineMs }: AwaitTurnFor,
 ): Promise<RefreshTurn> {
-  const untilMs = Math.min(clock.steadyMs() + waitMax, deadlineMs - leftForTheRest)
+  const untilMs = Math.min(clock.steadyMs() + waitMsMax, deadlineMs - leftForTheRestMs)
   for (let poll = 0; ; poll += 1) {
     refuseWhileOwed(name)
     const turn = await refreshTurns.begin({ name, version })

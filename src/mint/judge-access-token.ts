@@ -1,7 +1,7 @@
+import type { Members } from '../domain/json-object.ts'
 import { scopesIn, scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import type { MintedToken } from '../domain/token.ts'
 import { later, type EpochSeconds } from '../domain/time.ts'
-import type { Members } from './json-object.ts'
 import { parseAccessToken, type Judged } from './parse-token-reply.ts'
 
 /** docs/google.md §6.3: Google consents to the short names and answers with the long ones. */

@@ -1,9 +1,9 @@
 import { decodeJwt, type JWTPayload } from 'jose'
+import { parseJsonObject, type Members } from '../domain/json-object.ts'
 import { parseScope, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { epochSeconds, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { HttpAnswer } from '../ports/http-client.ts'
-import { parseJsonObject, type Members } from './json-object.ts'
 
 /** docs/google.md §2.1: Google's access tokens have up to 12288 bytes. */
 const tokenBytesMax = 12_288

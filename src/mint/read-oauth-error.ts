@@ -1,5 +1,5 @@
+import { isMembers, parseJsonObject } from '../domain/json-object.ts'
 import type { HttpAnswer } from '../ports/http-client.ts'
-import { isMembers, parseJsonObject } from './json-object.ts'
 
 /** RFC 6749 §5.2, with Google's fourth member. */
 export interface OAuthError {

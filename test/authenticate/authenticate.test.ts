@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 
 import { BrokerError } from '../../src/domain/broker-error.ts'
-import type { SigningAlgorithm } from '../../src/domain/policy.ts'
+import type { SigningAlgorithm } from '../../src/domain/signing-algorithm.ts'
 import { createAuthenticateWorld, trustedIssuer } from '../support/authenticate-world.ts'
 import { base64url, createSigner, type Signer } from '../support/signer.ts'
 

@@ -3,7 +3,7 @@ import { compactVerify, importJWK, type CryptoKey } from 'jose'
 import { describe, expect, it } from 'vitest'
 
 import { isSignedBy } from '../../src/authenticate/signature.ts'
-import type { SigningAlgorithm } from '../../src/domain/policy.ts'
+import type { SigningAlgorithm } from '../../src/domain/signing-algorithm.ts'
 import { createSigner, type Signer } from '../support/signer.ts'
 
 const algorithms = [

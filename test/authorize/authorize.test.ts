@@ -196,10 +196,11 @@ test.each<[string, Situation, string]>([
   expect(error.reason).toContain(reason)
 })
 
-test('a lifetime that the upstream gives anyway is accepted, and narrows nothing', async () => {
+test("the rule's lifetime is what the token is held to, whatever longer one is asked for", async () => {
   const rules = [ruleWith({ lifetime_seconds_max: 7200 })]
+  expect(await ask({ rules })).toMatchObject({ lifetime: 7200 })
   for (const lifetime of [3600, 3601, 7200])
-    expect(await ask({ rules, request: { lifetime: seconds(lifetime) } })).not.toHaveProperty('lifetime')
+    expect(await ask({ rules, request: { lifetime: seconds(lifetime) } })).toMatchObject({ lifetime: 7200 })
   expect(await ask({ request: { lifetime: seconds(90_000) } })).not.toHaveProperty('lifetime')
 })
 

@@ -184,7 +184,8 @@ describe('what may be wrong at Google', () => {
       retryAfter: 2,
       reason: containing('/sts/v1/token: no whole answer within'),
     })
-    expect(performance.now() - began).toBeLessThan(2500)
+    // The margin is for a slow machine's event loop; without the deadline it would be the test's own time limit.
+    expect(performance.now() - began).toBeLessThan(4000)
   })
 
   test.each([

@@ -93,8 +93,8 @@ describe('introspection (RFC 7662)', () => {
     expect(answer.status).toBe(400)
   })
 
-  it('P20: a store that cannot say is 503, and never "active"', async () => {
-    const { app } = createFakeHall({
+  it('P20: a store that cannot say is 503, and never "active"; the log has the reason by request id', async () => {
+    const { app, lines } = createFakeHall({
       introspect: () => Promise.reject(new BrokerError('store_unavailable', { reason: 'down' })),
     })
     const answer = await app.request('/v1/introspect', {
@@ -104,5 +104,8 @@ describe('introspection (RFC 7662)', () => {
     })
     expect(answer.status).toBe(503)
     expect(answer.headers.get('retry-after')).toMatch(/^[1-9]/)
+    const requestId = answer.headers.get('x-request-id')
+    const error: unknown = expect.objectContaining({ reason: 'down' })
+    expect(lines).toMatchObject([{ level: 'warn', fields: { requestId, error } }])
   })
 })

@@ -78,6 +78,14 @@ describe('what is accepted', () => {
     expect(proof.assertion.reveal()).toBe('aaa.bbb.ccc')
   })
 
+  it.each(['\u00a0', '\u2028', '\ufeff'])(
+    'P7: %j around a token is a part of it, and not trimmed',
+    (space) => {
+      const spaced = `${space}aaa.bbb.ccc${space}`
+      expect(parse(tokenForm({ subject_token: spaced })).proof.assertion.reveal()).toBe(spaced)
+    },
+  )
+
   it.each([
     'application/x-www-form-urlencoded;charset=UTF-8',
     'Application/X-WWW-Form-Urlencoded ; charset=utf-8',

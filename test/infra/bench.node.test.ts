@@ -10,7 +10,8 @@ import { partOf } from '../../infra/bench/locate.ts'
 import { runLoad } from '../../infra/bench/load.ts'
 import { readAnswer } from '../../infra/bench/read-answer.ts'
 import { median, medianRatio } from '../../infra/bench/statistics.ts'
-import { missedTargets, summarize } from '../../infra/bench/targets.ts'
+import { missedStartTargets, missedTargets, summarize, summarizeStarts } from '../../infra/bench/targets.ts'
+import { betweenMarkers } from '../../infra/bench/write-readme.ts'
 
 describe('the bench’s statistics', () => {
   it('the median is the middle value, or the mean of the two in the middle, in any order', () => {
@@ -30,6 +31,20 @@ describe('the bench’s statistics', () => {
     expect(missedTargets('repeated', { requestsToFloor: 2.499, cpuToFloor: 0.4 })).toHaveLength(1)
     expect(missedTargets('hit', { requestsToFloor: Number.NaN })).toHaveLength(1)
     expect(missedTargets('oidc-provider', { requestsToFloor: 0.1, cpuToFloor: 9 })).toEqual([])
+  })
+
+  it('the start over REST has a target and the others are shown only', () => {
+    expect(missedStartTargets('rest', 1.7)).toEqual([])
+    expect(missedStartTargets('rest', 1.701)).toHaveLength(1)
+    expect(missedStartTargets('sdk', 9)).toEqual([])
+  })
+
+  it('a start is compared with the bare start of its own round', () => {
+    const starts = [
+      { id: 'bare', name: 'bare', firstAnswerMs: [50, 100, 60] },
+      { id: 'rest', name: 'REST', firstAnswerMs: [100, 200, 90] },
+    ] as const
+    expect(summarizeStarts(starts)[1]).toMatchObject({ ms: 100, toBare: 2, missed: [expect.any(String)] })
   })
 
   it('a summary compares each number of connections with the floor of its own rounds', () => {
@@ -77,14 +92,22 @@ describe('the bench’s statistics', () => {
 
 describe('the bench’s command line', () => {
   it('without options it runs fifteen short rounds and fails on a missed target', () => {
-    expect(parseBenchArguments([])).toEqual({ rounds: 15, windowMs: 400, enforcesTargets: true })
+    expect(parseBenchArguments([])).toEqual({
+      rounds: 15,
+      windowMs: 400,
+      enforcesTargets: true,
+      writesReadme: false,
+    })
   })
 
   it('a quick run has short windows and still five rounds', () => {
-    expect(parseBenchArguments(['--quick', '--no-targets', '--json', 'x.json', '--cpu-prof', 'p'])).toEqual({
+    expect(
+      parseBenchArguments(['--quick', '--no-targets', '--readme', '--json', 'x.json', '--cpu-prof', 'p']),
+    ).toEqual({
       rounds: 5,
       windowMs: 200,
       enforcesTargets: false,
+      writesReadme: true,
       jsonFile: 'x.json',
       profileFolder: 'p',
     })
@@ -131,6 +154,14 @@ describe('what the bench reads', () => {
     const stat = '7 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0 11 0 100'
     expect(parseCpuMs(stat)).toBe(3000)
     expect(parseCpuMs('')).toBeUndefined()
+  })
+})
+
+describe('the tables in the README', () => {
+  it('replace what is between the markers, and nothing else', () => {
+    const text = 'a\n<!-- bench:begin -->\nold $1\n<!-- bench:end -->\nz\n'
+    expect(betweenMarkers(text, ['new $&'])).toBe('a\n<!-- bench:begin -->\nnew $&\n<!-- bench:end -->\nz\n')
+    expect(() => betweenMarkers('a\n', ['new'])).toThrow('bench:begin')
   })
 })
 

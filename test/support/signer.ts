@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, type CryptoKey } from 'jose'
 
 import type { Claims } from '../../src/domain/caller.ts'
-import type { SigningAlgorithm } from '../../src/domain/policy.ts'
+import type { SigningAlgorithm } from '../../src/domain/signing-algorithm.ts'
 import { parsePublicJwk, type PublicJwk } from '../../src/domain/public-jwk.ts'
 
 /** One who holds a private key and signs whatever text it is given, well-formed or not. */

@@ -1,4 +1,5 @@
 import { epochSeconds, type EpochSeconds } from '../../domain/time.ts'
+import type { ListOptions } from '../../ports/document-store.ts'
 
 /**
  * How a document lies in Firestore. The value is JSON text and not a native map: exactly what was put comes back
@@ -28,4 +29,10 @@ export function parseFields(fields: {
 
 export function isExpired({ expiresAt }: DocumentFields, now: EpochSeconds): boolean {
   return expiresAt !== undefined && expiresAt <= now
+}
+
+/** Whether a list has it, as far as expiry decides that. */
+export function isListed(fields: DocumentFields, { expiresBefore }: ListOptions, now: EpochSeconds): boolean {
+  if (expiresBefore === undefined) return !isExpired(fields, now)
+  return fields.expiresAt !== undefined && fields.expiresAt < expiresBefore
 }

@@ -1,3 +1,4 @@
+import { parseJsonObject, type Members } from '../../domain/json-object.ts'
 import { Secret } from '../../domain/secret.ts'
 import { seconds, type Seconds } from '../../domain/time.ts'
 import type { HttpAnswer, HttpClient, HttpRequest, HttpResult } from '../../ports/http-client.ts'
@@ -31,7 +32,7 @@ export async function askForToken(http: HttpClient, request: IdentityRequest): P
  * its value.
  */
 export function parseIdentityReply({ status, body }: HttpAnswer, who = 'Google'): IdentityToken {
-  const members = parseMembers(body)
+  const members = parseJsonObject(body) ?? {}
   if (status !== 200) throw identityError(`${who} answered ${status}${quoteError(members)}`)
   const { access_token: token, token_type: type, expires_in: lifetime } = members
   if (!isToken(token)) throw identityError('the reply has no usable access_token')
@@ -47,21 +48,8 @@ export function isToken(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7E]{1,12288}$/.test(value)
 }
 
-/** The members of a JSON object; none when it is anything else. */
-export function parseMembers(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? { ...value } : {}
-  } catch {
-    return {}
-  }
-}
-
 /** In brackets after a space, or nothing; without anything that may be a piece of a token. */
-export function quoteError({
-  error,
-  error_description: description,
-}: Readonly<Record<string, unknown>>): string {
+export function quoteError({ error, error_description: description }: Members): string {
   const words = [error, description].filter((word) => typeof word === 'string').join(': ')
   const harmless = words.replace(/[\w+/=.-]{24,}/g, '[cut]').replace(/[^\x20-\x7E]+/g, ' ')
   return harmless === '' ? '' : ` (${harmless.slice(0, 160)})`

@@ -1,9 +1,10 @@
+import { isMembers, parseJsonObject } from '../../domain/json-object.ts'
 import { Secret } from '../../domain/secret.ts'
 import { seconds, type EpochSeconds } from '../../domain/time.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { HttpAnswer, HttpClient } from '../../ports/http-client.ts'
 import { identityError } from './identity-error.ts'
-import { askForToken, isToken, parseMembers, quoteError, type IdentityToken } from './identity-reply.ts'
+import { askForToken, isToken, quoteError, type IdentityToken } from './identity-reply.ts'
 
 export interface Impersonation {
   /** Of who impersonates. */
@@ -41,7 +42,7 @@ export async function generateAccessToken(
 
 /** Every member by name; a fault names the member and never its value. */
 function parseReply({ body }: HttpAnswer, now: EpochSeconds): IdentityToken {
-  const { accessToken: token, expireTime } = parseMembers(body)
+  const { accessToken: token, expireTime } = parseJsonObject(body) ?? {}
   if (!isToken(token)) throw identityError('the reply to generateAccessToken has no usable accessToken')
   if (typeof expireTime !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/.test(expireTime))
     throw identityError('the reply to generateAccessToken has no expireTime of RFC 3339 in UTC')
@@ -56,9 +57,8 @@ function parseReply({ body }: HttpAnswer, now: EpochSeconds): IdentityToken {
 
 /** Google's JSON services nest their error. The permission is not quoted: to a guard against tokens it is a long word. */
 function refusal({ status, body }: HttpAnswer, serviceAccount: string): Error {
-  const { error } = parseMembers(body)
-  const { status: word, message }: Readonly<Record<string, unknown>> =
-    typeof error === 'object' && error !== null ? { ...error } : {}
+  const { error } = parseJsonObject(body) ?? {}
+  const { status: word, message } = isMembers(error) ? error : {}
   const quoted = quoteError({ error: word, error_description: message })
   const hint =
     status === 403 ? '; the federated principal needs roles/iam.workloadIdentityUser on that account' : ''

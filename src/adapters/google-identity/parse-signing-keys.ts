@@ -1,3 +1,4 @@
+import { isMembers, parseJsonObject, type Members } from '../../domain/json-object.ts'
 import { parsePublicJwk } from '../../domain/public-jwk.ts'
 import type { PublishedJwk } from '../../domain/published-jwk.ts'
 import { Secret } from '../../domain/secret.ts'
@@ -19,7 +20,6 @@ export type SigningKeysReading =
 type KeyReading =
   | { readonly ok: true; readonly key: SigningKey }
   | { readonly ok: false; readonly fault: string }
-type Members = Readonly<Record<string, unknown>>
 
 /** One signs, one comes next, one was before: more is a mistake, and makes a long answer for everybody. */
 const keysMax = 5
@@ -31,7 +31,7 @@ const privateMembers = { EC: ['d'], RSA: ['d', 'p', 'q', 'dp', 'dq', 'qi'] } as 
  * with a `kid` of its own. A fault tells a key by its place, and never repeats the text.
  */
 export function parseSigningKeys(text: string): SigningKeysReading {
-  const entries = parseObject(text)?.['keys']
+  const entries = parseJsonObject(text)?.['keys']
   if (!Array.isArray(entries)) return { ok: false, faults: ['is no JWK set: {"keys":[…]} in JSON'] }
   if (entries.length > keysMax) return { ok: false, faults: [`has more than ${keysMax} keys`] }
   const readings = entries.map((entry: unknown) => parseKey(entry))
@@ -46,9 +46,8 @@ export function parseSigningKeys(text: string): SigningKeysReading {
   return first === undefined ? { ok: false, faults: ['has no key'] } : { ok: true, keys: [first, ...others] }
 }
 
-function parseKey(entry: unknown): KeyReading {
-  const members = membersOf(entry)
-  if (members === undefined) return fault('must be a JSON object')
+function parseKey(members: unknown): KeyReading {
+  if (!isMembers(members)) return fault('must be a JSON object')
   const { kid, key_ops: operations } = members
   if (typeof kid !== 'string' || !/^[\w.~-]{1,100}$/.test(kid))
     return fault('"kid" is required: at most 100 letters, digits and -._~')
@@ -96,18 +95,6 @@ function withPrivate(members: Members, names: readonly string[], published: Publ
 
 function isBase64url(value: unknown): boolean {
   return typeof value === 'string' && /^[\w-]+$/.test(value)
-}
-
-function parseObject(text: string): Members | undefined {
-  try {
-    return membersOf(JSON.parse(text))
-  } catch {
-    return undefined
-  }
-}
-
-function membersOf(value: unknown): Members | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
 }
 
 function fault(text: string): { readonly ok: false; readonly fault: string } {

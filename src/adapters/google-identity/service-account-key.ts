@@ -1,3 +1,4 @@
+import { parseJsonObject } from '../../domain/json-object.ts'
 import { Secret } from '../../domain/secret.ts'
 
 /** The broker's own key towards Google. */
@@ -16,7 +17,7 @@ const pkcs8Pem = /^\s*-----BEGIN PRIVATE KEY-----[\sA-Za-z0-9+/=]+-----END PRIVA
 
 /** Reads Google's key file. A fault never repeats the text. The file's `token_uri` is data, and never followed (P29). */
 export function parseServiceAccountKey(text: string): ServiceAccountKeyReading {
-  const file = parseObject(text)
+  const file = parseJsonObject(text)
   if (file === undefined) return fault('is no JSON object: it must be the whole key file')
   const { type, client_email: clientEmail, private_key_id: keyId, private_key: privateKey } = file
   if (type !== 'service_account') return fault('is no key file of a service account ("type")')
@@ -27,15 +28,6 @@ export function parseServiceAccountKey(text: string): ServiceAccountKeyReading {
   if (typeof privateKey !== 'string' || !pkcs8Pem.test(privateKey))
     return fault('has no "private_key" in PKCS#8 (BEGIN PRIVATE KEY, with its line breaks as \\n)')
   return { ok: true, key: { clientEmail, keyId, privateKey: new Secret(privateKey) } }
-}
-
-function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function fault(text: string): { readonly ok: false; readonly fault: string } {

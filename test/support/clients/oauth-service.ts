@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair, type CryptoKey } from 'jose'
 
-import type { SigningAlgorithm } from '../../../src/domain/policy.ts'
+import type { SigningAlgorithm } from '../../../src/domain/signing-algorithm.ts'
 import { parsePublicJwk } from '../../../src/domain/public-jwk.ts'
 import type { SelfIssuer } from './client-world.ts'
 

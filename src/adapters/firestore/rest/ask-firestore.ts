@@ -84,7 +84,7 @@ interface Attempt {
 }
 
 async function send(
-  { http, documentsUrl }: AskFirestoreDeps,
+  { http, clock, documentsUrl }: AskFirestoreDeps,
   { method, body, maxBytes }: FirestoreCall,
   { token, timeoutMs }: Attempt,
 ): Promise<RestReply> {
@@ -100,7 +100,7 @@ async function send(
     timeoutMs,
     maxBytes,
   })
-  const reply = readRestResult(result)
+  const reply = readRestResult(result, clock.now())
   return reply.ok || token === undefined ? reply : withoutToken(reply, token)
 }
 

@@ -1,9 +1,9 @@
 import { BrokerError } from '../../../domain/broker-error.ts'
-import { seconds, type Seconds } from '../../../domain/time.ts'
+import { isMembers, type Members } from '../../../domain/json-object.ts'
+import { parseRetryAfter } from '../../../domain/retry-after.ts'
+import type { EpochSeconds, Seconds } from '../../../domain/time.ts'
 import type { HttpAnswer, HttpResult } from '../../../ports/http-client.ts'
 import { firestoreError, leavesOutcomeUnknown, statusOfName, type Status } from '../status.ts'
-
-export type Members = Readonly<Record<string, unknown>>
 
 export type RestReply = { readonly ok: true; readonly body: unknown } | RestFault
 
@@ -17,12 +17,9 @@ export interface RestFault {
   readonly retryAfter?: Seconds
 }
 
-/** The longest wait that is passed on: outages end sooner than their announcements. */
-const retryAfterMax = 60
-
 /** What came of one call: the parsed body of a success, or the fault with its canonical status. */
-export function readRestResult(result: HttpResult): RestReply {
-  if (result.kind === 'answer') return readAnswer(result)
+export function readRestResult(result: HttpResult, now: EpochSeconds): RestReply {
+  if (result.kind === 'answer') return readAnswer(result, now)
   const { cause, detail } = result
   switch (cause) {
     case 'timeout':
@@ -55,17 +52,13 @@ export function restError({ status, message, retryAfter }: RestFault): BrokerErr
   return new BrokerError(code, { reason, cause, ...(retryAfter === undefined ? {} : { retryAfter }) })
 }
 
-export function isMembers(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function readAnswer({ status, body, header }: HttpAnswer): RestReply {
+function readAnswer({ status, body, header }: HttpAnswer, now: EpochSeconds): RestReply {
   const json = parseJson(body)
   const error = errorIn(json)
   if (status === 200 && error === undefined)
     return json === undefined ? restFault(undefined, 'it is not JSON') : { ok: true, body: json }
   const message = typeof error?.['message'] === 'string' ? error['message'] : `HTTP ${status}`
-  const retryAfter = parseRetryAfter(header('retry-after'))
+  const retryAfter = parseRetryAfter(header('retry-after'), now)
   return {
     ...restFault(statusOfName(error?.['status']) ?? statusOfHttp(status), message),
     ...(retryAfter === undefined ? {} : { retryAfter }),
@@ -107,10 +100,4 @@ function statusOfHttp(status: number): Status | undefined {
     default:
       return undefined
   }
-}
-
-/** RFC 9110 §10.2.3 in seconds, which is what Google sends; a date is not worth a second clock. */
-function parseRetryAfter(text: string | undefined): Seconds | undefined {
-  if (text === undefined || !/^\d{1,9}$/.test(text.trim())) return undefined
-  return seconds(Math.min(retryAfterMax, Math.max(1, Number(text))))
 }

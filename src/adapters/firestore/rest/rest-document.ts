@@ -1,9 +1,9 @@
+import { isMembers, type Members } from '../../../domain/json-object.ts'
 import type { Document, DocumentKey, Stored, Version } from '../../../ports/document-store.ts'
 import { tryParseDocument } from '../../document-json.ts'
 import { parseFields, type DocumentFields } from '../document-fields.ts'
 import { documentPath } from '../document-path.ts'
 import { formatUpdateTime, parseUpdateTime } from '../update-time.ts'
-import { isMembers, type Members } from './rest-answer.ts'
 
 /** A document as it lies there, expired or not. */
 export interface Found {

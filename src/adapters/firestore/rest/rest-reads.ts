@@ -1,11 +1,11 @@
-import type { EpochSeconds } from '../../../domain/time.ts'
+import { isMembers, type Members } from '../../../domain/json-object.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { DocumentKey, ListOptions, Stored } from '../../../ports/document-store.ts'
 import { unreadableDocument } from '../../document-json.ts'
-import { isExpired, type DocumentFields } from '../document-fields.ts'
+import { isExpired, isListed } from '../document-fields.ts'
 import { documentKey, documentPath, endOfIds } from '../document-path.ts'
 import type { AskFirestore } from './ask-firestore.ts'
-import { isMembers, restError, restFault, type Members } from './rest-answer.ts'
+import { restError, restFault } from './rest-answer.ts'
 import {
   documentId,
   documentName,
@@ -65,7 +65,7 @@ export function createRestReads(deps: RestReadsDeps): RestReads {
     const now = clock.now()
     const stored: Stored[] = []
     for await (const found of documentsInOrder(deps, options, endMs)) {
-      if (!isWanted(found.fields, options, now)) continue
+      if (!isListed(found.fields, options, now)) continue
       stored.push(storedOf(found))
       if (stored.length === options.limit) break
     }
@@ -73,11 +73,6 @@ export function createRestReads(deps: RestReadsDeps): RestReads {
   }
 
   return { find, get, list }
-}
-
-function isWanted(fields: DocumentFields, { expiresBefore }: ListOptions, now: EpochSeconds): boolean {
-  if (expiresBefore === undefined) return !isExpired(fields, now)
-  return fields.expiresAt !== undefined && fields.expiresAt < expiresBefore
 }
 
 async function* documentsInOrder(

@@ -1,17 +1,11 @@
 import { BrokerError } from '../../../domain/broker-error.ts'
+import { isMembers } from '../../../domain/json-object.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { DocumentKey, PutOptions, Version } from '../../../ports/document-store.ts'
 import { isExpired, type DocumentFields } from '../document-fields.ts'
 import { blamesDatabase, type Status } from '../status.ts'
 import type { AskFirestore } from './ask-firestore.ts'
-import {
-  isMembers,
-  mayHaveWritten,
-  restError,
-  restFault,
-  type RestFault,
-  type RestReply,
-} from './rest-answer.ts'
+import { mayHaveWritten, restError, restFault, type RestFault, type RestReply } from './rest-answer.ts'
 import { documentName, parseVersion, restFields, type DocumentsRoot } from './rest-document.ts'
 import type { RestReads } from './rest-reads.ts'
 

@@ -1,10 +1,9 @@
 import type { DocumentSnapshot, Query, Timestamp } from '@google-cloud/firestore'
 
-import type { EpochSeconds } from '../../../domain/time.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { Document, DocumentKey, ListOptions, Stored } from '../../../ports/document-store.ts'
 import { tryParseDocument, unreadableDocument } from '../../document-json.ts'
-import { parseFields, type DocumentFields } from '../document-fields.ts'
+import { isExpired, isListed, parseFields, type DocumentFields } from '../document-fields.ts'
 import { documentKey, documentPath, endOfIds } from '../document-path.ts'
 import { formatUpdateTime } from '../update-time.ts'
 import type { LazySdkClient, SdkClient } from './sdk-client.ts'
@@ -49,7 +48,7 @@ export function createSdkReads({ open, clock }: { open: LazySdkClient['open']; c
     try {
       const client = await open()
       for await (const found of documentsInOrder(client, options)) {
-        if (!isWanted(found.fields, options, now)) continue
+        if (!isListed(found.fields, options, now)) continue
         stored.push(storedOf(found))
         if (stored.length === options.limit) break
       }
@@ -75,15 +74,6 @@ async function twice<T>(read: () => Promise<T>): Promise<T> {
     if (sdkStatus(error) !== 'UNAVAILABLE') throw error
     return await read()
   }
-}
-
-export function isExpired({ expiresAt }: DocumentFields, now: EpochSeconds): boolean {
-  return expiresAt !== undefined && expiresAt <= now
-}
-
-function isWanted(fields: DocumentFields, { expiresBefore }: ListOptions, now: EpochSeconds): boolean {
-  if (expiresBefore === undefined) return !isExpired(fields, now)
-  return fields.expiresAt !== undefined && fields.expiresAt < expiresBefore
 }
 
 async function* documentsInOrder({ sdk, firestore }: SdkClient, options: ListOptions): AsyncGenerator<Found> {

@@ -3,13 +3,13 @@ import type { DocumentReference, Precondition, WriteResult } from '@google-cloud
 import { BrokerError, isBrokerError } from '../../../domain/broker-error.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { DocumentKey, PutOptions, Version } from '../../../ports/document-store.ts'
-import type { DocumentFields } from '../document-fields.ts'
+import { isExpired, type DocumentFields } from '../document-fields.ts'
 import { documentPath } from '../document-path.ts'
-import { leavesOutcomeUnknown, type Status } from '../status.ts'
+import { blamesDatabase, leavesOutcomeUnknown, type Status } from '../status.ts'
 import { formatUpdateTime, parseUpdateTime, type UpdateTime } from '../update-time.ts'
 import type { LazySdkClient, SdkClient } from './sdk-client.ts'
 import { sdkError, sdkStatus } from './sdk-error.ts'
-import { isExpired, type SdkReads } from './sdk-reads.ts'
+import type { SdkReads } from './sdk-reads.ts'
 
 export interface SdkWritesDeps {
   readonly open: LazySdkClient['open']
@@ -137,8 +137,7 @@ async function openDocument(
 function isRefusal(error: unknown, refusals: readonly Status[]): boolean {
   const status = sdkStatus(error)
   if (status === undefined || !refusals.includes(status)) return false
-  // NOT_FOUND is also how a missing database answers, and that is no failed condition.
-  return !(error instanceof Error && /\bdatabase \S+ does not exist\b/i.test(error.message))
+  return !(error instanceof Error && blamesDatabase(error.message))
 }
 
 /** Our own deadline says as little about the outcome as the server's does. */

@@ -1,4 +1,4 @@
-import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import { seconds, type EpochSeconds, type Seconds } from './time.ts'
 
 const secondsMin = 1
 /** An upstream that wants more is asked again after a minute: outages end sooner than their announcements. */
@@ -23,7 +23,7 @@ function clamp(wait: number): Seconds {
   return seconds(Math.min(secondsMax, Math.max(secondsMin, wait)))
 }
 
-/** Seconds since 1970. By hand, because a room has no Date. */
+/** Seconds since 1970. By hand, because neither room nor domain has a Date. */
 function parseImfDate(text: string): number | undefined {
   const [, day, monthName, year, hour, minute, second] = imfDate.exec(text) ?? []
   const month = months.findIndex((name) => name === monthName)
