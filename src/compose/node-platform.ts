@@ -1,5 +1,4 @@
 import { createFirestoreSdkStore } from '../adapters/firestore/sdk/firestore-sdk-store.ts'
-import { createLocalKeyRing } from '../adapters/key-ring/local.ts'
 import { createMemoryStore } from '../adapters/memory/memory-store.ts'
 import { createSqliteStore } from '../adapters/sqlite/sqlite-store.ts'
 import { createHttpClient } from '../adapters/system/http-client.ts'
@@ -16,10 +15,10 @@ import type { Platform } from '../compose.ts'
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
-import type { KeyRing } from '../ports/key-ring.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
 import { createLimits } from './caller-limits.ts'
 import { openFirestoreRest } from './firestore-rest.ts'
+import { openKeyRing } from './key-ring.ts'
 
 export interface NodePlatform extends Platform {
   /** Waits for work in the background, at most that long; how much was abandoned. */
@@ -49,7 +48,7 @@ export function createNodePlatform(settings: Settings): NodePlatform {
     log,
     auditTrail: createStdoutAuditTrail({ write: stdout.write }),
     store,
-    keyRing: createKeyRing(settings),
+    keyRing: openKeyRing(settings),
     ...(policySource === undefined ? {} : { policySource }),
     limits: createLimits(settings, clock),
     sharesWork,
@@ -92,15 +91,6 @@ function openStore(
   }
 }
 
-function createKeyRing({ keyRing }: Settings): KeyRing {
-  switch (keyRing.kind) {
-    case 'local':
-      return createLocalKeyRing(keyRing.keys)
-    case 'gcp-kms':
-      throw notYet('DOWNSCOPE_KEY_RING=gcp-kms://…')
-  }
-}
-
 function createPolicySource({ policy }: Settings): PolicySource | undefined {
   switch (policy.from) {
     case 'file':
@@ -110,8 +100,4 @@ function createPolicySource({ policy }: Settings): PolicySource | undefined {
     case 'store':
       return undefined
   }
-}
-
-function notYet(what: string): BrokerError {
-  return new BrokerError('not_supported', { reason: `${what} is not available in this version` })
 }

@@ -2,7 +2,6 @@ import { waitUntil } from 'cloudflare:workers'
 
 import { createDurableObjectStore } from '../adapters/durable-object/durable-object-store.ts'
 import type { DocumentsObject } from '../adapters/durable-object/documents-object.ts'
-import { createLocalKeyRing } from '../adapters/key-ring/local.ts'
 import { createMemoryStore } from '../adapters/memory/memory-store.ts'
 import { writeConsoleLine } from '../adapters/system/console-line.ts'
 import { createHttpClient } from '../adapters/system/http-client.ts'
@@ -19,10 +18,10 @@ import type { Platform } from '../compose.ts'
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
-import type { KeyRing } from '../ports/key-ring.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
 import { createLimits } from './caller-limits.ts'
 import { openFirestoreRest, type RestPlatform } from './firestore-rest.ts'
+import { openKeyRing } from './key-ring.ts'
 
 /** What `wrangler.toml` binds, besides settings. */
 export interface WorkersBindings {
@@ -53,7 +52,7 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
     log,
     auditTrail: createStdoutAuditTrail({ write: async (line) => writeConsoleLine(line) }),
     store: openStore(settings, bindings, { ...platform, hasMetadataServer: false }),
-    keyRing: createKeyRing(settings),
+    keyRing: openKeyRing(settings),
     ...(policySource === undefined ? {} : { policySource }),
     limits: { ...createLimits(settings, clock), ...boundLimits(bindings) },
   }
@@ -76,17 +75,6 @@ function boundLimits({ CALLER_LIMIT: caller, TOTAL_LIMIT: total }: WorkersBindin
   return {
     ...(caller === undefined ? {} : { perCaller: createRateLimitBinding(caller) }),
     ...(total === undefined ? {} : { total: createRateLimitBinding(total) }),
-  }
-}
-
-function createKeyRing({ keyRing }: Settings): KeyRing {
-  switch (keyRing.kind) {
-    case 'local':
-      return createLocalKeyRing(keyRing.keys)
-    case 'gcp-kms':
-      throw new BrokerError('not_supported', {
-        reason: 'DOWNSCOPE_KEY_RING=gcp-kms://… is not available in this version',
-      })
   }
 }
 

@@ -167,7 +167,7 @@ describe('domain-wide delegation', () => {
   })
 
   test('for an unknown user is refused', async () => {
-    const answer = await assert(google, account, { sub: 'bob@acme.example' })
+    const answer = await assert(google, account, { sub: 'other@acme.example' })
     expect(answer.body['error_description']).toBe('Invalid email or User ID')
   })
 })
