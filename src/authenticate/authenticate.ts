@@ -1,3 +1,4 @@
+import { requireAdmission } from '../domain/admission.ts'
 import { BrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Proof } from '../domain/exchange-request.ts'
@@ -94,10 +95,7 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
 }
 
 async function admit(limit: RateLimit, key: string): Promise<void> {
-  const admission = await limit(key)
-  if (admission.admitted) return
-  const { retryAfter } = admission
-  throw new BrokerError('caller_throttled', { reason: `too many requests of ${key}`, retryAfter })
+  requireAdmission(await limit(key), `too many requests of ${key}`)
 }
 
 function readAssertion(token: string, proof: Proof): CompactJws {

@@ -1,4 +1,5 @@
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import { inTime } from '../domain/in-time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
@@ -32,11 +33,9 @@ export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
   const { store, keyRing, policy, clock, log } = deps
 
   const tryOne = async (name: keyof typeof codes, work: () => Promise<unknown>): Promise<'ok' | 'fault'> => {
-    const late = clock.sleep(deadlineMs).then((): never => {
-      throw new BrokerError(codes[name], { reason: `no answer within ${deadlineMs} ms` })
-    })
+    const late = () => new BrokerError(codes[name], { reason: `no answer within ${deadlineMs} ms` })
     try {
-      await Promise.race([work(), late])
+      await inTime(work(), clock.sleep(deadlineMs), late)
       return 'ok'
     } catch (error) {
       if (!isBrokerError(error)) throw error

@@ -1,11 +1,7 @@
-import type { Seconds } from '../domain/time.ts'
+import type { Admission } from '../domain/admission.ts'
 
 /**
  * Asks whether one more request may come under this key now, and counts it if so. Never rejects: a limiter that
  * cannot say lets the request pass, because it guards against load and not against callers.
  */
 export type RateLimit = (key: string) => Admission | Promise<Admission>
-
-export type Admission =
-  | { readonly admitted: true }
-  | { readonly admitted: false; readonly retryAfter: Seconds }

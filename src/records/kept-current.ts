@@ -1,4 +1,5 @@
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import { inTime } from '../domain/in-time.ts'
 import { seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 
@@ -52,7 +53,9 @@ export function createKeptCurrent<T>({
 
   const refresh = async (): Promise<T> => {
     try {
-      return await withDeadline(sharesWork ? join() : readOnce(), clock, bounds.deadlineMs)
+      return await inTime(sharesWork ? join() : readOnce(), clock.sleep(bounds.deadlineMs), () =>
+        late(bounds),
+      )
     } catch (error) {
       const now = clock.steadyMs()
       tryAgainAt = now + bounds.pauseMs
@@ -72,12 +75,9 @@ export function createKeptCurrent<T>({
   }
 }
 
-async function withDeadline<T>(work: Promise<T>, clock: Clock, deadlineMs: number): Promise<T> {
-  const late = clock.sleep(deadlineMs).then((): never => {
-    throw new BrokerError('store_unavailable', {
-      reason: `no answer within ${deadlineMs} ms`,
-      retryAfter: seconds(2),
-    })
+function late({ deadlineMs }: KeptCurrentBounds): BrokerError {
+  return new BrokerError('store_unavailable', {
+    reason: `no answer within ${deadlineMs} ms`,
+    retryAfter: seconds(2),
   })
-  return Promise.race([work, late])
 }

@@ -1,4 +1,4 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { requireAdmission } from '../domain/admission.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { Introspection } from '../domain/introspection.ts'
 import type { Secret } from '../domain/secret.ts'
@@ -24,7 +24,8 @@ export interface IntrospectDeps {
 export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promise<Introspection> {
   const { issuedTokens, findCredential, clock, sha256, limit } = deps
   return async (token) => {
-    if (limit !== undefined) await admit(limit)
+    if (limit !== undefined)
+      requireAdmission(await limit('introspection'), 'too many requests for introspection')
     const facts = await issuedTokens.find(await sha256(token.reveal()))
     if (facts === undefined || facts.expiresAt <= clock.now()) return { isActive: false }
     const credential = await findCredential(facts.credential)
@@ -32,11 +33,4 @@ export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promi
     const { scopes, issuedAt, expiresAt, subject } = facts
     return { isActive: true, username: subject ?? credential.identity, scopes, issuedAt, expiresAt }
   }
-}
-
-async function admit(limit: RateLimit): Promise<void> {
-  const admission = await limit('introspection')
-  if (admission.admitted) return
-  const { retryAfter } = admission
-  throw new BrokerError('caller_throttled', { reason: 'too many requests for introspection', retryAfter })
 }

@@ -1,5 +1,6 @@
 import { BrokerError } from '../../domain/broker-error.ts'
 import { seconds } from '../../domain/time.ts'
+import { inTime } from '../../domain/in-time.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { DocumentStore, Stored } from '../../ports/document-store.ts'
 import { formatDocument, parseDocument } from '../document-json.ts'
@@ -24,10 +25,8 @@ export function createDurableObjectStore(deps: DurableObjectStoreDeps): Document
   const { connect, clock, deadlineMs = deadlineMsByDefault } = deps
 
   const ask = async <T>(call: (documents: DocumentsRpc) => Promise<Reply<T>>): Promise<T> => {
-    const late = clock.sleep(deadlineMs).then((): never => {
-      throw unavailable(`gave no answer within ${deadlineMs} ms`)
-    })
-    const reply = await Promise.race([reach(connect, call), late])
+    const late = () => unavailable(`gave no answer within ${deadlineMs} ms`)
+    const reply = await inTime(reach(connect, call), clock.sleep(deadlineMs), late)
     if (!reply.ok) throw unavailable(`failed: ${reply.fault}`)
     return reply.value
   }

@@ -1,5 +1,6 @@
+import type { Admission } from '../../domain/admission.ts'
 import { seconds } from '../../domain/time.ts'
-import type { Admission, RateLimit } from '../../ports/rate-limit.ts'
+import type { RateLimit } from '../../ports/rate-limit.ts'
 
 /** Cloudflare's rate-limit binding: https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/ */
 export interface RateLimitBinding {

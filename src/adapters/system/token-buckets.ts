@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache'
 
+import type { Admission } from '../../domain/admission.ts'
 import { seconds } from '../../domain/time.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { Admission, RateLimit } from '../../ports/rate-limit.ts'
+import type { RateLimit } from '../../ports/rate-limit.ts'
 
 export interface TokenBucketsDeps {
   /** How many requests a minute each key may make; as many may come at once, after a minute's rest. */
