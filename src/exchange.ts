@@ -85,6 +85,9 @@ function noteGrant(record: RecordDraft, { rule, credential }: Grant): void {
 
 function noteToken(record: RecordDraft, { token, digest, source, remaining }: ResolvedToken): void {
   record.outcome = 'issued'
+  // A retiring version may have minted in the active one's place.
+  const [version] = token.drawnFrom
+  if (version !== undefined) record.credentialVersion = version
   record.source = source
   record.scopesIssued = token.scopes
   record.remaining = remaining

@@ -21,6 +21,7 @@ const resolved: ResolvedToken = {
     secret: new Secret('ya29.the-token'),
     tokenType: 'access_token',
     scopes: ['a'],
+    drawnFrom: ['v1'],
     issuedAt: epochSeconds(1),
     expiresAt: epochSeconds(3601),
   },

@@ -2,7 +2,7 @@ import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
-import type { Grant } from '../domain/grant.ts'
+import { grantedCredential, type Grant, type GrantedCredential } from '../domain/grant.ts'
 import { quote } from '../domain/quote.ts'
 import type { CompiledPolicy, CompiledRule } from './compile-policy.ts'
 import { narrowBoundary, narrowLifetime } from './narrow-request.ts'
@@ -37,8 +37,26 @@ export function createAuthorize(
     const where = `rule ${quote(rule.rule.name)}`
     if (credential === undefined) throw unavailable(`${where}: no credential ${quote(name)} is enrolled`)
     if (credential.state !== 'enabled') throw unavailable(`${where}: ${quote(name)} is ${credential.state}`)
-    return narrow({ caller, request, rule, credential })
+    const source = await findSource(deps, credential, where)
+    return narrow({ caller, request, rule, credential, ...(source === undefined ? {} : { source }) })
   }
+}
+
+/** What an impersonating credential draws on must be enabled as well, or disabling it would leave a way around. */
+async function findSource(
+  { findCredential }: AuthorizeDeps,
+  { name, source: sourceName }: CredentialSummary,
+  where: string,
+): Promise<GrantedCredential | undefined> {
+  if (sourceName === undefined) return undefined
+  const source = await findCredential(sourceName)
+  if (source?.state !== 'enabled')
+    throw unavailable(
+      `${where}: ${quote(name)} draws on ${quote(sourceName)}, which is ${source?.state ?? 'not enrolled'}`,
+    )
+  if (source.source !== undefined)
+    throw unavailable(`${where}: ${quote(name)} draws on ${quote(sourceName)}, which draws on another itself`)
+  return grantedCredential(source)
 }
 
 interface Asked {
@@ -46,14 +64,15 @@ interface Asked {
   readonly request: ExchangeRequest
   readonly rule: CompiledRule
   readonly credential: CredentialSummary
+  readonly source?: GrantedCredential
 }
 
 function narrow(asked: Asked): Grant {
-  const { caller, request, rule, credential } = asked
-  const { name, version, kind, upstream } = credential
+  const { caller, request, rule, credential, source } = asked
+  const { kind } = credential
   if (!rule.rule.tokenTypes.includes(request.tokenType))
     throw unavailable(`rule ${quote(rule.rule.name)} gives no ${request.tokenType}`)
-  const grant = { caller, rule: rule.rule.name, credential: { name, version, kind, upstream } }
+  const grant = { caller, rule: rule.rule.name, credential: grantedCredential(credential, source) }
 
   if (request.tokenType === 'id_token') {
     const audience = idTokenAudience(asked)

@@ -9,6 +9,10 @@ import { seconds, type Seconds } from '../domain/time.ts'
 const fixedLife: Readonly<Record<CredentialKind, Seconds>> = {
   service_account_key: seconds(3600),
   refresh_token: seconds(3600),
+  client_credentials: seconds(3600),
+  impersonation: seconds(3600),
+  broker_identity: seconds(3600),
+  api_key: seconds(3600),
 }
 
 /** The shortest life a token of that kind of credential can be given. */

@@ -5,11 +5,33 @@ import type { EpochSeconds } from './time.ts'
 /** What a credential may be called: safe in a URL's path, a document's key and a log line. */
 export const credentialName = /^[a-z0-9][a-z0-9._-]{0,62}$/
 
-/** What sort of long-lived secret it is; each kind is minted from by one file in `src/mint/`. */
-export type CredentialKind = 'service_account_key' | 'refresh_token'
+/** What a token can be drawn from; each kind is minted from by one file in `src/mint/`. */
+export const credentialKinds = [
+  'service_account_key',
+  'refresh_token',
+  'client_credentials',
+  'impersonation',
+  'broker_identity',
+  'api_key',
+] as const
 
-/** `enabled` serves, `disabled` can come back; a destroyed one is gone. Callers see one answer for all but `enabled`. */
-export type CredentialState = 'enabled' | 'disabled'
+export type CredentialKind = (typeof credentialKinds)[number]
+
+/**
+ * `enabled` serves, `disabled` can come back, `revoked` comes back only with a new secret; a destroyed one is gone.
+ * Callers see one answer for all but `enabled`.
+ */
+export const credentialStates = ['enabled', 'disabled', 'revoked'] as const
+
+export type CredentialState = (typeof credentialStates)[number]
+
+/**
+ * A version's life, in this order. `candidate`: held, not proved yet. `active`: mints; there is exactly one.
+ * `retiring`: mints where the active one fails. `disabled`: kept, draws nothing. `destroyed`: its secret is gone.
+ */
+export const versionStates = ['candidate', 'active', 'retiring', 'disabled', 'destroyed'] as const
+
+export type VersionState = (typeof versionStates)[number]
 
 /** A Google service-account key; `token_uri` of the file is data and is not kept (P29). */
 export interface ServiceAccountKey {
@@ -28,7 +50,41 @@ export interface RefreshToken {
   readonly refreshToken: Secret
 }
 
-export type CredentialSecret = ServiceAccountKey | RefreshToken
+/** An OAuth client that gets tokens for itself (RFC 6749 §4.4). */
+export interface ClientCredentials {
+  readonly kind: 'client_credentials'
+  readonly clientId: string
+  readonly clientSecret: Secret
+}
+
+/** A service account that another identity may act as, so that no key of it is stored (IAM Credentials API). */
+export interface Impersonation {
+  readonly kind: 'impersonation'
+  /** The e-mail address of the account to act as. */
+  readonly serviceAccount: string
+  /** The e-mail addresses of the accounts in between, nearest to the source first. */
+  readonly delegates: readonly string[]
+}
+
+/** Whatever the platform says the broker is: nothing is stored. */
+export interface BrokerIdentity {
+  readonly kind: 'broker_identity'
+}
+
+/** A key that identifies a project and nobody in it: no token, and handed out as what it is. */
+export interface ApiKey {
+  readonly kind: 'api_key'
+  readonly key: Secret
+}
+
+/** What is sealed for one version. */
+export type CredentialSecret =
+  | ServiceAccountKey
+  | RefreshToken
+  | ClientCredentials
+  | Impersonation
+  | BrokerIdentity
+  | ApiKey
 
 /** How a credential fares, as its last uses showed. Changes here never delete anything (P17). */
 export interface CredentialHealth {
@@ -44,7 +100,13 @@ export interface CredentialSummary {
   readonly kind: CredentialKind
   readonly upstream: string
   readonly state: CredentialState
+  /** The id of the active version. */
   readonly version: string
+  /** A retiring version, which mints where the active one fails. */
+  readonly fallback?: string
+  readonly versions: readonly VersionSummary[]
+  /** For impersonation: the credential it draws on; absent, the broker's own identity. */
+  readonly source?: string
   /** Who it is upstream: a service account's e-mail address, or an OAuth client id. */
   readonly identity: string
   /** The key in use, as the upstream names it; absent where keys have no name. */
@@ -54,4 +116,15 @@ export interface CredentialSummary {
   readonly health: CredentialHealth
   readonly createdAt: EpochSeconds
   readonly updatedAt: EpochSeconds
+}
+
+export interface VersionSummary {
+  /** Random, so that a name enrolled again never meets tokens of its former self. */
+  readonly id: string
+  readonly state: VersionState
+  readonly identity: string
+  readonly keyId?: string
+  readonly createdAt: EpochSeconds
+  /** Since when it is in that state. */
+  readonly changedAt: EpochSeconds
 }

@@ -1,6 +1,6 @@
 import type { AccessBoundary } from './access-boundary.ts'
 import type { Caller } from './caller.ts'
-import type { CredentialKind } from './credential.ts'
+import type { CredentialKind, CredentialSummary } from './credential.ts'
 import type { TokenType } from './exchange-request.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { Seconds } from './time.ts'
@@ -27,6 +27,39 @@ export interface Grant {
 export interface GrantedCredential {
   readonly name: string
   readonly version: string
+  /** A retiring version, which mints where the active one fails. */
+  readonly fallback?: string
   readonly kind: CredentialKind
   readonly upstream: string
+  /** For impersonation: the credential it draws on; absent, the broker's own identity. */
+  readonly source?: GrantedCredential
+}
+
+export function grantedCredential(
+  { name, version, fallback, kind, upstream }: CredentialSummary,
+  source?: GrantedCredential,
+): GrantedCredential {
+  return {
+    name,
+    version,
+    kind,
+    upstream,
+    ...(fallback === undefined ? {} : { fallback }),
+    ...(source === undefined ? {} : { source }),
+  }
+}
+
+/**
+ * Whether all that a token was drawn from may still be drawn from. A version that was disabled takes its tokens with
+ * it, wherever they lie (P26).
+ */
+export function isDrawnFrom(drawnFrom: readonly string[], credential: GrantedCredential): boolean {
+  for (const version of drawnFrom) if (!isLive(version, credential)) return false
+  return true
+}
+
+function isLive(version: string, credential: GrantedCredential): boolean {
+  for (let at: GrantedCredential | undefined = credential; at !== undefined; at = at.source)
+    if (version === at.version || version === at.fallback) return true
+  return false
 }

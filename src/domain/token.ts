@@ -9,6 +9,8 @@ export interface MintedToken {
   readonly tokenType: TokenType
   /** What it really carries. */
   readonly scopes: ScopeSet
+  /** The credential versions it was drawn from: its own, and its source's. */
+  readonly drawnFrom: readonly string[]
   readonly issuedAt: EpochSeconds
   readonly expiresAt: EpochSeconds
 }

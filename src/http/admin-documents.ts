@@ -1,4 +1,4 @@
-import type { CredentialSummary } from '../domain/credential.ts'
+import type { CredentialSummary, VersionSummary } from '../domain/credential.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { PolicyReading } from '../lifecycle/administer-policy.ts'
 
@@ -11,12 +11,25 @@ export function credentialDocument(credential: CredentialSummary): object {
     upstream: credential.upstream,
     state: credential.state,
     version: credential.version,
+    versions: credential.versions.map(versionDocument),
+    source: credential.source,
     identity: credential.identity,
     key_id: credential.keyId,
     scopes: credential.consentedScopes,
     health: { status: health.status, since: rfc3339(health.since), reason: health.reason },
     created_at: rfc3339(credential.createdAt),
     updated_at: rfc3339(credential.updatedAt),
+  }
+}
+
+function versionDocument({ id, state, identity, keyId, createdAt, changedAt }: VersionSummary): object {
+  return {
+    id,
+    state,
+    identity,
+    key_id: keyId,
+    created_at: rfc3339(createdAt),
+    changed_at: rfc3339(changedAt),
   }
 }
 

@@ -82,7 +82,12 @@ async function faultsInUse(secret: CredentialSecret): Promise<readonly string[]>
       return proof.ok ? [] : [`secret.private_key: ${proof.fault}`]
     }
     case 'refresh_token':
+    case 'client_credentials':
       // Only the upstream could say, and asking it may rotate the token.
+      return []
+    case 'impersonation':
+    case 'broker_identity':
+    case 'api_key':
       return []
   }
 }

@@ -16,7 +16,7 @@ const aliases: ReadonlyMap<string, string> = new Map([
  */
 export function judgeAccessToken(
   members: Members,
-  { asked, sentAt }: { readonly asked: ScopeSet; readonly sentAt: EpochSeconds },
+  { asked, sentAt, drawnFrom }: AskedToken,
 ): Judged<MintedToken> {
   const reply = parseAccessToken(members)
   if (!reply.ok) return reply
@@ -32,10 +32,17 @@ export function judgeAccessToken(
       secret: accessToken,
       tokenType: 'access_token',
       scopes: carried,
+      drawnFrom,
       issuedAt: sentAt,
       expiresAt: later(sentAt, expiresIn),
     },
   }
+}
+
+export interface AskedToken {
+  readonly asked: ScopeSet
+  readonly sentAt: EpochSeconds
+  readonly drawnFrom: readonly string[]
 }
 
 /** What was asked for and is there, in the words of the asker; `undefined` when there is more. */

@@ -55,6 +55,13 @@ export function createMint(deps: MintDeps): Mint {
         return fromServiceAccountKey(grant, deadlineMs)
       case 'refresh_token':
         return fromRefreshToken(grant, deadlineMs)
+      case 'client_credentials':
+      case 'impersonation':
+      case 'broker_identity':
+      case 'api_key':
+        throw new BrokerError('target_unavailable', {
+          reason: `credential ${grant.credential.name}: nothing is minted from ${grant.credential.kind} yet`,
+        })
     }
   }
 

@@ -19,11 +19,11 @@ export function createNotingMint({ mint, issuedTokens, sha256, log }: NotingMint
   return async (grant) => {
     const token = await mint(grant)
     const { credential, subject } = grant
-    const { scopes, issuedAt, expiresAt } = token
+    const { scopes, drawnFrom, issuedAt, expiresAt } = token
     try {
       await issuedTokens.note(await sha256(token.secret.reveal()), {
         credential: credential.name,
-        version: credential.version,
+        drawnFrom,
         ...(subject === undefined ? {} : { subject }),
         scopes,
         issuedAt,

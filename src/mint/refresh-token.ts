@@ -127,7 +127,11 @@ function judgeReply({ turn, grant }: Refresh, reply: UpstreamReply, now: EpochSe
   const refreshToken = parseRefreshToken(members.value)
   if (!refreshToken.ok) return failed(refreshToken.fault, { keepIntent: true })
   const kept = rotatedToken(refreshToken.value, turn)
-  const token = judgeAccessToken(members.value, { asked: grant.scopes, sentAt: reply.sentAt })
+  const token = judgeAccessToken(members.value, {
+    asked: grant.scopes,
+    sentAt: reply.sentAt,
+    drawnFrom: [turn.version],
+  })
   if (!token.ok) return failed(token.fault, kept)
   return { kind: 'minted', token: token.value, result: { ...kept, health: { status: 'healthy' } } }
 }

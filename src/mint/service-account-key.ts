@@ -118,9 +118,14 @@ function judgeReply(grant: Grant, answer: HttpAnswer, sentAt: EpochSeconds): Jud
   const members = parseReplyMembers(answer)
   if (!members.ok) return members
   const { tokenType, audience = '' } = grant
-  if (tokenType === 'access_token') return judgeAccessToken(members.value, { asked: grant.scopes, sentAt })
+  const drawnFrom = [grant.credential.version]
+  if (tokenType === 'access_token')
+    return judgeAccessToken(members.value, { asked: grant.scopes, sentAt, drawnFrom })
   const reply = parseIdToken(members.value, { audience, now: sentAt })
   if (!reply.ok) return reply
   const { idToken: secret, expiresAt } = reply.value
-  return { ok: true, value: { secret, tokenType: 'id_token', scopes: [], issuedAt: sentAt, expiresAt } }
+  return {
+    ok: true,
+    value: { secret, tokenType: 'id_token', scopes: [], drawnFrom, issuedAt: sentAt, expiresAt },
+  }
 }

@@ -1,10 +1,14 @@
 import * as z from 'zod'
 import { BrokerError } from '../domain/broker-error.ts'
-import type {
-  CredentialHealth,
-  CredentialKind,
-  CredentialState,
-  CredentialSummary,
+import {
+  credentialKinds,
+  credentialStates,
+  versionStates,
+  type CredentialHealth,
+  type CredentialKind,
+  type CredentialState,
+  type CredentialSummary,
+  type VersionSummary,
 } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import { epochSeconds, type EpochSeconds } from '../domain/time.ts'
@@ -17,9 +21,10 @@ export interface CredentialRecord {
   readonly kind: CredentialKind
   readonly upstream: string
   readonly state: CredentialState
+  /** In the order in which they were added; exactly one is active. */
   readonly versions: readonly CredentialVersion[]
-  /** The id of the version that mints. */
-  readonly active: string
+  /** For impersonation: the credential it draws on. */
+  readonly source?: string
   readonly consentedScopes?: ScopeSet
   readonly health: CredentialHealth
   readonly lease?: Lease
@@ -31,16 +36,11 @@ export interface CredentialRecord {
   readonly updatedAt: EpochSeconds
 }
 
-export interface CredentialVersion {
-  /** Random, so that a name enrolled again never meets tokens of its former self. */
-  readonly id: string
-  readonly identity: string
-  readonly keyId?: string
-  /** The secret's JSON, sealed at `credentials/NAME#ID`. */
-  readonly sealed: string
+export interface CredentialVersion extends VersionSummary {
+  /** The secret's JSON, sealed at `credentials/NAME#ID`; a destroyed version has none. */
+  readonly sealed?: string
   /** Counts the secrets a rotating refresh token has gone through. */
   readonly generation: number
-  readonly createdAt: EpochSeconds
 }
 
 export interface RefreshIntent {
@@ -61,8 +61,10 @@ export function parseCredentialRecord({ key, value }: Stored): CredentialRecord 
   // A document copied to another key would lend its credential to the other name's rules.
   if (credentialKey(record.name) !== key)
     throw new BrokerError('store_unavailable', { reason: `document ${key} was moved there from another key` })
-  if (!record.versions.some((version) => version.id === record.active))
-    throw new BrokerError('store_unavailable', { reason: `document ${key}: its active version is missing` })
+  if (record.versions.filter(({ state }) => state === 'active').length !== 1)
+    throw new BrokerError('store_unavailable', {
+      reason: `document ${key}: not exactly one version is active`,
+    })
   return record
 }
 
@@ -80,15 +82,8 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
     kind: record.kind,
     upstream: record.upstream,
     state: record.state,
-    versions: record.versions.map((version) => ({
-      id: version.id,
-      identity: version.identity,
-      ...(version.keyId === undefined ? {} : { key_id: version.keyId }),
-      sealed: version.sealed,
-      generation: version.generation,
-      created_at: version.createdAt,
-    })),
-    active: record.active,
+    versions: record.versions.map(versionDocumentOf),
+    ...(record.source === undefined ? {} : { source: record.source }),
     ...(record.consentedScopes === undefined ? {} : { consented_scopes: record.consentedScopes }),
     health: {
       status: record.health.status,
@@ -111,14 +106,31 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
   }
 }
 
+function versionDocumentOf(version: CredentialVersion): Document {
+  return {
+    id: version.id,
+    state: version.state,
+    identity: version.identity,
+    ...(version.keyId === undefined ? {} : { key_id: version.keyId }),
+    ...(version.sealed === undefined ? {} : { sealed: version.sealed }),
+    generation: version.generation,
+    created_at: version.createdAt,
+    changed_at: version.changedAt,
+  }
+}
+
 export function summaryOf(record: CredentialRecord): CredentialSummary {
   const active = activeVersion(record)
+  const fallback = record.versions.findLast(({ state }) => state === 'retiring')
   return {
     name: record.name,
     kind: record.kind,
     upstream: record.upstream,
     state: record.state,
     version: active.id,
+    ...(fallback === undefined ? {} : { fallback: fallback.id }),
+    versions: record.versions.map(versionSummaryOf),
+    ...(record.source === undefined ? {} : { source: record.source }),
     identity: active.identity,
     ...(active.keyId === undefined ? {} : { keyId: active.keyId }),
     ...(record.consentedScopes === undefined ? {} : { consentedScopes: record.consentedScopes }),
@@ -128,8 +140,13 @@ export function summaryOf(record: CredentialRecord): CredentialSummary {
   }
 }
 
+function versionSummaryOf(version: CredentialVersion): VersionSummary {
+  const { id, state, identity, keyId, createdAt, changedAt } = version
+  return { id, state, identity, ...(keyId === undefined ? {} : { keyId }), createdAt, changedAt }
+}
+
 function activeVersion(record: CredentialRecord): CredentialVersion {
-  const active = record.versions.find((version) => version.id === record.active)
+  const active = record.versions.find(({ state }) => state === 'active')
   // parseCredentialRecord has refused a record without it.
   if (active === undefined) throw new TypeError(`credential ${record.name} has no active version`)
   return active
@@ -156,17 +173,29 @@ const healthDocument = z
 const versionDocument = z
   .object({
     id: z.string().min(1),
+    state: z.enum(versionStates),
     identity: z.string(),
     key_id: z.string().optional(),
-    sealed: z.string().min(1),
+    sealed: z.string().min(1).optional(),
     generation: z.int(),
     created_at: instant,
+    changed_at: instant,
   })
-  .transform(({ key_id: keyId, created_at: createdAt, ...same }): CredentialVersion => ({
-    ...same,
-    createdAt,
-    ...(keyId === undefined ? {} : { keyId }),
-  }))
+  .transform(
+    ({
+      key_id: keyId,
+      sealed,
+      created_at: createdAt,
+      changed_at: changedAt,
+      ...same
+    }): CredentialVersion => ({
+      ...same,
+      createdAt,
+      changedAt,
+      ...(keyId === undefined ? {} : { keyId }),
+      ...(sealed === undefined ? {} : { sealed }),
+    }),
+  )
 
 const intentDocument = z
   .object({ fence: z.int(), generation: z.int(), started_at: instant })
@@ -176,11 +205,11 @@ const credentialDocument = z
   .object({
     schema: z.literal(1),
     name: z.string().min(1),
-    kind: z.enum(['service_account_key', 'refresh_token']),
+    kind: z.enum(credentialKinds),
     upstream: z.string().min(1),
-    state: z.enum(['enabled', 'disabled']),
+    state: z.enum(credentialStates),
     versions: z.array(versionDocument).min(1),
-    active: z.string(),
+    source: z.string().min(1).optional(),
     consented_scopes: z.array(z.string()).optional(),
     health: healthDocument,
     lease: leaseDocument.optional(),
@@ -192,6 +221,7 @@ const credentialDocument = z
   .transform(
     ({
       schema: _schema,
+      source,
       consented_scopes: consentedScopes,
       lease,
       intent,
@@ -202,6 +232,7 @@ const credentialDocument = z
       ...same,
       createdAt,
       updatedAt,
+      ...(source === undefined ? {} : { source }),
       ...(consentedScopes === undefined ? {} : { consentedScopes }),
       ...(lease === undefined ? {} : { lease }),
       ...(intent === undefined ? {} : { intent }),

@@ -24,6 +24,26 @@ export function secretText(secret: CredentialSecret): Secret {
           refresh_token: secret.refreshToken.reveal(),
         }),
       )
+    case 'client_credentials':
+      return new Secret(
+        JSON.stringify({
+          kind: secret.kind,
+          client_id: secret.clientId,
+          client_secret: secret.clientSecret.reveal(),
+        }),
+      )
+    case 'impersonation':
+      return new Secret(
+        JSON.stringify({
+          kind: secret.kind,
+          service_account: secret.serviceAccount,
+          delegates: secret.delegates,
+        }),
+      )
+    case 'broker_identity':
+      return new Secret(JSON.stringify({ kind: secret.kind }))
+    case 'api_key':
+      return new Secret(JSON.stringify({ kind: secret.kind, key: secret.key.reveal() }))
   }
 }
 
@@ -75,4 +95,24 @@ const secretDocument = z.discriminatedUnion('kind', [
       clientSecret,
       refreshToken,
     })),
+  z
+    .object({ kind: z.literal('client_credentials'), client_id: z.string(), client_secret: secretField })
+    .transform(({ kind, client_id: clientId, client_secret: clientSecret }) => ({
+      kind,
+      clientId,
+      clientSecret,
+    })),
+  z
+    .object({
+      kind: z.literal('impersonation'),
+      service_account: z.string().min(1),
+      delegates: z.array(z.string().min(1)),
+    })
+    .transform(({ kind, service_account: serviceAccount, delegates }) => ({
+      kind,
+      serviceAccount,
+      delegates,
+    })),
+  z.object({ kind: z.literal('broker_identity') }),
+  z.object({ kind: z.literal('api_key'), key: secretField }),
 ])

@@ -4,6 +4,7 @@ import type {
   CredentialSecret,
   CredentialState,
   CredentialSummary,
+  VersionState,
 } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
@@ -27,6 +28,8 @@ export interface NewCredential {
   readonly identity: string
   readonly keyId?: string
   readonly consentedScopes?: ScopeSet
+  /** For impersonation: the credential it draws on; absent, the broker's own identity. */
+  readonly source?: string
 }
 
 /** The credentials we hold. Every method may throw `store_unavailable`; those that touch secrets `key_ring_unavailable`. */
@@ -40,7 +43,10 @@ export interface Credentials {
   setState(name: string, state: CredentialState): Promise<CredentialSummary | undefined>
   /** Whether there was one. Its secret is gone with it. */
   remove(name: string): Promise<boolean>
-  /** The secret of one version; throws `target_unavailable` when credential or version is gone or not enabled. */
+  /**
+   * The secret of one version; throws `target_unavailable` when the credential is not enabled, or the version is
+   * gone, disabled or destroyed.
+   */
   openSecret(name: string, version: string): Promise<OpenedSecret>
   /** Writes only when status or reason changed; a credential that is gone is no error. */
   noteHealth(name: string, health: Omit<CredentialHealth, 'since'>): Promise<void>
@@ -107,14 +113,16 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
         versions: [
           {
             id,
+            state: 'active',
             identity: credential.identity,
             ...(credential.keyId === undefined ? {} : { keyId: credential.keyId }),
             sealed: await keyRing.seal(secretText(credential.secret), secretPlace(credential.name, id)),
             generation: 1,
             createdAt: now,
+            changedAt: now,
           },
         ],
-        active: id,
+        ...(credential.source === undefined ? {} : { source: credential.source }),
         ...(credential.consentedScopes === undefined ? {} : { consentedScopes: credential.consentedScopes }),
         health: { status: 'unknown', since: now },
         fence: 0,
@@ -130,7 +138,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     remove: (name) => store.delete(credentialKey(name)),
     openSecret: async (name, version) => {
       const record = await readRecord(name)
-      const { createdAt } = enabledVersion(record, { name, version })
+      const { createdAt } = usableVersion(record, { name, version })
       return { secret: await openVersion(keyRing, record, { name, version }), createdAt }
     },
     noteHealth: async (name, { status, reason }) => {
@@ -157,7 +165,7 @@ export async function openVersion(
   record: CredentialRecord | undefined,
   { name, version }: VersionName,
 ): Promise<CredentialSecret> {
-  const { sealed } = enabledVersion(record, { name, version })
+  const { sealed } = usableVersion(record, { name, version })
   const place = secretPlace(name, version)
   return secretOf(await keyRing.open(sealed, place), place)
 }
@@ -167,18 +175,25 @@ export interface VersionName {
   readonly version: string
 }
 
+export type UsableVersion = CredentialVersion & { readonly sealed: string }
+
 /** The version of a record that may be used, or throws `target_unavailable` with what is missing. */
-export function enabledVersion(
+export function usableVersion(
   record: CredentialRecord | undefined,
   { name, version }: VersionName,
-): CredentialVersion {
+): UsableVersion {
   const held = record?.versions.find(({ id }) => id === version)
-  if (record === undefined || held === undefined || record.state !== 'enabled')
-    throw new BrokerError('target_unavailable', { reason: `credential ${name} ${missing(record)}` })
-  return held
+  const sealed = held !== undefined && usableStates.has(held.state) ? held.sealed : undefined
+  if (record?.state !== 'enabled' || held === undefined || sealed === undefined)
+    throw new BrokerError('target_unavailable', { reason: `credential ${name} ${missing(record, held)}` })
+  return { ...held, sealed }
 }
 
-function missing(record: CredentialRecord | undefined): string {
+/** A candidate is used to prove it. */
+const usableStates: ReadonlySet<VersionState> = new Set<VersionState>(['candidate', 'active', 'retiring'])
+
+function missing(record: CredentialRecord | undefined, held: CredentialVersion | undefined): string {
   if (record === undefined) return 'is gone'
-  return record.state === 'enabled' ? 'has no such version any more' : `is ${record.state}`
+  if (record.state !== 'enabled') return `is ${record.state}`
+  return held === undefined ? 'has no such version any more' : `has its version ${held.state}`
 }

@@ -13,7 +13,8 @@ export interface IssuedTokens {
 
 export interface IssuedFacts {
   readonly credential: string
-  readonly version: string
+  /** The credential versions it was drawn from. */
+  readonly drawnFrom: readonly string[]
   /** Domain-wide delegation: the user it acts for. */
   readonly subject?: string
   readonly scopes: ScopeSet
@@ -23,11 +24,11 @@ export interface IssuedFacts {
 
 export function createIssuedTokens({ store }: { readonly store: DocumentStore }): IssuedTokens {
   return {
-    note: async (digest, { credential, version, subject, scopes, issuedAt, expiresAt }) => {
+    note: async (digest, { credential, drawnFrom, subject, scopes, issuedAt, expiresAt }) => {
       const facts = {
         schema: 1,
         credential,
-        version,
+        drawn_from: drawnFrom,
         ...(subject === undefined ? {} : { subject }),
         scopes,
         issued_at: issuedAt,
@@ -53,16 +54,23 @@ const issuedDocument = z
   .object({
     schema: z.literal(1),
     credential: z.string(),
-    version: z.string(),
+    drawn_from: z.array(z.string()).min(1),
     subject: z.string().optional(),
     scopes: z.array(z.string()),
     issued_at: instant,
     expires_at: instant,
   })
   .transform(
-    ({ credential, version, subject, scopes, issued_at: issuedAt, expires_at: expiresAt }): IssuedFacts => ({
+    ({
       credential,
-      version,
+      drawn_from: drawnFrom,
+      subject,
+      scopes,
+      issued_at: issuedAt,
+      expires_at: expiresAt,
+    }): IssuedFacts => ({
+      credential,
+      drawnFrom,
       ...(subject === undefined ? {} : { subject }),
       scopes,
       issuedAt,

@@ -11,7 +11,7 @@ import {
   type CredentialVersion,
 } from './credential-codec.ts'
 import { secretText } from './credential-secret-codec.ts'
-import { enabledVersion, openVersion, secretPlace, type VersionName } from './credentials.ts'
+import { usableVersion, openVersion, secretPlace, type VersionName } from './credentials.ts'
 import { isHeld, leaseLeft, nextLease } from './lease.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 
@@ -84,7 +84,7 @@ async function tryBegin(
   const { store, keyRing, clock } = deps
   const stored = await store.get(credentialKey(name))
   const record = stored === undefined ? undefined : parseCredentialRecord(stored)
-  const { generation } = enabledVersion(record, { name, version })
+  const { generation } = usableVersion(record, { name, version })
   const now = clock.now()
   if (isHeld(record?.lease, now)) return { held: false, retryAfter: leaseLeft(record.lease, now) }
   // Opened before the turn is taken: a key ring that fails leaves neither a lease nor a false mark of a crash.
@@ -109,7 +109,7 @@ function take(
     (stored) => {
       const now = clock.now()
       const before = stored === undefined ? undefined : parseCredentialRecord(stored)
-      const held = enabledVersion(before, { name, version })
+      const held = usableVersion(before, { name, version })
       if (before === undefined || held.generation !== generation)
         return { value: undefined, result: undefined }
       if (isHeld(before.lease, now)) {

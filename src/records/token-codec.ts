@@ -32,6 +32,7 @@ export function tokenDocumentOf({ token, lease, fence }: TokenRecord): Document 
             sealed: token.sealed,
             token_type: token.tokenType,
             scopes: token.scopes,
+            drawn_from: token.drawnFrom,
             issued_at: token.issuedAt,
             expires_at: token.expiresAt,
           },
@@ -44,14 +45,23 @@ const sealedToken = z
     sealed: z.string().min(1),
     token_type: z.enum(['access_token', 'id_token']),
     scopes: z.array(z.string()),
+    drawn_from: z.array(z.string()).min(1),
     issued_at: instant,
     expires_at: instant,
   })
   .transform(
-    ({ sealed, token_type: tokenType, scopes, issued_at: issuedAt, expires_at: expiresAt }): SealedToken => ({
+    ({
+      sealed,
+      token_type: tokenType,
+      scopes,
+      drawn_from: drawnFrom,
+      issued_at: issuedAt,
+      expires_at: expiresAt,
+    }): SealedToken => ({
       sealed,
       tokenType,
       scopes,
+      drawnFrom,
       issuedAt,
       expiresAt,
     }),

@@ -1,5 +1,6 @@
 import { requireAdmission } from '../domain/admission.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
+import { grantedCredential, isDrawnFrom } from '../domain/grant.ts'
 import type { Introspection } from '../domain/introspection.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -29,7 +30,14 @@ export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promi
     const facts = await issuedTokens.find(await sha256(token.reveal()))
     if (facts === undefined || facts.expiresAt <= clock.now()) return { isActive: false }
     const credential = await findCredential(facts.credential)
-    if (credential?.state !== 'enabled' || credential.version !== facts.version) return { isActive: false }
+    if (credential?.state !== 'enabled') return { isActive: false }
+    const source = credential.source === undefined ? undefined : await findCredential(credential.source)
+    if (credential.source !== undefined && source?.state !== 'enabled') return { isActive: false }
+    const granted = grantedCredential(
+      credential,
+      source === undefined ? undefined : grantedCredential(source),
+    )
+    if (!isDrawnFrom(facts.drawnFrom, granted)) return { isActive: false }
     const { scopes, issuedAt, expiresAt, subject } = facts
     return { isActive: true, username: subject ?? credential.identity, scopes, issuedAt, expiresAt }
   }

@@ -24,6 +24,8 @@ export interface Obtain {
 export interface Want {
   readonly identity: string
   readonly key: TokenKey
+  /** Whether the token was drawn from what may still be drawn from. */
+  readonly isLive: (token: MintedToken) => boolean
   readonly mint: () => Promise<MintedToken>
 }
 
@@ -57,8 +59,8 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
     source,
   })
 
-  const freshnessInStore = ({ token }: FoundToken): Freshness => {
-    if (token === undefined || !trustedTime.believes(token)) return 'dead'
+  const freshnessInStore = ({ token }: FoundToken, { isLive }: Want): Freshness => {
+    if (token === undefined || !isLive(token) || !trustedTime.believes(token)) return 'dead'
     return freshnessOf(scheduleOf(token, 0), until(token.expiresAt, clock.now()))
   }
 
@@ -107,7 +109,7 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
     for (let pollMs = pollMsMin; ; pollMs = Math.min(pollMsMax, pollMs * 2)) {
       failures.rethrow(want.identity)
       const found = await noting(want.identity, tokens.find(want.key))
-      const freshness = freshnessInStore(found)
+      const freshness = freshnessInStore(found, want)
       if (found.token !== undefined && (freshness === 'fresh' || freshness === 'due'))
         return enter(want.identity, found.token, 'store')
       const claim = await noting(want.identity, tokens.claim(found))
@@ -135,7 +137,12 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
       failures.rethrow(want.identity)
       const found = await noting(want.identity, tokens.find(want.key))
       const isLater = found.token !== undefined && found.token.expiresAt > held.token.expiresAt
-      if (found.token !== undefined && isLater && trustedTime.believes(found.token))
+      if (
+        found.token !== undefined &&
+        isLater &&
+        want.isLive(found.token) &&
+        trustedTime.believes(found.token)
+      )
         return enter(want.identity, found.token, 'store')
       const claim = await noting(want.identity, tokens.claim(found))
       return claim === undefined ? undefined : mintUnder(claim, want)

@@ -17,6 +17,7 @@ export interface RefreshAhead {
 export interface DueToken {
   readonly identity: string
   readonly mint: () => Promise<MintedToken>
+  readonly isLive: (token: MintedToken) => boolean
   readonly keyOf: (identity: string) => Promise<TokenKey>
 }
 
@@ -36,9 +37,9 @@ export function createRefreshAhead(deps: RefreshAheadDeps, obtain: Obtain): Refr
   // Dies with the memory entry it belongs to.
   const nextLookMs = new WeakMap<MemoryToken, number>()
 
-  const lookOnce = async ({ identity, mint, keyOf }: DueToken, held: MemoryToken) => {
+  const lookOnce = async ({ keyOf, ...want }: DueToken, held: MemoryToken) => {
     try {
-      return await obtain.ahead({ identity, key: await keyOf(identity), mint }, held)
+      return await obtain.ahead({ ...want, key: await keyOf(want.identity) }, held)
     } catch (error) {
       if (!isBrokerError(error)) throw error
       log('warn', 'refresh ahead failed; the token in memory is served on', { error })

@@ -1,4 +1,4 @@
-import type { Grant } from '../domain/grant.ts'
+import { isDrawnFrom, type Grant } from '../domain/grant.ts'
 import type { MintedToken, ResolvedToken, TokenSource } from '../domain/token.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -6,7 +6,7 @@ import type { Entropy, Sha256 } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { TokenKey, Tokens } from '../records/tokens.ts'
 import { createMemoryTokens, type MemoryToken } from './memory-tokens.ts'
-import { createObtain, type Obtained } from './obtain.ts'
+import { createObtain, type Obtained, type Want } from './obtain.ts'
 import { createRefreshAhead } from './refresh-ahead.ts'
 import { tokenIdentity } from './token-identity.ts'
 
@@ -39,15 +39,14 @@ export function createResolve(deps: ResolveDeps): Resolve {
   const keyOf = async (identity: string): Promise<TokenKey> => `tokens/${await sha256(identity)}`
 
   const obtainOnce = async (
-    identity: string,
-    mint: () => Promise<MintedToken>,
+    { identity, mint, isLive }: Omit<Want, 'key'>,
     held: MemoryToken | undefined,
-  ) => {
+  ): Promise<Obtained> => {
     const running = sharesWork ? inFlight.get(identity) : undefined
     // For whoever joins, the token is there already when it comes: only one request caused the mint.
     if (running !== undefined) return { ...(await running), source: 'memory' as const }
     const work = keyOf(identity)
-      .then((key) => obtain.foreground({ identity, key, mint }, held))
+      .then((key) => obtain.foreground({ identity, key, mint, isLive }, held))
       .finally(() => inFlight.delete(identity))
     if (sharesWork) inFlight.set(identity, work)
     return work
@@ -62,18 +61,17 @@ export function createResolve(deps: ResolveDeps): Resolve {
 
   return async (grant, mint) => {
     const identity = tokenIdentity(grant)
-    const held = memory.get(identity)
+    const isLive = (token: MintedToken) => isDrawnFrom(token.drawnFrom, grant.credential)
+    const remembered = memory.get(identity)
+    const held = remembered !== undefined && isLive(remembered.token) ? remembered : undefined
     const freshness = held === undefined ? 'dead' : memory.freshness(held)
     if (held !== undefined && freshness === 'fresh') return answer(held, 'memory')
     if (held !== undefined && freshness === 'due') {
-      const better = await refreshAhead.look({ identity, mint, keyOf }, held)
+      const better = await refreshAhead.look({ identity, mint, isLive, keyOf }, held)
       return better === undefined ? answer(held, 'memory') : answer(better.held, better.source)
     }
-    const { held: obtained, source } = await obtainOnce(
-      identity,
-      mint,
-      freshness === 'short' ? held : undefined,
-    )
+    const fallback = freshness === 'short' ? held : undefined
+    const { held: obtained, source } = await obtainOnce({ identity, mint, isLive }, fallback)
     return answer(obtained, source)
   }
 }

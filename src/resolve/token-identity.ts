@@ -10,6 +10,8 @@ export function tokenIdentity(grant: Grant): string {
     credential.name,
     credential.version,
     credential.upstream,
+    credential.source?.name ?? null,
+    credential.source?.version ?? null,
     tokenType,
     scopes,
     audience ?? null,

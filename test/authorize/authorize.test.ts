@@ -14,6 +14,8 @@ import { callerOf, credentialWith, policyOf, ruleWith } from '../support/policie
 interface Situation {
   readonly rules?: readonly object[]
   readonly credential?: CredentialSummary | 'none'
+  /** Enrolled beside it. */
+  readonly others?: readonly CredentialSummary[]
   readonly caller?: Caller
   readonly request?: Partial<ExchangeRequest>
 }
@@ -23,6 +25,7 @@ const lookUps: string[] = []
 function ask({
   rules = [ruleWith()],
   credential = credentialWith(),
+  others = [],
   caller = callerOf('exporter'),
   request,
 }: Situation): Promise<Grant> {
@@ -31,7 +34,8 @@ function ask({
     policy: () => Promise.resolve(policy),
     findCredential: (name) => {
       lookUps.push(name)
-      return Promise.resolve(credential !== 'none' && name === credential.name ? credential : undefined)
+      const enrolled = credential === 'none' ? others : [credential, ...others]
+      return Promise.resolve(enrolled.find((summary) => summary.name === name))
     },
     brokerIssuer: 'https://tokens.acme.example',
   })
@@ -92,6 +96,36 @@ test.each([
     publicDetail: undefined,
   })
   expect(lookUps).toEqual([])
+})
+
+test('a credential that draws on another names the version of both', async () => {
+  const credential = credentialWith({ kind: 'impersonation', source: 'robot' })
+  const others = [credentialWith({ name: 'robot', version: 's2', fallback: 's1' })]
+  expect((await ask({ credential, others })).credential).toEqual({
+    name: 'reports',
+    version: 'v1',
+    kind: 'impersonation',
+    upstream: 'google',
+    source: {
+      name: 'robot',
+      version: 's2',
+      fallback: 's1',
+      kind: 'service_account_key',
+      upstream: 'google',
+    },
+  })
+})
+
+test.each<[string, readonly CredentialSummary[]]>([
+  ['not enrolled', []],
+  ['disabled', [credentialWith({ name: 'robot', state: 'disabled' })]],
+  ['revoked', [credentialWith({ name: 'robot', state: 'revoked' })]],
+  ['which draws on another itself', [credentialWith({ name: 'robot', source: 'reports' })]],
+])('P12: a credential whose source is %s is refused like an unknown one', async (why, others) => {
+  const credential = credentialWith({ kind: 'impersonation', source: 'robot' })
+  const { code, reason } = await refusal({ credential, others })
+  expect(code).toBe('target_unavailable')
+  expect(reason).toContain(why)
 })
 
 test('P12: unknown, forbidden and disabled credentials are refused alike, each with its own reason', async () => {

@@ -9,6 +9,16 @@ const one = {
   upstream: 'google',
   state: 'enabled',
   version: '1',
+  versions: [
+    {
+      id: '1',
+      state: 'active',
+      identity: 'reports@acme.iam.gserviceaccount.com',
+      key_id: 'k1',
+      created_at: '2023-11-14T22:13:20Z',
+      changed_at: '2023-11-14T22:13:20Z',
+    },
+  ],
   identity: 'reports@acme.iam.gserviceaccount.com',
   key_id: 'k1',
   health: { status: 'healthy', since: '2027-01-15T08:00:00Z' },

@@ -8,7 +8,7 @@ import { parseIdToken, parseRefreshToken, parseReplyMembers } from '../../src/mi
 const sentAt = epochSeconds(1_800_000_000)
 const good = { access_token: 'ya29.x', token_type: 'Bearer', expires_in: 3599, scope: 'b a' }
 const judge = (members: Readonly<Record<string, unknown>>) =>
-  judgeAccessToken(members, { asked: ['a', 'b'], sentAt })
+  judgeAccessToken(members, { asked: ['a', 'b'], sentAt, drawnFrom: ['v1'] })
 
 describe('an access token reply', () => {
   test('as Google sends it is taken', () => {

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import type { VersionState } from '../../src/domain/credential.ts'
+import { credentialDocumentOf, parseCredentialRecord } from '../../src/records/credential-codec.ts'
 import type { Credentials } from '../../src/records/credentials.ts'
 import { createCredentialWorld, keyCredential, refreshCredential } from '../support/credential-world.ts'
+
+function fail(): never {
+  throw new Error('it was put a moment ago')
+}
 
 async function openKey(credentials: Credentials, version = ''): Promise<string | undefined> {
   const { secret } = await credentials.openSecret('reports-sa', version)
@@ -30,6 +36,34 @@ describe('credentials', () => {
     await expect(credentials.openSecret('reports-sa', 'another')).rejects.toMatchObject({
       code: 'target_unavailable',
     })
+  })
+
+  it('a version draws on its secret until it is disabled', async () => {
+    const { credentials, store } = createCredentialWorld()
+    const added = await credentials.add(keyCredential)
+    const first = added?.version ?? ''
+    const stored = (await store.get('credentials/reports-sa')) ?? fail()
+    const record = parseCredentialRecord(stored)
+    const [one = fail()] = record.versions
+    const moveTo = (state: VersionState) => {
+      const versions = [
+        { ...one, state },
+        { ...one, id: 'second', state: 'active' as const },
+      ]
+      return store.put(stored.key, credentialDocumentOf({ ...record, versions }))
+    }
+    for (const state of ['candidate', 'retiring'] as const) {
+      await moveTo(state)
+      expect(await openKey(credentials, first)).toBe('the private key')
+    }
+    expect(await credentials.find('reports-sa')).toMatchObject({ version: 'second', fallback: first })
+    for (const state of ['disabled', 'destroyed'] as const) {
+      await moveTo(state)
+      await expect(credentials.openSecret('reports-sa', first)).rejects.toThrow(`has its version ${state}`)
+      expect((await credentials.find('reports-sa'))?.fallback).toBeUndefined()
+    }
+    await moveTo('active')
+    await expect(credentials.find('reports-sa')).rejects.toThrow('not exactly one version is active')
   })
 
   it('a name is enrolled once, also by 20 at once', async () => {

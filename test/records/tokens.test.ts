@@ -12,6 +12,7 @@ function createWorld() {
     secret: new Secret(text),
     tokenType: 'access_token',
     scopes: ['a', 'b'],
+    drawnFrom: ['v1'],
     issuedAt: world.clock.now(),
     expiresAt: later(world.clock.now(), seconds(3600)),
   })

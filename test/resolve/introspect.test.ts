@@ -18,10 +18,11 @@ async function createWorld(more: { readonly limit?: RateLimit } = {}) {
   const issuedTokens = createIssuedTokens({ store })
   const added = await credentials.add(keyCredential)
   const mint = createNotingMint({
-    mint: async () => ({
+    mint: async (grant) => ({
       secret: new Secret('ya29.x'),
       tokenType: 'access_token',
       scopes: ['a'],
+      drawnFrom: [grant.credential.version],
       issuedAt: clock.now(),
       expiresAt: later(clock.now(), seconds(3600)),
     }),

@@ -44,6 +44,37 @@ describe('resolve', () => {
     expect(upstream.calls).toBe(2)
   })
 
+  it('P26: a token drawn from a version that is no longer live is served by nobody, from nowhere', async () => {
+    const { createInstance, upstream } = createResolveWorld()
+    const { credential } = createGrant()
+    const [one, two] = [createInstance('one'), createInstance('two')]
+    const overlapping = createGrant({ credential: { ...credential, version: 'v2', fallback: 'v1' } })
+    await one.resolve(overlapping)
+    // Drawn from the fallback, and served as long as that may mint.
+    expect((await one.resolve(overlapping)).source).toBe('memory')
+    expect((await two.resolve(overlapping)).source).toBe('store')
+    const retired = createGrant({ credential: { ...credential, version: 'v2' } })
+    upstream.drawnFrom = ['v2']
+    expect((await one.resolve(retired)).source).toBe('mint')
+    expect((await two.resolve(retired)).token.secret.reveal()).toBe('token-2')
+    expect(upstream.calls).toBe(2)
+  })
+
+  it('P26: a token of an impersonated account dies with the version of its source', async () => {
+    const { createInstance, upstream } = createResolveWorld()
+    const source = { ...createGrant().credential, name: 'source', version: 's1' }
+    const { resolve } = createInstance('one')
+    upstream.drawnFrom = ['v1', 's0']
+    const overlapping = createGrant({
+      credential: { ...createGrant().credential, source: { ...source, fallback: 's0' } },
+    })
+    expect((await resolve(overlapping)).source).toBe('mint')
+    expect((await resolve(overlapping)).source).toBe('memory')
+    expect((await resolve(createGrant({ credential: { ...createGrant().credential, source } }))).source).toBe(
+      'mint',
+    )
+  })
+
   it('P15: 200 callers on two instances cause one upstream call', async () => {
     const { clock, createInstance, upstream } = createResolveWorld()
     upstream.takesMs = 800

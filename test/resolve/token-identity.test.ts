@@ -17,6 +17,11 @@ describe('token identity', () => {
   it.each<[string, Partial<Grant>]>([
     ['credential', { credential: { ...base.credential, name: 'other' } }],
     ['credential version', { credential: { ...base.credential, version: 'v2' } }],
+    ['source', { credential: { ...base.credential, source: base.credential } }],
+    [
+      'version of the source',
+      { credential: { ...base.credential, source: { ...base.credential, version: 'v2' } } },
+    ],
     ['upstream', { credential: { ...base.credential, upstream: 'other' } }],
     ['scopes', { scopes: ['a'] }],
     ['scopes joined into one', { scopes: ['a b'] }],

@@ -40,6 +40,7 @@ export function credentialWith(changes: Partial<CredentialSummary> = {}): Creden
     upstream: 'google',
     state: 'enabled',
     version: 'v1',
+    versions: [],
     identity: 'reports@acme.iam.gserviceaccount.com',
     health: { status: 'unknown', since: epochSeconds(0) },
     createdAt: epochSeconds(0),

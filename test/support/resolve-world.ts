@@ -32,6 +32,7 @@ export function createResolveWorld(lifetime = 3600) {
     mostAtOnce: 0,
     takesMs: 0,
     failure: undefined as Error | undefined,
+    drawnFrom: ['v1'] as readonly string[],
     mint: async (): Promise<MintedToken> => {
       upstream.calls += 1
       upstream.atOnce += 1
@@ -45,6 +46,7 @@ export function createResolveWorld(lifetime = 3600) {
         secret: new Secret(`token-${number}`),
         tokenType: 'access_token',
         scopes: ['a'],
+        drawnFrom: upstream.drawnFrom,
         issuedAt,
         expiresAt: later(issuedAt, seconds(lifetime)),
       }
