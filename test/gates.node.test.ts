@@ -21,6 +21,7 @@ const seeds: readonly (readonly [rule: string, file: string, source: string])[] 
     'src/domain',
     "export function f(x: 'a' | 'b'): number {\n  switch (x) {\n    case 'a':\n      return 1\n  }\n  return 2\n}",
   ],
+  ['no-restricted-imports', 'src/records', "import * as z from 'zod'\nexport const text = z.string()"],
   ['no-explicit-any', 'src/domain', 'export const f = (x: any): number => Number(x)'],
   [
     'no-unsafe-assignment',

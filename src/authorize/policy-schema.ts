@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 import { credentialName } from '../domain/credential.ts'
 import { parsePublicJwk } from '../domain/public-jwk.ts'
@@ -11,7 +11,7 @@ import { nearMiss } from './near-miss.ts'
 // What the document may look like, key by key (docs/policy.md). What its parts mean together is judged elsewhere.
 
 /** An object of exactly these members. Its message for unknown ones has a line for each, in the order of `keys`. */
-function exactly<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> {
+function exactly<Shape extends z.core.$ZodShape>(shape: Shape): z.ZodMiniObject<Shape, z.core.$strict> {
   const known = Object.keys(shape)
   return z.strictObject(shape, {
     error: (issue) =>
@@ -28,7 +28,7 @@ function unknownKey(key: string, known: readonly string[]): string {
 }
 
 /** Text for which `faultOf` finds nothing to say. */
-function textWithout(faultOf: (text: string) => string | undefined): z.ZodString {
+function textWithout(faultOf: (text: string) => string | undefined): z.ZodMiniString {
   return z.string().check((context) => {
     const message = faultOf(context.value)
     if (message !== undefined) context.issues.push({ code: 'custom', input: '', message })
@@ -53,12 +53,15 @@ const scope = textWithout((text) =>
   isScopeToken(text) ? undefined : 'must be one scope: visible ASCII characters without space, " or \\',
 )
 
-const jwk = z.unknown().transform((value, context) => {
-  const judgement = parsePublicJwk(value)
-  if (judgement.ok) return judgement.key
-  context.addIssue(judgement.fault)
-  return z.NEVER
-})
+const jwk = z.pipe(
+  z.unknown(),
+  z.transform((value, context) => {
+    const judgement = parsePublicJwk(value)
+    if (judgement.ok) return judgement.key
+    context.issues.push({ code: 'custom', input: '', message: judgement.fault })
+    return z.NEVER
+  }),
+)
 
 const algorithm = z.enum(signingAlgorithms, {
   error: ({ input }) => {
@@ -73,23 +76,21 @@ const algorithm = z.enum(signingAlgorithms, {
 const defaultAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const satisfies readonly SigningAlgorithm[]
 const defaultLifetimeSeconds = 300
 const dayInSeconds = 86_400
+const lifetimeSeconds = z.int().check(z.minimum(1), z.maximum(dayInSeconds))
 
 export const issuerSchema = exactly({
   name: plainText,
   issuer: plainText,
-  self_issued: z.boolean().default(false),
+  self_issued: z._default(z.boolean(), false),
   keys: exactly({
-    discovery: z.literal(true).optional(),
-    jwks_uri: plainText.optional(),
-    jwks: exactly({ keys: z.array(jwk).min(1) }).optional(),
+    discovery: z.optional(z.literal(true)),
+    jwks_uri: z.optional(plainText),
+    jwks: z.optional(exactly({ keys: z.array(jwk).check(z.minLength(1)) })),
   }),
-  audiences: z.array(plainText).min(1).optional(),
-  algorithms: z
-    .array(algorithm)
-    .min(1)
-    .default([...defaultAlgorithms]),
-  lifetime_seconds_max: z.int().min(1).max(dayInSeconds).default(defaultLifetimeSeconds),
-  replay: z.enum(['once', 'allowed']).default('once'),
+  audiences: z.optional(z.array(plainText).check(z.minLength(1))),
+  algorithms: z._default(z.array(algorithm).check(z.minLength(1)), [...defaultAlgorithms]),
+  lifetime_seconds_max: z._default(lifetimeSeconds, defaultLifetimeSeconds),
+  replay: z._default(z.enum(['once', 'allowed']), 'once'),
 })
 
 const claimValue = z.union(
@@ -109,24 +110,21 @@ const claimValue = z.union(
 const callerSchema = exactly({
   issuer: plainText,
   subject: pattern,
-  claims: z
-    .record(
-      textWithout((name) => claimNameFault(name)),
-      claimValue,
-    )
-    .default({}),
+  claims: z._default(z.record(textWithout(claimNameFault), claimValue), {}),
 })
 
-const callers = z.array(callerSchema).min(1)
+const callers = z.array(callerSchema).check(z.minLength(1))
 
 const boundaryRule = exactly({
   availableResource: z.string(),
   availablePermissions: z.array(z.string()),
-  availabilityCondition: exactly({
-    expression: z.string(),
-    title: z.string().optional(),
-    description: z.string().optional(),
-  }).optional(),
+  availabilityCondition: z.optional(
+    exactly({
+      expression: z.string(),
+      title: z.optional(z.string()),
+      description: z.optional(z.string()),
+    }),
+  ),
 })
 
 export const ruleSchema = exactly({
@@ -137,16 +135,15 @@ export const ruleSchema = exactly({
       ? undefined
       : 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-", a letter or digit first',
   ),
-  scopes: z.array(scope).default([]),
-  excess_scopes: z.enum(['refuse', 'drop']).default('refuse'),
-  lifetime_seconds_max: z.int().min(1).max(dayInSeconds).optional(),
-  token_types: z
-    .array(z.enum(['access_token', 'id_token']))
-    .min(1)
-    .default(['access_token']),
-  id_token_audiences: z.array(plainText).default([]),
-  subjects: z.array(pattern).default([]),
-  boundary: z.array(boundaryRule).default([]),
+  scopes: z._default(z.array(scope), []),
+  excess_scopes: z._default(z.enum(['refuse', 'drop']), 'refuse'),
+  lifetime_seconds_max: z.optional(lifetimeSeconds),
+  token_types: z._default(z.array(z.enum(['access_token', 'id_token'])).check(z.minLength(1)), [
+    'access_token',
+  ]),
+  id_token_audiences: z._default(z.array(plainText), []),
+  subjects: z._default(z.array(pattern), []),
+  boundary: z._default(z.array(boundaryRule), []),
 })
 
 export const adminSchema = exactly({ callers, role: z.enum(['viewer', 'operator', 'admin']) })
@@ -155,8 +152,8 @@ export const adminSchema = exactly({ callers, role: z.enum(['viewer', 'operator'
 export const policySchema = exactly({
   version: z.literal(1),
   issuers: z.array(z.unknown()),
-  rules: z.array(z.unknown()).optional(),
-  admins: z.array(z.unknown()).optional(),
+  rules: z.optional(z.array(z.unknown())),
+  admins: z.optional(z.array(z.unknown())),
 })
 
 export type IssuerEntry = z.output<typeof issuerSchema>

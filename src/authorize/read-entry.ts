@@ -1,4 +1,5 @@
-import type * as z from 'zod'
+import en from 'zod/v4/locales/en.js'
+import type * as z from 'zod/mini'
 
 import type { Json } from '../domain/caller.ts'
 import { isList, memberOf } from './json-member.ts'
@@ -9,11 +10,11 @@ import type { Path, Report } from './policy-faults.ts'
  * still read, so that what else is wrong with it shows in the same run.
  */
 export function readEntry<Entry>(
-  schema: z.ZodType<Entry>,
+  schema: z.ZodMiniType<Entry>,
   value: Json,
   place: EntryPlace,
 ): Entry | undefined {
-  const result = schema.safeParse(value)
+  const result = schema.safeParse(value, { error: wording })
   if (result.success) return result.data
   const { issues } = result.error
   for (const issue of issues) reportIssue(issue, value, place)
@@ -24,6 +25,9 @@ export function readEntry<Entry>(
     return undefined
   return schema.safeParse(unknown.reduce(without, value)).data
 }
+
+/** zod/mini says nothing but "Invalid input" of itself. */
+const wording = en().localeError
 
 // More unknown keys than this are no slip of the hand, and taking each out would take its time.
 const strippedMax = 20

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 import type { AccessBoundary } from '../domain/access-boundary.ts'
 import { requestMalformed } from '../domain/broker-error.ts'
@@ -18,42 +18,35 @@ export function parseOptions(text: string | undefined): AccessBoundary | undefin
   throw requestMalformed(`options${place === '' ? '' : `.${place}`} ${fault}`)
 }
 
+// Limits as in Google's documentation of Credential Access Boundaries: ten rules, conditions of 2,048 characters.
 const boundaryCharactersMax = 2_048
 
-// Limits as in Google's documentation of Credential Access Boundaries: ten rules, conditions of 2,048 characters.
+const boundaryRule = z.strictObject({
+  availableResource: textOf(1, boundaryCharactersMax),
+  availablePermissions: z
+    .array(z.string().check(z.regex(/^inRole:\S+$/), z.maxLength(200)))
+    .check(z.minLength(1), z.maxLength(100)),
+  availabilityCondition: z.exactOptional(
+    z.strictObject({
+      expression: textOf(1, boundaryCharactersMax),
+      title: z.exactOptional(textOf(0, 200)),
+      description: z.exactOptional(textOf(0, boundaryCharactersMax)),
+    }),
+  ),
+})
+
 const optionsDocument = z.strictObject({
   // Google's clients send it for workforce pools; it says who is billed and nothing about the token.
-  userProject: z.string().optional(),
-  accessBoundary: z
-    .strictObject({
-      // None at all would allow nothing, or, misread, everything.
-      accessBoundaryRules: z
-        .array(
-          z.strictObject({
-            availableResource: z.string().min(1).max(boundaryCharactersMax),
-            availablePermissions: z
-              .array(
-                z
-                  .string()
-                  .regex(/^inRole:\S+$/)
-                  .max(200),
-              )
-              .min(1)
-              .max(100),
-            availabilityCondition: z
-              .strictObject({
-                expression: z.string().min(1).max(boundaryCharactersMax),
-                title: z.string().max(200).exactOptional(),
-                description: z.string().max(boundaryCharactersMax).exactOptional(),
-              })
-              .exactOptional(),
-          }),
-        )
-        .min(1)
-        .max(10),
-    })
-    .optional(),
+  userProject: z.optional(z.string()),
+  accessBoundary: z.optional(
+    // None at all would allow nothing, or, misread, everything.
+    z.strictObject({ accessBoundaryRules: z.array(boundaryRule).check(z.minLength(1), z.maxLength(10)) }),
+  ),
 })
+
+function textOf(charactersMin: number, charactersMax: number): z.ZodMiniString {
+  return z.string().check(z.minLength(charactersMin), z.maxLength(charactersMax))
+}
 
 /** Python's client percent-encodes the JSON once more before the form encoding does. */
 function parseJson(text: string): unknown {

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
 import {
   credentialKinds,
@@ -68,7 +68,7 @@ export function parseCredentialRecord({ key, value }: Stored): CredentialRecord 
   return record
 }
 
-export function malformed(key: DocumentKey, error: z.ZodError): BrokerError {
+export function malformed(key: DocumentKey, error: z.core.$ZodError): BrokerError {
   const faults = error.issues.map((issue) => `${issue.path.join('.') || 'document'}: ${issue.code}`)
   return new BrokerError('store_unavailable', {
     reason: `document ${key} is malformed (${faults.join('; ')})`,
@@ -152,36 +152,45 @@ function activeVersion(record: CredentialRecord): CredentialVersion {
   return active
 }
 
-export const instant = z.int().transform(epochSeconds)
+export const instant = z.pipe(z.int(), z.transform(epochSeconds))
 
-export const leaseDocument = z
-  .object({ holder: z.string(), fence: z.int(), expires_at: instant })
-  .transform(({ holder, fence, expires_at: expiresAt }): Lease => ({ holder, fence, expiresAt }))
+/** Text of at least one character. */
+export const filledText = z.string().check(z.minLength(1))
+
+export const leaseDocument = z.pipe(
+  z.object({ holder: z.string(), fence: z.int(), expires_at: instant }),
+  z.transform(({ holder, fence, expires_at: expiresAt }): Lease => ({ holder, fence, expiresAt })),
+)
 
 export function leaseDocumentOf(lease: Lease): Document {
   return { holder: lease.holder, fence: lease.fence, expires_at: lease.expiresAt }
 }
 
-const healthDocument = z
-  .object({ status: z.enum(['unknown', 'healthy', 'broken']), since: instant, reason: z.string().optional() })
-  .transform(({ status, since, reason }): CredentialHealth => ({
+const healthDocument = z.pipe(
+  z.object({
+    status: z.enum(['unknown', 'healthy', 'broken']),
+    since: instant,
+    reason: z.optional(z.string()),
+  }),
+  z.transform(({ status, since, reason }): CredentialHealth => ({
     status,
     since,
     ...(reason === undefined ? {} : { reason }),
-  }))
+  })),
+)
 
-const versionDocument = z
-  .object({
-    id: z.string().min(1),
+const versionDocument = z.pipe(
+  z.object({
+    id: filledText,
     state: z.enum(versionStates),
     identity: z.string(),
-    key_id: z.string().optional(),
-    sealed: z.string().min(1).optional(),
+    key_id: z.optional(z.string()),
+    sealed: z.optional(filledText),
     generation: z.int(),
     created_at: instant,
     changed_at: instant,
-  })
-  .transform(
+  }),
+  z.transform(
     ({
       key_id: keyId,
       sealed,
@@ -195,30 +204,32 @@ const versionDocument = z
       ...(keyId === undefined ? {} : { keyId }),
       ...(sealed === undefined ? {} : { sealed }),
     }),
-  )
+  ),
+)
 
-const intentDocument = z
-  .object({ fence: z.int(), generation: z.int(), started_at: instant })
-  .transform(({ started_at: startedAt, ...same }): RefreshIntent => ({ ...same, startedAt }))
+const intentDocument = z.pipe(
+  z.object({ fence: z.int(), generation: z.int(), started_at: instant }),
+  z.transform(({ started_at: startedAt, ...same }): RefreshIntent => ({ ...same, startedAt })),
+)
 
-const credentialDocument = z
-  .object({
+const credentialDocument = z.pipe(
+  z.object({
     schema: z.literal(1),
-    name: z.string().min(1),
+    name: filledText,
     kind: z.enum(credentialKinds),
-    upstream: z.string().min(1),
+    upstream: filledText,
     state: z.enum(credentialStates),
-    versions: z.array(versionDocument).min(1),
-    source: z.string().min(1).optional(),
-    consented_scopes: z.array(z.string()).optional(),
+    versions: z.array(versionDocument).check(z.minLength(1)),
+    source: z.optional(filledText),
+    consented_scopes: z.optional(z.array(z.string())),
     health: healthDocument,
-    lease: leaseDocument.optional(),
+    lease: z.optional(leaseDocument),
     fence: z.int(),
-    intent: intentDocument.optional(),
+    intent: z.optional(intentDocument),
     created_at: instant,
     updated_at: instant,
-  })
-  .transform(
+  }),
+  z.transform(
     ({
       schema: _schema,
       source,
@@ -237,4 +248,5 @@ const credentialDocument = z
       ...(lease === undefined ? {} : { lease }),
       ...(intent === undefined ? {} : { intent }),
     }),
-  )
+  ),
+)

@@ -1,7 +1,8 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { CredentialSecret } from '../domain/credential.ts'
 import { Secret } from '../domain/secret.ts'
+import { filledText } from './credential-codec.ts'
 
 /** The text that is sealed for a credential. */
 export function secretText(secret: CredentialSecret): Secret {
@@ -63,56 +64,62 @@ function parseJson(text: Secret): unknown {
   }
 }
 
-const secretField = z
-  .string()
-  .min(1)
-  .transform((text) => new Secret(text))
+const secretField = z.pipe(
+  filledText,
+  z.transform((text) => new Secret(text)),
+)
 
 const secretDocument = z.discriminatedUnion('kind', [
-  z
-    .object({
+  z.pipe(
+    z.object({
       kind: z.literal('service_account_key'),
       client_email: z.string(),
       key_id: z.string(),
       private_key: secretField,
-    })
-    .transform(({ kind, client_email: clientEmail, key_id: keyId, private_key: privateKey }) => ({
+    }),
+    z.transform(({ kind, client_email: clientEmail, key_id: keyId, private_key: privateKey }) => ({
       kind,
       clientEmail,
       keyId,
       privateKey,
     })),
-  z
-    .object({
+  ),
+  z.pipe(
+    z.object({
       kind: z.literal('refresh_token'),
       client_id: z.string(),
       client_secret: secretField,
       refresh_token: secretField,
-    })
-    .transform(({ kind, client_id: clientId, client_secret: clientSecret, refresh_token: refreshToken }) => ({
+    }),
+    z.transform(
+      ({ kind, client_id: clientId, client_secret: clientSecret, refresh_token: refreshToken }) => ({
+        kind,
+        clientId,
+        clientSecret,
+        refreshToken,
+      }),
+    ),
+  ),
+  z.pipe(
+    z.object({ kind: z.literal('client_credentials'), client_id: z.string(), client_secret: secretField }),
+    z.transform(({ kind, client_id: clientId, client_secret: clientSecret }) => ({
       kind,
       clientId,
       clientSecret,
-      refreshToken,
     })),
-  z
-    .object({ kind: z.literal('client_credentials'), client_id: z.string(), client_secret: secretField })
-    .transform(({ kind, client_id: clientId, client_secret: clientSecret }) => ({
-      kind,
-      clientId,
-      clientSecret,
-    })),
-  z
-    .object({
+  ),
+  z.pipe(
+    z.object({
       kind: z.literal('impersonation'),
-      service_account: z.string().min(1),
-      delegates: z.array(z.string().min(1)),
-    })
-    .transform(({ kind, service_account: serviceAccount, delegates }) => ({
+      service_account: filledText,
+      delegates: z.array(filledText),
+    }),
+    z.transform(({ kind, service_account: serviceAccount, delegates }) => ({
       kind,
       serviceAccount,
       delegates,
     })),
+  ),
   z.object({ kind: z.literal('broker_identity') }),
   z.object({ kind: z.literal('api_key'), key: secretField }),
 ])

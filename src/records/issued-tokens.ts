@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
@@ -50,17 +50,17 @@ function keyOf(digest: string): string {
   return `issued/${digest}`
 }
 
-const issuedDocument = z
-  .object({
+const issuedDocument = z.pipe(
+  z.object({
     schema: z.literal(1),
     credential: z.string(),
-    drawn_from: z.array(z.string()).min(1),
-    subject: z.string().optional(),
+    drawn_from: z.array(z.string()).check(z.minLength(1)),
+    subject: z.optional(z.string()),
     scopes: z.array(z.string()),
     issued_at: instant,
     expires_at: instant,
-  })
-  .transform(
+  }),
+  z.transform(
     ({
       credential,
       drawn_from: drawnFrom,
@@ -76,4 +76,5 @@ const issuedDocument = z
       issuedAt,
       expiresAt,
     }),
-  )
+  ),
+)

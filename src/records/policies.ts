@@ -1,10 +1,10 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentStore, Stored, Version } from '../ports/document-store.ts'
 import type { PolicyDocument, PolicySource } from '../ports/policy-source.ts'
-import { instant, malformed } from './credential-codec.ts'
+import { filledText, instant, malformed } from './credential-codec.ts'
 
 /** The policy's versions in the store. `policies/current` points at one of them; all are kept. */
 export interface Policies extends PolicySource {
@@ -90,7 +90,7 @@ async function readVersion(store: DocumentStore, { id, number }: Pointer): Promi
   return { text: parse(stored, versionDocument).text, revision: id, origin: `store version ${number}` }
 }
 
-function parse<T>(stored: Stored, document: z.ZodType<T>): T {
+function parse<T>(stored: Stored, document: z.ZodMiniType<T>): T {
   const parsed = document.safeParse(stored.value)
   if (!parsed.success) throw malformed(stored.key, parsed.error)
   return parsed.data
@@ -100,7 +100,7 @@ function changedMeanwhile(inForce: string | undefined): BrokerError {
   return new BrokerError('changed_meanwhile', { reason: `the policy in force is ${inForce ?? 'none yet'}` })
 }
 
-const pointerDocument = z.object({ schema: z.literal(1), id: z.string().min(1), number: z.int() })
+const pointerDocument = z.object({ schema: z.literal(1), id: filledText, number: z.int() })
 
 const versionDocument = z.object({
   schema: z.literal(1),

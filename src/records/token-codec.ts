@@ -1,7 +1,7 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { MintedToken } from '../domain/token.ts'
 import type { Document, Stored } from '../ports/document-store.ts'
-import { instant, leaseDocument, leaseDocumentOf, malformed } from './credential-codec.ts'
+import { filledText, instant, leaseDocument, leaseDocumentOf, malformed } from './credential-codec.ts'
 import type { Lease } from './lease.ts'
 
 /** One document of the collection `tokens`. */
@@ -40,16 +40,16 @@ export function tokenDocumentOf({ token, lease, fence }: TokenRecord): Document 
   }
 }
 
-const sealedToken = z
-  .object({
-    sealed: z.string().min(1),
+const sealedToken = z.pipe(
+  z.object({
+    sealed: filledText,
     token_type: z.enum(['access_token', 'id_token']),
     scopes: z.array(z.string()),
-    drawn_from: z.array(z.string()).min(1),
+    drawn_from: z.array(z.string()).check(z.minLength(1)),
     issued_at: instant,
     expires_at: instant,
-  })
-  .transform(
+  }),
+  z.transform(
     ({
       sealed,
       token_type: tokenType,
@@ -65,17 +65,19 @@ const sealedToken = z
       issuedAt,
       expiresAt,
     }),
-  )
+  ),
+)
 
-const tokenDocument = z
-  .object({
+const tokenDocument = z.pipe(
+  z.object({
     schema: z.literal(1),
     fence: z.int(),
-    lease: leaseDocument.optional(),
-    token: sealedToken.optional(),
-  })
-  .transform(({ fence, lease, token }): TokenRecord => ({
+    lease: z.optional(leaseDocument),
+    token: z.optional(sealedToken),
+  }),
+  z.transform(({ fence, lease, token }): TokenRecord => ({
     fence,
     ...(lease === undefined ? {} : { lease }),
     ...(token === undefined ? {} : { token }),
-  }))
+  })),
+)
