@@ -1,6 +1,6 @@
 import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
-import type { CredentialSummary } from '../domain/credential.ts'
+import type { CredentialKind, CredentialSummary } from '../domain/credential.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import { grantedCredential, type Grant, type GrantedCredential } from '../domain/grant.ts'
 import { quote } from '../domain/quote.ts'
@@ -72,12 +72,21 @@ function narrow(asked: Asked): Grant {
   const { kind } = credential
   if (!rule.rule.tokenTypes.includes(request.tokenType))
     throw unavailable(`rule ${quote(rule.rule.name)} gives no ${request.tokenType}`)
+  if ((kind === 'api_key') !== (request.tokenType === 'api_key'))
+    throw unavailable(
+      `rule ${quote(rule.rule.name)}: ${kind} ${quote(credential.name)} gives no ${request.tokenType}`,
+    )
   const grant = { caller, rule: rule.rule.name, credential: grantedCredential(credential, source) }
 
   if (request.tokenType === 'id_token') {
     const audience = idTokenAudience(asked)
     narrowLifetime(request.lifetime, rule.rule, kind)
     return { ...grant, scopes: [], tokenType: 'id_token', audience }
+  }
+  if (request.tokenType === 'api_key') {
+    refuseBeyondKey(request)
+    const lifetime = narrowLifetime(request.lifetime, rule.rule, kind)
+    return { ...grant, scopes: [], tokenType: 'api_key', ...(lifetime === undefined ? {} : { lifetime }) }
   }
   if (request.resource !== undefined) throw requestMalformed('resource is for ID tokens only')
   const scopes = narrowScopes(request.scopes, rule, credential)
@@ -94,10 +103,17 @@ function narrow(asked: Asked): Grant {
   }
 }
 
+/** Nothing that the broker could do makes an API key smaller, and a request that wants that is not answered with one. */
+function refuseBeyondKey({ scopes, resource, subject, boundary }: ExchangeRequest): void {
+  const isMore =
+    scopes.length > 0 || resource !== undefined || subject !== undefined || boundary !== undefined
+  if (isMore) throw requestMalformed('an API key takes no scope, resource, subject or access boundary')
+}
+
 /** An ID token carries no scopes, acts for nobody else and cannot be bounded: what asks for that is malformed. */
 function idTokenAudience({ request, rule, credential }: Asked): string {
   const { name, idTokenAudiences } = rule.rule
-  if (credential.kind !== 'service_account_key')
+  if (!identifiesAsAccount.has(credential.kind))
     throw unavailable(
       `rule ${quote(name)}: ${credential.kind} ${quote(credential.name)} cannot give ID tokens`,
     )
@@ -119,11 +135,18 @@ function allowedSubject({ request, rule, credential }: Asked): string | undefine
   if (subject === undefined) return undefined
   const where = `rule ${quote(rule.rule.name)}`
   // Domain-wide delegation is a service account's; a refresh token already is somebody's.
-  if (credential.kind !== 'service_account_key')
+  if (!identifiesAsAccount.has(credential.kind))
     throw unavailable(`${where}: ${credential.kind} ${quote(credential.name)} cannot act for another`)
   if (!rule.matchSubject(subject)) throw unavailable(`${where} does not allow acting for ${quote(subject)}`)
   return subject
 }
+
+/** Kinds that stand for a service account, which has an identity of its own and may have domain-wide delegation. */
+const identifiesAsAccount: ReadonlySet<CredentialKind> = new Set<CredentialKind>([
+  'service_account_key',
+  'impersonation',
+  'broker_identity',
+])
 
 function unavailable(reason: string): BrokerError {
   return new BrokerError('target_unavailable', { reason })

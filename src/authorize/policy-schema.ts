@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 
 import { credentialName } from '../domain/credential.ts'
+import { tokenTypes } from '../domain/exchange-request.ts'
 import { parsePublicJwk } from '../domain/public-jwk.ts'
 import { quote } from '../domain/quote.ts'
 import { isScopeToken } from '../domain/scopes.ts'
@@ -138,9 +139,7 @@ export const ruleSchema = exactly({
   scopes: z._default(z.array(scope), []),
   excess_scopes: z._default(z.enum(['refuse', 'drop']), 'refuse'),
   lifetime_seconds_max: z.optional(lifetimeSeconds),
-  token_types: z._default(z.array(z.enum(['access_token', 'id_token'])).check(z.minLength(1)), [
-    'access_token',
-  ]),
+  token_types: z._default(z.array(z.enum(tokenTypes)).check(z.minLength(1)), ['access_token']),
   id_token_audiences: z._default(z.array(plainText), []),
   subjects: z._default(z.array(pattern), []),
   boundary: z._default(z.array(boundaryRule), []),

@@ -46,6 +46,11 @@ function readCallers(
 function checkTokenTypes(entry: RuleEntry, { path, report }: EntryPlace): void {
   const givesAccess = entry.token_types.includes('access_token')
   const givesIdentity = entry.token_types.includes('id_token')
+  const [first, ...others] = new Set(entry.token_types)
+  if (entry.token_types.includes('api_key') && others.length > 0)
+    report([...path, 'token_types'], 'api_key stands alone: no token comes from an API key, and none is one')
+  if (first === 'api_key' && entry.scopes.length > 0)
+    report([...path, 'scopes'], 'mean nothing for an API key: it is limited where it was made')
   if (givesAccess && entry.scopes.length === 0)
     report([...path, 'scopes'], 'must name at least one scope: without one the rule gives no access token')
   if (givesIdentity && entry.id_token_audiences.length === 0)

@@ -1,3 +1,4 @@
+import { isServiceAccountEmail } from '../domain/service-account-email.ts'
 import { right, wrong, type Reading } from './setting.ts'
 
 const poolProvider =
@@ -14,7 +15,6 @@ export function parsePoolProvider(text: string): Reading<string> {
 
 /** The e-mail address of a service account; it becomes a part of a URL. */
 export function parseServiceAccountEmail(text: string): Reading<string> {
-  if (/^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9][a-z0-9.-]{0,190}\.gserviceaccount\.com$/.test(text))
-    return right(text)
+  if (isServiceAccountEmail(text)) return right(text)
   return wrong("must be a service account's e-mail address, which ends in .gserviceaccount.com")
 }

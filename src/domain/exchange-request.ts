@@ -3,7 +3,10 @@ import type { ScopeSet } from './scopes.ts'
 import type { Secret } from './secret.ts'
 import type { Seconds } from './time.ts'
 
-export type TokenType = 'access_token' | 'id_token'
+/** An API key is no token at all (docs/downscoping.md), but it is asked for and handed out like one. */
+export const tokenTypes = ['access_token', 'id_token', 'api_key'] as const
+
+export type TokenType = (typeof tokenTypes)[number]
 
 /** One proof of identity and the form in which it came; the form decides how a rejection is answered. */
 export interface Proof {

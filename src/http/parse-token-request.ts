@@ -6,6 +6,7 @@ import { seconds, type Seconds } from '../domain/time.ts'
 import { trimAsciiSpace } from '../domain/trim-ascii-space.ts'
 import { missing, parseForm, type Form, type FormMessage } from './parse-form.ts'
 import { parseOptions } from './parse-options.ts'
+import { tokenTypeOf, tokenTypeUrns } from './token-type-urns.ts'
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 export const clientCredentialsGrant = 'client_credentials'
@@ -27,12 +28,14 @@ export function parseTokenRequest({ contentType, text }: FormMessage): ExchangeR
   const subject = bounded(form, 'requested_subject', 320)
   const lifetime = parseLifetime(form)
   const boundary = parseOptions(form.get('options'))
-  if (boundary !== undefined && tokenType === 'id_token')
-    throw requestMalformed('an ID token has no access boundary')
+  if (boundary !== undefined && tokenType !== 'access_token')
+    throw requestMalformed('only an access token can have an access boundary')
+  const scopes = parseScopes(form)
+  if (scopes.length > 0 && tokenType === 'api_key') throw requestMalformed('an API key has no scope')
   return {
     proof,
     target: bounded(form, 'audience', 2_048) ?? missing('audience'),
-    scopes: parseScopes(form),
+    scopes,
     tokenType,
     ...(resource === undefined ? {} : { resource }),
     ...(subject === undefined ? {} : { subject }),
@@ -59,7 +62,7 @@ function parseSubjectToken(form: Form): Proof {
   if (form.has('client_assertion') || form.has('client_assertion_type'))
     throw requestMalformed('subject_token and client_assertion are two proofs of identity; send one')
   const type = form.get('subject_token_type') ?? missing('subject_token_type')
-  if (type !== 'urn:ietf:params:oauth:token-type:jwt' && type !== idTokenType)
+  if (type !== 'urn:ietf:params:oauth:token-type:jwt' && type !== tokenTypeUrns.id_token)
     throw requestMalformed('subject_token_type must be urn:ietf:params:oauth:token-type:jwt or :id_token')
   // client_id names an OAuth client; who the caller is, the subject token says.
   return { form: 'subject_token', assertion: parseJwt(form, 'subject_token') }
@@ -84,21 +87,12 @@ function parseJwt(form: Form, name: 'subject_token' | 'client_assertion'): Secre
   return jwt === '' ? missing(name) : new Secret(jwt)
 }
 
-const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
-const idTokenType = 'urn:ietf:params:oauth:token-type:id_token'
-
 function parseTokenType(form: Form): TokenType {
-  switch (form.get('requested_token_type')) {
-    case undefined:
-    case accessTokenType:
-      return 'access_token'
-    case idTokenType:
-      return 'id_token'
-    default:
-      throw requestMalformed(
-        'requested_token_type must be urn:ietf:params:oauth:token-type:access_token or :id_token',
-      )
-  }
+  const asked = form.get('requested_token_type')
+  const tokenType = asked === undefined ? 'access_token' : tokenTypeOf(asked)
+  if (tokenType === undefined)
+    throw requestMalformed(`requested_token_type must be one of ${Object.values(tokenTypeUrns).join(', ')}`)
+  return tokenType
 }
 
 function parseScopes(form: Form): ScopeSet {

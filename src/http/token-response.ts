@@ -1,6 +1,7 @@
 import { formatScope } from '../domain/scopes.ts'
 import type { ExchangeOutcome } from '../exchange.ts'
 import { jsonAnswer } from './json-answer.ts'
+import { tokenTypeUrns } from './token-type-urns.ts'
 
 /**
  * RFC 8693 §2.2.1, for both grants: the four members that every client library needs, and the scopes the token
@@ -11,13 +12,12 @@ export function tokenResponse({ resolved }: ExchangeOutcome, requestId: string):
   const { token, remaining } = resolved
   const expiresIn = Math.floor(remaining)
   if (!(expiresIn > 0)) throw new RangeError('a token without remaining life reached the hall')
-  const isIdToken = token.tokenType === 'id_token'
   const text = JSON.stringify({
     access_token: token.secret.reveal(),
-    issued_token_type: `urn:ietf:params:oauth:token-type:${token.tokenType}`,
-    token_type: isIdToken ? 'N_A' : 'Bearer',
+    issued_token_type: tokenTypeUrns[token.tokenType],
+    token_type: token.tokenType === 'access_token' ? 'Bearer' : 'N_A',
     expires_in: expiresIn,
-    // An ID token carries none, and an empty scope is no scope (RFC 6749 §3.3).
+    // ID tokens and API keys carry none, and an empty scope is no scope (RFC 6749 §3.3).
     scope: token.scopes.length === 0 ? undefined : formatScope(token.scopes),
   })
   return jsonAnswer({ status: 200, text, requestId })

@@ -7,7 +7,9 @@ import {
 } from '../domain/credential.ts'
 import type { Log } from '../ports/log.ts'
 import type { Credentials } from '../records/credentials.ts'
-import { parseCredentialFile, type CredentialFile } from './parse-credential-file.ts'
+import type { CredentialFile } from './credential-file.ts'
+import { sourceFaults } from './judge-source.ts'
+import { parseCredentialFile } from './parse-credential-file.ts'
 import { proveRsaKey } from './prove-key.ts'
 
 const pageDefault = 100
@@ -58,13 +60,17 @@ export function createAdministerCredentials({
       const judgement = parseCredentialFile(file)
       if (!judgement.ok) throw invalid(judgement.faults)
       const { credential, ignored } = judgement
-      const faults = await faultsInUse(credential.secret)
+      const { secret, source } = credential
+      const faults = [
+        ...(await faultsInUse(secret)),
+        ...(source === undefined ? [] : sourceFaults(await credentials.find(source))),
+      ]
       if (faults.length > 0) throw invalid(faults)
       const added = await credentials.add({ name, ...credential })
       if (added === undefined)
         throw new BrokerError('already_exists', { reason: `there is a credential ${name} already` })
       if (ignored.length > 0)
-        log('warn', 'addresses in a credential file are never called', { credential: name, ignored })
+        log('warn', 'parts of a credential file are neither followed nor kept', { credential: name, ignored })
       return added
     },
     disable: (name) => setState(name, 'disabled'),

@@ -10,6 +10,7 @@ import type { Log } from '../ports/log.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { RefreshTurns } from '../records/refresh-turns.ts'
 import { createDownscope } from './access-boundary.ts'
+import { createHandOutApiKey } from './api-key.ts'
 import { createAskUpstream } from './ask-upstream.ts'
 import { createMintFromRefreshToken } from './refresh-token.ts'
 import { createMintFromServiceAccountKey } from './service-account-key.ts'
@@ -47,6 +48,7 @@ export function createMint(deps: MintDeps): Mint {
   const { tokenUrl, stsUrl } = deps.endpoints
   const fromServiceAccountKey = createMintFromServiceAccountKey({ ...deps, ask, tokenUrl })
   const fromRefreshToken = createMintFromRefreshToken({ ...deps, ask, tokenUrl })
+  const handOutApiKey = createHandOutApiKey(deps)
   const downscope = createDownscope({ ...deps, ask, stsUrl })
 
   const mintSource = (grant: Grant, deadlineMs: number) => {
@@ -55,10 +57,11 @@ export function createMint(deps: MintDeps): Mint {
         return fromServiceAccountKey(grant, deadlineMs)
       case 'refresh_token':
         return fromRefreshToken(grant, deadlineMs)
+      case 'api_key':
+        return handOutApiKey(grant)
       case 'client_credentials':
       case 'impersonation':
       case 'broker_identity':
-      case 'api_key':
         throw new BrokerError('target_unavailable', {
           reason: `credential ${grant.credential.name}: nothing is minted from ${grant.credential.kind} yet`,
         })

@@ -87,7 +87,7 @@ function refuseWhatItCannotGive({ credential, tokenType, subject, scopes }: Gran
       reason: `credential ${credential.name}: a refresh token ${why}`,
     })
   }
-  if (tokenType === 'id_token') refuse('gives no ID token for an audience of choice')
+  if (tokenType !== 'access_token') refuse(`gives no ${tokenType} of choice`)
   if (subject !== undefined) refuse('cannot act for another user')
   // RFC 6749 §6: without a scope the upstream would give everything the user ever consented to.
   if (scopes.length === 0)

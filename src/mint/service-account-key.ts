@@ -88,6 +88,10 @@ function claimsOf({
           reason: `credential ${credential.name}: an ID token needs an audience, and takes no subject and no boundary`,
         })
       return { target_audience: audience }
+    case 'api_key':
+      throw new BrokerError('target_unavailable', {
+        reason: `credential ${credential.name}: a service-account key gives no API key`,
+      })
   }
 }
 

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { tokenTypes } from '../domain/exchange-request.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Document, Stored } from '../ports/document-store.ts'
 import { filledText, instant, leaseDocument, leaseDocumentOf, malformed } from './credential-codec.ts'
@@ -43,7 +44,7 @@ export function tokenDocumentOf({ token, lease, fence }: TokenRecord): Document 
 const sealedToken = z.pipe(
   z.object({
     sealed: filledText,
-    token_type: z.enum(['access_token', 'id_token']),
+    token_type: z.enum(tokenTypes),
     scopes: z.array(z.string()),
     drawn_from: z.array(z.string()).check(z.minLength(1)),
     issued_at: instant,

@@ -4,7 +4,7 @@ import type { CompiledPolicy } from '../../src/authorize/compile-policy.ts'
 import { createAuthorize } from '../../src/authorize/authorize.ts'
 import { isBrokerError, type BrokerError } from '../../src/domain/broker-error.ts'
 import type { Caller } from '../../src/domain/caller.ts'
-import type { CredentialSummary } from '../../src/domain/credential.ts'
+import type { CredentialKind, CredentialSummary } from '../../src/domain/credential.ts'
 import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
 import type { Grant } from '../../src/domain/grant.ts'
 import { Secret } from '../../src/domain/secret.ts'
@@ -315,6 +315,61 @@ test.each<[string, Situation, string]>([
 ])('P13: refused: %s', async (_, situation, code) => {
   expect((await refusal(situation)).code).toBe(code)
 })
+
+const keyRule = ruleWith({ token_types: ['api_key'], scopes: [] })
+const apiKey = credentialWith({ kind: 'api_key' })
+
+test('an API key is handed out by a rule that says so, to who asks for one', async () => {
+  const grant = await ask({ rules: [keyRule], credential: apiKey, request: { tokenType: 'api_key' } })
+
+  expect(grant).toMatchObject({ tokenType: 'api_key', scopes: [], credential: { kind: 'api_key' } })
+})
+
+test.each<[string, Situation, string]>([
+  ['a key for who asks for a token', { rules: [keyRule], credential: apiKey }, 'target_unavailable'],
+  [
+    'a token of a key, whatever the rule says',
+    { rules: [ruleWith()], credential: apiKey },
+    'target_unavailable',
+  ],
+  [
+    'a key by a rule for tokens',
+    { credential: apiKey, request: { tokenType: 'api_key' } },
+    'target_unavailable',
+  ],
+  [
+    'a key of a credential that is none',
+    { rules: [keyRule], request: { tokenType: 'api_key' } },
+    'target_unavailable',
+  ],
+  ...[
+    { scopes: ['read'] },
+    { subject: 'ann@acme.example' },
+    { boundary: [] },
+    { resource: 'https://a.example' },
+  ].map((more): [string, Situation, string] => [
+    `a key with ${Object.keys(more).join()}`,
+    { rules: [keyRule], credential: apiKey, request: { tokenType: 'api_key', ...more } },
+    'request_malformed',
+  ]),
+])('P13: refused: %s', async (_, situation, code) => {
+  expect((await refusal(situation)).code).toBe(code)
+})
+
+test.each<CredentialKind>(['impersonation', 'broker_identity'])(
+  'a credential of kind %s stands for a service account: it gives ID tokens and acts for users',
+  async (kind) => {
+    const credential = credentialWith({ kind })
+    const rules = [ruleWith({ subjects: ['ann@acme.example'] })]
+
+    expect(await ask({ rules: [identity], credential, request: { tokenType: 'id_token' } })).toMatchObject({
+      audience: 'https://run.example',
+    })
+    expect(await ask({ rules, credential, request: { subject: 'ann@acme.example' } })).toMatchObject({
+      subject: 'ann@acme.example',
+    })
+  },
+)
 
 test('a subject that the rule names may be acted for; without one the token is the credential’s own', async () => {
   const rules = [ruleWith({ subjects: ['ann@acme.example', '*@sales.acme.example'] })]

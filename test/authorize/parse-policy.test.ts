@@ -376,6 +376,16 @@ test('a rule for ID tokens alone needs audiences and no scopes', () => {
   )
 })
 
+test('a rule for an API key has no scopes, and gives nothing else', () => {
+  expect(faultsOf(sampleWithRule(['token_types: [api_key]']))).toEqual([])
+  expect(faultsOf(sampleWithRule(['token_types: [api_key]', 'scopes: [a]'])).join()).toContain(
+    'mean nothing for an API key',
+  )
+  expect(faultsOf(sampleWithRule(['token_types: [access_token, api_key]', 'scopes: [a]'])).join()).toContain(
+    'api_key stands alone',
+  )
+})
+
 test('anchors and aliases stand for what they name, and a fault within is reported where it is written', () => {
   const text = sampleWith('    callers:\n', '    callers: &billing\n').replace(
     'admins:\n',

@@ -75,7 +75,7 @@ describe('options', () => {
 
   it('P13: an ID token cannot be narrowed by a boundary, so it is not asked for with one', () => {
     const type = 'urn:ietf:params:oauth:token-type:id_token'
-    expect(refused({ options: json([rule]), requested_token_type: type })).toContain('no access boundary')
+    expect(refused({ options: json([rule]), requested_token_type: type })).toContain('only an access token')
   })
 
   it('a refusal names the place and nothing that was sent', () => {

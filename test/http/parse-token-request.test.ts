@@ -189,6 +189,16 @@ describe('what is refused', () => {
       )
   })
 
+  it('an API key is asked for by a name of its own, and with nothing that could narrow it', () => {
+    const type = 'urn:downscope:params:oauth:token-type:api_key'
+    expect(parse(tokenForm({ requested_token_type: type }))).toMatchObject({ tokenType: 'api_key' })
+    expect(refused({ requested_token_type: 'urn:ietf:params:oauth:token-type:api_key' })).toContain(
+      'request_malformed: requested_token_type',
+    )
+    expect(refused({ requested_token_type: type, scope: 'a' })).toContain('no scope')
+    expect(refused({ requested_token_type: type, resource: 'https://a.example' })).toContain('resource')
+  })
+
   it('a scope outside RFC 6749’s character set is no scope', () => {
     for (const scope of ['a"b', 'a\\b', 'a\tb', 'ä', 'a\u0000'])
       expect(refused({ scope })).toContain('scope_refused')

@@ -38,6 +38,17 @@ describe('a token on the wire', () => {
     })
   })
 
+  it('P13: an API key is labelled as one and N_A, never as a token', async () => {
+    const { app } = createFakeHall({ exchange: async () => outcome({ tokenType: 'api_key', scopes: [] }) })
+    const answer = await post(app, tokenForm())
+    expect(await answer.json()).toEqual({
+      access_token: 'ya29.the-token',
+      issued_token_type: 'urn:downscope:params:oauth:token-type:api_key',
+      token_type: 'N_A',
+      expires_in: 3599,
+    })
+  })
+
   it('P19: expires_in is a whole number, and a token without remaining life is never handed out', async () => {
     const withLife = (remaining: number) =>
       createFakeHall({

@@ -171,13 +171,12 @@ describe('P25: what is refused says precisely why, and P23: quotes nothing', () 
   })
 
   test.each([
-    ['no object', 'x', "must be the JSON object of one of Google's"],
+    ['no object', 'x', 'must be the JSON object of a credential file'],
     ['null', null, 'must be the JSON object'],
     ['a list', [], 'must be the JSON object'],
     ['an empty object', {}, 'secret.type: is missing'],
     ['a type that may be a secret', { type: 'GOCSPX-very-secret-indeed' }, 'secret.type: must be'],
     ['external_account', { type: 'external_account' }, '"external_account" is not supported'],
-    ['impersonated_service_account', { type: 'impersonated_service_account' }, 'is not supported'],
     [
       'half a file',
       { type: 'service_account' },

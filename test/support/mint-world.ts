@@ -147,8 +147,13 @@ function secretsOf(google: Awaited<ReturnType<typeof startGoogleStandIn>>, files
     ...rotated,
     ...google.tokens().map(({ value }) => value),
     ...files.flatMap(keyLines),
+    ...files.map(apiKeyOf),
   ]
   return [...new Set(texts)].filter((text) => typeof text === 'string').filter((text) => text.length > 10)
+}
+
+function apiKeyOf(file: unknown): unknown {
+  return typeof file === 'object' && file !== null && 'key' in file ? file.key : undefined
 }
 
 function keyLines(file: unknown): readonly string[] {
