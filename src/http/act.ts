@@ -2,7 +2,6 @@ import type { Context } from 'hono'
 
 import type { AdminContext, Administer } from '../administer.ts'
 import type { Entropy } from '../ports/entropy.ts'
-import { jsonAnswer } from './json-answer.ts'
 import { parseBearer } from './parse-admin-request.ts'
 import type { Refuse } from './refuse.ts'
 
@@ -31,9 +30,4 @@ export function createAct({ administer, entropy, refuse }: ActDeps): Act {
       return refuse(error, requestId, request)
     }
   }
-}
-
-/** A `render` for plain 200 answers. */
-export function show<T>(document: (result: T) => object): (result: T, requestId: string) => Response {
-  return (result, requestId) => jsonAnswer({ status: 200, text: JSON.stringify(document(result)), requestId })
 }

@@ -1,10 +1,73 @@
-import type { CredentialSummary, VersionSummary } from '../domain/credential.ts'
+import * as z from 'zod/mini'
+
+import {
+  credentialKinds,
+  credentialStates,
+  versionStates,
+  type CredentialSummary,
+  type VersionSummary,
+} from '../domain/credential.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { PolicyReading } from '../lifecycle/administer-policy.ts'
 
+// What the admin API shows, as schemas: the OpenAPI document is made of them, and the compiler holds each document to
+// its schema. Nothing is checked against them while serving.
+
+/** RFC 3339, in UTC. */
+const timestamp = z.string()
+
+const versionSchema = z.object({
+  id: z.string(),
+  state: z.enum(versionStates),
+  identity: z.string(),
+  key_id: z.optional(z.string()),
+  created_at: timestamp,
+  changed_at: timestamp,
+})
+
+export const credentialSchema = z.object({
+  name: z.string(),
+  kind: z.enum(credentialKinds),
+  upstream: z.string(),
+  state: z.enum(credentialStates),
+  version: z.string(),
+  versions: z.array(versionSchema),
+  source: z.optional(z.string()),
+  identity: z.string(),
+  key_id: z.optional(z.string()),
+  scopes: z.optional(z.array(z.string())),
+  health: z.object({
+    status: z.enum(['unknown', 'healthy', 'broken']),
+    since: timestamp,
+    reason: z.optional(z.string()),
+  }),
+  created_at: timestamp,
+  updated_at: timestamp,
+})
+
+/** `next_after` is there when there may be more and goes into `?after=`. */
+export const credentialPageSchema = z.object({
+  credentials: z.array(credentialSchema),
+  next_after: z.optional(z.string()),
+})
+
+/** `stale`: a newer document is broken and the last good one stays in force. */
+export const policySchema = z.object({
+  revision: z.string(),
+  origin: z.string(),
+  status: z.enum(['current', 'stale']),
+  fault: z.optional(z.string()),
+  loaded_at: timestamp,
+  document: z.string(),
+})
+
+export const appliedPolicySchema = z.object({ revision: z.string() })
+
+export const validPolicySchema = z.object({ valid: z.literal(true) })
+
 /** A credential as the admin API shows it: member by member, so that nothing secret gets in by being added. */
-export function credentialDocument(credential: CredentialSummary): object {
-  const { health } = credential
+export function credentialDocument(credential: CredentialSummary): z.input<typeof credentialSchema> {
+  const { health, consentedScopes } = credential
   return {
     name: credential.name,
     kind: credential.kind,
@@ -15,14 +78,15 @@ export function credentialDocument(credential: CredentialSummary): object {
     source: credential.source,
     identity: credential.identity,
     key_id: credential.keyId,
-    scopes: credential.consentedScopes,
+    scopes: consentedScopes === undefined ? undefined : [...consentedScopes],
     health: { status: health.status, since: rfc3339(health.since), reason: health.reason },
     created_at: rfc3339(credential.createdAt),
     updated_at: rfc3339(credential.updatedAt),
   }
 }
 
-function versionDocument({ id, state, identity, keyId, createdAt, changedAt }: VersionSummary): object {
+function versionDocument(version: VersionSummary): z.input<typeof versionSchema> {
+  const { id, state, identity, keyId, createdAt, changedAt } = version
   return {
     id,
     state,
@@ -33,14 +97,15 @@ function versionDocument({ id, state, identity, keyId, createdAt, changedAt }: V
   }
 }
 
-/** A page; `next_after` is there when there may be more and goes into `?after=`. */
-export function credentialPageDocument(credentials: readonly CredentialSummary[], limit: number): object {
+export function credentialPageDocument(
+  credentials: readonly CredentialSummary[],
+  limit: number,
+): z.input<typeof credentialPageSchema> {
   const next = credentials.length < limit ? undefined : credentials.at(-1)?.name
   return { credentials: credentials.map((credential) => credentialDocument(credential)), next_after: next }
 }
 
-/** `stale`: a newer document is broken and the last good one stays in force. */
-export function policyDocument(policy: PolicyReading): object {
+export function policyDocument(policy: PolicyReading): z.input<typeof policySchema> {
   return {
     revision: policy.revision,
     origin: policy.origin,

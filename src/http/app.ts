@@ -11,12 +11,11 @@ import { createAct } from './act.ts'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
 import type { Readiness } from '../lifecycle/readiness.ts'
-import { addCredentialRoutes } from './credential-routes.ts'
+import { addAdminRoutes } from './admin-routes.ts'
 import { jsonAnswer } from './json-answer.ts'
 import { createIntrospectionRoute } from './introspection-route.ts'
 import { issuerPath, issuerUrl, serverMetadata } from './metadata.ts'
 import { parseTokenRequest } from './parse-token-request.ts'
-import { addPolicyRoutes } from './policy-routes.ts'
 import { addKeyRoutes } from './published-keys.ts'
 import { readBody, textOf } from './read-body.ts'
 import { createOAuthRefuse, createProblemRefuse, type Refuse } from './refuse.ts'
@@ -53,13 +52,7 @@ export function createApp(deps: HallDeps): Hono {
 
   app.on('POST', at('/v1/token'), createTokenRoute(deps, refuse))
   app.on('POST', at('/v1/introspect'), createIntrospectionRoute({ ...deps, refuse }))
-  addCredentialRoutes(app, {
-    act,
-    credentials: deps.credentials,
-    at,
-    locate: (route) => issuerUrl(deps.issuer, route),
-  })
-  addPolicyRoutes(app, { act, policy: deps.policy, at })
+  addAdminRoutes(app, { ...deps, act, at, locate: (route) => issuerUrl(deps.issuer, route) })
   addPublicRoutes(app, { ...deps, at, path, refuse })
 
   const isAdminPath = (route: string) => at('/v1/admin').some((base) => `${route}/`.startsWith(`${base}/`))

@@ -1,119 +1,134 @@
-import type { Context, Hono } from 'hono'
+import * as z from 'zod/mini'
 
-import { show, type Act } from './act.ts'
-import { credentialDocument, credentialPageDocument } from './admin-documents.ts'
-import type { AdministerCredentials, Enrolment } from '../lifecycle/administer-credentials.ts'
-import { emptyAnswer, jsonAnswer } from './json-answer.ts'
-import { storedNamePattern, parseEnrolment, parsePage } from './parse-admin-request.ts'
-import { readBody } from './read-body.ts'
+import { credentialName } from '../domain/credential.ts'
+import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
+import {
+  credentialDocument,
+  credentialPageDocument,
+  credentialPageSchema,
+  credentialSchema,
+} from './admin-documents.ts'
+import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import { storedName } from './parse-admin-request.ts'
+import { creates, shows, showsNothing } from './route-answer.ts'
+import { jsonBody, noBody } from './route-body.ts'
+import { noQuery, queryOf } from './route-query.ts'
+
+const pageLimitDefault = 100
+const pageLimitMax = 500
+
+const page = z.object({
+  after: z.exactOptional(z.string().check(z.regex(storedName))),
+  limit: z._default(
+    z.coerce.number().check(z.int(), z.minimum(1), z.maximum(pageLimitMax)),
+    pageLimitDefault,
+  ),
+})
+
+/** Only the name is judged here, for the audit record; the rest is handed on unread. */
+const enrolment = z.strictObject({
+  name: z.string().check(z.regex(credentialName)),
+  secret: z.unknown().check(z.refine((secret) => secret !== undefined, { error: 'is missing' })),
+  scopes: z.exactOptional(z.unknown()),
+  upstream: z.exactOptional(z.unknown()),
+})
+
+const none = { query: noQuery, body: noBody } as const
+
+/** Viewers read, operators switch, admins enrol and destroy. */
+export const credentialRoutes = {
+  listCredentials: adminRoute({
+    at: 'GET /v1/admin/credentials',
+    needs: 'viewer',
+    action: 'credential.list',
+    summary: 'The credentials, in the order of their names',
+    query: queryOf(page),
+    body: noBody,
+    answer: shows(credentialPageSchema),
+  }),
+  enrolCredential: adminRoute({
+    at: 'POST /v1/admin/credentials',
+    needs: 'admin',
+    action: 'credential.enrol',
+    summary: "Enrols a credential; `secret` is one of Google's own credential files as it is",
+    query: noQuery,
+    body: jsonBody(enrolment),
+    answer: creates(credentialSchema),
+    credentialOf: ({ name }) => name,
+  }),
+  readCredential: adminRoute({
+    at: 'GET /v1/admin/credentials/{name}',
+    needs: 'viewer',
+    action: 'credential.read',
+    summary: 'One credential, without its secret',
+    ...none,
+    answer: shows(credentialSchema),
+  }),
+  deleteCredential: adminRoute({
+    at: 'DELETE /v1/admin/credentials/{name}',
+    needs: 'admin',
+    action: 'credential.destroy',
+    summary: 'Destroys a credential and its secret',
+    ...none,
+    answer: showsNothing,
+  }),
+  disableCredential: adminRoute({
+    at: 'POST /v1/admin/credentials/{name}:disable',
+    needs: 'operator',
+    action: 'credential.disable',
+    summary: 'Takes a credential out of service; its tokens are served nowhere 10 s later',
+    ...none,
+    answer: shows(credentialSchema),
+  }),
+  enableCredential: adminRoute({
+    at: 'POST /v1/admin/credentials/{name}:enable',
+    needs: 'operator',
+    action: 'credential.enable',
+    summary: 'Puts a disabled credential back into service',
+    ...none,
+    answer: shows(credentialSchema),
+  }),
+  destroyCredential: adminRoute({
+    at: 'POST /v1/admin/credentials/{name}:destroy',
+    needs: 'admin',
+    action: 'credential.destroy',
+    summary: 'The same as DELETE',
+    ...none,
+    answer: showsNothing,
+  }),
+} as const
 
 export interface CredentialRoutesDeps {
-  readonly act: Act
   readonly credentials: AdministerCredentials
-  /** Every path that a path below the issuer is reached at. */
-  readonly at: (path: string) => string[]
   /** The public URL of a path. */
   readonly locate: (path: string) => string
 }
 
-const collection = '/v1/admin/credentials'
-
-/** `/v1/admin/credentials` and what is below it: viewers read, operators switch, admins enrol and destroy. */
-export function addCredentialRoutes(app: Hono, deps: CredentialRoutesDeps): void {
-  const { act, credentials, at } = deps
-  const one = at(`${collection}/:name{${storedNamePattern}}`)
-
-  app.on('GET', at(collection), (context) =>
-    act(context, {
-      action: 'credential.list',
-      needed: 'viewer',
-      perform: async () => {
-        const page = parsePage(context.req.url)
-        return credentialPageDocument(await credentials.list(page), page.limit)
-      },
-      render: show((page) => page),
-    }),
-  )
-  app.on('POST', at(collection), (context) => enrol(context, deps))
-  app.on('GET', one, (context) => {
-    const credential = context.req.param('name') ?? ''
-    return act(context, {
-      action: 'credential.read',
-      needed: 'viewer',
-      credential,
-      perform: () => credentials.read(credential),
-      render: show(credentialDocument),
-    })
-  })
-  app.on('DELETE', one, (context) => destroy(context, deps, context.req.param('name') ?? ''))
-  addCommandRoutes(app, deps)
-}
-
-/** `POST credentials/NAME:verb`: the verb is part of the last segment, so each has a pattern of its own. */
-function addCommandRoutes(app: Hono, deps: CredentialRoutesDeps): void {
-  const { act, credentials, at } = deps
-  const command = (verb: string) => at(`${collection}/:command{${storedNamePattern}:${verb}}`)
-  const target = (context: Context, verb: string) =>
-    (context.req.param('command') ?? '').slice(0, -(verb.length + 1))
-
-  for (const verb of ['disable', 'enable'] as const)
-    app.on('POST', command(verb), (context) => {
-      const credential = target(context, verb)
-      return act(context, {
-        action: `credential.${verb}`,
-        needed: 'operator',
-        credential,
-        perform: () => credentials[verb](credential),
-        render: show(credentialDocument),
-      })
-    })
-  app.on('POST', command('destroy'), (context) => destroy(context, deps, target(context, 'destroy')))
-}
-
-async function enrol(
-  context: Context,
-  { act, credentials, locate }: CredentialRoutesDeps,
-): Promise<Response> {
-  const { raw } = context.req
-  const message = { contentType: raw.headers.get('content-type'), body: await readBody(raw) }
-  const enrolment = attempt(() => parseEnrolment(message))
-  return act(context, {
-    action: 'credential.enrol',
-    needed: 'admin',
-    ...(enrolment.ok ? { credential: enrolment.value.name } : {}),
-    perform: async () => {
-      if (!enrolment.ok) throw enrolment.error
-      return credentials.enrol(enrolment.value)
-    },
-    render: (credential, requestId) =>
-      jsonAnswer({
-        status: 201,
-        text: JSON.stringify(credentialDocument(credential)),
-        requestId,
-        headers: { Location: locate(`${collection}/${credential.name}`) },
-      }),
-  })
-}
-
-function destroy(context: Context, deps: CredentialRoutesDeps, credential: string): Promise<Response> {
-  return deps.act(context, {
-    action: 'credential.destroy',
-    needed: 'admin',
-    credential,
-    perform: () => deps.credentials.destroy(credential),
-    render: (_, requestId) => emptyAnswer({ status: 204, requestId }),
-  })
-}
-
-type Attempt =
-  | { readonly ok: true; readonly value: Enrolment }
-  | { readonly ok: false; readonly error: unknown }
-
-/** Parses now, for the name in the audit record, and lets the fault be thrown where refusals are judged. */
-function attempt(parse: () => Enrolment): Attempt {
-  try {
-    return { ok: true, value: parse() }
-  } catch (error) {
-    return { ok: false, error }
+export function serveCredentials({ credentials, locate }: CredentialRoutesDeps): readonly ServedRoute[] {
+  const routes = credentialRoutes
+  const destroy = async (name: string) => {
+    await credentials.destroy(name)
+    return { document: undefined }
   }
+  return [
+    served(routes.listCredentials, async ({ query }) => ({
+      document: credentialPageDocument(await credentials.list(query), query.limit),
+    })),
+    served(routes.enrolCredential, async ({ body }) => {
+      const credential = await credentials.enrol(body)
+      const location = locate(`/v1/admin/credentials/${credential.name}`)
+      return { document: credentialDocument(credential), location }
+    }),
+    served(routes.readCredential, async ({ param }) => ({
+      document: credentialDocument(await credentials.read(param('name'))),
+    })),
+    served(routes.disableCredential, async ({ param }) => ({
+      document: credentialDocument(await credentials.disable(param('name'))),
+    })),
+    served(routes.enableCredential, async ({ param }) => ({
+      document: credentialDocument(await credentials.enable(param('name'))),
+    })),
+    served(routes.deleteCredential, ({ param }) => destroy(param('name'))),
+    served(routes.destroyCredential, ({ param }) => destroy(param('name'))),
+  ]
 }

@@ -1,60 +1,56 @@
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
-import type { Hono } from 'hono'
+import { appliedPolicySchema, policyDocument, policySchema, validPolicySchema } from './admin-documents.ts'
+import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import { shows } from './route-answer.ts'
+import { noBody, policyText } from './route-body.ts'
+import { noQuery } from './route-query.ts'
 
-import { show, type Act } from './act.ts'
-import { policyDocument } from './admin-documents.ts'
-import { jsonAnswer } from './json-answer.ts'
-import { entityTag, parseIfMatch, parsePolicyText } from './parse-admin-request.ts'
-import { readBody } from './read-body.ts'
+/** Viewers read and validate, admins replace the revision they have seen. */
+export const policyRoutes = {
+  readPolicy: adminRoute({
+    at: 'GET /v1/admin/policy',
+    needs: 'viewer',
+    action: 'policy.read',
+    summary: 'The policy in force',
+    query: noQuery,
+    body: noBody,
+    answer: shows(policySchema),
+  }),
+  applyPolicy: adminRoute({
+    at: 'PUT /v1/admin/policy',
+    needs: 'admin',
+    action: 'policy.apply',
+    summary: 'Replaces the policy that `If-Match` names; without it, only where there is none yet',
+    query: noQuery,
+    body: policyText,
+    answer: shows(appliedPolicySchema),
+    ifMatch: true,
+  }),
+  validatePolicy: adminRoute({
+    at: 'POST /v1/admin/policy:validate',
+    needs: 'viewer',
+    action: 'policy.validate',
+    summary: 'Judges a policy without applying it',
+    query: noQuery,
+    body: policyText,
+    answer: shows(validPolicySchema),
+  }),
+} as const
 
-export interface PolicyRoutesDeps {
-  readonly act: Act
-  readonly policy: AdministerPolicy
-  readonly at: (path: string) => string[]
-}
-
-/** `/v1/admin/policy`: viewers read and validate, admins replace the revision they have seen. */
-export function addPolicyRoutes(app: Hono, { act, policy, at }: PolicyRoutesDeps): void {
-  app.on('GET', at('/v1/admin/policy'), (context) =>
-    act(context, {
-      action: 'policy.read',
-      needed: 'viewer',
-      perform: () => policy.read(),
-      render: (reading, requestId) => revisionAnswer(policyDocument(reading), reading.revision, requestId),
+export function servePolicy({ policy }: { readonly policy: AdministerPolicy }): readonly ServedRoute[] {
+  const routes = policyRoutes
+  return [
+    served(routes.readPolicy, async () => {
+      const reading = await policy.read()
+      return { document: policyDocument(reading), revision: reading.revision }
     }),
-  )
-
-  app.on('PUT', at('/v1/admin/policy'), async (context) => {
-    const { headers } = context.req.raw
-    const message = { contentType: headers.get('content-type'), body: await readBody(context.req.raw) }
-    return act(context, {
-      action: 'policy.apply',
-      needed: 'admin',
-      perform: async (caller) => {
-        const ifMatch = parseIfMatch(headers.get('if-match'))
-        return policy.apply({ text: parsePolicyText(message), ifMatch, caller })
-      },
-      render: ({ revision }, requestId) => revisionAnswer({ revision }, revision, requestId),
-    })
-  })
-
-  app.on('POST', at('/v1/admin/policy:validate'), async (context) => {
-    const { raw } = context.req
-    const message = { contentType: raw.headers.get('content-type'), body: await readBody(raw) }
-    return act(context, {
-      action: 'policy.validate',
-      needed: 'viewer',
-      perform: async () => policy.validate(parsePolicyText(message)),
-      render: show(() => ({ valid: true })),
-    })
-  })
-}
-
-function revisionAnswer(document: object, revision: string, requestId: string): Response {
-  return jsonAnswer({
-    status: 200,
-    text: JSON.stringify(document),
-    requestId,
-    headers: { ETag: entityTag(revision) },
-  })
+    served(routes.applyPolicy, async ({ body, ifMatch, caller }) => {
+      const { revision } = await policy.apply({ text: body, ifMatch, caller })
+      return { document: { revision }, revision }
+    }),
+    served(routes.validatePolicy, async ({ body }) => {
+      await policy.validate(body)
+      return { document: { valid: true } }
+    }),
+  ]
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
+import { adminRoutes } from '../../src/http/admin-routes.ts'
 import { call, collection, enrolment, unusedCredentials } from '../support/call-admin.ts'
 import { createFakeHall, type FakeHall } from '../support/hall.ts'
 
@@ -51,6 +52,14 @@ const routes: readonly Route[] = [
     body: 'version: 1',
   },
 ]
+
+it('every route of the table has a row here, and each row is in the table', () => {
+  const pathOf = (line: string) =>
+    line.replace(/reports-sa/, '{name}').replace(/(?<=versions\/)[^:/]+/, '{version}')
+  expect(new Set(routes.map(({ line }) => pathOf(line)))).toEqual(
+    new Set(Object.values(adminRoutes).map(({ at }) => at)),
+  )
+})
 
 describe.each(routes)('$line', ({ line, needed, status, action, body }) => {
   const send = (hall: FakeHall, as?: string) =>

@@ -1,0 +1,97 @@
+import type { Context } from 'hono'
+
+import type { AuditAction } from '../domain/audit-record.ts'
+import type { Caller } from '../domain/caller.ts'
+import type { AdminRole } from '../domain/policy.ts'
+import type { Act } from './act.ts'
+import { pathParameter } from './path-template.ts'
+import { parseIfMatch } from './parse-admin-request.ts'
+import { readBody } from './read-body.ts'
+import { render, type AnswerOf, type Reply } from './route-answer.ts'
+import type { BodyOf } from './route-body.ts'
+import type { QueryOf } from './route-query.ts'
+
+/**
+ * One route of the admin API as data: what Hono serves, what is checked before anything is done, and what
+ * `GET /openapi.json` says about it. The table is in `admin-routes.ts`.
+ */
+export interface AdminRoute<Query, Body, Document> {
+  /** Method and path, in OpenAPI's notation: `POST /v1/admin/credentials/{name}:disable`. */
+  readonly at: `${'GET' | 'POST' | 'PUT' | 'DELETE'} /v1/admin/${string}`
+  /** The least role that may. */
+  readonly needs: AdminRole
+  readonly action: AuditAction
+  /** One sentence for people, without a full stop. */
+  readonly summary: string
+  readonly query: QueryOf<Query>
+  readonly body: BodyOf<Body>
+  readonly answer: AnswerOf<Document>
+  /** Whether `If-Match` counts. */
+  readonly ifMatch?: true
+  /** The credential that the audit record names, where it is not the path's `{name}`. */
+  readonly credentialOf?: (body: Body) => string
+}
+
+/** A request that passed its route's checks, of a caller with the needed role. */
+export interface AdminCall<Query, Body> {
+  readonly caller: Caller
+  /** What the path has in place of `{name}`. */
+  readonly param: (name: string) => string
+  readonly query: Query
+  readonly body: Body
+  /** The revision that `If-Match` names. */
+  readonly ifMatch: string | undefined
+}
+
+/** A route with what it does. */
+export interface ServedRoute {
+  readonly at: string
+  readonly serve: (act: Act, context: Context) => Promise<Response>
+}
+
+/** Only gives the compiler something to infer from. */
+export function adminRoute<Query, Body, Document>(
+  route: AdminRoute<Query, Body, Document>,
+): AdminRoute<Query, Body, Document> {
+  return route
+}
+
+/** Joins a route with what it does: `perform` runs after authentication, the role check and all parsing. */
+export function served<Query, Body, Document>(
+  route: AdminRoute<Query, Body, Document>,
+  perform: (call: AdminCall<Query, Body>) => Promise<Reply<Document>>,
+): ServedRoute {
+  const serve = async (act: Act, context: Context): Promise<Response> => {
+    const { raw, url } = context.req
+    const param = (name: string) => pathParameter(context.req.param(name), name)
+    // Parsed now for the name in the audit record; its fault is thrown where refusals are judged.
+    const body = attempt(route.body.parse, {
+      contentType: raw.headers.get('content-type'),
+      body: route.body.isNone ? { kind: 'text', text: '' } : await readBody(raw),
+    })
+    const credential = body.ok ? route.credentialOf?.(body.value) : undefined
+    return act(context, {
+      action: route.action,
+      needed: route.needs,
+      ...(route.at.includes('{name}') ? { credential: param('name') } : {}),
+      ...(credential === undefined ? {} : { credential }),
+      perform: async (caller) => {
+        if (!body.ok) throw body.error
+        const ifMatch = route.ifMatch === undefined ? undefined : parseIfMatch(raw.headers.get('if-match'))
+        return perform({ caller, param, query: route.query.parse(url), body: body.value, ifMatch })
+      },
+      render: (reply, requestId) => render(route.answer, reply, requestId),
+    })
+  }
+  return { at: route.at, serve }
+}
+
+type Attempt<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
+
+function attempt<Given, T>(parse: (given: Given) => T, given: Given): Attempt<T> {
+  try {
+    return { ok: true, value: parse(given) }
+  } catch (error) {
+    return { ok: false, error }
+  }
+}
