@@ -29,6 +29,7 @@ export type BrokerErrorCode =
   | 'not_found'
   | 'already_exists'
   | 'changed_meanwhile'
+  | 'state_conflict'
   | 'document_invalid'
   | 'not_supported'
 

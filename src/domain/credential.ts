@@ -1,3 +1,4 @@
+import type { RotationStatus } from './rotation.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { Secret } from './secret.ts'
 import type { EpochSeconds } from './time.ts'
@@ -92,6 +93,8 @@ export interface CredentialHealth {
   readonly since: EpochSeconds
   /** The true reason of the last failure; never a secret. */
   readonly reason?: string
+  /** When it last showed, give or take half a day. */
+  readonly checkedAt?: EpochSeconds
 }
 
 /** All that may be shown of a credential: never a secret. */
@@ -114,6 +117,10 @@ export interface CredentialSummary {
   /** The scopes consented at enrolment; absent for a key, which has no such limit. */
   readonly consentedScopes?: ScopeSet
   readonly health: CredentialHealth
+  /** The rotation under way. */
+  readonly rotation?: RotationStatus
+  /** A rotation begins when the active version is this old. */
+  readonly rotateAfterDays?: number
   readonly createdAt: EpochSeconds
   readonly updatedAt: EpochSeconds
 }
@@ -127,4 +134,6 @@ export interface VersionSummary {
   readonly createdAt: EpochSeconds
   /** Since when it is in that state. */
   readonly changedAt: EpochSeconds
+  /** When its key is deleted upstream and its secret destroyed: set by the rotation that replaced it. */
+  readonly removeAt?: EpochSeconds
 }

@@ -15,6 +15,7 @@ import { createAskUpstream } from './ask-upstream.ts'
 import { createMintFromRefreshToken } from './refresh-token.ts'
 import { createMintFromServiceAccountKey } from './service-account-key.ts'
 import { nonsense } from './upstream-failure.ts'
+import { withFallback } from './with-fallback.ts'
 
 /** Until the last upstream's answer, the wait for a turn included; a lease lives 10 s (`src/records/lease.ts`). */
 const budgetMs = 5000
@@ -71,7 +72,7 @@ export function createMint(deps: MintDeps): Mint {
   return async (grant) => {
     refuseOtherUpstreams(grant)
     const deadlineMs = deps.clock.steadyMs() + budgetMs
-    const source = await mintSource(grant, deadlineMs)
+    const source = await withFallback(deps.log, grant, (drawing) => mintSource(drawing, deadlineMs))
     const { boundary = [] } = grant
     const token = boundary.length === 0 ? source : await downscope({ grant, boundary, source, deadlineMs })
     refuseLongerLife(grant, token)

@@ -55,7 +55,8 @@ export function createMintFromServiceAccountKey(
         now: deps.clock.now(),
         secrets: [assertion],
         actsForUser: grant.subject !== undefined,
-        versionCreatedAt: key.createdAt,
+        // Where another version stands by, a key that is not known everywhere yet need not be waited for.
+        ...(grant.credential.fallback === undefined ? { versionCreatedAt: key.createdAt } : {}),
       })
       throw await noteFailure(noteHealth, grant, failure)
     }
@@ -113,8 +114,10 @@ async function noteFailure(
   { credential }: Grant,
   { error, blamesCredential }: UpstreamFailure,
 ): Promise<BrokerError> {
-  // Nothing is deleted, and the next success says healthy again (P17).
-  if (blamesCredential) await noteHealth(credential, { status: 'broken', reason: error.reason })
+  // Nothing is deleted, and the next success says healthy again (P17). Where another version stands by, it is asked
+  // next, and what becomes of that is what is noted.
+  if (blamesCredential && credential.fallback === undefined)
+    await noteHealth(credential, { status: 'broken', reason: error.reason })
   return error
 }
 

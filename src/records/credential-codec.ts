@@ -11,9 +11,11 @@ import {
   type VersionSummary,
 } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
-import { epochSeconds, type EpochSeconds } from '../domain/time.ts'
+import type { EpochSeconds } from '../domain/time.ts'
 import type { Document, DocumentKey, Stored } from '../ports/document-store.ts'
 import type { Lease } from './lease.ts'
+import { rotationDocument, rotationDocumentOf, rotationStatusOf, type Rotation } from './rotation-codec.ts'
+import { filledText, instant, leaseDocument, leaseDocumentOf, malformed } from './stored-fields.ts'
 
 /** One document of the collection `credentials`: everything of a credential that must change together. */
 export interface CredentialRecord {
@@ -30,8 +32,8 @@ export interface CredentialRecord {
   readonly lease?: Lease
   /** The highest fence ever given. */
   readonly fence: number
-  /** Written before a refresh goes out and cleared with its result: a leftover tells of a crash in between. */
-  readonly intent?: RefreshIntent
+  readonly rotation?: Rotation
+  readonly rotateAfterDays?: number
   readonly createdAt: EpochSeconds
   readonly updatedAt: EpochSeconds
 }
@@ -41,6 +43,8 @@ export interface CredentialVersion extends VersionSummary {
   readonly sealed?: string
   /** Counts the secrets a rotating refresh token has gone through. */
   readonly generation: number
+  /** Written before a refresh goes out and cleared with its result: a leftover tells of a crash in between. */
+  readonly intent?: RefreshIntent
 }
 
 export interface RefreshIntent {
@@ -68,13 +72,6 @@ export function parseCredentialRecord({ key, value }: Stored): CredentialRecord 
   return record
 }
 
-export function malformed(key: DocumentKey, error: z.core.$ZodError): BrokerError {
-  const faults = error.issues.map((issue) => `${issue.path.join('.') || 'document'}: ${issue.code}`)
-  return new BrokerError('store_unavailable', {
-    reason: `document ${key} is malformed (${faults.join('; ')})`,
-  })
-}
-
 export function credentialDocumentOf(record: CredentialRecord): Document {
   return {
     schema: 1,
@@ -89,18 +86,12 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
       status: record.health.status,
       since: record.health.since,
       ...(record.health.reason === undefined ? {} : { reason: record.health.reason }),
+      ...(record.health.checkedAt === undefined ? {} : { checked_at: record.health.checkedAt }),
     },
     ...(record.lease === undefined ? {} : { lease: leaseDocumentOf(record.lease) }),
     fence: record.fence,
-    ...(record.intent === undefined
-      ? {}
-      : {
-          intent: {
-            fence: record.intent.fence,
-            generation: record.intent.generation,
-            started_at: record.intent.startedAt,
-          },
-        }),
+    ...(record.rotation === undefined ? {} : { rotation: rotationDocumentOf(record.rotation) }),
+    ...(record.rotateAfterDays === undefined ? {} : { rotate_after_days: record.rotateAfterDays }),
     created_at: record.createdAt,
     updated_at: record.updatedAt,
   }
@@ -114,8 +105,18 @@ function versionDocumentOf(version: CredentialVersion): Document {
     ...(version.keyId === undefined ? {} : { key_id: version.keyId }),
     ...(version.sealed === undefined ? {} : { sealed: version.sealed }),
     generation: version.generation,
+    ...(version.intent === undefined
+      ? {}
+      : {
+          intent: {
+            fence: version.intent.fence,
+            generation: version.intent.generation,
+            started_at: version.intent.startedAt,
+          },
+        }),
     created_at: version.createdAt,
     changed_at: version.changedAt,
+    ...(version.removeAt === undefined ? {} : { remove_at: version.removeAt }),
   }
 }
 
@@ -135,35 +136,31 @@ export function summaryOf(record: CredentialRecord): CredentialSummary {
     ...(active.keyId === undefined ? {} : { keyId: active.keyId }),
     ...(record.consentedScopes === undefined ? {} : { consentedScopes: record.consentedScopes }),
     health: record.health,
+    ...(record.rotation === undefined ? {} : { rotation: rotationStatusOf(record.rotation) }),
+    ...(record.rotateAfterDays === undefined ? {} : { rotateAfterDays: record.rotateAfterDays }),
     createdAt: record.createdAt,
     updatedAt: record.updatedAt,
   }
 }
 
 function versionSummaryOf(version: CredentialVersion): VersionSummary {
-  const { id, state, identity, keyId, createdAt, changedAt } = version
-  return { id, state, identity, ...(keyId === undefined ? {} : { keyId }), createdAt, changedAt }
+  const { id, state, identity, keyId, createdAt, changedAt, removeAt } = version
+  return {
+    id,
+    state,
+    identity,
+    ...(keyId === undefined ? {} : { keyId }),
+    createdAt,
+    changedAt,
+    ...(removeAt === undefined ? {} : { removeAt }),
+  }
 }
 
-function activeVersion(record: CredentialRecord): CredentialVersion {
+export function activeVersion(record: CredentialRecord): CredentialVersion {
   const active = record.versions.find(({ state }) => state === 'active')
   // parseCredentialRecord has refused a record without it.
   if (active === undefined) throw new TypeError(`credential ${record.name} has no active version`)
   return active
-}
-
-export const instant = z.pipe(z.int(), z.transform(epochSeconds))
-
-/** Text of at least one character. */
-export const filledText = z.string().check(z.minLength(1))
-
-export const leaseDocument = z.pipe(
-  z.object({ holder: z.string(), fence: z.int(), expires_at: instant }),
-  z.transform(({ holder, fence, expires_at: expiresAt }): Lease => ({ holder, fence, expiresAt })),
-)
-
-export function leaseDocumentOf(lease: Lease): Document {
-  return { holder: lease.holder, fence: lease.fence, expires_at: lease.expiresAt }
 }
 
 const healthDocument = z.pipe(
@@ -171,12 +168,19 @@ const healthDocument = z.pipe(
     status: z.enum(['unknown', 'healthy', 'broken']),
     since: instant,
     reason: z.optional(z.string()),
+    checked_at: z.optional(instant),
   }),
-  z.transform(({ status, since, reason }): CredentialHealth => ({
+  z.transform(({ status, since, reason, checked_at: checkedAt }): CredentialHealth => ({
     status,
     since,
     ...(reason === undefined ? {} : { reason }),
+    ...(checkedAt === undefined ? {} : { checkedAt }),
   })),
+)
+
+const intentDocument = z.pipe(
+  z.object({ fence: z.int(), generation: z.int(), started_at: instant }),
+  z.transform(({ started_at: startedAt, ...same }): RefreshIntent => ({ ...same, startedAt })),
 )
 
 const versionDocument = z.pipe(
@@ -187,15 +191,19 @@ const versionDocument = z.pipe(
     key_id: z.optional(z.string()),
     sealed: z.optional(filledText),
     generation: z.int(),
+    intent: z.optional(intentDocument),
     created_at: instant,
     changed_at: instant,
+    remove_at: z.optional(instant),
   }),
   z.transform(
     ({
       key_id: keyId,
       sealed,
+      intent,
       created_at: createdAt,
       changed_at: changedAt,
+      remove_at: removeAt,
       ...same
     }): CredentialVersion => ({
       ...same,
@@ -203,13 +211,10 @@ const versionDocument = z.pipe(
       changedAt,
       ...(keyId === undefined ? {} : { keyId }),
       ...(sealed === undefined ? {} : { sealed }),
+      ...(intent === undefined ? {} : { intent }),
+      ...(removeAt === undefined ? {} : { removeAt }),
     }),
   ),
-)
-
-const intentDocument = z.pipe(
-  z.object({ fence: z.int(), generation: z.int(), started_at: instant }),
-  z.transform(({ started_at: startedAt, ...same }): RefreshIntent => ({ ...same, startedAt })),
 )
 
 const credentialDocument = z.pipe(
@@ -225,7 +230,8 @@ const credentialDocument = z.pipe(
     health: healthDocument,
     lease: z.optional(leaseDocument),
     fence: z.int(),
-    intent: z.optional(intentDocument),
+    rotation: z.optional(rotationDocument),
+    rotate_after_days: z.optional(z.int()),
     created_at: instant,
     updated_at: instant,
   }),
@@ -235,7 +241,8 @@ const credentialDocument = z.pipe(
       source,
       consented_scopes: consentedScopes,
       lease,
-      intent,
+      rotation,
+      rotate_after_days: rotateAfterDays,
       created_at: createdAt,
       updated_at: updatedAt,
       ...same
@@ -246,7 +253,8 @@ const credentialDocument = z.pipe(
       ...(source === undefined ? {} : { source }),
       ...(consentedScopes === undefined ? {} : { consentedScopes }),
       ...(lease === undefined ? {} : { lease }),
-      ...(intent === undefined ? {} : { intent }),
+      ...(rotation === undefined ? {} : { rotation }),
+      ...(rotateAfterDays === undefined ? {} : { rotateAfterDays }),
     }),
   ),
 )

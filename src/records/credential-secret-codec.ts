@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { CredentialSecret } from '../domain/credential.ts'
 import { Secret } from '../domain/secret.ts'
-import { filledText } from './credential-codec.ts'
+import { filledText } from './stored-fields.ts'
 
 /** The text that is sealed for a credential. */
 export function secretText(secret: CredentialSecret): Secret {

@@ -7,8 +7,9 @@ import type {
   VersionState,
 } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
-import type { EpochSeconds } from '../domain/time.ts'
+import { seconds, until, type EpochSeconds } from '../domain/time.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
+import { changeCredential } from './change-credential.ts'
 import {
   credentialDocumentOf,
   credentialKey,
@@ -18,7 +19,11 @@ import {
   type CredentialVersion,
 } from './credential-codec.ts'
 import { secretOf, secretText } from './credential-secret-codec.ts'
-import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
+import type { ReadModifyWriteDeps } from './read-modify-write.ts'
+import { destroyVersion, disableVersion } from './version-moves.ts'
+
+/** A credential in use costs two writes of health a day, and a probe of health none. */
+const checkedAgainAfter = seconds(12 * 3600)
 
 /** What is enrolled: a parsed and checked secret with the facts that may be shown. */
 export interface NewCredential {
@@ -30,6 +35,7 @@ export interface NewCredential {
   readonly consentedScopes?: ScopeSet
   /** For impersonation: the credential it draws on; absent, the broker's own identity. */
   readonly source?: string
+  readonly rotateAfterDays?: number
 }
 
 /** The credentials we hold. Every method may throw `store_unavailable`; those that touch secrets `key_ring_unavailable`. */
@@ -41,6 +47,12 @@ export interface Credentials {
   add(credential: NewCredential): Promise<CredentialSummary | undefined>
   /** `undefined` when there is none of that name. */
   setState(name: string, state: CredentialState): Promise<CredentialSummary | undefined>
+  /** `undefined` for days: never by itself. `undefined` when there is none of that name. */
+  setRotateAfter(name: string, days: number | undefined): Promise<CredentialSummary | undefined>
+  /** Throws `not_found` without such a version, `state_conflict` for the only one that works. */
+  disableVersion(name: string, version: string): Promise<CredentialSummary | undefined>
+  /** Drops the secret of a disabled version; throws `not_found` or `state_conflict`. */
+  destroyVersion(name: string, version: string): Promise<CredentialSummary | undefined>
   /** Whether there was one. Its secret is gone with it. */
   remove(name: string): Promise<boolean>
   /**
@@ -48,7 +60,7 @@ export interface Credentials {
    * gone, disabled or destroyed.
    */
   openSecret(name: string, version: string): Promise<OpenedSecret>
-  /** Writes only when status or reason changed; a credential that is gone is no error. */
+  /** Writes only when status or reason changed, or half a day later; a credential that is gone is no error. */
   noteHealth(name: string, health: Omit<CredentialHealth, 'since'>): Promise<void>
 }
 
@@ -71,15 +83,8 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     return stored === undefined ? undefined : parseCredentialRecord(stored)
   }
 
-  const change = (name: string, revise: (record: CredentialRecord) => CredentialRecord) =>
-    readModifyWrite(deps, credentialKey(name), (stored) => {
-      if (stored === undefined) return { value: undefined, result: undefined }
-      const before = parseCredentialRecord(stored)
-      const after = revise(before)
-      if (after === before) return { value: undefined, result: summaryOf(before) }
-      const stamped = { ...after, updatedAt: clock.now() }
-      return { value: credentialDocumentOf(stamped), result: summaryOf(stamped) }
-    })
+  const change = (name: string, revise: (record: CredentialRecord, now: EpochSeconds) => CredentialRecord) =>
+    changeCredential(deps, name, revise)
 
   return {
     find: async (name) => {
@@ -125,6 +130,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
         ...(credential.source === undefined ? {} : { source: credential.source }),
         ...(credential.consentedScopes === undefined ? {} : { consentedScopes: credential.consentedScopes }),
         health: { status: 'unknown', since: now },
+        ...(credential.rotateAfterDays === undefined ? {} : { rotateAfterDays: credential.rotateAfterDays }),
         fence: 0,
         createdAt: now,
         updatedAt: now,
@@ -135,6 +141,13 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     },
     setState: (name, state) =>
       change(name, (record) => (record.state === state ? record : { ...record, state })),
+    setRotateAfter: (name, days) =>
+      change(name, (record) => {
+        const { rotateAfterDays: _, ...rest } = record
+        return { ...rest, ...(days === undefined ? {} : { rotateAfterDays: days }) }
+      }),
+    disableVersion: (name, version) => change(name, (record, now) => disableVersion(record, version, now)),
+    destroyVersion: (name, version) => change(name, (record, now) => destroyVersion(record, version, now)),
     remove: (name) => store.delete(credentialKey(name)),
     openSecret: async (name, version) => {
       const record = await readRecord(name)
@@ -142,14 +155,17 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       return { secret: await openVersion(keyRing, record, { name, version }), createdAt }
     },
     noteHealth: async (name, { status, reason }) => {
-      await change(name, (record) =>
-        record.health.status === status && record.health.reason === reason
-          ? record
-          : {
-              ...record,
-              health: { status, since: clock.now(), ...(reason === undefined ? {} : { reason }) },
-            },
-      )
+      await change(name, (record, now) => {
+        const { health } = record
+        const isSame = health.status === status && health.reason === reason
+        const isRecent = until(now, health.checkedAt ?? health.since) < checkedAgainAfter
+        if (isSame && isRecent) return record
+        const since = isSame ? health.since : now
+        return {
+          ...record,
+          health: { status, since, ...(reason === undefined ? {} : { reason }), checkedAt: now },
+        }
+      })
     },
   }
 }
@@ -184,7 +200,9 @@ export function usableVersion(
 ): UsableVersion {
   const held = record?.versions.find(({ id }) => id === version)
   const sealed = held !== undefined && usableStates.has(held.state) ? held.sealed : undefined
-  if (record?.state !== 'enabled' || held === undefined || sealed === undefined)
+  // A revoked credential comes back with a new secret, which has to be proved first.
+  const mayServe = record?.state === 'enabled' || (record?.state === 'revoked' && held?.state === 'candidate')
+  if (!mayServe || held === undefined || sealed === undefined)
     throw new BrokerError('target_unavailable', { reason: `credential ${name} ${missing(record, held)}` })
   return { ...held, sealed }
 }

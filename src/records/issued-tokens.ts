@@ -3,7 +3,7 @@ import * as z from 'zod/mini'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
-import { instant, malformed } from './credential-codec.ts'
+import { instant, malformed } from './stored-fields.ts'
 
 /** What is known of tokens by their digest alone, so that whoever shows one can be told what it is (RFC 7662). */
 export interface IssuedTokens {

@@ -4,7 +4,7 @@ import type { EpochSeconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentStore, Stored, Version } from '../ports/document-store.ts'
 import type { PolicyDocument, PolicySource } from '../ports/policy-source.ts'
-import { filledText, instant, malformed } from './credential-codec.ts'
+import { filledText, instant, malformed } from './stored-fields.ts'
 
 /** The policy's versions in the store. `policies/current` points at one of them; all are kept. */
 export interface Policies extends PolicySource {

@@ -14,6 +14,7 @@ import { secretText } from './credential-secret-codec.ts'
 import { usableVersion, openVersion, secretPlace, type VersionName } from './credentials.ts'
 import { isHeld, leaseLeft, nextLease } from './lease.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
+import { reviseVersion } from './version-moves.ts'
 
 /** A secret that changed this often while it was being opened is in somebody else's hands now. */
 const beginAttemptsMax = 3
@@ -117,9 +118,13 @@ function take(
         return { value: undefined, result: busy }
       }
       const lease = nextLease(holder, before.fence, now)
-      const intent = before.intent ?? { fence: lease.fence, generation, startedAt: now }
-      const after: CredentialRecord = { ...before, lease, fence: lease.fence, intent }
-      const interruptedAt = before.intent?.startedAt
+      const intent = held.intent ?? { fence: lease.fence, generation, startedAt: now }
+      const after: CredentialRecord = {
+        ...reviseVersion(before, version, (one) => ({ ...one, intent })),
+        lease,
+        fence: lease.fence,
+      }
+      const interruptedAt = held.intent?.startedAt
       const taken: Taken = {
         held: true,
         fence: lease.fence,
@@ -154,18 +159,22 @@ async function endTurn(
       const { versions, isOurs } = replaceSealed(before, { turn, sealed, holdsLease })
       if (!isOurs && !holdsLease) return { value: undefined, result: 'superseded' }
       const now = clock.now()
-      const { lease, intent, ...rest } = before
+      const { lease, ...rest } = before
+      const ended: CredentialRecord = { ...rest, versions }
       const after: CredentialRecord = {
-        ...rest,
-        versions,
+        ...(holdsLease && !keepIntent ? reviseVersion(ended, turn.version, withoutIntent) : ended),
         ...(holdsLease || lease === undefined ? {} : { lease }),
-        ...((holdsLease && !keepIntent) || intent === undefined ? {} : { intent }),
         health: nextHealth(before.health, health, now),
         updatedAt: now,
       }
       return { value: credentialDocumentOf(after), result: 'ended' }
     },
   )
+}
+
+function withoutIntent(version: CredentialVersion): CredentialVersion {
+  const { intent: _, ...rest } = version
+  return rest
 }
 
 interface Replacement {
@@ -183,7 +192,8 @@ function replaceSealed(
   { turn, sealed, holdsLease }: Replacement,
 ): { readonly versions: readonly CredentialVersion[]; readonly isOurs: boolean } {
   const held = record.versions.find(({ id }) => id === turn.version)
-  if (sealed === undefined || held === undefined) return { versions: record.versions, isOurs: false }
+  // A destroyed version gets no secret back.
+  if (sealed === undefined || held?.sealed === undefined) return { versions: record.versions, isOurs: false }
   if (!holdsLease && held.generation !== turn.generation) return { versions: record.versions, isOurs: false }
   const versions = record.versions.map((version) =>
     version.id === turn.version ? { ...version, sealed, generation: held.generation + 1 } : version,
@@ -197,6 +207,6 @@ function nextHealth(
   now: EpochSeconds,
 ): CredentialHealth {
   if (change === undefined) return before
-  if (change.status === before.status && change.reason === before.reason) return before
-  return { ...change, since: now }
+  const isSame = change.status === before.status && change.reason === before.reason
+  return { ...change, since: isSame ? before.since : now, checkedAt: now }
 }

@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import { tokenTypes } from '../domain/exchange-request.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Document, Stored } from '../ports/document-store.ts'
-import { filledText, instant, leaseDocument, leaseDocumentOf, malformed } from './credential-codec.ts'
+import { filledText, instant, leaseDocument, leaseDocumentOf, malformed } from './stored-fields.ts'
 import type { Lease } from './lease.ts'
 
 /** One document of the collection `tokens`. */

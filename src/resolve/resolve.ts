@@ -52,6 +52,14 @@ export function createResolve(deps: ResolveDeps): Resolve {
     return work
   }
 
+  /** The token of the version that a rotation has just replaced: good, if there is no other to be had (P28). */
+  const heldOfFormer = (grant: Grant): MemoryToken | undefined => {
+    const { fallback, ...credential } = grant.credential
+    if (fallback === undefined) return undefined
+    const held = memory.get(tokenIdentity({ ...grant, credential: { ...credential, version: fallback } }))
+    return held !== undefined && isDrawnFrom(held.token.drawnFrom, grant.credential) ? held : undefined
+  }
+
   const answer = (held: MemoryToken, source: TokenSource): ResolvedToken => ({
     token: held.token,
     digest: held.digest,
@@ -70,7 +78,7 @@ export function createResolve(deps: ResolveDeps): Resolve {
       const better = await refreshAhead.look({ identity, mint, isLive, keyOf }, held)
       return better === undefined ? answer(held, 'memory') : answer(better.held, better.source)
     }
-    const fallback = freshness === 'short' ? held : undefined
+    const fallback = freshness === 'short' ? held : heldOfFormer(grant)
     const { held: obtained, source } = await obtainOnce({ identity, mint, isLive }, fallback)
     return answer(obtained, source)
   }

@@ -114,7 +114,19 @@ describe('credentials', () => {
       status: 'broken',
       reason: 'revoked',
       since: clock.now(),
+      checkedAt: clock.now(),
     })
+  })
+
+  it('health that stays the same is noted again half a day later, with its beginning', async () => {
+    const { credentials, clock } = createCredentialWorld()
+    await credentials.add(keyCredential)
+    await credentials.noteHealth('reports-sa', { status: 'healthy' })
+    const first = (await credentials.find('reports-sa'))?.health
+    await clock.advance(12 * 3600_000)
+    await credentials.noteHealth('reports-sa', { status: 'healthy' })
+    expect((await credentials.find('reports-sa'))?.health).toEqual({ ...first, checkedAt: clock.now() })
+    expect(clock.now()).toBeGreaterThan(first?.since ?? Infinity)
   })
 
   it('P25: a half-written document names what is wrong and hides no other', async () => {

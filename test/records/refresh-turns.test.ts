@@ -100,6 +100,40 @@ describe('refresh turns', () => {
     expect(await storedToken()).toBe('refresh-2')
   })
 
+  it('P16: a crash while one version is refreshed is not told of another', async () => {
+    const { credentials, createTurns, clock, createRotations } = createCredentialWorld()
+    const added = await credentials.add(refreshCredential)
+    await createRotations('one').beginImport('calendar-user', refreshCredential, false)
+    const { versions = [] } = (await credentials.find('calendar-user')) ?? {}
+    const [active = '', candidate = ''] = versions.map(({ id }) => id)
+    expect(active).toBe(added?.version)
+    await createTurns('crashed').begin({ name: 'calendar-user', version: candidate })
+    const crashedAt = clock.now()
+    await clock.advance(60_000)
+    const turns = createTurns('two')
+    const turn = await turns.begin({ name: 'calendar-user', version: active })
+    if (!turn.held) throw new Error('the lease had expired')
+    expect(turn.interruptedAt).toBeUndefined()
+    await turns.end(turn, { health: { status: 'healthy' } })
+    expect(await turns.begin({ name: 'calendar-user', version: candidate })).toMatchObject({
+      interruptedAt: crashedAt,
+    })
+  })
+
+  it('a version that was destroyed in between gets no secret back', async () => {
+    const { credentials, createTurns, createRotations, store } = createCredentialWorld()
+    await credentials.add(refreshCredential)
+    await createRotations('one').beginImport('calendar-user', refreshCredential, false)
+    const candidate = (await credentials.find('calendar-user'))?.versions.at(-1)?.id ?? ''
+    const turns = createTurns('one')
+    const turn = await turns.begin({ name: 'calendar-user', version: candidate })
+    if (!turn.held) throw new Error('nobody else has it')
+    await credentials.disableVersion('calendar-user', candidate)
+    await credentials.destroyVersion('calendar-user', candidate)
+    await turns.end(turn, { rotated: new Secret('refresh-2') })
+    expect(JSON.stringify(await store.get('credentials/calendar-user'))).not.toContain('refresh-2')
+  })
+
   it('a credential that was destroyed in between stays destroyed', async () => {
     const { one, held, credentials } = await createWorld()
     const turn = await held(one)

@@ -44,6 +44,22 @@ describe('resolve', () => {
     expect(upstream.calls).toBe(2)
   })
 
+  it('P28: while a rotation is fresh and the upstream is down, the token of the former version is served', async () => {
+    const { createInstance, upstream, clock } = createResolveWorld()
+    const { credential } = createGrant()
+    const { resolve } = createInstance('one')
+    await resolve()
+    upstream.failure = down()
+    const rotated = createGrant({ credential: { ...credential, version: 'v2', fallback: 'v1' } })
+    expect((await resolve(rotated)).token.secret.reveal()).toBe('token-1')
+    const retired = createGrant({ credential: { ...credential, version: 'v2' } })
+    await clock.advance(10_000)
+    await expect(resolve(retired)).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    upstream.failure = undefined
+    await clock.advance(10_000)
+    expect((await resolve(rotated)).source).toBe('mint')
+  })
+
   it('P26: a token drawn from a version that is no longer live is served by nobody, from nowhere', async () => {
     const { createInstance, upstream } = createResolveWorld()
     const { credential } = createGrant()

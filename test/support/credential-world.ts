@@ -2,6 +2,7 @@ import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { createCredentials, type NewCredential } from '../../src/records/credentials.ts'
 import { createRefreshTurns } from '../../src/records/refresh-turns.ts'
+import { createRotations } from '../../src/records/rotations.ts'
 import { createFakeClock } from './fake-clock.ts'
 import { createFaultyStore } from './faulty-store.ts'
 import { createPlainKeyRing } from './plain-key-ring.ts'
@@ -17,7 +18,8 @@ export function createCredentialWorld() {
   const deps = { store, clock, keyRing, entropy }
   const credentials = createCredentials({ ...deps, onMalformed: ({ reason }) => malformed.push(reason) })
   const createTurns = (holder: string) => createRefreshTurns({ ...deps, holder })
-  return { clock, store, keyRing, malformed, credentials, createTurns }
+  const createRotationsOf = (holder: string) => createRotations({ ...deps, holder })
+  return { clock, store, keyRing, malformed, credentials, createTurns, createRotations: createRotationsOf }
 }
 
 export const keyCredential: NewCredential = {

@@ -11,6 +11,7 @@ import { createMint, type Mint } from '../../src/mint/mint.ts'
 import type { HttpClient } from '../../src/ports/http-client.ts'
 import { createCredentials } from '../../src/records/credentials.ts'
 import { createRefreshTurns } from '../../src/records/refresh-turns.ts'
+import { createRotations } from '../../src/records/rotations.ts'
 import { createFaultyStore } from './faulty-store.ts'
 import { startGoogleStandIn } from './google/stand-in.ts'
 import { createPlainKeyRing } from './plain-key-ring.ts'
@@ -70,6 +71,7 @@ export async function startMintWorld() {
     entropy,
     book,
     credentials,
+    rotations: createRotations({ ...deps, holder: 'instance-1' }),
     administration,
     createInstance,
     ...first,

@@ -1,0 +1,30 @@
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { EpochSeconds } from '../domain/time.ts'
+import {
+  credentialDocumentOf,
+  credentialKey,
+  parseCredentialRecord,
+  summaryOf,
+  type CredentialRecord,
+} from './credential-codec.ts'
+import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
+
+/**
+ * Changes one credential by compare-and-set and says how it is then; `undefined` when there is none of that name.
+ * Writes nothing when `revise` gives back the record it was given. Throws what `revise` throws.
+ */
+export function changeCredential(
+  deps: ReadModifyWriteDeps,
+  name: string,
+  revise: (record: CredentialRecord, now: EpochSeconds) => CredentialRecord,
+): Promise<CredentialSummary | undefined> {
+  return readModifyWrite(deps, credentialKey(name), (stored) => {
+    if (stored === undefined) return { value: undefined, result: undefined }
+    const before = parseCredentialRecord(stored)
+    const now = deps.clock.now()
+    const after = revise(before, now)
+    if (after === before) return { value: undefined, result: summaryOf(before) }
+    const stamped = { ...after, updatedAt: now }
+    return { value: credentialDocumentOf(stamped), result: summaryOf(stamped) }
+  })
+}

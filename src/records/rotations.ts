@@ -1,0 +1,218 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { CredentialSecret, CredentialSummary } from '../domain/credential.ts'
+import type { RotationMethod, RotationStep } from '../domain/rotation.ts'
+import type { ScopeSet } from '../domain/scopes.ts'
+import type { EpochSeconds } from '../domain/time.ts'
+import type { KeyRing } from '../ports/key-ring.ts'
+import { changeCredential } from './change-credential.ts'
+import {
+  activeVersion,
+  credentialDocumentOf,
+  credentialKey,
+  parseCredentialRecord,
+  summaryOf,
+  type CredentialRecord,
+  type CredentialVersion,
+} from './credential-codec.ts'
+import { secretText } from './credential-secret-codec.ts'
+import { secretPlace } from './credentials.ts'
+import { isHeld, nextLease } from './lease.ts'
+import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
+import type { Rotation } from './rotation-codec.ts'
+import { addCandidate } from './version-moves.ts'
+
+/** A secret that is to become a version, with the facts of it that may be shown. */
+export interface NewSecret {
+  readonly secret: CredentialSecret
+  readonly identity: string
+  readonly keyId?: string
+  readonly consentedScopes?: ScopeSet
+}
+
+/**
+ * The rotations under way: fields of their credential's one document, so that no crash parts a rotation from the
+ * versions it moves. Every method may throw `store_unavailable`.
+ */
+export interface Rotations {
+  /** Begins one, or leaves the one that runs as it is. `undefined` when there is no such credential. */
+  begin(name: string): Promise<CredentialSummary | undefined>
+  /** Begins one with a secret that somebody brought. Throws `state_conflict` while another runs. */
+  beginImport(
+    name: string,
+    brought: NewSecret,
+    withdrawsFormer: boolean,
+  ): Promise<CredentialSummary | undefined>
+  /** Turns one that has not promoted its candidate back. Throws `state_conflict` when there is nothing to turn back. */
+  beginAbort(name: string): Promise<CredentialSummary | undefined>
+  /** The right to take the next step; `undefined` when none is due, or another instance has it. */
+  claim(name: string): Promise<RotationTurn | undefined>
+  /** Ends the turn with what came of it; writes nothing when another instance took over meanwhile. */
+  settle(turn: RotationTurn, revise: ReviseRotating): Promise<'settled' | 'superseded'>
+  /** A version of that secret, sealed and in no document yet. */
+  seal(name: string, brought: NewSecret, id?: string): Promise<CredentialVersion>
+}
+
+export interface RotationTurn {
+  readonly name: string
+  readonly fence: number
+  /** As it was before: `begunAt` tells that somebody began this step already. */
+  readonly rotation: Rotation
+  readonly credential: CredentialSummary
+}
+
+export type RotatingRecord = CredentialRecord & { readonly rotation: Rotation }
+export type ReviseRotating = (record: RotatingRecord, now: EpochSeconds) => CredentialRecord
+
+export interface RotationsDeps extends ReadModifyWriteDeps {
+  readonly keyRing: KeyRing
+  /** Names this instance in leases. */
+  readonly holder: string
+}
+
+export function createRotations(deps: RotationsDeps): Rotations {
+  const { clock, entropy, keyRing } = deps
+
+  const seal = async (
+    name: string,
+    { secret, identity, keyId }: NewSecret,
+    id = entropy.uuid(),
+  ): Promise<CredentialVersion> => {
+    const now = clock.now()
+    return {
+      id,
+      state: 'candidate',
+      identity,
+      ...(keyId === undefined ? {} : { keyId }),
+      sealed: await keyRing.seal(secretText(secret), secretPlace(name, id)),
+      generation: 1,
+      createdAt: now,
+      changedAt: now,
+    }
+  }
+
+  return {
+    seal,
+
+    begin: (name) =>
+      changeCredential(deps, name, (record, now) => {
+        if (record.rotation !== undefined) return record
+        refuseUnlessEnabled(record)
+        const rotation = newRotation(record, { id: entropy.uuid(), now, method: 'upload', step: 'count' })
+        return { ...record, rotation: { ...rotation, withdrawsFormer: true } }
+      }),
+
+    beginImport: async (name, brought, withdrawsFormer) => {
+      const version = await seal(name, brought)
+      const { consentedScopes } = brought
+      return changeCredential(deps, name, (record, now) => {
+        if (record.rotation !== undefined) throw conflict(record, 'a rotation is under way: abort it first')
+        if (record.kind !== brought.secret.kind) throw conflict(record, `it is a ${record.kind}`)
+        const rotation = newRotation(record, { id: entropy.uuid(), now, method: 'import', step: 'prove' })
+        return {
+          ...addCandidate(record, version),
+          rotation: {
+            ...rotation,
+            candidate: version.id,
+            withdrawsFormer,
+            ...(consentedScopes === undefined ? {} : { consentedScopes }),
+          },
+        }
+      })
+    },
+
+    beginAbort: (name) =>
+      changeCredential(deps, name, (record, now) => {
+        const { rotation } = record
+        if (rotation === undefined) throw conflict(record, 'no rotation is under way')
+        if (rotation.step === 'abort') return record
+        if (rotation.step === 'overlap' || rotation.step === 'disable')
+          throw conflict(record, 'the new version is active already: disable that version to go back')
+        // The lease stays: what its holder began must be over before it is taken back.
+        return { ...record, rotation: enteringStep(rotation, 'abort', now) }
+      }),
+
+    claim: (name) => claim(deps, name),
+
+    settle: (turn, revise) =>
+      readModifyWrite<'settled' | 'superseded'>(deps, credentialKey(turn.name), (stored) => {
+        const record = stored === undefined ? undefined : parseCredentialRecord(stored)
+        const rotation = record?.rotation
+        const isOurs = rotation?.id === turn.rotation.id && rotation.lease?.fence === turn.fence
+        if (record === undefined || rotation === undefined || !isOurs)
+          return { value: undefined, result: 'superseded' }
+        const { lease: _, ...free } = rotation
+        // Aborted while the step was taken: what it says of the next step no longer counts, but what it has made does.
+        const now = clock.now()
+        const revised = revise({ ...record, rotation: free }, now)
+        const after = rotation.step === turn.rotation.step ? revised : abortingStill(revised, rotation)
+        return { value: credentialDocumentOf({ ...after, updatedAt: now }), result: 'settled' }
+      }),
+  }
+}
+
+function claim(
+  { store, clock, entropy, holder }: RotationsDeps,
+  name: string,
+): Promise<RotationTurn | undefined> {
+  return readModifyWrite<RotationTurn | undefined>(
+    { store, clock, entropy },
+    credentialKey(name),
+    (stored) => {
+      const record = stored === undefined ? undefined : parseCredentialRecord(stored)
+      const now = clock.now()
+      const rotation = record?.rotation
+      if (
+        record === undefined ||
+        rotation === undefined ||
+        rotation.nextTryAt > now ||
+        isHeld(rotation.lease, now)
+      )
+        return { value: undefined, result: undefined }
+      const lease = nextLease(holder, rotation.fence, now)
+      const claimed: Rotation = { ...rotation, lease, fence: lease.fence, begunAt: rotation.begunAt ?? now }
+      return {
+        value: credentialDocumentOf({ ...record, rotation: claimed }),
+        result: { name, fence: lease.fence, rotation, credential: summaryOf(record) },
+      }
+    },
+  )
+}
+
+/** The rotation at its next step, with a clean slate. */
+export function enteringStep(
+  { reason: _reason, begunAt: _begunAt, ...rotation }: Rotation,
+  step: RotationStep,
+  now: EpochSeconds,
+): Rotation {
+  return { ...rotation, step, since: now, nextTryAt: now, failures: 0, proofs: 0 }
+}
+
+interface NewRotation {
+  readonly id: string
+  readonly now: EpochSeconds
+  readonly method: RotationMethod
+  readonly step: RotationStep
+}
+
+function newRotation(
+  record: CredentialRecord,
+  { now, ...what }: NewRotation,
+): Omit<Rotation, 'withdrawsFormer'> {
+  const former = activeVersion(record).id
+  return { ...what, since: now, startedAt: now, nextTryAt: now, failures: 0, former, fence: 0, proofs: 0 }
+}
+
+function abortingStill(revised: CredentialRecord, { step, since, nextTryAt }: Rotation): CredentialRecord {
+  const { rotation } = revised
+  if (rotation === undefined) return revised
+  const { reason: _reason, begunAt: _begunAt, ...kept } = rotation
+  return { ...revised, rotation: { ...kept, step, since, nextTryAt } }
+}
+
+function refuseUnlessEnabled(record: CredentialRecord): void {
+  if (record.state !== 'enabled') throw conflict(record, `it is ${record.state}`)
+}
+
+function conflict({ name }: CredentialRecord, why: string): BrokerError {
+  return new BrokerError('state_conflict', { reason: `credential ${name}: ${why}`, publicDetail: why })
+}

@@ -1,0 +1,120 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { VersionState } from '../domain/credential.ts'
+import type { EpochSeconds } from '../domain/time.ts'
+import type { CredentialRecord, CredentialVersion } from './credential-codec.ts'
+
+/*
+ * The moves of a credential's versions. Each takes a record with exactly one active version to another such record,
+ * gives back the same record where nothing is left to do, and throws `state_conflict` for every other move.
+ */
+
+/** So many destroyed versions are remembered, the latest ones. */
+const destroyedMax = 10
+
+/** Adds a version that is not used yet, of which there is at most one. */
+export function addCandidate(record: CredentialRecord, candidate: CredentialVersion): CredentialRecord {
+  const other = record.versions.find(({ state }) => state === 'candidate')
+  if (other !== undefined) throw conflict(record, `version ${other.id} is a candidate already`)
+  return { ...record, versions: [...record.versions, { ...candidate, state: 'candidate' }] }
+}
+
+/** The candidate becomes active; the active version retires and stands by; one that stood by before is disabled. */
+export function promoteVersion(record: CredentialRecord, id: string, now: EpochSeconds): CredentialRecord {
+  const version = findVersion(record, id)
+  if (version.state === 'active') return record
+  if (version.state !== 'candidate') throw wrongState(record, version, 'promoted')
+  return moveAll(record, now, (other) => {
+    if (other.id === id) return 'active'
+    return afterPromotion[other.state]
+  })
+}
+
+const afterPromotion: Readonly<Record<VersionState, VersionState>> = {
+  candidate: 'candidate',
+  active: 'retiring',
+  retiring: 'disabled',
+  disabled: 'disabled',
+  destroyed: 'destroyed',
+}
+
+/**
+ * The version draws nothing any more. The active one can be disabled only while another stands by, which becomes
+ * active again.
+ */
+export function disableVersion(record: CredentialRecord, id: string, now: EpochSeconds): CredentialRecord {
+  const version = findVersion(record, id)
+  if (version.state === 'disabled') return record
+  if (version.state === 'destroyed') throw wrongState(record, version, 'disabled')
+  if (version.state !== 'active')
+    return moveAll(record, now, ({ id: other, state }) => (other === id ? 'disabled' : state))
+  const standby = record.versions.findLast(({ state }) => state === 'retiring')
+  if (standby === undefined)
+    throw conflict(
+      record,
+      `version ${id} is the only one that works: rotate first, or disable the credential`,
+    )
+  return moveAll(record, now, ({ id: other, state }) => {
+    if (other === id) return 'disabled'
+    return other === standby.id ? 'active' : state
+  })
+}
+
+/** The version's secret is dropped. What is still to be removed upstream stays noted. */
+export function destroyVersion(record: CredentialRecord, id: string, now: EpochSeconds): CredentialRecord {
+  const version = findVersion(record, id)
+  if (version.state === 'destroyed') return record
+  if (version.state !== 'disabled') throw wrongState(record, version, 'destroyed: disable it first')
+  return forgetOldest(moveAll(record, now, ({ id: other, state }) => (other === id ? 'destroyed' : state)))
+}
+
+function findVersion(record: CredentialRecord, id: string): CredentialVersion {
+  const version = record.versions.find((one) => one.id === id)
+  if (version !== undefined) return version
+  throw new BrokerError('not_found', { reason: `credential ${record.name} has no version ${id}` })
+}
+
+export function reviseVersion(
+  record: CredentialRecord,
+  id: string,
+  revise: (version: CredentialVersion) => CredentialVersion,
+): CredentialRecord {
+  const versions = record.versions.map((version) => (version.id === id ? revise(version) : version))
+  return { ...record, versions }
+}
+
+function moveAll(
+  record: CredentialRecord,
+  now: EpochSeconds,
+  next: (version: CredentialVersion) => VersionState,
+): CredentialRecord {
+  const versions = record.versions.map((version) => {
+    const state = next(version)
+    if (state === version.state) return version
+    const { sealed, intent, ...rest } = version
+    const moved = { ...rest, state, changedAt: now }
+    if (state === 'destroyed') return moved
+    return {
+      ...moved,
+      ...(sealed === undefined ? {} : { sealed }),
+      ...(intent === undefined ? {} : { intent }),
+    }
+  })
+  return { ...record, versions }
+}
+
+function forgetOldest(record: CredentialRecord): CredentialRecord {
+  const isForgettable = ({ state, removeAt }: CredentialVersion) =>
+    state === 'destroyed' && removeAt === undefined
+  const surplus = record.versions.filter(isForgettable).length - destroyedMax
+  if (surplus <= 0) return record
+  const forgotten = new Set(record.versions.filter(isForgettable).slice(0, surplus))
+  return { ...record, versions: record.versions.filter((version) => !forgotten.has(version)) }
+}
+
+function wrongState(record: CredentialRecord, { id, state }: CredentialVersion, move: string): BrokerError {
+  return conflict(record, `version ${id} is ${state} and cannot be ${move}`)
+}
+
+function conflict({ name }: CredentialRecord, why: string): BrokerError {
+  return new BrokerError('state_conflict', { reason: `credential ${name}: ${why}`, publicDetail: why })
+}
