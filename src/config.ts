@@ -20,9 +20,8 @@ export interface Settings {
   /** Without either the metadata server is asked, which there is only on Google Cloud. */
   readonly federation: FederationSettings | undefined
   readonly metadataHost: string | undefined
-  readonly keyRing:
-    | { readonly kind: 'local'; readonly keys: readonly LocalKey[] }
-    | Exclude<KeyRingPlace, { readonly kind: 'local' }>
+  /** The first seals, all open. */
+  readonly keyRing: readonly KeyRingPart[]
   readonly policy:
     | { readonly from: 'file'; readonly path: string }
     | { readonly from: 'setting'; readonly name: string; readonly text: string }
@@ -38,6 +37,10 @@ export interface Settings {
   readonly google: GoogleUrls
   readonly isOnCloudRun: boolean
 }
+
+export type KeyRingPart =
+  | { readonly kind: 'local'; readonly keys: readonly LocalKey[] }
+  | Exclude<KeyRingPlace, { readonly kind: 'local' }>
 
 /** How the broker says who it is without a key of Google's. */
 export interface FederationSettings {
@@ -90,7 +93,6 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
   const table = settingsTable
   const value = <T>(setting: Setting<T>): T => valueOf(setting, env)
   const isOnCloudRun = value(table.cloudRunService) !== undefined
-  const keyRing = value(table.keyRing)
   return {
     issuer: value(table.issuer),
     port: value(table.port),
@@ -100,7 +102,7 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
     googleCredentials: value(table.googleCredentials),
     federation: federationOf(env),
     metadataHost: value(table.metadataHost),
-    keyRing: keyRing.kind === 'local' ? { kind: 'local', keys: value(table.localKeys) ?? [] } : keyRing,
+    keyRing: keyRingOf(env),
     policy: policyPlace(env),
     // Cloud Run takes the CPU away after the answer.
     refresh: value(table.refresh) ?? (isOnCloudRun ? 'inline' : 'background'),
@@ -134,6 +136,15 @@ function policyPlace(env: Environment): Settings['policy'] {
   return { from: 'store' }
 }
 
+/** Local keys that are set open whatever they sealed, also where another ring seals. */
+function keyRingOf(env: Environment): readonly KeyRingPart[] {
+  const keys = valueOf(settingsTable.localKeys, env)
+  const places = valueOf(settingsTable.keyRing, env)
+  const local: KeyRingPart = { kind: 'local', keys: keys ?? [] }
+  const parts = places.map((place) => (place.kind === 'local' ? local : place))
+  return keys === undefined || parts.includes(local) ? parts : [...parts, local]
+}
+
 function federationOf(env: Environment): FederationSettings | undefined {
   const provider = valueOf(settingsTable.googleFederation, env)
   const keys = valueOf(settingsTable.signingKeys, env)
@@ -153,7 +164,8 @@ function faultsOfAll(env: Environment): readonly SettingFault[] {
   const { keyRing, localKeys, policyPath, policyText } = settingsTable
   const faults: SettingFault[] = []
   const ring = readSetting(keyRing, env)
-  if (ring.ok && ring.value.kind === 'local' && textOf(localKeys, env) === undefined)
+  const hasLocal = ring.ok && ring.value.some(({ kind }) => kind === 'local')
+  if (hasLocal && textOf(localKeys, env) === undefined)
     faults.push(faultOf(localKeys, `is required with ${keyRing.name}=local:`))
   if (textOf(policyPath, env) !== undefined && textOf(policyText, env) !== undefined)
     faults.push(faultOf(policyPath, `and ${policyText.name} cannot both be set`))

@@ -92,22 +92,6 @@ describe('what README says is not there yet', () => {
 
   const statusOf = async (path: string): Promise<number> =>
     (await fetch(`${world.broker.url}${path}`, { method: 'POST' })).status
-
-  test('Cloud KMS is named there, and the broker refuses to start with it', async () => {
-    const env = {
-      DOWNSCOPE_ISSUER: 'http://127.0.0.1',
-      DOWNSCOPE_KEY_RING: 'gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k',
-      DOWNSCOPE_STORE: 'memory:',
-    }
-    const finished = await runProgram(process.execPath, [join(repository, 'src/cloud-run.ts')], {
-      cwd: folder,
-      env,
-    })
-
-    expect(section).toContain('`gcp-kms://`')
-    expect(finished).toMatchObject({ status: 1 })
-    expect(finished.stderr).toContain('is not available in this version')
-  })
 })
 
 async function runBlock(block: CodeBlock): Promise<string> {

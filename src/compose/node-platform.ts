@@ -18,6 +18,7 @@ import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
 import { createLimits } from './caller-limits.ts'
 import { openFirestoreRest } from './firestore-rest.ts'
+import type { IdentityPlatform } from './google-identity.ts'
 import { openKeyRing } from './key-ring.ts'
 
 export interface NodePlatform extends Platform {
@@ -36,7 +37,8 @@ export function createNodePlatform(settings: Settings): NodePlatform {
   const http = createHttpClient()
   const entropy = createEntropy()
   const sharesWork = true
-  const { store, close } = openStore(settings, { http, clock, entropy, sharesWork })
+  const outward = { http, clock, entropy, sharesWork, hasMetadataServer: true }
+  const { store, close } = openStore(settings, outward)
   const policySource = createPolicySource(settings)
 
   return {
@@ -48,7 +50,7 @@ export function createNodePlatform(settings: Settings): NodePlatform {
     log,
     auditTrail: createStdoutAuditTrail({ write: stdout.write }),
     store,
-    keyRing: openKeyRing(settings),
+    keyRing: openKeyRing(settings, outward),
     ...(policySource === undefined ? {} : { policySource }),
     limits: createLimits(settings, clock),
     sharesWork,
@@ -62,7 +64,7 @@ export function createNodePlatform(settings: Settings): NodePlatform {
 
 function openStore(
   settings: Settings,
-  platform: Pick<Platform, 'http' | 'clock' | 'entropy' | 'sharesWork'>,
+  platform: IdentityPlatform,
 ): { readonly store: DocumentStore; readonly close: () => void | Promise<void> } {
   const { store: place, firestoreEmulatorHost } = settings
   const { clock } = platform
@@ -73,7 +75,7 @@ function openStore(
       return createSqliteStore({ path: place.path, clock })
     case 'firestore':
       if (place.driver === 'rest') {
-        const store = openFirestoreRest(place, settings, { ...platform, hasMetadataServer: true })
+        const store = openFirestoreRest(place, settings, platform)
         return { store, close: () => undefined }
       }
       // Application Default Credentials are the SDK's own matter, and it has no other.

@@ -40,6 +40,7 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
   const log = createJsonLog({ level: settings.logLevel, write: writeConsoleLine, clock })
   const policySource = createPolicySource(settings)
   const platform = { clock, entropy: createEntropy(), http: createHttpClient(), sharesWork: false }
+  const outward = { ...platform, hasMetadataServer: false }
 
   return {
     ...platform,
@@ -51,8 +52,8 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
     }),
     log,
     auditTrail: createStdoutAuditTrail({ write: async (line) => writeConsoleLine(line) }),
-    store: openStore(settings, bindings, { ...platform, hasMetadataServer: false }),
-    keyRing: openKeyRing(settings),
+    store: openStore(settings, bindings, outward),
+    keyRing: openKeyRing(settings, outward),
     ...(policySource === undefined ? {} : { policySource }),
     limits: { ...createLimits(settings, clock), ...boundLimits(bindings) },
   }

@@ -45,7 +45,7 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_KMS_URL',
       default: 'https://cloudkms.googleapis.com',
-      means: `Google's Cloud KMS API, without \`/v1\`; not called by this version.`,
+      means: `Google's Cloud KMS API, without \`/v1\`; ${why}`,
       example: 'http://127.0.0.1:9000/kms',
     },
     parseBaseUrl,

@@ -37,15 +37,23 @@ export function parseStore(text: string): Reading<StorePlace> {
   return right({ kind: 'firestore', driver, project, database: database === '' ? '(default)' : database })
 }
 
-export function parseKeyRing(text: string): Reading<KeyRingPlace> {
-  if (text === 'local:') return right({ kind: 'local' })
+/** One or several, with commas between: the first seals, all open. */
+export function parseKeyRing(text: string): Reading<readonly KeyRingPlace[]> {
+  const places = text.split(',').flatMap((part): readonly KeyRingPlace[] => parseKeyRingPlace(part.trim()))
+  // Without a word of the text: whoever takes this for the place of the keys writes them here.
+  if (places.length < text.split(',').length)
+    return wrong(
+      'must be local: or gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K; keys go to DOWNSCOPE_KEYS',
+    )
+  const names = places.map((place) => (place.kind === 'local' ? '' : place.cryptoKey))
+  return new Set(names).size === names.length ? right(places) : wrong('names one of them twice')
+}
+
+function parseKeyRingPlace(text: string): readonly KeyRingPlace[] {
+  if (text === 'local:') return [{ kind: 'local' }]
   const cryptoKey =
     /^gcp-kms:\/\/(projects\/[^/]+\/locations\/[^/]+\/keyRings\/[^/]+\/cryptoKeys\/[^/]+)$/.exec(text)?.[1]
-  if (cryptoKey !== undefined && /^[\w./:-]+$/.test(cryptoKey)) return right({ kind: 'gcp-kms', cryptoKey })
-  // Without a word of the text: whoever takes this for the place of the keys writes them here.
-  return wrong(
-    'must be local: or gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K; keys go to DOWNSCOPE_KEYS',
-  )
+  return cryptoKey !== undefined && /^[\w./:-]+$/.test(cryptoKey) ? [{ kind: 'gcp-kms', cryptoKey }] : []
 }
 
 export function parseHostAndPort(text: string): Reading<string> {

@@ -69,7 +69,8 @@ export const settingsTable = {
       default: 'local:',
       means:
         'Who holds the keys that seal the store: `local:` (they are in `DOWNSCOPE_KEYS`) or ' +
-        '`gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K` (not in this version).',
+        '`gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K`, a key of Cloud KMS. Of several, with commas ' +
+        'between, the first seals and all open.',
       example: 'gcp-kms://projects/acme/locations/eu/keyRings/downscope/cryptoKeys/store',
     },
     parseKeyRing,
@@ -78,7 +79,8 @@ export const settingsTable = {
     {
       name: 'DOWNSCOPE_KEYS',
       defaultsTo: 'required with `local:`',
-      means: '256-bit keys as `KID:BASE64,KID:BASE64`: the first seals, all open. A secret.',
+      means:
+        '256-bit keys as `KID:BASE64,KID:BASE64`: the first seals, all open, also beside `gcp-kms://`. A secret.',
       example: 'k1:$(openssl rand -base64 32)',
     },
     (text) => {

@@ -111,9 +111,18 @@ test.each([
   'gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1',
   'gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k?x',
   'gcp-kms:projects/p/locations/l/keyRings/r/cryptoKeys/k',
+  'local:,',
+  'local:,local:k1:a2V5',
 ])('a key ring of another form is refused: %s', (text) => {
   expect(faultsOf(parseKeyRing(text))).toContain('must be local: or gcp-kms://')
 })
+
+test.each(['local:,local:', 'local:, gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k,local:'])(
+  'a key ring is named once: %s',
+  (text) => {
+    expect(faultsOf(parseKeyRing(text))).toContain('twice')
+  },
+)
 
 test.each(['127.0.0.1:8085', 'firestore:8080', '[::1]:8080'])('the emulator is host and port: %s', (text) => {
   expect(valueOf(parseHostAndPort(text))).toBe(text)

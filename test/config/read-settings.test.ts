@@ -39,9 +39,8 @@ describe('settings', () => {
       },
       isOnCloudRun: false,
     })
-    expect(keyRing.kind === 'local' && keyRing.keys.map(({ kid, key }) => [kid, key.reveal()])).toEqual([
-      ['k1', key],
-    ])
+    expect(keyRing).toEqual([{ kind: 'local', keys: [{ kid: 'k1', key: expect.anything() as unknown }] }])
+    expect(keyRing.flatMap((part) => (part.kind === 'local' ? part.keys : []))[0]?.key.reveal()).toBe(key)
   })
 
   test('every setting arrives where it belongs', () => {
@@ -75,7 +74,10 @@ describe('settings', () => {
       host: '127.0.0.1',
       store: { kind: 'firestore', driver: 'rest', project: 'acme-tokens', database: 'downscope' },
       firestoreEmulatorHost: '127.0.0.1:8085',
-      keyRing: { kind: 'gcp-kms', cryptoKey: 'projects/p/locations/eu/keyRings/r/cryptoKeys/k' },
+      keyRing: [
+        { kind: 'gcp-kms', cryptoKey: 'projects/p/locations/eu/keyRings/r/cryptoKeys/k' },
+        { kind: 'local', keys: [{ kid: 'k1', key: expect.anything() as unknown }] },
+      ],
       policy: { from: 'file', path: 'policy.yaml' },
       refresh: 'background',
       memoryTokensMax: 5,
@@ -202,7 +204,26 @@ describe('settings', () => {
     expect(faultOf(env).faults).toMatchObject([
       { setting: 'DOWNSCOPE_KEYS', fault: 'is required with DOWNSCOPE_KEY_RING=local:' },
     ])
-    expect(readSettings({ ...env, DOWNSCOPE_KEY_RING: kms }).keyRing.kind).toBe('gcp-kms')
+    expect(readSettings({ ...env, DOWNSCOPE_KEY_RING: kms }).keyRing).toMatchObject([{ kind: 'gcp-kms' }])
+  })
+
+  test('of several key rings the first seals; keys that are set open beside any other', () => {
+    const kms = 'gcp-kms://projects/p/locations/eu/keyRings/r/cryptoKeys/k'
+    const kinds = (keyRing: string, env: Environment = least) =>
+      readSettings({ ...env, DOWNSCOPE_KEY_RING: keyRing }).keyRing.map(({ kind }) => kind)
+
+    expect(kinds(kms)).toEqual(['gcp-kms', 'local'])
+    expect(kinds(`${kms}, local:`)).toEqual(['gcp-kms', 'local'])
+    expect(kinds(`local:,${kms}`)).toEqual(['local', 'gcp-kms'])
+    expect(kinds(`${kms}2,${kms}`, { DOWNSCOPE_ISSUER: least.DOWNSCOPE_ISSUER })).toEqual([
+      'gcp-kms',
+      'gcp-kms',
+    ])
+    const { faults } = faultOf({
+      DOWNSCOPE_ISSUER: least.DOWNSCOPE_ISSUER,
+      DOWNSCOPE_KEY_RING: `${kms},local:`,
+    })
+    expect(faults).toMatchObject([{ setting: 'DOWNSCOPE_KEYS' }])
   })
 })
 

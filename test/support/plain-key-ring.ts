@@ -18,6 +18,11 @@ export function createPlainKeyRing(): KeyRing & { down: boolean } {
       if (typeof text !== 'string') throw refusal(`${place} does not open`)
       return new Secret(text)
     },
+    keyIdOf: () => 'plain',
+    renew: async () => {
+      await ring.ping()
+      return 'plain'
+    },
     ping: async () => {
       await Promise.resolve()
       if (ring.down) throw refusal('the key ring is down')

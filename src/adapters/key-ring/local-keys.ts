@@ -1,4 +1,6 @@
 import { Secret } from '../../domain/secret.ts'
+import { decodeBase64 } from './base64.ts'
+import { dataKeyBytes } from './data-key.ts'
 
 /** A key of the local ring: its name, and 256 bits in base64. */
 export interface LocalKey {
@@ -10,7 +12,6 @@ export type LocalKeysReading =
   | { readonly ok: true; readonly keys: readonly LocalKey[] }
   | { readonly ok: false; readonly faults: readonly string[] }
 
-const keyBytes = 32
 // Shorter than any 256-bit key as text: an entry written the wrong way round is never printed as a name.
 const kidPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/
 
@@ -34,7 +35,7 @@ export function parseLocalKeys(text: string): LocalKeysReading {
 /** The 32 octets of a key, or `undefined` when it is none. */
 export function decodeLocalKey(key: Secret): Uint8Array<ArrayBuffer> | undefined {
   const octets = decodeBase64(key.reveal())
-  return octets?.length === keyBytes ? octets : undefined
+  return octets?.length === dataKeyBytes ? octets : undefined
 }
 
 interface Entry {
@@ -56,14 +57,7 @@ function readEntry(entry: string): Entry {
   if (key === '') return { kid, fault: 'has an empty key' }
   const octets = decodeBase64(key)
   if (octets === undefined) return { kid, fault: 'is not base64 (RFC 4648 §4, with its padding)' }
-  if (octets.length !== keyBytes) return { kid, fault: `has ${octets.length} bytes instead of ${keyBytes}` }
+  if (octets.length !== dataKeyBytes)
+    return { kid, fault: `has ${octets.length} bytes instead of ${dataKeyBytes}` }
   return { kid, key: new Secret(key) }
-}
-
-/** RFC 4648 §4 and §3.5: the standard alphabet, padded, unused bits zero; nothing else decodes. */
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) return undefined
-  const binary = atob(text)
-  if (btoa(binary) !== text) return undefined
-  return Uint8Array.from(binary, (char) => char.charCodeAt(0))
 }

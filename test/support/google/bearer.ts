@@ -5,10 +5,10 @@ import { CLOUD_PLATFORM, IAM } from './scopes.ts'
 import type { World } from './world.ts'
 
 /**
- * The live token in `Authorization: Bearer`, carrying cloud-platform or auth/iam and no boundary;
+ * The live token in `Authorization: Bearer`, carrying cloud-platform or the service's own scope and no boundary;
  * 401 without such a token, 403 when it carries too little.
  */
-export function requireBearer(world: World, received: Received): IssuedToken {
+export function requireBearer(world: World, received: Received, scope = IAM): IssuedToken {
   const value = /^Bearer ([^\s]+)$/.exec(received.authorization ?? '')?.[1]
   const token = value === undefined ? undefined : world.tokens.findLive(value)
   if (!token || token.kind === 'id_token') {
@@ -18,7 +18,7 @@ export function requireBearer(world: World, received: Received): IssuedToken {
       [errorInfo('ACCESS_TOKEN_EXPIRED', 'googleapis.com')],
     )
   }
-  const hasScope = token.scopes.includes(CLOUD_PLATFORM) || token.scopes.includes(IAM)
+  const hasScope = token.scopes.includes(CLOUD_PLATFORM) || token.scopes.includes(scope)
   // A boundary leaves Cloud Storage only (docs/google.md §2.2).
   if (!hasScope || token.boundary !== undefined) {
     return failWith('PERMISSION_DENIED', 'Request had insufficient authentication scopes.', [

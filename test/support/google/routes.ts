@@ -12,6 +12,7 @@ import {
   answerSwitchKey,
   answerUploadKey,
 } from './iam-keys.ts'
+import { answerDecrypt, answerEncrypt } from './kms.ts'
 import { jsonReply, type Received, type Reply } from './reply.ts'
 import { answerRevoke } from './revoke-endpoint.ts'
 import { answerSts } from './sts-endpoint.ts'
@@ -24,6 +25,7 @@ export const endpointNames = [
   'sts',
   'iamCredentials',
   'iam',
+  'kms',
   'revoke',
   'tokeninfo',
   'certs',
@@ -40,6 +42,7 @@ export type Route = {
 
 const account = String.raw`projects/(?<project>[^/]+)/serviceAccounts/(?<account>[^/:]+)`
 const keys = `/iam/v1/${account}/keys`
+const cryptoKey = '/kms/v1/projects/[^/:]+/locations/[^/:]+/keyRings/[^/:]+/cryptoKeys/[^/:]+'
 const oneKey = `${keys}/(?<key>[^/:]+)`
 
 /** Everything the stand-in answers; what is not here answers 501. */
@@ -56,6 +59,8 @@ export const routes: readonly Route[] = [
   route('iam', 'getKey', 'GET', oneKey, answerGetKey),
   route('iam', 'deleteKey', 'DELETE', oneKey, answerDeleteKey),
   route('iam', 'switchKey', 'POST', `${oneKey}:(?<verb>disable|enable)`, answerSwitchKey),
+  route('kms', 'encrypt', 'POST', `${cryptoKey}:encrypt`, answerEncrypt),
+  route('kms', 'decrypt', 'POST', `${cryptoKey}:decrypt`, answerDecrypt),
   route('revoke', 'revoke', 'POST', '/revoke', answerRevoke),
   route('tokeninfo', 'tokeninfo', 'GET', '/tokeninfo', answerTokeninfo),
   route('tokeninfo', 'tokeninfo', 'POST', '/tokeninfo', answerTokeninfo),

@@ -1,6 +1,7 @@
 import { refuseUnknownScopes } from './refusals.ts'
 
 export const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform'
+export const CLOUD_KMS = 'https://www.googleapis.com/auth/cloudkms'
 export const IAM = 'https://www.googleapis.com/auth/iam'
 export const REAUTH = 'https://www.googleapis.com/auth/accounts.reauth'
 export const EMAIL = 'https://www.googleapis.com/auth/userinfo.email'

@@ -3,6 +3,7 @@ import { type Google, listen } from './http-server.ts'
 import type { IssuedToken } from './issued-tokens.ts'
 import type { AuthorizedUserFile, GrantState, NewRefreshToken, RefreshGrant } from './refresh-grants.ts'
 import { revokeGrant } from './refresh-token-grant.ts'
+import type { VersionState } from './crypto-keys.ts'
 import type { EndpointName } from './routes.ts'
 import { createScript, type Script } from './script.ts'
 import { keyFile, type NewServiceAccount, type ServiceAccountFile } from './service-accounts.ts'
@@ -20,6 +21,7 @@ export type GoogleEndpoints = {
   readonly GOOGLE_STS_TOKEN_URL: string
   readonly GOOGLE_IAM_CREDENTIALS_URL: string
   readonly GOOGLE_IAM_URL: string
+  readonly GOOGLE_KMS_URL: string
   readonly GOOGLE_REVOKE_URL: string
 }
 
@@ -71,6 +73,14 @@ export type GoogleStandIn = {
   readonly denyImpersonation: (from: string, to: string) => void
   readonly allowKeyAdministration: (from: string, to: string) => void
   readonly denyKeyAdministration: (from: string, to: string) => void
+  /** A key of Cloud KMS with its first version: `projects/P/locations/L/keyRings/R/cryptoKeys/K`. */
+  readonly createCryptoKey: (name: string) => void
+  /** A new version of it, primary from now on; its name. */
+  readonly rotateCryptoKey: (name: string) => string
+  readonly setCryptoKeyVersionState: (version: string, state: VersionState) => void
+  /** Lets a principal encrypt and decrypt with a key. */
+  readonly allowCryptoKey: (from: string, name: string) => void
+  readonly denyCryptoKey: (from: string, name: string, only?: 'encrypt' | 'decrypt') => void
   /** Adds a workload identity provider, or replaces the one of the same audience. */
   readonly putPoolProvider: (provider: PoolProvider) => void
 }
@@ -89,6 +99,7 @@ export async function startGoogleStandIn(options: GoogleStandInOptions = {}): Pr
       sts: createScript(),
       iamCredentials: createScript(),
       iam: createScript(),
+      kms: createScript(),
       revoke: createScript(),
       tokeninfo: createScript(),
       certs: createScript(),
@@ -120,6 +131,7 @@ function addresses(origin: string) {
       GOOGLE_STS_TOKEN_URL: `${origin}/sts/v1/token`,
       GOOGLE_IAM_CREDENTIALS_URL: `${origin}/iamcredentials`,
       GOOGLE_IAM_URL: `${origin}/iam`,
+      GOOGLE_KMS_URL: `${origin}/kms`,
       GOOGLE_REVOKE_URL: `${origin}/revoke`,
     },
     tokeninfoUrl: `${origin}/tokeninfo`,
@@ -128,6 +140,7 @@ function addresses(origin: string) {
 }
 
 function controls({ world }: Google) {
+  const { cryptoKeys } = world
   const account = (email: string) => {
     const found = world.accounts.find(email)
     if (!found) throw new Error(`the stand-in has no ${email}`)
@@ -166,6 +179,17 @@ function controls({ world }: Google) {
     denyImpersonation: world.impersonation.withdraw,
     allowKeyAdministration: world.keyAdministration.allow,
     denyKeyAdministration: world.keyAdministration.withdraw,
+    createCryptoKey: cryptoKeys.create,
+    rotateCryptoKey: cryptoKeys.rotate,
+    setCryptoKeyVersionState: cryptoKeys.setState,
+    allowCryptoKey: (from: string, name: string) => {
+      cryptoKeys.encrypters.allow(from, name)
+      cryptoKeys.decrypters.allow(from, name)
+    },
+    denyCryptoKey: (from: string, name: string, only?: 'encrypt' | 'decrypt') => {
+      if (only !== 'decrypt') cryptoKeys.encrypters.withdraw(from, name)
+      if (only !== 'encrypt') cryptoKeys.decrypters.withdraw(from, name)
+    },
     putPoolProvider: world.pools.put,
   }
 }

@@ -1,6 +1,8 @@
+import { createCryptoKeys, type CryptoKeys } from './crypto-keys.ts'
 import { createIdTokens, type IdTokens } from './id-tokens.ts'
 import { createIssuedTokens, type IssuedTokens } from './issued-tokens.ts'
 import { createKeySource } from './key-pool.ts'
+import { createPermissions, type Permissions } from './permissions.ts'
 import { createRefreshGrants, type RefreshGrants } from './refresh-grants.ts'
 import { createServiceAccounts, type ServiceAccounts } from './service-accounts.ts'
 import { createWorkloadPools, type WorkloadPools } from './workload-pools.ts'
@@ -20,6 +22,7 @@ export type World = {
   readonly impersonation: Permissions
   /** May this principal administer the keys of that service account? */
   readonly keyAdministration: Permissions
+  readonly cryptoKeys: CryptoKeys
 }
 
 export type Tuning = {
@@ -30,12 +33,6 @@ export type Tuning = {
   /** The policies iam.disableServiceAccountKeyCreation and iam.disableServiceAccountKeyUpload. */
   readonly keyCreationDisabled: boolean
   readonly keyUploadDisabled: boolean
-}
-
-export type Permissions = {
-  readonly allow: (from: string, to: string) => void
-  readonly withdraw: (from: string, to: string) => void
-  readonly has: (from: string, to: string) => boolean
 }
 
 export type WorldOptions = Partial<Tuning> & {
@@ -67,18 +64,6 @@ export function createWorld(options: WorldOptions): World {
     pools: createWorkloadPools(),
     impersonation: createPermissions(),
     keyAdministration: createPermissions(),
-  }
-}
-
-function createPermissions(): Permissions {
-  const pairs = new Map<string, Set<string>>()
-  return {
-    allow: (from, to) => {
-      pairs.set(from, (pairs.get(from) ?? new Set()).add(to))
-    },
-    withdraw: (from, to) => {
-      pairs.get(from)?.delete(to)
-    },
-    has: (from, to) => pairs.get(from)?.has(to) ?? false,
+    cryptoKeys: createCryptoKeys(),
   }
 }
