@@ -11,7 +11,7 @@ import { createApp, type HallDeps } from './http/app.ts'
 import { createAdministerCredentials } from './lifecycle/administer-credentials.ts'
 import { createAdministerPolicy } from './lifecycle/administer-policy.ts'
 import { createReadiness } from './lifecycle/readiness.ts'
-import { createMint } from './mint/mint.ts'
+import { createMint, type Mint } from './mint/mint.ts'
 import { createNotingMint } from './mint/noting-mint.ts'
 import type { AuditTrail } from './ports/audit-trail.ts'
 import type { Background } from './ports/background.ts'
@@ -21,6 +21,7 @@ import type { Entropy, Sha256 } from './ports/entropy.ts'
 import type { HttpClient } from './ports/http-client.ts'
 import type { KeyRing } from './ports/key-ring.ts'
 import type { Log } from './ports/log.ts'
+import type { OwnIdentity } from './ports/own-identity.ts'
 import type { PolicyDocument, PolicySource } from './ports/policy-source.ts'
 import { createAuditTrails, createStoredAuditTrail } from './records/audit-log.ts'
 import { createCredentialView } from './records/credential-view.ts'
@@ -45,6 +46,8 @@ export interface Platform {
   readonly auditTrail: AuditTrail
   readonly store: DocumentStore
   readonly keyRing: KeyRing
+  /** Absent where the broker is nobody to Google. */
+  readonly ownIdentity?: OwnIdentity
   /** Absent: the policy lies in the store. */
   readonly policySource?: PolicySource
   /** Who counts requests; absent: nobody. */
@@ -79,16 +82,22 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
     rememberOnce: records.replays.rememberOnce,
     sharesFetches: sharesWork,
   })
+  const resolve = createResolve({ ...platform, ...records, memoryEntriesMax: settings.memoryTokensMax })
+  const noting = (mint: Mint) => createNotingMint({ ...platform, ...records, mint })
   const exchange = createExchange(
     {
       authenticate,
       authorize: createAuthorize({ policy, findCredential: records.credentialView, brokerIssuer: issuer }),
-      resolve: createResolve({ ...platform, ...records, memoryEntriesMax: settings.memoryTokensMax }),
-      mint: createNotingMint({
-        ...platform,
-        ...records,
-        mint: createMint({ ...platform, ...records, endpoints: mintEndpoints(settings) }),
-      }),
+      resolve,
+      mint: noting(
+        createMint({
+          ...platform,
+          ...records,
+          endpoints: mintEndpoints(settings),
+          // What a credential's source gives is kept like a token that is issued, and may be issued itself.
+          shareToken: async (grant, mint) => (await resolve(grant, () => noting(mint)(grant))).token,
+        }),
+      ),
     },
     records.audit,
     clock,
@@ -152,5 +161,9 @@ function createRecords(settings: Settings, platform: Platform) {
 }
 
 function mintEndpoints({ google }: Settings) {
-  return { tokenUrl: google.oauthTokenUrl, stsUrl: google.stsTokenUrl }
+  return {
+    tokenUrl: google.oauthTokenUrl,
+    stsUrl: google.stsTokenUrl,
+    iamCredentialsUrl: google.iamCredentialsUrl,
+  }
 }

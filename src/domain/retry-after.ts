@@ -1,4 +1,5 @@
 import { seconds, type EpochSeconds, type Seconds } from './time.ts'
+import { epochOf } from './utc-instant.ts'
 
 const secondsMin = 1
 /** An upstream that wants more is asked again after a minute: outages end sooner than their announcements. */
@@ -23,23 +24,16 @@ function clamp(wait: number): Seconds {
   return seconds(Math.min(secondsMax, Math.max(secondsMin, wait)))
 }
 
-/** Seconds since 1970. By hand, because neither room nor domain has a Date. */
-function parseImfDate(text: string): number | undefined {
+function parseImfDate(text: string): EpochSeconds | undefined {
   const [, day, monthName, year, hour, minute, second] = imfDate.exec(text) ?? []
-  const month = months.findIndex((name) => name === monthName)
-  if (month === -1) return undefined
-  return (
-    daysSince1970(Number(year), month + 1, Number(day)) * 86_400 +
-    Number(hour) * 3600 +
-    Number(minute) * 60 +
-    Number(second)
-  )
-}
-
-/** Of the proleptic Gregorian calendar, counted in years that begin in March, so that leap days come last. */
-function daysSince1970(year: number, month: number, day: number): number {
-  const marchYear = month <= 2 ? year - 1 : year
-  const daysOfYears = 365 * marchYear + Math.floor(marchYear / 4) - Math.floor(marchYear / 100)
-  const daysOfMonths = Math.floor((153 * ((month + 9) % 12) + 2) / 5)
-  return daysOfYears + Math.floor(marchYear / 400) + daysOfMonths + day - 1 - 719_468
+  const month = months.findIndex((name) => name === monthName) + 1
+  if (month === 0) return undefined
+  return epochOf({
+    year: Number(year),
+    month,
+    day: Number(day),
+    hour: Number(hour),
+    minute: Number(minute),
+    second: Number(second),
+  })
 }

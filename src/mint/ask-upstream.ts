@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import type { Members } from '../domain/json-object.ts'
 import { parseRetryAfter } from '../domain/retry-after.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -17,9 +18,13 @@ const pauseMs = 300
 /** Credentials whose upstream asked for a pause, at most at once. */
 const heldBackMax = 1000
 
-export interface Question {
+/** A form as OAuth has it, or JSON as Google's own services have it. */
+export type Question = Errand &
+  ({ readonly form: Readonly<Record<string, string>> } | { readonly json: Members })
+
+interface Errand {
   readonly url: string
-  readonly form: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>>
   /** Whose request it is: a `Retry-After` holds back the requests of this credential and no others. */
   readonly credential: string
   /**
@@ -56,7 +61,7 @@ export interface AskUpstreamDeps {
 export type AskUpstream = (question: Question) => Promise<UpstreamReply>
 
 /**
- * Posts a form and gives back what came of it; never rejects. At most 3 s an attempt, two retries with full jitter
+ * Posts a question and gives back what came of it; never rejects. At most 3 s an attempt, two retries with full jitter
  * within the deadline and the retry budget, none before `Retry-After` has passed; until then later questions of the
  * same credential are not sent either (P21).
  */
@@ -95,15 +100,22 @@ export function isTransientStatus(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 501)
 }
 
-function post(http: HttpClient, { url, form }: Question, timeoutMs: number): Promise<HttpResult> {
+function post(http: HttpClient, question: Question, timeoutMs: number): Promise<HttpResult> {
+  const { type, body } = contentOf(question)
   return http({
     method: 'POST',
-    url,
-    headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
-    body: new URLSearchParams(form).toString(),
+    url: question.url,
+    headers: { ...question.headers, 'content-type': type, accept: 'application/json' },
+    body,
     timeoutMs,
     maxBytes: answerBytesMax,
   })
+}
+
+function contentOf(question: Question): { readonly type: string; readonly body: string } {
+  return 'json' in question
+    ? { type: 'application/json', body: JSON.stringify(question.json) }
+    : { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(question.form).toString() }
 }
 
 function mayRepeat(result: HttpResult, { repeatable }: Question): boolean {

@@ -7,11 +7,14 @@ import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { Log } from '../ports/log.ts'
+import type { OwnIdentity } from '../ports/own-identity.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { RefreshTurns } from '../records/refresh-turns.ts'
+import type { ShareToken } from './acting-token.ts'
 import { createDownscope } from './access-boundary.ts'
 import { createHandOutApiKey } from './api-key.ts'
 import { createAskUpstream } from './ask-upstream.ts'
+import { createKeyless } from './keyless.ts'
 import { createMintFromRefreshToken } from './refresh-token.ts'
 import { createMintFromServiceAccountKey } from './service-account-key.ts'
 import { nonsense } from './upstream-failure.ts'
@@ -29,10 +32,15 @@ export interface MintDeps {
   readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
   readonly refreshTurns: RefreshTurns
   readonly endpoints: MintEndpoints
+  readonly shareToken: ShareToken
+  /** Absent where the broker is nobody to Google. */
+  readonly ownIdentity?: OwnIdentity
 }
 
 /** The only addresses that are ever called (P29). */
 export interface MintEndpoints {
+  /** What comes before `/v1/…`. */
+  readonly iamCredentialsUrl: string
   readonly tokenUrl: string
   readonly stsUrl: string
 }
@@ -47,12 +55,14 @@ export type Mint = (grant: Grant) => Promise<MintedToken>
 export function createMint(deps: MintDeps): Mint {
   const ask = createAskUpstream(deps)
   const { tokenUrl, stsUrl } = deps.endpoints
+  const mintFrom = (grant: Grant, deadlineMs: number) => mintSource(grant, deadlineMs)
+  const { byImpersonation } = createKeyless({ ...deps, ...deps.endpoints, ask, mintFrom })
   const fromServiceAccountKey = createMintFromServiceAccountKey({ ...deps, ask, tokenUrl })
   const fromRefreshToken = createMintFromRefreshToken({ ...deps, ask, tokenUrl })
   const handOutApiKey = createHandOutApiKey(deps)
   const downscope = createDownscope({ ...deps, ask, stsUrl })
 
-  const mintSource = (grant: Grant, deadlineMs: number) => {
+  const mintSource = (grant: Grant, deadlineMs: number): Promise<MintedToken> => {
     switch (grant.credential.kind) {
       case 'service_account_key':
         return fromServiceAccountKey(grant, deadlineMs)
@@ -60,8 +70,9 @@ export function createMint(deps: MintDeps): Mint {
         return fromRefreshToken(grant, deadlineMs)
       case 'api_key':
         return handOutApiKey(grant)
-      case 'client_credentials':
       case 'impersonation':
+        return byImpersonation(grant, deadlineMs)
+      case 'client_credentials':
       case 'broker_identity':
         throw new BrokerError('target_unavailable', {
           reason: `credential ${grant.credential.name}: nothing is minted from ${grant.credential.kind} yet`,

@@ -10,6 +10,9 @@ const tokenBytesMax = 12_288
 /** Google gives an hour, and twelve by exception: more than a day is a mistake, and no short-lived token. */
 const lifetimeMax = seconds(86_400)
 
+/** docs/google.md §1.5. */
+const googleIssuers: ReadonlySet<string> = new Set(['https://accounts.google.com', 'accounts.google.com'])
+
 export type Judged<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly fault: string }
@@ -66,16 +69,28 @@ export function parseRefreshToken({ refresh_token: token }: Members): Judged<Sec
   return isTokenText(token) ? { ok: true, value: new Secret(token) } : fault('an unusable refresh_token')
 }
 
-/** An ID token for exactly `audience`. It comes straight from its issuer, so its signature says nothing new. */
+export interface AskedIdToken {
+  readonly audience: string
+  readonly now: EpochSeconds
+  /** Whose it is to be, where that is known. */
+  readonly email?: string
+}
+
+/**
+ * Google's ID token for exactly `audience`, and of nobody else. It comes straight from its issuer, so its signature
+ * says nothing new.
+ */
 export function parseIdToken(
   { id_token: token, error }: Members,
-  { audience, now }: { readonly audience: string; readonly now: EpochSeconds },
+  { audience, now, email }: AskedIdToken,
 ): Judged<IdTokenReply> {
   if (error !== undefined) return fault('an error beside status 200')
   if (!isTokenText(token)) return fault('no usable id_token')
   const claims = decodeClaims(token)
   if (claims === undefined) return fault('an id_token that is no JWT')
   if (claims.aud !== audience) return fault('an id_token for another audience')
+  if (!googleIssuers.has(claims.iss ?? '')) return fault('an id_token of another issuer than Google')
+  if (email !== undefined && claims['email'] !== email) return fault('an id_token of another account')
   const expiresAt: unknown = claims.exp
   if (typeof expiresAt !== 'number' || !isLifetime(expiresAt - now))
     return fault('an id_token with an unusable exp')
@@ -91,7 +106,7 @@ function decodeClaims(token: string): JWTPayload | undefined {
 }
 
 /** VSCHAR of RFC 6749 appendix A without the space, which no Authorization header could carry. */
-function isTokenText(value: unknown): value is string {
+export function isTokenText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= tokenBytesMax && /^[\x21-\x7E]+$/.test(value)
 }
 

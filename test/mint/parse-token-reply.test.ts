@@ -58,18 +58,36 @@ describe('the rest of a reply', () => {
       expect(parseRefreshToken({ refresh_token: wrong }).ok).toBe(false)
   })
 
-  test('an ID token is a JWT for the audience, with an end within a day', () => {
-    const jwt = (claims: unknown) =>
-      ['{}', JSON.stringify(claims), 's'].map((part) => btoa(part).replace(/=+$/, '')).join('.')
-    const read = (token: unknown) => parseIdToken({ id_token: token }, { audience: 'https://a', now: sentAt })
-    expect(read(jwt({ aud: 'https://a', exp: sentAt + 3600 }))).toMatchObject({ ok: true })
+  test('an ID token is a JWT of Google for the audience, with an end within a day', () => {
+    const good = {
+      iss: 'https://accounts.google.com',
+      aud: 'https://a',
+      exp: sentAt + 3600,
+      email: 'a@b.example',
+    }
+    const jwt = (change: object) =>
+      ['{}', JSON.stringify({ ...good, ...change }), 's']
+        .map((part) => btoa(part).replace(/=+$/, ''))
+        .join('.')
+    const read = (token: unknown, email?: string) =>
+      parseIdToken(
+        { id_token: token },
+        { audience: 'https://a', now: sentAt, ...(email === undefined ? {} : { email }) },
+      )
+    expect(read(jwt({}))).toMatchObject({ ok: true, value: { expiresAt: good.exp } })
+    expect(read(jwt({ iss: 'accounts.google.com' })).ok).toBe(true)
+    expect(read(jwt({}), good.email).ok).toBe(true)
+    expect(read(jwt({}), 'other@b.example').ok).toBe(false)
+    expect(read(jwt({ email: undefined }), good.email).ok).toBe(false)
     for (const wrong of [
-      { aud: 'https://b', exp: sentAt + 3600 },
-      { aud: ['https://a'], exp: sentAt + 3600 },
-      { aud: 'https://a' },
-      { aud: 'https://a', exp: sentAt },
-      { aud: 'https://a', exp: String(sentAt + 3600) },
-      { aud: 'https://a', exp: sentAt + 100_000 },
+      { iss: 'https://accounts.google.com.evil.example' },
+      { iss: undefined },
+      { aud: 'https://b' },
+      { aud: ['https://a'] },
+      { exp: undefined },
+      { exp: sentAt },
+      { exp: String(sentAt + 3600) },
+      { exp: sentAt + 100_000 },
     ])
       expect([wrong, read(jwt(wrong)).ok]).toEqual([wrong, false])
     expect([read('a.b.c').ok, read(undefined).ok]).toEqual([false, false])

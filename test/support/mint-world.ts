@@ -3,10 +3,11 @@ import { inspect } from 'node:util'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/http-client.ts'
 import { isBrokerError, type BrokerError } from '../../src/domain/broker-error.ts'
-import type { Grant } from '../../src/domain/grant.ts'
+import { grantedCredential, type Grant } from '../../src/domain/grant.ts'
 import { scopeSet } from '../../src/domain/scopes.ts'
 import type { MintedToken } from '../../src/domain/token.ts'
 import { createAdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
+import type { ShareToken } from '../../src/mint/acting-token.ts'
 import { createMint, type Mint } from '../../src/mint/mint.ts'
 import type { HttpClient } from '../../src/ports/http-client.ts'
 import { createCredentials } from '../../src/records/credentials.ts'
@@ -22,6 +23,7 @@ import { createSkippingClock } from './skipping-clock.ts'
 export const DRIVE = 'https://www.googleapis.com/auth/drive'
 export const DRIVE_READ = 'https://www.googleapis.com/auth/drive.readonly'
 export const STORAGE_READ = 'https://www.googleapis.com/auth/devstorage.read_only'
+export const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform'
 export const PUBSUB = 'https://www.googleapis.com/auth/pubsub'
 
 export type MintWorld = Awaited<ReturnType<typeof startMintWorld>>
@@ -57,7 +59,9 @@ export async function startMintWorld() {
       endpoints: {
         tokenUrl: google.endpoints.GOOGLE_OAUTH_TOKEN_URL,
         stsUrl: google.endpoints.GOOGLE_STS_TOKEN_URL,
+        iamCredentialsUrl: google.endpoints.GOOGLE_IAM_CREDENTIALS_URL,
       },
+      shareToken: createSharing(),
     })
     return { mint: remembering(mint, errors), background, refreshTurns }
   }
@@ -81,12 +85,12 @@ export async function startMintWorld() {
     },
     grantFor: async (name: string, scopes: readonly string[], more: Partial<Grant> = {}): Promise<Grant> => {
       const summary = await administration.read(name)
-      const { version, kind, upstream } = summary
+      const source = summary.source === undefined ? undefined : await administration.read(summary.source)
       const caller = { issuer: 'https://issuer.example', issuerName: 'i', subject: 's', claims: {} }
       return {
         caller,
         rule: 'r',
-        credential: { name, version, kind, upstream },
+        credential: grantedCredential(summary, source === undefined ? undefined : grantedCredential(source)),
         scopes: scopeSet(scopes),
         tokenType: 'access_token',
         ...more,
@@ -114,6 +118,17 @@ export async function failureOf(promise: Promise<unknown>): Promise<BrokerError>
     throw error
   }
   throw new Error('it did not fail')
+}
+
+/** One token for each source and its scopes, for ever: what `resolve` does with more care. */
+function createSharing(): ShareToken {
+  const shared = new Map<string, MintedToken>()
+  return async ({ credential, scopes }, mint) => {
+    const place = JSON.stringify([credential.name, credential.version, scopes])
+    const token = shared.get(place) ?? (await mint())
+    shared.set(place, token)
+    return token
+  }
 }
 
 /** Real timeouts are cut to 150 ms, and the clock is moved by what they should have been. */

@@ -1,0 +1,92 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { Grant } from '../domain/grant.ts'
+import { seconds } from '../domain/time.ts'
+import type { MintedToken } from '../domain/token.ts'
+import type { Credentials } from '../records/credentials.ts'
+import { createActedFor } from './acted-for.ts'
+import type { ActedFor, AskIamCredentials } from './iam-credentials.ts'
+import { judgeGeneratedToken } from './judge-generated-token.ts'
+import { requireIdTokenAudience } from './id-token-audience.ts'
+import type { NoteHealth } from './note-health.ts'
+import { parseIdToken } from './parse-token-reply.ts'
+import type { MintForUser } from './signed-by-google.ts'
+import { nonsense } from './upstream-failure.ts'
+
+/** What Google gives where no organisation policy allows more (docs/google.md §3.1). */
+const usualLife = seconds(3600)
+
+export interface ImpersonationDeps {
+  readonly credentials: Pick<Credentials, 'openSecret'>
+  readonly askIamCredentials: AskIamCredentials
+  readonly mintForUser: MintForUser
+  readonly noteHealth: NoteHealth
+}
+
+/**
+ * A token of a service account that somebody else may act for, so that no key of it is stored: of the granted scopes
+ * and the granted life, for the granted audience, or, by domain-wide delegation, for the granted user. With the account
+ * in memory nothing is read from the store.
+ */
+export function createMintByImpersonation(
+  deps: ImpersonationDeps,
+): (grant: Grant, deadlineMs: number) => Promise<MintedToken> {
+  const actedFor = createActedFor(deps.credentials)
+
+  return async (grant, deadlineMs) => {
+    const account = await actedFor(grant.credential)
+    const token = await mintAs(deps, { grant, account, deadlineMs })
+    await deps.noteHealth(grant.credential, { status: 'healthy' })
+    return token
+  }
+}
+
+interface Task {
+  readonly grant: Grant
+  readonly account: ActedFor
+  readonly deadlineMs: number
+}
+
+async function mintAs(deps: ImpersonationDeps, task: Task): Promise<MintedToken> {
+  const { grant } = task
+  if (grant.tokenType === 'id_token') return await idToken(deps, task)
+  if (grant.tokenType !== 'access_token')
+    throw new BrokerError('target_unavailable', {
+      reason: `credential ${grant.credential.name}: impersonation gives no ${grant.tokenType}`,
+    })
+  // Never a token without a scope.
+  if (grant.scopes.length === 0)
+    throw new BrokerError('scope_refused', { reason: 'the grant holds no scope to ask for' })
+  return await (grant.subject === undefined ? accessToken(deps, task) : deps.mintForUser(task))
+}
+
+/** The reply names no scope: the token carries what was asked for. */
+async function accessToken({ askIamCredentials }: ImpersonationDeps, task: Task): Promise<MintedToken> {
+  const { scopes, credential, lifetime = usualLife } = task.grant
+  const { members, sentAt, actedBy } = await askIamCredentials({
+    ...task,
+    operation: 'generateAccessToken',
+    body: { scope: scopes, lifetime: `${lifetime}s` },
+  })
+  const drawnFrom = [credential.version, ...actedBy]
+  const token = judgeGeneratedToken(members, { scopes, lifetime, sentAt, drawnFrom })
+  if (!token.ok) throw nonsense(`the reply to generateAccessToken has ${token.fault}`)
+  return token.value
+}
+
+async function idToken({ askIamCredentials }: ImpersonationDeps, task: Task): Promise<MintedToken> {
+  const { grant, account } = task
+  const audience = requireIdTokenAudience(grant)
+  const { members, sentAt, actedBy } = await askIamCredentials({
+    ...task,
+    operation: 'generateIdToken',
+    body: { audience, includeEmail: true },
+  })
+  const reply = parseIdToken(
+    { id_token: members['token'] },
+    { audience, now: sentAt, email: account.serviceAccount },
+  )
+  if (!reply.ok) throw nonsense(`the reply to generateIdToken has ${reply.fault}`)
+  const { idToken: secret, expiresAt } = reply.value
+  const drawnFrom = [grant.credential.version, ...actedBy]
+  return { secret, tokenType: 'id_token', scopes: [], drawnFrom, issuedAt: sentAt, expiresAt }
+}
