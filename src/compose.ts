@@ -75,6 +75,7 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
     isWrittenInPlace: settings.policy.from === 'file',
   })
   const policy = policyInForce.current
+  const findUpstream = async (name: string) => (await policy()).findUpstream(name)
 
   const authenticate = createAuthenticate({
     ...platform,
@@ -93,6 +94,7 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
         createMint({
           ...platform,
           ...records,
+          findUpstream,
           endpoints: mintEndpoints(settings),
           // What a credential's source gives is kept like a token that is issued, and may be issued itself.
           shareToken: async (grant, mint) => (await resolve(grant, () => noting(mint)(grant))).token,
@@ -118,7 +120,7 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
       findCredential: records.credentialView,
       ...(platform.limits?.total === undefined ? {} : { limit: platform.limits.total }),
     }),
-    credentials: createAdministerCredentials({ credentials: records.credentials, log }),
+    credentials: createAdministerCredentials({ credentials: records.credentials, findUpstream, log }),
     policy: createAdministerPolicy({
       inForce: policyInForce.status,
       check,

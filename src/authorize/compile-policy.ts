@@ -1,5 +1,6 @@
 import type { Caller } from '../domain/caller.ts'
 import type { AdminRole, CallerPattern, Policy, Rule, TrustedIssuer } from '../domain/policy.ts'
+import type { Upstream } from '../domain/upstream.ts'
 import { createMatchCaller, createMatchText, type MatchCaller } from './match-caller.ts'
 
 /** A policy made ready to be asked on every request. */
@@ -7,6 +8,8 @@ export interface CompiledPolicy {
   readonly policy: Policy
   /** By the exact `iss`. The same object for as long as the entry means the same, across reloads. */
   findIssuer(iss: string): TrustedIssuer | undefined
+  /** By the policy's name for it; Google is not one of these. */
+  findUpstream(name: string): Upstream | undefined
   /** The first rule that matches this caller and credential. */
   findRule(caller: Caller, credential: string): CompiledRule | undefined
   /** Every role that matches this caller. */
@@ -25,6 +28,7 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
   const policy = { ...parsed, issuers: parsed.issuers.map((issuer) => keepSame(issuer, previous)) }
   const issuers = new Map(policy.issuers.map((issuer) => [issuer.issuer, issuer]))
   const issuersByName = new Map(policy.issuers.map((issuer) => [issuer.name, issuer]))
+  const upstreams = new Map(policy.upstreams.map((upstream) => [upstream.name, upstream]))
   const compile = (callers: readonly CallerPattern[]) => compileCallers(callers, issuersByName)
 
   const rules = Map.groupBy(
@@ -36,6 +40,7 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
   return {
     policy,
     findIssuer: (iss) => issuers.get(iss),
+    findUpstream: (name) => upstreams.get(name),
     findRule: (caller, credential) => rules.get(credential)?.find((rule) => rule.matchCaller(caller)),
     findRoles: (caller) => admins.filter(({ matchCaller }) => matchCaller(caller)).map(({ role }) => role),
   }

@@ -4,11 +4,12 @@ import { quote } from '../domain/quote.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import { isList, memberOf } from './json-member.ts'
 import { documentInvalid, type Fault, type Report } from './policy-faults.ts'
-import { adminSchema, issuerSchema, policySchema, ruleSchema } from './policy-schema.ts'
+import { adminSchema, issuerSchema, policySchema, ruleSchema, upstreamSchema } from './policy-schema.ts'
 import { readPolicyText } from './policy-text.ts'
 import { readEntry, type EntryPlace } from './read-entry.ts'
 import { readIssuer } from './read-issuer.ts'
 import { readAdmin, readRule } from './read-rule.ts'
+import { readUpstream } from './read-upstream.ts'
 
 /**
  * The policy that a YAML or JSON document means. Throws `document_invalid`, and nothing else, with every fault at
@@ -35,9 +36,11 @@ function readPolicy(value: Json, report: Report, brokerIssuer: string): Policy {
     report([], 'has neither rules nor admins: is it cut off?')
 
   const issuers = entriesOf(value, 'issuers')
+  const upstreams = entriesOf(value, 'upstreams')
   const rules = entriesOf(value, 'rules')
   reportRepeated(issuers, 'name', { path: ['issuers'], report })
   reportRepeated(issuers, 'issuer', { path: ['issuers'], report })
+  reportRepeated(upstreams, 'name', { path: ['upstreams'], report })
   reportRepeated(rules, 'name', { path: ['rules'], report })
   const issuerNames = new Set(
     issuers.map((entry) => textMember(entry, 'name')).filter((name) => name !== undefined),
@@ -47,6 +50,10 @@ function readPolicy(value: Json, report: Report, brokerIssuer: string): Policy {
     issuers: readAll(issuers, { path: ['issuers'], report }, (entry, place) => {
       const read = readEntry(issuerSchema, entry, place)
       return read === undefined ? undefined : readIssuer(read, place, brokerIssuer)
+    }),
+    upstreams: readAll(upstreams, { path: ['upstreams'], report }, (entry, place) => {
+      const read = readEntry(upstreamSchema, entry, place)
+      return read === undefined ? undefined : readUpstream(read, place)
     }),
     rules: readAll(rules, { path: ['rules'], report }, (entry, place) => {
       const read = readEntry(ruleSchema, entry, place)

@@ -6,6 +6,7 @@ import { parsePublicJwk } from '../domain/public-jwk.ts'
 import { quote } from '../domain/quote.ts'
 import { isScopeToken } from '../domain/scopes.ts'
 import { signingAlgorithms, type SigningAlgorithm } from '../domain/signing-algorithm.ts'
+import { clientAuthentications } from '../domain/upstream.ts'
 import { claimNameFault, patternFault } from './match-caller.ts'
 import { nearMiss } from './near-miss.ts'
 
@@ -94,6 +95,50 @@ export const issuerSchema = exactly({
   replay: z._default(z.enum(['once', 'allowed']), 'once'),
 })
 
+const nameRule = 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-", a letter or digit first'
+
+/** Beside these every parameter may be added to a token request; these we send ourselves. */
+const ownParameters = [
+  'grant_type',
+  'client_id',
+  'client_secret',
+  'client_assertion',
+  'client_assertion_type',
+  'refresh_token',
+  'scope',
+] as const
+
+const extraParameter = textWithout((name) => {
+  if (ownParameters.some((own) => own === name)) return `${quote(name)} is sent by the broker itself`
+  return /^[a-zA-Z][\w.-]{0,63}$/.test(name) ? undefined : 'must be a parameter like audience or resource'
+})
+
+const word = textWithout((text) =>
+  /^[\w.-]{1,64}$/.test(text) ? undefined : 'must be one word of letters, digits, ".", "_" and "-"',
+)
+
+export const upstreamSchema = exactly({
+  name: textWithout((text) => {
+    if (text === 'google') return '"google" is built in'
+    return credentialName.test(text) ? undefined : nameRule
+  }),
+  issuer: z.optional(plainText),
+  discovery: z.optional(z.literal(true)),
+  token_endpoint: z.optional(plainText),
+  revocation_endpoint: z.optional(plainText),
+  client_auth: z.enum(clientAuthentications),
+  client_assertion_audience: z.optional(z.enum(['issuer', 'token_endpoint'])),
+  scope_separator: z._default(z.enum([' ', ',']), ' '),
+  scope_in_refresh: z._default(z.enum(['send', 'omit']), 'send'),
+  token_type: z._default(word, 'Bearer'),
+  lifetime_seconds_default: z.optional(lifetimeSeconds),
+  expires_in_text: z._default(z.boolean(), false),
+  refresh_token_rotates: z._default(z.boolean(), true),
+  errors_with_status_200: z._default(z.boolean(), false),
+  invalid_grant_errors: z._default(z.array(word), []),
+  extra_parameters: z._default(z.record(extraParameter, plainText), {}),
+})
+
 const claimValue = z.union(
   [
     pattern,
@@ -131,11 +176,7 @@ const boundaryRule = exactly({
 export const ruleSchema = exactly({
   name: plainText,
   callers,
-  credential: textWithout((text) =>
-    credentialName.test(text)
-      ? undefined
-      : 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-", a letter or digit first',
-  ),
+  credential: textWithout((text) => (credentialName.test(text) ? undefined : nameRule)),
   scopes: z._default(z.array(scope), []),
   excess_scopes: z._default(z.enum(['refuse', 'drop']), 'refuse'),
   lifetime_seconds_max: z.optional(lifetimeSeconds),
@@ -151,11 +192,13 @@ export const adminSchema = exactly({ callers, role: z.enum(['viewer', 'operator'
 export const policySchema = exactly({
   version: z.literal(1),
   issuers: z.array(z.unknown()),
+  upstreams: z.optional(z.array(z.unknown())),
   rules: z.optional(z.array(z.unknown())),
   admins: z.optional(z.array(z.unknown())),
 })
 
 export type IssuerEntry = z.output<typeof issuerSchema>
+export type UpstreamEntry = z.output<typeof upstreamSchema>
 export type RuleEntry = z.output<typeof ruleSchema>
 export type CallerEntry = z.output<typeof callerSchema>
 export type AdminEntry = z.output<typeof adminSchema>

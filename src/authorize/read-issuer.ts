@@ -1,4 +1,3 @@
-import { isLoopback } from '../domain/loopback.ts'
 import type { IssuerKeys, TrustedIssuer } from '../domain/policy.ts'
 import { algorithmsFitting, type PublicJwk } from '../domain/public-jwk.ts'
 import { quote } from '../domain/quote.ts'
@@ -6,6 +5,7 @@ import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
 import { seconds } from '../domain/time.ts'
 import type { IssuerEntry } from './policy-schema.ts'
 import type { EntryPlace } from './read-entry.ts'
+import { issuerUrlFault, urlFault } from './url-fault.ts'
 
 /** A trusted issuer of what its entry says; faults are reported, and then the result must not be used. */
 export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: string): TrustedIssuer {
@@ -34,7 +34,7 @@ function readKeys({ issuer, keys, algorithms }: IssuerEntry, { path, report }: E
     if (fault !== undefined) report([...path, 'keys', 'jwks_uri'], fault)
     return { from: 'jwks_uri', url: jwksUri }
   }
-  const fault = urlFault(issuer) ?? (/[?#]/.test(issuer) ? 'must have no query and no fragment' : undefined)
+  const fault = issuerUrlFault(issuer)
   if (discovery === true && fault !== undefined)
     report([...path, 'issuer'], `keys are found by discovery, so the issuer ${fault}`)
   // OpenID Connect Discovery 1.0 §4.1: a terminating slash is removed first.
@@ -54,15 +54,4 @@ function checkInlineKeys(
   }
   if (!keys.some((key) => algorithmsFitting(key).some((fitting) => algorithms.includes(fitting))))
     report(path, `none of these keys can be used with ${algorithms.join(', ')}`)
-}
-
-/** Why keys must not be fetched from there: not https (http to this very machine excepted), or not plainly a URL. */
-function urlFault(text: string): string | undefined {
-  if (/[\s\\]/.test(text) || !URL.canParse(text)) return 'must be a URL'
-  const { protocol, hostname, username, password } = new URL(text)
-  if (username !== '' || password !== '' || /^[a-z]+:\/\/[^/?#]*@/i.test(text))
-    return 'must not hold a user name or password'
-  if (protocol === 'https:' && text.startsWith('https://')) return undefined
-  if (protocol === 'http:' && text.startsWith('http://') && isLoopback(hostname)) return undefined
-  return 'must be an https URL'
 }

@@ -1,6 +1,7 @@
 import type { RotationStatus } from './rotation.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { Secret } from './secret.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
 import type { EpochSeconds } from './time.ts'
 
 /** What a credential may be called: safe in a URL's path, a document's key and a log line. */
@@ -43,19 +44,31 @@ export interface ServiceAccountKey {
   readonly privateKey: Secret
 }
 
+/** Who we are to an authorization server, and with what we prove it there. */
+export type OAuthClient = { readonly id: string } & (
+  | { readonly proof: 'secret'; readonly secret: Secret }
+  | {
+      readonly proof: 'key'
+      /** PKCS#8 in PEM, or a JWK's JSON. */
+      readonly privateKey: Secret
+      readonly keyId?: string
+      readonly algorithm: SigningAlgorithm
+    }
+  /** A public client proves nothing (RFC 6749 §2.1). */
+  | { readonly proof: 'none' }
+)
+
 /** A refresh token with the client it was issued to. */
 export interface RefreshToken {
   readonly kind: 'refresh_token'
-  readonly clientId: string
-  readonly clientSecret: Secret
+  readonly client: OAuthClient
   readonly refreshToken: Secret
 }
 
 /** An OAuth client that gets tokens for itself (RFC 6749 §4.4). */
 export interface ClientCredentials {
   readonly kind: 'client_credentials'
-  readonly clientId: string
-  readonly clientSecret: Secret
+  readonly client: OAuthClient
 }
 
 /** A service account that another identity may act as, so that no key of it is stored (IAM Credentials API). */
@@ -116,6 +129,8 @@ export interface CredentialSummary {
   readonly keyId?: string
   /** The scopes consented at enrolment; absent for a key, which has no such limit. */
   readonly consentedScopes?: ScopeSet
+  /** When the upstream will take the active version no more, where it said so. */
+  readonly expiresAt?: EpochSeconds
   readonly health: CredentialHealth
   /** The rotation under way. */
   readonly rotation?: RotationStatus
@@ -136,4 +151,6 @@ export interface VersionSummary {
   readonly changedAt: EpochSeconds
   /** When its key is deleted upstream and its secret destroyed: set by the rotation that replaced it. */
   readonly removeAt?: EpochSeconds
+  /** When the upstream will take it no more, where it said so. */
+  readonly expiresAt?: EpochSeconds
 }

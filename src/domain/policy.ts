@@ -5,10 +5,13 @@ import type { PublicJwk } from './public-jwk.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { SigningAlgorithm } from './signing-algorithm.ts'
 import type { Seconds } from './time.ts'
+import type { Upstream } from './upstream.ts'
 
 /** The whole policy, parsed and checked; what the YAML document means. */
 export interface Policy {
   readonly issuers: readonly TrustedIssuer[]
+  /** Authorization servers besides Google. */
+  readonly upstreams: readonly Upstream[]
   /** The first rule that matches caller and credential decides. */
   readonly rules: readonly Rule[]
   readonly admins: readonly AdminRule[]

@@ -23,6 +23,8 @@ const versionSchema = z.object({
   key_id: z.optional(z.string()),
   created_at: timestamp,
   changed_at: timestamp,
+  /** When the upstream will take it no more, where it said so. */
+  expires_at: z.optional(timestamp),
 })
 
 export const credentialSchema = z.object({
@@ -36,6 +38,7 @@ export const credentialSchema = z.object({
   identity: z.string(),
   key_id: z.optional(z.string()),
   scopes: z.optional(z.array(z.string())),
+  expires_at: z.optional(timestamp),
   health: z.object({
     status: z.enum(['unknown', 'healthy', 'broken']),
     since: timestamp,
@@ -79,6 +82,7 @@ export function credentialDocument(credential: CredentialSummary): z.input<typeo
     identity: credential.identity,
     key_id: credential.keyId,
     scopes: consentedScopes === undefined ? undefined : [...consentedScopes],
+    expires_at: optional(credential.expiresAt),
     health: { status: health.status, since: rfc3339(health.since), reason: health.reason },
     created_at: rfc3339(credential.createdAt),
     updated_at: rfc3339(credential.updatedAt),
@@ -86,14 +90,14 @@ export function credentialDocument(credential: CredentialSummary): z.input<typeo
 }
 
 function versionDocument(version: VersionSummary): z.input<typeof versionSchema> {
-  const { id, state, identity, keyId, createdAt, changedAt } = version
   return {
-    id,
-    state,
-    identity,
-    key_id: keyId,
-    created_at: rfc3339(createdAt),
-    changed_at: rfc3339(changedAt),
+    id: version.id,
+    state: version.state,
+    identity: version.identity,
+    key_id: version.keyId,
+    created_at: rfc3339(version.createdAt),
+    changed_at: rfc3339(version.changedAt),
+    expires_at: optional(version.expiresAt),
   }
 }
 
@@ -114,6 +118,10 @@ export function policyDocument(policy: PolicyReading): z.input<typeof policySche
     loaded_at: rfc3339(policy.loadedAt),
     document: policy.text,
   }
+}
+
+function optional(instant: EpochSeconds | undefined): string | undefined {
+  return instant === undefined ? undefined : rfc3339(instant)
 }
 
 function rfc3339(instant: EpochSeconds): string {

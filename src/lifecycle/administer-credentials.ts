@@ -5,18 +5,21 @@ import {
   type CredentialState,
   type CredentialSummary,
 } from '../domain/credential.ts'
+import type { Upstream } from '../domain/upstream.ts'
 import type { Log } from '../ports/log.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { CredentialFile } from './credential-file.ts'
 import { sourceFaults } from './judge-source.ts'
 import { parseCredentialFile } from './parse-credential-file.ts'
-import { proveRsaKey } from './prove-key.ts'
+import { proveKey, proveRsaKey, type KeyProof } from './prove-key.ts'
 
 const pageDefault = 100
 const pageMax = 500
 
 export interface AdministerCredentialsDeps {
   readonly credentials: Pick<Credentials, 'find' | 'list' | 'add' | 'setState' | 'remove'>
+  /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
+  readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   readonly log: Log
 }
 
@@ -43,6 +46,7 @@ export interface AdministerCredentials {
 /** Enrols nothing that could not sign, and asks no upstream: a broken one never stops an administrator. */
 export function createAdministerCredentials({
   credentials,
+  findUpstream,
   log,
 }: AdministerCredentialsDeps): AdministerCredentials {
   const setState = async (name: string, state: CredentialState) =>
@@ -57,7 +61,9 @@ export function createAdministerCredentials({
     read: async (name) => found(name, isName(name) ? await credentials.find(name) : undefined),
     enrol: async ({ name, ...file }) => {
       if (!isName(name)) throw invalid([`name: must match ${credentialName.source}`])
-      const judgement = parseCredentialFile(file)
+      const { upstream } = file
+      const named = typeof upstream === 'string' && upstream !== 'google'
+      const judgement = parseCredentialFile(file, named ? await findUpstream(upstream) : undefined)
       if (!judgement.ok) throw invalid(judgement.faults)
       const { credential, ignored } = judgement
       const { secret, source } = credential
@@ -83,19 +89,23 @@ export function createAdministerCredentials({
 
 async function faultsInUse(secret: CredentialSecret): Promise<readonly string[]> {
   switch (secret.kind) {
-    case 'service_account_key': {
-      const proof = await proveRsaKey(secret.privateKey)
-      return proof.ok ? [] : [`secret.private_key: ${proof.fault}`]
-    }
+    case 'service_account_key':
+      return keyFaults(await proveRsaKey(secret.privateKey))
     case 'refresh_token':
-    case 'client_credentials':
-      // Only the upstream could say, and asking it may rotate the token.
-      return []
+    case 'client_credentials': {
+      // Of the rest only the upstream could say, and asking it may rotate the token.
+      const { client } = secret
+      return client.proof === 'key' ? keyFaults(await proveKey(client.privateKey, client.algorithm)) : []
+    }
     case 'impersonation':
     case 'broker_identity':
     case 'api_key':
       return []
   }
+}
+
+function keyFaults(proof: KeyProof): readonly string[] {
+  return proof.ok ? [] : [`secret.private_key: ${proof.fault}`]
 }
 
 function isName(name: string): boolean {

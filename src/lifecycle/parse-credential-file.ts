@@ -1,15 +1,11 @@
 import type { CredentialSecret } from '../domain/credential.ts'
 import { isMembers, type Members } from '../domain/json-object.ts'
-import { isScopeToken, parseScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
-import {
-  faultsOf,
-  textMember,
-  type CredentialFile,
-  type CredentialFileJudgement,
-  type Part,
-} from './credential-file.ts'
+import type { Upstream } from '../domain/upstream.ts'
+import { parseConsentedScopes } from './consented-scopes.ts'
+import { faultsOf, textMember, type CredentialFile, type CredentialFileJudgement } from './credential-file.ts'
 import { parseApiKey, parseBrokerIdentity, parseImpersonation } from './parse-keyless-file.ts'
+import { parseOAuthFile } from './parse-oauth-file.ts'
 import { parsePrivateKeyPem } from './private-key-pem.ts'
 
 const emailPattern = /^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$/
@@ -20,12 +16,18 @@ const googleTokenUris: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Judges a credential file: one of Google's own, or a form of ours where Google has none. Every fault is found at
- * once and names the member, never its value.
+ * Judges a credential file: one of Google's own, or a form of ours where Google has none. `found` is the upstream of
+ * the policy that the file names, if there is one. Every fault is found at once and names the member, never its value.
  */
-export function parseCredentialFile({ secret, scopes, upstream }: CredentialFile): CredentialFileJudgement {
+export function parseCredentialFile(
+  file: CredentialFile,
+  found: Upstream | undefined,
+): CredentialFileJudgement {
+  const { secret, scopes, upstream } = file
   if (upstream !== undefined && upstream !== 'google')
-    return refused('upstream: only "google" is supported yet')
+    return found === undefined
+      ? refused('upstream: must be "google" or the name of an upstream of the policy in force')
+      : parseOAuthFile(file, found)
   if (!isMembers(secret)) return refused('secret: must be the JSON object of a credential file')
   const type = secret['type']
   switch (type) {
@@ -82,8 +84,7 @@ function parseAuthorizedUser(file: Members, scopes: unknown): CredentialFileJudg
     return { ok: false, faults }
   const secret: CredentialSecret = {
     kind: 'refresh_token',
-    clientId: clientId.value,
-    clientSecret: new Secret(clientSecret.value),
+    client: { id: clientId.value, proof: 'secret', secret: new Secret(clientSecret.value) },
     refreshToken: new Secret(refreshToken.value),
   }
   const credential = {
@@ -93,17 +94,6 @@ function parseAuthorizedUser(file: Members, scopes: unknown): CredentialFileJudg
     consentedScopes: consented.value,
   }
   return { ok: true, credential, ignored: ignoredAddresses(file) }
-}
-
-/** Narrowing a refresh token is literal (docs/google.md §1.1), so what was consented must be known word by word. */
-function parseConsentedScopes(scopes: unknown): Part<ScopeSet> {
-  const fault = (why: string) => ({ ok: false, fault: `scopes: ${why}` }) as const
-  if (scopes === undefined) return fault('the scopes that were consented are required for a refresh token')
-  const words: unknown = typeof scopes === 'string' ? parseScope(scopes) : scopes
-  if (!Array.isArray(words) || !words.every((word) => typeof word === 'string' && isScopeToken(word)))
-    return fault('must be a list of scopes, or one text with spaces between them')
-  const consented = scopeSet(words.map(String))
-  return consented.length === 0 ? fault('must name at least one scope') : { ok: true, value: consented }
 }
 
 /** A key of another universe never works at the configured endpoints. */
@@ -126,11 +116,14 @@ const otherTypes: ReadonlySet<string> = new Set([
   'gdch_service_account',
 ])
 
+const typesOfUpstreams: ReadonlySet<unknown> = new Set(['oauth_refresh_token', 'oauth_client_credentials'])
+
 function describeOtherType(type: unknown): string {
   const wanted =
     'must be "service_account", "authorized_user", "impersonation", "impersonated_service_account", ' +
     '"broker_identity" or "api_key"'
   if (type === undefined) return `secret.type: is missing; it ${wanted}`
+  if (typesOfUpstreams.has(type)) return 'upstream: must name the upstream of the policy that issued it'
   // Only names we know are repeated: anything else might be a secret in the wrong place.
   const isKnown = typeof type === 'string' && otherTypes.has(type)
   return isKnown ? `secret.type: "${type}" is not supported; it ${wanted}` : `secret.type: ${wanted}`

@@ -8,8 +8,10 @@ import {
   type CryptoKey,
   type JWK,
 } from 'jose'
-import { parsePublicJwk } from '../domain/public-jwk.ts'
+import { parseJsonObject, type Members } from '../domain/json-object.ts'
+import { algorithmsFitting, parsePublicJwk, type PublicJwk } from '../domain/public-jwk.ts'
 import type { Secret } from '../domain/secret.ts'
+import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
 
 export type KeyProof = { readonly ok: true } | { readonly ok: false; readonly fault: string }
 
@@ -18,31 +20,51 @@ export type KeyProof = { readonly ok: true } | { readonly ok: false; readonly fa
  * A fault says what is wrong and nothing of the key.
  */
 export async function proveRsaKey(pkcs8Pem: Secret): Promise<KeyProof> {
-  const key = await importKey(pkcs8Pem)
-  if (key === undefined) return fault(describeUnusable(pkcs8Pem))
+  const proof = await proveKey(pkcs8Pem, 'RS256')
+  if (!proof.ok && proof.fault === notImported) return fault(describeUnusable(pkcs8Pem))
+  return proof
+}
+
+/**
+ * Likewise of any key that a client may sign with, in PKCS#8 or as a JWK: that it fits the algorithm, is strong enough
+ * and signs what its own public half verifies.
+ */
+export async function proveKey(privateKey: Secret, algorithm: SigningAlgorithm): Promise<KeyProof> {
+  const key = await importKey(privateKey.reveal(), algorithm)
+  if (key === undefined) return fault(notImported)
   const jwk = await exportJWK(key)
-  const { kty, n, e } = jwk
-  const publicHalf = parsePublicJwk({ kty, n, e })
+  const { kty, crv, n, e, x, y } = jwk
+  const publicHalf = parsePublicJwk(withoutAbsent({ kty, crv, n, e, x, y }))
   if (!publicHalf.ok) return fault(`is not usable: ${publicHalf.fault}`)
-  if (!isWhole(jwk)) return fault('is damaged: its numbers do not belong together')
-  return (await signsFor(key, { kty: 'RSA', alg: 'RS256', n: n ?? '', e: e ?? '' }))
+  if (!algorithmsFitting(publicHalf.key).includes(algorithm)) return fault(`does not fit ${algorithm}`)
+  if (kty === 'RSA' && !isWhole(jwk)) return fault('is damaged: its numbers do not belong together')
+  return (await signsFor(key, publicHalf.key, algorithm))
     ? { ok: true }
     : fault('does not sign what its own public half verifies')
 }
 
-async function importKey(pem: Secret): Promise<CryptoKey | undefined> {
+const notImported = 'is no private key that fits its algorithm'
+
+async function importKey(text: string, algorithm: SigningAlgorithm): Promise<CryptoKey | undefined> {
   try {
-    return await importPKCS8(pem.reveal(), 'RS256', { extractable: true })
+    const jwk = parseJsonObject(text)
+    if (jwk === undefined) return await importPKCS8(text, algorithm, { extractable: true })
+    const imported = await importJWK(jwk, algorithm, { extractable: true })
+    return imported instanceof Uint8Array ? undefined : imported
   } catch {
     return undefined
   }
 }
 
-async function signsFor(key: CryptoKey, publicHalf: JWK): Promise<boolean> {
+function withoutAbsent(members: Members): Members {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+}
+
+async function signsFor(key: CryptoKey, publicHalf: PublicJwk, alg: SigningAlgorithm): Promise<boolean> {
   try {
     const proof = new TextEncoder().encode('enrolment')
-    const signed = await new CompactSign(proof).setProtectedHeader({ alg: 'RS256' }).sign(key)
-    await compactVerify(signed, await importJWK(publicHalf), { algorithms: ['RS256'] })
+    const signed = await new CompactSign(proof).setProtectedHeader({ alg }).sign(key)
+    await compactVerify(signed, await importJWK({ ...publicHalf }, alg), { algorithms: [alg] })
     return true
   } catch {
     return false

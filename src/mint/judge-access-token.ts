@@ -1,8 +1,9 @@
 import type { Members } from '../domain/json-object.ts'
-import { scopesIn, scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import { formatScope, scopesBeyond, scopesIn, scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import type { MintedToken } from '../domain/token.ts'
 import { later, type EpochSeconds } from '../domain/time.ts'
-import { parseAccessToken, type Judged } from './parse-token-reply.ts'
+import { parseAccessToken, type Judged, type ReplyForm } from './parse-token-reply.ts'
+import { quoteUpstream } from './quote-upstream.ts'
 
 /** docs/google.md §6.3: Google consents to the short names and answers with the long ones. */
 const aliases: ReadonlyMap<string, string> = new Map([
@@ -16,15 +17,18 @@ const aliases: ReadonlyMap<string, string> = new Map([
  */
 export function judgeAccessToken(
   members: Members,
-  { asked, sentAt, drawnFrom }: AskedToken,
+  { asked, sentAt, drawnFrom, form }: AskedToken,
 ): Judged<MintedToken> {
-  const reply = parseAccessToken(members)
+  const reply = parseAccessToken(members, form)
   if (!reply.ok) return reply
   const { accessToken, expiresIn, scopes: told } = reply.value
   if (expiresIn === undefined) return { ok: false, fault: 'no expires_in' }
   const carried = told === undefined ? asked : carriedScopes(asked, told)
-  if (carried === undefined)
-    return { ok: false, fault: 'a token that carries more scopes than were asked for' }
+  if (carried === undefined) {
+    // Which: whoever writes the policy has to name them, or have the upstream stop adding them.
+    const beyond = quoteUpstream(formatScope(scopesBeyond(told ?? [], asked)), [accessToken])
+    return { ok: false, fault: `a token that carries more scopes than were asked for: ${beyond}` }
+  }
   if (carried.length === 0) return { ok: false, fault: 'a token without any scope' }
   return {
     ok: true,
@@ -43,6 +47,8 @@ export interface AskedToken {
   readonly asked: ScopeSet
   readonly sentAt: EpochSeconds
   readonly drawnFrom: readonly string[]
+  /** Absent: as RFC 6749 has it. */
+  readonly form?: ReplyForm
 }
 
 /** What was asked for and is there, in the words of the asker; `undefined` when there is more. */

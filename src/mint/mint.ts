@@ -2,6 +2,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
 import { until } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
+import type { Upstream } from '../domain/upstream.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
@@ -13,8 +14,11 @@ import type { RefreshTurns } from '../records/refresh-turns.ts'
 import type { ShareToken } from './acting-token.ts'
 import { createDownscope } from './access-boundary.ts'
 import { createHandOutApiKey } from './api-key.ts'
+import { createAskTokenEndpoint } from './ask-token-endpoint.ts'
 import { createAskUpstream } from './ask-upstream.ts'
 import { createKeyless } from './keyless.ts'
+import { createMintFromClientCredentials } from './client-credentials.ts'
+import { createReachUpstream } from './reach-upstream.ts'
 import { createMintFromRefreshToken } from './refresh-token.ts'
 import { createMintFromServiceAccountKey } from './service-account-key.ts'
 import { nonsense } from './upstream-failure.ts'
@@ -35,9 +39,13 @@ export interface MintDeps {
   readonly shareToken: ShareToken
   /** Absent where the broker is nobody to Google. */
   readonly ownIdentity?: OwnIdentity
+  /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
+  readonly findUpstream: (name: string) => Promise<Upstream | undefined>
+  /** Whether a request may await what another one fetches: never on Workers. */
+  readonly sharesWork: boolean
 }
 
-/** The only addresses that are ever called (P29). */
+/** Google's addresses; with those of the policy's upstreams the only ones that are ever called (P29). */
 export interface MintEndpoints {
   /** What comes before `/v1/…`. */
   readonly iamCredentialsUrl: string
@@ -58,21 +66,25 @@ export function createMint(deps: MintDeps): Mint {
   const mintFrom = (grant: Grant, deadlineMs: number) => mintSource(grant, deadlineMs)
   const { byImpersonation } = createKeyless({ ...deps, ...deps.endpoints, ask, mintFrom })
   const fromServiceAccountKey = createMintFromServiceAccountKey({ ...deps, ask, tokenUrl })
-  const fromRefreshToken = createMintFromRefreshToken({ ...deps, ask, tokenUrl })
+  const reachUpstream = createReachUpstream({ ...deps, tokenUrl })
+  const askTokenEndpoint = createAskTokenEndpoint({ ...deps, ask })
+  const fromRefreshToken = createMintFromRefreshToken({ ...deps, ask: askTokenEndpoint })
+  const fromClientCredentials = createMintFromClientCredentials({ ...deps, ask: askTokenEndpoint })
   const handOutApiKey = createHandOutApiKey(deps)
   const downscope = createDownscope({ ...deps, ask, stsUrl })
 
-  const mintSource = (grant: Grant, deadlineMs: number): Promise<MintedToken> => {
+  const mintSource = async (grant: Grant, deadlineMs: number): Promise<MintedToken> => {
     switch (grant.credential.kind) {
       case 'service_account_key':
         return fromServiceAccountKey(grant, deadlineMs)
       case 'refresh_token':
-        return fromRefreshToken(grant, deadlineMs)
+        return fromRefreshToken({ grant, reached: await reachUpstream(grant.credential), deadlineMs })
       case 'api_key':
         return handOutApiKey(grant)
+      case 'client_credentials':
+        return fromClientCredentials({ grant, reached: await reachUpstream(grant.credential), deadlineMs })
       case 'impersonation':
         return byImpersonation(grant, deadlineMs)
-      case 'client_credentials':
       case 'broker_identity':
         throw new BrokerError('target_unavailable', {
           reason: `credential ${grant.credential.name}: nothing is minted from ${grant.credential.kind} yet`,
@@ -81,7 +93,7 @@ export function createMint(deps: MintDeps): Mint {
   }
 
   return async (grant) => {
-    refuseOtherUpstreams(grant)
+    refuseWhatOnlyGoogleHas(grant)
     const deadlineMs = deps.clock.steadyMs() + budgetMs
     const source = await withFallback(deps.log, grant, (drawing) => mintSource(drawing, deadlineMs))
     const { boundary = [] } = grant
@@ -91,10 +103,12 @@ export function createMint(deps: MintDeps): Mint {
   }
 }
 
-function refuseOtherUpstreams({ credential: { name, upstream } }: Grant): void {
-  if (upstream !== 'google')
+function refuseWhatOnlyGoogleHas({ credential: { name, kind, upstream }, boundary = [] }: Grant): void {
+  if (upstream === 'google') return
+  const only = boundary.length > 0 ? 'access boundaries' : kind
+  if (boundary.length > 0 || (kind !== 'refresh_token' && kind !== 'client_credentials'))
     throw new BrokerError('target_unavailable', {
-      reason: `credential ${name}: upstream ${upstream} is not known`,
+      reason: `credential ${name}: upstream ${upstream} has no ${only}`,
     })
 }
 

@@ -3,12 +3,15 @@ import { parseJsonObject, type Members } from '../domain/json-object.ts'
 import { parseScope, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { epochSeconds, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import type { Upstream } from '../domain/upstream.ts'
 import type { HttpAnswer } from '../ports/http-client.ts'
 
 /** docs/google.md §2.1: Google's access tokens have up to 12288 bytes. */
 const tokenBytesMax = 12_288
 /** Google gives an hour, and twelve by exception: more than a day is a mistake, and no short-lived token. */
 const lifetimeMax = seconds(86_400)
+/** Ten years: beyond it is no expiry. */
+const refreshLifeMax = 315_360_000
 
 /** docs/google.md §1.5. */
 const googleIssuers: ReadonlySet<string> = new Set(['https://accounts.google.com', 'accounts.google.com'])
@@ -41,32 +44,61 @@ export function parseReplyMembers(answer: HttpAnswer): Judged<Members> {
     : { ok: true, value: members }
 }
 
+/** How an upstream writes its replies. */
+export type ReplyForm = Pick<
+  Upstream,
+  'tokenType' | 'scopeSeparator' | 'lifetimeDefault' | 'readsTextualLifetime'
+>
+
+const plainForm: ReplyForm = { tokenType: 'bearer', scopeSeparator: ' ', readsTextualLifetime: false }
+
 /** RFC 6749 §5.1, every member by name; faults name the member and never its value. */
-export function parseAccessToken(members: Members): Judged<AccessTokenReply> {
-  const { access_token: token, token_type: type, expires_in: expiresIn, scope } = members
+export function parseAccessToken(members: Members, form: ReplyForm = plainForm): Judged<AccessTokenReply> {
+  const { access_token: token, token_type: type, expires_in: life, scope } = members
   if (members['error'] !== undefined) return fault('an error beside status 200')
   if (!isTokenText(token)) return fault('no usable access_token')
-  if (typeof type !== 'string' || type.toLowerCase() !== 'bearer')
-    return fault('a token_type other than Bearer')
-  if (expiresIn !== undefined && !isLifetime(expiresIn))
+  if (typeof type !== 'string' || type.toLowerCase() !== form.tokenType)
+    return fault(`a token_type other than ${form.tokenType === 'bearer' ? 'Bearer' : form.tokenType}`)
+  const expiresIn = life === undefined ? form.lifetimeDefault : lifetimeOf(life, form)
+  if (life !== undefined && expiresIn === undefined)
     return fault(`an expires_in that is no number from 1 to ${lifetimeMax}`)
-  const scopes = typeof scope === 'string' ? parseScope(scope) : undefined
+  const scopes = typeof scope === 'string' ? parseReplyScope(scope, form) : undefined
   if (scope !== undefined && scopes === undefined) return fault('a malformed scope')
   return {
     ok: true,
     value: {
       accessToken: new Secret(token),
-      // RFC 6749 §5.1 has whole seconds; a fraction is cut off, so that we never promise more than there is.
-      ...(expiresIn === undefined ? {} : { expiresIn: seconds(Math.floor(expiresIn)) }),
+      ...(expiresIn === undefined ? {} : { expiresIn }),
       ...(scopes === undefined ? {} : { scopes }),
     },
   }
 }
 
+/** Some servers with commas have spaces beside them. */
+function parseReplyScope(text: string, { scopeSeparator }: ReplyForm): ScopeSet | undefined {
+  return parseScope(scopeSeparator === ',' ? text.replaceAll(',', ' ') : text)
+}
+
+export interface RefreshTokenReply {
+  /** Absent: the one that was sent stays. */
+  readonly token?: Secret
+  /** Until the refresh token ends, where the upstream says so. */
+  readonly expiresIn?: Seconds
+}
+
 /** The refresh token of a reply, if it has one; judged apart, because it must be kept even when the rest is refused. */
-export function parseRefreshToken({ refresh_token: token }: Members): Judged<Secret | undefined> {
-  if (token === undefined) return { ok: true, value: undefined }
-  return isTokenText(token) ? { ok: true, value: new Secret(token) } : fault('an unusable refresh_token')
+export function parseRefreshToken(members: Members): Judged<RefreshTokenReply> {
+  const { refresh_token: token } = members
+  if (token !== undefined && !isTokenText(token)) return fault('an unusable refresh_token')
+  // No standard has it; Google and GitHub write it this way, Keycloak that way, with 0 for one that never ends.
+  const life = Number(members['refresh_token_expires_in'] ?? members['refresh_expires_in'] ?? 0)
+  return {
+    ok: true,
+    value: {
+      ...(token === undefined ? {} : { token: new Secret(token) }),
+      ...(life > 0 && life <= refreshLifeMax ? { expiresIn: seconds(Math.floor(life)) } : {}),
+    },
+  }
 }
 
 export interface AskedIdToken {
@@ -108,6 +140,13 @@ function decodeClaims(token: string): JWTPayload | undefined {
 /** VSCHAR of RFC 6749 appendix A without the space, which no Authorization header could carry. */
 export function isTokenText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= tokenBytesMax && /^[\x21-\x7E]+$/.test(value)
+}
+
+/** Whole seconds: a fraction is cut off, so that we never promise more than there is. */
+function lifetimeOf(value: unknown, { readsTextualLifetime }: ReplyForm): Seconds | undefined {
+  const isText = readsTextualLifetime && typeof value === 'string' && /^\d{1,9}$/.test(value)
+  const life = isText ? Number(value) : value
+  return isLifetime(life) ? seconds(Math.floor(life)) : undefined
 }
 
 /** RFC 6749 §5.1 has a JSON number; every Google reply has one too, so a string is somebody else's answer. */

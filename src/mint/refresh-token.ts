@@ -1,20 +1,26 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
-import { formatScope } from '../domain/scopes.ts'
-import type { Secret } from '../domain/secret.ts'
+import { scopesBeyond } from '../domain/scopes.ts'
 import type { MintedToken } from '../domain/token.ts'
-import type { EpochSeconds } from '../domain/time.ts'
+import { later, type EpochSeconds } from '../domain/time.ts'
 import type { RefreshResult, RefreshTurn } from '../records/refresh-turns.ts'
-import type { AskUpstream, UpstreamReply } from './ask-upstream.ts'
+import { grantingAnswer, type AskTokenEndpoint, type TokenReply } from './ask-token-endpoint.ts'
 import { awaitTurn } from './await-turn.ts'
 import { judgeAccessToken } from './judge-access-token.ts'
 import { createKeepRotatedToken, type KeepRotatedTokenDeps } from './keep-rotated-token.ts'
-import { parseRefreshToken, parseReplyMembers } from './parse-token-reply.ts'
+import { parseRefreshToken, parseReplyMembers, type RefreshTokenReply } from './parse-token-reply.ts'
+import type { ReachedUpstream } from './reach-upstream.ts'
 import { judgeFailure, nonsense } from './upstream-failure.ts'
 
 export interface RefreshTokenDeps extends KeepRotatedTokenDeps {
-  readonly ask: AskUpstream
-  readonly tokenUrl: string
+  readonly ask: AskTokenEndpoint
+}
+
+export interface RefreshTask {
+  readonly grant: Grant
+  readonly reached: ReachedUpstream
+  /** By the steady clock. */
+  readonly deadlineMs: number
 }
 
 /** What came of one refresh, and what the credential's document is to keep of it. */
@@ -24,10 +30,8 @@ type Outcome =
   /** The upstream refused the credential itself. */
   | { readonly kind: 'refused'; readonly error: BrokerError; readonly isInterrupted: boolean }
 
-interface Refresh {
+interface Refresh extends RefreshTask {
   readonly turn: RefreshTurn
-  readonly grant: Grant
-  readonly deadlineMs: number
 }
 
 /**
@@ -37,21 +41,25 @@ interface Refresh {
  */
 export function createMintFromRefreshToken(
   deps: RefreshTokenDeps,
-): (grant: Grant, deadlineMs: number) => Promise<MintedToken> {
+): (task: RefreshTask) => Promise<MintedToken> {
   const { refuseWhileOwed, endTurn } = createKeepRotatedToken(deps)
 
-  const begin = async (grant: Grant, deadlineMs: number): Promise<Refresh> => {
-    const { name, version } = grant.credential
+  const begin = async (task: RefreshTask): Promise<Refresh> => {
+    const { name, version } = task.grant.credential
+    const { deadlineMs } = task
     const turn = await awaitTurn({ ...deps, refuseWhileOwed }, { name, version, deadlineMs })
-    return { turn, grant, deadlineMs }
+    return { ...task, turn }
   }
 
   const perform = async (refresh: Refresh): Promise<Outcome> => {
     try {
+      refuseNarrowing(refresh)
       return judgeReply(refresh, await postRefresh(deps, refresh), deps.clock.now())
-    } catch (bug) {
+    } catch (error) {
+      // What we refuse ourselves was never sent.
+      if (isBrokerError(error)) return { kind: 'failed', error, result: untouched(refresh.turn) }
       await endTurn(refresh.turn, { keepIntent: true })
-      throw bug
+      throw error
     }
   }
 
@@ -61,14 +69,14 @@ export function createMintFromRefreshToken(
     return outcome.token
   }
 
-  return async (grant, deadlineMs) => {
-    refuseWhatItCannotGive(grant)
-    const first = await begin(grant, deadlineMs)
+  return async (task) => {
+    refuseWhatItCannotGive(task.grant)
+    const first = await begin(task)
     const outcome = await perform(first)
     if (outcome.kind !== 'refused') return settle(first, outcome)
     // A new turn reads what is current now: somebody may have stored a newer token meanwhile.
     await endTurn(first.turn, { keepIntent: outcome.isInterrupted })
-    const second = await begin(grant, deadlineMs)
+    const second = await begin(task)
     const again = await perform(second)
     if (again.kind !== 'refused') return settle(second, again)
     const error = again.isInterrupted ? interrupted(again.error, second.turn) : again.error
@@ -94,51 +102,83 @@ function refuseWhatItCannotGive({ credential, tokenType, subject, scopes }: Gran
     throw new BrokerError('scope_refused', { reason: 'the grant holds no scope to ask for' })
 }
 
+/** An upstream that takes no scope with a refresh gives all that was consented: a grant of less cannot be kept. */
+function refuseNarrowing({ turn, grant, reached: { upstream } }: Refresh): void {
+  if (upstream.scopeInRefresh === 'send') return
+  const consented = turn.consentedScopes ?? []
+  const isWhole =
+    consented.length === grant.scopes.length && scopesBeyond(consented, grant.scopes).length === 0
+  if (isWhole) return
+  throw new BrokerError('scope_refused', {
+    reason: `credential ${turn.name}: upstream ${upstream.name} cannot narrow a refresh, so its token goes only to who is granted all consented scopes`,
+  })
+}
+
+function untouched({ interruptedAt }: RefreshTurn): RefreshResult {
+  return { keepIntent: interruptedAt !== undefined }
+}
+
 function postRefresh(
-  { ask, tokenUrl }: RefreshTokenDeps,
-  { turn, grant, deadlineMs }: Refresh,
-): Promise<UpstreamReply> {
+  { ask }: RefreshTokenDeps,
+  { turn, grant, reached, deadlineMs }: Refresh,
+): Promise<TokenReply> {
+  const { scopeInRefresh, scopeSeparator, rotatesRefreshTokens } = reached.upstream
   return ask({
-    url: tokenUrl,
+    reached,
+    client: turn.secret.client,
+    credential: turn.name,
     form: {
       grant_type: 'refresh_token',
-      client_id: turn.secret.clientId,
-      client_secret: turn.secret.clientSecret.reveal(),
       refresh_token: turn.secret.refreshToken.reveal(),
-      scope: formatScope(grant.scopes),
+      ...(scopeInRefresh === 'send' ? { scope: grant.scopes.join(scopeSeparator) } : {}),
     },
-    credential: turn.name,
-    repeatable: false,
+    repeatable: !rotatesRefreshTokens,
     deadlineMs,
   })
 }
 
-function judgeReply({ turn, grant }: Refresh, reply: UpstreamReply, now: EpochSeconds): Outcome {
-  const isInterrupted = reply.uncertain || turn.interruptedAt !== undefined
-  if (reply.kind !== 'answer' || reply.answer.status !== 200) {
-    const secrets = [turn.secret.clientSecret, turn.secret.refreshToken]
-    const { error, blamesCredential } = judgeFailure(reply, { now, secrets })
+function judgeReply(
+  { turn, grant, reached: { upstream } }: Refresh,
+  { reply, secrets }: TokenReply,
+  now: EpochSeconds,
+): Outcome {
+  const isInterrupted = (upstream.rotatesRefreshTokens && reply.uncertain) || turn.interruptedAt !== undefined
+  const granting = grantingAnswer(reply, upstream)
+  if (granting === undefined) {
+    const { error, blamesCredential } = judgeFailure(reply, {
+      now,
+      secrets: [...secrets, turn.secret.refreshToken],
+      invalidGrantErrors: upstream.invalidGrantErrors,
+    })
     if (blamesCredential) return { kind: 'refused', error, isInterrupted }
     return { kind: 'failed', error, result: { keepIntent: isInterrupted } }
   }
-  const members = parseReplyMembers(reply.answer)
+  const members = parseReplyMembers(granting.answer)
   // From here on the upstream did act: a refresh token that we cannot read is lost.
   if (!members.ok) return failed(members.fault, { keepIntent: true })
   const refreshToken = parseRefreshToken(members.value)
   if (!refreshToken.ok) return failed(refreshToken.fault, { keepIntent: true })
-  const kept = rotatedToken(refreshToken.value, turn)
+  const kept = keptOf(refreshToken.value, turn, granting.sentAt)
   const token = judgeAccessToken(members.value, {
     asked: grant.scopes,
-    sentAt: reply.sentAt,
+    sentAt: granting.sentAt,
     drawnFrom: [turn.version],
+    form: upstream,
   })
   if (!token.ok) return failed(token.fault, kept)
   return { kind: 'minted', token: token.value, result: { ...kept, health: { status: 'healthy' } } }
 }
 
-function rotatedToken(returned: Secret | undefined, { secret }: RefreshTurn): RefreshResult {
-  const isOther = returned !== undefined && returned.reveal() !== secret.refreshToken.reveal()
-  return isOther ? { rotated: returned } : {}
+function keptOf(
+  { token, expiresIn }: RefreshTokenReply,
+  { secret }: RefreshTurn,
+  sentAt: EpochSeconds,
+): RefreshResult {
+  const isOther = token !== undefined && token.reveal() !== secret.refreshToken.reveal()
+  return {
+    ...(isOther ? { rotated: token } : {}),
+    ...(expiresIn === undefined ? {} : { expiresAt: later(sentAt, expiresIn) }),
+  }
 }
 
 function failed(fault: string, result: RefreshResult): Outcome {

@@ -27,6 +27,8 @@ export interface FailureContext {
   readonly actsForUser?: boolean
   /** When the credential version was added. */
   readonly versionCreatedAt?: EpochSeconds
+  /** The upstream's own names for `invalid_grant`. */
+  readonly invalidGrantErrors?: readonly string[]
 }
 
 /** Judges every reply of a token endpoint that is not a 200. The reason says what the upstream said, never a secret. */
@@ -68,7 +70,8 @@ function judgeAnswer(answer: HttpAnswer, context: FailureContext): UpstreamFailu
       unavailable(said, parseRetryAfter(answer.header('retry-after'), context.now) ?? retryAfterDefault),
     )
   if (fault === undefined) return spared(nonsense(`${said} without an OAuth error`))
-  if (fault.error === 'invalid_grant') return judgeInvalidGrant(fault, said, context)
+  if (fault.error === 'invalid_grant' || context.invalidGrantErrors?.includes(fault.error) === true)
+    return judgeInvalidGrant(fault, said, context)
   if (clientRefused.has(fault.error)) return blamed(`${said}: the OAuth client is refused`)
   const configured = configurationFaults.get(fault.error)
   if (configured === undefined) return spared(nonsense(said))

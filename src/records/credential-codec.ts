@@ -117,6 +117,7 @@ function versionDocumentOf(version: CredentialVersion): Document {
     created_at: version.createdAt,
     changed_at: version.changedAt,
     ...(version.removeAt === undefined ? {} : { remove_at: version.removeAt }),
+    ...(version.expiresAt === undefined ? {} : { expires_at: version.expiresAt }),
   }
 }
 
@@ -135,6 +136,7 @@ export function summaryOf(record: CredentialRecord): CredentialSummary {
     identity: active.identity,
     ...(active.keyId === undefined ? {} : { keyId: active.keyId }),
     ...(record.consentedScopes === undefined ? {} : { consentedScopes: record.consentedScopes }),
+    ...(active.expiresAt === undefined ? {} : { expiresAt: active.expiresAt }),
     health: record.health,
     ...(record.rotation === undefined ? {} : { rotation: rotationStatusOf(record.rotation) }),
     ...(record.rotateAfterDays === undefined ? {} : { rotateAfterDays: record.rotateAfterDays }),
@@ -144,7 +146,7 @@ export function summaryOf(record: CredentialRecord): CredentialSummary {
 }
 
 function versionSummaryOf(version: CredentialVersion): VersionSummary {
-  const { id, state, identity, keyId, createdAt, changedAt, removeAt } = version
+  const { id, state, identity, keyId, createdAt, changedAt, removeAt, expiresAt } = version
   return {
     id,
     state,
@@ -153,6 +155,7 @@ function versionSummaryOf(version: CredentialVersion): VersionSummary {
     createdAt,
     changedAt,
     ...(removeAt === undefined ? {} : { removeAt }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
   }
 }
 
@@ -195,6 +198,7 @@ const versionDocument = z.pipe(
     created_at: instant,
     changed_at: instant,
     remove_at: z.optional(instant),
+    expires_at: z.optional(instant),
   }),
   z.transform(
     ({
@@ -204,11 +208,13 @@ const versionDocument = z.pipe(
       created_at: createdAt,
       changed_at: changedAt,
       remove_at: removeAt,
+      expires_at: expiresAt,
       ...same
     }): CredentialVersion => ({
       ...same,
       createdAt,
       changedAt,
+      ...(expiresAt === undefined ? {} : { expiresAt }),
       ...(keyId === undefined ? {} : { keyId }),
       ...(sealed === undefined ? {} : { sealed }),
       ...(intent === undefined ? {} : { intent }),

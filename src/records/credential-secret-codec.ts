@@ -1,7 +1,8 @@
 import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
-import type { CredentialSecret } from '../domain/credential.ts'
+import type { CredentialSecret, OAuthClient } from '../domain/credential.ts'
 import { Secret } from '../domain/secret.ts'
+import { signingAlgorithms } from '../domain/signing-algorithm.ts'
 import { filledText } from './stored-fields.ts'
 
 /** The text that is sealed for a credential. */
@@ -20,19 +21,12 @@ export function secretText(secret: CredentialSecret): Secret {
       return new Secret(
         JSON.stringify({
           kind: secret.kind,
-          client_id: secret.clientId,
-          client_secret: secret.clientSecret.reveal(),
+          ...clientMembers(secret.client),
           refresh_token: secret.refreshToken.reveal(),
         }),
       )
     case 'client_credentials':
-      return new Secret(
-        JSON.stringify({
-          kind: secret.kind,
-          client_id: secret.clientId,
-          client_secret: secret.clientSecret.reveal(),
-        }),
-      )
+      return new Secret(JSON.stringify({ kind: secret.kind, ...clientMembers(secret.client) }))
     case 'impersonation':
       return new Secret(
         JSON.stringify({
@@ -45,6 +39,20 @@ export function secretText(secret: CredentialSecret): Secret {
       return new Secret(JSON.stringify({ kind: secret.kind }))
     case 'api_key':
       return new Secret(JSON.stringify({ kind: secret.kind, key: secret.key.reveal() }))
+  }
+}
+
+function clientMembers(client: OAuthClient): object {
+  switch (client.proof) {
+    case 'secret':
+      return { client_id: client.id, client_secret: client.secret.reveal() }
+    case 'key':
+      return {
+        client_id: client.id,
+        client_key: { pem: client.privateKey.reveal(), id: client.keyId, algorithm: client.algorithm },
+      }
+    case 'none':
+      return { client_id: client.id }
   }
 }
 
@@ -69,6 +77,24 @@ const secretField = z.pipe(
   z.transform((text) => new Secret(text)),
 )
 
+const clientShape = {
+  client_id: z.string(),
+  client_secret: z.optional(secretField),
+  client_key: z.optional(
+    z.object({ pem: secretField, id: z.optional(z.string()), algorithm: z.enum(signingAlgorithms) }),
+  ),
+}
+
+const clientDocument = z.object(clientShape)
+
+function clientOf(members: z.output<typeof clientDocument>): OAuthClient {
+  const { client_id: id, client_secret: secret, client_key: key } = members
+  if (secret !== undefined) return { id, proof: 'secret', secret }
+  if (key === undefined) return { id, proof: 'none' }
+  const { pem: privateKey, id: keyId, algorithm } = key
+  return { id, proof: 'key', privateKey, algorithm, ...(keyId === undefined ? {} : { keyId }) }
+}
+
 const secretDocument = z.discriminatedUnion('kind', [
   z.pipe(
     z.object({
@@ -85,28 +111,16 @@ const secretDocument = z.discriminatedUnion('kind', [
     })),
   ),
   z.pipe(
-    z.object({
-      kind: z.literal('refresh_token'),
-      client_id: z.string(),
-      client_secret: secretField,
-      refresh_token: secretField,
-    }),
-    z.transform(
-      ({ kind, client_id: clientId, client_secret: clientSecret, refresh_token: refreshToken }) => ({
-        kind,
-        clientId,
-        clientSecret,
-        refreshToken,
-      }),
-    ),
+    z.object({ kind: z.literal('refresh_token'), ...clientShape, refresh_token: secretField }),
+    z.transform(({ kind, refresh_token: refreshToken, ...members }) => ({
+      kind,
+      client: clientOf(members),
+      refreshToken,
+    })),
   ),
   z.pipe(
-    z.object({ kind: z.literal('client_credentials'), client_id: z.string(), client_secret: secretField }),
-    z.transform(({ kind, client_id: clientId, client_secret: clientSecret }) => ({
-      kind,
-      clientId,
-      clientSecret,
-    })),
+    z.object({ kind: z.literal('client_credentials'), ...clientShape }),
+    z.transform(({ kind, ...members }) => ({ kind, client: clientOf(members) })),
   ),
   z.pipe(
     z.object({

@@ -1,5 +1,6 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { CredentialHealth, RefreshToken } from '../domain/credential.ts'
+import type { ScopeSet } from '../domain/scopes.ts'
 import type { Secret } from '../domain/secret.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
@@ -41,6 +42,9 @@ export interface RefreshTurn {
   readonly fence: number
   readonly generation: number
   readonly secret: RefreshToken
+  readonly consentedScopes?: ScopeSet
+  /** When the upstream will take the refresh token no more, as far as it said so. */
+  readonly expiresAt?: EpochSeconds
   /** When a former holder began a refresh whose end was never stored: its rotated token may be lost. */
   readonly interruptedAt?: EpochSeconds
 }
@@ -53,6 +57,8 @@ export interface BusyTurn {
 export interface RefreshResult {
   /** The refresh token the upstream returned, when it differs from the one that was sent. */
   readonly rotated?: Secret
+  /** When the refresh token of this result, rotated or the same, will end; absent, nothing new is known of it. */
+  readonly expiresAt?: EpochSeconds
   readonly health?: Omit<CredentialHealth, 'since'>
   /** Keep the mark of an interrupted refresh, because this turn did not clear up whether a token was lost. */
   readonly keepIntent?: boolean
@@ -85,7 +91,7 @@ async function tryBegin(
   const { store, keyRing, clock } = deps
   const stored = await store.get(credentialKey(name))
   const record = stored === undefined ? undefined : parseCredentialRecord(stored)
-  const { generation } = usableVersion(record, { name, version })
+  const { generation, expiresAt } = usableVersion(record, { name, version })
   const now = clock.now()
   if (isHeld(record?.lease, now)) return { held: false, retryAfter: leaseLeft(record.lease, now) }
   // Opened before the turn is taken: a key ring that fails leaves neither a lease nor a false mark of a crash.
@@ -94,7 +100,15 @@ async function tryBegin(
     throw new BrokerError('store_unavailable', { reason: `credential ${name} holds no refresh token` })
   const taken = await take(deps, { name, version }, generation)
   if (taken === undefined || !taken.held) return taken
-  return { ...taken, name, version, generation, secret }
+  return {
+    ...taken,
+    name,
+    version,
+    generation,
+    secret,
+    ...(record?.consentedScopes === undefined ? {} : { consentedScopes: record.consentedScopes }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  }
 }
 
 type Taken = Pick<RefreshTurn, 'held' | 'fence' | 'interruptedAt'>
@@ -138,7 +152,7 @@ function take(
 async function endTurn(
   { store, clock, entropy, keyRing }: RefreshTurnsDeps,
   turn: RefreshTurn,
-  { rotated, health, keepIntent = false }: RefreshResult,
+  { rotated, expiresAt, health, keepIntent = false }: RefreshResult,
 ): Promise<'ended' | 'superseded'> {
   const sealed =
     rotated === undefined
@@ -156,7 +170,7 @@ async function endTurn(
       // Fences start anew when a name is enrolled again: only together with the version do they name this turn.
       const holdsLease =
         before.lease?.fence === turn.fence && before.versions.some(({ id }) => id === turn.version)
-      const { versions, isOurs } = replaceSealed(before, { turn, sealed, holdsLease })
+      const { versions, isOurs } = replaceSealed(before, { turn, sealed, expiresAt, holdsLease })
       if (!isOurs && !holdsLease) return { value: undefined, result: 'superseded' }
       const now = clock.now()
       const { lease, ...rest } = before
@@ -180,6 +194,7 @@ function withoutIntent(version: CredentialVersion): CredentialVersion {
 interface Replacement {
   readonly turn: RefreshTurn
   readonly sealed: string | undefined
+  readonly expiresAt: EpochSeconds | undefined
   readonly holdsLease: boolean
 }
 
@@ -189,16 +204,22 @@ interface Replacement {
  */
 function replaceSealed(
   record: CredentialRecord,
-  { turn, sealed, holdsLease }: Replacement,
+  { turn, sealed, expiresAt, holdsLease }: Replacement,
 ): { readonly versions: readonly CredentialVersion[]; readonly isOurs: boolean } {
   const held = record.versions.find(({ id }) => id === turn.version)
+  const isNewest = holdsLease || held?.generation === turn.generation
   // A destroyed version gets no secret back.
-  if (sealed === undefined || held?.sealed === undefined) return { versions: record.versions, isOurs: false }
-  if (!holdsLease && held.generation !== turn.generation) return { versions: record.versions, isOurs: false }
-  const versions = record.versions.map((version) =>
-    version.id === turn.version ? { ...version, sealed, generation: held.generation + 1 } : version,
-  )
-  return { versions, isOurs: true }
+  if (held?.sealed === undefined || !isNewest) return { versions: record.versions, isOurs: false }
+  const { expiresAt: endBefore, ...rest } = held
+  // A rotated token has an end of its own; of the same one, what was said last holds.
+  const end = expiresAt ?? (sealed === undefined ? endBefore : undefined)
+  const after: CredentialVersion = {
+    ...rest,
+    ...(sealed === undefined ? {} : { sealed, generation: held.generation + 1 }),
+    ...(end === undefined ? {} : { expiresAt: end }),
+  }
+  const versions = record.versions.map((version) => (version.id === turn.version ? after : version))
+  return { versions, isOurs: sealed !== undefined }
 }
 
 function nextHealth(

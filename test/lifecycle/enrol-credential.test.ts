@@ -6,6 +6,7 @@ import { createAdministerCredentials } from '../../src/lifecycle/administer-cred
 import { createCredentialWorld } from '../support/credential-world.ts'
 import { createLogBook } from '../support/quiet.ts'
 import { createEcKeyPem, createRsaKeyPem, octetsOf, pemOf } from '../support/rsa-key.ts'
+import { finderOf } from '../support/upstreams.ts'
 
 const DRIVE = 'https://www.googleapis.com/auth/drive'
 let key: { readonly pkcs8: string; readonly pkcs1: string }
@@ -23,6 +24,7 @@ function createWorld() {
   const book = createLogBook()
   const { enrol, ...rest } = createAdministerCredentials({
     credentials: credentials.credentials,
+    findUpstream: finderOf(),
     log: book.log,
   })
   return { ...credentials, book, enrol, ...rest }
@@ -211,7 +213,7 @@ describe('P25: what is refused says precisely why, and P23: quotes nothing', () 
       'refresh_token',
     )
     expect(await refusalOf(keyFile(), { scopes: [DRIVE] })).toContain('limit it by the rules')
-    expect(await refusalOf(keyFile(), { upstream: 'github' })).toContain('only "google"')
+    expect(await refusalOf(keyFile(), { upstream: 'github' })).toContain('the name of an upstream')
   })
 
   test.each(['', 'A', '-a', 'a/b', 'a'.repeat(64), 'ä', '../a'])('the name "%s"', async (name) => {

@@ -4,6 +4,7 @@ import { isBrokerError } from '../../src/domain/broker-error.ts'
 import { createAdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
 import { createCredentialWorld } from '../support/credential-world.ts'
 import { createLogBook } from '../support/quiet.ts'
+import { finderOf } from '../support/upstreams.ts'
 
 const account = 'reports@acme.iam.gserviceaccount.com'
 const middle = 'middle@acme.iam.gserviceaccount.com'
@@ -19,7 +20,11 @@ beforeEach(() => {
 function createWorld() {
   const { credentials } = createCredentialWorld()
   const book = createLogBook()
-  return { credentials, book, ...createAdministerCredentials({ credentials, log: book.log }) }
+  return {
+    credentials,
+    book,
+    ...createAdministerCredentials({ credentials, findUpstream: finderOf(), log: book.log }),
+  }
 }
 
 const enrol = (name: string, secret: object, scopes?: unknown) =>

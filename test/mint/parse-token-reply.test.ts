@@ -52,10 +52,22 @@ describe('an access token reply', () => {
 describe('the rest of a reply', () => {
   test('a refresh token is absent, usable or a fault', () => {
     const reading = parseRefreshToken({ refresh_token: '1//0x' })
-    expect(reading.ok && reading.value?.reveal()).toBe('1//0x')
-    expect(parseRefreshToken({})).toEqual({ ok: true, value: undefined })
+    expect(reading.ok && reading.value.token?.reveal()).toBe('1//0x')
+    expect(parseRefreshToken({})).toEqual({ ok: true, value: {} })
     for (const wrong of ['', null, 7, 'a\nb'])
       expect(parseRefreshToken({ refresh_token: wrong }).ok).toBe(false)
+  })
+
+  test('a refresh token’s end is read under either name, and nonsense is no end', () => {
+    const lifeOf = (members: object) => {
+      const reading = parseRefreshToken({ refresh_token: 'x', ...members })
+      return reading.ok ? reading.value.expiresIn : 'refused'
+    }
+    expect(lifeOf({ refresh_token_expires_in: 15_897_600 })).toBe(15_897_600)
+    expect(lifeOf({ refresh_token_expires_in: '3600' })).toBe(3600)
+    expect(lifeOf({ refresh_expires_in: 1800 })).toBe(1800)
+    for (const none of [0, -1, 'soon', null, {}, 1e12])
+      expect(lifeOf({ refresh_token_expires_in: none })).toBeUndefined()
   })
 
   test('an ID token is a JWT of Google for the audience, with an end within a day', () => {

@@ -42,8 +42,7 @@ export const refreshCredential: NewCredential = {
   consentedScopes: ['a', 'b'],
   secret: {
     kind: 'refresh_token',
-    clientId: 'client-1',
-    clientSecret: new Secret('the client secret'),
+    client: { id: 'client-1', proof: 'secret', secret: new Secret('the client secret') },
     refreshToken: new Secret('refresh-1'),
   },
 }

@@ -19,6 +19,7 @@ import { createPlainKeyRing } from './plain-key-ring.ts'
 import { createAwaitableBackground, createLogBook } from './quiet.ts'
 import { createSequence } from './sequence.ts'
 import { createSkippingClock } from './skipping-clock.ts'
+import { finderOf } from './upstreams.ts'
 
 export const DRIVE = 'https://www.googleapis.com/auth/drive'
 export const DRIVE_READ = 'https://www.googleapis.com/auth/drive.readonly'
@@ -29,7 +30,8 @@ export const PUBSUB = 'https://www.googleapis.com/auth/pubsub'
 export type MintWorld = Awaited<ReturnType<typeof startMintWorld>>
 
 /** The mint over a real socket to the Google stand-in, with a store that can fail and a clock that needs no waiting. */
-export async function startMintWorld() {
+export async function startMintWorld(upstreams: readonly object[] = []) {
+  const findUpstream = finderOf(...upstreams)
   const clock = createSkippingClock()
   const google = await startGoogleStandIn({ now: () => clock.now() })
   const store = createFaultyStore(createMemoryStore({ clock }))
@@ -41,7 +43,7 @@ export async function startMintWorld() {
     ...deps,
     onMalformed: ({ reason }) => book.log('error', reason),
   })
-  const administration = createAdministerCredentials({ credentials, log: book.log })
+  const administration = createAdministerCredentials({ credentials, findUpstream, log: book.log })
   const errors: unknown[] = []
   const files: unknown[] = []
 
@@ -56,6 +58,8 @@ export async function startMintWorld() {
       background,
       credentials,
       refreshTurns,
+      findUpstream,
+      sharesWork: true,
       endpoints: {
         tokenUrl: google.endpoints.GOOGLE_OAUTH_TOKEN_URL,
         stsUrl: google.endpoints.GOOGLE_STS_TOKEN_URL,

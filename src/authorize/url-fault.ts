@@ -1,0 +1,17 @@
+import { isLoopback } from '../domain/loopback.ts'
+
+/** Why a text is no address to call: not https (http to this very machine excepted), or not plainly a URL. */
+export function urlFault(text: string): string | undefined {
+  if (/[\s\\]/.test(text) || !URL.canParse(text)) return 'must be a URL'
+  const { protocol, hostname, username, password } = new URL(text)
+  if (username !== '' || password !== '' || /^[a-z]+:\/\/[^/?#]*@/i.test(text))
+    return 'must not hold a user name or password'
+  if (protocol === 'https:' && text.startsWith('https://')) return undefined
+  if (protocol === 'http:' && text.startsWith('http://') && isLoopback(hostname)) return undefined
+  return 'must be an https URL'
+}
+
+/** Why a text is no issuer whose metadata could be looked for (RFC 8414 §2, OpenID Connect Discovery 1.0 §4). */
+export function issuerUrlFault(text: string): string | undefined {
+  return urlFault(text) ?? (/[?#]/.test(text) ? 'must have no query and no fragment' : undefined)
+}

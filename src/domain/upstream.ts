@@ -1,0 +1,52 @@
+import type { Seconds } from './time.ts'
+
+/** How a client proves itself at a token endpoint (RFC 6749 §2.3.1, RFC 7523 §2.2), by the names of RFC 8414. */
+export const clientAuthentications = [
+  'client_secret_post',
+  'client_secret_basic',
+  'private_key_jwt',
+  'none',
+] as const
+
+export type ClientAuthentication = (typeof clientAuthentications)[number]
+
+/** An authorization server that we ask for tokens. What is peculiar to it is data here, and code nowhere. */
+export interface Upstream {
+  /** Credentials speak of this. */
+  readonly name: string
+  /** Its own identifier for itself, where known. */
+  readonly issuer?: string
+  readonly endpoints: UpstreamEndpoints
+  readonly clientAuthentication: ClientAuthentication
+  /** The `aud` of a client assertion. */
+  readonly assertionAudience: 'issuer' | 'token_endpoint'
+  readonly scopeSeparator: ' ' | ','
+  /**
+   * `omit`: it takes no scope with a refresh and always gives everything consented. Nothing can be narrowed then, and
+   * whoever is allowed less than everything gets nothing.
+   */
+  readonly scopeInRefresh: 'send' | 'omit'
+  /** The `token_type` of its bearer tokens, in lower case. */
+  readonly tokenType: string
+  /** The life of a token whose reply names none; absent, such a reply is refused. */
+  readonly lifetimeDefault?: Seconds
+  /** Whether `expires_in` may be a number in quotes. */
+  readonly readsTextualLifetime: boolean
+  /**
+   * Whether a refresh may use its refresh token up. If so it is never repeated blindly: one that comes twice looks
+   * like theft (RFC 9700 §4.14.2).
+   */
+  readonly rotatesRefreshTokens: boolean
+  /** Whether it sends its errors with status 200. */
+  readonly refusesWithStatus200: boolean
+  /** Its own names for `invalid_grant`. */
+  readonly invalidGrantErrors: readonly string[]
+  /** Sent along with every request for a token, like `audience` or `resource`. */
+  readonly extraParameters: Readonly<Record<string, string>>
+}
+
+/** The only addresses of an upstream that are ever called (P29). */
+export type UpstreamEndpoints =
+  | { readonly from: 'policy'; readonly token: string; readonly revocation?: string }
+  /** Its metadata, at `issuer` (RFC 8414, OpenID Connect Discovery 1.0), says where they are. */
+  | { readonly from: 'discovery'; readonly issuer: string }

@@ -1,0 +1,62 @@
+import type { OAuthClient } from '../domain/credential.ts'
+import { parseJsonObject } from '../domain/json-object.ts'
+import type { Secret } from '../domain/secret.ts'
+import type { Upstream } from '../domain/upstream.ts'
+import type { HttpAnswer } from '../ports/http-client.ts'
+import type { AskUpstream, UpstreamReply } from './ask-upstream.ts'
+import { createAuthenticateClient, type AuthenticateClientDeps } from './authenticate-client.ts'
+import type { ReachedUpstream } from './reach-upstream.ts'
+
+export interface AskTokenEndpointDeps extends AuthenticateClientDeps {
+  readonly ask: AskUpstream
+}
+
+export interface TokenQuestion {
+  readonly reached: ReachedUpstream
+  readonly client: OAuthClient
+  /** The credential's name. */
+  readonly credential: string
+  /** Grant type, scope and what else belongs to the grant; client and upstream add theirs. */
+  readonly form: Readonly<Record<string, string>>
+  readonly repeatable: boolean
+  readonly deadlineMs: number
+}
+
+export interface TokenReply {
+  readonly reply: UpstreamReply
+  /** What was sent to prove the client: never quoted back. */
+  readonly secrets: readonly Secret[]
+}
+
+export type AskTokenEndpoint = (question: TokenQuestion) => Promise<TokenReply>
+
+/** Asks an upstream's token endpoint as one of its clients. Throws only what `createAuthenticateClient` throws. */
+export function createAskTokenEndpoint(deps: AskTokenEndpointDeps): AskTokenEndpoint {
+  const authenticateClient = createAuthenticateClient(deps)
+
+  return async ({ reached, client, credential, form, repeatable, deadlineMs }) => {
+    const proof = await authenticateClient(client, reached, credential)
+    const reply = await deps.ask({
+      url: reached.tokenUrl,
+      headers: proof.headers,
+      form: { ...reached.upstream.extraParameters, ...form, ...proof.form },
+      credential,
+      repeatable,
+      deadlineMs,
+    })
+    return { reply, secrets: proof.secrets }
+  }
+}
+
+/** The answer that grants something: status 200, and no error where the upstream sends errors with that status too. */
+export function grantingAnswer(
+  reply: UpstreamReply,
+  { refusesWithStatus200 }: Upstream,
+): (UpstreamReply & { readonly kind: 'answer' }) | undefined {
+  if (reply.kind !== 'answer' || reply.answer.status !== 200) return undefined
+  return refusesWithStatus200 && holdsError(reply.answer) ? undefined : reply
+}
+
+function holdsError({ body }: HttpAnswer): boolean {
+  return typeof parseJsonObject(body)?.['error'] === 'string'
+}

@@ -1,0 +1,41 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { GrantedCredential } from '../domain/grant.ts'
+import type { Upstream } from '../domain/upstream.ts'
+import { createDiscoverEndpoints, type DiscoverEndpointsDeps } from './discover-endpoints.ts'
+import { googleUpstream } from './google-upstream.ts'
+
+export interface ReachUpstreamDeps extends DiscoverEndpointsDeps {
+  /** Where Google's own tokens come from. */
+  readonly tokenUrl: string
+  /** The other upstreams, by the policy in force. Throws `policy_unavailable`. */
+  readonly findUpstream: (name: string) => Promise<Upstream | undefined>
+}
+
+/** An upstream whose token endpoint is known. */
+export interface ReachedUpstream {
+  readonly upstream: Upstream
+  readonly tokenUrl: string
+}
+
+/**
+ * The upstream of a credential and where it is asked: at addresses of settings and policy, or where the metadata of
+ * an issuer of the policy says (P29). Throws `target_unavailable` when policy has no such upstream, and what
+ * discovery throws.
+ */
+export function createReachUpstream(
+  deps: ReachUpstreamDeps,
+): (credential: GrantedCredential) => Promise<ReachedUpstream> {
+  const discover = createDiscoverEndpoints(deps)
+  const google = googleUpstream(deps.tokenUrl)
+
+  return async ({ name, upstream: wanted }) => {
+    const upstream = wanted === google.name ? google : await deps.findUpstream(wanted)
+    if (upstream === undefined)
+      throw new BrokerError('target_unavailable', {
+        reason: `credential ${name}: the policy in force has no upstream ${wanted}`,
+      })
+    const { endpoints } = upstream
+    if (endpoints.from === 'policy') return { upstream, tokenUrl: endpoints.token }
+    return { upstream, tokenUrl: await discover(endpoints.issuer) }
+  }
+}

@@ -1,0 +1,78 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import { parseJsonObject } from '../domain/json-object.ts'
+import { seconds } from '../domain/time.ts'
+import type { HttpAnswer, HttpClient } from '../ports/http-client.ts'
+import { nonsense } from './upstream-failure.ts'
+
+/** Together within the 3 s that a request waits for them. */
+const timeoutMs = 1_400
+const documentBytesMax = 64 * 1024
+const retryAfter = seconds(30)
+
+/** What an authorization server's metadata says of where to ask it (RFC 8414 §2). */
+export interface Metadata {
+  readonly tokenEndpoint: string
+}
+
+/**
+ * Reads the metadata of exactly this issuer: RFC 8414's document, and OpenID Connect's where there is none. Nothing
+ * but the issuer's own host is asked, and an endpoint on another host is refused (P29): whoever wants that states it
+ * in policy. Throws `upstream_unavailable` and `upstream_nonsense`.
+ */
+export async function readMetadata(http: HttpClient, issuer: string): Promise<Metadata> {
+  const own = await fetchDocument(http, oauthMetadataUrl(issuer))
+  const answer = isAbsent(own) ? await fetchDocument(http, openIdMetadataUrl(issuer)) : own
+  if (answer.status !== 200) throw unreadable(issuer, `status ${answer.status}`)
+  return parseMetadata(answer.body, issuer)
+}
+
+/** RFC 8414 §3.1: the well-known part comes before the issuer's path. */
+function oauthMetadataUrl(issuer: string): string {
+  const { origin, pathname } = new URL(issuer)
+  return `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`
+}
+
+/** OpenID Connect Discovery 1.0 §4.1: and here after it. */
+function openIdMetadataUrl(issuer: string): string {
+  return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+}
+
+async function fetchDocument(http: HttpClient, url: string): Promise<HttpAnswer> {
+  const headers = { accept: 'application/json' }
+  // No retry: the next request asks, after the pause, and until then the last document serves.
+  const result = await http({ method: 'GET', url, headers, timeoutMs, maxBytes: documentBytesMax })
+  if (result.kind === 'answer') return result
+  throw unreadable(url, `${result.cause}: ${result.detail}`)
+}
+
+/** Some servers answer 400, 401 or 403 to a path that they do not know. */
+function isAbsent({ status }: HttpAnswer): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429
+}
+
+function parseMetadata(text: string, issuer: string): Metadata {
+  const members = parseJsonObject(text)
+  if (members === undefined) throw unfit(issuer, 'is no JSON object')
+  // RFC 8414 §3.3: another issuer's document must not be used.
+  if (members['issuer'] !== issuer) throw unfit(issuer, 'is of another "issuer"')
+  const endpoint = members['token_endpoint']
+  if (typeof endpoint !== 'string') throw unfit(issuer, 'has no "token_endpoint"')
+  const url = URL.parse(endpoint)
+  if (url === null || url.username !== '' || url.password !== '' || url.hash !== '')
+    throw unfit(issuer, 'has a "token_endpoint" that is no plain URL')
+  // Its scheme with it: policy lets nothing but https be an issuer, and http on this very machine.
+  if (url.origin !== new URL(issuer).origin)
+    throw unfit(
+      issuer,
+      'has its "token_endpoint" on another host: state token_endpoint in the policy instead',
+    )
+  return { tokenEndpoint: endpoint }
+}
+
+function unreadable(place: string, why: string): BrokerError {
+  return new BrokerError('upstream_unavailable', { reason: `metadata of ${place}: ${why}`, retryAfter })
+}
+
+function unfit(issuer: string, why: string): BrokerError {
+  return nonsense(`the metadata of ${issuer} ${why}`)
+}
