@@ -1,16 +1,26 @@
 import { auditMembers } from './adapters/system/audit-members.ts'
+import { createTokenBuckets } from './adapters/system/token-buckets.ts'
+import { withoutTokens } from './adapters/system/without-tokens.ts'
 import { createAdminister } from './administer.ts'
 import { createAuthenticate, type CallerLimits } from './authenticate/authenticate.ts'
 import { createAuthorizeAdmin } from './authorize/authorize-admin.ts'
 import { createAuthorize } from './authorize/authorize.ts'
+import { claimsLookedAt } from './authorize/claims-looked-at.ts'
+import type { CompiledPolicy } from './authorize/compile-policy.ts'
+import { createExplain } from './authorize/explain.ts'
+import { createMatchText } from './authorize/match-caller.ts'
 import { parsePolicy } from './authorize/parse-policy.ts'
 import { createPolicyInForce } from './authorize/policy-in-force.ts'
 import type { Settings } from './config.ts'
-import { createExchange } from './exchange.ts'
+import { createExchange, type ExchangeSteps } from './exchange.ts'
 import { createApp, type HallDeps } from './http/app.ts'
 import { createAdministerCredentials } from './lifecycle/administer-credentials.ts'
 import { createAdministerPolicy } from './lifecycle/administer-policy.ts'
+import { createExplainRequest } from './lifecycle/explain-request.ts'
+import { createNoteRefusal } from './lifecycle/note-refusal.ts'
+import { createNoteUse } from './lifecycle/note-use.ts'
 import { createReadiness } from './lifecycle/readiness.ts'
+import { createSuggestPolicy } from './lifecycle/suggest-policy.ts'
 import { createMint, type Mint } from './mint/mint.ts'
 import { createNotingMint } from './mint/noting-mint.ts'
 import type { AuditTrail } from './ports/audit-trail.ts'
@@ -29,7 +39,9 @@ import { createCredentials } from './records/credentials.ts'
 import { createIssuedTokens } from './records/issued-tokens.ts'
 import { createPolicies } from './records/policies.ts'
 import { createRefreshTurns } from './records/refresh-turns.ts'
+import { createRefusals } from './records/refusals.ts'
 import { createReplays } from './records/replays.ts'
+import { createRuleUses } from './records/rule-uses.ts'
 import { createTokens } from './records/tokens.ts'
 import { createIntrospect } from './resolve/introspect.ts'
 import { createResolve } from './resolve/resolve.ts'
@@ -85,11 +97,13 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
   })
   const resolve = createResolve({ ...platform, ...records, memoryEntriesMax: settings.memoryTokensMax })
   const noting = (mint: Mint) => createNotingMint({ ...platform, ...records, mint })
+  const authorizeDeps = { policy, findCredential: records.credentialView, brokerIssuer: issuer }
   const exchange = createExchange(
     {
       authenticate,
-      authorize: createAuthorize({ policy, findCredential: records.credentialView, brokerIssuer: issuer }),
+      authorize: createAuthorize(authorizeDeps),
       resolve,
+      ...createNotes(platform, records, policy),
       mint: noting(
         createMint({
           ...platform,
@@ -126,6 +140,8 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
       check,
       ...(platform.policySource === undefined ? { policies: records.policies } : {}),
     }),
+    explain: createExplainRequest({ ...records, explain: createExplain(authorizeDeps) }),
+    suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, clock }),
     readiness: createReadiness({ store, keyRing, policy, clock, log }),
     ...publishedKeys(settings),
     entropy,
@@ -138,6 +154,27 @@ function publishedKeys({ federation }: Settings): Pick<HallDeps, 'publishedKeys'
   if (federation === undefined) return {}
   return { publishedKeys: federation.keys.map(({ published }) => published) }
 }
+
+/** What the corridor leaves behind for `suggest` and `explain`. */
+function createNotes(
+  platform: Platform,
+  { ruleUses, refusals }: ReturnType<typeof createRecords>,
+  policy: () => Promise<CompiledPolicy>,
+): Pick<ExchangeSteps, 'noteUse' | 'noteRefusal'> {
+  return {
+    noteUse: createNoteUse({ ...platform, ruleUses }),
+    noteRefusal: createNoteRefusal({
+      ...platform,
+      refusals,
+      claimsLookedAt: async () => claimsLookedAt((await policy()).policy),
+      redact: withoutTokens,
+      limit: createTokenBuckets({ perMinute: keptRefusalsPerMinute, clock: platform.clock }),
+    }),
+  }
+}
+
+/** Of one instance: what is refused more often is not of interest each time. */
+const keptRefusalsPerMinute = 300
 
 function createRecords(settings: Settings, platform: Platform) {
   const { store, clock, entropy, log, auditTrail } = platform
@@ -157,6 +194,8 @@ function createRecords(settings: Settings, platform: Platform) {
     tokens: createTokens({ ...platform, holder }),
     issuedTokens: createIssuedTokens(platform),
     replays: createReplays(platform),
+    ruleUses: createRuleUses(platform),
+    refusals: createRefusals(platform),
     policies: createPolicies({ store, clock, newId: entropy.uuid }),
     audit: createAuditTrails(trails),
   }

@@ -1,6 +1,7 @@
 import { failureOf, type AuditRecord } from './domain/audit-record.ts'
 import type { Caller } from './domain/caller.ts'
 import type { ExchangeRequest, Proof } from './domain/exchange-request.ts'
+import type { RefusedRequest } from './domain/explanation.ts'
 import type { Grant } from './domain/grant.ts'
 import type { MintedToken, ResolvedToken } from './domain/token.ts'
 import type { AuditTrail } from './ports/audit-trail.ts'
@@ -12,6 +13,10 @@ export interface ExchangeSteps {
   authorize(caller: Caller, request: ExchangeRequest): Promise<Grant>
   resolve(grant: Grant, mint: () => Promise<MintedToken>): Promise<ResolvedToken>
   mint(grant: Grant): Promise<MintedToken>
+  /** What it leaves behind for whoever keeps the policy small; `undefined` when there is nothing to wait for. */
+  noteUse(grant: Grant, request: ExchangeRequest): Promise<void> | undefined
+  /** Likewise, for whoever asks why. */
+  noteRefusal(refused: RefusedRequest): Promise<void> | undefined
 }
 
 export interface ExchangeContext {
@@ -46,10 +51,12 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
       return audit(record)
     }
 
+    let request: ExchangeRequest | undefined
+    let caller: Caller | undefined
     try {
-      const request = parse()
+      request = parse()
       noteRequest(record, request)
-      const caller = await steps.authenticate(request.proof)
+      caller = await steps.authenticate(request.proof)
       record.issuer = caller.issuer
       record.caller = caller.subject
       const grant = await steps.authorize(caller, request)
@@ -57,12 +64,16 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
       const resolved = await steps.resolve(grant, () => steps.mint(grant))
       noteToken(record, resolved)
       await write()
+      const noting = steps.noteUse(grant, request)
+      if (noting !== undefined) await noting
       return { grant, resolved }
     } catch (error) {
       // A record that failed to be written is not tried again: that there is none is the answer.
       if (record.outcome === 'issued') throw error
       Object.assign(record, failureOf(error))
       await write()
+      if (request !== undefined && caller !== undefined)
+        await steps.noteRefusal({ requestId, caller, request, error })
       throw error
     }
   }

@@ -48,6 +48,14 @@ function createWorld(broken: Partial<ExchangeSteps> = {}) {
       return resolved
     },
     mint: () => Promise.reject(new Error('nobody asked to mint')),
+    noteUse: (_, { scopes }) => {
+      walked.push(`note use of ${scopes.join(' ')}`)
+      return undefined
+    },
+    noteRefusal: ({ error }) => {
+      walked.push(`note refusal: ${String(error)}`)
+      return undefined
+    },
     ...broken,
   }
   const audit = async (record: AuditRecord) => {
@@ -65,7 +73,7 @@ describe('exchange', () => {
   it('walks the rooms in order and writes the record before it answers', async () => {
     const { walked, exchange } = createWorld()
     const outcome = await exchange()
-    expect(walked).toEqual(['authenticate', 'authorize', 'resolve', 'audit'])
+    expect(walked).toEqual(['authenticate', 'authorize', 'resolve', 'audit', 'note use of a b'])
     expect(outcome.resolved.remaining).toBe(3000)
   })
 
@@ -108,7 +116,10 @@ describe('exchange', () => {
     await expect(exchange(room === undefined ? parse : undefined)).rejects.toMatchObject({ code })
     expect(records).toHaveLength(1)
     expect(records[0]).toMatchObject({ outcome, error: code, reason: 'why' })
-    expect(walked.at(-1)).toBe('audit')
+    const notes = walked.filter((step) => step.startsWith('note'))
+    const isCallerKnown = room === 'authorize' || room === 'resolve'
+    expect(notes).toEqual(isCallerKnown ? [`note refusal: BrokerError: ${code}: why`] : [])
+    expect(walked.at(-1 - notes.length)).toBe('audit')
   })
 
   it('P27: a bug leaves a record without its text, and stays a bug', async () => {

@@ -5,14 +5,18 @@ import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
 
 import { createMemoryStore } from '../src/adapters/memory/memory-store.ts'
+import { epochSeconds } from '../src/domain/time.ts'
 import type { Document, DocumentStore, Stored } from '../src/ports/document-store.ts'
 import { parseCredentialRecord } from '../src/records/credential-codec.ts'
 import { createIssuedTokens } from '../src/records/issued-tokens.ts'
 import { createPolicies } from '../src/records/policies.ts'
+import { createRefusals } from '../src/records/refusals.ts'
+import { createRuleUses } from '../src/records/rule-uses.ts'
 import { parseTokenRecord } from '../src/records/token-codec.ts'
 import { createFakeClock } from './support/fake-clock.ts'
 import { jsonMembers } from './support/json-members.ts'
 import { codeBlocksOf } from './support/markdown-blocks.ts'
+import { createSequence, quickDigest } from './support/sequence.ts'
 import { repository } from './support/run-node.ts'
 
 const map = readFileSync(join(repository, 'src/README.md'), 'utf8')
@@ -37,7 +41,16 @@ describe("src/README.md's example documents", () => {
   test('are of every collection', () => {
     const collections = new Set(examples.map(({ note }) => note.split('/')[0]))
 
-    expect([...collections]).toEqual(['credentials', 'tokens', 'issued', 'replays', 'policies', 'audit'])
+    expect([...collections]).toEqual([
+      'credentials',
+      'tokens',
+      'issued',
+      'replays',
+      'policies',
+      'audit',
+      'usage',
+      'refusals',
+    ])
   })
 
   test('with a member of the wrong type is refused', async () => {
@@ -54,12 +67,19 @@ describe("src/README.md's example documents", () => {
     else if (collection === 'tokens') parseTokenRecord(stored)
     else if (collection === 'issued') expect(await createIssuedTokens({ store }).find(id)).toBeDefined()
     else if (collection === 'policies') await createPolicies({ store, clock, newId: () => 'new' }).read()
+    else if (collection === 'usage') await readUses(store)
+    else if (collection === 'refusals') expect(await createRefusals({ store }).find(id)).toBeDefined()
     else expect(stored.value['schema']).toBe(1)
   }
 })
 
 function parseDocument(text: string): Document {
   return z.record(z.string(), z.json()).parse(JSON.parse(text))
+}
+
+async function readUses(store: DocumentStore): Promise<void> {
+  const deps = { store, clock: createFakeClock(), entropy: createSequence(0), sha256: quickDigest }
+  expect(await createRuleUses(deps).since(epochSeconds(0))).toHaveLength(1)
 }
 
 function fail(): never {

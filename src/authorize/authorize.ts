@@ -28,15 +28,21 @@ export function createAuthorize(
   return async (caller, request) => {
     const policy = await deps.policy()
     const name = parseTarget(request.target)
-    if (name === undefined) throw unavailable(`the target ${quote(request.target)} names no credential`)
+    if (name === undefined)
+      throw unavailable('audience', `the target ${quote(request.target)} names no credential`)
     const rule = policy.findRule(caller, name)
     if (rule === undefined)
-      throw unavailable(`no rule gives ${quote(name)} to ${quote(caller.subject)} of ${quote(caller.issuer)}`)
+      throw unavailable(
+        'rules',
+        `no rule gives ${quote(name)} to ${quote(caller.subject)} of ${quote(caller.issuer)}`,
+      )
 
     const credential = await deps.findCredential(name)
     const where = `rule ${quote(rule.rule.name)}`
-    if (credential === undefined) throw unavailable(`${where}: no credential ${quote(name)} is enrolled`)
-    if (credential.state !== 'enabled') throw unavailable(`${where}: ${quote(name)} is ${credential.state}`)
+    if (credential === undefined)
+      throw unavailable('credential', `${where}: no credential ${quote(name)} is enrolled`)
+    if (credential.state !== 'enabled')
+      throw unavailable('credential.state', `${where}: ${quote(name)} is ${credential.state}`)
     const source = await findSource(deps, credential, where)
     return narrow({ caller, request, rule, credential, ...(source === undefined ? {} : { source }) })
   }
@@ -52,10 +58,14 @@ async function findSource(
   const source = await findCredential(sourceName)
   if (source?.state !== 'enabled')
     throw unavailable(
+      'credential.source',
       `${where}: ${quote(name)} draws on ${quote(sourceName)}, which is ${source?.state ?? 'not enrolled'}`,
     )
   if (source.source !== undefined)
-    throw unavailable(`${where}: ${quote(name)} draws on ${quote(sourceName)}, which draws on another itself`)
+    throw unavailable(
+      'credential.source',
+      `${where}: ${quote(name)} draws on ${quote(sourceName)}, which draws on another itself`,
+    )
   return grantedCredential(source)
 }
 
@@ -71,9 +81,10 @@ function narrow(asked: Asked): Grant {
   const { caller, request, rule, credential, source } = asked
   const { kind } = credential
   if (!rule.rule.tokenTypes.includes(request.tokenType))
-    throw unavailable(`rule ${quote(rule.rule.name)} gives no ${request.tokenType}`)
+    throw unavailable('token_types', `rule ${quote(rule.rule.name)} gives no ${request.tokenType}`)
   if ((kind === 'api_key') !== (request.tokenType === 'api_key'))
     throw unavailable(
+      'credential.kind',
       `rule ${quote(rule.rule.name)}: ${kind} ${quote(credential.name)} gives no ${request.tokenType}`,
     )
   const grant = { caller, rule: rule.rule.name, credential: grantedCredential(credential, source) }
@@ -88,7 +99,7 @@ function narrow(asked: Asked): Grant {
     const lifetime = narrowLifetime(request.lifetime, rule.rule, kind)
     return { ...grant, scopes: [], tokenType: 'api_key', ...(lifetime === undefined ? {} : { lifetime }) }
   }
-  if (request.resource !== undefined) throw requestMalformed('resource is for ID tokens only')
+  if (request.resource !== undefined) throw requestMalformed('resource is for ID tokens only', 'resource')
   const scopes = narrowScopes(request.scopes, rule, credential)
   const lifetime = narrowLifetime(request.lifetime, rule.rule, kind)
   const subject = allowedSubject(asked)
@@ -107,7 +118,8 @@ function narrow(asked: Asked): Grant {
 function refuseBeyondKey({ scopes, resource, subject, boundary }: ExchangeRequest): void {
   const isMore =
     scopes.length > 0 || resource !== undefined || subject !== undefined || boundary !== undefined
-  if (isMore) throw requestMalformed('an API key takes no scope, resource, subject or access boundary')
+  if (isMore)
+    throw requestMalformed('an API key takes no scope, resource, subject or access boundary', 'token_types')
 }
 
 /** An ID token carries no scopes, acts for nobody else and cannot be bounded: what asks for that is malformed. */
@@ -115,17 +127,18 @@ function idTokenAudience({ request, rule, credential }: Asked): string {
   const { name, idTokenAudiences } = rule.rule
   if (!identifiesAsAccount.has(credential.kind))
     throw unavailable(
+      'credential.kind',
       `rule ${quote(name)}: ${credential.kind} ${quote(credential.name)} cannot give ID tokens`,
     )
   if (request.subject !== undefined)
-    throw requestMalformed('requested_subject is not possible for an ID token')
+    throw requestMalformed('requested_subject is not possible for an ID token', 'requested_subject')
   if (request.boundary !== undefined)
-    throw requestMalformed('an access boundary is not possible for an ID token')
+    throw requestMalformed('an access boundary is not possible for an ID token', 'boundary')
   const [only, ...others] = idTokenAudiences
   const audience = request.resource ?? (others.length === 0 ? only : undefined)
-  if (audience === undefined) throw requestMalformed('resource must say whom the ID token is for')
+  if (audience === undefined) throw requestMalformed('resource must say whom the ID token is for', 'resource')
   if (!idTokenAudiences.includes(audience))
-    throw unavailable(`rule ${quote(name)} gives no ID token for ${quote(audience)}`)
+    throw unavailable('id_token_audiences', `rule ${quote(name)} gives no ID token for ${quote(audience)}`)
   return audience
 }
 
@@ -136,8 +149,12 @@ function allowedSubject({ request, rule, credential }: Asked): string | undefine
   const where = `rule ${quote(rule.rule.name)}`
   // Domain-wide delegation is a service account's; a refresh token already is somebody's.
   if (!identifiesAsAccount.has(credential.kind))
-    throw unavailable(`${where}: ${credential.kind} ${quote(credential.name)} cannot act for another`)
-  if (!rule.matchSubject(subject)) throw unavailable(`${where} does not allow acting for ${quote(subject)}`)
+    throw unavailable(
+      'credential.kind',
+      `${where}: ${credential.kind} ${quote(credential.name)} cannot act for another`,
+    )
+  if (!rule.matchSubject(subject))
+    throw unavailable('subjects', `${where} does not allow acting for ${quote(subject)}`)
   return subject
 }
 
@@ -148,6 +165,6 @@ const identifiesAsAccount: ReadonlySet<CredentialKind> = new Set<CredentialKind>
   'broker_identity',
 ])
 
-function unavailable(reason: string): BrokerError {
-  return new BrokerError('target_unavailable', { reason })
+function unavailable(condition: string, reason: string): BrokerError {
+  return new BrokerError('target_unavailable', { reason, condition })
 }

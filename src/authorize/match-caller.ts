@@ -77,16 +77,27 @@ function createMatchSegment(pattern: string): (text: string) => boolean {
   }
 }
 
-function createMatchClaim(name: string, wanted: Json): (claims: Claims) => boolean {
-  const steps = name.startsWith('/') ? name.slice(1).split('/').map(unescapeStep) : [name]
+/** Whether a claim has the wanted value, or is a list that holds it. */
+export function createMatchClaim(name: string, wanted: Json): (claims: Claims) => boolean {
+  const findValue = createFindClaim(name)
   const matchValue = createMatchValue(wanted)
+  return (claims) => {
+    const found = findValue(claims)
+    if (found === undefined) return false
+    return isList(found) ? found.some(matchValue) : matchValue(found)
+  }
+}
+
+/** The value of a claim, by its name or by a JSON Pointer (RFC 6901). */
+export function createFindClaim(name: string): (claims: Claims) => Json | undefined {
+  const steps = name.startsWith('/') ? name.slice(1).split('/').map(unescapeStep) : [name]
   return (claims) => {
     let found: Json | undefined = claims
     for (const step of steps) {
       found = memberOf(found, step)
-      if (found === undefined) return false
+      if (found === undefined) return undefined
     }
-    return isList(found) ? found.some(matchValue) : matchValue(found)
+    return found
   }
 }
 
@@ -97,6 +108,6 @@ function createMatchValue(wanted: Json): (value: Json) => boolean {
 }
 
 /** RFC 6901 §4: `~1` before `~0`, so that `~01` means `~1`. */
-function unescapeStep(step: string): string {
+export function unescapeStep(step: string): string {
   return step.replaceAll('~1', '/').replaceAll('~0', '~')
 }

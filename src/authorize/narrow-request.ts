@@ -18,12 +18,16 @@ export function narrowLifetime(
 ): Seconds | undefined {
   if (asked === undefined) return rule.lifetimeMax
   if (!Number.isSafeInteger(asked) || asked <= 0)
-    throw requestMalformed('requested_lifetime must be a whole number of seconds')
+    throw requestMalformed('requested_lifetime must be a whole number of seconds', 'requested_lifetime')
   if (rule.lifetimeMax !== undefined && asked > rule.lifetimeMax)
-    throw requestMalformed('requested_lifetime is longer than what this caller may have')
+    throw requestMalformed(
+      'requested_lifetime is longer than what this caller may have',
+      'lifetime_seconds_max',
+    )
   if (asked < shortestLife(kind))
     throw requestMalformed(
       "requested_lifetime is too short: the upstream of this credential cannot shorten a token's life",
+      'requested_lifetime',
     )
   // Not what was asked: tokens asked for with 3600 and 3601 seconds are the same token, and share a cache entry.
   return rule.lifetimeMax
@@ -37,10 +41,11 @@ export function narrowBoundary(asked: AccessBoundary | undefined, rule: Rule): A
   const hasOwn = rule.boundary.length > 0
   if (asked === undefined) return hasOwn ? rule.boundary : undefined
   const [fault] = boundaryFaults(asked)
-  if (fault !== undefined) throw requestMalformed(describeFault(fault.path, fault.text))
+  if (fault !== undefined) throw requestMalformed(describeFault(fault.path, fault.text), 'boundary')
   if (hasOwn && !isContained(asked, rule.boundary))
     throw requestMalformed(
       'the access boundary is not contained in the one this caller has, or cannot be compared with it',
+      'boundary',
     )
   return asked
 }

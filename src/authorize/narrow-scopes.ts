@@ -33,7 +33,7 @@ function someOf(scopes: ScopeSet, otherwise: string): ScopeSet {
 }
 
 function refused(reason: string): BrokerError {
-  return new BrokerError('scope_refused', { reason })
+  return new BrokerError('scope_refused', { reason, condition: 'scopes' })
 }
 
 function shorten(scopes: ScopeSet): string {

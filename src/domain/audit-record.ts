@@ -40,6 +40,8 @@ export type AuditAction =
   | 'policy.read'
   | 'policy.apply'
   | 'policy.validate'
+  | 'policy.explain'
+  | 'policy.suggest'
 
 /** How the record of a refusal or failure ends: with the true reason, or with nothing but that it is a bug. */
 export function failureOf(error: unknown): Pick<AuditRecord, 'outcome' | 'error' | 'reason'> {

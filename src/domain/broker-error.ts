@@ -39,6 +39,8 @@ export interface BrokerErrorDetails {
   /** What the requester may read beyond the code's fixed text; only for faults in what he himself sent. */
   readonly publicDetail?: string
   readonly retryAfter?: Seconds
+  /** Of a refusal by policy: the condition that did not hold, as `explain` names it. */
+  readonly condition?: string
   readonly cause?: unknown
 }
 
@@ -48,6 +50,7 @@ export class BrokerError extends Error {
   readonly reason: string
   readonly publicDetail: string | undefined
   readonly retryAfter: Seconds | undefined
+  readonly condition: string | undefined
 
   constructor(code: BrokerErrorCode, details: BrokerErrorDetails) {
     super(`${code}: ${details.reason}`, { cause: details.cause })
@@ -56,12 +59,17 @@ export class BrokerError extends Error {
     this.reason = details.reason
     this.publicDetail = details.publicDetail
     this.retryAfter = details.retryAfter
+    this.condition = details.condition
   }
 }
 
 /** A fault in what the requester himself sent, which names no value of it: he may be told it as it is. */
-export function requestMalformed(fault: string): BrokerError {
-  return new BrokerError('request_malformed', { reason: fault, publicDetail: fault })
+export function requestMalformed(fault: string, condition?: string): BrokerError {
+  return new BrokerError('request_malformed', {
+    reason: fault,
+    publicDetail: fault,
+    ...(condition === undefined ? {} : { condition }),
+  })
 }
 
 export function isBrokerError(error: unknown): error is BrokerError {

@@ -124,6 +124,6 @@ function optional(instant: EpochSeconds | undefined): string | undefined {
   return instant === undefined ? undefined : rfc3339(instant)
 }
 
-function rfc3339(instant: EpochSeconds): string {
+export function rfc3339(instant: EpochSeconds): string {
   return new Date(instant * 1000).toISOString().replace('.000Z', 'Z')
 }

@@ -8,6 +8,7 @@ import type { Secret } from '../domain/secret.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import { createAct } from './act.ts'
+import type { AdviceRoutesDeps } from './advice-routes.ts'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
 import type { Readiness } from '../lifecycle/readiness.ts'
@@ -30,6 +31,8 @@ export interface HallDeps {
   readonly introspect: (token: Secret) => Promise<Introspection>
   readonly credentials: AdministerCredentials
   readonly policy: AdministerPolicy
+  readonly explain: AdviceRoutesDeps['explain']
+  readonly suggest: AdviceRoutesDeps['suggest']
   readonly readiness: () => Promise<Readiness>
   /** The broker's own public keys; absent, it signs nothing and has no routes for them. */
   readonly publishedKeys?: readonly PublishedJwk[]

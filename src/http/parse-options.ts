@@ -8,8 +8,12 @@ import { requestMalformed } from '../domain/broker-error.ts'
  * because a wish that is skipped over gives a wider token than was asked for. Throws `request_malformed`.
  */
 export function parseOptions(text: string | undefined): AccessBoundary | undefined {
-  if (text === undefined) return undefined
-  const parsed = optionsDocument.safeParse(parseJson(text))
+  return text === undefined ? undefined : parseAccessBoundary(parseJson(text))
+}
+
+/** Likewise, of what the JSON means. */
+export function parseAccessBoundary(options: unknown): AccessBoundary | undefined {
+  const parsed = optionsDocument.safeParse(options)
   if (parsed.success) return parsed.data.accessBoundary?.accessBoundaryRules
   const [issue] = parsed.error.issues
   const place = issue?.path.join('.') ?? ''

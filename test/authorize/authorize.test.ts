@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 
 import type { CompiledPolicy } from '../../src/authorize/compile-policy.ts'
-import { createAuthorize } from '../../src/authorize/authorize.ts'
+import { createAuthorize, type AuthorizeDeps } from '../../src/authorize/authorize.ts'
+import { createExplain } from '../../src/authorize/explain.ts'
 import { isBrokerError, type BrokerError } from '../../src/domain/broker-error.ts'
 import type { Caller } from '../../src/domain/caller.ts'
 import type { CredentialKind, CredentialSummary } from '../../src/domain/credential.ts'
@@ -22,35 +23,59 @@ interface Situation {
 
 const lookUps: string[] = []
 
-function ask({
+const defaultRequest = { target: 'reports', scopes: [], tokenType: 'access_token' } as const
+
+function depsOf({
   rules = [ruleWith()],
   credential = credentialWith(),
   others = [],
-  caller = callerOf('exporter'),
-  request,
-}: Situation): Promise<Grant> {
+}: Situation): AuthorizeDeps {
   const policy: CompiledPolicy = policyOf(rules)
-  const authorize = createAuthorize({
+  return {
     policy: () => Promise.resolve(policy),
     findCredential: (name) => {
-      lookUps.push(name)
       const enrolled = credential === 'none' ? others : [credential, ...others]
       return Promise.resolve(enrolled.find((summary) => summary.name === name))
     },
     brokerIssuer: 'https://tokens.acme.example',
-  })
-  return authorize(caller, {
+  }
+}
+
+function ask(situation: Situation): Promise<Grant> {
+  const { caller = callerOf('exporter'), request } = situation
+  const deps = depsOf(situation)
+  const findCredential: AuthorizeDeps['findCredential'] = (name) => {
+    lookUps.push(name)
+    return deps.findCredential(name)
+  }
+  return createAuthorize({ ...deps, findCredential })(caller, {
     proof: { form: 'subject_token', assertion: new Secret('x') },
-    target: 'reports',
-    scopes: [],
-    tokenType: 'access_token',
+    ...defaultRequest,
     ...request,
   })
 }
 
+/** Every refusal of this file is explained as well: by the same code and reason, and with its condition. */
 async function refusal(situation: Situation): Promise<BrokerError> {
   const outcome = await ask(situation).catch((error: unknown) => error)
   if (!isBrokerError(outcome)) throw new Error('expected a refusal', { cause: outcome })
+  const { caller = callerOf('exporter'), request } = situation
+  if (caller.issuer === callerOf('exporter').issuer) {
+    const { code, reason, condition } = outcome
+    const question = {
+      issuer: caller.issuer,
+      claims: { ...caller.claims, sub: caller.subject },
+      ...defaultRequest,
+      ...request,
+    }
+    expect(await createExplain(depsOf(situation))(question)).toMatchObject({
+      outcome: 'refused',
+      error: code,
+      reason,
+      condition,
+    })
+    expect(condition).toMatch(/./)
+  }
   return outcome
 }
 

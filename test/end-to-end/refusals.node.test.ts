@@ -13,6 +13,7 @@ import {
   type Form,
 } from '../support/test-broker/ask.ts'
 import { callerOf } from '../support/test-broker/callers.ts'
+import { until } from '../support/test-broker/until.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
 
 const mail = scopeOf('gmail.readonly')
@@ -142,6 +143,48 @@ describe.concurrent('a refusal', { timeout: 60_000 }, () => {
       const audit = await broker.auditOf(answer.requestId)
       expect(audit).toMatchObject({ outcome: 'refused', reason: matching(reason) })
     })
+
+  test.each([
+    ['a scope beyond the rule', { ...good, scope: `${mail} ${drive}` }, 'scopes', 'decides'],
+    ['a lifetime beyond the rule', { ...good, requested_lifetime: '1' }, 'requested_lifetime', 'decides'],
+    ['a disabled credential', { ...good, audience: 'disabled' }, 'credential.state', 'decides'],
+    ['one that is not enrolled', { ...good, audience: 'absent' }, 'credential', 'decides'],
+    ["one of another's rule", { ...good, audience: 'forbidden' }, 'rules', 'does_not_match'],
+    ['one of no rule', { ...good, audience: 'never-heard-of' }, 'rules', undefined],
+  ])(
+    'for %s is explained by its request id, with rule and condition',
+    async (_, wish, condition, outcome) => {
+      const { requestId } = await askToken(broker, world.workload, wish)
+      const explain = () =>
+        administer(broker, world.ops, {
+          method: 'POST',
+          path: 'policy:explain',
+          body: { request_id: requestId },
+        })
+      // It is written down after the answer has left.
+      const { body } = await until('the refusal is kept', async () => {
+        const answer = await explain()
+        return answer.status === 200 ? answer : undefined
+      })
+
+      expect(body).toMatchObject({
+        outcome: 'refused',
+        condition,
+        refused_then: { condition, reason: body['reason'] },
+        rules: outcome === undefined ? [] : [{ rule: matching(/./), outcome }],
+      })
+    },
+  )
+
+  test('that was never kept cannot be explained, and says so', async () => {
+    const answer = await administer(broker, world.ops, {
+      method: 'POST',
+      path: 'policy:explain',
+      body: { request_id: 'e7375fd5-1464-41d8-a9ff-3614b85af4e2' },
+    })
+    expect(answer).toMatchObject({ status: 404 })
+    expect(answer.body['detail']).toMatch(/request id/)
+  })
 
   test('positive control: the request that the refused ones were made from gets a token', async () => {
     const answers = await Promise.all([

@@ -51,6 +51,20 @@ const routes: readonly Route[] = [
     action: 'policy.validate',
     body: 'version: 1',
   },
+  {
+    line: 'POST /v1/admin/policy:explain',
+    needed: 'viewer',
+    status: 200,
+    action: 'policy.explain',
+    body: { request_id: 'r1' },
+  },
+  {
+    line: 'POST /v1/admin/policy:suggest',
+    needed: 'viewer',
+    status: 200,
+    action: 'policy.suggest',
+    body: {},
+  },
 ]
 
 it('every route of the table has a row here, and each row is in the table', () => {

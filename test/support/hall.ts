@@ -50,6 +50,10 @@ export function createFakeHall(changes: Partial<HallDeps> = {}): FakeHall {
     introspect: async () => ({ isActive: false }),
     credentials: createFakeCredentials(),
     policy: createFakePolicy(),
+    explain: async () => ({
+      explanation: { outcome: 'granted', caller: { issuer: 'a', subject: 's' }, rules: [], hints: [] },
+    }),
+    suggest: async (days) => ({ days, rules: [], unusedCredentials: [] }),
     readiness: async () => ({ store: 'ok', keyRing: 'ok', policy: 'ok' }),
     entropy: createSequence(),
     log,

@@ -1,0 +1,105 @@
+import type { AccessBoundary } from './access-boundary.ts'
+import type { BrokerErrorCode } from './broker-error.ts'
+import type { Caller, Json } from './caller.ts'
+import type { CredentialKind, CredentialState } from './credential.ts'
+import type { ExchangeRequest, TokenType } from './exchange-request.ts'
+import type { ScopeSet } from './scopes.ts'
+import type { EpochSeconds, Seconds } from './time.ts'
+
+/** The path that a request takes through policy, and what it would come to now. For administrators only. */
+export interface Explanation {
+  readonly outcome: 'granted' | 'refused'
+  /** Of a refusal: what the caller is told, and the true reason. */
+  readonly error?: BrokerErrorCode
+  readonly reason?: string
+  /** Of a refusal: the condition that did not hold, such as `rules`, `scopes` or `credential.state`. */
+  readonly condition?: string
+  readonly caller: ExplainedCaller
+  /** The credential that the target names, as far as there is one. */
+  readonly credential?: ExplainedCredential
+  /** The rules for that credential, in the order in which they are tried. */
+  readonly rules: readonly RuleExplanation[]
+  /** Of a grant: what the token would carry. */
+  readonly token?: ExplainedToken
+  /** What would help, in whole sentences. */
+  readonly hints: readonly string[]
+}
+
+export interface ExplainedCaller {
+  readonly issuer: string
+  /** The policy's name for the issuer; absent when the policy trusts no such issuer. */
+  readonly issuerName?: string
+  readonly subject: string
+}
+
+export interface ExplainedCredential {
+  readonly name: string
+  /** Absent when no such credential is enrolled. */
+  readonly kind?: CredentialKind
+  readonly state?: CredentialState
+  readonly version?: string
+}
+
+/** `decides`: the first one that takes the caller. Those after it are `not_reached`. */
+export interface RuleExplanation {
+  readonly rule: string
+  readonly outcome: 'decides' | 'does_not_match' | 'not_reached'
+  /** Of each caller pattern the first part that does not match. */
+  readonly failed: readonly FailedCondition[]
+}
+
+export interface FailedCondition {
+  /** Such as `callers[0].subject`. */
+  readonly condition: string
+  readonly wanted: string
+  readonly found: string
+}
+
+export interface ExplainedToken {
+  readonly tokenType: TokenType
+  readonly scopes: ScopeSet
+  readonly audience?: string
+  readonly subject?: string
+  readonly boundary?: AccessBoundary
+  readonly lifetimeMax?: Seconds
+  readonly upstream: string
+}
+
+/** The refusals that policy decides. */
+export type RefusalCode = Extract<
+  BrokerErrorCode,
+  'target_unavailable' | 'scope_refused' | 'request_malformed'
+>
+
+/** One decision against a caller whose assertion verified. */
+export interface RefusedRequest {
+  readonly requestId: string
+  readonly caller: Caller
+  readonly request: ExchangeRequest
+  readonly error: unknown
+}
+
+/** A refusal of a known caller, kept for some days so that it can be explained by its request id. */
+export interface Refusal {
+  readonly requestId: string
+  readonly at: EpochSeconds
+  readonly error: RefusalCode
+  readonly reason: string
+  readonly condition?: string
+  readonly question: Question
+}
+
+/** A request without its proof: who asks, and what for. */
+export interface Question {
+  /** The exact `iss`, or the policy's name for the issuer. */
+  readonly issuer: string
+  /** `sub` among them. */
+  readonly claims: Readonly<Record<string, Json>>
+  readonly target: string
+  readonly scopes: ScopeSet
+  readonly tokenType: TokenType
+  readonly resource?: string
+  readonly subject?: string
+  readonly lifetime?: Seconds
+  readonly boundary?: AccessBoundary
+}

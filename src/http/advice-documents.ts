@@ -1,0 +1,125 @@
+import * as z from 'zod/mini'
+
+import { credentialKinds, credentialStates } from '../domain/credential.ts'
+import { tokenTypes } from '../domain/exchange-request.ts'
+import type { Explanation } from '../domain/explanation.ts'
+import type { ExplainedRequest } from '../lifecycle/explain-request.ts'
+import { ruleMembers, type PolicySuggestion } from '../domain/policy-suggestion.ts'
+import { rfc3339 } from './admin-documents.ts'
+
+// What `policy:explain` and `policy:suggest` show, in the form of `admin-documents.ts`.
+
+const texts = z.array(z.string())
+
+const failedSchema = z.object({ condition: z.string(), wanted: z.string(), found: z.string() })
+
+/** `refused_then`: of a request id, what was decided at the time; the rest is what would be decided now. */
+export const explanationSchema = z.object({
+  outcome: z.enum(['granted', 'refused']),
+  error: z.optional(z.string()),
+  reason: z.optional(z.string()),
+  condition: z.optional(z.string()),
+  caller: z.object({ issuer: z.string(), issuer_name: z.optional(z.string()), subject: z.string() }),
+  credential: z.optional(
+    z.object({
+      name: z.string(),
+      kind: z.optional(z.enum(credentialKinds)),
+      state: z.optional(z.enum(credentialStates)),
+      version: z.optional(z.string()),
+    }),
+  ),
+  rules: z.array(
+    z.object({
+      rule: z.string(),
+      outcome: z.enum(['decides', 'does_not_match', 'not_reached']),
+      failed: z.array(failedSchema),
+    }),
+  ),
+  token: z.optional(
+    z.object({
+      token_type: z.enum(tokenTypes),
+      scopes: texts,
+      audience: z.optional(z.string()),
+      subject: z.optional(z.string()),
+      access_boundary_rules: z.optional(z.array(z.unknown())),
+      lifetime_seconds_max: z.optional(z.number()),
+      upstream: z.string(),
+    }),
+  ),
+  hints: texts,
+  refused_then: z.optional(
+    z.object({ at: z.string(), error: z.string(), reason: z.string(), condition: z.optional(z.string()) }),
+  ),
+})
+
+export const suggestionSchema = z.object({
+  days: z.number(),
+  observed_since: z.optional(z.string()),
+  rules: z.array(
+    z.object({
+      rule: z.string(),
+      credential: z.string(),
+      advice: z.enum(['keep', 'narrow', 'remove']),
+      last_used: z.optional(z.string()),
+      changes: z.array(z.object({ member: z.enum(ruleMembers), now: texts, enough: texts })),
+      notes: texts,
+    }),
+  ),
+  unused_credentials: texts,
+})
+
+export function explanationDocument({
+  explanation,
+  refused,
+}: ExplainedRequest): z.input<typeof explanationSchema> {
+  const { caller, credential, rules, hints } = explanation
+  return {
+    outcome: explanation.outcome,
+    error: explanation.error,
+    reason: explanation.reason,
+    condition: explanation.condition,
+    caller: { issuer: caller.issuer, issuer_name: caller.issuerName, subject: caller.subject },
+    credential,
+    rules: rules.map(({ rule, outcome, failed }) => ({ rule, outcome, failed: [...failed] })),
+    token: tokenDocument(explanation.token),
+    hints: [...hints],
+    refused_then:
+      refused === undefined
+        ? undefined
+        : {
+            at: rfc3339(refused.at),
+            error: refused.error,
+            reason: refused.reason,
+            condition: refused.condition,
+          },
+  }
+}
+
+function tokenDocument(token: Explanation['token']): z.input<typeof explanationSchema>['token'] {
+  if (token === undefined) return undefined
+  const { tokenType, scopes, audience, subject, boundary, lifetimeMax, upstream } = token
+  return {
+    token_type: tokenType,
+    scopes: [...scopes],
+    audience,
+    subject,
+    access_boundary_rules: boundary === undefined ? undefined : [...boundary],
+    lifetime_seconds_max: lifetimeMax,
+    upstream,
+  }
+}
+
+export function suggestionDocument(suggestion: PolicySuggestion): z.input<typeof suggestionSchema> {
+  const { days, observedSince, rules, unusedCredentials } = suggestion
+  return {
+    days,
+    observed_since: observedSince === undefined ? undefined : rfc3339(observedSince),
+    rules: rules.map(({ lastUsed, changes, notes, ...rule }) => ({
+      ...rule,
+      last_used: lastUsed === undefined ? undefined : rfc3339(lastUsed),
+      changes: changes.map(({ member, now, enough }) => ({ member, now: [...now], enough: [...enough] })),
+      notes: [...notes],
+    })),
+    unused_credentials: [...unusedCredentials],
+  }
+}

@@ -1,0 +1,113 @@
+import * as z from 'zod/mini'
+
+import { requestMalformed } from '../domain/broker-error.ts'
+import { tokenTypes } from '../domain/exchange-request.ts'
+import type { Question } from '../domain/explanation.ts'
+import { parseScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import { seconds } from '../domain/time.ts'
+import type { Explainable, ExplainedRequest } from '../lifecycle/explain-request.ts'
+import type { PolicySuggestion } from '../domain/policy-suggestion.ts'
+import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import {
+  explanationDocument,
+  explanationSchema,
+  suggestionDocument,
+  suggestionSchema,
+} from './advice-documents.ts'
+import { parseAccessBoundary } from './parse-options.ts'
+import { shows } from './route-answer.ts'
+import { jsonBody } from './route-body.ts'
+import { noQuery } from './route-query.ts'
+
+const daysMax = 120
+const daysDefault = 30
+const shortText = z.string().check(z.minLength(1), z.maxLength(2_048))
+
+/** Either a request id, or who asks and what for; `scope` is one text, as callers send it, or a list. */
+const explainBody = z.strictObject({
+  request_id: z.exactOptional(shortText),
+  issuer: z.exactOptional(shortText),
+  claims: z.exactOptional(z.record(z.string(), z.json())),
+  credential: z.exactOptional(shortText),
+  scope: z.exactOptional(z.union([z.string(), z.array(z.string())])),
+  token_type: z.exactOptional(z.enum(tokenTypes)),
+  resource: z.exactOptional(shortText),
+  requested_subject: z.exactOptional(shortText),
+  requested_lifetime: z.exactOptional(z.number()),
+  options: z.exactOptional(z.unknown()),
+})
+
+const suggestBody = z.strictObject({
+  days: z._default(z.number().check(z.int(), z.minimum(1), z.maximum(daysMax)), daysDefault),
+})
+
+/** For viewers: nothing is changed, and no upstream is asked. */
+export const adviceRoutes = {
+  explainPolicy: adminRoute({
+    at: 'POST /v1/admin/policy:explain',
+    needs: 'viewer',
+    action: 'policy.explain',
+    summary: 'Why a caller would get, or not get, what it asks for; or why a request was refused',
+    query: noQuery,
+    body: jsonBody(explainBody),
+    answer: shows(explanationSchema),
+  }),
+  suggestPolicy: adminRoute({
+    at: 'POST /v1/admin/policy:suggest',
+    needs: 'viewer',
+    action: 'policy.suggest',
+    summary: 'What the policy could lose and still have served every request of the last days',
+    query: noQuery,
+    body: jsonBody(suggestBody),
+    answer: shows(suggestionSchema),
+  }),
+} as const
+
+export interface AdviceRoutesDeps {
+  readonly explain: (asked: Explainable) => Promise<ExplainedRequest>
+  readonly suggest: (days: number) => Promise<PolicySuggestion>
+}
+
+export function serveAdvice({ explain, suggest }: AdviceRoutesDeps): readonly ServedRoute[] {
+  return [
+    served(adviceRoutes.explainPolicy, async ({ body }) => ({
+      document: explanationDocument(await explain(explainable(body))),
+    })),
+    served(adviceRoutes.suggestPolicy, async ({ body }) => ({
+      document: suggestionDocument(await suggest(body.days)),
+    })),
+  ]
+}
+
+function explainable(body: z.output<typeof explainBody>): Explainable {
+  const { request_id: requestId, issuer, claims, credential: target, ...wish } = body
+  if (requestId !== undefined) {
+    if (Object.keys(body).length > 1) throw requestMalformed('request_id goes with no other member')
+    return { requestId }
+  }
+  if (issuer === undefined || claims === undefined || target === undefined)
+    throw requestMalformed('the body must have issuer, claims and credential, or request_id alone')
+  return { question: { issuer, claims, target, ...wishOf(wish) } }
+}
+
+type Wish = Omit<z.output<typeof explainBody>, 'request_id' | 'issuer' | 'claims' | 'credential'>
+
+function wishOf(wish: Wish): Omit<Question, 'issuer' | 'claims' | 'target'> {
+  const { resource, requested_subject: subject, requested_lifetime: lifetime, options } = wish
+  const boundary = options === undefined ? undefined : parseAccessBoundary(options)
+  return {
+    scopes: scopesOf(wish.scope),
+    tokenType: wish.token_type ?? 'access_token',
+    ...(resource === undefined ? {} : { resource }),
+    ...(subject === undefined ? {} : { subject }),
+    ...(lifetime === undefined ? {} : { lifetime: seconds(lifetime) }),
+    ...(boundary === undefined ? {} : { boundary }),
+  }
+}
+
+function scopesOf(scope: string | readonly string[] | undefined): ScopeSet {
+  if (typeof scope === 'object') return scopeSet(scope)
+  const scopes = parseScope(scope ?? '')
+  if (scopes === undefined) throw requestMalformed('scope has a character outside RFC 6749 section 3.3')
+  return scopes
+}

@@ -1,0 +1,134 @@
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { Policy, Rule } from '../domain/policy.ts'
+import type { PolicySuggestion, RuleChange, RuleSuggestion } from '../domain/policy-suggestion.ts'
+import type { RuleDay } from '../domain/rule-use.ts'
+import { later, seconds, until } from '../domain/time.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Credentials } from '../records/credentials.ts'
+import type { RuleUses } from '../records/rule-uses.ts'
+
+const secondsPerDay = 86_400
+const pageSize = 500
+
+export interface SuggestPolicyDeps {
+  readonly policy: () => Promise<{ readonly policy: Policy }>
+  readonly ruleUses: Pick<RuleUses, 'since'>
+  readonly credentials: Pick<Credentials, 'list'>
+  /** Whether a pattern of `subjects` takes that user. */
+  readonly matchText: (pattern: string) => (text: string) => boolean
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/**
+ * Least privilege from use: what was asked for and issued, never what was then done with it upstream, which only the
+ * upstream knows. A rule of which all was wanted keeps all it has. Throws `policy_unavailable` and `store_unavailable`.
+ */
+export function createSuggestPolicy(deps: SuggestPolicyDeps): (days: number) => Promise<PolicySuggestion> {
+  return async (days) => {
+    const { policy } = await deps.policy()
+    const from = later(deps.clock.now(), seconds(-days * secondsPerDay))
+    const uses = await deps.ruleUses.since(from)
+    const observedSince = uses[0]?.day
+    const used = new Set(uses.map(({ credential }) => credential))
+    const enrolled = await namesOf(deps.credentials)
+    return {
+      days,
+      ...(observedSince === undefined ? {} : { observedSince }),
+      rules: policy.rules.map((rule) => suggestRule(rule, usesOf(rule, uses), deps.matchText)),
+      unusedCredentials: enrolled.filter((name) => !used.has(name)),
+    }
+  }
+}
+
+function usesOf(rule: Rule, uses: readonly RuleDay[]): readonly RuleDay[] {
+  return uses.filter((use) => use.rule === rule.name && use.credential === rule.credential)
+}
+
+function suggestRule(
+  rule: Rule,
+  uses: readonly RuleDay[],
+  matchText: SuggestPolicyDeps['matchText'],
+): RuleSuggestion {
+  const about = { rule: rule.name, credential: rule.credential }
+  const last = uses.reduce<RuleDay | undefined>(
+    (latest, use) => (latest === undefined || until(use.day, latest.day) > 0 ? use : latest),
+    undefined,
+  )
+  if (last === undefined) return { ...about, advice: 'remove', changes: [], notes: [] }
+  const changes = changesOf(rule, uses, matchText)
+  return {
+    ...about,
+    advice: changes.length === 0 ? 'keep' : 'narrow',
+    lastUsed: last.day,
+    changes,
+    notes: notesOf(uses),
+  }
+}
+
+function changesOf(
+  rule: Rule,
+  uses: readonly RuleDay[],
+  matchText: SuggestPolicyDeps['matchText'],
+): readonly RuleChange[] {
+  const union = (of: (use: RuleDay) => readonly string[]) => [...new Set(uses.flatMap(of))].toSorted()
+  const isCut = uses.some((use) => use.isCut)
+  const tokenTypes = union((use) => use.tokenTypes)
+  const givesAccess = tokenTypes.includes('access_token')
+  const subjects = union((use) => use.subjects)
+  const audiences = union((use) => use.audiences)
+  const scopes = uses.some((use) => use.wantedAll) || isCut ? rule.scopes : union((use) => use.scopes)
+  const change = (member: RuleChange['member'], now: readonly string[], enough: readonly string[]) =>
+    isSame(now, enough) ? [] : [{ member, now, enough }]
+  return [
+    ...change(
+      'token_types',
+      rule.tokenTypes,
+      rule.tokenTypes.filter((type) => tokenTypes.includes(type)),
+    ),
+    ...change('scopes', rule.scopes, givesAccess ? scopes : []),
+    ...(isCut
+      ? []
+      : [
+          ...change(
+            'subjects',
+            rule.subjects,
+            rule.subjects.filter((pattern) => subjects.some(matchText(pattern))),
+          ),
+          ...change(
+            'id_token_audiences',
+            rule.idTokenAudiences,
+            rule.idTokenAudiences.filter((audience) => audiences.includes(audience)),
+          ),
+        ]),
+  ]
+}
+
+function notesOf(uses: readonly RuleDay[]): readonly string[] {
+  const notes: string[] = []
+  if (uses.some((use) => use.wantedAll))
+    notes.push('somebody asked for every scope of the rule: callers that name what they need can be narrowed')
+  if (uses.some((use) => use.isCut)) notes.push('too many different uses to know them all')
+  const resources = new Set(uses.flatMap((use) => use.resources))
+  if (resources.size > 0 && !uses.some((use) => use.wantedUnbounded))
+    notes.push(
+      `every caller bounded the token to ${[...resources].toSorted().slice(0, 10).join(', ')}: a boundary of the rule could say so`,
+    )
+  return notes
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  const words = new Set(one)
+  return words.size === new Set(other).size && other.every((word) => words.has(word))
+}
+
+async function namesOf(
+  credentials: Pick<Credentials, 'list'>,
+): Promise<readonly CredentialSummary['name'][]> {
+  const names: string[] = []
+  for (;;) {
+    const after = names.at(-1)
+    const page = await credentials.list({ limit: pageSize, ...(after === undefined ? {} : { after }) })
+    names.push(...page.map(({ name }) => name))
+    if (page.length < pageSize) return names
+  }
+}

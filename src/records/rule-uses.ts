@@ -1,0 +1,166 @@
+import * as z from 'zod/mini'
+
+import type { RuleDay, RuleUse } from '../domain/rule-use.ts'
+import { scopeSet } from '../domain/scopes.ts'
+import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
+import type { Document, DocumentStore, Stored } from '../ports/document-store.ts'
+import type { Sha256 } from '../ports/entropy.ts'
+import { instant, malformed } from './stored-fields.ts'
+import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
+
+/** What rules were really used for, day by day. May throw `store_unavailable`. */
+export interface RuleUses {
+  /** Adds to the sets of the day and writes nothing when all of it is there already. */
+  note(use: RuleUse, at: EpochSeconds): Promise<void>
+  /** Every day from that of `at` on, in order. */
+  since(at: EpochSeconds): Promise<readonly RuleDay[]>
+}
+
+const secondsPerDay = 86_400
+/** Longer than anybody looks back. */
+const keptFor = seconds(120 * secondsPerDay)
+/** Users acted for may be many: a document stays small, and says that it is cut. */
+const listMax = 500
+const pageSize = 200
+
+export type RuleUsesDeps = ReadModifyWriteDeps & {
+  readonly store: DocumentStore
+  readonly sha256: Sha256
+}
+
+export function createRuleUses(deps: RuleUsesDeps): RuleUses {
+  return {
+    note: async (use, at) => {
+      const day = dayOf(at)
+      const key = `${prefixOf(day)}${await deps.sha256(JSON.stringify([use.rule, use.credential]))}`
+      await readModifyWrite(deps, key, (stored) => {
+        const before = stored === undefined ? emptyDay(use, day) : parseDay(stored)
+        const after = addUse(before, use)
+        const isSame = stored !== undefined && JSON.stringify(after) === JSON.stringify(before)
+        return {
+          value: isSame ? undefined : documentOf(after),
+          expiresAt: later(day, keptFor),
+          result: undefined,
+        }
+      })
+    },
+    since: async (at) => {
+      const days: RuleDay[] = []
+      for (let after = prefixOf(dayOf(at)); ;) {
+        const page = await deps.store.list({ prefix: 'usage/', after, limit: pageSize })
+        days.push(...page.map(parseDay))
+        const last = page.at(-1)
+        if (last === undefined || page.length < pageSize) return days
+        after = last.key
+      }
+    },
+  }
+}
+
+/** The first second of its day, UTC. */
+export function dayOf(at: EpochSeconds): EpochSeconds {
+  return epochSeconds(Math.floor(at / secondsPerDay) * secondsPerDay)
+}
+
+/** Sorts by day, and before every key of that day. */
+function prefixOf(day: EpochSeconds): string {
+  return `usage/${String(day).padStart(12, '0')}-`
+}
+
+function emptyDay({ rule, credential }: RuleUse, day: EpochSeconds): RuleDay {
+  return {
+    day,
+    rule,
+    credential,
+    tokenTypes: [],
+    scopes: [],
+    wantedAll: false,
+    subjects: [],
+    audiences: [],
+    resources: [],
+    wantedUnbounded: false,
+    isCut: false,
+  }
+}
+
+function addUse(before: RuleDay, use: RuleUse): RuleDay {
+  const isAccess = use.tokenType === 'access_token'
+  const lists = {
+    tokenTypes: scopeSet([...before.tokenTypes, use.tokenType]),
+    scopes: scopeSet([...before.scopes, ...(use.scopes ?? [])]),
+    subjects: scopeSet([...before.subjects, ...listOf(use.subject)]),
+    audiences: scopeSet([...before.audiences, ...listOf(use.audience)]),
+    resources: scopeSet([...before.resources, ...use.resources]),
+  }
+  return {
+    day: before.day,
+    rule: before.rule,
+    credential: before.credential,
+    tokenTypes: lists.tokenTypes.slice(0, listMax),
+    scopes: lists.scopes.slice(0, listMax),
+    wantedAll: before.wantedAll || (isAccess && use.scopes === undefined),
+    subjects: lists.subjects.slice(0, listMax),
+    audiences: lists.audiences.slice(0, listMax),
+    resources: lists.resources.slice(0, listMax),
+    wantedUnbounded: before.wantedUnbounded || (isAccess && use.resources.length === 0),
+    isCut: before.isCut || Object.values(lists).some((list) => list.length > listMax),
+  }
+}
+
+function listOf(text: string | undefined): readonly string[] {
+  return text === undefined ? [] : [text]
+}
+
+function documentOf(day: RuleDay): Document {
+  return {
+    schema: 1,
+    day: day.day,
+    rule: day.rule,
+    credential: day.credential,
+    token_types: day.tokenTypes,
+    scopes: day.scopes,
+    wanted_all: day.wantedAll,
+    subjects: day.subjects,
+    audiences: day.audiences,
+    resources: day.resources,
+    wanted_unbounded: day.wantedUnbounded,
+    is_cut: day.isCut,
+  }
+}
+
+/** Throws `store_unavailable` naming what is wrong with the document. */
+function parseDay({ key, value }: Stored): RuleDay {
+  const parsed = dayDocument.safeParse(value)
+  if (!parsed.success) throw malformed(key, parsed.error)
+  const { data } = parsed
+  return {
+    day: data.day,
+    rule: data.rule,
+    credential: data.credential,
+    tokenTypes: data.token_types,
+    scopes: data.scopes,
+    wantedAll: data.wanted_all,
+    subjects: data.subjects,
+    audiences: data.audiences,
+    resources: data.resources,
+    wantedUnbounded: data.wanted_unbounded,
+    isCut: data.is_cut,
+  }
+}
+
+const texts = z.array(z.string())
+
+const dayDocument = z.object({
+  schema: z.literal(1),
+  day: instant,
+  rule: z.string(),
+  credential: z.string(),
+  token_types: texts,
+  scopes: texts,
+  wanted_all: z.boolean(),
+  subjects: texts,
+  audiences: texts,
+  resources: texts,
+  wanted_unbounded: z.boolean(),
+  is_cut: z.boolean(),
+})

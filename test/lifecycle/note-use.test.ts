@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest'
+
+import { BrokerError } from '../../src/domain/broker-error.ts'
+import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
+import type { RuleUse } from '../../src/domain/rule-use.ts'
+import { Secret } from '../../src/domain/secret.ts'
+import { createNoteUse } from '../../src/lifecycle/note-use.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
+import { createAwaitableBackground, createLogBook } from '../support/quiet.ts'
+import { createGrant } from '../support/resolve-world.ts'
+
+const request: ExchangeRequest = {
+  proof: { form: 'subject_token', assertion: new Secret('an assertion') },
+  target: 'reports-sa',
+  scopes: ['a'],
+  tokenType: 'access_token',
+}
+const boundary = [{ availableResource: '//bucket', availablePermissions: ['inRole:roles/x'] }]
+
+function createWorld({ runsAfterAnswer = true } = {}) {
+  const noted: RuleUse[] = []
+  const faults: Error[] = []
+  const clock = createFakeClock()
+  const background = createAwaitableBackground(runsAfterAnswer)
+  const { log, lines } = createLogBook()
+  const ruleUses = {
+    note: async (use: RuleUse) => {
+      await Promise.resolve()
+      const fault = faults.pop()
+      if (fault !== undefined) throw fault
+      noted.push(use)
+    },
+  }
+  return {
+    noted,
+    faults,
+    clock,
+    background,
+    lines,
+    noteUse: createNoteUse({ ruleUses, background, clock, log }),
+  }
+}
+
+describe('the use of a rule', () => {
+  it('is noted once a day, however many requests are alike', async () => {
+    const { noted, clock, noteUse } = createWorld()
+    for (let count = 0; count < 100; count += 1) await noteUse(createGrant(), request)
+    expect(noted).toEqual([
+      { rule: 'a rule', credential: 'reports-sa', tokenType: 'access_token', scopes: ['a'], resources: [] },
+    ])
+    await clock.advance(86_400_000)
+    await noteUse(createGrant(), request)
+    expect(noted).toHaveLength(2)
+  })
+
+  it.each<[string, Partial<ExchangeRequest>, Partial<RuleUse>]>([
+    ['scopes asked for by name', { scopes: ['a'] }, { scopes: ['a'] }],
+    ['a request for all', { scopes: [] }, { scopes: undefined }],
+    ['a request for more than there is', { scopes: ['a', 'z'] }, { scopes: undefined }],
+    ['a boundary of the caller', { boundary }, { resources: ['//bucket'] }],
+  ])('knows %s', async (_, asked, expected) => {
+    const { noted, noteUse } = createWorld()
+    await noteUse(createGrant(), { ...request, ...asked })
+    expect(noted).toMatchObject([expected])
+  })
+
+  it('knows whom and what a token was for', async () => {
+    const { noted, noteUse } = createWorld()
+    await noteUse(createGrant({ subject: 'user@acme.example' }), request)
+    await noteUse(createGrant({ tokenType: 'id_token', scopes: [], audience: 'https://a.example' }), request)
+    expect(noted).toMatchObject([
+      { subject: 'user@acme.example' },
+      { tokenType: 'id_token', audience: 'https://a.example' },
+    ])
+  })
+
+  it('that could not be noted is noted with the next request, and fails none', async () => {
+    const { noted, faults, background, lines, noteUse } = createWorld()
+    faults.push(new BrokerError('store_unavailable', { reason: 'down' }))
+    await noteUse(createGrant(), request)
+    await background.settled()
+    expect(noted).toEqual([])
+    expect(lines).toMatchObject([{ level: 'warn', fields: { rule: 'a rule', reason: 'down' } }])
+    await noteUse(createGrant(), request)
+    expect(noted).toHaveLength(1)
+  })
+
+  it('is waited for only where there is no CPU after the answer', () => {
+    expect(createWorld().noteUse(createGrant(), request)).toBeUndefined()
+    const inline = createWorld({ runsAfterAnswer: false })
+    expect(inline.noteUse(createGrant(), request)).toBeInstanceOf(Promise)
+    expect(inline.noteUse(createGrant(), request)).toBeUndefined()
+  })
+})
