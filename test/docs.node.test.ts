@@ -7,10 +7,12 @@ import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 
+import { buildOpenApi } from '../infra/docs/openapi/build-openapi.ts'
 import { parsePolicy } from '../src/authorize/parse-policy.ts'
 import { readSettings } from '../src/config.ts'
 import { settingsTable } from '../src/config/settings-table.ts'
 import { answers } from '../src/http/answers.ts'
+import openApi from '../src/http/openapi.json' with { type: 'json' }
 import { layers } from './support/architecture.ts'
 import { jsonMembers } from './support/json-members.ts'
 import { codeBlocksOf, type CodeBlock } from './support/markdown-blocks.ts'
@@ -52,6 +54,10 @@ describe('every guide', () => {
 
     expect(named.filter((name) => !known.has(name))).toEqual([])
   })
+})
+
+test('the OpenAPI document is the one that the code makes (else: npm run docs:openapi)', () => {
+  expect(openApi).toEqual(JSON.parse(JSON.stringify(buildOpenApi())))
 })
 
 describe('code blocks of the guides', () => {

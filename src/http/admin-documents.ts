@@ -14,7 +14,7 @@ import type { PolicyReading } from '../lifecycle/administer-policy.ts'
 // its schema. Nothing is checked against them while serving.
 
 /** RFC 3339, in UTC. */
-const timestamp = z.string()
+export const timestamp = z.string()
 
 const versionSchema = z.object({
   id: z.string(),

@@ -13,11 +13,10 @@ import type { AdministerCredentials } from '../lifecycle/administer-credentials.
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
 import type { Readiness } from '../lifecycle/readiness.ts'
 import { addAdminRoutes } from './admin-routes.ts'
-import { jsonAnswer } from './json-answer.ts'
 import { createIntrospectionRoute } from './introspection-route.ts'
-import { issuerPath, issuerUrl, serverMetadata } from './metadata.ts'
+import { issuerPath, issuerUrl } from './metadata.ts'
 import { parseTokenRequest } from './parse-token-request.ts'
-import { addKeyRoutes } from './published-keys.ts'
+import { addPublicRoutes } from './public-routes.ts'
 import { readBody, textOf } from './read-body.ts'
 import { createOAuthRefuse, createProblemRefuse, type Refuse } from './refuse.ts'
 import { createNoRoute } from './no-route.ts'
@@ -82,41 +81,4 @@ function createTokenRoute(
       return refuse(error, requestId, request)
     }
   }
-}
-
-interface PublicRoutesDeps extends HallDeps {
-  readonly at: (route: string) => string[]
-  readonly path: string
-  readonly refuse: Refuse
-}
-
-function addPublicRoutes(app: Hono, deps: PublicRoutesDeps): void {
-  const { issuer, entropy, readiness, publishedKeys: keys, at, path, refuse } = deps
-  const metadata = serverMetadata(issuer, { keys: keys !== undefined })
-  // RFC 8414 §3.1: the well-known part goes between the host and the issuer's path.
-  const metadataAt = (route: string) => (path === '' ? [route] : [...at(route), `${route}${path}`])
-  app.on('GET', metadataAt('/.well-known/oauth-authorization-server'), () =>
-    jsonAnswer({ status: 200, text: metadata, requestId: entropy.uuid() }),
-  )
-  if (keys !== undefined) addKeyRoutes(app, { issuer, keys, entropy, at, metadataAt })
-
-  app.on('GET', at('/healthz'), () =>
-    jsonAnswer({ status: 200, text: '{"status":"ok"}', requestId: entropy.uuid() }),
-  )
-
-  app.on('GET', at('/readyz'), async (context) => {
-    const requestId = entropy.uuid()
-    try {
-      return readinessResponse(await readiness(), requestId)
-    } catch (error) {
-      return refuse(error, requestId, context.req.raw)
-    }
-  })
-}
-
-function readinessResponse({ store, keyRing, policy }: Readiness, requestId: string): Response {
-  const isReady = [store, keyRing, policy].every((word) => word === 'ok')
-  const status = isReady ? 'ok' : 'fault'
-  const text = JSON.stringify({ status, store, key_ring: keyRing, policy })
-  return jsonAnswer({ status: isReady ? 200 : 503, text, requestId })
 }

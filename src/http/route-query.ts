@@ -5,14 +5,16 @@ import { faultOf } from './schema-fault.ts'
 
 /** How a route reads its query string; parameters it does not know mean nothing, and empty ones are absent. */
 export interface QueryOf<T> {
-  readonly schema?: z.ZodMiniObject
+  readonly schema?: z.ZodMiniObject<Readonly<Record<string, z.ZodMiniType>>>
   /** Throws `request_malformed`. */
   readonly parse: (url: string) => T
 }
 
 export const noQuery: QueryOf<undefined> = { parse: () => undefined }
 
-export function queryOf<Schema extends z.ZodMiniObject>(schema: Schema): QueryOf<z.output<Schema>> {
+export function queryOf<Schema extends z.ZodMiniObject<Readonly<Record<string, z.ZodMiniType>>>>(
+  schema: Schema,
+): QueryOf<z.output<Schema>> {
   const names = Object.keys(schema.shape)
   return {
     schema,

@@ -1,86 +1,24 @@
 import { describe, expect, it } from 'vitest'
 
 import { adminRoutes } from '../../src/http/admin-routes.ts'
-import { call, collection, enrolment, unusedCredentials } from '../support/call-admin.ts'
+import { adminRows } from '../support/admin-rows.ts'
+import { call, collection, unusedCredentials } from '../support/call-admin.ts'
 import { createFakeHall, type FakeHall } from '../support/hall.ts'
-
-interface Route {
-  readonly line: string
-  readonly needed: 'viewer' | 'operator' | 'admin'
-  readonly status: number
-  readonly action: string
-  readonly body?: unknown
-}
-
-/** Every route, with the least role that may use it and what it answers then. */
-const routes: readonly Route[] = [
-  { line: `GET ${collection}`, needed: 'viewer', status: 200, action: 'credential.list' },
-  { line: `GET ${collection}/reports-sa`, needed: 'viewer', status: 200, action: 'credential.read' },
-  { line: `POST ${collection}`, needed: 'admin', status: 201, action: 'credential.enrol', body: enrolment },
-  {
-    line: `POST ${collection}/reports-sa:disable`,
-    needed: 'operator',
-    status: 200,
-    action: 'credential.disable',
-  },
-  {
-    line: `POST ${collection}/reports-sa:enable`,
-    needed: 'operator',
-    status: 200,
-    action: 'credential.enable',
-  },
-  {
-    line: `POST ${collection}/reports-sa:destroy`,
-    needed: 'admin',
-    status: 204,
-    action: 'credential.destroy',
-  },
-  { line: `DELETE ${collection}/reports-sa`, needed: 'admin', status: 204, action: 'credential.destroy' },
-  { line: 'GET /v1/admin/policy', needed: 'viewer', status: 200, action: 'policy.read' },
-  {
-    line: 'PUT /v1/admin/policy',
-    needed: 'admin',
-    status: 200,
-    action: 'policy.apply',
-    body: 'version: 1\nrules: []',
-  },
-  {
-    line: 'POST /v1/admin/policy:validate',
-    needed: 'viewer',
-    status: 200,
-    action: 'policy.validate',
-    body: 'version: 1',
-  },
-  {
-    line: 'POST /v1/admin/policy:explain',
-    needed: 'viewer',
-    status: 200,
-    action: 'policy.explain',
-    body: { request_id: 'r1' },
-  },
-  {
-    line: 'POST /v1/admin/policy:suggest',
-    needed: 'viewer',
-    status: 200,
-    action: 'policy.suggest',
-    body: {},
-  },
-]
 
 it('every route of the table has a row here, and each row is in the table', () => {
   const pathOf = (line: string) =>
     line.replace(/reports-sa/, '{name}').replace(/(?<=versions\/)[^:/]+/, '{version}')
-  expect(new Set(routes.map(({ line }) => pathOf(line)))).toEqual(
+  expect(new Set(adminRows.map(({ line }) => pathOf(line)))).toEqual(
     new Set(Object.values(adminRoutes).map(({ at }) => at)),
   )
 })
 
-describe.each(routes)('$line', ({ line, needed, status, action, body }) => {
+describe.each(adminRows)('$line', ({ line, needed, status, action, body, headers }) => {
   const send = (hall: FakeHall, as?: string) =>
     call(hall, line, {
       ...(as === undefined ? {} : { as }),
       body,
-      headers: line.startsWith('PUT') ? { 'if-match': '"r1"' } : {},
+      ...(headers === undefined ? {} : { headers }),
     })
 
   it(`answers ${status} to the role ${needed} and above, with one audit record (P27)`, async () => {

@@ -1,0 +1,152 @@
+import * as z from 'zod/mini'
+
+import { softwareVersion } from '../../../src/domain/version.ts'
+import { adminRoutes } from '../../../src/http/admin-routes.ts'
+import { answers } from '../../../src/http/answers.ts'
+import type { AnswerOf } from '../../../src/http/route-answer.ts'
+import type { BodyOf } from '../../../src/http/route-body.ts'
+import type { QueryOf } from '../../../src/http/route-query.ts'
+import { createJsonSchemas, type JsonSchemas } from './json-schema.ts'
+import { publicEndpoints, type PublicEndpoint } from './public-endpoints.ts'
+
+/** What the document needs of a route, whatever it takes and shows. */
+interface DescribedRoute {
+  readonly at: string
+  readonly needs: string
+  readonly summary: string
+  readonly query: Pick<QueryOf<unknown>, 'schema'>
+  readonly body: Pick<BodyOf<unknown>, 'types' | 'schema'>
+  readonly answer: { readonly status: AnswerOf<unknown>['status']; readonly schema?: z.ZodMiniType }
+  readonly ifMatch?: true
+}
+
+const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.optional(z.enum(Object.keys(answers))),
+  detail: z.optional(z.string()),
+})
+
+const oauthError = z.object({
+  error: z.enum([...new Set(Object.values(answers).map(({ error }) => error))].toSorted()),
+  error_description: z.optional(z.string()),
+})
+
+/**
+ * The OpenAPI 3.1 document of the broker, made from the table of routes and the schemas they are checked with. It has no
+ * `servers`: the broker puts its own address there.
+ */
+export function buildOpenApi(): object {
+  const schemas = createJsonSchemas()
+  const operations = [
+    ...publicEndpoints.map((endpoint) => [endpoint.at, publicOperation(endpoint, schemas)] as const),
+    ...Object.entries<DescribedRoute>(adminRoutes).map(
+      ([id, route]) => [route.at, adminOperation({ id, ...route }, schemas)] as const,
+    ),
+  ]
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Downscope',
+      version: softwareVersion,
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths: pathsOf(operations),
+    components: {
+      schemas: { OAuthError: schemas.of(oauthError), Problem: schemas.of(problem), ...schemas.named() },
+      responses: {
+        Problem: answer('Refused or failed (RFC 9457)', 'application/problem+json', ref('Problem')),
+        OAuthError: answer('Refused or failed (RFC 6749)', 'application/json', ref('OAuthError')),
+      },
+      securitySchemes: { admin: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+    },
+  }
+}
+
+function pathsOf(operations: readonly (readonly [string, object])[]): object {
+  const paths: Record<string, Record<string, object>> = {}
+  for (const [line, operation] of operations) {
+    const [method = '', path = ''] = line.split(' ')
+    paths[path] = { ...paths[path], [method.toLowerCase()]: operation }
+  }
+  return paths
+}
+
+function publicOperation(endpoint: PublicEndpoint, schemas: JsonSchemas): object {
+  const { id, summary, form, answers: shown, refuses } = endpoint
+  const responses: Record<string, object> = {}
+  for (const [status, schema] of Object.entries(shown))
+    responses[status] = answer(summary, 'application/json', schemas.of(schema))
+  return {
+    operationId: id,
+    summary,
+    security: [],
+    ...(form === undefined
+      ? {}
+      : { requestBody: content(['application/x-www-form-urlencoded'], schemas.of(form)) }),
+    responses: {
+      ...responses,
+      ...(refuses ? { default: { $ref: '#/components/responses/OAuthError' } } : {}),
+    },
+  }
+}
+
+function adminOperation(route: DescribedRoute & { readonly id: string }, schemas: JsonSchemas): object {
+  const { id, needs, summary, query, body, answer: shown } = route
+  const parameters = [
+    ...pathParameters(route.at),
+    ...queryParameters(query, schemas),
+    ...headerParameters(route),
+  ]
+  const { status, schema } = shown
+  return {
+    operationId: id,
+    summary,
+    description: `Needs the role ${needs}.`,
+    security: [{ admin: [] }],
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body.schema === undefined ? {} : { requestBody: content(body.types, schemas.of(body.schema)) }),
+    responses: {
+      [status]:
+        schema === undefined
+          ? { description: 'Done' }
+          : answer('Done', 'application/json', schemas.of(schema)),
+      default: { $ref: '#/components/responses/Problem' },
+    },
+  }
+}
+
+function pathParameters(line: string): readonly object[] {
+  return [...line.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }))
+}
+
+function queryParameters({ schema }: DescribedRoute['query'], schemas: JsonSchemas): readonly object[] {
+  if (schema === undefined) return []
+  return Object.entries(schema.shape).map(([name, one]) => ({
+    name,
+    in: 'query',
+    schema: schemas.of(one),
+  }))
+}
+
+function headerParameters({ ifMatch }: DescribedRoute): readonly object[] {
+  return ifMatch === undefined ? [] : [{ name: 'If-Match', in: 'header', schema: { type: 'string' } }]
+}
+
+function answer(description: string, type: string, schema: object): object {
+  return { description, content: { [type]: { schema } } }
+}
+
+function content(types: readonly string[], schema: object): object {
+  return { required: true, content: Object.fromEntries(types.map((type) => [type, { schema }])) }
+}
+
+function ref(name: string): object {
+  return { $ref: `#/components/schemas/${name}` }
+}

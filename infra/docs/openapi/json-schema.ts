@@ -1,0 +1,45 @@
+import * as z from 'zod/mini'
+
+import * as documents from '../../../src/http/admin-documents.ts'
+
+type JsonSchema = Readonly<Record<string, unknown>>
+
+/** What several answers show gets a name: `credentialSchema` becomes `#/components/schemas/Credential`. */
+const named = z.registry<{ readonly id: string }>()
+for (const [name, schema] of Object.entries(documents))
+  if (typeof schema === 'object' && name.endsWith('Schema'))
+    named.add(schema, { id: `${name.charAt(0).toUpperCase()}${name.slice(1, -'Schema'.length)}` })
+
+/** Turns zod's schemas into JSON Schema 2020-12, and keeps the named ones that they spoke of. */
+export interface JsonSchemas {
+  readonly of: (schema: z.ZodMiniType) => JsonSchema
+  readonly named: () => Readonly<Record<string, unknown>>
+}
+
+export function createJsonSchemas(): JsonSchemas {
+  const kept = new Map<string, unknown>()
+  return {
+    of: (schema) => {
+      const { $schema: _, $defs = {}, ...own } = relocated(z.toJSONSchema(schema, options))
+      for (const [name, definition] of Object.entries($defs)) kept.set(name, definition)
+      return own
+    },
+    named: () => Object.fromEntries([...kept].toSorted(([one], [other]) => (one < other ? -1 : 1))),
+  }
+}
+
+const options: Parameters<typeof z.toJSONSchema>[1] = {
+  // As it is written on the wire: defaults are not there yet, and further members may come with later versions.
+  io: 'input',
+  metadata: named,
+  override: ({ zodSchema, jsonSchema }) => {
+    if (zodSchema === documents.timestamp) jsonSchema.format = 'date-time'
+    if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
+    if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
+  },
+}
+
+/** `$defs` move to the document's components, and what refers to them follows. */
+function relocated(schema: object): JsonSchema & { readonly $defs?: object } {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/')) as JsonSchema
+}

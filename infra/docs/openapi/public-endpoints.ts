@@ -1,0 +1,124 @@
+// What everybody may ask, described for the OpenAPI document. These parse and answer by hand, for speed and for the
+// exact words of their RFCs; test/http/openapi.node.test.ts holds real answers against what is said here.
+import * as z from 'zod/mini'
+
+import { clientCredentialsGrant, tokenExchangeGrant } from '../../../src/http/parse-token-request.ts'
+
+export interface PublicEndpoint {
+  readonly at: `${'GET' | 'POST'} /${string}`
+  readonly id: string
+  readonly summary: string
+  readonly form?: z.ZodMiniType
+  /** By status. */
+  readonly answers: Readonly<Record<number, z.ZodMiniType>>
+  /** Whether refusals are OAuth errors (RFC 6749 §5.2). */
+  readonly refuses: boolean
+}
+
+const text = z.optional(z.string())
+
+const proof = {
+  subject_token: text,
+  subject_token_type: z.optional(
+    z.enum(['urn:ietf:params:oauth:token-type:jwt', 'urn:ietf:params:oauth:token-type:id_token']),
+  ),
+  client_assertion_type: z.optional(z.literal('urn:ietf:params:oauth:client-assertion-type:jwt-bearer')),
+  client_assertion: text,
+  client_id: text,
+}
+
+const tokenRequest = z.object({
+  grant_type: z.enum([tokenExchangeGrant, clientCredentialsGrant]),
+  ...proof,
+  audience: z.string(),
+  scope: text,
+  requested_token_type: z.optional(
+    z.enum(['urn:ietf:params:oauth:token-type:access_token', 'urn:ietf:params:oauth:token-type:id_token']),
+  ),
+  resource: text,
+  requested_subject: text,
+  requested_lifetime: text,
+  options: text,
+})
+
+const tokenAnswer = z.object({
+  access_token: z.string(),
+  issued_token_type: z.string(),
+  token_type: z.string(),
+  expires_in: z.int().check(z.minimum(1)),
+  scope: text,
+})
+
+const introspectionAnswer = z.object({
+  active: z.boolean(),
+  username: text,
+  scope: text,
+  token_type: text,
+  iat: z.optional(z.int()),
+  exp: z.optional(z.int()),
+})
+
+const word = z.enum(['ok', 'fault'])
+const readiness = z.object({ status: word, store: word, key_ring: word, policy: word })
+const metadata = z.looseObject({ issuer: z.string() })
+
+export const publicEndpoints: readonly PublicEndpoint[] = [
+  {
+    at: 'POST /v1/token',
+    id: 'exchangeToken',
+    summary: 'A short-lived token for a signed JWT (RFC 8693, RFC 7523)',
+    form: tokenRequest,
+    answers: { 200: tokenAnswer },
+    refuses: true,
+  },
+  {
+    at: 'POST /v1/introspect',
+    id: 'introspectToken',
+    summary: 'What a token is, for whoever holds it (RFC 7662)',
+    form: z.object({ token: z.string(), token_type_hint: text }),
+    answers: { 200: introspectionAnswer },
+    refuses: true,
+  },
+  {
+    at: 'GET /.well-known/oauth-authorization-server',
+    id: 'readMetadata',
+    summary: 'Where everything is (RFC 8414)',
+    answers: { 200: metadata },
+    refuses: false,
+  },
+  {
+    at: 'GET /.well-known/openid-configuration',
+    id: 'readOpenIdConfiguration',
+    summary: "The metadata of the broker's own assertions; there only where it signs any",
+    answers: { 200: metadata },
+    refuses: true,
+  },
+  {
+    at: 'GET /.well-known/jwks.json',
+    id: 'readKeys',
+    summary: "The public keys of the broker's own assertions; there only where it signs any",
+    answers: { 200: z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) }) },
+    refuses: true,
+  },
+  {
+    at: 'GET /healthz',
+    id: 'readHealth',
+    summary: 'Whether the process is alive',
+    answers: { 200: z.object({ status: z.literal('ok') }) },
+    refuses: false,
+  },
+  {
+    at: 'GET /readyz',
+    id: 'readReadiness',
+    summary: 'Whether tokens can be served now',
+    answers: { 200: readiness, 503: readiness },
+    refuses: false,
+  },
+  {
+    at: 'GET /openapi.json',
+    id: 'readOpenApi',
+    summary: 'This document',
+    answers: { 200: z.looseObject({ openapi: z.string() }) },
+    refuses: false,
+  },
+]

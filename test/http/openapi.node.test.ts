@@ -1,0 +1,98 @@
+import { validate } from '@apidevtools/swagger-parser'
+import { describe, expect, it } from 'vitest'
+
+import packageFile from '../../package.json' with { type: 'json' }
+import openApi from '../../src/http/openapi.json' with { type: 'json' }
+import { storedNamePattern } from '../../src/http/parse-admin-request.ts'
+import { adminRows } from '../support/admin-rows.ts'
+import { call } from '../support/call-admin.ts'
+import { createFakeHall, issuer, post, tokenForm } from '../support/hall.ts'
+import { judgeByOpenApi } from '../support/openapi-judge.ts'
+
+const published = { kty: 'EC', kid: 'k', alg: 'ES256', crv: 'P-256', x: 'x', y: 'y' } as const
+
+describe('the OpenAPI document', () => {
+  it('is of the version that package.json has', () => {
+    expect(openApi.info.version).toBe(packageFile.version)
+  })
+
+  it('is valid OpenAPI 3.1, and a document with a fault is not', async () => {
+    const copy = (): object => structuredClone(openApi)
+    await expect(validate(copy() as never)).resolves.toBeDefined()
+    await expect(validate({ ...copy(), paths: { '/x': { get: {}, fetch: 1 } } } as never)).rejects.toThrow()
+  })
+
+  it('has every route of the broker, and no other', () => {
+    const { app } = createFakeHall({ publishedKeys: [published] })
+    const routed = app.routes.map(({ method, path }) => `${method} ${templateOf(path)}`)
+    const documented = Object.entries(openApi.paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+    )
+    expect(new Set(routed)).toEqual(new Set(documented))
+    expect(documented.length).toBeGreaterThan(15)
+  })
+
+  it('is served with the address of this broker', async () => {
+    const answer = await createFakeHall().app.request('/openapi.json')
+    expect(await answer.json()).toEqual({ ...openApi, servers: [{ url: issuer }] })
+  })
+})
+
+describe('an answer is as the document says', () => {
+  const judged = async (line: string, answer: Response): Promise<readonly string[]> =>
+    judgeByOpenApi({
+      line,
+      status: answer.status,
+      contentType: answer.headers.get('content-type'),
+      text: await answer.text(),
+    })
+
+  it.each(adminRows)('$line', async ({ line, needed, body, headers, status }) => {
+    const done = await call(createFakeHall(), line, {
+      as: needed,
+      body,
+      ...(headers === undefined ? {} : { headers }),
+    })
+    expect([done.status, await judged(line, done)]).toEqual([status, []])
+    expect(await judged(line, await call(createFakeHall(), line, { body }))).toEqual([])
+  })
+
+  it.each([
+    'GET /healthz',
+    'GET /readyz',
+    'GET /openapi.json',
+    'GET /.well-known/jwks.json',
+    'GET /.well-known/oauth-authorization-server',
+    'GET /.well-known/openid-configuration',
+  ])('%s', async (line) => {
+    const { app } = createFakeHall({ publishedKeys: [published] })
+    const answer = await app.request(line.slice(4))
+    expect([answer.status, await judged(line, answer)]).toEqual([200, []])
+  })
+
+  it('of the token endpoint, given and refused', async () => {
+    const line = 'POST /v1/token'
+    expect(await judged(line, await post(createFakeHall().app, tokenForm()))).toEqual([])
+    expect(await judged(line, await post(createFakeHall().app, ''))).toEqual([])
+  })
+
+  it('or is found not to be', async () => {
+    const wrong = {
+      line: 'GET /v1/admin/policy',
+      status: 200,
+      contentType: 'application/json',
+      text: '{"revision":1}',
+    }
+    expect(judgeByOpenApi(wrong)).not.toEqual([])
+    expect(judgeByOpenApi({ ...wrong, contentType: 'text/plain' })).toEqual([
+      'text/plain is no type of this answer',
+    ])
+    expect(judgeByOpenApi({ ...wrong, line: 'GET /nothing' })).toEqual([
+      'no path of the document matches /nothing',
+    ])
+  })
+})
+
+function templateOf(routed: string): string {
+  return routed.replaceAll(`{${storedNamePattern}`, '{').replaceAll(/:(\w+)\{(:\w+)?\}/g, '{$1}$2')
+}

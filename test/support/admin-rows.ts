@@ -1,0 +1,67 @@
+import { collection, enrolment } from './call-admin.ts'
+
+/** A request to one route, and what comes of it in the fake hall. */
+export interface AdminRow {
+  readonly line: string
+  readonly needed: 'viewer' | 'operator' | 'admin'
+  readonly status: number
+  readonly action: string
+  readonly body?: unknown
+  readonly headers?: Record<string, string>
+}
+
+/** Every route, with the least role that may use it and what it answers then. */
+export const adminRows: readonly AdminRow[] = [
+  { line: `GET ${collection}`, needed: 'viewer', status: 200, action: 'credential.list' },
+  { line: `GET ${collection}/reports-sa`, needed: 'viewer', status: 200, action: 'credential.read' },
+  { line: `POST ${collection}`, needed: 'admin', status: 201, action: 'credential.enrol', body: enrolment },
+  {
+    line: `POST ${collection}/reports-sa:disable`,
+    needed: 'operator',
+    status: 200,
+    action: 'credential.disable',
+  },
+  {
+    line: `POST ${collection}/reports-sa:enable`,
+    needed: 'operator',
+    status: 200,
+    action: 'credential.enable',
+  },
+  {
+    line: `POST ${collection}/reports-sa:destroy`,
+    needed: 'admin',
+    status: 204,
+    action: 'credential.destroy',
+  },
+  { line: `DELETE ${collection}/reports-sa`, needed: 'admin', status: 204, action: 'credential.destroy' },
+  { line: 'GET /v1/admin/policy', needed: 'viewer', status: 200, action: 'policy.read' },
+  {
+    line: 'PUT /v1/admin/policy',
+    needed: 'admin',
+    status: 200,
+    action: 'policy.apply',
+    body: 'version: 1\nrules: []',
+    headers: { 'if-match': '"r1"' },
+  },
+  {
+    line: 'POST /v1/admin/policy:validate',
+    needed: 'viewer',
+    status: 200,
+    action: 'policy.validate',
+    body: 'version: 1',
+  },
+  {
+    line: 'POST /v1/admin/policy:explain',
+    needed: 'viewer',
+    status: 200,
+    action: 'policy.explain',
+    body: { request_id: 'r1' },
+  },
+  {
+    line: 'POST /v1/admin/policy:suggest',
+    needed: 'viewer',
+    status: 200,
+    action: 'policy.suggest',
+    body: {},
+  },
+]
