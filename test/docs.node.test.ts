@@ -8,7 +8,9 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 
 import { buildOpenApi } from '../infra/docs/openapi/build-openapi.ts'
+import { fullScopeName, scopesImpliedBy, shortScopeName } from '../src/authorize/implied-scopes.ts'
 import { parsePolicy } from '../src/authorize/parse-policy.ts'
+import { scopeCatalogue } from '../src/authorize/scope-catalogue.ts'
 import { readSettings } from '../src/config.ts'
 import { settingsTable } from '../src/config/settings-table.ts'
 import { answers } from '../src/http/answers.ts'
@@ -90,6 +92,26 @@ describe('docs/errors.md', () => {
       if (!isAdmins) expect(row).toContain(`\`${error}\``)
     },
   )
+})
+
+describe('docs/policy.md', () => {
+  test('tells of every scope in the catalogue what it implies, and of no other', () => {
+    const table = readPage('docs/policy.md').split('| Scope | Implies')[1]?.split('\n\n')[0] ?? ''
+    const told = [...table.matchAll(/^\| `(.+?)` \| (.+?) \|/gm)].map(([, scope = '', implied = '']) => [
+      scope,
+      [...implied.matchAll(/`(.+?)`/g)].map(([, name]) => name).toSorted(),
+    ])
+    const scopes = new Set(
+      scopeCatalogue.map(({ scope }) => scope).filter((scope) => !scope.startsWith('userinfo')),
+    )
+    const known = [...scopes].map((scope) => [
+      scope,
+      [...scopesImpliedBy(fullScopeName(scope))].map(shortScopeName).toSorted(),
+    ])
+
+    expect(Object.fromEntries(told)).toEqual(Object.fromEntries(known))
+    expect(known.length).toBeGreaterThan(15)
+  })
 })
 
 describe('docs/security.md', () => {

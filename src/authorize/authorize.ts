@@ -5,7 +5,8 @@ import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import { grantedCredential, type Grant, type GrantedCredential } from '../domain/grant.ts'
 import { quote } from '../domain/quote.ts'
 import type { CompiledPolicy, CompiledRule } from './compile-policy.ts'
-import { narrowBoundary, narrowLifetime } from './narrow-request.ts'
+import { narrowBoundary } from './narrow-boundary.ts'
+import { narrowLifetime } from './narrow-lifetime.ts'
 import { narrowScopes } from './narrow-scopes.ts'
 import { createParseTarget } from './parse-target.ts'
 
@@ -91,19 +92,19 @@ function narrow(asked: Asked): Grant {
 
   if (request.tokenType === 'id_token') {
     const audience = idTokenAudience(asked)
-    narrowLifetime(request.lifetime, rule.rule, kind)
+    narrowLifetime(asked)
     return { ...grant, scopes: [], tokenType: 'id_token', audience }
   }
   if (request.tokenType === 'api_key') {
     refuseBeyondKey(request)
-    const lifetime = narrowLifetime(request.lifetime, rule.rule, kind)
-    return { ...grant, scopes: [], tokenType: 'api_key', ...(lifetime === undefined ? {} : { lifetime }) }
+    narrowLifetime(asked)
+    return { ...grant, scopes: [], tokenType: 'api_key' }
   }
   if (request.resource !== undefined) throw requestMalformed('resource is for ID tokens only', 'resource')
   const scopes = narrowScopes(request.scopes, rule, credential)
-  const lifetime = narrowLifetime(request.lifetime, rule.rule, kind)
+  const lifetime = narrowLifetime(asked)
   const subject = allowedSubject(asked)
-  const boundary = narrowBoundary(request.boundary, rule.rule)
+  const boundary = narrowBoundary(request.boundary, rule, asked)
   return {
     ...grant,
     scopes,

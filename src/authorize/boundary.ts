@@ -48,20 +48,7 @@ function ruleFaults(rule: AccessBoundaryRule, index: number): BoundaryFault[] {
   return faults
 }
 
-/**
- * Whether `inner` provably reaches nothing that `outer` does not: each of its rules lies within one rule of `outer`
- * (same resource, no other permission, and the same condition where `outer` has one). Conditions are compared as
- * text, so `false` also says "cannot be compared".
- */
-export function isContained(inner: AccessBoundary, outer: AccessBoundary): boolean {
-  return inner.every((rule) => outer.some((wider) => isWithin(rule, wider)))
-}
-
-function isWithin(rule: AccessBoundaryRule, wider: AccessBoundaryRule): boolean {
-  const condition = wider.availabilityCondition?.expression
-  return (
-    rule.availableResource === wider.availableResource &&
-    rule.availablePermissions.every((text) => wider.availablePermissions.includes(text)) &&
-    (condition === undefined || condition === rule.availabilityCondition?.expression)
-  )
+/** `accessBoundaryRules[0].availablePermissions: …` */
+export function describeBoundaryFault({ path, text }: BoundaryFault): string {
+  return `accessBoundaryRules${path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')}: ${text}`
 }

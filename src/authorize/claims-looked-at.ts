@@ -1,10 +1,15 @@
 import type { Policy } from '../domain/policy.ts'
-import { unescapeStep } from './match-caller.ts'
+import { claimsInBoundary } from './fill-boundary.ts'
+import { unescapeStep } from './find-claim.ts'
 
-/** The top-level claims that some rule's callers are told by, `sub` aside. */
+/** The top-level claims that some rule's callers are told by, or its boundary speaks of, `sub` aside. */
 export function claimsLookedAt({ rules }: Policy): ReadonlySet<string> {
   return new Set(
-    rules.flatMap(({ callers }) => callers.flatMap(({ claims }) => Object.keys(claims).map(topLevelName))),
+    rules.flatMap(({ callers, boundary }) =>
+      [...callers.flatMap(({ claims }) => Object.keys(claims)), ...claimsInBoundary(boundary)].map(
+        topLevelName,
+      ),
+    ),
   )
 }
 

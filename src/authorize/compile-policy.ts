@@ -1,7 +1,9 @@
 import type { Caller } from '../domain/caller.ts'
 import type { AdminRole, CallerPattern, Policy, Rule, TrustedIssuer } from '../domain/policy.ts'
 import type { Upstream } from '../domain/upstream.ts'
+import { createFillBoundary, type FillBoundary } from './fill-boundary.ts'
 import { createMatchCaller, createMatchText, type MatchCaller } from './match-caller.ts'
+import { createRuleScopes, type RuleScopes } from './rule-scopes.ts'
 
 /** A policy made ready to be asked on every request. */
 export interface CompiledPolicy {
@@ -19,7 +21,8 @@ export interface CompiledPolicy {
 export interface CompiledRule {
   readonly rule: Rule
   readonly matchCaller: MatchCaller
-  readonly scopes: ReadonlySet<string>
+  readonly scopesAt: (upstream: string) => RuleScopes
+  readonly fillBoundary: FillBoundary
   readonly matchSubject: (subject: string) => boolean
 }
 
@@ -58,7 +61,8 @@ function compileRule(rule: Rule, matchCaller: MatchCaller): CompiledRule {
   return {
     rule,
     matchCaller,
-    scopes: new Set(rule.scopes),
+    scopesAt: createRuleScopes(rule.scopes),
+    fillBoundary: createFillBoundary(rule.boundary),
     matchSubject: (subject) => subjects.some((matchText) => matchText(subject)),
   }
 }

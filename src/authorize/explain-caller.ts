@@ -1,7 +1,8 @@
 import type { Caller } from '../domain/caller.ts'
 import type { FailedCondition } from '../domain/explanation.ts'
 import type { CallerPattern, TrustedIssuer } from '../domain/policy.ts'
-import { createMatchCaller, createFindClaim, createMatchClaim, createMatchText } from './match-caller.ts'
+import { createFindClaim } from './find-claim.ts'
+import { createMatchCaller, createMatchClaim, createMatchText } from './match-caller.ts'
 
 /**
  * Why none of a rule's patterns takes a caller: of each the first part that does not match, in the order of the

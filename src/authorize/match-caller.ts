@@ -1,6 +1,7 @@
 import type { Caller, Claims, Json } from '../domain/caller.ts'
 import type { CallerPattern } from '../domain/policy.ts'
-import { isList, memberOf } from './json-member.ts'
+import { createFindClaim } from './find-claim.ts'
+import { isList } from './json-member.ts'
 
 export type MatchCaller = (caller: Caller) => boolean
 
@@ -44,14 +45,6 @@ export function patternFault(pattern: string): string | undefined {
     : undefined
 }
 
-/** Why a text cannot name a claim, or `undefined`. RFC 6901 §3: `~` only as `~0` or `~1`. */
-export function claimNameFault(name: string): string | undefined {
-  if (name === '') return 'a claim needs a name'
-  return name.startsWith('/') && /~(?![01])/.test(name)
-    ? 'not a JSON Pointer: ~ is written ~0, and / ~1'
-    : undefined
-}
-
 const separator = /[:/]/
 
 function separatorsOf(text: string): string {
@@ -79,25 +72,12 @@ function createMatchSegment(pattern: string): (text: string) => boolean {
 
 /** Whether a claim has the wanted value, or is a list that holds it. */
 export function createMatchClaim(name: string, wanted: Json): (claims: Claims) => boolean {
-  const findValue = createFindClaim(name)
+  const findClaim = createFindClaim(name)
   const matchValue = createMatchValue(wanted)
   return (claims) => {
-    const found = findValue(claims)
+    const found = findClaim(claims)
     if (found === undefined) return false
     return isList(found) ? found.some(matchValue) : matchValue(found)
-  }
-}
-
-/** The value of a claim, by its name or by a JSON Pointer (RFC 6901). */
-export function createFindClaim(name: string): (claims: Claims) => Json | undefined {
-  const steps = name.startsWith('/') ? name.slice(1).split('/').map(unescapeStep) : [name]
-  return (claims) => {
-    let found: Json | undefined = claims
-    for (const step of steps) {
-      found = memberOf(found, step)
-      if (found === undefined) return undefined
-    }
-    return found
   }
 }
 
@@ -105,9 +85,4 @@ function createMatchValue(wanted: Json): (value: Json) => boolean {
   if (typeof wanted !== 'string') return (value) => value === wanted
   const matchText = createMatchText(wanted)
   return (value) => typeof value === 'string' && matchText(value)
-}
-
-/** RFC 6901 §4: `~1` before `~0`, so that `~01` means `~1`. */
-export function unescapeStep(step: string): string {
-  return step.replaceAll('~1', '/').replaceAll('~0', '~')
 }

@@ -2,29 +2,45 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import { formatScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import type { CompiledRule } from './compile-policy.ts'
+import { scopesImpliedBy } from './implied-scopes.ts'
+import type { RuleScopes } from './rule-scopes.ts'
 
 /**
- * Credential ∩ rule ∩ request, never empty (P13). An empty request asks for all the rule allows. What was asked for
- * and cannot be had is left out where the rule says `drop`. Otherwise, and when nothing is left, `scope_refused`.
+ * Credential ∩ rule ∩ request, never empty (P13). An empty request asks for all the rule allows. A scope that a rule's
+ * scope implies is given as it was asked for. What was asked for and cannot be had is refused with `scope_refused`, or
+ * with `drop` in the rule left out; of a scope too broad there remains what the rule allows of that which it implies.
  */
 export function narrowScopes(asked: ScopeSet, rule: CompiledRule, credential: CredentialSummary): ScopeSet {
   const { name, excessScopes } = rule.rule
-  const beyondRule = asked.filter((scope) => !rule.scopes.has(scope))
+  const allowed = rule.scopesAt(credential.upstream)
+  const beyondRule = asked.filter((scope) => !allowed.allows(scope))
   if (beyondRule.length > 0 && excessScopes === 'refuse')
     throw refused(`beyond rule "${name}": ${shorten(beyondRule)}`)
 
-  const wanted = asked.length === 0 ? rule.rule.scopes : asked.filter((scope) => rule.scopes.has(scope))
+  const within = asked.length === 0 ? allowed.scopes : asked.filter(allowed.allows)
+  const remains = beyondRule.length === 0 ? [] : remainsOf(beyondRule, allowed)
+  const allowsNone = `rule "${name}" allows none of: ${shorten(asked)}`
   const consented = credential.consentedScopes
-  if (consented === undefined) return someOf(wanted, `rule "${name}" allows none of: ${shorten(asked)}`)
+  if (consented === undefined) return someOf([...within, ...broadest(remains)], allowsNone)
 
   // docs/google.md §1.1: the upstream compares consented scopes as text; a wider one does not imply a narrower one.
-  const notConsented = wanted.filter((scope) => !consented.includes(scope))
+  const notConsented = within.filter((scope) => !consented.includes(scope))
   const explanation = `not consented for "${credential.name}": ${shorten(notConsented)}; consented: ${shorten(consented)}`
   if (notConsented.length > 0 && asked.length > 0 && excessScopes === 'refuse') throw refused(explanation)
+  const has = (scope: string): boolean => consented.includes(scope)
   return someOf(
-    wanted.filter((scope) => consented.includes(scope)),
-    wanted.length === 0 ? `rule "${name}" allows none of: ${shorten(asked)}` : explanation,
+    [...within.filter(has), ...broadest(remains.filter(has))],
+    within.length === 0 ? allowsNone : explanation,
   )
+}
+
+function remainsOf(beyondRule: ScopeSet, { allowedOf }: RuleScopes): ScopeSet {
+  return scopeSet(beyondRule.flatMap(allowedOf))
+}
+
+/** Without those that another of them implies. */
+function broadest(scopes: ScopeSet): ScopeSet {
+  return scopes.filter((scope) => !scopes.some((other) => scopesImpliedBy(other).has(scope)))
 }
 
 function someOf(scopes: ScopeSet, otherwise: string): ScopeSet {

@@ -7,7 +7,8 @@ import { quote } from '../domain/quote.ts'
 import { isScopeToken } from '../domain/scopes.ts'
 import { signingAlgorithms, type SigningAlgorithm } from '../domain/signing-algorithm.ts'
 import { clientAuthentications } from '../domain/upstream.ts'
-import { claimNameFault, patternFault } from './match-caller.ts'
+import { claimNameFault } from './find-claim.ts'
+import { patternFault } from './match-caller.ts'
 import { nearMiss } from './near-miss.ts'
 
 // What the document may look like, key by key (docs/policy.md). What its parts mean together is judged elsewhere.

@@ -4,6 +4,7 @@ import { quote } from '../domain/quote.ts'
 import { scopeSet } from '../domain/scopes.ts'
 import { seconds } from '../domain/time.ts'
 import { boundaryFaults } from './boundary.ts'
+import { sampleBoundary, variableFaults } from './fill-boundary.ts'
 import type { AdminEntry, CallerEntry, RuleEntry } from './policy-schema.ts'
 import type { EntryPlace } from './read-entry.ts'
 import { shortestLifeOfAny } from './token-life.ts'
@@ -64,11 +65,11 @@ function checkTokenTypes(entry: RuleEntry, { path, report }: EntryPlace): void {
 }
 
 function checkLifetime({ lifetime_seconds_max: wanted }: RuleEntry, { path, report }: EntryPlace): void {
-  const shortest = shortestLifeOfAny()
-  if (wanted !== undefined && wanted < shortest)
+  // What the rule's own credential can give is known only with the store: `checkPolicy` says it.
+  if (wanted !== undefined && wanted < shortestLifeOfAny)
     report(
       [...path, 'lifetime_seconds_max'],
-      `no upstream can make a token live less than ${shortest} seconds, so ${wanted} could not be kept`,
+      `no upstream can make a token live less than ${shortestLifeOfAny} seconds, so ${wanted} could not be kept`,
     )
 }
 
@@ -89,6 +90,9 @@ function readBoundary(entry: RuleEntry, { path, report }: EntryPlace): AccessBou
           }),
     }),
   )
-  for (const fault of boundaryFaults(boundary)) report([...path, 'boundary', ...fault.path], fault.text)
+  const variables = variableFaults(boundary)
+  // A variable that is none would be judged as text.
+  const faults = variables.length > 0 ? variables : boundaryFaults(sampleBoundary(boundary))
+  for (const fault of faults) report([...path, 'boundary', ...fault.path], fault.text)
   return boundary
 }

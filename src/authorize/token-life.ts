@@ -1,26 +1,52 @@
 import type { CredentialKind } from '../domain/credential.ts'
+import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import { seconds, type Seconds } from '../domain/time.ts'
 
-/**
- * The life that the upstream of each kind of credential gives its tokens, where nothing can make it shorter. A kind
- * whose upstream takes a lifetime (as IAM Credentials does for impersonation) will say so here and nowhere else.
- * Source: Google gives `expires_in` of just under 3600 s for a refresh token and for a signed assertion alike.
- */
-const fixedLife: Readonly<Record<CredentialKind, Seconds>> = {
-  service_account_key: seconds(3600),
-  refresh_token: seconds(3600),
-  client_credentials: seconds(3600),
-  impersonation: seconds(3600),
-  broker_identity: seconds(3600),
-  api_key: seconds(3600),
+/** What is known beforehand of the life of an upstream's tokens. */
+export interface TokenLife {
+  /** What it gives unasked, and never more; absent where only the token itself will tell. */
+  readonly usual?: Seconds
+  /** What may be asked for; absent where the upstream takes no wish. */
+  readonly choice?: { readonly shortest: Seconds; readonly longest: Seconds }
 }
 
-/** The shortest life a token of that kind of credential can be given. */
-export function shortestLife(kind: CredentialKind): Seconds {
-  return fixedLife[kind]
+export interface TokenLifeOf {
+  readonly kind: CredentialKind
+  readonly upstream: string
+}
+
+/** Google gives `expires_in` of just under 3600 s, for a refresh token and for a signed assertion alike. */
+const hour = seconds(3600)
+const unknown: TokenLife = {}
+/**
+ * docs/google.md §3.1: an hour, up to twelve where an organisation policy allows it. What lives less than a minute is
+ * over before it is used.
+ */
+const impersonated: TokenLife = {
+  usual: hour,
+  choice: { shortest: seconds(60), longest: seconds(12 * 3600) },
+}
+
+/** The life of the tokens that a credential gives: the one place that says which upstream can shorten it. */
+export function tokenLifeOf(
+  { kind, upstream }: TokenLifeOf,
+  { tokenType, subject }: Pick<ExchangeRequest, 'tokenType' | 'subject'>,
+): TokenLife {
+  switch (kind) {
+    case 'service_account_key':
+    case 'broker_identity':
+      return { usual: hour }
+    case 'refresh_token':
+      return upstream === 'google' ? { usual: hour } : unknown
+    case 'client_credentials':
+      return unknown
+    case 'impersonation':
+      // Neither generateIdToken takes a lifetime, nor the token endpoint that is shown a signed assertion.
+      return tokenType === 'access_token' && subject === undefined ? impersonated : { usual: hour }
+    case 'api_key':
+      return { usual: seconds(Infinity) }
+  }
 }
 
 /** The shortest life any kind of credential can give: a rule below it could never be kept. */
-export function shortestLifeOfAny(): Seconds {
-  return seconds(Math.min(...Object.values(fixedLife)))
-}
+export const shortestLifeOfAny = seconds(60)

@@ -10,6 +10,7 @@ import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
 import type { Grant } from '../../src/domain/grant.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { seconds } from '../../src/domain/time.ts'
+import { bucket, reach, under } from '../support/boundaries.ts'
 import { callerOf, credentialWith, policyOf, ruleWith } from '../support/policies.ts'
 
 interface Situation {
@@ -254,6 +255,227 @@ test.each<[string, Situation, string]>([
   expect(error).toMatchObject({ code: 'scope_refused', publicDetail: undefined })
   expect(error.reason).toContain(reason)
 })
+
+const auth = 'https://www.googleapis.com/auth/'
+const google = (...names: readonly string[]) => names.map((name) => `${auth}${name}`)
+const dropBeyond = (...scopes: readonly string[]) => ruleWith({ scopes, excess_scopes: 'drop' })
+
+test.each<[string, Situation, readonly string[]]>([
+  [
+    'a scope that the rule’s implies, as it was asked for',
+    { rules: [ruleWith({ scopes: ['compute'] })], request: { scopes: google('compute.readonly') } },
+    google('compute.readonly'),
+  ],
+  [
+    'the rule’s scopes by their full names',
+    { rules: [ruleWith({ scopes: ['compute.readonly', 'openid', 'email'] })] },
+    ['email', ...google('compute.readonly'), 'openid'],
+  ],
+  [
+    'of cloud-platform what the rule has of it, where it drops',
+    { rules: [dropBeyond('compute', 'drive.readonly')], request: { scopes: google('cloud-platform') } },
+    google('compute'),
+  ],
+  [
+    'of a broad scope the broadest that both imply',
+    { rules: [dropBeyond('drive.readonly')], request: { scopes: google('documents', 'drive') } },
+    google('drive.readonly'),
+  ],
+  [
+    'what both a broad scope and the rule imply, though neither names it',
+    { rules: [dropBeyond('drive.readonly')], request: { scopes: google('documents') } },
+    google('documents.readonly'),
+  ],
+  [
+    'of a consent only what was consented word for word',
+    {
+      rules: [dropBeyond('compute')],
+      credential: credentialWith({ kind: 'refresh_token', consentedScopes: google('compute.readonly') }),
+      request: { scopes: google('cloud-platform') },
+    },
+    google('compute.readonly'),
+  ],
+  [
+    'either name of one scope',
+    { rules: [ruleWith({ scopes: ['email'] })], request: { scopes: google('userinfo.email') } },
+    google('userinfo.email'),
+  ],
+  [
+    'words of another upstream as words',
+    { rules: [ruleWith({ scopes: ['drive'] })], credential: credentialWith({ upstream: 'acme' }) },
+    ['drive'],
+  ],
+])('P13: given: %s', async (_, situation, scopes) => {
+  expect((await ask(situation)).scopes).toEqual(scopes)
+})
+
+test.each<[string, Situation]>([
+  [
+    'a broader scope than the rule’s',
+    { rules: [ruleWith({ scopes: ['compute.readonly'] })], request: { scopes: google('compute') } },
+  ],
+  [
+    'a broad scope that implies nothing of the rule',
+    { rules: [dropBeyond('drive')], request: { scopes: google('cloud-platform') } },
+  ],
+  [
+    'a narrower scope than was consented',
+    {
+      rules: [ruleWith({ scopes: ['drive'] })],
+      credential: credentialWith({ kind: 'refresh_token', consentedScopes: google('drive') }),
+      request: { scopes: google('drive.readonly') },
+    },
+  ],
+  [
+    'a scope that only Google’s implies, of another upstream',
+    {
+      rules: [ruleWith({ scopes: google('drive') })],
+      credential: credentialWith({ upstream: 'acme' }),
+      request: { scopes: google('drive.readonly') },
+    },
+  ],
+  [
+    'a short name in a request',
+    { rules: [ruleWith({ scopes: ['drive'] })], request: { scopes: ['drive.readonly'] } },
+  ],
+])('P13: not given: %s', async (_, situation) => {
+  expect(await refusal(situation)).toMatchObject({ code: 'scope_refused', publicDetail: undefined })
+})
+
+const impersonating = credentialWith({ kind: 'impersonation' })
+
+test.each<[string, Situation, number]>([
+  ['an hour where nobody says anything', {}, 3600],
+  ['what is asked', { request: { lifetime: seconds(600) } }, 600],
+  ['an hour of a longer wish, where the rule says nothing', { request: { lifetime: seconds(7200) } }, 3600],
+  ['the rule’s where that is shorter', { rules: [ruleWith({ lifetime_seconds_max: 900 })] }, 900],
+  [
+    'what is asked within the rule’s',
+    { rules: [ruleWith({ lifetime_seconds_max: 900 })], request: { lifetime: seconds(300) } },
+    300,
+  ],
+  [
+    'more than an hour where rule and request say so',
+    { rules: [ruleWith({ lifetime_seconds_max: 43_200 })], request: { lifetime: seconds(20_000) } },
+    20_000,
+  ],
+  ['an hour unless it is asked for', { rules: [ruleWith({ lifetime_seconds_max: 43_200 })] }, 3600],
+  [
+    'twelve hours at most',
+    { rules: [ruleWith({ lifetime_seconds_max: 86_400 })], request: { lifetime: seconds(80_000) } },
+    43_200,
+  ],
+])('an impersonated account’s token really lives %s', async (_, situation, lifetime) => {
+  expect(await ask({ credential: impersonating, ...situation })).toMatchObject({ lifetime })
+})
+
+test('an impersonated account’s token is refused rather than given for less than a minute', async () => {
+  expect(await refusal({ credential: impersonating, request: { lifetime: seconds(59) } })).toMatchObject({
+    code: 'request_malformed',
+    publicDetail: 'requested_lifetime is too short: the least is 60',
+  })
+})
+
+test('P12: a rule’s lifetime that its credential cannot keep gives no token, and the reason names the rule', async () => {
+  const rules = [ruleWith({ lifetime_seconds_max: 900 })]
+
+  const situations: readonly Situation[] = [
+    ...(['service_account_key', 'refresh_token', 'broker_identity'] as const).map((kind) => ({
+      rules,
+      credential: credentialWith({ kind }),
+    })),
+    // Signed for by Google, the assertion of a user's token is shown to the token endpoint, which takes no lifetime.
+    {
+      rules: [ruleWith({ lifetime_seconds_max: 900, subjects: ['ann'] })],
+      credential: impersonating,
+      request: { subject: 'ann' },
+    },
+    {
+      rules: [ruleWith({ lifetime_seconds_max: 900, token_types: ['api_key'], scopes: [] })],
+      credential: credentialWith({ kind: 'api_key' }),
+      request: { tokenType: 'api_key' },
+    },
+  ]
+  for (const situation of situations) {
+    const { code, publicDetail, reason } = await refusal(situation)
+
+    expect([code, publicDetail]).toEqual(['target_unavailable', undefined])
+    expect(reason).toContain('rule "everybody reads": lifetime_seconds_max of 900 cannot be kept')
+  }
+})
+
+test('of an upstream whose tokens nobody can tell, a rule’s lifetime is held against the token itself', async () => {
+  const credential = credentialWith({ kind: 'client_credentials', upstream: 'acme' })
+
+  expect(await ask({ credential, rules: [ruleWith({ lifetime_seconds_max: 900 })] })).toMatchObject({
+    lifetime: 900,
+  })
+  expect(await refusal({ credential, request: { lifetime: seconds(900) } })).toMatchObject({
+    code: 'request_malformed',
+  })
+})
+
+const ofCaller = ruleWith({
+  boundary: [reach({ availabilityCondition: under('${claims.team}/') })],
+})
+
+test('P13: a rule’s boundary holds the caller’s claims, and a caller’s own only narrows it', async () => {
+  const caller = callerOf('exporter', { team: "o'neil" })
+  const own = reach({ availabilityCondition: { expression: 'resource.type == "object"' } })
+
+  expect((await ask({ rules: [ofCaller], caller })).boundary).toEqual([
+    reach({ availabilityCondition: under(String.raw`o\u0027neil/`) }),
+  ])
+  expect((await ask({ caller, request: { boundary: [own] } })).boundary).toEqual([own])
+  expect((await ask({ rules: [ofCaller], caller, request: { boundary: [own] } })).boundary).toEqual([
+    reach({
+      availabilityCondition: {
+        expression: String.raw`(resource.type == "object") && (resource.name.startsWith('projects/_/buckets/reports/objects/o\u0027neil/'))`,
+      },
+    }),
+  ])
+})
+
+test('P12: no token where the caller lacks a claim of the boundary, or the credential cannot be bounded', async () => {
+  const refusals = [
+    await refusal({ rules: [ofCaller] }),
+    await refusal({
+      rules: [ruleWith({ boundary: [reach()] })],
+      credential: credentialWith({ upstream: 'acme' }),
+    }),
+    await refusal({ request: { boundary: [reach()] }, credential: credentialWith({ upstream: 'acme' }) }),
+  ]
+
+  for (const error of refusals)
+    expect(error).toMatchObject({ code: 'target_unavailable', publicDetail: undefined })
+  expect(refusals.map(({ reason }) => reason)).toEqual([
+    'rule "everybody reads", boundary: the claim "team" is missing',
+    expect.stringContaining('rule "everybody reads": "reports" cannot be bounded'),
+    expect.stringContaining('rule "everybody reads": "reports" cannot be bounded'),
+  ])
+})
+
+test.each([
+  [[], 'accessBoundaryRules: needs at least one rule'],
+  [[reach({ availablePermissions: ['x'] })], 'accessBoundaryRules[0].availablePermissions[0]: must be'],
+  [
+    [reach(), reach({ availableResource: bucket('other') })],
+    'accessBoundaryRules[1].availableResource: is not',
+  ],
+  [
+    [reach({ availablePermissions: ['inRole:roles/x.y'] })],
+    'accessBoundaryRules[0].availablePermissions[0]: cannot',
+  ],
+])(
+  'a caller’s boundary that is faulty or cannot be compared is refused with its place',
+  async (boundary, detail) => {
+    const error = await refusal({ rules: [ruleWith({ boundary: [reach()] })], request: { boundary } })
+
+    expect(error.code).toBe('request_malformed')
+    expect(error.publicDetail).toContain(detail)
+    expect(error.reason).toContain('rule "everybody reads"')
+  },
+)
 
 test("the rule's lifetime is what the token is held to, whatever longer one is asked for", async () => {
   const rules = [ruleWith({ lifetime_seconds_max: 7200 })]

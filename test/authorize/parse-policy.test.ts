@@ -285,8 +285,8 @@ test.each([
   [
     'a lifetime nobody can keep',
     'lifetime_seconds_max: 3600\n    token_types',
-    'lifetime_seconds_max: 900\n    token_types',
-    'rules[0].lifetime_seconds_max: no upstream can make a token live less than 3600 seconds',
+    'lifetime_seconds_max: 30\n    token_types',
+    'rules[0].lifetime_seconds_max: no upstream can make a token live less than 60 seconds',
   ],
   [
     'an ID token for nobody',
