@@ -35,16 +35,21 @@ export function createAskTokenEndpoint(deps: AskTokenEndpointDeps): AskTokenEndp
   const authenticateClient = createAuthenticateClient(deps)
 
   return async ({ reached, client, credential, form, repeatable, deadlineMs }) => {
-    const proof = await authenticateClient(client, reached, credential)
+    const makeProof = await authenticateClient(client, reached, credential)
+    const secrets: Secret[] = []
     const reply = await deps.ask({
       url: reached.tokenUrl,
-      headers: proof.headers,
-      form: { ...reached.upstream.extraParameters, ...form, ...proof.form },
+      form: { ...reached.upstream.extraParameters, ...form },
+      prove: async () => {
+        const proof = await makeProof()
+        secrets.push(...proof.secrets)
+        return proof
+      },
       credential,
       repeatable,
       deadlineMs,
     })
-    return { reply, secrets: proof.secrets }
+    return { reply, secrets }
   }
 }
 

@@ -25,6 +25,11 @@ export type Question = Errand &
 interface Errand {
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
+  /**
+   * What proves us, to be sent along. Made anew for every attempt: a signed assertion counts once, and its second
+   * coming would be blamed on the client. Never rejects.
+   */
+  readonly prove?: () => Promise<ClientProof>
   /** Whose request it is: a `Retry-After` holds back the requests of this credential and no others. */
   readonly credential: string
   /**
@@ -34,6 +39,11 @@ interface Errand {
   readonly repeatable: boolean
   /** By the steady clock. */
   readonly deadlineMs: number
+}
+
+export interface ClientProof {
+  readonly headers: Readonly<Record<string, string>>
+  readonly form: Readonly<Record<string, string>>
 }
 
 /** `uncertain`: some attempt may have taken effect upstream without our hearing of it. */
@@ -100,22 +110,26 @@ export function isTransientStatus(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 501)
 }
 
-function post(http: HttpClient, question: Question, timeoutMs: number): Promise<HttpResult> {
-  const { type, body } = contentOf(question)
+async function post(http: HttpClient, question: Question, timeoutMs: number): Promise<HttpResult> {
+  const proof = await question.prove?.()
+  const { type, body } = contentOf(question, proof)
   return http({
     method: 'POST',
     url: question.url,
-    headers: { ...question.headers, 'content-type': type, accept: 'application/json' },
+    headers: { ...question.headers, ...proof?.headers, 'content-type': type, accept: 'application/json' },
     body,
     timeoutMs,
     maxBytes: answerBytesMax,
   })
 }
 
-function contentOf(question: Question): { readonly type: string; readonly body: string } {
-  return 'json' in question
-    ? { type: 'application/json', body: JSON.stringify(question.json) }
-    : { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(question.form).toString() }
+function contentOf(
+  question: Question,
+  proof: ClientProof | undefined,
+): { readonly type: string; readonly body: string } {
+  if ('json' in question) return { type: 'application/json', body: JSON.stringify(question.json) }
+  const form = new URLSearchParams({ ...question.form, ...proof?.form })
+  return { type: 'application/x-www-form-urlencoded', body: form.toString() }
 }
 
 function mayRepeat(result: HttpResult, { repeatable }: Question): boolean {

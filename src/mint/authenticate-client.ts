@@ -6,6 +6,7 @@ import { Secret } from '../domain/secret.ts'
 import { later, seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
+import type { ClientProof } from './ask-upstream.ts'
 import type { ReachedUpstream } from './reach-upstream.ts'
 
 const jwtBearer = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -14,10 +15,8 @@ const assertionLife = seconds(60)
 /** The upstream's clock may be behind ours. */
 const issuedBefore = seconds(-5)
 
-/** What a request to a token endpoint carries to prove the client, and what of it is secret. */
-export interface ClientProof {
-  readonly headers: Readonly<Record<string, string>>
-  readonly form: Readonly<Record<string, string>>
+/** What a request to a token endpoint carries to prove the client, and what of it must never be shown. */
+export interface SecretProof extends ClientProof {
   readonly secrets: readonly Secret[]
 }
 
@@ -30,43 +29,39 @@ export type AuthenticateClient = (
   client: OAuthClient,
   reached: ReachedUpstream,
   credential: string,
-) => Promise<ClientProof>
+) => Promise<() => Promise<SecretProof>>
 
 /**
- * Proves the client in the way that its upstream takes (RFC 6749 §2.3.1, RFC 7523 §2.2), anew for each request.
- * Throws `target_unavailable` when the credential was enrolled for another way.
+ * How to prove the client in the way that its upstream takes (RFC 6749 §2.3.1, RFC 7523 §2.2), anew at each call.
+ * Throws `target_unavailable` when the credential was enrolled for another way, or its key cannot be used.
  */
-export function createAuthenticateClient({ clock, entropy }: AuthenticateClientDeps): AuthenticateClient {
-  return async (client, { upstream, tokenUrl }, credential) => {
-    const way = upstream.clientAuthentication
+export function createAuthenticateClient(deps: AuthenticateClientDeps): AuthenticateClient {
+  return async (client, reached, credential) => {
+    const { clientAuthentication: way, name } = reached.upstream
     if (way === 'client_secret_post' && client.proof === 'secret')
-      return {
-        headers: {},
-        form: { client_id: client.id, client_secret: client.secret.reveal() },
-        secrets: [client.secret],
-      }
-    if (way === 'client_secret_basic' && client.proof === 'secret') return basic(client.id, client.secret)
+      return always(inBody(client.id, client.secret))
+    if (way === 'client_secret_basic' && client.proof === 'secret')
+      return always(basic(client.id, client.secret))
     if (way === 'none' && client.proof === 'none')
-      return { headers: {}, form: { client_id: client.id }, secrets: [] }
+      return always({ headers: {}, form: { client_id: client.id }, secrets: [] })
     if (way === 'private_key_jwt' && client.proof === 'key') {
-      const audience = upstream.assertionAudience === 'issuer' ? upstream.issuer : tokenUrl
-      const now = clock.now()
-      const claims = {
-        iss: client.id,
-        sub: client.id,
-        aud: audience ?? tokenUrl,
-        jti: entropy.uuid(),
-        iat: later(now, issuedBefore),
-        exp: later(now, assertionLife),
-      }
-      return signed(client, claims, await importKey(client, credential))
+      const key = await importKey(client, credential)
+      return () => signed(deps, client, { key, audience: audienceOf(reached) })
     }
-    throw unusable(credential, `was not enrolled for ${way}, which upstream ${upstream.name} asks for`)
+    throw unusable(credential, `was not enrolled for ${way}, which upstream ${name} asks for`)
   }
 }
 
+function always(proof: SecretProof): () => Promise<SecretProof> {
+  return () => Promise.resolve(proof)
+}
+
+function inBody(id: string, secret: Secret): SecretProof {
+  return { headers: {}, form: { client_id: id, client_secret: secret.reveal() }, secrets: [secret] }
+}
+
 /** RFC 6749 §2.3.1: both halves are form-encoded first, so that a colon in one is no end of it. */
-function basic(id: string, secret: Secret): ClientProof {
+function basic(id: string, secret: Secret): SecretProof {
   const header = new Secret(btoa(`${formEncoded(id)}:${formEncoded(secret.reveal())}`))
   return {
     headers: { authorization: `Basic ${header.reveal()}` },
@@ -79,22 +74,31 @@ function formEncoded(text: string): string {
   return new URLSearchParams({ '': text }).toString().slice(1)
 }
 
+function audienceOf({ upstream, tokenUrl }: ReachedUpstream): string {
+  return upstream.assertionAudience === 'issuer' ? (upstream.issuer ?? tokenUrl) : tokenUrl
+}
+
 type KeyClient = OAuthClient & { readonly proof: 'key' }
 
 async function signed(
+  { clock, entropy }: AuthenticateClientDeps,
   { id, keyId, algorithm }: KeyClient,
-  claims: Readonly<Record<string, string | number>>,
-  key: CryptoKey,
-): Promise<ClientProof> {
+  { key, audience }: { readonly key: CryptoKey; readonly audience: string },
+): Promise<SecretProof> {
+  const now = clock.now()
+  const claims = {
+    iss: id,
+    sub: id,
+    aud: audience,
+    jti: entropy.uuid(),
+    iat: later(now, issuedBefore),
+    exp: later(now, assertionLife),
+  }
   const header = { alg: algorithm, typ: 'JWT', ...(keyId === undefined ? {} : { kid: keyId }) }
   const assertion = new Secret(await new SignJWT(claims).setProtectedHeader(header).sign(key))
   return {
     headers: {},
-    form: {
-      client_id: id,
-      client_assertion_type: jwtBearer,
-      client_assertion: assertion.reveal(),
-    },
+    form: { client_id: id, client_assertion_type: jwtBearer, client_assertion: assertion.reveal() },
     secrets: [assertion],
   }
 }

@@ -2,7 +2,6 @@ import { LRUCache } from 'lru-cache'
 import { isBrokerError, type BrokerError } from '../domain/broker-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpClient } from '../ports/http-client.ts'
-import { createKeptCurrent } from '../records/kept-current.ts'
 import { readMetadata } from './read-metadata.ts'
 
 export interface DiscoverEndpointsDeps {
@@ -12,26 +11,23 @@ export interface DiscoverEndpointsDeps {
   readonly sharesWork: boolean
 }
 
-const bounds = {
-  // An endpoint moves once in years, and then the old one answers for a while.
-  freshMs: 3_600_000,
-  staleMs: 86_400_000,
-  // The two documents have 1.4 s each.
-  deadlineMs: 3_000,
-  pauseMs: 30_000,
-}
+/** An endpoint moves once in years, and then the old one answers for a while. */
+const freshMs = 3_600_000
+const staleMs = 86_400_000
+/** Between two looks at an issuer that failed. */
+const pauseMs = 30_000
 /** Only issuers of a policy come here; this bounds what replaced policies leave behind. */
 const issuersMax = 1_000
 
 interface Place {
-  readonly current: () => string | Promise<string>
-  failure?: { readonly error: BrokerError; readonly untilMs: number }
+  held?: { readonly endpoint: string; readonly readAtMs: number }
+  failed?: { readonly error: BrokerError; readonly atMs: number }
+  reading?: Promise<string>
 }
 
 /**
  * The token endpoint that an issuer's metadata names, at most an hour old while the issuer answers and a day when it
- * does not. After a failure with nothing at hand it is not asked again for 30 s. Throws `upstream_unavailable` and
- * `upstream_nonsense`.
+ * does not. After a failure it is not asked again for 30 s. Throws `upstream_unavailable` and `upstream_nonsense`.
  */
 export function createDiscoverEndpoints({
   http,
@@ -41,23 +37,39 @@ export function createDiscoverEndpoints({
   const places = new LRUCache<string, Place>({ max: issuersMax })
 
   const placeOf = (issuer: string): Place => {
-    const known = places.get(issuer)
-    if (known !== undefined) return known
-    const read = async () => (await readMetadata(http, issuer)).tokenEndpoint
-    const place = { current: createKeptCurrent({ read, clock, bounds, sharesWork }) }
-    places.set(issuer, place)
-    return place
+    const known = places.get(issuer) ?? {}
+    places.set(issuer, known)
+    return known
+  }
+
+  const read = async (issuer: string, place: Place): Promise<string> => {
+    const startedAtMs = clock.steadyMs()
+    const { tokenEndpoint: endpoint } = await readMetadata(http, issuer)
+    place.held = { endpoint, readAtMs: startedAtMs }
+    delete place.failed
+    return endpoint
+  }
+
+  const readShared = (issuer: string, place: Place): Promise<string> => {
+    place.reading ??= read(issuer, place).finally(() => {
+      delete place.reading
+    })
+    return place.reading
   }
 
   return async (issuer) => {
     const place = placeOf(issuer)
-    if (place.failure !== undefined && clock.steadyMs() < place.failure.untilMs) throw place.failure.error
+    const { held, failed } = place
+    const now = clock.steadyMs()
+    const age = held === undefined ? Infinity : now - held.readAtMs
+    if (held !== undefined && age <= freshMs) return held.endpoint
     try {
-      const endpoint = await place.current()
-      delete place.failure
-      return endpoint
+      if (failed !== undefined && now - failed.atMs < pauseMs) throw failed.error
+      return await (sharesWork ? readShared(issuer, place) : read(issuer, place))
     } catch (error) {
-      if (isBrokerError(error)) place.failure = { error, untilMs: clock.steadyMs() + bounds.pauseMs }
+      if (!isBrokerError(error)) throw error
+      if (place.failed?.error !== error) place.failed = { error, atMs: clock.steadyMs() }
+      if (held !== undefined && age <= staleMs) return held.endpoint
       throw error
     }
   }

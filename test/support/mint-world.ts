@@ -2,9 +2,9 @@ import { inspect } from 'node:util'
 
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/http-client.ts'
-import { isBrokerError, type BrokerError } from '../../src/domain/broker-error.ts'
 import { grantedCredential, type Grant } from '../../src/domain/grant.ts'
 import { scopeSet } from '../../src/domain/scopes.ts'
+import type { EpochSeconds } from '../../src/domain/time.ts'
 import type { MintedToken } from '../../src/domain/token.ts'
 import { createAdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
 import type { ShareToken } from '../../src/mint/acting-token.ts'
@@ -29,10 +29,16 @@ export const PUBSUB = 'https://www.googleapis.com/auth/pubsub'
 
 export type MintWorld = Awaited<ReturnType<typeof startMintWorld>>
 
+interface MintWorldOptions {
+  /** Entries of the policy's `upstreams`. */
+  readonly upstreams?: readonly object[]
+  readonly startAt?: EpochSeconds
+}
+
 /** The mint over a real socket to the Google stand-in, with a store that can fail and a clock that needs no waiting. */
-export async function startMintWorld(upstreams: readonly object[] = []) {
+export async function startMintWorld({ upstreams = [], startAt }: MintWorldOptions = {}) {
   const findUpstream = finderOf(...upstreams)
-  const clock = createSkippingClock()
+  const clock = createSkippingClock(startAt)
   const google = await startGoogleStandIn({ now: () => clock.now() })
   const store = createFaultyStore(createMemoryStore({ clock }))
   const keyRing = createPlainKeyRing()
@@ -113,16 +119,7 @@ export async function startMintWorld(upstreams: readonly object[] = []) {
   }
 }
 
-/** The planned failure that a promise ends with; anything else fails the test. */
-export async function failureOf(promise: Promise<unknown>): Promise<BrokerError> {
-  try {
-    await promise
-  } catch (error) {
-    if (isBrokerError(error)) return error
-    throw error
-  }
-  throw new Error('it did not fail')
-}
+export { failureOf } from './failure-of.ts'
 
 /** One token for each source and its scopes, for ever: what `resolve` does with more care. */
 function createSharing(): ShareToken {
