@@ -11,6 +11,7 @@ import { createExplain } from './authorize/explain.ts'
 import { createMatchText } from './authorize/match-caller.ts'
 import { parsePolicy } from './authorize/parse-policy.ts'
 import { createPolicyInForce } from './authorize/policy-in-force.ts'
+import { outlivingCallers } from './compose/outliving-callers.ts'
 import type { Settings } from './config.ts'
 import { createExchange, type ExchangeSteps } from './exchange.ts'
 import { createApp, type HallDeps } from './http/app.ts'
@@ -122,12 +123,15 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
   const app = createApp({
     issuer,
     exchange,
-    administer: createAdminister({
-      authenticate,
-      authorizeAdmin: createAuthorizeAdmin({ policy }),
-      audit: records.audit,
-      clock,
-    }),
+    administer: outlivingCallers(
+      createAdminister({
+        authenticate,
+        authorizeAdmin: createAuthorizeAdmin({ policy }),
+        audit: records.audit,
+        clock,
+      }),
+      platform.background,
+    ),
     introspect: createIntrospect({
       ...platform,
       ...records,

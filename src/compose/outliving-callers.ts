@@ -1,17 +1,16 @@
-import type { Serve } from '../compose.ts'
+import type { Administer } from '../administer.ts'
+import { settled } from '../domain/settled.ts'
 import type { Background } from '../ports/background.ts'
 
 /**
- * What is being served is finished also when its caller has hung up and nobody waits for it: a refresh that is cut off
- * loses a rotated refresh token (P16).
+ * An act of administration is finished, and leaves its record, also when its caller has hung up and nobody waits for
+ * it. Whoever asks for a token does not pass here: to register each request in a Worker costs as much as a fifth of
+ * it, and what must not be cut off there, `resolve` keeps in the background itself.
  */
-export function outlivingCallers(serve: Serve, background: Pick<Background, 'run'>): Serve {
-  return (request) => {
-    const answer = serve(request)
-    if (answer instanceof Promise)
-      background.run(async () => {
-        await answer
-      })
-    return answer
+export function outlivingCallers(administer: Administer, background: Pick<Background, 'run'>): Administer {
+  return (context) => {
+    const act = administer(context)
+    background.run(() => settled(act))
+    return act
   }
 }

@@ -6,7 +6,6 @@ import { createBroker, type Serve } from '../compose.ts'
 import { isConfigurationFault } from '../config.ts'
 import { createSweep } from '../lifecycle/sweep.ts'
 import { createOutOfService } from './out-of-service.ts'
-import { outlivingCallers } from './outliving-callers.ts'
 import { startFault } from './start-fault.ts'
 import { createWorkersPlatform, type WorkersBindings } from './workers-platform.ts'
 import { readWorkersSettings } from './workers-settings.ts'
@@ -25,7 +24,7 @@ export function createWorkerBroker(bindings: WorkersBindings): WorkerBroker {
     const platform = createWorkersPlatform(settings, bindings)
     const sweep = createSweep(platform)
     return {
-      serve: outlivingCallers(createBroker(settings, platform), platform.background),
+      serve: createBroker(settings, platform),
       tidy: async () => {
         await sweep()
       },

@@ -1,4 +1,5 @@
-import { Hono, type Context } from 'hono'
+import type { Context, Hono } from 'hono'
+import { HonoBase } from 'hono/hono-base'
 
 import type { Administer } from '../administer.ts'
 import type { PublishedJwk } from '../domain/published-jwk.ts'
@@ -20,6 +21,7 @@ import { addPublicRoutes } from './public-routes.ts'
 import { readBody, textOf } from './read-body.ts'
 import { createOAuthRefuse, createProblemRefuse, type Refuse } from './refuse.ts'
 import { createNoRoute } from './no-route.ts'
+import { createRouter } from './router.ts'
 import { tokenResponse } from './token-response.ts'
 
 export interface HallDeps {
@@ -46,7 +48,7 @@ export interface HallDeps {
  * may strip that path or leave it.
  */
 export function createApp(deps: HallDeps): Hono {
-  const app = new Hono()
+  const app: Hono = new HonoBase({ router: createRouter() })
   const path = issuerPath(deps.issuer)
   const at = (route: string) => (path === '' ? [route] : [route, `${path}${route}`])
   const refuse = createOAuthRefuse(deps)

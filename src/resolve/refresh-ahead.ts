@@ -52,11 +52,12 @@ export function createRefreshAhead(deps: RefreshAheadDeps, obtain: Obtain): Refr
       const now = clock.steadyMs()
       if (now < (nextLookMs.get(held) ?? 0)) return undefined
       nextLookMs.set(held, now + pauseMsMin + entropy.fraction() * (pauseMsMax - pauseMsMin))
-      if (!background.runsAfterAnswer) return lookOnce(want, held)
+      const looked = lookOnce(want, held)
+      // Finished also when the caller has hung up, whether the answer waits for it or not (P16).
       background.run(async () => {
-        await lookOnce(want, held)
+        await looked
       })
-      return undefined
+      return background.runsAfterAnswer ? undefined : looked
     },
   }
 }

@@ -1,4 +1,5 @@
 import { isDrawnFrom, type Grant } from '../domain/grant.ts'
+import { settled } from '../domain/settled.ts'
 import type { MintedToken, ResolvedToken, TokenSource } from '../domain/token.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -30,7 +31,7 @@ export interface ResolveDeps {
 }
 
 export function createResolve(deps: ResolveDeps): Resolve {
-  const { clock, entropy, sha256, sharesWork } = deps
+  const { background, clock, entropy, sha256, sharesWork } = deps
   const memory = createMemoryTokens({ clock, fraction: entropy.fraction, entriesMax: deps.memoryEntriesMax })
   const obtain = createObtain(deps, memory)
   const refreshAhead = createRefreshAhead(deps, obtain)
@@ -49,6 +50,8 @@ export function createResolve(deps: ResolveDeps): Resolve {
       .then((key) => obtain.foreground({ identity, key, mint, isLive }, held))
       .finally(() => inFlight.delete(identity))
     if (sharesWork) inFlight.set(identity, work)
+    // Finished also when the caller has hung up: a refresh that is cut off loses a rotated refresh token (P16).
+    background.run(() => settled(work))
     return work
   }
 

@@ -1,28 +1,38 @@
 import { expect, test } from 'vitest'
 
+import type { AdminContext, Administer } from '../../src/administer.ts'
 import { outlivingCallers } from '../../src/compose/outliving-callers.ts'
 import { createAwaitableBackground } from '../support/quiet.ts'
 
-const request = new Request('https://tokens.acme.example/')
+const context: AdminContext<string> = {
+  requestId: 'r-1',
+  bearer: undefined,
+  action: 'credential.read',
+  needed: 'viewer',
+  perform: () => Promise.resolve('done'),
+}
+const administer: Administer = ({ perform }) =>
+  perform({ issuer: '', issuerName: '', subject: '', claims: {} })
 
-test('what is being served goes on in the background, and the answer is the same one', async () => {
-  const answer = Promise.withResolvers<Response>()
+test('an act of administration goes on in the background, and its result is the same one', async () => {
+  const result = Promise.withResolvers<string>()
   const background = createAwaitableBackground()
-  const serve = outlivingCallers(() => answer.promise, background)
+  const outliving = outlivingCallers(administer, background)
 
-  const served = serve(request)
+  const act = outliving({ ...context, perform: () => result.promise })
 
   expect(background.started()).toBe(1)
-  const response = new Response('done')
-  answer.resolve(response)
+  result.resolve('done')
   await background.settled()
-  expect(await served).toBe(response)
+  expect(await act).toBe('done')
 })
 
-test('what is answered at once leaves nothing behind', () => {
+test("an act that fails is its caller's matter and no failure of the background", async () => {
   const background = createAwaitableBackground()
-  const response = new Response('done')
+  const outliving = outlivingCallers(administer, background)
 
-  expect(outlivingCallers(() => response, background)(request)).toBe(response)
-  expect(background.started()).toBe(0)
+  const act = outliving({ ...context, perform: () => Promise.reject(new Error('refused')) })
+
+  await expect(act).rejects.toThrow('refused')
+  await background.settled()
 })

@@ -35,6 +35,29 @@ describe('resolve', () => {
     expect(digest).toBe('3f08aace122ee2368432c1ca23a049bc640bafbf00fdf33a52429f38ba12dbf9')
   })
 
+  it('P16: a mint goes on in the background, for its caller may hang up; a hit leaves nothing there', async () => {
+    const { clock, createInstance, upstream } = createResolveWorld()
+    const { resolve, background } = createInstance('one')
+    upstream.takesMs = 1000
+    const abandoned = resolve()
+    expect(background.started()).toBe(1)
+    await clock.advance(1000)
+    await background.settled()
+    // What the background waited for was the whole of it: the token is kept too.
+    expect((await createInstance('two').resolve()).source).toBe('store')
+    await abandoned
+    await resolve()
+    expect(background.started()).toBe(1)
+  })
+
+  it("P16: a mint that fails is its caller's matter and no failure of the background", async () => {
+    const { createInstance, upstream } = createResolveWorld()
+    const { resolve, background } = createInstance('one')
+    upstream.failure = down()
+    await expect(resolve()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    await background.settled()
+  })
+
   it('P14: never answers one grant with the token of another', async () => {
     const { createInstance, upstream } = createResolveWorld()
     const { resolve } = createInstance('one')
@@ -166,13 +189,12 @@ describe('refresh ahead', () => {
 
   it('is done by the request itself where there is no CPU after the answer', async () => {
     const { clock, createInstance, upstream } = createResolveWorld()
-    const { resolve, background } = createInstance('one', { inline: true })
+    const { resolve } = createInstance('one', { inline: true })
     await resolve()
     await clock.advance((3600 - 700) * 1000)
     const answer = await resolve()
     expect(answer).toMatchObject({ source: 'mint' })
     expect(upstream.calls).toBe(2)
-    expect(background.started()).toBe(0)
   })
 
   it('P20: a warm token is served through an outage of upstream, store and key ring, until it is dead', async () => {

@@ -105,7 +105,7 @@ describe('a Worker', { timeout: 60_000 }, () => {
     world.google.script.token.next(1, { do: 'slow', delayMs: 600 })
     const body = new URLSearchParams(await forms['token-exchange']({ audience: 'left', scope: mail }))
     const signal = AbortSignal.timeout(200)
-    // `wrangler dev` would let the request go on in any case; that waitUntil holds it is outlivingCallers' own test.
+    // `wrangler dev` would let the request go on in any case; that waitUntil holds it is resolve's own test.
     await expect(fetch(`${worker.url}/v1/token`, { method: 'POST', body, signal })).rejects.toThrow()
 
     const answer = await askToken(worker, world.workload, { audience: 'left', scope: mail })
