@@ -1,20 +1,21 @@
 // Bundles the Node door to dist/ for Node 24; `node dist/cloud-run.js` runs it. Splitting keeps
 // `await import('@google-cloud/firestore')` a file of its own, read only when a Firestore store is configured: cold
-// starts with another store do not pay for it. What V8 compiled lies beside it, so that no start compiles again.
+// starts with another store do not pay for it. What V8 compiled lies beside it, so that no start compiles again. The
+// command line lies there too: `node dist/cli.js`.
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { build, type Plugin } from 'esbuild'
+import { build, type BuildOptions, type Plugin } from 'esbuild'
 
+import packageJson from '../package.json' with { type: 'json' }
 import { warmCompileCache } from './warm-compile-cache.ts'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
 
 rmSync(dist, { recursive: true, force: true })
-const { metafile } = await build({
+const shared = {
   absWorkingDir: root,
-  entryPoints: [{ in: 'src/cloud-run.ts', out: 'broker' }],
   outdir: dist,
   bundle: true,
   splitting: true,
@@ -29,14 +30,29 @@ const { metafile } = await build({
   sourcesContent: false,
   legalComments: 'linked',
   metafile: true,
-  chunkNames: 'chunks/[name]-[hash]',
   logLevel: 'warning',
   plugins: [namedExportsOf('@google-cloud/firestore', Object.keys(await import('@google-cloud/firestore')))],
   banner: {
     // What CommonJS packages inside an ES module still ask for.
     js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url),__filename=import.meta.filename,__dirname=import.meta.dirname;",
   },
+} satisfies BuildOptions
+const { metafile } = await build({
+  ...shared,
+  entryPoints: [{ in: 'src/cloud-run.ts', out: 'broker' }],
+  chunkNames: 'chunks/[name]-[hash]',
 })
+// By itself: chunks that both had would be read one by one when the broker starts.
+await build({
+  ...shared,
+  entryPoints: ['src/cli.ts', 'src/cli/dev/end-with-parent.ts'],
+  outbase: 'src',
+  chunkNames: 'cli/[name]-[hash]',
+})
+
+// What `downscope --version` says, also where dist/ is all there is.
+const { version } = packageJson
+writeFileSync(join(dist, 'package.json'), `${JSON.stringify({ type: 'module', version })}\n`)
 
 // Must be read before what it makes faster. Portable: an image may have it at another path than the build.
 writeFileSync(

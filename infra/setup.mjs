@@ -2,7 +2,7 @@
 // nothing. Every script that needs it runs it first (prequickstart, pretest, …), because `npm run` must work
 // from a clean clone. No dependencies, and nothing newer than Node 20: it runs before Node 24 is installed.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -22,6 +22,7 @@ if (!isReady()) {
   // Another set-up may have done it while we waited.
   if (!isReady()) install()
 }
+linkCommand()
 
 /** Ready when npm finished here with every version the lockfile names, and the scripts' own Node is in place. */
 function isReady() {
@@ -102,6 +103,15 @@ function isAbandoned() {
     return false
   } catch (error) {
     return error.code === 'ESRCH'
+  }
+}
+
+/** `npx downscope` then finds it at once: npm links the commands of dependencies, and not the package's own. */
+function linkCommand() {
+  try {
+    symlinkSync(join('..', '..', 'infra', 'downscope.mjs'), join(modules, '.bin', 'downscope'))
+  } catch {
+    // It is there already, or the platform has no links: npm finds the command, only later.
   }
 }
 

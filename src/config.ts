@@ -1,6 +1,7 @@
 import type { SigningKeys } from './adapters/google-identity/parse-signing-keys.ts'
 import type { ServiceAccountKey } from './adapters/google-identity/service-account-key.ts'
 import type { LocalKey } from './adapters/key-ring/local-keys.ts'
+import { clientSettingNames } from './config/client-settings.ts'
 import type { KeyRingPlace, StorePlace } from './config/parse-place.ts'
 import { wrong, type Reading, type Setting } from './config/setting.ts'
 import { settingsTable } from './config/settings-table.ts'
@@ -191,6 +192,7 @@ function unknownNames(env: Environment): readonly SettingFault[] {
   const known = Object.values(settingsTable).map(({ name }) => name)
   return Object.keys(env)
     .filter((name) => name.startsWith('DOWNSCOPE_') && !known.includes(name))
+    .filter((name) => !clientSettingNames.includes(name))
     .map((name) => ({ setting: name, fault: 'is no setting of this version; is it a typing error?' }))
 }
 

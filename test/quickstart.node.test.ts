@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { createPaint } from '../infra/quickstart/paint.ts'
+import { createPaint } from '../src/cli/paint.ts'
 import { jsonMembers } from './support/json-members.ts'
 import { plainEnvironment, repository, runProgram } from './support/run-node.ts'
 
@@ -82,7 +82,7 @@ describe('npm run quickstart', () => {
     })
 
     expect(status).toBe(1)
-    expect(stderr).toContain(`another quickstart (process ${process.pid}) is using ${root}`)
+    expect(stderr).toContain(`another one (process ${process.pid}) is using ${root}`)
     expect(await readFile(join(root, 'pid'), 'utf8')).toBe(String(process.pid))
   })
 

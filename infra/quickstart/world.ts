@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 
+import { choosePort, startBroker, type BrokerProcess } from '../../src/cli/dev/broker-process.ts'
 import { startGoogleStandIn, type GoogleStandIn } from '../../test/support/google/stand-in.ts'
-import { choosePort, startBroker, type BrokerProcess } from './broker-process.ts'
 import { enrol } from './enrol.ts'
 import { takePlace, type Place } from './place.ts'
 import { createSampleCallers, type SampleCallers } from './sample-callers.ts'
@@ -24,6 +24,10 @@ export const userEmail = 'team@acme.example'
 /** What the team consented to: more than anybody gets below. */
 export const consentedScopes = [calendarReadOnly, driveReadOnly]
 const jwtLifeSeconds = 3600
+const door = {
+  broker: import.meta.resolve('../../src/cloud-run.ts'),
+  leash: import.meta.resolve('../../src/cli/dev/end-with-parent.ts'),
+}
 
 /** Google's stand-in, a broker on SQLite, and two credentials enrolled by the admin API. Throws with the reason. */
 export async function startWorld(folder: string): Promise<World> {
@@ -53,7 +57,7 @@ export async function startWorld(folder: string): Promise<World> {
 
 function startOn(port: number, place: Place, google: GoogleStandIn): Promise<BrokerProcess> {
   const env = brokerEnvironment(port, place, google)
-  return startBroker({ port, env, logFile: place.path('broker.log') })
+  return startBroker({ port, env, logFile: place.path('broker.log'), door })
 }
 
 function brokerEnvironment(

@@ -27,7 +27,7 @@ export const identitySettings = {
       means:
         "The broker's own private keys as a JWK set (P-256 or RSA): the first signs, all are published at " +
         '`/.well-known/jwks.json`. A secret.',
-      example: '$(node infra/keys/generate-signing-key.ts)',
+      example: '$(npx downscope keys generate signing)',
     },
     (text) => {
       const reading = parseSigningKeys(text)

@@ -38,9 +38,16 @@ const every = [...rooms, 'wiring', 'hall', 'corridor', 'records', 'ports', 'adap
 export const layers: readonly Layer[] = [
   {
     name: 'doors',
-    where: /^src\/(?:cloud-run|workers|cli)\.ts$/,
+    where: /^src\/(?:cloud-run|workers)\.ts$/,
     from: ['wiring'],
     packages: ['node:', 'cloudflare:', 'hono', '@hono/node-server'],
+  },
+  {
+    name: 'command line',
+    // Its door too: nothing else is served from there.
+    where: /^src\/cli(?:\.ts$|\/)/,
+    from: ['wiring', 'domain', 'ports'],
+    packages: ['node:', 'commander', '@clack/prompts', 'diff', ...libraries],
   },
   {
     name: 'wiring',

@@ -12,22 +12,28 @@ export interface BrokerProcess {
   readonly stop: () => Promise<void>
 }
 
+export interface BrokerStart {
+  readonly port: number
+  readonly env: Readonly<Record<string, string>>
+  readonly logFile: string
+  readonly door: BrokerDoor
+}
+
+/** URLs of the Node door, and of the module that ends it when we end. */
+export interface BrokerDoor {
+  readonly broker: string
+  readonly leash: string
+}
+
 const startMsMax = 20_000
 const pollMs = 20
 const drainMsMax = 9_000
 
 /** Starts it and resolves when it is ready; else throws with what it last said. */
-export async function startBroker({
-  port,
-  env,
-  logFile,
-}: {
-  readonly port: number
-  readonly env: Readonly<Record<string, string>>
-  readonly logFile: string
-}): Promise<BrokerProcess> {
+export async function startBroker(start: BrokerStart): Promise<BrokerProcess> {
+  const { port, logFile } = start
   const url = `http://127.0.0.1:${port}`
-  const child = launch({ ...env, PORT: String(port), DOWNSCOPE_HOST: '127.0.0.1' }, logFile)
+  const child = launch(start)
   const ended = endOf(child)
   const stop = async () => {
     if (hasEnded(child)) return
@@ -54,13 +60,12 @@ export async function choosePort(wanted: number): Promise<number> {
   return (await freePort(wanted)) ?? (await freePort(0)) ?? fail('no port is free on 127.0.0.1')
 }
 
-function launch(env: Readonly<Record<string, string>>, logFile: string): ChildProcess {
+function launch({ port, env, logFile, door }: BrokerStart): ChildProcess {
   const log = openSync(logFile, 'a', 0o600)
-  const door = fileURLToPath(import.meta.resolve('../../src/cloud-run.ts'))
   try {
-    return spawn(process.execPath, ['--import', import.meta.resolve('./beside-the-door.ts'), door], {
-      // Nothing of ours: a DOWNSCOPE_ setting of the shell must not change what the sample shows.
-      env,
+    return spawn(process.execPath, ['--import', door.leash, fileURLToPath(door.broker)], {
+      // Nothing of ours: a DOWNSCOPE_ setting of the shell must not change what it is told here.
+      env: { ...env, PORT: String(port), DOWNSCOPE_HOST: '127.0.0.1' },
       // The channel tells it when we are gone.
       stdio: ['ignore', log, log, 'ipc'],
       // A group of its own: Ctrl-C reaches us alone, and we end it in order.

@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+// `npx downscope`: starts the command line with a Node that can run it. No dependencies, and nothing newer than Node
+// 20: the TypeScript source needs Node 24, which set-up installs beside the other packages.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const door = new URL('../src/cli.ts', import.meta.url)
+const ownNode = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url))
+
+if (!existsSync(new URL('../node_modules/commander', import.meta.url))) {
+  process.stderr.write('downscope: not set up yet. In its folder: npm run setup\n')
+  process.exitCode = 2
+} else if (Number(process.versions.node.split('.')[0]) >= 24) {
+  await import(door.href)
+} else if (existsSync(ownNode)) {
+  runWith(ownNode)
+} else {
+  process.stderr.write(
+    `downscope: Node 24 is needed, and this is ${process.version}. npm run setup installs it\n`,
+  )
+  process.exitCode = 2
+}
+
+/** The same command line, the same terminal; ends as it ends. */
+function runWith(node) {
+  const child = spawn(node, [fileURLToPath(door), ...process.argv.slice(2)], { stdio: 'inherit' })
+  // Ctrl-C reaches both; the child decides what it means.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => {
+      if (signal !== 'SIGINT') child.kill(signal)
+    })
+  child.once('error', (error) => {
+    process.stderr.write(`downscope: ${node} cannot be started: ${error.message}\n`)
+    process.exitCode = 2
+  })
+  child.once('exit', (status, signal) => {
+    process.exitCode = status ?? 128 + (signal === 'SIGINT' ? 2 : 15)
+  })
+}

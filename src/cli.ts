@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs'
+
+import { main } from './cli/main.ts'
+import './compose/without-generated-code.ts'
+
+// The command line's door, as source and in the bundle, where everything has another name.
+const isSource = import.meta.url.endsWith('.ts')
+const beside = (name: string): string => new URL(`./${name}.${isSource ? 'ts' : 'js'}`, import.meta.url).href
+
+// Whoever reads may have gone, as `head` does: that is no fault.
+process.stdout.on('error', () => process.exit())
+const { stdin, stdout, stderr, env } = process
+process.exitCode = await main({
+  args: process.argv.slice(2),
+  env,
+  stdin,
+  stdout,
+  stderr,
+  version: versionIn(new URL(isSource ? '../package.json' : './package.json', import.meta.url)),
+  door: { broker: beside('cloud-run'), leash: beside('cli/dev/end-with-parent') },
+})
+
+function versionIn(file: URL): string {
+  const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
+  const isPackage = typeof parsed === 'object' && parsed !== null && 'version' in parsed
+  return isPackage ? String(parsed.version) : 'unknown'
+}

@@ -1,0 +1,55 @@
+import * as z from 'zod/mini'
+
+// What the admin API answers, as far as the command line shows it. Members that a newer broker adds are ignored.
+
+const versionAnswer = z.object({
+  id: z.string(),
+  state: z.string(),
+  identity: z.string(),
+  key_id: z.optional(z.string()),
+  created_at: z.string(),
+  changed_at: z.string(),
+})
+
+const credentialAnswer = z.object({
+  name: z.string(),
+  kind: z.string(),
+  upstream: z.string(),
+  state: z.string(),
+  version: z.string(),
+  identity: z.string(),
+  source: z.optional(z.string()),
+  key_id: z.optional(z.string()),
+  scopes: z.optional(z.array(z.string())),
+  health: z.object({ status: z.string(), since: z.string(), reason: z.optional(z.string()) }),
+  created_at: z.string(),
+  updated_at: z.string(),
+  versions: z.array(versionAnswer),
+})
+
+export type CredentialAnswer = z.infer<typeof credentialAnswer>
+
+const credentialPageAnswer = z.object({
+  credentials: z.array(credentialAnswer),
+  next_after: z.optional(z.string()),
+})
+
+const policyAnswer = z.object({
+  revision: z.string(),
+  origin: z.string(),
+  status: z.enum(['current', 'stale']),
+  fault: z.optional(z.string()),
+  loaded_at: z.string(),
+  document: z.string(),
+})
+
+export type PolicyAnswer = z.infer<typeof policyAnswer>
+
+export const parseCredential = (document: unknown): CredentialAnswer => credentialAnswer.parse(document)
+export const parseCredentialPage = (document: unknown): z.infer<typeof credentialPageAnswer> =>
+  credentialPageAnswer.parse(document)
+export const parsePolicyAnswer = (document: unknown): PolicyAnswer => policyAnswer.parse(document)
+export const parseAppliedPolicy = (document: unknown): { readonly revision: string } =>
+  z.object({ revision: z.string() }).parse(document)
+/** An answer without a body, or one that is shown to nobody. */
+export const parseNothing = (): undefined => undefined

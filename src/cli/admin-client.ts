@@ -1,0 +1,159 @@
+import { isMembers } from '../domain/json-object.ts'
+import { readAdminIdentity, identityOptions, type AdminIdentity } from './admin-identity.ts'
+import { brokerIssuer, brokerUrl, urlOptions } from './broker-url.ts'
+import type { Call, OptionSpec } from './command.ts'
+import type { Exit } from './exit-code.ts'
+import { createFault } from './fault.ts'
+import { send, type Received } from './send.ts'
+import { plain } from './table.ts'
+
+/** One act of administration. */
+export interface AdminRequest<T> {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** Below `/v1/admin/`. */
+  readonly path: string
+  readonly body?: object
+  /** A policy, in place of `body`. */
+  readonly yaml?: string
+  readonly ifMatch?: string
+  /** What the answer means; throws on one that no broker gives. */
+  readonly parse: (document: unknown) => T
+}
+
+export interface AdminAnswer<T> {
+  readonly value: T
+  /** As it came, for `--json`. */
+  readonly document: unknown
+  readonly etag: string | undefined
+  readonly receivedAt: Date
+}
+
+export interface AdminClient {
+  readonly url: string
+  readonly identity: AdminIdentity
+  /** Throws a fault with the broker's own words unless it did what was asked. */
+  readonly ask: <T>(request: AdminRequest<T>) => Promise<AdminAnswer<T>>
+}
+
+export const connectionOptions: readonly OptionSpec[] = [...urlOptions, ...identityOptions]
+
+/** The admin API as the one whom the options and the environment name. */
+export async function connect(call: Call): Promise<AdminClient> {
+  const url = brokerUrl(call)
+  const identity = await readAdminIdentity(call)
+  const audience = await brokerIssuer(call)
+  return {
+    url,
+    identity,
+    ask: async (request) => {
+      const bearer = await identity.bearer(audience)
+      const received = await send(`${url}/v1/admin/${request.path}`, {
+        method: request.method,
+        headers: { ...headersOf(request), authorization: `Bearer ${bearer.reveal()}` },
+        ...bodyOf(request),
+      })
+      if (received.status < 200 || received.status > 299) throw refusal(received, identity, request.path)
+      const etag = received.headers.get('etag') ?? undefined
+      return {
+        value: parseAnswer(request, received),
+        document: received.document,
+        etag,
+        receivedAt: new Date(),
+      }
+    },
+  }
+}
+
+function headersOf({ body, yaml, ifMatch }: AdminRequest<unknown>): Record<string, string> {
+  const headers: Record<string, string> = {}
+  if (body !== undefined) headers['content-type'] = 'application/json'
+  if (yaml !== undefined) headers['content-type'] = 'application/yaml'
+  if (ifMatch !== undefined) headers['if-match'] = ifMatch
+  return headers
+}
+
+function bodyOf({ body, yaml }: AdminRequest<unknown>): { readonly body?: string } {
+  if (yaml !== undefined) return { body: yaml }
+  return body === undefined ? {} : { body: JSON.stringify(body) }
+}
+
+function parseAnswer<T>({ parse, path }: AdminRequest<T>, received: Received): T {
+  try {
+    return parse(received.document)
+  } catch (error) {
+    throw createFault(
+      'refused',
+      `what came back from ${path} is not the answer of a broker that this version knows`,
+      {
+        requestId: received.requestId,
+        hints: [
+          'Are the command line and the broker of the same version? downscope --version, downscope service status.',
+          ...(error instanceof Error ? [plain(error.message)] : []),
+        ],
+      },
+    )
+  }
+}
+
+/** RFC 9457: `detail` says what is wrong, `code` is stable. */
+function refusal(
+  { status, headers, document, requestId }: Received,
+  identity: AdminIdentity,
+  path: string,
+): Error {
+  const problem = isMembers(document) ? document : {}
+  const { detail, title, code } = problem
+  const words = [detail, title].find((text) => typeof text === 'string')
+  const wait = headers.get('retry-after')
+  const known = typeof code === 'string' ? code : undefined
+  const message =
+    typeof words === 'string' ? words.split('\n').map(plain).join('\n') : `the broker answers ${status}`
+  return createFault(exitOf(status), message, {
+    code: known,
+    requestId,
+    hints: [
+      ...hintsOf(known ?? String(status), path, identity),
+      ...(wait === null ? [] : [`Try again in ${plain(wait)} s.`]),
+    ],
+  })
+}
+
+function exitOf(status: number): Exit {
+  switch (status) {
+    case 401:
+    case 403:
+      return 'forbidden'
+    case 412:
+    case 428:
+      return 'changed'
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 'unreachable'
+    default:
+      return 'refused'
+  }
+}
+
+function hintsOf(code: string, path: string, { shown }: AdminIdentity): readonly string[] {
+  switch (code) {
+    case 'admin_unauthenticated':
+      return [
+        `You are ${shown}. Policy must name that issuer with that key; downscope doctor looks for the cause.`,
+      ]
+    case 'admin_forbidden':
+      return [`You are ${shown}. The part "admins" of the policy says which role that is.`]
+    case 'policy_unavailable':
+      return [
+        'Without a policy nobody is an administrator: downscope policy apply --store FILE writes the first.',
+      ]
+    case 'not_found':
+      return path.startsWith('credentials/') ? ['downscope credentials list shows what there is.'] : []
+    case '404':
+    case '405':
+      return ['Is this broker older than the command line? It does not know this request.']
+    default:
+      return []
+  }
+}

@@ -1,0 +1,64 @@
+import { clientSettings } from '../config/client-settings.ts'
+import { isMembers } from '../domain/json-object.ts'
+import { isLoopback } from '../domain/loopback.ts'
+import type { Call, OptionSpec } from './command.ts'
+import { createFault } from './fault.ts'
+import { send } from './send.ts'
+
+export const urlOptions: readonly OptionSpec[] = [
+  {
+    name: '--url',
+    value: 'URL',
+    summary: `where the broker is (${clientSettings.url.name}; default http://127.0.0.1:8080)`,
+    group: 'Connection:',
+  },
+  {
+    name: '--broker-issuer',
+    value: 'URL',
+    summary: 'the public URL the broker calls itself, where that is another (DOWNSCOPE_ISSUER)',
+    group: 'Connection:',
+  },
+]
+
+/** Where the broker is, without a slash at the end. JWTs go there, so it is https, or this very machine. */
+export function brokerUrl({ text, terminal }: Call): string {
+  const given = text('--url') ?? terminal.env[clientSettings.url.name]?.trim() ?? ''
+  const url = given === '' ? 'http://127.0.0.1:8080' : given
+  const parsed = URL.parse(url)
+  if (parsed === null || !['http:', 'https:'].includes(parsed.protocol))
+    throw createFault('usage', `${url} is not the URL of a broker`, {
+      hints: [`For example: --url https://tokens.acme.example, or ${clientSettings.url.name}.`],
+    })
+  if (parsed.protocol === 'http:' && !isLoopback(parsed.hostname))
+    throw createFault('usage', `${url} would send a JWT without TLS`, {
+      hints: ['Use https; http is for a broker on this machine.'],
+    })
+  if (parsed.search !== '' || parsed.hash !== '' || parsed.username !== '')
+    throw createFault('usage', `the URL of a broker has no query, fragment or user`)
+  return url.replace(/\/+$/, '')
+}
+
+/**
+ * What the broker calls itself, for the `aud` of a JWT. Only what is known beforehand counts: a JWT made out to the
+ * name that somebody at that URL gives himself could be used elsewhere by him.
+ */
+export async function brokerIssuer(call: Call): Promise<string> {
+  const named = call.text('--broker-issuer') ?? call.terminal.env['DOWNSCOPE_ISSUER']?.trim() ?? ''
+  if (named !== '') return named
+  const url = brokerUrl(call)
+  const issuer = await askIssuer(url)
+  if (issuer.replace(/\/+$/, '') === url) return issuer
+  throw createFault('usage', `the broker at ${url} calls itself ${issuer}`, {
+    hints: [`If that is right, say so: --broker-issuer ${issuer}`],
+  })
+}
+
+/** RFC 8414: the `issuer` of the metadata. */
+export async function askIssuer(url: string): Promise<string> {
+  const { status, document } = await send(`${url}/.well-known/oauth-authorization-server`)
+  const issuer = isMembers(document) ? document['issuer'] : undefined
+  if (status === 200 && typeof issuer === 'string' && URL.canParse(issuer)) return issuer
+  throw createFault('unreachable', `what answers at ${url} is no broker (status ${status})`, {
+    hints: ['Is the URL right? A path belongs to it where the broker has one.'],
+  })
+}

@@ -1,0 +1,234 @@
+import { credentialName } from '../domain/credential.ts'
+import type { Members } from '../domain/json-object.ts'
+import { parseCredential, parseCredentialPage, type CredentialAnswer } from './admin-answers.ts'
+import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
+import { jsonOption, type ArgumentSpec, type Call, type Command, type OptionSpec } from './command.ts'
+import { createFault } from './fault.ts'
+import type { Paint } from './paint.ts'
+import { note, printAnswer } from './print.ts'
+import { withProgress } from './progress.ts'
+import { readJsonInput } from './read-input.ts'
+import { plain, table } from './table.ts'
+
+const nameArgument: ArgumentSpec = { name: 'NAME', summary: 'the credential', offer: 'credential' }
+const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
+
+export const credentialCommands: readonly Command[] = [
+  {
+    name: 'credentials import',
+    summary: 'enrol a credential file as it is',
+    details:
+      "A service account's key file, or a user's refresh token (type authorized_user). The broker proves that it can " +
+      'be used, seals it and never shows it again.',
+    arguments: [{ name: 'FILE', summary: 'the credential file, - is standard input', offer: 'file' }],
+    options: [
+      {
+        name: '--name',
+        value: 'NAME',
+        summary: "what callers will ask for; by default the first part of the service account's address",
+      },
+      {
+        name: '--scope',
+        value: 'SCOPE',
+        summary: 'a scope that was consented to; required for a refresh token, may be repeated',
+        isRepeatable: true,
+      },
+      {
+        name: '--upstream',
+        value: 'NAME',
+        summary: 'the authorization server in the policy; by default google',
+      },
+      ...options,
+    ],
+    examples: [
+      'downscope credentials import reports-key.json --name reports-sa',
+      'downscope credentials import team.json --name team-calendar --scope https://www.googleapis.com/auth/calendar.readonly',
+      'vault kv get -field=key reports | downscope credentials import - --name reports-sa',
+    ],
+    run: importCredential,
+  },
+  {
+    name: 'credentials list',
+    summary: 'list all credentials, and how each fares',
+    options,
+    examples: ['downscope credentials list', 'downscope credentials list --json'],
+    run: listCredentials,
+  },
+  {
+    name: 'credentials show',
+    summary: 'show one credential and its versions, without its secret',
+    arguments: [nameArgument],
+    options,
+    examples: ['downscope credentials show reports-sa'],
+    run: async (call) => {
+      const answer = await act(call, await connect(call), 'GET')
+      printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
+      return 'done'
+    },
+  },
+  stateCommand('disable', {
+    summary: 'let nobody have tokens of a credential until it is enabled again',
+    details: 'Every instance stops within 10 seconds, for tokens in its memory too.',
+  }),
+  stateCommand('enable', { summary: 'let a disabled credential serve again' }),
+]
+
+function stateCommand(verb: 'disable' | 'enable', words: Pick<Command, 'summary' | 'details'>): Command {
+  return {
+    name: `credentials ${verb}`,
+    ...words,
+    arguments: [nameArgument],
+    options,
+    examples: [`downscope credentials ${verb} reports-sa`],
+    run: async (call) => {
+      const answer = await act(call, await connect(call), 'POST', `:${verb}`)
+      printAnswer(
+        call,
+        answer.document,
+        ({ bold }) => `${bold(plain(answer.value.name))} is ${answer.value.state}\n`,
+      )
+      if (verb === 'disable')
+        note(call, ({ dim }) => dim('Tokens already handed out live until they expire, at most an hour.'))
+      return 'done'
+    },
+  }
+}
+
+async function importCredential(call: Call): Promise<'done'> {
+  const file = call.argument('FILE')
+  const secret = await readJsonInput(file, call.terminal)
+  const name = call.text('--name') ?? nameOf(secret)
+  const scopes = call.texts('--scope').flatMap((text) => text.split(' ').filter((scope) => scope !== ''))
+  const upstream = call.text('--upstream')
+  const client = await connect(call)
+  const body = {
+    name,
+    secret,
+    ...(scopes.length === 0 ? {} : { scopes }),
+    ...(upstream === undefined ? {} : { upstream }),
+  }
+  const answer = await withProgress(call, 'The broker proves that it can be used', () =>
+    client.ask({ method: 'POST', path: 'credentials', body, parse: parseCredential }),
+  )
+  printAnswer(call, answer.document, (paint) => `${paint.good('enrolled')} ${describe(answer.value, paint)}`)
+  note(call, ({ dim }) =>
+    dim(
+      `Nobody may have a token of it until a rule of the policy says so.${file === '-' ? '' : ` The broker keeps it now: delete ${file}.`}`,
+    ),
+  )
+  return 'done'
+}
+
+/** `reports@acme.iam.gserviceaccount.com` is called `reports`. */
+function nameOf({ client_email: email }: Members): string {
+  const [local = ''] = typeof email === 'string' ? email.split('@') : []
+  if (credentialName.test(local)) return local
+  throw createFault('usage', 'what shall it be called? Nothing in the file says', {
+    hints: ['For example: --name reports-sa'],
+  })
+}
+
+async function listCredentials(call: Call): Promise<'done'> {
+  const client = await connect(call)
+  const all = await allCredentials(client)
+  printAnswer(call, { credentials: all.documents }, (paint) => {
+    if (all.credentials.length === 0)
+      return 'There are no credentials yet: downscope credentials import FILE\n'
+    const heading = ['NAME', 'STATE', 'HEALTH', 'KIND', 'IDENTITY'].map(paint.bold)
+    const rows = all.credentials.map((credential) => [
+      plain(credential.name),
+      stateWord(credential.state, paint),
+      healthWord(credential.health.status, paint),
+      kindWord(credential.kind),
+      plain(credential.identity),
+    ])
+    return table([heading, ...rows])
+  })
+  return 'done'
+}
+
+/** Every page. */
+export async function allCredentials(client: AdminClient): Promise<{
+  readonly credentials: readonly CredentialAnswer[]
+  readonly documents: readonly unknown[]
+}> {
+  const credentials: CredentialAnswer[] = []
+  const documents: unknown[] = []
+  let after: string | undefined
+  do {
+    const query: string = after === undefined ? '' : `&after=${encodeURIComponent(after)}`
+    const { value, document } = await client.ask({
+      method: 'GET',
+      path: `credentials?limit=500${query}`,
+      parse: parseCredentialPage,
+    })
+    credentials.push(...value.credentials)
+    documents.push(...documentsIn(document))
+    after = value.next_after
+  } while (after !== undefined)
+  return { credentials, documents }
+}
+
+function documentsIn(page: unknown): readonly unknown[] {
+  if (typeof page !== 'object' || page === null || !('credentials' in page)) return []
+  return Array.isArray(page.credentials) ? page.credentials : []
+}
+
+function act(call: Call, client: AdminClient, method: 'GET' | 'POST', verb = '') {
+  const name = encodeURIComponent(call.argument('NAME'))
+  return client.ask({ method, path: `credentials/${name}${verb}`, parse: parseCredential })
+}
+
+function describe(credential: CredentialAnswer, paint: Paint): string {
+  const { health, versions } = credential
+  const facts: readonly (readonly [string, string | undefined])[] = [
+    ['kind', kindWord(credential.kind)],
+    ['upstream', plain(credential.upstream)],
+    ['identity', plain(credential.identity)],
+    ['key', credential.key_id === undefined ? undefined : plain(credential.key_id)],
+    ['draws on', credential.source === undefined ? undefined : plain(credential.source)],
+    ['scopes', credential.scopes?.map(plain).join(' ')],
+    ['state', stateWord(credential.state, paint)],
+    ['health', `${healthWord(health.status, paint)} since ${plain(health.since)}`],
+    ['reason', health.reason === undefined ? undefined : plain(health.reason)],
+    ['enrolled', plain(credential.created_at)],
+    ['changed', plain(credential.updated_at)],
+  ]
+  const rows = facts.flatMap(([name, value]) => (value === undefined ? [] : [[`  ${name}`, value]]))
+  const heading = ['VERSION', 'STATE', 'SINCE', 'KEY'].map((word) => paint.bold(word))
+  const lives = versions.map(({ id, state, changed_at: since, key_id: key }) => [
+    plain(id),
+    stateWord(state, paint),
+    plain(since),
+    plain(key ?? '-'),
+  ])
+  return `${paint.bold(plain(credential.name))}\n${table(rows)}\n${table([heading, ...lives])}`
+}
+
+function stateWord(state: string, { good, bad, dim }: Paint): string {
+  switch (state) {
+    case 'enabled':
+    case 'active':
+      return good(state)
+    case 'disabled':
+    case 'revoked':
+      return bad(state)
+    default:
+      return dim(plain(state))
+  }
+}
+
+function healthWord(status: string, { good, bad, dim }: Paint): string {
+  switch (status) {
+    case 'healthy':
+      return good(status)
+    case 'broken':
+      return bad(status)
+    default:
+      return dim(plain(status))
+  }
+}
+
+function kindWord(kind: string): string {
+  return plain(kind).replaceAll('_', ' ')
+}

@@ -1,0 +1,156 @@
+import { existsSync } from 'node:fs'
+
+import type { Finding } from '../compose/examine-settings.ts'
+import { clientSettings } from '../config/client-settings.ts'
+import { isMembers } from '../domain/json-object.ts'
+import { connect, connectionOptions } from './admin-client.ts'
+import { askIssuer, brokerUrl } from './broker-url.ts'
+import { jsonOption, type Call, type Command } from './command.ts'
+import { allCredentials } from './credentials.ts'
+import type { Exit } from './exit-code.ts'
+import { isFault } from './fault.ts'
+import { printAnswer } from './print.ts'
+import { withProgress, type Progress } from './progress.ts'
+import { send } from './send.ts'
+import { showFindings } from './show-findings.ts'
+
+export const doctorCommands: readonly Command[] = [
+  {
+    name: 'doctor',
+    summary: 'look for what is wrong, and say how to mend it',
+    details:
+      "Where the broker's own settings are in the environment it looks at settings, key ring, store, credentials, " +
+      'policy, upstream and clock from here. With --url or DOWNSCOPE_URL, or without such settings, it asks the ' +
+      'broker that runs. Status 1 when something is wrong.',
+    options: [
+      { name: '--local', summary: 'look at the settings in the environment only' },
+      jsonOption,
+      ...connectionOptions,
+    ],
+    examples: [
+      'downscope doctor',
+      'downscope doctor --url https://tokens.acme.example',
+      'DOWNSCOPE_ISSUER=https://tokens.acme.example DOWNSCOPE_KEYS="$(cat keys.txt)" downscope doctor --local',
+    ],
+    run: examine,
+  },
+]
+
+async function examine(call: Call): Promise<Exit> {
+  const { env } = call.terminal
+  const isBrokersPlace = ['DOWNSCOPE_ISSUER', 'DOWNSCOPE_STORE', 'DOWNSCOPE_KEYS', 'DOWNSCOPE_KEY_RING'].some(
+    (name) => (env[name] ?? '') !== '',
+  )
+  const isLocal = call.has('--local') || isBrokersPlace
+  const isRemote = !call.has('--local') && (namesBroker(call) || !isBrokersPlace)
+  const findings = await withProgress(call, 'Looking', async (progress) => [
+    ...(isLocal ? await examineHere(call, progress) : []),
+    ...(isRemote ? await examineBroker(call, progress) : []),
+  ])
+  const bad = findings.filter(({ verdict }) => verdict === 'bad').length
+  const odd = findings.filter(({ verdict }) => verdict === 'odd').length
+  printAnswer(call, { healthy: bad === 0, findings }, (paint) => {
+    const counts = [
+      ...(bad === 0 ? [] : [paint.bad(`${bad} to mend`)]),
+      ...(odd === 0 ? [] : [paint.odd(`${odd} to look at`)]),
+    ]
+    return `${showFindings(findings, paint)}\n${counts.length === 0 ? paint.good('All is well.') : `${counts.join(', ')}.`}\n`
+  })
+  return bad === 0 ? 'done' : 'refused'
+}
+
+function namesBroker(call: Call): boolean {
+  return call.text('--url') !== undefined || (call.terminal.env[clientSettings.url.name] ?? '') !== ''
+}
+
+async function examineHere({ terminal }: Call, progress: Progress): Promise<readonly Finding[]> {
+  progress.say('Looking at the settings here')
+  const { examineSettings } = await import('../compose/examine-settings.ts')
+  return examineSettings(terminal.env, existsSync)
+}
+
+async function examineBroker(call: Call, progress: Progress): Promise<readonly Finding[]> {
+  const url = brokerUrl(call)
+  progress.say(`Asking ${url}`)
+  const reached = await attempt('broker', async () => {
+    const issuer = await askIssuer(url)
+    return { what: 'broker', verdict: 'good', says: `${issuer} answers` }
+  })
+  if (reached.some(({ verdict }) => verdict === 'bad')) return reached
+  return [...reached, ...(await examineReadiness(url)), ...(await examineAsAdmin(call))]
+}
+
+/** `/readyz`, which Google's front end may keep for itself on Cloud Run (docs/deploy-cloud-run.md). */
+async function examineReadiness(url: string): Promise<readonly Finding[]> {
+  const { judgeClock } = await import('../compose/examine-settings.ts')
+  const { status, document, headers } = await send(`${url}/readyz`)
+  const words = isMembers(document) ? document : {}
+  const clock = judgeClock(headers.get('date') ?? undefined, 'the broker')
+  if (!('key_ring' in words))
+    return [
+      {
+        what: 'readiness',
+        verdict: 'unknown',
+        says: `/readyz is not to be had from here (status ${status})`,
+      },
+      clock,
+    ]
+  const parts = [
+    ['store', words['store']],
+    ['key ring', words['key_ring']],
+    ['policy', words['policy']],
+  ] as const
+  return [
+    ...parts.map(([what, word]): Finding => {
+      if (word === 'ok') return { what, verdict: 'good', says: 'the broker can use it' }
+      return {
+        what,
+        verdict: 'bad',
+        says: 'the broker cannot use it now',
+        mend: [`Its log says why: look for "not ready: ${what}".`],
+      }
+    }),
+    clock,
+  ]
+}
+
+/** What only an administrator is told. */
+async function examineAsAdmin(call: Call): Promise<readonly Finding[]> {
+  return attempt('administrator', async () => {
+    const client = await connect(call)
+    const { credentials } = await allCredentials(client)
+    const broken = credentials.filter(({ health }) => health.status === 'broken')
+    return [
+      { what: 'administrator', verdict: 'good', says: client.identity.shown },
+      ...broken.map(({ name, health }): Finding => ({
+        what: 'credentials',
+        verdict: 'bad',
+        says: `${name} is broken: ${health.reason ?? 'the upstream refuses it'}`,
+        mend: [`downscope credentials show ${name}, then rotate it`],
+      })),
+      ...(broken.length > 0
+        ? []
+        : [
+            {
+              what: 'credentials',
+              verdict: 'good' as const,
+              says: `${credentials.length} enrolled, none is broken`,
+            },
+          ]),
+    ]
+  })
+}
+
+/** A fault is a finding here, and what it hints at the way to mend it. */
+async function attempt(
+  what: string,
+  look: () => Promise<Finding | readonly Finding[]>,
+): Promise<readonly Finding[]> {
+  try {
+    const found = await look()
+    return 'what' in found ? [found] : found
+  } catch (error) {
+    if (!isFault(error)) throw error
+    return [{ what, verdict: 'bad', says: error.message, mend: error.hints }]
+  }
+}

@@ -1,0 +1,119 @@
+import { createPrivateKey, randomUUID, type KeyObject } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+
+import { isMembers, parseJsonObject, type Members } from '../domain/json-object.ts'
+import { Secret } from '../domain/secret.ts'
+import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
+import { createFault } from './fault.ts'
+import { causeOf, readTextFile } from './read-input.ts'
+import { warn } from './print.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Somebody who signs JWTs of his own with the key in a file. */
+export interface KeyFile {
+  /** As the file says; a PEM file says nothing. */
+  readonly issuer: string | undefined
+  readonly subject: string | undefined
+  readonly sign: (claims: SignedClaims) => Promise<Secret>
+}
+
+export interface SignedClaims {
+  readonly issuer: string
+  readonly subject: string
+  readonly audience: string
+}
+
+/** Long enough for a request on a slow line, and within the 300 s that an issuer may have at most by default. */
+const lifeSeconds = 60
+
+/**
+ * A private key in a file: a JWK, which may say in `iss` and `sub` whose it is, or PKCS#8 in PEM. Warns when others
+ * may read it. No fault repeats what is in the file.
+ */
+export async function readKeyFile(path: string, terminal: Terminal): Promise<KeyFile> {
+  const text = await readTextFile(path)
+  await warnWhenOpen(path, terminal)
+  const members = parseJsonObject(text) ?? {}
+  const key = importKey(path, text, members)
+  const alg = algorithmOf(path, key)
+  const kid = textMember(members, 'kid')
+  return {
+    issuer: textMember(members, 'iss'),
+    subject: textMember(members, 'sub'),
+    sign: async ({ issuer, subject, audience }) => {
+      const { SignJWT } = await import('jose')
+      const jwt = await new SignJWT()
+        .setProtectedHeader({ alg, ...(kid === undefined ? {} : { kid }) })
+        .setIssuer(issuer)
+        .setSubject(subject)
+        .setAudience(audience)
+        .setIssuedAt()
+        .setExpirationTime(`${lifeSeconds} seconds`)
+        .setJti(randomUUID())
+        .sign(key)
+      return new Secret(jwt)
+    },
+  }
+}
+
+async function warnWhenOpen(path: string, terminal: Terminal): Promise<void> {
+  try {
+    const { mode } = await stat(path)
+    if ((mode & 0o077) !== 0) warn(terminal, `others may read ${path}: chmod 600 ${path}`)
+  } catch (error) {
+    throw createFault('usage', `${path} cannot be read: ${causeOf(error)}`)
+  }
+}
+
+function importKey(path: string, text: string, members: Members): KeyObject {
+  if ('keys' in members)
+    throw createFault('usage', `${path} is a set of keys`, { hints: ['Give a file with one private JWK.'] })
+  try {
+    // Only the members of a JWK: Node refuses none that it does not know, but takes them for strings.
+    return 'kty' in members ? createPrivateKey({ key: members, format: 'jwk' }) : createPrivateKey(text)
+  } catch {
+    throw createFault('usage', `${path} holds no private key that can be used`, {
+      hints: [
+        'It must be a private JWK (P-256, Ed25519 or RSA) or PKCS#8 in PEM without a password.',
+        'downscope keys generate admin FILE makes one.',
+      ],
+    })
+  }
+}
+
+function algorithmOf(path: string, key: KeyObject): SigningAlgorithm {
+  switch (key.asymmetricKeyType) {
+    case 'ec': {
+      const curve = key.asymmetricKeyDetails?.namedCurve
+      if (curve === 'prime256v1') return 'ES256'
+      if (curve === 'secp384r1') return 'ES384'
+      if (curve === 'secp521r1') return 'ES512'
+      break
+    }
+    case 'ed25519':
+      return 'EdDSA'
+    case 'rsa':
+      return 'RS256'
+    default:
+  }
+  throw createFault('usage', `${path} holds a key of a type that the broker does not take`, {
+    hints: ['P-256, P-384, P-521, Ed25519 and RSA are taken.'],
+  })
+}
+
+/** The payload of a compact JWT, unverified: only to show who somebody says he is. */
+export function claimsOf(jwt: string): Members | undefined {
+  const [, payload] = jwt.split('.')
+  if (payload === undefined) return undefined
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
+    return isMembers(claims) ? claims : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function textMember(members: Members, name: string): string | undefined {
+  const value = members[name]
+  return typeof value === 'string' && value !== '' ? value : undefined
+}

@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto'
+
+import { jsonOption, type Call, type Command } from './command.ts'
+import type { Exit } from './exit-code.ts'
+import { createFault } from './fault.ts'
+import { createPerson, issuerEntry, writeNewFile, type Person } from './person.ts'
+import { json, note, printAnswer } from './print.ts'
+import { readTextFile } from './read-input.ts'
+
+export const keyCommands: readonly Command[] = [
+  {
+    name: 'keys generate',
+    summary: 'make a key: for sealing, for the broker to sign with, for an administrator or a caller',
+    details:
+      'sealing: a line for DOWNSCOPE_KEYS. signing: a set for DOWNSCOPE_SIGNING_KEYS. admin and caller: a private ' +
+      'key in FILE, and its public half for the policy. A file is never overwritten, and its owner alone may read it.',
+    arguments: [
+      { name: 'KIND', summary: 'what it is for', offer: ['sealing', 'signing', 'admin', 'caller'] },
+      {
+        name: 'FILE',
+        summary: 'where the key goes; sealing and signing keys go to standard output without it',
+        isOptional: true,
+        offer: 'file',
+      },
+    ],
+    options: [
+      { name: '--kid', value: 'NAME', summary: 'what a sealing key is called; by default by the day' },
+      { name: '--alg', value: 'ALG', summary: 'of a signing key', offer: ['ES256', 'RS256'] },
+      {
+        name: '--add-to',
+        value: 'FILE',
+        summary: 'a set of signing keys: the new one comes after them, is published and does not sign yet',
+        offer: 'file',
+      },
+      {
+        name: '--issuer',
+        value: 'NAME',
+        summary: 'as whom an admin or caller signs; by default ops, or the subject',
+      },
+      { name: '--subject', value: 'NAME', summary: 'by default the issuer' },
+      jsonOption,
+    ],
+    examples: [
+      'downscope keys generate sealing > downscope-keys.txt',
+      'downscope keys generate admin admin.jwk.json',
+      'downscope keys generate caller billing.jwk.json --issuer billing',
+      'downscope keys generate signing signing-keys.json',
+      'downscope keys generate signing both.json --add-to signing-keys.json',
+    ],
+    run: generate,
+  },
+]
+
+async function generate(call: Call): Promise<Exit> {
+  switch (call.argument('KIND')) {
+    case 'sealing':
+      return printKey(call, `${sealingKey(call.text('--kid'))}\n`)
+    case 'signing':
+      return printKey(call, await signingKeys(call))
+    case 'admin':
+      return writePerson(call, call.text('--issuer') ?? 'ops', 'admins')
+    case 'caller': {
+      const issuer = call.text('--issuer')
+      if (issuer === undefined)
+        throw createFault('usage', 'as whom does the caller sign? For example --issuer billing')
+      return writePerson(call, issuer, 'rules')
+    }
+    default:
+      throw createFault('usage', 'KIND is sealing, signing, admin or caller')
+  }
+}
+
+/** 256 bits under a name that sorts by age. */
+export function sealingKey(kid = `k${new Date().toISOString().slice(0, 10).replaceAll('-', '')}`): string {
+  if (!/^[\w.-]{1,64}$/.test(kid)) throw createFault('usage', '--kid is at most 64 letters, digits and ._-')
+  return `${kid}:${randomBytes(32).toString('base64')}`
+}
+
+async function signingKeys(call: Call): Promise<string> {
+  const before = call.text('--add-to')
+  const { extendSigningKeys } = await import('../compose/extend-signing-keys.ts')
+  const reading = await extendSigningKeys(
+    before === undefined ? undefined : await readTextFile(before),
+    call.text('--alg') === 'RS256' ? 'RS256' : 'ES256',
+  )
+  if (reading.ok) return reading.text
+  throw createFault('usage', `${before ?? 'the set'} ${reading.faults.join('; ')}`)
+}
+
+function printKey(call: Call, text: string): Exit {
+  const file = call.text('FILE')
+  if (file === undefined) {
+    const isSet = text.startsWith('{')
+    call.terminal.stdout.write(call.has('--json') && !isSet ? json({ keys: text.trim() }) : text)
+    return 'done'
+  }
+  writeNewFile(file, text)
+  printAnswer(call, { file }, ({ good }) => `${good('written')} ${file}: keep it where you keep secrets\n`)
+  return 'done'
+}
+
+function writePerson(call: Call, issuer: string, part: 'admins' | 'rules'): Exit {
+  const file = call.text('FILE')
+  if (file === undefined) throw createFault('usage', 'in which FILE shall the private key be?')
+  const person = createPerson(issuer, call.text('--subject'))
+  writeNewFile(file, `${JSON.stringify(person.privateJwk)}\n`)
+  const { subject, publicJwk: jwk } = person
+  printAnswer(call, { file, issuer, subject, jwk }, () => policyPart(person, part))
+  note(
+    call,
+    ({ good, dim }) =>
+      `${good('written')} ${file} ${dim('(the private key). The lines above go into the policy.')}`,
+  )
+  return 'done'
+}
+
+/** What makes the policy know the key, to paste. */
+function policyPart(person: Person, part: 'admins' | 'rules'): string {
+  const { issuer, subject } = person
+  const name = /^[a-z0-9][a-z0-9._-]{0,62}$/.test(issuer) ? issuer : 'people'
+  const entry = `issuers:\n${issuerEntry(person, name)}`
+  if (part === 'rules') return entry
+  return `${entry}admins:
+  - callers: [{ issuer: ${name}, subject: ${JSON.stringify(subject)} }]
+    role: admin
+`
+}

@@ -1,0 +1,64 @@
+import { CommanderError } from 'commander'
+
+import { startFault } from '../compose/start-fault.ts'
+import { complete } from './complete.ts'
+import { commands, families } from './commands.ts'
+import { exitCodes, type Exit } from './exit-code.ts'
+import { isFault, type Fault } from './fault.ts'
+import { createPaint } from './paint.ts'
+import { json } from './print.ts'
+import { createProgram } from './program.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Does what the command line says, and resolves with the status of the process. Never rejects. */
+export async function main(terminal: Terminal): Promise<number> {
+  const [first, ...words] = terminal.args
+  if (first === completionWord) return complete({ words, commands, families, terminal })
+  let exit: Exit = 'done'
+  const program = createProgram({ families, commands, terminal, onEnd: (end) => (exit = end) })
+  try {
+    await program.parseAsync([...terminal.args], { from: 'user' })
+  } catch (error) {
+    return statusOf(error, terminal)
+  }
+  return exitCodes[exit].code
+}
+
+/** What the completion scripts give in place of a command; it is in no help. */
+const completionWord = '__complete'
+
+function statusOf(error: unknown, terminal: Terminal): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage.code
+  if (isFault(error)) {
+    tell(error, terminal)
+    return exitCodes[error.exit].code
+  }
+  const fault = startFault(error)
+  if (fault !== undefined) {
+    terminal.stderr.write(`${paintOf(terminal).bad('error:')} ${fault}\n`)
+    return exitCodes.usage.code
+  }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  terminal.stderr.write(`${paintOf(terminal).bad('a bug in downscope:')} ${stack}\n`)
+  return exitCodes.refused.code
+}
+
+/** What is wrong, and what to do; with `--json` as one document. */
+function tell({ message, hints, code, requestId, exit }: Fault, terminal: Terminal): void {
+  if (terminal.args.includes('--json')) {
+    const status = exitCodes[exit].code
+    terminal.stderr.write(json({ error: message, code, request_id: requestId, hints, exit: status }))
+    return
+  }
+  const { bad, dim } = paintOf(terminal)
+  const lines = [
+    `${bad('error:')} ${message}`,
+    ...hints.map((hint) => `  ${hint}`),
+    ...(requestId === undefined ? [] : [dim(`  request id ${requestId}: the broker's log says more`)]),
+  ]
+  terminal.stderr.write(`${lines.join('\n')}\n`)
+}
+
+function paintOf({ stderr, env }: Terminal) {
+  return createPaint(stderr, env)
+}

@@ -1,0 +1,44 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+
+import { createFault } from './fault.ts'
+import { causeOf } from './read-input.ts'
+
+/** Somebody who signs JWTs of his own, new. */
+export interface Person {
+  readonly issuer: string
+  readonly subject: string
+  /** For a file; whoever has it is this person. */
+  readonly privateJwk: object
+  /** For the policy. */
+  readonly publicJwk: object
+}
+
+export function createPerson(issuer: string, subject = issuer): Person {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const kid = `${issuer.replaceAll(/[^\w-]+/g, '-').slice(-40)}-${randomUUID().slice(0, 8)}`
+  const { x, y } = publicKey.export({ format: 'jwk' })
+  const publicJwk = { kty: 'EC', crv: 'P-256', kid, alg: 'ES256', x, y }
+  const { d } = privateKey.export({ format: 'jwk' })
+  return { issuer, subject, publicJwk, privateJwk: { ...publicJwk, d, iss: issuer, sub: subject } }
+}
+
+/** The entry of the policy that trusts the person's key. Whoever signs for himself alone has the issuer's own name. */
+export function issuerEntry({ issuer, subject, publicJwk }: Person, name: string): string {
+  const own = issuer === subject ? '\n    self_issued: true' : ''
+  return `  - name: ${name}
+    issuer: ${JSON.stringify(issuer)}${own}
+    keys: { jwks: { keys: [${JSON.stringify(publicJwk)}] } }
+`
+}
+
+/** For its owner alone, and never over another file. */
+export function writeNewFile(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    throw createFault('usage', `${file} cannot be written: ${causeOf(error)}`, {
+      hints: ['A key is never written over another file.'],
+    })
+  }
+}

@@ -1,0 +1,204 @@
+import type { Policy } from '../domain/policy.ts'
+import { parseAppliedPolicy, parsePolicyAnswer } from './admin-answers.ts'
+import { connect, connectionOptions } from './admin-client.ts'
+import { jsonOption, type ArgumentSpec, type Call, type Command, type OptionSpec } from './command.ts'
+import type { Exit } from './exit-code.ts'
+import { createFault } from './fault.ts'
+import { note, printAnswer } from './print.ts'
+import { readInput } from './read-input.ts'
+import { counted, plain } from './table.ts'
+
+const fileArgument: ArgumentSpec = {
+  name: 'FILE',
+  summary: 'the policy document, YAML or JSON; - is standard input',
+  offer: 'file',
+}
+const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
+
+export const policyCommands: readonly Command[] = [
+  {
+    name: 'policy check',
+    summary: 'look for mistakes in a policy file, without a broker',
+    details: 'Each fault is one line that begins with file:line:column. Status 1 when there is one.',
+    arguments: [fileArgument],
+    options: [
+      jsonOption,
+      {
+        name: '--broker-issuer',
+        value: 'URL',
+        summary: 'the public URL of the broker it is for (DOWNSCOPE_ISSUER)',
+      },
+    ],
+    examples: ['downscope policy check policy.yaml', 'git show main:policy.yaml | downscope policy check -'],
+    run: checkFile,
+  },
+  {
+    name: 'policy diff',
+    summary: 'show what a policy file would change of the policy in force',
+    details: 'A unified diff. Status 0 when they are the same, 1 when they differ.',
+    arguments: [fileArgument],
+    options,
+    examples: ['downscope policy diff policy.yaml', 'downscope policy diff policy.yaml | less -R'],
+    run: diffFile,
+  },
+  {
+    name: 'policy apply',
+    summary: 'make a policy file the policy in force',
+    details:
+      'Only where the policy lies in the store. A file with a mistake changes nothing; neither does one that would ' +
+      'lock out whoever applies it, or that would overwrite a change made meanwhile.',
+    arguments: [fileArgument],
+    options: [
+      { name: '--force', summary: 'even if it makes you no administrator any more' },
+      {
+        name: '--store',
+        summary:
+          "write into the store that the broker's own settings name (DOWNSCOPE_STORE …), beside the broker: " +
+          'for the first policy, when nobody is an administrator yet',
+      },
+      ...options,
+    ],
+    examples: [
+      'downscope policy apply policy.yaml',
+      'DOWNSCOPE_ISSUER=https://tokens.acme.example DOWNSCOPE_KEYS="$(cat keys.txt)" downscope policy apply --store policy.yaml',
+    ],
+    run: (call) => (call.has('--store') ? applyToStore(call) : applyByBroker(call)),
+  },
+  {
+    name: 'policy show',
+    summary: 'print the policy in force',
+    options,
+    examples: ['downscope policy show > policy.yaml', 'downscope policy show --json'],
+    run: showPolicy,
+  },
+]
+
+async function checkFile(call: Call): Promise<Exit> {
+  const { text, place } = await readPolicy(call)
+  const { checkPolicy } = await import('../compose/check-policy.ts')
+  // It only tells which audience is the default: any URL will do.
+  const issuer =
+    call.text('--broker-issuer') ?? call.terminal.env['DOWNSCOPE_ISSUER'] ?? 'https://broker.invalid'
+  const judgement = checkPolicy(text, place, issuer)
+  if (!judgement.ok) return tellFaults(call, judgement.faults)
+  const { policy } = judgement
+  printAnswer(
+    call,
+    { valid: true, ...sizesOf(policy) },
+    ({ good }) => `${place}: ${good('no mistakes')}, ${shownSizes(policy)}\n`,
+  )
+  return 'done'
+}
+
+function sizesOf({ issuers, rules, admins }: Policy) {
+  return { issuers: issuers.length, rules: rules.length, admins: admins.length }
+}
+
+function shownSizes(policy: Policy): string {
+  const { issuers, rules, admins } = sizesOf(policy)
+  return `${counted(issuers, 'issuer')}, ${counted(rules, 'rule')}, ${counted(admins, 'admin rule')}`
+}
+
+function tellFaults(call: Call, faults: readonly string[]): Exit {
+  const { stderr } = call.terminal
+  if (call.has('--json')) printAnswer(call, { valid: false, faults }, () => '')
+  else stderr.write(`${faults.map(plain).join('\n')}\n`)
+  return 'refused'
+}
+
+async function diffFile(call: Call): Promise<Exit> {
+  const { text, place } = await readPolicy(call)
+  const { value } = await (
+    await connect(call)
+  ).ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
+  const isSame = value.document === text
+  const { createTwoFilesPatch } = await import('diff')
+  const patch = createTwoFilesPatch(
+    'policy in force',
+    place,
+    value.document,
+    text,
+    value.revision,
+    undefined,
+    {
+      context: 3,
+    },
+  )
+  printAnswer(
+    call,
+    { same: isSame, revision: value.revision, ...(isSame ? {} : { diff: patch }) },
+    (paint) => {
+      if (isSame) return `${place} is the policy in force\n`
+      const lines = patch.split('\n').slice(1)
+      return lines
+        .map((line) => {
+          if (line.startsWith('@@')) return paint.dim(line)
+          if (/^(?:---|\+\+\+) /.test(line)) return paint.bold(line)
+          if (line.startsWith('+')) return paint.good(line)
+          return line.startsWith('-') ? paint.bad(line) : line
+        })
+        .join('\n')
+    },
+  )
+  return isSame ? 'done' : 'refused'
+}
+
+async function applyByBroker(call: Call): Promise<Exit> {
+  const { text, place } = await readPolicy(call)
+  const client = await connect(call)
+  const before = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
+  const { etag } = before
+  if (etag === undefined) throw createFault('refused', 'the broker does not say which policy is in force')
+  const applied = await client.ask({
+    method: 'PUT',
+    path: call.has('--force') ? 'policy?force=true' : 'policy',
+    yaml: text,
+    ifMatch: etag,
+    parse: parseAppliedPolicy,
+  })
+  printAnswer(
+    call,
+    applied.document,
+    ({ good }) => `${good('applied')} ${place}: every instance has it within 10 seconds\n`,
+  )
+  note(call, ({ dim }) =>
+    dim(`revision ${plain(applied.value.revision)}, before ${plain(before.value.revision)}`),
+  )
+  return 'done'
+}
+
+async function applyToStore(call: Call): Promise<Exit> {
+  const { text, place } = await readPolicy(call)
+  const { writeFirstPolicy } = await import('../compose/write-first-policy.ts')
+  const written = await writeFirstPolicy(text, place, call.terminal.env)
+  if (!written.ok) return tellFaults(call, written.faults)
+  printAnswer(
+    call,
+    { revision: written.revision, ...sizesOf(written.policy) },
+    ({ good }) =>
+      `${good('written')} ${place} into the store (${shownSizes(written.policy)}): every broker on it has it within 10 seconds\n`,
+  )
+  return 'done'
+}
+
+async function showPolicy(call: Call): Promise<Exit> {
+  const { value, document } = await (
+    await connect(call)
+  ).ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
+  printAnswer(call, document, () => (value.document.endsWith('\n') ? value.document : `${value.document}\n`))
+  note(call, ({ dim }) =>
+    dim(`# revision ${plain(value.revision)}, from ${plain(value.origin)}, loaded ${plain(value.loaded_at)}`),
+  )
+  if (value.fault !== undefined)
+    note(
+      call,
+      ({ bad }) =>
+        `${bad('stale:')} a newer document is broken, and this one stays: ${plain(value.fault ?? '')}`,
+    )
+  return 'done'
+}
+
+async function readPolicy(call: Call): Promise<{ readonly text: string; readonly place: string }> {
+  const file = call.argument('FILE')
+  return { text: await readInput(file, call.terminal), place: file === '-' ? 'standard input' : file }
+}

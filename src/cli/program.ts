@@ -1,0 +1,124 @@
+import { Argument, Command as Commander, Option } from 'commander'
+
+import type { Call, Command, Family, OptionSpec } from './command.ts'
+import { exitCodes, type Exit } from './exit-code.ts'
+import { createPaint } from './paint.ts'
+import { table } from './table.ts'
+import type { Terminal } from './terminal.ts'
+
+export interface ProgramParts {
+  readonly families: readonly Family[]
+  readonly commands: readonly Command[]
+  readonly terminal: Terminal
+  /** Told how the command ended. */
+  readonly onEnd: (exit: Exit) => void
+}
+
+/** The command line as commander parses it: one of its commands for each of ours, in the order given. */
+export function createProgram({ families, commands, terminal, onEnd }: ProgramParts): Commander {
+  const paint = createPaint(terminal.stdout, terminal.env)
+  const program = new Commander('downscope')
+    .description(
+      'Talks to a Downscope broker, the keeper of long-lived credentials, and runs one on this machine.',
+    )
+    .version(terminal.version, '--version', 'print the version')
+    .helpOption('-h, --help', 'show what a command does, with examples')
+    .helpCommand('help [command]', 'the same as --help')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void terminal.stdout.write(text),
+      writeErr: (text) => void terminal.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, `${paintedError(terminal)} `)),
+      getOutHelpWidth: () => terminal.stdout.columns ?? 100,
+      getErrHelpWidth: () => terminal.stderr.columns ?? 100,
+      getOutHasColors: () => terminal.stdout.isTTY === true,
+      getErrHasColors: () => terminal.stderr.isTTY === true,
+    })
+    .configureHelp({ styleTitle: paint.bold, showGlobalOptions: false })
+    .showSuggestionAfterError()
+    .addHelpText('after', () => afterword(paint.bold))
+  const groups = new Map<string, Commander>()
+  for (const command of commands) {
+    const [first = '', second] = command.name.split(' ')
+    const family = families.find(({ name }) => name === first)
+    if (second === undefined || family === undefined) add(program, first, command)
+    else add(groups.get(first) ?? openGroup(family), second, command)
+  }
+  return program
+
+  function openGroup({ name, summary }: Family): Commander {
+    const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`
+    const group = program.command(name).summary(summary).description(sentence).helpCommand(false)
+    group.showHelpAfterError(`Try: downscope ${name} --help`)
+    groups.set(name, group)
+    return group
+  }
+
+  function add(parent: Commander, name: string, command: Command): void {
+    const own = parent.command(name).summary(command.summary).description(describe(command))
+    for (const { name: argument, summary, isOptional, offer } of command.arguments ?? []) {
+      const made = new Argument(isOptional === true ? `[${argument}]` : `<${argument}>`, summary)
+      own.addArgument(typeof offer === 'object' ? made.choices([...offer]) : made)
+    }
+    for (const option of command.options ?? []) own.addOption(createOption(option))
+    own.addHelpText('after', () => `\n${paint.bold('Examples:')}\n${indented(command.examples)}`)
+    own.showHelpAfterError(`Try: downscope ${command.name} --help`)
+    own.action(async () => {
+      onEnd(await command.run(createCall(own, command, terminal)))
+    })
+  }
+}
+
+function describe({ summary, details }: Command): string {
+  const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`
+  return details === undefined ? sentence : `${sentence} ${details}`
+}
+
+function createOption({ name, value, summary, offer, isRepeatable, group }: OptionSpec): Option {
+  const option = new Option(value === undefined ? name : `${name} <${value}>`, summary)
+  if (typeof offer === 'object') option.choices([...offer])
+  if (isRepeatable === true) option.argParser<readonly string[]>((text, before) => [...(before ?? []), text])
+  if (group !== undefined) option.helpGroup(group)
+  return option
+}
+
+function createCall(own: Commander, command: Command, terminal: Terminal): Call {
+  const options: Readonly<Record<string, unknown>> = own.opts()
+  const values = new Map<string, unknown>()
+  for (const [index, { name }] of (command.arguments ?? []).entries()) values.set(name, own.args[index])
+  for (const option of own.options) values.set(option.long ?? '', options[option.attributeName()])
+  const text = (name: string): string | undefined => {
+    const value = values.get(name)
+    return typeof value === 'string' && value !== '' ? value : undefined
+  }
+  return {
+    terminal,
+    text,
+    argument: (name) => text(name) ?? own.error(`error: ${name} is empty`),
+    texts: (name) => {
+      const value = values.get(name)
+      return Array.isArray(value) ? value.map(String) : []
+    },
+    has: (name) => values.get(name) === true,
+  }
+}
+
+/** What is the same for all commands. */
+function afterword(bold: (text: string) => string): string {
+  const codes = Object.values(exitCodes).map(({ code, means }) => [`  ${code}`, means])
+  return `
+${bold('Begin:')}
+${indented(['downscope dev                   a broker on this machine, and how to use it', 'downscope doctor                what is wrong, and how to mend it', 'downscope credentials --help    the commands of one family'])}
+${bold('Environment:')}
+${indented(['DOWNSCOPE_URL, and DOWNSCOPE_ADMIN_KEY or DOWNSCOPE_ADMIN_TOKEN_FILE; NO_COLOR is honoured.'])}
+${bold('Exit status:')}
+${table(codes)}`
+}
+
+function indented(lines: readonly string[]): string {
+  return lines.map((line) => `  ${line}\n`).join('')
+}
+
+function paintedError({ stderr, env }: Terminal): string {
+  return createPaint(stderr, env).bad('error:')
+}

@@ -1,0 +1,188 @@
+import { isMembers, type Members } from '../domain/json-object.ts'
+import { Secret } from '../domain/secret.ts'
+import { brokerIssuer, brokerUrl, urlOptions } from './broker-url.ts'
+import { jsonOption, type Call, type Command } from './command.ts'
+import type { Exit } from './exit-code.ts'
+import { createFault } from './fault.ts'
+import { claimsOf, readKeyFile } from './key-file.ts'
+import { note, printAnswer } from './print.ts'
+import { readInput, readJsonInput } from './read-input.ts'
+import { send, type Received } from './send.ts'
+import { plain } from './table.ts'
+
+const typePrefix = 'urn:ietf:params:oauth:token-type:'
+
+export const tokenCommands: readonly Command[] = [
+  {
+    name: 'token',
+    summary: 'get a token, as a caller would',
+    details:
+      'The caller is whoever the JWT names: one that a platform signed (--jwt), or one signed here with a private key ' +
+      '(--key). Only the token goes to standard output.',
+    arguments: [{ name: 'CREDENTIAL', summary: 'of which credential', offer: 'credential' }],
+    options: [
+      {
+        name: '--jwt',
+        value: 'FILE',
+        summary: 'a file with the JWT of the caller, - is standard input',
+        offer: 'file',
+      },
+      { name: '--key', value: 'FILE', summary: 'the private key of the caller, JWK or PEM', offer: 'file' },
+      { name: '--issuer', value: 'NAME', summary: 'as whom the key signs, unless its file says' },
+      { name: '--subject', value: 'NAME', summary: 'by default the issuer' },
+      {
+        name: '--scope',
+        value: 'SCOPE',
+        summary: 'a scope that is wanted; may be repeated; by default all that policy allows',
+        isRepeatable: true,
+      },
+      { name: '--lifetime', value: 'SECONDS', summary: 'how long it shall live at most' },
+      { name: '--act-for', value: 'USER', summary: 'the user to act for, by domain-wide delegation' },
+      {
+        name: '--boundary',
+        value: 'FILE',
+        summary: "a Credential Access Boundary to narrow it by, in Google's JSON",
+        offer: 'file',
+      },
+      { name: '--id-token', summary: 'an ID token instead of an access token' },
+      { name: '--resource', value: 'URI', summary: 'whom the ID token is for' },
+      { name: '--header', summary: 'print a line for a request: Authorization: Bearer …' },
+      jsonOption,
+      ...urlOptions,
+    ],
+    examples: [
+      'downscope token reports-sa --jwt /var/run/secrets/tokens/downscope',
+      'downscope token team-calendar --key billing.jwk.json --scope https://www.googleapis.com/auth/calendar.readonly',
+      'downscope token reports-sa --jwt workload.jwt --header | curl -H @- https://storage.googleapis.com/storage/v1/b/acme-reports/o',
+      'gcloud auth print-identity-token --audiences="$DOWNSCOPE_URL" | downscope token reports-sa --jwt - --json',
+    ],
+    run: getToken,
+  },
+]
+
+async function getToken(call: Call): Promise<Exit> {
+  const form = new URLSearchParams({
+    ...(await proofOf(call)),
+    audience: call.argument('CREDENTIAL'),
+    ...(await wishesOf(call)),
+  })
+  const received = await send(`${brokerUrl(call)}/v1/token`, { method: 'POST', body: form })
+  if (received.status !== 200) throw refusal(received, call.argument('CREDENTIAL'))
+  const token = parseToken(received)
+  printAnswer(call, received.document, () =>
+    call.has('--header') ? `${headerOf(token)}\n` : `${token.secret.reveal()}\n`,
+  )
+  // Beside a terminal only: in a pipe nobody reads it.
+  if (call.terminal.stderr.isTTY === true) note(call, ({ dim }) => dim(describe(token)))
+  return 'done'
+}
+
+async function proofOf(call: Call): Promise<Record<string, string>> {
+  const [jwtFile, keyFile] = [call.text('--jwt'), call.text('--key')]
+  if ((jwtFile === undefined) === (keyFile === undefined))
+    throw createFault('usage', 'who is the caller? Give either --jwt FILE or --key FILE', {
+      hints: [
+        '--jwt: a JWT that the platform of the caller signed, for example of Kubernetes.',
+        '--key: the private key of a caller that signs for itself: downscope keys generate caller FILE.',
+      ],
+    })
+  if (jwtFile !== undefined) {
+    const jwt = (await readInput(jwtFile, call.terminal)).trim()
+    if (claimsOf(jwt) === undefined)
+      throw createFault('usage', `${jwtFile === '-' ? 'standard input' : jwtFile} holds no JWT`)
+    return {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token_type: `${typePrefix}jwt`,
+      subject_token: jwt,
+    }
+  }
+  return {
+    grant_type: 'client_credentials',
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: (await assertionBy(keyFile ?? '', call)).reveal(),
+  }
+}
+
+async function assertionBy(path: string, call: Call): Promise<Secret> {
+  const file = await readKeyFile(path, call.terminal)
+  const issuer = call.text('--issuer') ?? file.issuer
+  if (issuer === undefined)
+    throw createFault('usage', `${path} does not say whose key it is`, {
+      hints: ['For example: --issuer billing'],
+    })
+  const subject = call.text('--subject') ?? file.subject ?? issuer
+  return file.sign({ issuer, subject, audience: await brokerIssuer(call) })
+}
+
+async function wishesOf(call: Call): Promise<Record<string, string>> {
+  const scopes = call.texts('--scope')
+  const boundary = call.text('--boundary')
+  const wishes: readonly (readonly [string, string | undefined])[] = [
+    ['scope', scopes.length === 0 ? undefined : scopes.join(' ')],
+    ['requested_lifetime', call.text('--lifetime')],
+    ['requested_subject', call.text('--act-for')],
+    ['resource', call.text('--resource')],
+    ['requested_token_type', call.has('--id-token') ? `${typePrefix}id_token` : undefined],
+    [
+      'options',
+      boundary === undefined ? undefined : JSON.stringify(await readJsonInput(boundary, call.terminal)),
+    ],
+  ]
+  return Object.fromEntries(wishes.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+}
+
+interface Token {
+  readonly secret: Secret
+  /** `access_token`, `id_token`, or what else it says it is. */
+  readonly type: string
+  readonly expiresIn: number | undefined
+  readonly scope: string | undefined
+}
+
+function parseToken({ document, requestId }: Received): Token {
+  const answer: Members = isMembers(document) ? document : {}
+  const { access_token: text, issued_token_type: type, expires_in: expiresIn, scope } = answer
+  if (typeof text !== 'string' || typeof type !== 'string')
+    throw createFault('refused', 'what came back is no token', { requestId })
+  return {
+    secret: new Secret(text),
+    type: type.startsWith(typePrefix) ? type.slice(typePrefix.length) : type,
+    expiresIn: typeof expiresIn === 'number' ? expiresIn : undefined,
+    scope: typeof scope === 'string' ? scope : undefined,
+  }
+}
+
+/** RFC 6750 §2.1; an API key is no bearer token, and Google reads it elsewhere. */
+function headerOf({ secret, type }: Token): string {
+  return type === 'access_token' || type === 'id_token'
+    ? `Authorization: Bearer ${secret.reveal()}`
+    : `X-Goog-Api-Key: ${secret.reveal()}`
+}
+
+function describe({ type, expiresIn, scope }: Token): string {
+  const life = expiresIn === undefined ? '' : `, good for ${expiresIn} s`
+  const carried = scope === undefined ? '' : `, carries ${plain(scope)}`
+  return `${plain(type).replaceAll('_', ' ')}${life}${carried}`
+}
+
+/** RFC 6749 §5.2. The answer says little on purpose: the reason is for the operator. */
+function refusal({ status, document, headers, requestId }: Received, credential: string): Error {
+  const { error, error_description: description } = isMembers(document) ? document : {}
+  const words = [description, error].find((text) => typeof text === 'string')
+  const wait = headers.get('retry-after')
+  const isLater = status === 429 || status === 502 || status === 503 || status === 504
+  return createFault(
+    isLater ? 'unreachable' : 'refused',
+    `no token of ${credential}: ${typeof words === 'string' ? plain(words) : `the broker answers ${status}`}`,
+    {
+      code: typeof error === 'string' ? error : undefined,
+      requestId,
+      hints: [
+        ...(isLater || requestId === undefined
+          ? []
+          : [`An administrator learns why: downscope explain --request ${requestId}`]),
+        ...(wait === null ? [] : [`Try again in ${plain(wait)} s.`]),
+      ],
+    },
+  )
+}

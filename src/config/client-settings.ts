@@ -1,0 +1,32 @@
+/** What `downscope`, the command line, reads from the environment. The broker knows these names and ignores them. */
+export const clientSettings = {
+  url: {
+    name: 'DOWNSCOPE_URL',
+    defaultsTo: '`http://127.0.0.1:8080`',
+    means: 'Where the broker is reached; `--url` goes before it.',
+  },
+  adminKey: {
+    name: 'DOWNSCOPE_ADMIN_KEY',
+    defaultsTo: '',
+    means:
+      "A file with the administrator's private key, JWK or PEM, that signs a JWT for each request; `--admin-key` goes before it.",
+  },
+  adminTokenFile: {
+    name: 'DOWNSCOPE_ADMIN_TOKEN_FILE',
+    defaultsTo: '',
+    means:
+      'A file with a JWT of the administrator, instead of a key; `-` is standard input; `--admin-token-file` goes before it.',
+  },
+  adminIssuer: {
+    name: 'DOWNSCOPE_ADMIN_ISSUER',
+    defaultsTo: "the key file's member `iss`, else `ops`",
+    means: 'The issuer that the key signs as.',
+  },
+  adminSubject: {
+    name: 'DOWNSCOPE_ADMIN_SUBJECT',
+    defaultsTo: "the key file's member `sub`, else the issuer",
+    means: 'The subject that the key signs as.',
+  },
+} as const
+
+export const clientSettingNames: readonly string[] = Object.values(clientSettings).map(({ name }) => name)

@@ -1,0 +1,101 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { parseSigningKeys } from '../../src/adapters/google-identity/parse-signing-keys.ts'
+import { createSignAssertion } from '../../src/adapters/google-identity/signing-keys.ts'
+import { checkPolicy } from '../../src/compose/check-policy.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
+import { runCli } from '../support/run-cli.ts'
+import { createSequence } from '../support/sequence.ts'
+import { poolProvider } from '../support/signing-key-set.ts'
+
+let folder = ''
+const file = (name: string) => join(folder, name)
+const generate = (...args: string[]) => runCli(['keys', 'generate', ...args])
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'downscope-keys-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+describe('keys generate signing', () => {
+  test.each([
+    [[], 'ES256'],
+    [['--alg', 'ES256'], 'ES256'],
+    [['--alg', 'RS256'], 'RS256'],
+  ] as const)('%j makes a key that signs by %s', async (args, alg) => {
+    const [key] = keysOf((await generate('signing', ...args)).stdout)
+    const sign = createSignAssertion({
+      key,
+      issuer: 'https://tokens.acme.example',
+      provider: poolProvider,
+      clock: createFakeClock(),
+      entropy: createSequence(),
+    })
+
+    expect(key.published).toMatchObject({ alg, kid: expect.stringMatching(/^[\w-]{43}$/) as unknown })
+    await expect(sign()).resolves.toBeDefined()
+  })
+
+  test('a key that is added comes last: it is published, and the old one signs', async () => {
+    await generate('signing', file('keys.json'))
+    const before = keysOf(await readFile(file('keys.json'), 'utf8'))
+    const after = keysOf((await generate('signing', '--add-to', file('keys.json'), '--alg', 'RS256')).stdout)
+
+    expect(after.map(({ published }) => published.alg)).toStrictEqual(['ES256', 'RS256'])
+    expect(after[0].published).toStrictEqual(before[0].published)
+    expect(JSON.parse(after[0].privateJwk.reveal())).toHaveProperty('d')
+  })
+
+  test('a set that is none is told on standard error alone, and not repeated', async () => {
+    await writeFile(file('wrong.json'), '{"keys":[{"kty":"oct","k":"hunter2","kid":"1"}]}')
+    const { status, stdout, stderr } = await generate('signing', '--add-to', file('wrong.json'))
+
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toContain('wrong.json key 1: "kty" must be EC or RSA')
+    expect(stderr).not.toContain('hunter2')
+  })
+})
+
+describe('keys generate admin and caller', () => {
+  test('what is printed fits into a policy, and names whose key the file is', async () => {
+    const { status, stdout } = await generate('admin', file('admin.json'))
+    const key: unknown = JSON.parse(await readFile(file('admin.json'), 'utf8'))
+
+    expect(status).toBe(0)
+    expect(key).toMatchObject({ iss: 'ops', sub: 'ops', d: expect.any(String) as unknown })
+    expect(checkPolicy(`version: 1\n${stdout}`, 'x', 'https://tokens.acme.example')).toMatchObject({
+      ok: true,
+    })
+    expect((await stat(file('admin.json'))).mode & 0o077).toBe(0)
+  })
+
+  test('whoever is of a platform is not made to sign for himself', async () => {
+    const people = ['--issuer', 'https://login.acme.example', '--subject', 'kim']
+    const { stdout } = await generate('admin', file('kim.json'), ...people)
+
+    expect(checkPolicy(`version: 1\n${stdout}`, 'x', 'https://tokens.acme.example')).toMatchObject({
+      ok: true,
+    })
+    expect(stdout).not.toContain('self_issued')
+  })
+
+  test('a file that is there is never written over', async () => {
+    await writeFile(file('there'), 'mine')
+
+    expect(await generate('caller', file('there'), '--issuer', 'billing')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('it exists already') as unknown,
+    })
+    expect(await readFile(file('there'), 'utf8')).toBe('mine')
+  })
+})
+
+function keysOf(text: string) {
+  const reading = parseSigningKeys(text)
+  if (!reading.ok) throw new Error(reading.faults.join('; '))
+  return reading.keys
+}

@@ -1,0 +1,171 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { createCliWorld, type CliWorld } from '../support/cli-world.ts'
+import { jsonMembers } from '../support/json-members.ts'
+import { terminalFault } from '../support/run-in-terminal.ts'
+
+/** From nothing to a token and back, by the command line alone, in a terminal and against a real broker. */
+let world: CliWorld
+
+const devstorage = 'https://www.googleapis.com/auth/devstorage.read_only'
+const green = '\u001B[32m'
+
+beforeAll(async () => {
+  world = await createCliWorld()
+})
+afterAll(() => world.close())
+
+describe.skipIf(terminalFault() !== undefined)('in a terminal', () => {
+  test('keys generate makes what a broker starts with', async () => {
+    const sealing = await world.type(['keys', 'generate', 'sealing', 'keys.txt'])
+    const admin = await world.type(['keys', 'generate', 'admin', 'admin.jwk.json'])
+    const caller = await world.type(['keys', 'generate', 'caller', 'billing.jwk.json', '--issuer', 'billing'])
+    const again = await world.type(['keys', 'generate', 'admin', 'admin.jwk.json'])
+
+    expect(sealing).toMatchObject({ status: 0 })
+    expect(world.read('keys.txt')).toMatch(/^k\d{8}:[\w+/]{43}=\n$/)
+    expect(admin.screen).toContain(`${green}written\u001B[0m admin.jwk.json`)
+    expect(again).toMatchObject({ status: 2 })
+    expect(again.screen).toContain('admin.jwk.json cannot be written: it exists already')
+    const [issuers = '', admins = ''] = partsOf(admin.screen)
+    const [more = ''] = partsOf(caller.screen)
+    world.write('policy.yaml', `version: 1\n${issuers}${more.replace('issuers:\n', '')}${admins}${rules}`)
+  })
+
+  test('policy check says where a mistake is, and that there is none', async () => {
+    world.write('wrong.yaml', world.read('policy.yaml').replace('credential:', 'credentail:'))
+    const wrong = await world.type(['policy', 'check', 'wrong.yaml'])
+    const right = await world.type(['policy', 'check', 'policy.yaml'])
+
+    expect(wrong).toMatchObject({ status: 1 })
+    expect(wrong.screen).toMatch(/^wrong\.yaml:\d+:\d+ rules\[0\].*did you mean "credential"/m)
+    expect(right).toMatchObject({ status: 0 })
+    expect(right.screen).toContain('2 issuers, 1 rule, 1 admin rule')
+  })
+
+  test('policy apply --store begins a store; doctor finds what a broker would stand on', async () => {
+    const before = await world.type(['doctor', '--local'], { env: world.settings() })
+    const applied = await world.type(['policy', 'apply', '--store', 'policy.yaml'], { env: world.settings() })
+    const after = await world.type(['doctor', '--local'], { env: world.settings() })
+
+    expect(before.screen).toContain('is not there yet: the broker makes it')
+    expect(applied).toMatchObject({ status: 0 })
+    expect(after).toMatchObject({ status: 0 })
+    expect(after.screen).toMatch(/ok.* {2}key ring .*\n.*ok.* {2}store .*\n/)
+    expect(after.screen).toContain('a rule gives reports-sa, and no such credential is enrolled')
+  })
+
+  test('doctor asks a broker that runs, and says what is missing', async () => {
+    const nobody = await world.type(['doctor', '--url', world.url])
+    await world.startBroker()
+    world.env['DOWNSCOPE_URL'] = world.url
+    const unnamed = await world.type(['doctor'])
+    world.env['DOWNSCOPE_ADMIN_KEY'] = world.path('admin.jwk.json')
+    const well = await world.type(['doctor'])
+
+    expect(nobody).toMatchObject({ status: 1 })
+    expect(nobody.screen).toContain('the connection is refused')
+    expect(unnamed.screen).toContain('Set DOWNSCOPE_ADMIN_KEY')
+    expect(well).toMatchObject({ status: 0 })
+    expect(well.screen).toContain('ops/ops, by the key in')
+    expect(well.screen).toContain('All is well.')
+  }, 30_000)
+
+  test('credentials import enrols a key file, and shows nothing secret of it', async () => {
+    const key = await world.google.createServiceAccount({ email: 'reports@acme.iam.gserviceaccount.com' })
+    world.write('key.json', JSON.stringify(key))
+    world.write('cut.json', JSON.stringify(key).slice(0, -20))
+    const cut = await world.type(['credentials', 'import', 'cut.json'])
+    const imported = await world.type(['credentials', 'import', 'key.json', '--name', 'reports-sa'])
+    const twice = await world.type(['credentials', 'import', 'key.json', '--name', 'reports-sa'])
+
+    expect(cut).toMatchObject({ status: 2 })
+    expect(cut.screen).toContain('cut.json is not JSON')
+    expect(imported).toMatchObject({ status: 0 })
+    expect(imported.screen).toContain('reports@acme.iam.gserviceaccount.com')
+    expect(imported.screen).toContain('delete key.json')
+    expect(`${cut.screen}${imported.screen}`).not.toContain('PRIVATE KEY')
+    expect(twice).toMatchObject({ status: 1 })
+    expect(twice.screen).toContain('request id ')
+  })
+
+  test('credentials list and show tell how a credential fares', async () => {
+    const list = await world.type(['credentials', 'list'])
+    const show = await world.type(['credentials', 'show', 'reports-sa'])
+    const none = await world.type(['credentials', 'show', 'nobody'])
+
+    expect(list.screen).toMatch(/NAME.* STATE.* HEALTH.* KIND.* IDENTITY/)
+    expect(list.screen).toMatch(/reports-sa .*enabled.* service account key {2}reports@acme/)
+    expect(show.screen).toMatch(/VERSION.* STATE/)
+    expect(show.screen).toContain('active')
+    expect(none).toMatchObject({ status: 1 })
+    expect(none.screen).toContain('downscope credentials list')
+  })
+
+  test('token gets one: bare, as a header, as JSON', async () => {
+    const ask = ['token', 'reports-sa', '--key', 'billing.jwk.json']
+    const bare = await world.type(ask)
+    const header = await world.run([...ask, '--header', '--scope', devstorage])
+    const document = await world.run([...ask, '--json'])
+
+    expect(bare.screen).toMatch(/^ya29\.\S+\n/)
+    expect(bare.screen).toContain(`access token, good for`)
+    expect(header).toMatchObject({ status: 0, stderr: '' })
+    expect(header.stdout).toMatch(/^Authorization: Bearer ya29\.\S+\n$/)
+    expect(jsonMembers(document.stdout)).toMatchObject({ token_type: 'Bearer', scope: devstorage })
+    expect(world.google.token(bare.screen.split('\n')[0] ?? '')).toMatchObject({ scopes: [devstorage] })
+  })
+
+  test('credentials disable takes it away, enable gives it back', async () => {
+    const disabled = await world.type(['credentials', 'disable', 'reports-sa'])
+    const enabled = await world.type(['credentials', 'enable', 'reports-sa'])
+
+    expect(disabled.screen).toContain('is disabled')
+    expect(disabled.screen).toContain('at most an hour')
+    expect(enabled.screen).toContain('is enabled')
+  })
+
+  test('policy diff, apply and show are about the policy in force', async () => {
+    const same = await world.type(['policy', 'diff', 'policy.yaml'])
+    world.write('next.yaml', `${world.read('policy.yaml')}# more\n`)
+    const differs = await world.type(['policy', 'diff', 'next.yaml'])
+    const refused = await world.type(['policy', 'apply', 'wrong.yaml'])
+    const applied = await world.type(['policy', 'apply', 'next.yaml'])
+
+    expect(same).toMatchObject({ status: 0 })
+    expect(differs).toMatchObject({ status: 1 })
+    expect(differs.screen).toContain(`${green}+# more`)
+    expect(refused).toMatchObject({ status: 1 })
+    expect(refused.screen).toMatch(/:\d+:\d+ rules\[0\]/)
+    expect(applied).toMatchObject({ status: 0 })
+    await expect
+      .poll(async () => (await world.run(['policy', 'show'])).stdout, { timeout: 10_000, interval: 500 })
+      .toBe(world.read('next.yaml'))
+  }, 30_000)
+
+  test('completion offers commands, options, kinds and the names of credentials', async () => {
+    const script = await world.run(['completion', 'bash'])
+    const ask = async (...words: string[]) => (await world.run(['__complete', ...words])).stdout
+
+    expect(script.stdout).toContain('complete -o default -F _downscope downscope')
+    expect(await ask('cred')).toMatch(/^credentials\t/)
+    expect(await ask('credentials', 'dis')).toMatch(/^disable\t/)
+    expect(await ask('keys', 'generate', '')).toBe('sealing\t\nsigning\t\nadmin\t\ncaller\t\n')
+    expect(await ask('credentials', 'show', '')).toBe('reports-sa\treports@acme.iam.gserviceaccount.com\n')
+    expect(await ask('policy', 'check', '')).toBe('')
+  })
+})
+
+const rules = `rules:
+  - name: billing reads reports
+    callers: [{ issuer: billing, subject: billing }]
+    credential: reports-sa
+    scopes: [${devstorage}]
+`
+
+/** What `keys generate` printed for the policy: its issuers, and its admins if there are. */
+function partsOf(screen: string): readonly string[] {
+  const text = screen.slice(screen.indexOf('issuers:'), screen.search(/^.*written/m))
+  const at = text.indexOf('admins:')
+  return at === -1 ? [text] : [text.slice(0, at), text.slice(at)]
+}

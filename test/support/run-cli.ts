@@ -1,0 +1,39 @@
+import { PassThrough } from 'node:stream'
+
+import { main } from '../../src/cli/main.ts'
+
+export interface CliOutcome {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface CliSurroundings {
+  readonly env?: Readonly<Record<string, string>>
+  readonly stdin?: string
+}
+
+/** `downscope` in this process, without a terminal. */
+export async function runCli(
+  args: readonly string[],
+  { env = {}, stdin = '' }: CliSurroundings = {},
+): Promise<CliOutcome> {
+  const [stdout, stderr] = [collector(), collector()]
+  const status = await main({
+    args,
+    env,
+    stdin: new PassThrough().end(stdin),
+    stdout: stdout.stream,
+    stderr: stderr.stream,
+    version: '0.0.0-test',
+    door: { broker: 'file:///nowhere', leash: 'file:///nowhere' },
+  })
+  return { status, stdout: stdout.text(), stderr: stderr.text() }
+}
+
+function collector() {
+  let text = ''
+  const stream = new PassThrough()
+  stream.setEncoding('utf8').on('data', (more: string) => (text += more))
+  return { stream, text: () => text }
+}

@@ -1,0 +1,66 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+
+import { plainEnvironment, repository } from './run-node.ts'
+
+/** A command as somebody at a terminal gave it, and all that the terminal showed. */
+export interface Shown {
+  readonly status: number
+  /** Of both streams, colours included, with plain line ends. */
+  readonly screen: string
+}
+
+export interface TerminalOptions {
+  readonly cwd: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Keys that are typed as soon as the screen shows a text. */
+  readonly typed?: readonly { readonly at: string; readonly keys: string }[]
+  /** Told of the screen as it grows. */
+  readonly onScreen?: (screen: string) => void
+}
+
+const cli = join(repository, 'src/cli.ts')
+
+/**
+ * Why there is no pseudo-terminal here; `undefined` when there is one. util-linux's `script` makes it: a package with
+ * code to be compiled would have to be installed everywhere for it. In CI there must be one.
+ */
+export function terminalFault(): string | undefined {
+  const { stdout } = spawnSync('script', ['--version'], { encoding: 'utf8' })
+  if (stdout?.includes('util-linux') === true) return undefined
+  const fault = 'no pseudo-terminal: the program script of util-linux is missing'
+  if (process.env['CI'] !== undefined) throw new Error(fault)
+  process.stdout.write(`cli: skipped in a terminal: ${fault}\n`)
+  return fault
+}
+
+/** Runs `downscope` in a pseudo-terminal to its end, with nothing of our environment. */
+export function runInTerminal(args: readonly string[], options: TerminalOptions): Promise<Shown> {
+  const line = [process.execPath, cli, ...args].map(quoted).join(' ')
+  const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
+    cwd: options.cwd,
+    env: { ...plainEnvironment(), TERM: 'xterm-256color', SHELL: '/bin/sh', ...options.env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const waiting = [...(options.typed ?? [])]
+  let screen = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    screen += text.replaceAll('\r\n', '\n')
+    options.onScreen?.(screen)
+    const [next] = waiting
+    if (next === undefined || !screen.includes(next.at)) return
+    waiting.shift()
+    child.stdin.write(next.keys)
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => {
+      child.stdin.destroy()
+      resolve({ status: code ?? -1, screen })
+    })
+  })
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`
+}
