@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -24,8 +24,7 @@ const ran = new Map<string, number>()
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'downscope-readme-'))
-  for (const name of ['node_modules', 'package.json', 'infra'])
-    await symlink(join(repository, name), join(folder, name))
+  await linkModules()
   world = await startWorld(join(folder, '.downscope/quickstart'))
 })
 
@@ -33,6 +32,18 @@ afterAll(async () => {
   await world?.stop()
   await rm(folder, { recursive: true, force: true })
 })
+
+/**
+ * The packages and our own command, as after set-up. In a folder of their own: where npx does not find a command, npm
+ * may put it in, and change what else lies there.
+ */
+async function linkModules(): Promise<void> {
+  const modules = join(folder, 'node_modules')
+  await mkdir(join(modules, '.bin'), { recursive: true })
+  for (const name of await readdir(join(repository, 'node_modules')))
+    if (!name.startsWith('.')) await symlink(join(repository, 'node_modules', name), join(modules, name))
+  await symlink(join(repository, 'infra/downscope.mjs'), join(modules, '.bin/downscope'))
+}
 
 describe("README's code blocks", () => {
   test.each(blocks.map((block) => ({ block, name: `${block.language} at line ${block.line}` })))(

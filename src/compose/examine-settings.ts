@@ -89,7 +89,7 @@ async function lookInside(settings: Settings, platform: NodePlatform): Promise<r
   const startedMs = platform.clock.steadyMs()
   const ring = await tryOut('key ring', 'Is DOWNSCOPE_KEYS, or the KMS key, the right one?', async () => {
     await keyRing.ping()
-    return `${settings.keyRing.kind} answers`
+    return `${settings.keyRing.map(({ kind }) => kind).join(' and ')} answers`
   })
   const stored = await tryOut('store', 'Is DOWNSCOPE_STORE right, and is it up?', async () => {
     await store.get('probes/doctor')

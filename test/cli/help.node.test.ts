@@ -90,22 +90,23 @@ describe.each(named)('downscope $name --help', ({ name, command }) => {
 })
 
 const harmless: ReadonlySet<string> = new Set([
-  ...[
-    'FILE',
-    'PATH',
-    'NAME',
-    'URL',
-    'URI',
-    'SCOPE',
-    'ALG',
-    'PORT',
-    'SECONDS',
-    'USER',
-    'CREDENTIAL',
-    'KIND',
-    'SHELL',
-  ],
-  ...['VERSION', 'ID', 'DAYS', 'CLAIM', 'REASON'],
+  'FILE',
+  'PATH',
+  'NAME',
+  'URL',
+  'URI',
+  'SCOPE',
+  'ALG',
+  'PORT',
+  'SECONDS',
+  'USER',
+  'CREDENTIAL',
+  'KIND',
+  'SHELL',
+  'VERSION',
+  'ID',
+  'DAYS',
+  'CLAIM',
 ])
 
 describe('the guides', () => {

@@ -94,9 +94,9 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', () => {
     const show = await world.type(['credentials', 'show', 'reports-sa'])
     const none = await world.type(['credentials', 'show', 'nobody'])
 
-    expect(list.screen).toMatch(/NAME.* STATE.* HEALTH.* KIND.* IDENTITY/)
+    expect(list.screen).toMatch(/NAME.*STATE.*HEALTH.*KIND.*IDENTITY/)
     expect(list.screen).toMatch(/reports-sa .*enabled.* service account key {2}reports@acme/)
-    expect(show.screen).toMatch(/VERSION.* STATE/)
+    expect(show.screen).toMatch(/VERSION.*STATE/)
     expect(show.screen).toContain('active')
     expect(none).toMatchObject({ status: 1 })
     expect(none.screen).toContain('downscope credentials list')
@@ -154,6 +154,28 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', () => {
     expect(await ask('credentials', 'show', '')).toBe('reports-sa\treports@acme.iam.gserviceaccount.com\n')
     expect(await ask('policy', 'check', '')).toBe('')
   })
+
+  test('credentials destroy asks first, and a script must say --yes', async () => {
+    const script = await world.run(['credentials', 'destroy', 'reports-sa'])
+    const no = await world.type(['credentials', 'destroy', 'reports-sa'], {
+      typed: [{ at: 'Yes', keys: 'n' }],
+    })
+    const still = await world.run(['credentials', 'show', 'reports-sa', '--json'])
+    const yes = await world.type(['credentials', 'destroy', 'reports-sa'], {
+      typed: [{ at: 'Yes', keys: 'y' }],
+    })
+    const gone = await world.run(['credentials', 'show', 'reports-sa', '--json'])
+
+    expect(script).toMatchObject({ status: 2, stdout: '' })
+    expect(script.stderr).toContain('--yes')
+    expect(no).toMatchObject({ status: 1 })
+    expect(no.screen).toContain('nothing was done')
+    expect(jsonMembers(still.stdout)).toMatchObject({ name: 'reports-sa', state: 'enabled' })
+    expect(yes).toMatchObject({ status: 0 })
+    expect(yes.screen).toContain('destroyed')
+    expect(gone).toMatchObject({ status: 1, stdout: '' })
+    expect(jsonMembers(gone.stderr)).toMatchObject({ code: 'not_found', exit: 1 })
+  }, 20_000)
 })
 
 const rules = `rules:

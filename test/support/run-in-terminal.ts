@@ -26,8 +26,8 @@ const cli = join(repository, 'src/cli.ts')
  * code to be compiled would have to be installed everywhere for it. In CI there must be one.
  */
 export function terminalFault(): string | undefined {
-  const { stdout } = spawnSync('script', ['--version'], { encoding: 'utf8' })
-  if (stdout?.includes('util-linux') === true) return undefined
+  const asked = spawnSync('script', ['--version'], { encoding: 'utf8' })
+  if (asked.error === undefined && asked.stdout.includes('util-linux')) return undefined
   const fault = 'no pseudo-terminal: the program script of util-linux is missing'
   if (process.env['CI'] !== undefined) throw new Error(fault)
   process.stdout.write(`cli: skipped in a terminal: ${fault}\n`)
@@ -36,7 +36,8 @@ export function terminalFault(): string | undefined {
 
 /** Runs `downscope` in a pseudo-terminal to its end, with nothing of our environment. */
 export function runInTerminal(args: readonly string[], options: TerminalOptions): Promise<Shown> {
-  const line = [process.execPath, cli, ...args].map(quoted).join(' ')
+  // Without a size of its own it has none, and every character would be a line.
+  const line = `stty rows 40 columns 120; exec ${[process.execPath, cli, ...args].map(quoted).join(' ')}`
   const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
     cwd: options.cwd,
     env: { ...plainEnvironment(), TERM: 'xterm-256color', SHELL: '/bin/sh', ...options.env },
