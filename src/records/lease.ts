@@ -1,8 +1,12 @@
-import { epochSeconds, later, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
 
 /** Longer than the longest mint (5 s of asking and 2 s of storing, `src/mint/`), so that no living holder is overtaken. */
 const leaseLife = seconds(10)
-/** Instances' clocks differ: only a lease this long past its end is taken over. */
+export const leaseLifeMs = leaseLife * 1000
+/**
+ * Instances' clocks differ: only a lease this long past its end is taken over. Clocks further apart cost a second mint,
+ * which harms nobody; where it would, `lease-watch.ts` judges.
+ */
 const clockMargin = seconds(2)
 
 /** The exclusive, expiring right to do one thing. `fence` grows with every holder, so a late one is recognised. */
@@ -18,11 +22,6 @@ export function isHeld(lease: Lease | undefined, now: EpochSeconds): lease is Le
 
 export function nextLease(holder: string, lastFence: number, now: EpochSeconds): Lease {
   return { holder, fence: lastFence + 1, expiresAt: later(now, leaseLife) }
-}
-
-/** How long to wait at most for a held lease to come free. */
-export function leaseLeft(lease: Lease, now: EpochSeconds): Seconds {
-  return seconds(Math.max(1, lease.expiresAt + clockMargin - now))
 }
 
 /** When a document that holds nothing but this lease may be forgotten. */

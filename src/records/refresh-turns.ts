@@ -13,7 +13,8 @@ import {
 } from './credential-codec.ts'
 import { secretText } from './credential-secret-codec.ts'
 import { usableVersion, openVersion, secretPlace, type VersionName } from './credentials.ts'
-import { isHeld, leaseLeft, nextLease } from './lease.ts'
+import { createLeaseWatch, type LeaseWatch } from './lease-watch.ts'
+import { nextLease } from './lease.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import { reviseVersion } from './version-moves.ts'
 
@@ -70,7 +71,8 @@ export interface RefreshTurnsDeps extends ReadModifyWriteDeps {
   readonly holder: string
 }
 
-export function createRefreshTurns(deps: RefreshTurnsDeps): RefreshTurns {
+export function createRefreshTurns(given: RefreshTurnsDeps): RefreshTurns {
+  const deps: WatchingDeps = { ...given, watch: createLeaseWatch(given.clock) }
   return {
     begin: async (credential) => {
       for (let attempt = 0; attempt < beginAttemptsMax; attempt += 1) {
@@ -83,17 +85,21 @@ export function createRefreshTurns(deps: RefreshTurnsDeps): RefreshTurns {
   }
 }
 
+interface WatchingDeps extends RefreshTurnsDeps {
+  readonly watch: LeaseWatch
+}
+
 /** `undefined` when the secret changed between opening it and taking the turn. */
 async function tryBegin(
-  deps: RefreshTurnsDeps,
+  deps: WatchingDeps,
   { name, version }: VersionName,
 ): Promise<RefreshTurn | BusyTurn | undefined> {
-  const { store, keyRing, clock } = deps
+  const { store, keyRing, watch } = deps
   const stored = await store.get(credentialKey(name))
   const record = stored === undefined ? undefined : parseCredentialRecord(stored)
   const { generation, expiresAt } = usableVersion(record, { name, version })
-  const now = clock.now()
-  if (isHeld(record?.lease, now)) return { held: false, retryAfter: leaseLeft(record.lease, now) }
+  const retryAfter = watch.left(credentialKey(name), record?.lease)
+  if (retryAfter !== undefined) return { held: false, retryAfter }
   // Opened before the turn is taken: a key ring that fails leaves neither a lease nor a false mark of a crash.
   const secret = await openVersion(keyRing, record, { name, version })
   if (secret.kind !== 'refresh_token')
@@ -114,7 +120,7 @@ async function tryBegin(
 type Taken = Pick<RefreshTurn, 'held' | 'fence' | 'interruptedAt'>
 
 function take(
-  { store, clock, entropy, holder }: RefreshTurnsDeps,
+  { store, clock, entropy, holder, watch }: WatchingDeps,
   { name, version }: VersionName,
   generation: number,
 ): Promise<Taken | BusyTurn | undefined> {
@@ -127,10 +133,8 @@ function take(
       const held = usableVersion(before, { name, version })
       if (before === undefined || held.generation !== generation)
         return { value: undefined, result: undefined }
-      if (isHeld(before.lease, now)) {
-        const busy: BusyTurn = { held: false, retryAfter: leaseLeft(before.lease, now) }
-        return { value: undefined, result: busy }
-      }
+      const retryAfter = watch.left(credentialKey(name), before.lease)
+      if (retryAfter !== undefined) return { value: undefined, result: { held: false, retryAfter } }
       const lease = nextLease(holder, before.fence, now)
       const intent = held.intent ?? { fence: lease.fence, generation, startedAt: now }
       const after: CredentialRecord = {

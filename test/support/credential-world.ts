@@ -1,5 +1,6 @@
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { Secret } from '../../src/domain/secret.ts'
+import { epochSeconds } from '../../src/domain/time.ts'
 import { createCredentials, type NewCredential } from '../../src/records/credentials.ts'
 import { createRefreshTurns } from '../../src/records/refresh-turns.ts'
 import { createRotations } from '../../src/records/rotations.ts'
@@ -17,7 +18,9 @@ export function createCredentialWorld() {
   const entropy = createSequence(0)
   const deps = { store, clock, keyRing, entropy }
   const credentials = createCredentials({ ...deps, onMalformed: ({ reason }) => malformed.push(reason) })
-  const createTurns = (holder: string) => createRefreshTurns({ ...deps, holder })
+  /** `off` seconds from the others by its wall clock. */
+  const createTurns = (holder: string, off = 0) =>
+    createRefreshTurns({ ...deps, clock: { ...clock, now: () => epochSeconds(clock.now() + off) }, holder })
   const createRotationsOf = (holder: string) => createRotations({ ...deps, holder })
   return { clock, store, keyRing, malformed, credentials, createTurns, createRotations: createRotationsOf }
 }
