@@ -20,6 +20,7 @@ import { createAdministerPolicy } from './lifecycle/administer-policy.ts'
 import { createExplainRequest } from './lifecycle/explain-request.ts'
 import { createNoteRefusal } from './lifecycle/note-refusal.ts'
 import { createNoteUse } from './lifecycle/note-use.ts'
+import { createRewrapKeys } from './lifecycle/rewrap-keys.ts'
 import { createReadiness } from './lifecycle/readiness.ts'
 import { createSuggestPolicy } from './lifecycle/suggest-policy.ts'
 import { createMint, type Mint } from './mint/mint.ts'
@@ -43,6 +44,7 @@ import { createRefreshTurns } from './records/refresh-turns.ts'
 import { createRefusals } from './records/refusals.ts'
 import { createReplays } from './records/replays.ts'
 import { createRuleUses } from './records/rule-uses.ts'
+import { createRewraps } from './records/rewraps.ts'
 import { createTokens } from './records/tokens.ts'
 import { createIntrospect } from './resolve/introspect.ts'
 import { createResolve } from './resolve/resolve.ts'
@@ -146,6 +148,7 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
     }),
     explain: createExplainRequest({ ...records, explain: createExplain(authorizeDeps) }),
     suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, clock }),
+    rewrapKeys: createRewrapKeys({ keyRing, rewraps: createRewraps(platform) }),
     readiness: createReadiness({ store, keyRing, policy, clock, log }),
     ...publishedKeys(settings),
     entropy,

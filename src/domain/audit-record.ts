@@ -42,6 +42,7 @@ export type AuditAction =
   | 'policy.validate'
   | 'policy.explain'
   | 'policy.suggest'
+  | 'keys.rewrap'
 
 /** How the record of a refusal or failure ends: with the true reason, or with nothing but that it is a bug. */
 export function failureOf(error: unknown): Pick<AuditRecord, 'outcome' | 'error' | 'reason'> {

@@ -3,14 +3,15 @@ import type { Hono } from 'hono'
 import type { Act } from './act.ts'
 import { adviceRoutes, serveAdvice, type AdviceRoutesDeps } from './advice-routes.ts'
 import { credentialRoutes, serveCredentials, type CredentialRoutesDeps } from './credential-routes.ts'
+import { keyRoutes, serveKeys, type KeyRoutesDeps } from './key-routes.ts'
 import { routePattern } from './path-template.ts'
 import { policyRoutes, servePolicy } from './policy-routes.ts'
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
 
 /** Every route of the admin API by its name. The OpenAPI document is made from this table (`npm run docs:openapi`). */
-export const adminRoutes = { ...credentialRoutes, ...policyRoutes, ...adviceRoutes } as const
+export const adminRoutes = { ...credentialRoutes, ...policyRoutes, ...adviceRoutes, ...keyRoutes } as const
 
-export interface AdminRoutesDeps extends CredentialRoutesDeps, AdviceRoutesDeps {
+export interface AdminRoutesDeps extends CredentialRoutesDeps, AdviceRoutesDeps, KeyRoutesDeps {
   readonly act: Act
   /** Every path that a path below the issuer is reached at. */
   readonly at: (path: string) => string[]
@@ -18,7 +19,8 @@ export interface AdminRoutesDeps extends CredentialRoutesDeps, AdviceRoutesDeps 
 }
 
 export function addAdminRoutes(app: Hono, deps: AdminRoutesDeps): void {
-  for (const { at: line, serve } of [...serveCredentials(deps), ...servePolicy(deps), ...serveAdvice(deps)]) {
+  const routes = [...serveCredentials(deps), ...servePolicy(deps), ...serveAdvice(deps), ...serveKeys(deps)]
+  for (const { at: line, serve } of routes) {
     const [method = '', template = ''] = line.split(' ')
     app.on(method, deps.at(routePattern(template)), (context) => serve(deps.act, context))
   }

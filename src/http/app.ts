@@ -12,6 +12,7 @@ import { createAct } from './act.ts'
 import type { AdviceRoutesDeps } from './advice-routes.ts'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
+import type { RewrapKeys } from '../lifecycle/rewrap-keys.ts'
 import type { Readiness } from '../lifecycle/readiness.ts'
 import { addAdminRoutes } from './admin-routes.ts'
 import { createIntrospectionRoute } from './introspection-route.ts'
@@ -34,6 +35,7 @@ export interface HallDeps {
   readonly policy: AdministerPolicy
   readonly explain: AdviceRoutesDeps['explain']
   readonly suggest: AdviceRoutesDeps['suggest']
+  readonly rewrapKeys: RewrapKeys
   readonly readiness: () => Promise<Readiness>
   /** The broker's own public keys; absent, it signs nothing and has no routes for them. */
   readonly publishedKeys?: readonly PublishedJwk[]

@@ -1,6 +1,9 @@
 import type { Secret } from '../domain/secret.ts'
 
-/** Keys that seal what the store holds. Every method that is not synchronous may throw `key_ring_unavailable`. */
+/**
+ * Keys that seal what the store holds. Every method that is not synchronous may throw `key_ring_unavailable`: with
+ * `retryAfter` where that may pass, without where the text or the right to its key is at fault.
+ */
 export interface KeyRing {
   /** Seals under the first key. `place` (`COLLECTION/ID#FIELD`) is authenticated with it. */
   seal(plaintext: Secret, place: string): Promise<string>

@@ -1,6 +1,6 @@
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { DocumentStore, Version } from '../ports/document-store.ts'
+import type { DocumentKey, DocumentStore, Version } from '../ports/document-store.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { Log } from '../ports/log.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
@@ -19,8 +19,10 @@ export interface Tokens {
   release(claim: TokenClaim): Promise<void>
 }
 
+export const tokensPrefix = 'tokens/'
+
 /** `tokens/` and the SHA-256 of everything the token depends on. */
-export type TokenKey = `tokens/${string}`
+export type TokenKey = `${typeof tokensPrefix}${string}`
 
 export interface FoundToken {
   readonly key: TokenKey
@@ -49,7 +51,7 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
   const open = async (key: TokenKey, record: TokenRecord): Promise<MintedToken | undefined> => {
     if (record.token === undefined) return undefined
     const { sealed, ...facts } = record.token
-    return { ...facts, secret: await keyRing.open(sealed, placeOf(key)) }
+    return { ...facts, secret: await keyRing.open(sealed, tokenPlace(key)) }
   }
 
   return {
@@ -86,7 +88,7 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
 
     keep: async ({ key, lease, version }, token) => {
       const { secret, ...facts } = token
-      const sealed = await keyRing.seal(secret, placeOf(key))
+      const sealed = await keyRing.seal(secret, tokenPlace(key))
       const kept: TokenRecord = { fence: lease.fence, token: { ...facts, sealed } }
       // The condition is the fence: whoever took the lease over has changed the version.
       const written = await store.put(key, tokenDocumentOf(kept), {
@@ -109,6 +111,7 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
   }
 }
 
-function placeOf(key: TokenKey): string {
+/** Where a token is sealed to. */
+export function tokenPlace(key: DocumentKey): string {
   return `${key}#token`
 }

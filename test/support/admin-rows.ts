@@ -64,4 +64,5 @@ export const adminRows: readonly AdminRow[] = [
     action: 'policy.suggest',
     body: {},
   },
+  { line: 'POST /v1/admin/keys:rewrap', needed: 'admin', status: 200, action: 'keys.rewrap' },
 ]

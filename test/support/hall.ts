@@ -12,6 +12,7 @@ import { epochSeconds, seconds } from '../../src/domain/time.ts'
 import type { ExchangeContext, ExchangeOutcome } from '../../src/exchange.ts'
 import type { AdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
 import type { AdministerPolicy, PolicyReading } from '../../src/lifecycle/administer-policy.ts'
+import type { RewrapReport } from '../../src/lifecycle/rewrap-keys.ts'
 import { createApp, type HallDeps } from '../../src/http/app.ts'
 import { createFakeClock } from './fake-clock.ts'
 import { createLogBook, type LogLine } from './quiet.ts'
@@ -54,6 +55,7 @@ export function createFakeHall(changes: Partial<HallDeps> = {}): FakeHall {
       explanation: { outcome: 'granted', caller: { issuer: 'a', subject: 's' }, rules: [], hints: [] },
     }),
     suggest: async (days) => ({ days, rules: [], unusedCredentials: [] }),
+    rewrapKeys: async () => rewrapReport,
     readiness: async () => ({ store: 'ok', keyRing: 'ok', policy: 'ok' }),
     entropy: createSequence(),
     log,
@@ -196,6 +198,19 @@ function createFakeCredentials(): AdministerCredentials {
       kept.delete(name)
     },
   }
+}
+
+export const rewrapReport: RewrapReport = {
+  sealingKey: 'k2',
+  rewrapped: 2,
+  already: 1,
+  passing: 1,
+  failed: [{ key: 'credentials/reports-sa', reason: 'there is no key "k0"' }],
+  stillInUse: [
+    { keyId: 'k0', records: 1 },
+    { keyId: 'k1', records: 1, until: epochSeconds(1_800_003_600) },
+  ],
+  after: 'credentials/team-calendar',
 }
 
 function createFakePolicy(): AdministerPolicy {

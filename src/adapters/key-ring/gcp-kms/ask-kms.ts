@@ -2,7 +2,7 @@ import { isBrokerError, type BrokerError } from '../../../domain/broker-error.ts
 import { isMembers, parseJsonObject, type Members } from '../../../domain/json-object.ts'
 import { parseRetryAfter } from '../../../domain/retry-after.ts'
 import type { Secret } from '../../../domain/secret.ts'
-import { seconds, type EpochSeconds, type Seconds } from '../../../domain/time.ts'
+import { seconds, type EpochSeconds } from '../../../domain/time.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { HttpAnswer, HttpClient, HttpResult } from '../../../ports/http-client.ts'
 import { quoteError } from '../../google-identity/identity-reply.ts'
@@ -83,7 +83,7 @@ export function createAskKms({ cryptoKey, kmsUrl, accessToken, http, clock }: As
           const next = await accessToken(token)
           if (next.reveal() === token.reveal()) return reply
           token = next
-        } else if (reply.isRefusal || reply.error.retryAfter !== undefined) return reply
+        } else if (reply.isRefusal || wantsWait(result)) return reply
       }
     } catch (error) {
       // The broker's own identity could not be had.
@@ -108,10 +108,12 @@ function judge<T>(result: HttpResult, { what, read, now }: Expected<T>): KmsRepl
   }
   const reason = `${what}: Cloud KMS answered ${describe(result)}`
   if (isRefusal(result)) return { ok: false, isRefusal: true, error: keyRingError(reason) }
-  const retryAfter = parseRetryAfter(header('retry-after'), now)
-  // A quota is per minute: to ask again at once would only use up more of it.
-  if (retryAfter === undefined && status === 429) return passing(reason, seconds(2))
-  return passing(reason, retryAfter)
+  return passing(reason, parseRetryAfter(header('retry-after'), now))
+}
+
+/** A quota is per minute: to ask again at once would only use up more of it. */
+function wantsWait(result: HttpResult): boolean {
+  return result.kind === 'answer' && (result.status === 429 || result.header('retry-after') !== undefined)
 }
 
 /** What came damaged is refused by its checksum, and may come whole the next time. */
@@ -121,9 +123,11 @@ function isRefusal({ status, body }: HttpAnswer): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429 && !isDamaged
 }
 
-function passing(reason: string, retryAfter?: Seconds): KmsTrouble {
-  const wait = retryAfter === undefined ? {} : { retryAfter }
-  return { ok: false, isRefusal: false, error: keyRingError(reason, wait) }
+/** By then it is asked again. */
+const retryAfterTrouble = seconds(2)
+
+function passing(reason: string, retryAfter = retryAfterTrouble): KmsTrouble {
+  return { ok: false, isRefusal: false, error: keyRingError(reason, { retryAfter }) }
 }
 
 /** Long words are cut: a proxy's error may repeat what was sent (P23). */
