@@ -27,7 +27,7 @@ try {
 async function start(): Promise<void> {
   const settings = readSettings(process.env)
   const platform = createNodePlatform(settings)
-  const { serve, underWay } = countingUnderWay(createBroker(settings, platform))
+  const { serve, underWay } = countingUnderWay(createBroker(settings, platform).serve)
   const server = createHttpServer(serve)
 
   endOnBug(platform)

@@ -12,6 +12,7 @@ import { createMatchText } from './authorize/match-caller.ts'
 import { parsePolicy } from './authorize/parse-policy.ts'
 import { createPolicyInForce } from './authorize/policy-in-force.ts'
 import { outlivingCallers } from './compose/outliving-callers.ts'
+import { createRotationRoom } from './compose/rotation.ts'
 import type { Settings } from './config.ts'
 import { createExchange, type ExchangeSteps } from './exchange.ts'
 import { createApp, type HallDeps } from './http/app.ts'
@@ -21,7 +22,9 @@ import { createExplainRequest } from './lifecycle/explain-request.ts'
 import { createNoteRefusal } from './lifecycle/note-refusal.ts'
 import { createNoteUse } from './lifecycle/note-use.ts'
 import { createRewrapKeys } from './lifecycle/rewrap-keys.ts'
+import type { MaintenanceReport } from './lifecycle/maintenance.ts'
 import { createReadiness } from './lifecycle/readiness.ts'
+import { createAdministerRotation } from './lifecycle/rotation/administer-rotation.ts'
 import { createSuggestPolicy } from './lifecycle/suggest-policy.ts'
 import { createMint, type Mint } from './mint/mint.ts'
 import { createNotingMint } from './mint/noting-mint.ts'
@@ -43,6 +46,7 @@ import { createPolicies } from './records/policies.ts'
 import { createRefreshTurns } from './records/refresh-turns.ts'
 import { createRefusals } from './records/refusals.ts'
 import { createReplays } from './records/replays.ts'
+import { createRotations } from './records/rotations.ts'
 import { createRuleUses } from './records/rule-uses.ts'
 import { createRewraps } from './records/rewraps.ts'
 import { createTokens } from './records/tokens.ts'
@@ -71,11 +75,18 @@ export interface Platform {
   readonly sharesWork: boolean
 }
 
-/** The broker as a door sees it: a Request in, a Response out. */
+/** The broker as a door sees it. */
+export interface Broker {
+  readonly serve: Serve
+  /** What a schedule runs: everything that has to be done now and then. */
+  readonly maintain: () => Promise<MaintenanceReport>
+}
+
+/** A Request in, a Response out. */
 export type Serve = (request: Request) => Response | Promise<Response>
 
 /** Joins rooms, records and hall into one broker. Nothing is read, sent or written before the first request. */
-export function createBroker(settings: Settings, platform: Platform): Serve {
+export function createBroker(settings: Settings, platform: Platform): Broker {
   const { issuer } = settings
   const { store, keyRing, clock, log, entropy, sharesWork } = platform
   const records = createRecords(settings, platform)
@@ -100,23 +111,30 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
   })
   const resolve = createResolve({ ...platform, ...records, memoryEntriesMax: settings.memoryTokensMax })
   const noting = (mint: Mint) => createNotingMint({ ...platform, ...records, mint })
-  const authorizeDeps = { policy, findCredential: records.credentialView, brokerIssuer: issuer }
+  const mintWith = (used: Pick<typeof records, 'credentials' | 'refreshTurns'>) =>
+    createMint({
+      ...platform,
+      ...used,
+      findUpstream,
+      endpoints: mintEndpoints(settings),
+      // What a credential's source gives is kept like a token that is issued, and may be issued itself.
+      shareToken: async (grant, mint) => (await resolve(grant, () => noting(mint)(grant))).token,
+    })
+  const mint = mintWith(records)
+  const rotation = createRotationRoom({ settings, platform, records, mint, mintWith, findUpstream })
+  const findCredential = async (name: string) => {
+    const found = await records.credentialView(name)
+    if (found?.rotation !== undefined) rotation.notice(found)
+    return found
+  }
+  const authorizeDeps = { policy, findCredential, brokerIssuer: issuer }
   const exchange = createExchange(
     {
       authenticate,
       authorize: createAuthorize(authorizeDeps),
       resolve,
       ...createNotes(platform, records, policy),
-      mint: noting(
-        createMint({
-          ...platform,
-          ...records,
-          findUpstream,
-          endpoints: mintEndpoints(settings),
-          // What a credential's source gives is kept like a token that is issued, and may be issued itself.
-          shareToken: async (grant, mint) => (await resolve(grant, () => noting(mint)(grant))).token,
-        }),
-      ),
+      mint: noting(mint),
     },
     records.audit,
     clock,
@@ -146,6 +164,8 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
       check,
       ...(platform.policySource === undefined ? { policies: records.policies } : {}),
     }),
+    rotation: createAdministerRotation({ ...records, findUpstream, pursue: rotation.pursue, log }),
+    maintain: rotation.maintain,
     explain: createExplainRequest({ ...records, explain: createExplain(authorizeDeps) }),
     suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, clock }),
     rewrapKeys: createRewrapKeys({ keyRing, rewraps: createRewraps(platform) }),
@@ -154,7 +174,7 @@ export function createBroker(settings: Settings, platform: Platform): Serve {
     entropy,
     log,
   })
-  return app.fetch
+  return { serve: app.fetch, maintain: rotation.maintain }
 }
 
 function publishedKeys({ federation }: Settings): Pick<HallDeps, 'publishedKeys'> {
@@ -198,6 +218,7 @@ function createRecords(settings: Settings, platform: Platform) {
     credentials,
     credentialView: createCredentialView({ ...platform, credentials }),
     refreshTurns: createRefreshTurns({ ...platform, holder }),
+    rotations: createRotations({ ...platform, holder }),
     tokens: createTokens({ ...platform, holder }),
     issuedTokens: createIssuedTokens(platform),
     replays: createReplays(platform),

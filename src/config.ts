@@ -28,6 +28,8 @@ export interface Settings {
     | { readonly from: 'setting'; readonly name: string; readonly text: string }
     | { readonly from: 'store' }
   readonly refresh: 'background' | 'inline'
+  /** In whose name the keys of service accounts are rotated. */
+  readonly rotationIdentity: 'credential' | 'broker'
   readonly memoryTokensMax: number
   /** Requests a minute on each instance; 0 is no limit. */
   readonly callerRate: number
@@ -107,6 +109,7 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
     policy: policyPlace(env),
     // Cloud Run takes the CPU away after the answer.
     refresh: value(table.refresh) ?? (isOnCloudRun ? 'inline' : 'background'),
+    rotationIdentity: value(table.rotationIdentity),
     memoryTokensMax: value(table.memoryTokens),
     callerRate: value(table.callerRate),
     totalRate: value(table.totalRate),

@@ -8,7 +8,7 @@ const brokerOf = oncePerIsolate(createWorkerBroker)
 
 export default {
   fetch: (request, bindings) => brokerOf(bindings).serve(request),
-  scheduled: (_, bindings) => brokerOf(bindings).tidy(),
+  scheduled: (_, bindings) => brokerOf(bindings).maintain(),
 } satisfies ExportedHandler<WorkersBindings>
 
 /** An isolate has one set of bindings for life. Within a request and not before: until then there is no randomness. */

@@ -48,6 +48,7 @@ describe("src/README.md's example documents", () => {
       'replays',
       'policies',
       'audit',
+      'maintenance',
       'usage',
       'refusals',
     ])

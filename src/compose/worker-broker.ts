@@ -4,7 +4,6 @@ import { createSystemClock } from '../adapters/system/system-clock.ts'
 import { createEntropy } from '../adapters/system/system-entropy.ts'
 import { createBroker, type Serve } from '../compose.ts'
 import { isConfigurationFault } from '../config.ts'
-import { createSweep } from '../lifecycle/sweep.ts'
 import { createOutOfService } from './out-of-service.ts'
 import { startFault } from './start-fault.ts'
 import { createWorkersPlatform, type WorkersBindings } from './workers-platform.ts'
@@ -13,8 +12,8 @@ import { readWorkersSettings } from './workers-settings.ts'
 /** The broker as the Workers door sees it. */
 export interface WorkerBroker {
   readonly serve: Serve
-  /** What a schedule runs: rejects when it could not be done. */
-  readonly tidy: () => Promise<void>
+  /** What a schedule runs; what it could not do is in the log. */
+  readonly maintain: () => Promise<void>
 }
 
 /** Composes the broker for one isolate. Never throws: with faults it logs them all, once, and serves 503. */
@@ -22,16 +21,16 @@ export function createWorkerBroker(bindings: WorkersBindings): WorkerBroker {
   try {
     const settings = readWorkersSettings(bindings)
     const platform = createWorkersPlatform(settings, bindings)
-    const sweep = createSweep(platform)
+    const { serve, maintain } = createBroker(settings, platform)
     return {
-      serve: createBroker(settings, platform),
-      tidy: async () => {
-        await sweep()
+      serve,
+      maintain: async () => {
+        await maintain()
       },
     }
   } catch (error) {
     logFault(error)
-    return { serve: createOutOfService(createEntropy()), tidy: () => Promise.resolve() }
+    return { serve: createOutOfService(createEntropy()), maintain: () => Promise.resolve() }
   }
 }
 

@@ -54,7 +54,7 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_REVOKE_URL',
       default: 'https://oauth2.googleapis.com/revoke',
-      means: `Google's revocation endpoint; not called by this version.`,
+      means: `Google's revocation endpoint; ${why}`,
       example: 'http://127.0.0.1:9000/revoke',
     },
     parseEndpoint,

@@ -117,6 +117,17 @@ export const settingsTable = {
     },
     parseChoice(['background', 'inline']),
   ),
+  rotationIdentity: withDefault(
+    {
+      name: 'DOWNSCOPE_ROTATION_IDENTITY',
+      default: 'credential',
+      means:
+        "In whose name a service account's keys are rotated: `credential`, by the key that is being replaced, or " +
+        "`broker`, by the broker's own Google identity. Either needs roles/iam.serviceAccountKeyAdmin on the account.",
+      example: 'broker',
+    },
+    parseChoice(['credential', 'broker']),
+  ),
   memoryTokens: withDefault(
     {
       name: 'DOWNSCOPE_MEMORY_TOKENS',

@@ -149,8 +149,15 @@ export interface VersionSummary {
   readonly createdAt: EpochSeconds
   /** Since when it is in that state. */
   readonly changedAt: EpochSeconds
-  /** When its key is deleted upstream and its secret destroyed: set by the rotation that replaced it. */
-  readonly removeAt?: EpochSeconds
   /** When the upstream will take it no more, where it said so. */
   readonly expiresAt?: EpochSeconds
+  /** Set by the rotation that replaced it. */
+  readonly removal?: VersionRemoval
+}
+
+/** When a version's secret is destroyed by itself. */
+export interface VersionRemoval {
+  readonly dueAt: EpochSeconds
+  /** Whether its key is deleted upstream as well. */
+  readonly upstreamToo: boolean
 }

@@ -18,3 +18,16 @@ export function later(instant: EpochSeconds, by: Seconds): EpochSeconds {
 export function until(instant: EpochSeconds, now: EpochSeconds): Seconds {
   return seconds(instant - now)
 }
+
+/** RFC 3339 in UTC, to the second. */
+export function formatTimestamp(instant: EpochSeconds): string {
+  // oxlint-disable-next-line no-restricted-globals -- reads no clock
+  return new Date(instant * 1000).toISOString().replace('.000Z', 'Z')
+}
+
+/** Whole seconds of an RFC 3339 timestamp; `undefined` for anything else. */
+export function parseTimestamp(text: unknown): EpochSeconds | undefined {
+  // oxlint-disable-next-line no-restricted-globals -- reads no clock
+  const ms = typeof text === 'string' ? Date.parse(text) : NaN
+  return Number.isNaN(ms) ? undefined : epochSeconds(Math.floor(ms / 1000))
+}

@@ -7,7 +7,8 @@ import {
   type CredentialSummary,
   type VersionSummary,
 } from '../domain/credential.ts'
-import type { EpochSeconds } from '../domain/time.ts'
+import { rotationMethods, rotationSteps, type RotationStatus } from '../domain/rotation.ts'
+import { formatTimestamp, type EpochSeconds } from '../domain/time.ts'
 import type { PolicyReading } from '../lifecycle/administer-policy.ts'
 
 // What the admin API shows, as schemas: the OpenAPI document is made of them, and the compiler holds each document to
@@ -16,7 +17,7 @@ import type { PolicyReading } from '../lifecycle/administer-policy.ts'
 /** RFC 3339, in UTC. */
 export const timestamp = z.string()
 
-const versionSchema = z.object({
+export const versionSchema = z.object({
   id: z.string(),
   state: z.enum(versionStates),
   identity: z.string(),
@@ -25,6 +26,22 @@ const versionSchema = z.object({
   changed_at: timestamp,
   /** When the upstream will take it no more, where it said so. */
   expires_at: z.optional(timestamp),
+  /** When its secret is destroyed by itself, and whether its key is deleted upstream as well. */
+  removal: z.optional(z.object({ due_at: timestamp, upstream_too: z.boolean() })),
+})
+
+const rotationSchema = z.object({
+  id: z.string(),
+  method: z.enum(rotationMethods),
+  step: z.enum(rotationSteps),
+  since: timestamp,
+  started_at: timestamp,
+  next_try_at: timestamp,
+  failures: z.int(),
+  /** Why it could not go on when it was last tried. */
+  reason: z.optional(z.string()),
+  candidate: z.optional(z.string()),
+  former: z.string(),
 })
 
 export const credentialSchema = z.object({
@@ -43,7 +60,10 @@ export const credentialSchema = z.object({
     status: z.enum(['unknown', 'healthy', 'broken']),
     since: timestamp,
     reason: z.optional(z.string()),
+    checked_at: z.optional(timestamp),
   }),
+  rotation: z.optional(rotationSchema),
+  rotate_after_days: z.optional(z.int()),
   created_at: timestamp,
   updated_at: timestamp,
 })
@@ -83,21 +103,51 @@ export function credentialDocument(credential: CredentialSummary): z.input<typeo
     key_id: credential.keyId,
     scopes: consentedScopes === undefined ? undefined : [...consentedScopes],
     expires_at: optional(credential.expiresAt),
-    health: { status: health.status, since: rfc3339(health.since), reason: health.reason },
-    created_at: rfc3339(credential.createdAt),
-    updated_at: rfc3339(credential.updatedAt),
+    health: {
+      status: health.status,
+      since: formatTimestamp(health.since),
+      reason: health.reason,
+      checked_at: optional(health.checkedAt),
+    },
+    rotation: credential.rotation === undefined ? undefined : rotationDocument(credential.rotation),
+    rotate_after_days: credential.rotateAfterDays,
+    created_at: formatTimestamp(credential.createdAt),
+    updated_at: formatTimestamp(credential.updatedAt),
   }
 }
 
-function versionDocument(version: VersionSummary): z.input<typeof versionSchema> {
+export function versionDocument(version: VersionSummary): z.input<typeof versionSchema> {
   return {
     id: version.id,
     state: version.state,
     identity: version.identity,
     key_id: version.keyId,
-    created_at: rfc3339(version.createdAt),
-    changed_at: rfc3339(version.changedAt),
+    created_at: formatTimestamp(version.createdAt),
+    changed_at: formatTimestamp(version.changedAt),
     expires_at: optional(version.expiresAt),
+    removal:
+      version.removal === undefined
+        ? undefined
+        : {
+            due_at: formatTimestamp(version.removal.dueAt),
+            upstream_too: version.removal.upstreamToo,
+          },
+  }
+}
+
+function rotationDocument(rotation: RotationStatus): z.input<typeof rotationSchema> {
+  const { id, method, step, failures, reason, candidate, former } = rotation
+  return {
+    id,
+    method,
+    step,
+    since: formatTimestamp(rotation.since),
+    started_at: formatTimestamp(rotation.startedAt),
+    next_try_at: formatTimestamp(rotation.nextTryAt),
+    failures,
+    reason,
+    candidate,
+    former,
   }
 }
 
@@ -115,15 +165,11 @@ export function policyDocument(policy: PolicyReading): z.input<typeof policySche
     origin: policy.origin,
     status: policy.fault === undefined ? 'current' : 'stale',
     fault: policy.fault,
-    loaded_at: rfc3339(policy.loadedAt),
+    loaded_at: formatTimestamp(policy.loadedAt),
     document: policy.text,
   }
 }
 
 function optional(instant: EpochSeconds | undefined): string | undefined {
-  return instant === undefined ? undefined : rfc3339(instant)
-}
-
-export function rfc3339(instant: EpochSeconds): string {
-  return new Date(instant * 1000).toISOString().replace('.000Z', 'Z')
+  return instant === undefined ? undefined : formatTimestamp(instant)
 }

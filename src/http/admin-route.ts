@@ -17,7 +17,7 @@ import type { QueryOf } from './route-query.ts'
  */
 export interface AdminRoute<Query, Body, Document> {
   /** Method and path, in OpenAPI's notation: `POST /v1/admin/credentials/{name}:disable`. */
-  readonly at: `${'GET' | 'POST' | 'PUT' | 'DELETE'} /v1/admin/${string}`
+  readonly at: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /v1/admin/${string}`
   /** The least role that may. */
   readonly needs: AdminRole
   readonly action: AuditAction

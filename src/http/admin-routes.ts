@@ -6,12 +6,20 @@ import { credentialRoutes, serveCredentials, type CredentialRoutesDeps } from '.
 import { keyRoutes, serveKeys, type KeyRoutesDeps } from './key-routes.ts'
 import { routePattern } from './path-template.ts'
 import { policyRoutes, servePolicy } from './policy-routes.ts'
+import { rotationRoutes, serveRotation, type RotationRoutesDeps } from './rotation-routes.ts'
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
 
 /** Every route of the admin API by its name. The OpenAPI document is made from this table (`npm run docs:openapi`). */
-export const adminRoutes = { ...credentialRoutes, ...policyRoutes, ...adviceRoutes, ...keyRoutes } as const
+export const adminRoutes = {
+  ...credentialRoutes,
+  ...policyRoutes,
+  ...adviceRoutes,
+  ...rotationRoutes,
+  ...keyRoutes,
+} as const
 
-export interface AdminRoutesDeps extends CredentialRoutesDeps, AdviceRoutesDeps, KeyRoutesDeps {
+export interface AdminRoutesDeps
+  extends CredentialRoutesDeps, AdviceRoutesDeps, RotationRoutesDeps, KeyRoutesDeps {
   readonly act: Act
   /** Every path that a path below the issuer is reached at. */
   readonly at: (path: string) => string[]
@@ -19,7 +27,13 @@ export interface AdminRoutesDeps extends CredentialRoutesDeps, AdviceRoutesDeps,
 }
 
 export function addAdminRoutes(app: Hono, deps: AdminRoutesDeps): void {
-  const routes = [...serveCredentials(deps), ...servePolicy(deps), ...serveAdvice(deps), ...serveKeys(deps)]
+  const routes = [
+    ...serveCredentials(deps),
+    ...servePolicy(deps),
+    ...serveAdvice(deps),
+    ...serveRotation(deps),
+    ...serveKeys(deps),
+  ]
   for (const { at: line, serve } of routes) {
     const [method = '', template = ''] = line.split(' ')
     app.on(method, deps.at(routePattern(template)), (context) => serve(deps.act, context))

@@ -5,7 +5,7 @@ import { tokenTypes } from '../domain/exchange-request.ts'
 import type { Explanation } from '../domain/explanation.ts'
 import type { ExplainedRequest } from '../lifecycle/explain-request.ts'
 import { ruleMembers, type PolicySuggestion } from '../domain/policy-suggestion.ts'
-import { rfc3339 } from './admin-documents.ts'
+import { formatTimestamp } from '../domain/time.ts'
 
 // What `policy:explain` and `policy:suggest` show, in the form of `admin-documents.ts`.
 
@@ -87,7 +87,7 @@ export function explanationDocument({
       refused === undefined
         ? undefined
         : {
-            at: rfc3339(refused.at),
+            at: formatTimestamp(refused.at),
             error: refused.error,
             reason: refused.reason,
             condition: refused.condition,
@@ -113,10 +113,10 @@ export function suggestionDocument(suggestion: PolicySuggestion): z.input<typeof
   const { days, observedSince, rules, unusedCredentials } = suggestion
   return {
     days,
-    observed_since: observedSince === undefined ? undefined : rfc3339(observedSince),
+    observed_since: observedSince === undefined ? undefined : formatTimestamp(observedSince),
     rules: rules.map(({ lastUsed, changes, notes, ...rule }) => ({
       ...rule,
-      last_used: lastUsed === undefined ? undefined : rfc3339(lastUsed),
+      last_used: lastUsed === undefined ? undefined : formatTimestamp(lastUsed),
       changes: changes.map(({ member, now, enough }) => ({ member, now: [...now], enough: [...enough] })),
       notes: [...notes],
     })),

@@ -23,6 +23,7 @@ import { readBody, textOf } from './read-body.ts'
 import { createOAuthRefuse, createProblemRefuse, type Refuse } from './refuse.ts'
 import { createNoRoute } from './no-route.ts'
 import { createRouter } from './router.ts'
+import type { RotationRoutesDeps } from './rotation-routes.ts'
 import { tokenResponse } from './token-response.ts'
 
 export interface HallDeps {
@@ -36,6 +37,8 @@ export interface HallDeps {
   readonly explain: AdviceRoutesDeps['explain']
   readonly suggest: AdviceRoutesDeps['suggest']
   readonly rewrapKeys: RewrapKeys
+  readonly rotation: RotationRoutesDeps['rotation']
+  readonly maintain: RotationRoutesDeps['maintain']
   readonly readiness: () => Promise<Readiness>
   /** The broker's own public keys; absent, it signs nothing and has no routes for them. */
   readonly publishedKeys?: readonly PublishedJwk[]

@@ -9,6 +9,7 @@ import {
   credentialSchema,
 } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import { rotateAfterDays } from './rotation-routes.ts'
 import { storedName } from './parse-admin-request.ts'
 import { creates, shows, showsNothing } from './route-answer.ts'
 import { jsonBody, noBody } from './route-body.ts'
@@ -31,6 +32,7 @@ const enrolment = z.strictObject({
   secret: z.unknown().check(z.refine((secret) => secret !== undefined, { error: 'is missing' })),
   scopes: z.exactOptional(z.unknown()),
   upstream: z.exactOptional(z.unknown()),
+  rotate_after_days: z.exactOptional(rotateAfterDays),
 })
 
 const none = { query: noQuery, body: noBody } as const
@@ -114,8 +116,11 @@ export function serveCredentials({ credentials, locate }: CredentialRoutesDeps):
     served(routes.listCredentials, async ({ query }) => ({
       document: credentialPageDocument(await credentials.list(query), query.limit),
     })),
-    served(routes.enrolCredential, async ({ body }) => {
-      const credential = await credentials.enrol(body)
+    served(routes.enrolCredential, async ({ body: { rotate_after_days: days, ...enrolment } }) => {
+      const credential = await credentials.enrol({
+        ...enrolment,
+        ...(days === undefined ? {} : { rotateAfterDays: days }),
+      })
       const location = locate(`/v1/admin/credentials/${credential.name}`)
       return { document: credentialDocument(credential), location }
     }),

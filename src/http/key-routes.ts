@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 
 import type { RewrapKeys, RewrapReport } from '../lifecycle/rewrap-keys.ts'
-import { rfc3339 } from './admin-documents.ts'
+import { formatTimestamp } from '../domain/time.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import { storedNamePattern } from './parse-admin-request.ts'
 import { shows } from './route-answer.ts'
@@ -64,7 +64,7 @@ function rewrapDocument(report: RewrapReport): z.input<typeof rewrapSchema> {
     still_in_use: report.stillInUse.map(({ keyId, records, until }) => ({
       key_id: keyId,
       records,
-      until: until === undefined ? undefined : rfc3339(until),
+      until: until === undefined ? undefined : formatTimestamp(until),
     })),
     after: report.after,
   }

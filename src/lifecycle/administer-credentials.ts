@@ -1,17 +1,12 @@
 import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
-import {
-  credentialName,
-  type CredentialSecret,
-  type CredentialState,
-  type CredentialSummary,
-} from '../domain/credential.ts'
+import { credentialName, type CredentialState, type CredentialSummary } from '../domain/credential.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import type { Log } from '../ports/log.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { CredentialFile } from './credential-file.ts'
+import { faultsInUse } from './faults-in-use.ts'
 import { sourceFaults } from './judge-source.ts'
 import { parseCredentialFile } from './parse-credential-file.ts'
-import { proveKey, proveRsaKey, type KeyProof } from './prove-key.ts'
 
 const pageDefault = 100
 const pageMax = 500
@@ -26,6 +21,8 @@ export interface AdministerCredentialsDeps {
 /** What is sent to enrol a credential; nothing of it is believed yet. */
 export interface Enrolment extends CredentialFile {
   readonly name: string
+  /** Of a service-account key only: how old it may become. */
+  readonly rotateAfterDays?: number
 }
 
 /** All that may be done to credentials. What is not there, or could not be, is `not_found`. */
@@ -59,7 +56,7 @@ export function createAdministerCredentials({
         ...(after === undefined ? {} : { after: checkedAfter(after) }),
       }),
     read: async (name) => found(name, isName(name) ? await credentials.find(name) : undefined),
-    enrol: async ({ name, ...file }) => {
+    enrol: async ({ name, rotateAfterDays: days, ...file }) => {
       if (!isName(name)) throw invalid([`name: must match ${credentialName.source}`])
       const { upstream } = file
       const named = typeof upstream === 'string' && upstream !== 'google'
@@ -69,10 +66,17 @@ export function createAdministerCredentials({
       const { secret, source } = credential
       const faults = [
         ...(await faultsInUse(secret)),
+        ...(days === undefined || secret.kind === 'service_account_key'
+          ? []
+          : ['rotate_after_days: only a service-account key can be replaced without a person']),
         ...(source === undefined ? [] : sourceFaults(await credentials.find(source))),
       ]
       if (faults.length > 0) throw invalid(faults)
-      const added = await credentials.add({ name, ...credential })
+      const added = await credentials.add({
+        name,
+        ...credential,
+        ...(days === undefined ? {} : { rotateAfterDays: days }),
+      })
       if (added === undefined)
         throw new BrokerError('already_exists', { reason: `there is a credential ${name} already` })
       if (ignored.length > 0)
@@ -85,27 +89,6 @@ export function createAdministerCredentials({
       if (!isName(name) || !(await credentials.remove(name))) throw notFound(name)
     },
   }
-}
-
-async function faultsInUse(secret: CredentialSecret): Promise<readonly string[]> {
-  switch (secret.kind) {
-    case 'service_account_key':
-      return keyFaults(await proveRsaKey(secret.privateKey))
-    case 'refresh_token':
-    case 'client_credentials': {
-      // Of the rest only the upstream could say, and asking it may rotate the token.
-      const { client } = secret
-      return client.proof === 'key' ? keyFaults(await proveKey(client.privateKey, client.algorithm)) : []
-    }
-    case 'impersonation':
-    case 'broker_identity':
-    case 'api_key':
-      return []
-  }
-}
-
-function keyFaults(proof: KeyProof): readonly string[] {
-  return proof.ok ? [] : [`secret.private_key: ${proof.fault}`]
 }
 
 function isName(name: string): boolean {

@@ -1,3 +1,6 @@
+import { derElement, derSequence } from './der.ts'
+import { octetsOf, pemBlockOf } from './pem.ts'
+
 /** A private key as text in PKCS#8, or what is wrong with what was given; never any of the text itself. */
 export type PemJudgement =
   | { readonly ok: true; readonly pkcs8Pem: string }
@@ -23,12 +26,12 @@ export function parsePrivateKeyPem(text: string): PemJudgement {
   if (label === 'EC PRIVATE KEY') return fault('is an EC key: a service account signs with RSA')
   if (label !== 'PRIVATE KEY' && label !== 'RSA PRIVATE KEY')
     return fault('is not a PEM block of the kind "PRIVATE KEY" or "RSA PRIVATE KEY"')
-  const der = decodeBase64(body)
+  const der = octetsOf(body)
   if (der === undefined) return fault('has a body that is not base64')
   const tooShort = describeLength(der)
   if (tooShort !== undefined) return fault(tooShort)
-  if (label === 'PRIVATE KEY') return { ok: true, pkcs8Pem: pemOf(der) }
-  return { ok: true, pkcs8Pem: pemOf(wrapPkcs1(der)) }
+  if (label === 'PRIVATE KEY') return { ok: true, pkcs8Pem: pemBlockOf('PRIVATE KEY', der) }
+  return { ok: true, pkcs8Pem: pemBlockOf('PRIVATE KEY', wrapPkcs1(der)) }
 }
 
 function describeBroken(text: string): string {
@@ -40,7 +43,7 @@ function describeBroken(text: string): string {
 /** DER says how long it is (X.690 §8.1.3): a key that lost its tail is told from one that is merely wrong. */
 function describeLength(der: Uint8Array): string | undefined {
   const [tag, first = 0] = der
-  if (tag !== sequence) return 'holds no private key: its body is no DER sequence'
+  if (tag !== derSequence) return 'holds no private key: its body is no DER sequence'
   const lengthOctets = first < 0x80 ? 0 : first & 0x7f
   if (lengthOctets > 3) return 'holds no private key: its body is no DER sequence'
   const content =
@@ -50,37 +53,13 @@ function describeLength(der: Uint8Array): string | undefined {
   return der.length < length ? 'is cut off: its body is too short' : 'has more in its body than a key'
 }
 
-const sequence = 0x30
 /** INTEGER 0, then SEQUENCE { OID 1.2.840.113549.1.1.1 (rsaEncryption), NULL }. */
 const rsaPrefix = [
   0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
 ] as const
 
 function wrapPkcs1(pkcs1: Uint8Array): Uint8Array {
-  return element(sequence, [...rsaPrefix, ...element(0x04, [...pkcs1])])
-}
-
-function element(tag: number, content: readonly number[]): Uint8Array {
-  const { length } = content
-  const isLong = length >= 0x80
-  const octets = length > 0xff ? [length >> 8, length & 0xff] : [length]
-  return Uint8Array.from([tag, ...(isLong ? [0x80 | octets.length] : []), ...octets, ...content])
-}
-
-function decodeBase64(body: string): Uint8Array | undefined {
-  const text = body.replace(/[ \t\n]+/g, '')
-  if (text === '' || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined
-  try {
-    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
-  } catch {
-    return undefined
-  }
-}
-
-function pemOf(der: Uint8Array): string {
-  const text = btoa(Array.from(der, (octet) => String.fromCharCode(octet)).join(''))
-  const lines = text.match(/.{1,64}/g) ?? []
-  return `-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----\n`
+  return derElement(derSequence, rsaPrefix, derElement(0x04, pkcs1))
 }
 
 function fault(text: string): PemJudgement {

@@ -3,7 +3,7 @@ import type { GrantedCredential } from '../domain/grant.ts'
 import { isMembers, parseJsonObject, type Members } from '../domain/json-object.ts'
 import type { UpstreamReply } from './ask-upstream.ts'
 import type { ActedFor } from './iam-credentials.ts'
-import { quoteUpstream } from './quote-upstream.ts'
+import { quoteUpstream } from '../domain/quote-upstream.ts'
 import { readOAuthError, type OAuthError } from './read-oauth-error.ts'
 import { judgeFailure, type FailureContext, type UpstreamFailure } from './upstream-failure.ts'
 

@@ -3,7 +3,7 @@ import { formatScope, scopesBeyond, scopesIn, scopeSet, type ScopeSet } from '..
 import type { MintedToken } from '../domain/token.ts'
 import { later, type EpochSeconds } from '../domain/time.ts'
 import { parseAccessToken, type Judged, type ReplyForm } from './parse-token-reply.ts'
-import { quoteUpstream } from './quote-upstream.ts'
+import { quoteUpstream } from '../domain/quote-upstream.ts'
 
 /** docs/google.md §6.3: Google consents to the short names and answers with the long ones. */
 const aliases: ReadonlyMap<string, string> = new Map([

@@ -4,7 +4,7 @@ import type { Secret } from '../domain/secret.ts'
 import { seconds, until, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { HttpAnswer, HttpFailure } from '../ports/http-client.ts'
 import { isTransientStatus, type UpstreamReply } from './ask-upstream.ts'
-import { quoteUpstream } from './quote-upstream.ts'
+import { quoteUpstream } from '../domain/quote-upstream.ts'
 import { readOAuthError, type OAuthError } from './read-oauth-error.ts'
 
 /** What to tell callers to wait when the upstream named no time itself. */

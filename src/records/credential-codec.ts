@@ -8,6 +8,7 @@ import {
   type CredentialKind,
   type CredentialState,
   type CredentialSummary,
+  type VersionRemoval,
   type VersionSummary,
 } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
@@ -116,8 +117,10 @@ function versionDocumentOf(version: CredentialVersion): Document {
         }),
     created_at: version.createdAt,
     changed_at: version.changedAt,
-    ...(version.removeAt === undefined ? {} : { remove_at: version.removeAt }),
     ...(version.expiresAt === undefined ? {} : { expires_at: version.expiresAt }),
+    ...(version.removal === undefined
+      ? {}
+      : { removal: { due_at: version.removal.dueAt, upstream_too: version.removal.upstreamToo } }),
   }
 }
 
@@ -146,7 +149,7 @@ export function summaryOf(record: CredentialRecord): CredentialSummary {
 }
 
 function versionSummaryOf(version: CredentialVersion): VersionSummary {
-  const { id, state, identity, keyId, createdAt, changedAt, removeAt, expiresAt } = version
+  const { id, state, identity, keyId, createdAt, changedAt, expiresAt, removal } = version
   return {
     id,
     state,
@@ -154,8 +157,8 @@ function versionSummaryOf(version: CredentialVersion): VersionSummary {
     ...(keyId === undefined ? {} : { keyId }),
     createdAt,
     changedAt,
-    ...(removeAt === undefined ? {} : { removeAt }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(removal === undefined ? {} : { removal }),
   }
 }
 
@@ -186,6 +189,11 @@ const intentDocument = z.pipe(
   z.transform(({ started_at: startedAt, ...same }): RefreshIntent => ({ ...same, startedAt })),
 )
 
+const removalDocument = z.pipe(
+  z.object({ due_at: instant, upstream_too: z.boolean() }),
+  z.transform(({ due_at: dueAt, upstream_too: upstreamToo }): VersionRemoval => ({ dueAt, upstreamToo })),
+)
+
 const versionDocument = z.pipe(
   z.object({
     id: filledText,
@@ -197,8 +205,8 @@ const versionDocument = z.pipe(
     intent: z.optional(intentDocument),
     created_at: instant,
     changed_at: instant,
-    remove_at: z.optional(instant),
     expires_at: z.optional(instant),
+    removal: z.optional(removalDocument),
   }),
   z.transform(
     ({
@@ -207,8 +215,8 @@ const versionDocument = z.pipe(
       intent,
       created_at: createdAt,
       changed_at: changedAt,
-      remove_at: removeAt,
       expires_at: expiresAt,
+      removal,
       ...same
     }): CredentialVersion => ({
       ...same,
@@ -218,7 +226,7 @@ const versionDocument = z.pipe(
       ...(keyId === undefined ? {} : { keyId }),
       ...(sealed === undefined ? {} : { sealed }),
       ...(intent === undefined ? {} : { intent }),
-      ...(removeAt === undefined ? {} : { removeAt }),
+      ...(removal === undefined ? {} : { removal }),
     }),
   ),
 )

@@ -20,7 +20,7 @@ import {
 } from './credential-codec.ts'
 import { secretOf, secretText } from './credential-secret-codec.ts'
 import type { ReadModifyWriteDeps } from './read-modify-write.ts'
-import { destroyVersion, disableVersion } from './version-moves.ts'
+import { destroyVersion, disableVersion, removeVersion } from './version-moves.ts'
 
 /** A credential in use costs two writes of health a day, and a probe of health none. */
 const checkedAgainAfter = seconds(12 * 3600)
@@ -53,6 +53,8 @@ export interface Credentials {
   disableVersion(name: string, version: string): Promise<CredentialSummary | undefined>
   /** Drops the secret of a disabled version; throws `not_found` or `state_conflict`. */
   destroyVersion(name: string, version: string): Promise<CredentialSummary | undefined>
+  /** Destroys a version whose removal is due, after its key is gone upstream. */
+  removeVersion(name: string, version: string): Promise<CredentialSummary | undefined>
   /** Whether there was one. Its secret is gone with it. */
   remove(name: string): Promise<boolean>
   /**
@@ -60,6 +62,8 @@ export interface Credentials {
    * gone, disabled or destroyed.
    */
   openSecret(name: string, version: string): Promise<OpenedSecret>
+  /** The secret of a version that draws nothing any more, only to revoke it upstream. Throws `target_unavailable`. */
+  openWithdrawn(name: string, version: string): Promise<CredentialSecret>
   /** Writes only when status or reason changed, or half a day later; a credential that is gone is no error. */
   noteHealth(name: string, health: Omit<CredentialHealth, 'since'>): Promise<void>
 }
@@ -68,6 +72,8 @@ export interface OpenedSecret {
   readonly secret: CredentialSecret
   /** When the version was added: an upstream may not know a key of some seconds ago yet. */
   readonly createdAt: EpochSeconds
+  /** How many secrets a rotating refresh token has gone through, this one included. */
+  readonly generation: number
 }
 
 export interface CredentialsDeps extends ReadModifyWriteDeps {
@@ -148,11 +154,19 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       }),
     disableVersion: (name, version) => change(name, (record, now) => disableVersion(record, version, now)),
     destroyVersion: (name, version) => change(name, (record, now) => destroyVersion(record, version, now)),
+    removeVersion: (name, version) => change(name, (record, now) => removeVersion(record, version, now)),
     remove: (name) => store.delete(credentialKey(name)),
     openSecret: async (name, version) => {
       const record = await readRecord(name)
-      const { createdAt } = usableVersion(record, { name, version })
-      return { secret: await openVersion(keyRing, record, { name, version }), createdAt }
+      const { createdAt, generation } = usableVersion(record, { name, version })
+      return { secret: await openVersion(keyRing, record, { name, version }), createdAt, generation }
+    },
+    openWithdrawn: async (name, version) => {
+      const sealed = (await readRecord(name))?.versions.find(({ id }) => id === version)?.sealed
+      if (sealed === undefined)
+        throw new BrokerError('target_unavailable', { reason: `credential ${name} has that version no more` })
+      const place = secretPlace(name, version)
+      return secretOf(await keyRing.open(sealed, place), place)
     },
     noteHealth: async (name, { status, reason }) => {
       await change(name, (record, now) => {

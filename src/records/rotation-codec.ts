@@ -11,7 +11,7 @@ export interface Rotation extends RotationStatus {
   /** The right to take the next step; `fence` tells a late holder. */
   readonly lease?: Lease
   readonly fence: number
-  /** When this step was first begun and not yet seen to fail: it may have taken effect unheard. */
+  /** When a key was first asked for and not yet refused: there may be one upstream that nobody heard of. */
   readonly begunAt?: EpochSeconds
   /** How often in a row the candidate worked. */
   readonly proofs: number

@@ -127,8 +127,10 @@ export function createRotations(deps: RotationsDeps): Rotations {
         if (rotation.step === 'abort') return record
         if (rotation.step === 'overlap' || rotation.step === 'disable')
           throw conflict(record, 'the new version is active already: disable that version to go back')
-        // The lease stays: what its holder began must be over before it is taken back.
-        return { ...record, rotation: enteringStep(rotation, 'abort', now) }
+        // The lease stays, and when it was begun: what was begun must be over before it is taken back.
+        const { begunAt } = rotation
+        const aborting = enteringStep(rotation, 'abort', now)
+        return { ...record, rotation: { ...aborting, ...(begunAt === undefined ? {} : { begunAt }) } }
       }),
 
     claim: (name) => claim(deps, name),
@@ -169,7 +171,13 @@ function claim(
       )
         return { value: undefined, result: undefined }
       const lease = nextLease(holder, rotation.fence, now)
-      const claimed: Rotation = { ...rotation, lease, fence: lease.fence, begunAt: rotation.begunAt ?? now }
+      const begunAt = rotation.begunAt ?? (makesKeys.has(rotation.step) ? now : undefined)
+      const claimed: Rotation = {
+        ...rotation,
+        lease,
+        fence: lease.fence,
+        ...(begunAt === undefined ? {} : { begunAt }),
+      }
       return {
         value: credentialDocumentOf({ ...record, rotation: claimed }),
         result: { name, fence: lease.fence, rotation, credential: summaryOf(record) },
@@ -177,6 +185,9 @@ function claim(
     },
   )
 }
+
+/** What must be written down before it is begun: nobody can ask the upstream later whether it was. */
+const makesKeys: ReadonlySet<RotationStep> = new Set<RotationStep>(['upload', 'create'])
 
 /** The rotation at its next step, with a clean slate. */
 export function enteringStep(
@@ -205,7 +216,7 @@ function newRotation(
 function abortingStill(revised: CredentialRecord, { step, since, nextTryAt }: Rotation): CredentialRecord {
   const { rotation } = revised
   if (rotation === undefined) return revised
-  const { reason: _reason, begunAt: _begunAt, ...kept } = rotation
+  const { reason: _, ...kept } = rotation
   return { ...revised, rotation: { ...kept, step, since, nextTryAt } }
 }
 

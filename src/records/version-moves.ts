@@ -67,6 +67,17 @@ export function destroyVersion(record: CredentialRecord, id: string, now: EpochS
   return forgetOldest(moveAll(record, now, ({ id: other, state }) => (other === id ? 'destroyed' : state)))
 }
 
+/** What was due to be removed is: nothing of the version is left but that it was there. */
+export function removeVersion(record: CredentialRecord, id: string, now: EpochSeconds): CredentialRecord {
+  const destroyed = destroyVersion(record, id, now)
+  return forgetOldest(
+    reviseVersion(destroyed, id, (version) => {
+      const { removal: _, ...rest } = version
+      return rest
+    }),
+  )
+}
+
 function findVersion(record: CredentialRecord, id: string): CredentialVersion {
   const version = record.versions.find((one) => one.id === id)
   if (version !== undefined) return version
@@ -103,8 +114,8 @@ function moveAll(
 }
 
 function forgetOldest(record: CredentialRecord): CredentialRecord {
-  const isForgettable = ({ state, removeAt }: CredentialVersion) =>
-    state === 'destroyed' && removeAt === undefined
+  const isForgettable = ({ state, removal }: CredentialVersion) =>
+    state === 'destroyed' && removal === undefined
   const surplus = record.versions.filter(isForgettable).length - destroyedMax
   if (surplus <= 0) return record
   const forgotten = new Set(record.versions.filter(isForgettable).slice(0, surplus))

@@ -256,7 +256,7 @@ function open(keys: readonly unknown[], more: Environment = {}): Broker {
   const settings = federated(keys, more)
   const identity = createGoogleIdentity(settings, { ...platform, hasMetadataServer: false }, [scope])
   const ask = async () => (await identity()).reveal()
-  return { serve: createBroker(settings, platform), settings, ask }
+  return { serve: createBroker(settings, platform).serve, settings, ask }
 }
 
 function federated(keys: readonly unknown[], more: Environment): Settings {

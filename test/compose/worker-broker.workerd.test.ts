@@ -60,7 +60,7 @@ describe('the broker of an isolate', () => {
     ])
     const said = `${lines.join('')}${(await Promise.all(answers.map((answer) => answer.text()))).join('')}`
     expect(said).not.toContain('bm90IGEga2V5')
-    await expect(broker.tidy()).resolves.toBeUndefined()
+    await expect(broker.maintain()).resolves.toBeUndefined()
   })
 
   test('that Workers cannot serve is out of service and says why', async () => {
@@ -81,7 +81,7 @@ describe('the broker of an isolate', () => {
     await store.put('replays/old', {}, { expiresAt: longAgo })
     await store.put('credentials/a', {})
 
-    await createWorkerBroker(set).tidy()
+    await createWorkerBroker(set).maintain()
 
     const expiresBefore = epochSeconds(clock.now() + 1)
     expect(await store.list({ prefix: 'replays/', expiresBefore, limit: 9 })).toEqual([])

@@ -148,7 +148,7 @@ describe('a move that is not allowed', () => {
   })
 
   test('a destroyed version whose key is still to be removed upstream is not forgotten', () => {
-    const due = { ...version('due', 'destroyed'), removeAt: start }
+    const due = { ...version('due', 'destroyed'), removal: { dueAt: start, upstreamToo: true } }
     const many = Array.from({ length: 20 }, (_, index) => version(`d${index}`, 'destroyed'))
     const record = { ...fresh, versions: [due, ...many, version('v1', 'disabled'), ...fresh.versions] }
 

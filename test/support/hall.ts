@@ -11,6 +11,7 @@ import { Secret } from '../../src/domain/secret.ts'
 import { epochSeconds, seconds } from '../../src/domain/time.ts'
 import type { ExchangeContext, ExchangeOutcome } from '../../src/exchange.ts'
 import type { AdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
+import type { MaintenanceReport } from '../../src/lifecycle/maintenance.ts'
 import type { AdministerPolicy, PolicyReading } from '../../src/lifecycle/administer-policy.ts'
 import type { RewrapReport } from '../../src/lifecycle/rewrap-keys.ts'
 import { createApp, type HallDeps } from '../../src/http/app.ts'
@@ -59,6 +60,8 @@ export function createFakeHall(changes: Partial<HallDeps> = {}): FakeHall {
     readiness: async () => ({ store: 'ok', keyRing: 'ok', policy: 'ok' }),
     entropy: createSequence(),
     log,
+    rotation: createFakeRotation(),
+    maintain: async () => maintenance,
     ...changes,
   })
   return { app, lines, records, requests }
@@ -211,6 +214,31 @@ export const rewrapReport: RewrapReport = {
     { keyId: 'k1', records: 1, until: epochSeconds(1_800_003_600) },
   ],
   after: 'credentials/team-calendar',
+}
+
+function createFakeRotation(): HallDeps['rotation'] {
+  const shown = async (name: string): Promise<CredentialSummary> => ({ ...summary, name })
+  return {
+    rotate: shown,
+    bring: shown,
+    abort: shown,
+    disableVersion: shown,
+    destroyVersion: shown,
+    rotateAfter: async (name, days) => ({
+      ...(await shown(name)),
+      ...(days === undefined ? {} : { rotateAfterDays: days }),
+    }),
+  }
+}
+
+const maintenance: MaintenanceReport = {
+  begun: ['reports-sa'],
+  rotations: [{ credential: 'reports-sa', step: 'prove', reason: 'not known yet' }],
+  removed: [{ credential: 'reports-sa', version: '0' }],
+  probed: [{ credential: 'team-calendar', works: true }],
+  swept: { deleted: 3, isMoreLeft: false },
+  faults: [{ task: 'rotation', credential: 'other-sa', reason: 'the store is down' }],
+  isMoreLeft: false,
 }
 
 function createFakePolicy(): AdministerPolicy {

@@ -80,6 +80,7 @@ export async function startMintWorld({ upstreams = [], startAt }: MintWorldOptio
   return {
     clock,
     google,
+    deps,
     store,
     keyRing,
     entropy,

@@ -11,6 +11,7 @@ export type AccountKey = {
   readonly certificate: string | undefined
   readonly validAfter: number
   readonly validBefore: number
+  readonly madeAt: number
   /** The token endpoint does not know the key earlier than this. */
   readonly usableFrom: number
   readonly disabled: boolean
@@ -52,6 +53,7 @@ export function createAccountKeys(now: () => number, source: KeySource): Account
       certificate: undefined,
       validAfter: now(),
       validBefore: NEVER,
+      madeAt: now(),
       usableFrom,
       disabled: false,
     }
@@ -69,6 +71,7 @@ export function createAccountKeys(now: () => number, source: KeySource): Account
         publicKey,
         certificate,
         ...times,
+        madeAt: now(),
         disabled: false,
       }
       keys.set(key.id, key)

@@ -38,7 +38,8 @@ export async function answerListKeys(world: World, received: Received): Promise<
   for (const type of types) {
     if (type !== 'USER_MANAGED' && type !== 'SYSTEM_MANAGED') return invalidValue('key_types')
   }
-  const all = [...account.keys.userManaged(), (await account.keys.system()).key]
+  const isListed = ({ madeAt }: AccountKey) => madeAt + world.tuning().listLag <= world.now()
+  const all = [...account.keys.userManaged().filter(isListed), (await account.keys.system()).key]
   const keys = all.filter((key) => types.length === 0 || types.includes(key.type))
   return jsonReply(keys.length === 0 ? {} : { keys: keys.map((key) => describe(account, key)) })
 }

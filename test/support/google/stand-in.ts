@@ -54,6 +54,8 @@ export type GoogleStandIn = {
   readonly createServiceAccount: (account?: NewServiceAccount) => Promise<ServiceAccountFile>
   /** One more key; it works after `keyPropagation` seconds. */
   readonly addKey: (email: string) => Promise<ServiceAccountFile>
+  /** The ids of an account's user-managed keys, and whether they are disabled. */
+  readonly keysOf: (email: string) => readonly { readonly id: string; readonly disabled: boolean }[]
   readonly disableKey: (email: string, keyId: string) => void
   readonly enableKey: (email: string, keyId: string) => void
   readonly deleteKey: (email: string, keyId: string) => void
@@ -159,6 +161,10 @@ function controls({ world }: Google) {
     tokens: world.tokens.all,
     createServiceAccount: (options?: NewServiceAccount) => makeKey(world.accounts.add(options).email, 0),
     addKey: (email: string) => makeKey(email, world.now() + world.tuning().keyPropagation),
+    keysOf: (email: string) =>
+      account(email)
+        .keys.userManaged()
+        .map(({ id, disabled }) => ({ id, disabled })),
     disableKey: (email: string, keyId: string) => switchKey(email, keyId, true),
     enableKey: (email: string, keyId: string) => switchKey(email, keyId, false),
     deleteKey: (email: string, keyId: string) => {

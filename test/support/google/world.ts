@@ -30,6 +30,8 @@ export type Tuning = {
   readonly tokenLifetime: number
   /** Seconds until the token endpoint knows a key made after its account. */
   readonly keyPropagation: number
+  /** Seconds until a key that was made is listed: reads of the IAM API lag behind writes. */
+  readonly listLag: number
   /** The policies iam.disableServiceAccountKeyCreation and iam.disableServiceAccountKeyUpload. */
   readonly keyCreationDisabled: boolean
   readonly keyUploadDisabled: boolean
@@ -47,6 +49,7 @@ export function createWorld(options: WorldOptions): World {
   let tuning: Tuning = {
     tokenLifetime: 3599,
     keyPropagation: 0,
+    listLag: 0,
     keyCreationDisabled: false,
     keyUploadDisabled: false,
     ...change,

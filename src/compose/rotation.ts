@@ -1,0 +1,148 @@
+import type { Platform } from '../compose.ts'
+import type { Settings } from '../config.ts'
+import { BrokerError } from '../domain/broker-error.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { Upstream } from '../domain/upstream.ts'
+import { grantedCredential, type Grant } from '../domain/grant.ts'
+import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import { createMaintenance, type MaintenanceReport } from '../lifecycle/maintenance.ts'
+import { createDriveRotation } from '../lifecycle/rotation/drive-rotation.ts'
+import { createIamKeys } from '../lifecycle/rotation/iam-keys.ts'
+import { createKeyPairs } from '../lifecycle/rotation/key-pair.ts'
+import { createPursueRotation, type PursueRotation } from '../lifecycle/rotation/pursue-rotation.ts'
+import { createRemoveVersions } from '../lifecycle/rotation/remove-versions.ts'
+import type { ProveVersion, RevokeVersion, RotationDeps } from '../lifecycle/rotation/rotation-deps.ts'
+import { createSweep } from '../lifecycle/sweep.ts'
+import { createAskTokenEndpoint } from '../mint/ask-token-endpoint.ts'
+import { createAskUpstream } from '../mint/ask-upstream.ts'
+import type { Mint } from '../mint/mint.ts'
+import { createReachUpstream } from '../mint/reach-upstream.ts'
+import { createRevokeRefreshToken } from '../mint/revoke-refresh-token.ts'
+import type { Credentials } from '../records/credentials.ts'
+import { createMaintenanceProgress } from '../records/maintenance-progress.ts'
+import type { RefreshTurns } from '../records/refresh-turns.ts'
+import type { Rotations } from '../records/rotations.ts'
+
+export interface RotationRoomDeps {
+  readonly settings: Settings
+  readonly platform: Platform
+  readonly records: {
+    readonly credentials: Credentials
+    readonly rotations: Rotations
+    readonly refreshTurns: RefreshTurns
+  }
+  readonly mint: Mint
+  /** Mints from other records: such that note no health. */
+  readonly mintWith: (records: Pick<RotationRoomDeps['records'], 'credentials' | 'refreshTurns'>) => Mint
+  readonly findUpstream: (name: string) => Promise<Upstream | undefined>
+}
+
+export interface RotationRoom extends PursueRotation {
+  readonly maintain: () => Promise<MaintenanceReport>
+}
+
+/** After an answer Node has all the time; Workers give half a minute. */
+const pursuedForMs = { node: 180_000, workers: 20_000 }
+
+/** Joins rotation and maintenance with what mints, since a room knows no other. */
+export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
+  const { settings, platform, records, mint, mintWith } = deps
+  const { http, clock, log } = platform
+  const iamKeys = createIamKeys({ http, iamUrl: settings.google.iamUrl })
+  const iamToken = createIamToken(settings, platform, mint)
+  const shared = { iamKeys, iamToken, clock, log }
+
+  const drive = createDriveRotation({
+    ...records,
+    ...shared,
+    createKeyPair: createKeyPairs(platform),
+    prove: provingWith(mintWith(withoutHealth(records))),
+    revoke: createRevoke(deps),
+  })
+  return {
+    maintain: createMaintenance({
+      ...records,
+      ...platform,
+      progress: createMaintenanceProgress(platform),
+      drive,
+      removeVersions: createRemoveVersions({ ...shared, credentials: records.credentials }),
+      probe: provingWith(mint),
+      sweep: createSweep(platform),
+    }),
+    ...createPursueRotation({
+      ...platform,
+      drive,
+      find: records.credentials.find,
+      pursuedForMs: platform.sharesWork ? pursuedForMs.node : pursuedForMs.workers,
+    }),
+  }
+}
+
+function createRevoke({ settings, platform, records, findUpstream }: RotationRoomDeps): RevokeVersion {
+  const { google } = settings
+  const ask = createAskTokenEndpoint({ ...platform, ask: createAskUpstream(platform) })
+  const revoke = createRevokeRefreshToken({
+    ...records,
+    ...platform,
+    ask,
+    reachUpstream: createReachUpstream({ ...platform, findUpstream, tokenUrl: google.oauthTokenUrl }),
+    googleRevokeUrl: google.revokeUrl,
+  })
+  return (credential, version) => revoke({ ...grantedCredential(credential), version })
+}
+
+/** docs/google.md §3.1 and §3.2: what the IAM API takes. */
+const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform'
+
+function createIamToken(
+  { rotationIdentity }: Settings,
+  { ownIdentity }: Platform,
+  mint: Mint,
+): RotationDeps['iamToken'] {
+  return async (credential) => {
+    if (rotationIdentity === 'credential')
+      return (await mint(maintenanceGrant(credential, [cloudPlatform]))).secret
+    if (ownIdentity !== undefined) return ownIdentity.actingToken()
+    throw new BrokerError('target_unavailable', {
+      reason: 'DOWNSCOPE_ROTATION_IDENTITY=broker, and the broker is nobody to Google here',
+    })
+  }
+}
+
+/** A version is proved alone: another that stands by proves nothing. */
+function provingWith(mint: Mint): ProveVersion {
+  return async (credential, version, scopes) => {
+    const grant = maintenanceGrant(credential, scopes ?? provedScopes(credential))
+    const { fallback: _, ...alone } = grant.credential
+    await mint({ ...grant, credential: { ...alone, version } })
+  }
+}
+
+function provedScopes({ kind, consentedScopes }: CredentialSummary): readonly string[] {
+  return kind === 'service_account_key' ? [cloudPlatform] : (consentedScopes ?? [])
+}
+
+/** What the broker does for itself, with a token that leaves it never. */
+function maintenanceGrant(credential: CredentialSummary, scopes: ScopeSet | readonly string[]): Grant {
+  return {
+    caller: { issuer: 'downscope', issuerName: 'downscope', subject: 'maintenance', claims: {} },
+    rule: 'maintenance',
+    credential: grantedCredential(credential),
+    scopes: scopeSet(scopes),
+    tokenType: credential.kind === 'api_key' ? 'api_key' : 'access_token',
+  }
+}
+
+/** What becomes of a candidate says nothing of the credential's health. */
+function withoutHealth({ credentials, refreshTurns }: RotationRoomDeps['records']) {
+  return {
+    credentials: { ...credentials, noteHealth: () => Promise.resolve() },
+    refreshTurns: {
+      ...refreshTurns,
+      end: (...[turn, result]: Parameters<RefreshTurns['end']>) => {
+        const { health: _, ...rest } = result
+        return refreshTurns.end(turn, rest)
+      },
+    },
+  }
+}

@@ -1,0 +1,144 @@
+import * as z from 'zod/mini'
+
+import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
+import type { MaintenanceReport } from '../lifecycle/maintenance.ts'
+import type { AdministerRotation } from '../lifecycle/rotation/administer-rotation.ts'
+import { credentialDocument, credentialSchema, versionDocument, versionSchema } from './admin-documents.ts'
+import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import { maintenanceDocument, maintenanceSchema } from './maintenance-document.ts'
+import { creates, shows } from './route-answer.ts'
+import { jsonBody, noBody } from './route-body.ts'
+import { noQuery } from './route-query.ts'
+
+/** Longer than any key should live. */
+const daysMax = 3650
+
+export const rotateAfterDays = z.number().check(z.int(), z.minimum(1), z.maximum(daysMax))
+
+const broughtSecret = z.strictObject({
+  secret: z.unknown().check(z.refine((secret) => secret !== undefined, { error: 'is missing' })),
+  scopes: z.exactOptional(z.unknown()),
+  withdraw_former: z.exactOptional(z.boolean()),
+})
+
+/** `null` takes it away. */
+const change = z.strictObject({
+  rotate_after_days: z.nullable(rotateAfterDays),
+})
+
+const none = { query: noQuery, body: noBody } as const
+const one = '/v1/admin/credentials/{name}'
+
+/** Viewers look, operators rotate and disable, admins bring and destroy. */
+export const rotationRoutes = {
+  listVersions: adminRoute({
+    at: `GET ${one}/versions`,
+    needs: 'viewer',
+    action: 'version.list',
+    summary: 'The versions of a credential, oldest first, without their secrets',
+    ...none,
+    answer: shows(z.object({ versions: z.array(versionSchema) })),
+  }),
+  bringVersion: adminRoute({
+    at: `POST ${one}/versions`,
+    needs: 'admin',
+    action: 'version.bring',
+    summary: 'Brings a new secret as the next version, which is proved and then replaces the active one',
+    query: noQuery,
+    body: jsonBody(broughtSecret),
+    answer: creates(credentialSchema),
+  }),
+  disableVersion: adminRoute({
+    at: `POST ${one}/versions/{version}:disable`,
+    needs: 'operator',
+    action: 'version.disable',
+    summary: 'Takes a version out of service; its tokens are served nowhere 10 s later',
+    ...none,
+    answer: shows(credentialSchema),
+  }),
+  destroyVersion: adminRoute({
+    at: `POST ${one}/versions/{version}:destroy`,
+    needs: 'admin',
+    action: 'version.destroy',
+    summary: 'Drops the secret of a disabled version',
+    ...none,
+    answer: shows(credentialSchema),
+  }),
+  rotateCredential: adminRoute({
+    at: `POST ${one}:rotate`,
+    needs: 'operator',
+    action: 'credential.rotate',
+    summary: 'Begins to replace a service-account key, or shows the rotation that is under way',
+    ...none,
+    answer: shows(credentialSchema),
+  }),
+  abortRotation: adminRoute({
+    at: `POST ${one}:abort`,
+    needs: 'operator',
+    action: 'credential.abort',
+    summary: 'Takes back a rotation whose new version is not active yet',
+    ...none,
+    answer: shows(credentialSchema),
+  }),
+  changeCredential: adminRoute({
+    at: `PATCH ${one}`,
+    needs: 'admin',
+    action: 'credential.change',
+    summary: 'Changes how old the active version may become before it is rotated by itself',
+    query: noQuery,
+    body: jsonBody(change),
+    answer: shows(credentialSchema),
+  }),
+  runMaintenance: adminRoute({
+    at: 'POST /v1/admin/maintenance:run',
+    needs: 'operator',
+    action: 'maintenance.run',
+    summary: 'Rotates, removes, probes and sweeps what is due; for a scheduler',
+    ...none,
+    answer: shows(maintenanceSchema),
+  }),
+} as const
+
+export interface RotationRoutesDeps {
+  readonly credentials: AdministerCredentials
+  readonly rotation: AdministerRotation
+  readonly maintain: () => Promise<MaintenanceReport>
+  /** The public URL of a path. */
+  readonly locate: (path: string) => string
+}
+
+export function serveRotation(deps: RotationRoutesDeps): readonly ServedRoute[] {
+  const { credentials, rotation, maintain, locate } = deps
+  const routes = rotationRoutes
+  return [
+    served(routes.listVersions, async ({ param }) => {
+      const { versions } = await credentials.read(param('name'))
+      return { document: { versions: versions.map((version) => versionDocument(version)) } }
+    }),
+    served(routes.bringVersion, async ({ param, body: { withdraw_former: withdrawFormer, ...file } }) => {
+      const name = param('name')
+      const brought = { ...file, ...(withdrawFormer === undefined ? {} : { withdrawFormer }) }
+      const credential = await rotation.bring(name, brought)
+      const location = locate(`/v1/admin/credentials/${name}/versions`)
+      return { document: credentialDocument(credential), location }
+    }),
+    served(routes.disableVersion, async ({ param }) => ({
+      document: credentialDocument(await rotation.disableVersion(param('name'), param('version'))),
+    })),
+    served(routes.destroyVersion, async ({ param }) => ({
+      document: credentialDocument(await rotation.destroyVersion(param('name'), param('version'))),
+    })),
+    served(routes.rotateCredential, async ({ param }) => ({
+      document: credentialDocument(await rotation.rotate(param('name'))),
+    })),
+    served(routes.abortRotation, async ({ param }) => ({
+      document: credentialDocument(await rotation.abort(param('name'))),
+    })),
+    served(routes.changeCredential, async ({ param, body }) => ({
+      document: credentialDocument(
+        await rotation.rotateAfter(param('name'), body.rotate_after_days ?? undefined),
+      ),
+    })),
+    served(routes.runMaintenance, async () => ({ document: maintenanceDocument(await maintain()) })),
+  ]
+}

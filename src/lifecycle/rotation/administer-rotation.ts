@@ -1,0 +1,109 @@
+import { BrokerError } from '../../domain/broker-error.ts'
+import type { CredentialSummary } from '../../domain/credential.ts'
+import type { Upstream } from '../../domain/upstream.ts'
+import type { Log } from '../../ports/log.ts'
+import type { Credentials } from '../../records/credentials.ts'
+import type { Rotations } from '../../records/rotations.ts'
+import type { CredentialFile } from '../credential-file.ts'
+import { faultsInUse } from '../faults-in-use.ts'
+import { parseCredentialFile } from '../parse-credential-file.ts'
+import { faultsOfSuccessor } from './judge-successor.ts'
+
+export interface AdministerRotationDeps {
+  readonly credentials: Pick<
+    Credentials,
+    'find' | 'openSecret' | 'setRotateAfter' | 'disableVersion' | 'destroyVersion'
+  >
+  readonly rotations: Pick<Rotations, 'begin' | 'beginImport' | 'beginAbort'>
+  readonly findUpstream: (name: string) => Promise<Upstream | undefined>
+  /** Goes on with a rotation after the answer, where that is possible. */
+  readonly pursue: (name: string) => void
+  readonly log: Log
+}
+
+/** A secret that somebody brings as the next version. */
+export interface BroughtSecret extends Omit<CredentialFile, 'upstream'> {
+  /** Whether the secret it replaces is withdrawn upstream too; absent, only where that cannot harm the new one. */
+  readonly withdrawFormer?: boolean
+}
+
+/** What administrators may do to versions. What is not there is `not_found`; what its state forbids, `state_conflict`. */
+export interface AdministerRotation {
+  /** Begins a rotation, or leaves the one that runs as it is. */
+  readonly rotate: (name: string) => Promise<CredentialSummary>
+  /** Throws `document_invalid` with every fault in its public detail and no secret. */
+  readonly bring: (name: string, brought: BroughtSecret) => Promise<CredentialSummary>
+  readonly abort: (name: string) => Promise<CredentialSummary>
+  readonly disableVersion: (name: string, version: string) => Promise<CredentialSummary>
+  readonly destroyVersion: (name: string, version: string) => Promise<CredentialSummary>
+  readonly rotateAfter: (name: string, days: number | undefined) => Promise<CredentialSummary>
+}
+
+export function createAdministerRotation(deps: AdministerRotationDeps): AdministerRotation {
+  const { credentials, rotations, pursue } = deps
+  const read = async (name: string) => found(name, await credentials.find(name))
+  const pursued = async (name: string, beginning: Promise<CredentialSummary | undefined>) => {
+    const begun = found(name, await beginning)
+    pursue(name)
+    return begun
+  }
+
+  return {
+    rotate: async (name) => {
+      refuseWhatNeedsAPerson(await read(name))
+      return pursued(name, rotations.begin(name))
+    },
+    bring: async (name, { withdrawFormer, ...file }) => {
+      const credential = await read(name)
+      const { upstream } = credential
+      const judgement = parseCredentialFile(
+        { ...file, upstream },
+        upstream === 'google' ? undefined : await deps.findUpstream(upstream),
+      )
+      if (!judgement.ok) throw invalid(judgement.faults)
+      const brought = judgement.credential
+      const former = await openActive(credentials, credential)
+      const judged = faultsOfSuccessor({ credential, brought, former, withdrawFormer })
+      const faults = [...judged.faults, ...(await faultsInUse(brought.secret))]
+      if (faults.length > 0) throw invalid(faults)
+      const { ignored } = judgement
+      if (ignored.length > 0)
+        deps.log('warn', 'parts of a credential file are neither followed nor kept', {
+          credential: name,
+          ignored,
+        })
+      return pursued(name, rotations.beginImport(name, brought, judged.withdrawsFormer))
+    },
+    abort: (name) => pursued(name, rotations.beginAbort(name)),
+    disableVersion: async (name, version) => found(name, await credentials.disableVersion(name, version)),
+    destroyVersion: async (name, version) => found(name, await credentials.destroyVersion(name, version)),
+    rotateAfter: async (name, days) => {
+      if (days !== undefined) refuseWhatNeedsAPerson(await read(name))
+      return found(name, await credentials.setRotateAfter(name, days))
+    },
+  }
+}
+
+function refuseWhatNeedsAPerson({ name, kind }: CredentialSummary): void {
+  if (kind === 'service_account_key') return
+  const why = `a ${kind} is not made by the broker: bring a new one as the next version`
+  throw new BrokerError('state_conflict', { reason: `credential ${name}: ${why}`, publicDetail: why })
+}
+
+/** The secret in use, as far as it can be opened: a revoked credential has none that matters any more. */
+async function openActive(
+  credentials: AdministerRotationDeps['credentials'],
+  { name, version, state }: CredentialSummary,
+) {
+  return state === 'enabled' ? await credentials.openSecret(name, version) : undefined
+}
+
+function found(name: string, summary: CredentialSummary | undefined): CredentialSummary {
+  if (summary !== undefined) return summary
+  throw new BrokerError('not_found', { reason: `there is no credential ${name}` })
+}
+
+function invalid(faults: readonly string[]): BrokerError {
+  const text = faults.join('; ')
+  return new BrokerError('document_invalid', { reason: text, publicDetail: text })
+}

@@ -1,0 +1,19 @@
+import type { EpochSeconds } from '../../domain/time.ts'
+import type { CredentialRecord } from '../../records/credential-codec.ts'
+import type { ReviseRotating } from '../../records/rotations.ts'
+import { destroyVersion, disableVersion } from '../../records/version-moves.ts'
+
+/** Destroys what has not become active; what is gone already is no matter. */
+function dropCandidate(record: CredentialRecord, id: string, now: EpochSeconds): CredentialRecord {
+  const version = record.versions.find((one) => one.id === id)
+  if (version === undefined || version.state === 'destroyed') return record
+  return destroyVersion(disableVersion(record, id, now), id, now)
+}
+
+/** The rotation goes on without the key it had made. */
+export function withoutOwnKey(next: ReviseRotating): ReviseRotating {
+  return (record, now) => {
+    const { candidate = '', certificate: _, ...rotation } = record.rotation
+    return next({ ...dropCandidate(record, candidate, now), rotation }, now)
+  }
+}

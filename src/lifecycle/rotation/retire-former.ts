@@ -1,0 +1,74 @@
+import { isBrokerError } from '../../domain/broker-error.ts'
+import type { CredentialSummary } from '../../domain/credential.ts'
+import { later, seconds, type EpochSeconds } from '../../domain/time.ts'
+import type { CredentialRecord } from '../../records/credential-codec.ts'
+import type { ReviseRotating, RotationTurn } from '../../records/rotations.ts'
+import { disableVersion, reviseVersion } from '../../records/version-moves.ts'
+import { findUploaded } from './own-keys.ts'
+import { iamAccount, type RotationDeps, type TakeStep } from './rotation-deps.ts'
+import { changing, endRotation, goTo, wait } from './step-outcome.ts'
+
+/** As long as every instance may still see the former version as one that mints. */
+const seenEverywhereAfter = seconds(15)
+/** Until it is deleted for good, a key that somebody turns out to need can be switched on again upstream. */
+const keptFor = seconds(86_400)
+
+/** Ends the time in which the former version stood by, if the new one works still. */
+export const endOverlap: TakeStep = async ({ prove }, { rotation, credential }) => {
+  const { former, withdrawsFormer } = rotation
+  if (isRecalled(credential, former)) return goTo('abort')
+  try {
+    await prove(credential, credential.version, credential.consentedScopes)
+  } catch (error) {
+    if (!isBrokerError(error)) throw error
+    return wait({ reason: `the former version stands by still: ${error.reason}` })
+  }
+  return changing(
+    (record, now) => withRemoval(disableVersion(record, former, now), { former, withdrawsFormer }, now),
+    withdrawsFormer ? goTo('disable', {}, seenEverywhereAfter) : endRotation,
+  )
+}
+
+/** Somebody disabled the new version, and the former is active again. */
+function isRecalled(credential: CredentialSummary, former: string): boolean {
+  return credential.version === former
+}
+
+function withRemoval(
+  record: CredentialRecord,
+  { former, withdrawsFormer }: { readonly former: string; readonly withdrawsFormer: boolean },
+  now: EpochSeconds,
+): CredentialRecord {
+  // What a refresh token stands for is revoked and not deleted.
+  const upstreamToo = withdrawsFormer && record.kind === 'service_account_key'
+  return reviseVersion(record, former, (version) => ({
+    ...version,
+    removal: { dueAt: later(now, keptFor), upstreamToo },
+  }))
+}
+
+/** Withdraws upstream what nobody here uses any more, and whatever a lost answer may have left there twice. */
+export const disableFormer: TakeStep = async (deps, turn) => {
+  if (turn.credential.kind === 'service_account_key') return disableKeys(deps, turn)
+  await deps.revoke(turn.credential, turn.rotation.former)
+  return endRotation
+}
+
+async function disableKeys(deps: RotationDeps, turn: RotationTurn): Promise<ReviseRotating> {
+  const { credential, rotation } = turn
+  const account = await iamAccount(deps, credential)
+  const keyIdOf = (version: string) => credential.versions.find(({ id }) => id === version)?.keyId
+  const former = keyIdOf(rotation.former)
+  if (former !== undefined) {
+    const disabled = await deps.iamKeys.disable(account, former)
+    if (!disabled.ok) return wait(disabled)
+  }
+  if (rotation.method !== 'upload') return endRotation
+  const uploaded = await findUploaded(deps.iamKeys, account, turn)
+  if (!uploaded.ok) return wait(uploaded)
+  for (const twin of uploaded.value.filter((id) => id !== credential.keyId)) {
+    const removed = await deps.iamKeys.remove(account, twin)
+    if (!removed.ok) return wait(removed)
+  }
+  return endRotation
+}

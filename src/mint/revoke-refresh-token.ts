@@ -1,0 +1,59 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { GrantedCredential } from '../domain/grant.ts'
+import type { Secret } from '../domain/secret.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Credentials } from '../records/credentials.ts'
+import type { AskTokenEndpoint } from './ask-token-endpoint.ts'
+import type { ReachedUpstream } from './reach-upstream.ts'
+import { readOAuthError } from './read-oauth-error.ts'
+import { judgeFailure } from './upstream-failure.ts'
+
+const budgetMs = 5_000
+
+export interface RevokeRefreshTokenDeps {
+  readonly ask: AskTokenEndpoint
+  readonly reachUpstream: (credential: GrantedCredential) => Promise<ReachedUpstream>
+  readonly credentials: Pick<Credentials, 'openWithdrawn'>
+  readonly clock: Clock
+  readonly googleRevokeUrl: string
+}
+
+/**
+ * Revokes the refresh token of a version at its upstream (RFC 7009); one that is dead already is success. With Google
+ * the whole grant of client and user ends, access tokens included (docs/google.md §1.5). Throws `upstream_unavailable`
+ * or `target_unavailable`.
+ */
+export function createRevokeRefreshToken(
+  deps: RevokeRefreshTokenDeps,
+): (credential: GrantedCredential) => Promise<void> {
+  return async (credential) => {
+    const { name, version } = credential
+    const reached = await deps.reachUpstream(credential)
+    const url = revocationUrl(reached, deps.googleRevokeUrl)
+    const secret = await deps.credentials.openWithdrawn(name, version)
+    if (url === undefined || secret.kind !== 'refresh_token')
+      throw new BrokerError('target_unavailable', {
+        reason: `credential ${name}: its upstream has no revocation_endpoint in the policy`,
+      })
+    const { reply, secrets } = await deps.ask({
+      reached: { ...reached, tokenUrl: url },
+      client: secret.client,
+      credential: name,
+      form: { token: secret.refreshToken.reveal(), token_type_hint: 'refresh_token' },
+      repeatable: true,
+      deadlineMs: deps.clock.steadyMs() + budgetMs,
+    })
+    const isDead = reply.kind === 'answer' && readOAuthError(reply.answer)?.error === 'invalid_token'
+    if (isDead || (reply.kind === 'answer' && reply.answer.status === 200)) return
+    const sent: readonly Secret[] = [...secrets, secret.refreshToken]
+    throw judgeFailure(reply, { now: deps.clock.now(), secrets: sent }).error
+  }
+}
+
+function revocationUrl(
+  { upstream: { name, endpoints } }: ReachedUpstream,
+  google: string,
+): string | undefined {
+  if (name === 'google') return google
+  return endpoints.from === 'policy' ? endpoints.revocation : undefined
+}
