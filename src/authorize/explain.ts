@@ -12,11 +12,13 @@ import type {
 import type { Grant } from '../domain/grant.ts'
 import type { Policy, TrustedIssuer } from '../domain/policy.ts'
 import { quote } from '../domain/quote.ts'
-import { formatScope } from '../domain/scopes.ts'
+import { formatScope, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { createAuthorize, type AuthorizeDeps } from './authorize.ts'
-import type { CompiledPolicy } from './compile-policy.ts'
+import type { CompiledPolicy, CompiledRule } from './compile-policy.ts'
 import { explainCallers } from './explain-caller.ts'
+import { scopesImpliedBy } from './implied-scopes.ts'
+import { narrowScopes } from './narrow-scopes.ts'
 import { nearMiss } from './near-miss.ts'
 import { createParseTarget } from './parse-target.ts'
 
@@ -62,10 +64,13 @@ export function createExplain(deps: AuthorizeDeps): Explain {
     }
     const rules = name === undefined ? [] : explainRules(compiled.policy, caller, name)
     const verdict = await judge({ ...deps, policy: () => Promise.resolve(compiled) }, caller, question)
+    const rule = name === undefined ? undefined : compiled.findRule(caller, name)
+    const narrowest = narrowestScopes(question, rule, credential)
     return {
       ...about,
       ...verdict.told,
       rules,
+      ...(narrowest.length === 0 ? {} : { narrowestScopes: narrowest }),
       hints: hintsOf({ question, name, verdict, rules, policy: compiled.policy }),
     }
   }
@@ -136,6 +141,23 @@ async function judge(deps: AuthorizeDeps, caller: Caller, question: Question): P
     if (!isBrokerError(error) || error.condition === undefined) throw error
     const { code, reason, condition } = error
     return { told: { outcome: 'refused', error: code, reason, condition }, error }
+  }
+}
+
+/** What the rule would give of what is asked if it left out what it cannot, and no scope that another one implies. */
+function narrowestScopes(
+  { scopes, tokenType }: Question,
+  rule: CompiledRule | undefined,
+  credential: CredentialSummary | undefined,
+): ScopeSet {
+  if (rule === undefined || credential === undefined || tokenType !== 'access_token') return []
+  const lenient = { ...rule, rule: { ...rule.rule, excessScopes: 'drop' as const } }
+  try {
+    const given = narrowScopes(scopes, lenient, credential)
+    return given.filter((scope) => !given.some((other) => scopesImpliedBy(other).has(scope)))
+  } catch (error) {
+    if (isBrokerError(error)) return []
+    throw error
   }
 }
 

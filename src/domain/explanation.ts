@@ -21,6 +21,8 @@ export interface Explanation {
   readonly rules: readonly RuleExplanation[]
   /** Of a grant: what the token would carry. */
   readonly token?: ExplainedToken
+  /** Of what was asked for, the scopes that would be given, without those that another of them implies. */
+  readonly narrowestScopes?: ScopeSet
   /** What would help, in whole sentences. */
   readonly hints: readonly string[]
 }

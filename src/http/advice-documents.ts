@@ -46,6 +46,7 @@ export const explanationSchema = z.object({
       upstream: z.string(),
     }),
   ),
+  narrowest_scopes: z.optional(texts),
   hints: texts,
   refused_then: z.optional(
     z.object({ at: z.string(), error: z.string(), reason: z.string(), condition: z.optional(z.string()) }),
@@ -72,7 +73,7 @@ export function explanationDocument({
   explanation,
   refused,
 }: ExplainedRequest): z.input<typeof explanationSchema> {
-  const { caller, credential, rules, hints } = explanation
+  const { caller, credential, rules, narrowestScopes: narrowest, hints } = explanation
   return {
     outcome: explanation.outcome,
     error: explanation.error,
@@ -82,6 +83,7 @@ export function explanationDocument({
     credential,
     rules: rules.map(({ rule, outcome, failed }) => ({ rule, outcome, failed: [...failed] })),
     token: tokenDocument(explanation.token),
+    narrowest_scopes: narrowest === undefined ? undefined : [...narrowest],
     hints: [...hints],
     refused_then:
       refused === undefined

@@ -33,6 +33,7 @@ function explain({
   })
 }
 
+const googleScope = (word: string) => `https://www.googleapis.com/auth/${word}`
 const callers = (pattern: object) => ({ callers: [{ issuer: 'cluster', ...pattern }] })
 
 describe('explain', () => {
@@ -57,6 +58,7 @@ describe('explain', () => {
         { rule: 'third', outcome: 'not_reached', failed: [] },
       ],
       token: { tokenType: 'access_token', scopes: ['read'], upstream: 'google' },
+      narrowestScopes: ['read'],
       hints: [],
     })
   })
@@ -152,6 +154,20 @@ describe('explain', () => {
     expect(explanation).toMatchObject({ outcome: 'refused', condition })
     expect(explanation.rules).toMatchObject([{ rule: 'everybody reads', outcome: 'decides' }])
     expect(explanation.reason).toMatch(/./)
+  })
+
+  it.each<[string, readonly string[], readonly string[], readonly string[] | undefined]>([
+    ['of a scope too broad', ['compute.readonly'], ['cloud-platform'], ['compute.readonly']],
+    ['of one that implies another', ['compute'], ['compute', 'compute.readonly'], ['compute']],
+    ['of one within the rule', ['compute'], ['compute.readonly'], ['compute.readonly']],
+    ['of what is in part beyond it', ['compute'], ['compute.readonly', 'drive'], ['compute.readonly']],
+    ['of nothing that it has', ['compute'], ['drive'], undefined],
+  ])('names the narrowest scopes that would do %s', async (_, given, asked, narrowest) => {
+    const { narrowestScopes } = await explain({
+      rules: [ruleWith({ scopes: given })],
+      question: { scopes: asked.map(googleScope) },
+    })
+    expect(narrowestScopes).toEqual(narrowest?.map(googleScope))
   })
 
   it('says what the rule gives when a scope is beyond it', async () => {

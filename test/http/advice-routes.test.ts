@@ -22,6 +22,7 @@ const explanation: Explanation = {
     },
     { rule: 'reads', outcome: 'decides', failed: [] },
   ],
+  narrowestScopes: ['read'],
   hints: ['Ask for less.'],
 }
 
@@ -73,6 +74,7 @@ describe('policy:explain', () => {
       caller: { issuer: 'https://a.example', issuer_name: 'a', subject: 's' },
       credential: { name: 'reports', kind: 'service_account_key', state: 'enabled', version: '1' },
       rules: explanation.rules,
+      narrowest_scopes: ['read'],
       hints: ['Ask for less.'],
     })
   })
