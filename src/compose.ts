@@ -12,6 +12,7 @@ import { createMatchText } from './authorize/match-caller.ts'
 import { parsePolicy } from './authorize/parse-policy.ts'
 import { createPolicyInForce } from './authorize/policy-in-force.ts'
 import { outlivingCallers } from './compose/outliving-callers.ts'
+import { createCheckDocument, createTellWarnings } from './compose/policy-warnings.ts'
 import { createRotationRoom } from './compose/rotation.ts'
 import type { Settings } from './config.ts'
 import { createExchange, type ExchangeSteps } from './exchange.ts'
@@ -37,7 +38,7 @@ import type { HttpClient } from './ports/http-client.ts'
 import type { KeyRing } from './ports/key-ring.ts'
 import type { Log } from './ports/log.ts'
 import type { OwnIdentity } from './ports/own-identity.ts'
-import type { PolicyDocument, PolicySource } from './ports/policy-source.ts'
+import type { PolicySource } from './ports/policy-source.ts'
 import { createAuditTrails, createStoredAuditTrail } from './records/audit-log.ts'
 import { createCredentialView } from './records/credential-view.ts'
 import { createCredentials } from './records/credentials.ts'
@@ -91,10 +92,12 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const { store, keyRing, clock, log, entropy, sharesWork } = platform
   const records = createRecords(settings, platform)
 
-  const check = (document: PolicyDocument) => parsePolicy(document, { brokerIssuer: issuer })
+  const check = createCheckDocument(records.credentials, { brokerIssuer: issuer })
   const policyInForce = createPolicyInForce({
     source: platform.policySource ?? records.policies,
-    parse: check,
+    parse: (document) => parsePolicy(document, { brokerIssuer: issuer }),
+    // A Worker has many instances and short ones: there `policy:validate` says it, and applying.
+    ...(sharesWork ? { onLoaded: createTellWarnings({ ...platform, check }) } : {}),
     clock,
     log,
     mayJoin: sharesWork,

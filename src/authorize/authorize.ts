@@ -1,10 +1,11 @@
 import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
-import type { CredentialKind, CredentialSummary } from '../domain/credential.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import { grantedCredential, type Grant, type GrantedCredential } from '../domain/grant.ts'
 import { quote } from '../domain/quote.ts'
 import type { CompiledPolicy, CompiledRule } from './compile-policy.ts'
+import { identifiesAsAccount } from './kinds-of-accounts.ts'
 import { narrowBoundary } from './narrow-boundary.ts'
 import { narrowLifetime } from './narrow-lifetime.ts'
 import { narrowScopes } from './narrow-scopes.ts'
@@ -158,13 +159,6 @@ function allowedSubject({ request, rule, credential }: Asked): string | undefine
     throw unavailable('subjects', `${where} does not allow acting for ${quote(subject)}`)
   return subject
 }
-
-/** Kinds that stand for a service account, which has an identity of its own and may have domain-wide delegation. */
-const identifiesAsAccount: ReadonlySet<CredentialKind> = new Set<CredentialKind>([
-  'service_account_key',
-  'impersonation',
-  'broker_identity',
-])
 
 function unavailable(condition: string, reason: string): BrokerError {
   return new BrokerError('target_unavailable', { reason, condition })

@@ -20,6 +20,11 @@ export function fullScopeName(word: string): string {
   return knownShortNames.has(word) && !bareScopes.includes(word) ? `${prefix}${word}` : word
 }
 
+/** The words that stand for a scope at Google. */
+export function shortScopeNames(): readonly string[] {
+  return [...knownShortNames]
+}
+
 /** The word that stands for a scope, or the scope itself where there is none. */
 export function shortScopeName(scope: string): string {
   const word = scope.startsWith(prefix) ? scope.slice(prefix.length) : scope

@@ -5,31 +5,45 @@ import type { PolicyDocument } from '../ports/policy-source.ts'
 import { isList, memberOf } from './json-member.ts'
 import { documentInvalid, type Fault, type Report } from './policy-faults.ts'
 import { adminSchema, issuerSchema, policySchema, ruleSchema, upstreamSchema } from './policy-schema.ts'
-import { readPolicyText } from './policy-text.ts'
+import { readPolicyText, type PolicyText } from './policy-text.ts'
 import { readEntry, type EntryPlace } from './read-entry.ts'
 import { readIssuer } from './read-issuer.ts'
 import { readAdmin, readRule } from './read-rule.ts'
 import { readUpstream } from './read-upstream.ts'
 
+/** A policy, and the text in which each of its parts has its place. */
+export interface ReadPolicy {
+  readonly policy: Policy
+  readonly text: PolicyText
+}
+
+export interface PolicyContext {
+  /** The broker's public URL. */
+  readonly brokerIssuer: string
+}
+
+/** The policy that a document means; otherwise like `readPolicy`. */
+export function parsePolicy(document: PolicyDocument, context: PolicyContext): Policy {
+  return readPolicy(document, context).policy
+}
+
 /**
  * The policy that a YAML or JSON document means. Throws `document_invalid`, and nothing else, with every fault at
  * once: its line and column, its path, and what is wrong. An unknown key is a fault (docs/policy.md).
  */
-export function parsePolicy(document: PolicyDocument, context: { readonly brokerIssuer: string }): Policy {
+export function readPolicy(document: PolicyDocument, { brokerIssuer }: PolicyContext): ReadPolicy {
   const text = readPolicyText(document.text)
   const faults: Fault[] = [...text.faults]
   const report: Report = (path, message, at = 'value') =>
     faults.push({ position: text.locate(path, at), path, text: message })
   // A text that does not parse, or only with values left out, would be judged by what is not in it.
   const policy =
-    faults.length > 0 && text.value === null
-      ? undefined
-      : readPolicy(text.value, report, context.brokerIssuer)
+    faults.length > 0 && text.value === null ? undefined : readWhole(text.value, report, brokerIssuer)
   if (policy === undefined || faults.length > 0) throw documentInvalid(document.origin, faults)
-  return policy
+  return { policy, text }
 }
 
-function readPolicy(value: Json, report: Report, brokerIssuer: string): Policy {
+function readWhole(value: Json, report: Report, brokerIssuer: string): Policy {
   const top = readEntry(policySchema, value, { path: [], report })
   // docs/policy.md allows a policy without rules or without admins; with neither key it is more likely cut off.
   if (top !== undefined && top.rules === undefined && top.admins === undefined)

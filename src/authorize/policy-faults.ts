@@ -41,7 +41,8 @@ function describeFault(origin: string, { position, path, text }: Fault): string 
   return path.length === 0 ? `${place}: ${text}` : `${place} ${describePath(path)}: ${text}`
 }
 
-function describePath(path: Path): string {
+/** `rules[0].scopes` */
+export function describePath(path: Path): string {
   return path
     .map((step) => {
       if (typeof step === 'number') return `[${step}]`

@@ -45,6 +45,8 @@ export interface PolicyInForceDeps {
   readonly log: Log
   /** Whether a request may wait for what another one started: false on Workers. */
   readonly mayJoin: boolean
+  /** Told of each document that comes into force; must not throw. */
+  readonly onLoaded?: (document: PolicyDocument) => void
   /** Whether the text is a file that may be read while it is half written. */
   readonly isWrittenInPlace: boolean
 }
@@ -119,7 +121,7 @@ interface Shelf {
 }
 
 /** Holds the last good policy; only a good one ever takes its place. */
-function createShelf({ parse, clock, log, isWrittenInPlace }: PolicyInForceDeps): Shelf {
+function createShelf({ parse, onLoaded, clock, log, isWrittenInPlace }: PolicyInForceDeps): Shelf {
   let loaded: LoadedPolicy | undefined
   let broken: PolicyFault | undefined
   let down: PolicyFault | undefined
@@ -143,6 +145,7 @@ function createShelf({ parse, clock, log, isWrittenInPlace }: PolicyInForceDeps)
       // Allowed, and worth a second look: such a policy gives nothing to anybody, or nobody can change it.
       const level = rules.length === 0 || admins.length === 0 ? 'warn' : 'info'
       log(level, 'policy in force', { origin, revision, ...counts })
+      onLoaded?.(document)
     } catch (error) {
       // Whatever went wrong, a bug of ours included: the policy in force stays (P25).
       broken = { origin, revision, reason: reasonOf(error), since: clock.now() }

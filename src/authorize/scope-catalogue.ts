@@ -101,3 +101,11 @@ export const scopeCatalogue: readonly ScopeEdges[] = [
 
 /** Scopes of OpenID Connect, which Google knows under these names and no others. */
 export const bareScopes: readonly string[] = ['openid', 'email', 'profile']
+
+const queueIsGone = "the Task Queue's REST API has been withdrawn; Cloud Tasks takes cloud-platform"
+
+/** Scopes of APIs that are gone, and what became of them (docs/google.md §6.3). */
+export const deprecatedScopes: Readonly<Record<string, string>> = {
+  taskqueue: queueIsGone,
+  'taskqueue.consumer': queueIsGone,
+}

@@ -84,9 +84,11 @@ export const policySchema = z.object({
   document: z.string(),
 })
 
-export const appliedPolicySchema = z.object({ revision: z.string() })
+const warnings = z.array(z.object({ line: z.int(), column: z.int(), path: z.string(), text: z.string() }))
 
-export const validPolicySchema = z.object({ valid: z.literal(true) })
+export const appliedPolicySchema = z.object({ revision: z.string(), warnings })
+
+export const validPolicySchema = z.object({ valid: z.literal(true), warnings })
 
 /** A credential as the admin API shows it: member by member, so that nothing secret gets in by being added. */
 export function credentialDocument(credential: CredentialSummary): z.input<typeof credentialSchema> {

@@ -14,12 +14,12 @@ export const adminRoutes = {
   ...credentialRoutes,
   ...policyRoutes,
   ...adviceRoutes,
-  ...rotationRoutes,
   ...keyRoutes,
+  ...rotationRoutes,
 } as const
 
 export interface AdminRoutesDeps
-  extends CredentialRoutesDeps, AdviceRoutesDeps, RotationRoutesDeps, KeyRoutesDeps {
+  extends CredentialRoutesDeps, AdviceRoutesDeps, KeyRoutesDeps, RotationRoutesDeps {
   readonly act: Act
   /** Every path that a path below the issuer is reached at. */
   readonly at: (path: string) => string[]
@@ -31,8 +31,8 @@ export function addAdminRoutes(app: Hono, deps: AdminRoutesDeps): void {
     ...serveCredentials(deps),
     ...servePolicy(deps),
     ...serveAdvice(deps),
-    ...serveRotation(deps),
     ...serveKeys(deps),
+    ...serveRotation(deps),
   ]
   for (const { at: line, serve } of routes) {
     const [method = '', template = ''] = line.split(' ')

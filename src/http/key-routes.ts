@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 
-import type { RewrapKeys, RewrapReport } from '../lifecycle/rewrap-keys.ts'
 import { formatTimestamp } from '../domain/time.ts'
+import type { RewrapKeys, RewrapReport } from '../lifecycle/rewrap-keys.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import { storedNamePattern } from './parse-admin-request.ts'
 import { shows } from './route-answer.ts'

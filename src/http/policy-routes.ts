@@ -45,12 +45,12 @@ export function servePolicy({ policy }: { readonly policy: AdministerPolicy }): 
       return { document: policyDocument(reading), revision: reading.revision }
     }),
     served(routes.applyPolicy, async ({ body, ifMatch, caller }) => {
-      const { revision } = await policy.apply({ text: body, ifMatch, caller })
-      return { document: { revision }, revision }
+      const { revision, warnings } = await policy.apply({ text: body, ifMatch, caller })
+      return { document: { revision, warnings: [...warnings] }, revision }
     }),
     served(routes.validatePolicy, async ({ body }) => {
-      await policy.validate(body)
-      return { document: { valid: true } }
+      const warnings = await policy.validate(body)
+      return { document: { valid: true, warnings: [...warnings] } }
     }),
   ]
 }

@@ -1,5 +1,6 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
+import type { PolicyWarning } from '../domain/policy-warning.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import type { Policies } from '../records/policies.ts'
@@ -14,13 +15,18 @@ export interface PolicyReading {
   readonly fault?: string
 }
 
+export interface AppliedPolicy {
+  readonly revision: string
+  readonly warnings: readonly PolicyWarning[]
+}
+
 export interface AdministerPolicyDeps {
   readonly inForce: () => {
     readonly inForce?: { readonly document: PolicyDocument; readonly loadedAt: EpochSeconds }
     readonly lastFault?: { readonly reason: string }
   }
-  /** Throws `document_invalid` with every fault and its line. */
-  readonly check: (document: PolicyDocument) => void
+  /** What to warn of. Throws `document_invalid` with every fault and its line, and `store_unavailable`. */
+  readonly check: (document: PolicyDocument) => Promise<readonly PolicyWarning[]>
   /** Absent where the policy lies in a file or a setting, and is changed there. */
   readonly policies?: Pick<Policies, 'apply'>
 }
@@ -28,8 +34,8 @@ export interface AdministerPolicyDeps {
 export interface AdministerPolicy {
   /** Throws `policy_unavailable` as long as there never was a good one. */
   readonly read: () => Promise<PolicyReading>
-  /** Throws `document_invalid`. */
-  readonly validate: (text: string) => Promise<void>
+  /** What to warn of. Throws `document_invalid`. */
+  readonly validate: (text: string) => Promise<readonly PolicyWarning[]>
   /**
    * Throws `document_invalid`, `changed_meanwhile` unless the policy in force is at `ifMatch` (`undefined`: unless
    * there is none), and `not_supported` where the policy does not lie in the store.
@@ -38,14 +44,12 @@ export interface AdministerPolicy {
     readonly text: string
     readonly ifMatch: string | undefined
     readonly caller: Caller
-  }) => Promise<{ readonly revision: string }>
+  }) => Promise<AppliedPolicy>
 }
 
 /** Reads, checks and replaces the policy in force. Nothing is replaced by a document with a fault (P25). */
 export function createAdministerPolicy({ inForce, check, policies }: AdministerPolicyDeps): AdministerPolicy {
-  const validate = async (text: string): Promise<void> => {
-    check({ text, revision: 'proposed', origin: 'policy' })
-  }
+  const validate = (text: string) => check({ text, revision: 'proposed', origin: 'policy' })
 
   return {
     read: async () => {
@@ -65,9 +69,10 @@ export function createAdministerPolicy({ inForce, check, policies }: AdministerP
           reason: 'the policy does not lie in the store',
           publicDetail: 'the policy comes from a file or a setting: change it there',
         })
-      await validate(change.text)
+      const warnings = await validate(change.text)
       const by = `${change.caller.issuer}/${change.caller.subject}`
-      return policies.apply({ text: change.text, expected: change.ifMatch, by })
+      const { revision } = await policies.apply({ text: change.text, expected: change.ifMatch, by })
+      return { revision, warnings }
     },
   }
 }

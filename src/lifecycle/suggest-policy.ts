@@ -1,14 +1,13 @@
-import type { CredentialSummary } from '../domain/credential.ts'
 import type { Policy, Rule } from '../domain/policy.ts'
 import type { PolicySuggestion, RuleChange, RuleSuggestion } from '../domain/policy-suggestion.ts'
 import type { RuleDay } from '../domain/rule-use.ts'
 import { later, seconds, until } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
+import { listAllCredentials } from '../records/all-credentials.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { RuleUses } from '../records/rule-uses.ts'
 
 const secondsPerDay = 86_400
-const pageSize = 500
 
 export interface SuggestPolicyDeps {
   readonly policy: () => Promise<{ readonly policy: Policy }>
@@ -30,7 +29,7 @@ export function createSuggestPolicy(deps: SuggestPolicyDeps): (days: number) => 
     const uses = await deps.ruleUses.since(from)
     const observedSince = uses[0]?.day
     const used = new Set(uses.map(({ credential }) => credential))
-    const enrolled = await namesOf(deps.credentials)
+    const enrolled = (await listAllCredentials(deps.credentials)).map(({ name }) => name)
     return {
       days,
       ...(observedSince === undefined ? {} : { observedSince }),
@@ -119,16 +118,4 @@ function notesOf(uses: readonly RuleDay[]): readonly string[] {
 function isSame(one: readonly string[], other: readonly string[]): boolean {
   const words = new Set(one)
   return words.size === new Set(other).size && other.every((word) => words.has(word))
-}
-
-async function namesOf(
-  credentials: Pick<Credentials, 'list'>,
-): Promise<readonly CredentialSummary['name'][]> {
-  const names: string[] = []
-  for (;;) {
-    const after = names.at(-1)
-    const page = await credentials.list({ limit: pageSize, ...(after === undefined ? {} : { after }) })
-    names.push(...page.map(({ name }) => name))
-    if (page.length < pageSize) return names
-  }
 }

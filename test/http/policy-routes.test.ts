@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import { call, unusedPolicy } from '../support/call-admin.ts'
-import { createFakeHall, summary, type FakeHall } from '../support/hall.ts'
+import { createFakeHall, summary, taskQueueWarning, type FakeHall } from '../support/hall.ts'
 
 describe('policy', () => {
   const put = (hall: FakeHall, body: string, headers: Record<string, string>) =>
@@ -58,7 +58,7 @@ describe('policy', () => {
         read: async () => ({ text: '', revision, origin: 'o', loadedAt: summary.createdAt }),
         apply: async ({ ifMatch }) => {
           seen.push(ifMatch)
-          return { revision }
+          return { revision, warnings: [] }
         },
       },
     })
@@ -75,6 +75,20 @@ describe('policy', () => {
 
   it.each(['*', 'r1', 'W/"r1"', '"r1", "r2"', '"%"', '""x'])('If-Match: %s is malformed', async (tag) => {
     expect((await put(createFakeHall(), 'version: 1', { 'if-match': tag })).status).toBe(400)
+  })
+
+  it('what a policy should probably not say is told with its place, when it is validated and when it is applied', async () => {
+    const hall = createFakeHall()
+    const body = 'version: 1\n# taskqueue'
+    const validated = await call(hall, 'POST /v1/admin/policy:validate', {
+      as: 'viewer',
+      body,
+      headers: { 'content-type': 'application/yaml' },
+    })
+    const applied = await put(hall, body, { 'if-match': '"r1"' })
+
+    expect(await validated.json()).toEqual({ valid: true, warnings: [taskQueueWarning] })
+    expect(await applied.json()).toEqual({ revision: 'r2', warnings: [taskQueueWarning] })
   })
 
   it('a document that is not valid is 422 and says where', async () => {

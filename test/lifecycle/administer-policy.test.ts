@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createPolicyInForce } from '../../src/authorize/policy-in-force.ts'
 import { parsePolicy } from '../../src/authorize/parse-policy.ts'
+import { createCheckDocument } from '../../src/compose/policy-warnings.ts'
 import { createAdministerPolicy } from '../../src/lifecycle/administer-policy.ts'
-import type { PolicyDocument } from '../../src/ports/policy-source.ts'
 import { createPolicies } from '../../src/records/policies.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createLogBook } from '../support/quiet.ts'
@@ -18,11 +18,11 @@ function createWorld() {
   const store = createMemoryStore({ clock })
   const entropy = createSequence()
   const policies = createPolicies({ store, clock, newId: () => entropy.uuid() })
-  const check = (document: PolicyDocument) =>
-    parsePolicy(document, { brokerIssuer: 'https://tokens.acme.example' })
+  const context = { brokerIssuer: 'https://tokens.acme.example' }
+  const credentials = { list: () => Promise.resolve([]) }
   const inForce = createPolicyInForce({
     source: policies,
-    parse: check,
+    parse: (document) => parsePolicy(document, context),
     clock,
     log: createLogBook().log,
     mayJoin: true,
@@ -32,7 +32,7 @@ function createWorld() {
     await clock.advance(2_001)
     await inForce.current()
   }
-  const deps = { inForce: inForce.status, check }
+  const deps = { inForce: inForce.status, check: createCheckDocument(credentials, context) }
   return {
     clock,
     look,
@@ -45,9 +45,10 @@ describe('administering policy', () => {
   it('the first policy of an empty store is applied without a revision, and is then in force', async () => {
     const { stored, look } = createWorld()
     await expect(stored.read()).rejects.toMatchObject({ code: 'policy_unavailable' })
-    const { revision } = await stored.apply({ text: samplePolicy, ifMatch: undefined, caller })
+    const { revision, warnings } = await stored.apply({ text: samplePolicy, ifMatch: undefined, caller })
     await look()
     expect(await stored.read()).toMatchObject({ text: samplePolicy, revision, origin: 'store version 1' })
+    expect(warnings.map(({ path }) => path)).toEqual(['rules[0].credential'])
   })
 
   it('P25: a document with a fault replaces nothing', async () => {
@@ -80,7 +81,12 @@ describe('administering policy', () => {
 
   it('a document can be checked without being applied', async () => {
     const { stored, look } = createWorld()
-    await stored.validate(samplePolicy)
+    expect(await stored.validate(samplePolicy)).toEqual([
+      expect.objectContaining({
+        path: 'rules[0].credential',
+        text: 'no credential "reports-sa" is enrolled',
+      }),
+    ])
     await expect(stored.validate('version: 2')).rejects.toMatchObject({ code: 'document_invalid' })
     await expect(look()).rejects.toMatchObject({ code: 'policy_unavailable' })
   })

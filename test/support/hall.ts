@@ -2,6 +2,7 @@ import type { Hono } from 'hono'
 
 import { createAdminister } from '../../src/administer.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
+import type { PolicyWarning } from '../../src/domain/policy-warning.ts'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import type { Caller } from '../../src/domain/caller.ts'
 import type { CredentialSummary } from '../../src/domain/credential.ts'
@@ -241,6 +242,14 @@ const maintenance: MaintenanceReport = {
   isMoreLeft: false,
 }
 
+/** What the fake policy warns of where it reads of a task queue. */
+export const taskQueueWarning: PolicyWarning = {
+  line: 2,
+  column: 9,
+  path: 'rules[0].scopes[0]',
+  text: 'is deprecated',
+}
+
 function createFakePolicy(): AdministerPolicy {
   let current: PolicyReading = {
     text: 'version: 1\n',
@@ -248,8 +257,8 @@ function createFakePolicy(): AdministerPolicy {
     origin: 'store version 1',
     loadedAt: epochSeconds(1_800_000_000),
   }
-  const validate = async (text: string): Promise<void> => {
-    if (text.startsWith('version: 1')) return
+  const validate = async (text: string): Promise<readonly PolicyWarning[]> => {
+    if (text.startsWith('version: 1')) return text.includes('taskqueue') ? [taskQueueWarning] : []
     throw new BrokerError('document_invalid', {
       reason: 'line 1: "version" is missing',
       publicDetail: 'line 1: "version" is missing',
@@ -259,11 +268,11 @@ function createFakePolicy(): AdministerPolicy {
     validate,
     read: async () => current,
     apply: async ({ text, ifMatch }) => {
-      await validate(text)
+      const warnings = await validate(text)
       if (ifMatch !== current.revision)
         throw new BrokerError('changed_meanwhile', { reason: `it is at ${current.revision}` })
       current = { ...current, text, revision: 'r2' }
-      return { revision: 'r2' }
+      return { revision: 'r2', warnings }
     },
   }
 }

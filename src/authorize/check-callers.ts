@@ -1,0 +1,48 @@
+import type { CallerPattern, Policy } from '../domain/policy.ts'
+import { quote } from '../domain/quote.ts'
+import type { Path, Report } from './policy-faults.ts'
+
+/**
+ * Issuers that sign for everybody who has an account, and the subjects that leave open whose it is. Source:
+ * docs/policy.md, "Issuers as they are met".
+ */
+const everybodysIssuers: readonly {
+  readonly issuer: string
+  readonly open: RegExp
+  readonly tell: string
+}[] = [
+  { issuer: 'https://accounts.google.com', open: /^\*$/, tell: 'email with email_verified, or hd' },
+  {
+    issuer: 'https://token.actions.githubusercontent.com',
+    open: /^(?:\*|repo:\*)/,
+    tell: 'repository_owner_id or repository_id',
+  },
+  { issuer: 'https://gitlab.com', open: /^(?:\*|project_path:\*)/, tell: 'namespace_id or project_id' },
+]
+
+/** Claims that are alike for everybody. */
+const telling = (name: string): boolean => name !== 'email_verified' && name !== 'aud' && name !== 'iss'
+
+export interface CallersContext {
+  readonly policy: Policy
+  /** Of the entry that has these callers. */
+  readonly path: Path
+  readonly warn: Report
+}
+
+/** Warns of callers that are anybody at all, because the issuer signs for the whole world. */
+export function warnOfCallers(
+  callers: readonly CallerPattern[],
+  { policy, path, warn }: CallersContext,
+): void {
+  for (const [index, { issuer: name, subject, claims }] of callers.entries()) {
+    const issuer = policy.issuers.find((entry) => entry.name === name)?.issuer
+    const everybodys = everybodysIssuers.find((entry) => entry.issuer === issuer)
+    if (everybodys === undefined || !everybodys.open.test(subject) || Object.keys(claims).some(telling))
+      continue
+    warn(
+      [...path, 'callers', index],
+      `${quote(name)} signs for everybody in the world, and this takes them all: ask for a claim such as ${everybodys.tell}`,
+    )
+  }
+}
