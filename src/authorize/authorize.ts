@@ -4,12 +4,14 @@ import type { CredentialSummary } from '../domain/credential.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import { grantedCredential, type Grant, type GrantedCredential } from '../domain/grant.ts'
 import { quote } from '../domain/quote.ts'
+import type { Upstream } from '../domain/upstream.ts'
 import type { CompiledPolicy, CompiledRule } from './compile-policy.ts'
 import { identifiesAsAccount } from './kinds-of-accounts.ts'
 import { narrowBoundary } from './narrow-boundary.ts'
 import { narrowLifetime } from './narrow-lifetime.ts'
 import { narrowScopes } from './narrow-scopes.ts'
 import { createParseTarget } from './parse-target.ts'
+import { refuseLessThanConsented } from './whole-consent.ts'
 
 export interface AuthorizeDeps {
   readonly policy: () => Promise<CompiledPolicy>
@@ -46,7 +48,15 @@ export function createAuthorize(
     if (credential.state !== 'enabled')
       throw unavailable('credential.state', `${where}: ${quote(name)} is ${credential.state}`)
     const source = await findSource(deps, credential, where)
-    return narrow({ caller, request, rule, credential, ...(source === undefined ? {} : { source }) })
+    const upstream = policy.findUpstream(credential.upstream)
+    return narrow({
+      caller,
+      request,
+      rule,
+      credential,
+      ...(source === undefined ? {} : { source }),
+      ...(upstream === undefined ? {} : { upstream }),
+    })
   }
 }
 
@@ -77,6 +87,8 @@ interface Asked {
   readonly rule: CompiledRule
   readonly credential: CredentialSummary
   readonly source?: GrantedCredential
+  /** Where it is not Google. */
+  readonly upstream?: Upstream
 }
 
 function narrow(asked: Asked): Grant {
@@ -103,6 +115,7 @@ function narrow(asked: Asked): Grant {
   }
   if (request.resource !== undefined) throw requestMalformed('resource is for ID tokens only', 'resource')
   const scopes = narrowScopes(request.scopes, rule, credential)
+  refuseLessThanConsented(scopes, credential, asked.upstream)
   const lifetime = narrowLifetime(asked)
   const subject = allowedSubject(asked)
   const boundary = narrowBoundary(request.boundary, rule, asked)

@@ -10,6 +10,7 @@ import { judgeAccessToken } from './judge-access-token.ts'
 import { createKeepRotatedToken, type KeepRotatedTokenDeps } from './keep-rotated-token.ts'
 import { parseRefreshToken, parseReplyMembers, type RefreshTokenReply } from './parse-token-reply.ts'
 import type { ReachedUpstream } from './reach-upstream.ts'
+import { nearEnd, noticeOf, withNotice } from './refresh-token-end.ts'
 import { judgeFailure, nonsense } from './upstream-failure.ts'
 
 export interface RefreshTokenDeps extends KeepRotatedTokenDeps {
@@ -64,8 +65,11 @@ export function createMintFromRefreshToken(
   }
 
   const settle = async ({ turn }: Refresh, outcome: Exclude<Outcome, { kind: 'refused' }>) => {
-    await endTurn(turn, outcome.result)
+    const end = nearEnd(turn, outcome.result, deps.clock.now())
+    const result = end === undefined ? outcome.result : withNotice(outcome.result, end)
+    await endTurn(turn, result)
     if (outcome.kind === 'failed') throw outcome.error
+    if (end !== undefined) deps.log('warn', noticeOf(end), { credential: turn.name, version: turn.version })
     return outcome.token
   }
 
@@ -102,7 +106,10 @@ function refuseWhatItCannotGive({ credential, tokenType, subject, scopes }: Gran
     throw new BrokerError('scope_refused', { reason: 'the grant holds no scope to ask for' })
 }
 
-/** An upstream that takes no scope with a refresh gives all that was consented: a grant of less cannot be kept. */
+/**
+ * An upstream that takes no scope with a refresh gives all that was consented: a grant of less cannot be kept. Policy
+ * refuses it beforehand; here it is held against what is stored.
+ */
 function refuseNarrowing({ turn, grant, reached: { upstream } }: Refresh): void {
   if (upstream.scopeInRefresh === 'send') return
   const consented = turn.consentedScopes ?? []

@@ -16,6 +16,7 @@ import { callerOf, credentialWith, policyOf, ruleWith } from '../support/policie
 interface Situation {
   readonly rules?: readonly object[]
   readonly credential?: CredentialSummary | 'none'
+  readonly upstreams?: readonly object[]
   /** Enrolled beside it. */
   readonly others?: readonly CredentialSummary[]
   readonly caller?: Caller
@@ -29,9 +30,10 @@ const defaultRequest = { target: 'reports', scopes: [], tokenType: 'access_token
 function depsOf({
   rules = [ruleWith()],
   credential = credentialWith(),
+  upstreams = [],
   others = [],
 }: Situation): AuthorizeDeps {
-  const policy: CompiledPolicy = policyOf(rules)
+  const policy: CompiledPolicy = policyOf(rules, [], upstreams)
   return {
     policy: () => Promise.resolve(policy),
     findCredential: (name) => {
@@ -197,6 +199,24 @@ test('the first rule that matches caller and credential decides, also when a lat
 
   expect(await ask({ rules })).toMatchObject({ rule: 'first', scopes: ['read'] })
   expect(await refusal({ rules, request: { scopes: ['write'] } })).toMatchObject({ code: 'scope_refused' })
+})
+
+test('P13: where the upstream cannot narrow a refresh, only all that was consented is granted', async () => {
+  const crm = { name: 'crm', token_endpoint: 'https://crm.example/token', client_auth: 'none' }
+  const upstreams = [{ ...crm, scope_in_refresh: 'omit' }]
+  const credential = credentialWith({
+    kind: 'refresh_token',
+    upstream: 'crm',
+    consentedScopes: ['read', 'write'],
+  })
+  expect(await ask({ rules: [twoScopes], credential, upstreams })).toMatchObject({
+    scopes: ['read', 'write'],
+  })
+  for (const situation of [{ rules: [ruleWith()] }, { rules: [twoScopes], request: { scopes: ['read'] } }]) {
+    const { code, reason } = await refusal({ ...situation, credential, upstreams })
+    expect([code, reason.includes('upstream crm cannot narrow a refresh')]).toEqual(['scope_refused', true])
+  }
+  expect(await ask({ credential, upstreams: [crm] })).toMatchObject({ scopes: ['read'] })
 })
 
 const twoScopes = ruleWith({ scopes: ['write', 'read'] })

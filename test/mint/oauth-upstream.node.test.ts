@@ -52,6 +52,7 @@ beforeEach(async () => {
   })
   const stated = { token_endpoint: server.tokenEndpoint, extra_parameters: {} }
   world = await startMintWorld({
+    patienceMs: 8_000,
     // The server's own clock judges assertions.
     startAt: epochSeconds(Math.floor(Date.now() / 1000)),
     upstreams: [
@@ -342,6 +343,23 @@ describe('quirks, as data', () => {
     expect(server.posts()).toBe(0)
     const token = await mint(scopes)
     expect((await server.scopesOf(token.secret.reveal()))?.toSorted()).toEqual([...scopes].toSorted())
+  })
+
+  test('an end that no use moves is told a week before, in the log and in the credential’s health', async () => {
+    await enrolPlain()
+    const day = 86_400
+    for (const [skipped, left] of [
+      [0, 8 * day],
+      [day / 2, 7.5 * day],
+      [day, 6.5 * day],
+    ] as const) {
+      world.clock.skip(skipped * 1000)
+      amend({ refresh_token_expires_in: left })
+      await mint()
+    }
+    const told = world.book.lines.filter(({ level }) => level === 'warn').map(({ message }) => message)
+    expect(told).toEqual([expect.stringContaining('no use prolongs it: consent and enrol again')])
+    expect(await health()).toMatchObject({ status: 'healthy', reason: told[0] })
   })
 
   test('the end of a refresh token is remembered and shown, with every rotation anew', async () => {

@@ -33,10 +33,12 @@ interface MintWorldOptions {
   /** Entries of the policy's `upstreams`. */
   readonly upstreams?: readonly object[]
   readonly startAt?: EpochSeconds
+  /** What real timeouts are cut to. */
+  readonly patienceMs?: number
 }
 
 /** The mint over a real socket to the Google stand-in, with a store that can fail and a clock that needs no waiting. */
-export async function startMintWorld({ upstreams = [], startAt }: MintWorldOptions = {}) {
+export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150 }: MintWorldOptions = {}) {
   const findUpstream = finderOf(...upstreams)
   const clock = createSkippingClock(startAt)
   const google = await startGoogleStandIn({ now: () => clock.now() })
@@ -57,7 +59,7 @@ export async function startMintWorld({ upstreams = [], startAt }: MintWorldOptio
     const background = createAwaitableBackground()
     const refreshTurns = createRefreshTurns({ ...deps, holder })
     const mint = createMint({
-      http: impatient(createHttpClient(), clock.skip),
+      http: impatient(createHttpClient(), patienceMs, clock.skip),
       clock,
       entropy,
       log: book.log,
@@ -133,10 +135,10 @@ function createSharing(): ShareToken {
   }
 }
 
-/** Real timeouts are cut to 150 ms, and the clock is moved by what they should have been. */
-function impatient(http: HttpClient, skip: (ms: number) => void): HttpClient {
+/** Real timeouts are cut short, and the clock is moved by what they should have been. */
+function impatient(http: HttpClient, patienceMs: number, skip: (ms: number) => void): HttpClient {
   return async (request) => {
-    const result = await http({ ...request, timeoutMs: Math.min(150, request.timeoutMs) })
+    const result = await http({ ...request, timeoutMs: Math.min(patienceMs, request.timeoutMs) })
     if (result.kind === 'failure' && result.cause === 'timeout') skip(request.timeoutMs)
     return result
   }

@@ -10,8 +10,12 @@ const issuers = [
 ]
 
 /** A policy of these rules and admins, which speak of the issuers `cluster` and `ops`. */
-export function policyOf(rules: readonly object[], admins: readonly object[] = []): CompiledPolicy {
-  const text = JSON.stringify({ version: 1, issuers, rules, admins })
+export function policyOf(
+  rules: readonly object[],
+  admins: readonly object[] = [],
+  upstreams: readonly object[] = [],
+): CompiledPolicy {
+  const text = JSON.stringify({ version: 1, issuers, upstreams, rules, admins })
   return compilePolicy(
     parsePolicy({ text, revision: '1', origin: 'test' }, { brokerIssuer: 'https://tokens.acme.example' }),
   )
