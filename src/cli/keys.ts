@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
+import { epochSeconds, type EpochSeconds } from '../domain/time.ts'
 import { jsonOption, type Call, type Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault } from './fault.ts'
@@ -29,8 +30,13 @@ export const keyCommands: readonly Command[] = [
       {
         name: '--add-to',
         value: 'FILE',
-        summary: 'a set of signing keys: the new one comes after them, is published and does not sign yet',
+        summary: 'a set of signing keys: the new one is published with them, and signs later',
         offer: 'file',
+      },
+      {
+        name: '--signs-in',
+        value: 'HOURS',
+        summary: 'when a key that is added begins to sign; by default in 24 hours',
       },
       {
         name: '--issuer',
@@ -82,9 +88,15 @@ async function signingKeys(call: Call): Promise<string> {
   const reading = await extendSigningKeys(
     before === undefined ? undefined : await readTextFile(before),
     call.text('--alg') === 'RS256' ? 'RS256' : 'ES256',
+    signsFrom(call.text('--signs-in') ?? '24'),
   )
   if (reading.ok) return reading.text
   throw createFault('usage', `${before ?? 'the set'} ${reading.faults.join('; ')}`)
+}
+
+function signsFrom(hours: string): EpochSeconds {
+  if (!/^\d{1,4}$/.test(hours)) throw createFault('usage', '--signs-in is a whole number of hours')
+  return epochSeconds(Math.floor(Date.now() / 1000) + Number(hours) * 3600)
 }
 
 function printKey(call: Call, text: string): Exit {

@@ -1,6 +1,7 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 
 import { parseJsonObject } from '../domain/json-object.ts'
+import type { EpochSeconds } from '../domain/time.ts'
 import { parseSigningKeys } from '../adapters/google-identity/parse-signing-keys.ts'
 
 export type ExtendedKeys =
@@ -8,17 +9,22 @@ export type ExtendedKeys =
   | { readonly ok: false; readonly faults: readonly string[] }
 
 /**
- * The private JWK set of `before` and a new key after it, which is published and does not sign yet; without `before` a
- * set of the new key alone. What comes out is what DOWNSCOPE_SIGNING_KEYS accepts.
+ * The private JWK set of `before` and a new key after it, which is published at once and signs from `signsFrom` on; it
+ * is the last one to begin. Without `before` a set of the new key alone, which signs at once. What comes out is what
+ * DOWNSCOPE_SIGNING_KEYS accepts.
  */
 export async function extendSigningKeys(
   before: string | undefined,
   alg: 'ES256' | 'RS256',
+  signsFrom: EpochSeconds,
 ): Promise<ExtendedKeys> {
   const known = before === undefined ? undefined : parseSigningKeys(before)
   if (known?.ok === false) return known
   const keys = (known?.keys ?? []).map(({ privateJwk }) => parseJsonObject(privateJwk.reveal()))
-  const text = `${JSON.stringify({ keys: [...keys, await makeKey(alg)] })}\n`
+  const others = known?.keys ?? []
+  const nbf = Math.max(signsFrom, ...others.map(({ signsFrom: from = 0 }) => from + 1))
+  const key = { ...(await makeKey(alg)), ...(others.length === 0 ? {} : { nbf }) }
+  const text = `${JSON.stringify({ keys: [...keys, key] })}\n`
   const reading = parseSigningKeys(text)
   return reading.ok ? { ok: true, text } : reading
 }

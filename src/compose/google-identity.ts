@@ -36,12 +36,12 @@ export function createGoogleIdentity(
 
 function createFederated(
   { issuer, google }: Settings,
-  { keys: [key], provider, serviceAccount }: FederationSettings,
+  { keys, provider, serviceAccount }: FederationSettings,
   platform: IdentityPlatform & { readonly scopes: readonly string[] },
 ): GoogleIdentity {
   return createFederatedIdentity({
     ...platform,
-    signAssertion: createSignAssertion({ ...platform, key, issuer, provider }),
+    signAssertion: createSignAssertion({ ...platform, keys, issuer, provider }),
     provider,
     serviceAccount,
     stsUrl: google.stsTokenUrl,

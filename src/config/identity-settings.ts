@@ -25,8 +25,8 @@ export const identitySettings = {
       name: 'DOWNSCOPE_SIGNING_KEYS',
       defaultsTo: 'required with `DOWNSCOPE_GOOGLE_FEDERATION`',
       means:
-        "The broker's own private keys as a JWK set (P-256 or RSA): the first signs, all are published at " +
-        '`/.well-known/jwks.json`. A secret.',
+        "The broker's own private keys as a JWK set (P-256 or RSA): all are published at `/.well-known/jwks.json`, " +
+        'and the one whose `nbf` came last signs, without any the first. A secret.',
       example: '$(npx downscope keys generate signing)',
     },
     (text) => {

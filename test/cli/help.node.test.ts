@@ -99,6 +99,7 @@ const harmless: ReadonlySet<string> = new Set([
   'ALG',
   'PORT',
   'SECONDS',
+  'HOURS',
   'USER',
   'CREDENTIAL',
   'KIND',

@@ -27,20 +27,23 @@ describe('keys generate signing', () => {
     [['--alg', 'ES256'], 'ES256'],
     [['--alg', 'RS256'], 'RS256'],
   ] as const)('%j makes a key that signs by %s', async (args, alg) => {
-    const [key] = keysOf((await generate('signing', ...args)).stdout)
+    const keys = keysOf((await generate('signing', ...args)).stdout)
     const sign = createSignAssertion({
-      key,
+      keys,
       issuer: 'https://tokens.acme.example',
       provider: poolProvider,
       clock: createFakeClock(),
       entropy: createSequence(),
     })
 
-    expect(key.published).toMatchObject({ alg, kid: expect.stringMatching(/^[\w-]{43}$/) as unknown })
+    expect(keys[0]).not.toHaveProperty('signsFrom')
+    expect(keys[0].published).toMatchObject({ alg, kid: expect.stringMatching(/^[\w-]{43}$/) as unknown })
     await expect(sign()).resolves.toBeDefined()
   })
 
-  test('a key that is added comes last: it is published, and the old one signs', async () => {
+  test('a key that is added is published, and signs after a day, or when it is told to', async () => {
+    const hour = 3600
+    const soon = () => Math.floor(Date.now() / 1000)
     await generate('signing', file('keys.json'))
     const before = keysOf(await readFile(file('keys.json'), 'utf8'))
     const after = keysOf((await generate('signing', '--add-to', file('keys.json'), '--alg', 'RS256')).stdout)
@@ -48,6 +51,21 @@ describe('keys generate signing', () => {
     expect(after.map(({ published }) => published.alg)).toStrictEqual(['ES256', 'RS256'])
     expect(after[0].published).toStrictEqual(before[0].published)
     expect(JSON.parse(after[0].privateJwk.reveal())).toHaveProperty('d')
+    expect(after[0]).not.toHaveProperty('signsFrom')
+    expect(Number(after[1]?.signsFrom) - soon()).toBeGreaterThan(23 * hour)
+    expect(Number(after[1]?.signsFrom) - soon()).toBeLessThanOrEqual(24 * hour)
+
+    await generate('signing', file('both.json'), '--add-to', file('keys.json'))
+    const { stdout } = await generate('signing', '--add-to', file('both.json'), '--signs-in', '0')
+    const [, second, third] = keysOf(stdout)
+    expect(Number(third?.signsFrom)).toBe(Number(second?.signsFrom) + 1)
+  })
+
+  test.each(['soon', '-1', '1.5', '99999'])('--signs-in %s is no number of hours', async (hours) => {
+    const { status, stderr } = await generate('signing', `--signs-in=${hours}`)
+
+    expect(status).toBe(2)
+    expect(stderr).toContain('--signs-in is a whole number of hours')
   })
 
   test('a set that is none is told on standard error alone, and not repeated', async () => {

@@ -2,15 +2,18 @@ import { isMembers, parseJsonObject, type Members } from '../../domain/json-obje
 import { parsePublicJwk } from '../../domain/public-jwk.ts'
 import type { PublishedJwk } from '../../domain/published-jwk.ts'
 import { Secret } from '../../domain/secret.ts'
+import { epochSeconds, type EpochSeconds } from '../../domain/time.ts'
 
 /** A key that the broker itself signs with. */
 export interface SigningKey {
   readonly published: PublishedJwk
   /** A JWK in JSON, of the members that its type has and no others. */
   readonly privateJwk: Secret
+  /** Before that it is published and does not sign; absent, it always may. */
+  readonly signsFrom?: EpochSeconds
 }
 
-/** The first one signs; all are published. */
+/** All are published; `signing-keys.ts` says which one signs. */
 export type SigningKeys = readonly [SigningKey, ...SigningKey[]]
 
 export type SigningKeysReading =
@@ -23,12 +26,15 @@ type KeyReading =
 
 /** One signs, one comes next, one was before: more is a mistake, and makes a long answer for everybody. */
 const keysMax = 5
+/** In 2286; more is milliseconds. */
+const nbfMax = 10_000_000_000
 /** RFC 7518 §6.2.2 and §6.3.2; WebCrypto wants all of them. */
 const privateMembers = { EC: ['d'], RSA: ['d', 'p', 'q', 'dp', 'dq', 'qi'] } as const
 
 /**
- * Reads a JWK set of private keys: P-256 (ES256) or RSA (RS256), which is what Google's STS verifies (docs/google.md §2.1), each
- * with a `kid` of its own. A fault tells a key by its place, and never repeats the text.
+ * Reads a JWK set of private keys: P-256 (ES256) or RSA (RS256), which is what Google's STS verifies (docs/google.md
+ * §2.1), each with a `kid` of its own, and with `nbf` (as OpenID Federation 1.0 has it for a JWK) where it signs later.
+ * A fault tells a key by its place, and never repeats the text.
  */
 export function parseSigningKeys(text: string): SigningKeysReading {
   const entries = parseJsonObject(text)?.['keys']
@@ -48,11 +54,13 @@ export function parseSigningKeys(text: string): SigningKeysReading {
 
 function parseKey(members: unknown): KeyReading {
   if (!isMembers(members)) return fault('must be a JSON object')
-  const { kid, key_ops: operations } = members
+  const { kid, key_ops: operations, nbf } = members
   if (typeof kid !== 'string' || !/^[\w.~-]{1,100}$/.test(kid))
     return fault('"kid" is required: at most 100 letters, digits and -._~')
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('sign')))
     return fault('"key_ops" must include "sign"')
+  if (nbf !== undefined && !(typeof nbf === 'number' && Number.isInteger(nbf) && nbf >= 0 && nbf < nbfMax))
+    return fault('"nbf" must be a whole number of seconds since 1970')
   switch (members['kty']) {
     case 'EC':
       return withPrivate(members, privateMembers.EC, publishEc(members, kid))
@@ -89,8 +97,10 @@ function withPrivate(members: Members, names: readonly string[], published: Publ
   const missing = names.find((name) => !isBase64url(members[name]))
   if (missing !== undefined) return fault(`the private member "${missing}" must be base64url`)
   const own = Object.fromEntries(names.map((name) => [name, members[name]]))
-  const privateJwk = new Secret(JSON.stringify({ ...published.key, ...own }))
-  return { ok: true, key: { published: published.key, privateJwk } }
+  const { nbf } = members
+  const privateJwk = new Secret(JSON.stringify({ ...published.key, ...own, nbf }))
+  const signsFrom = typeof nbf === 'number' ? { signsFrom: epochSeconds(nbf) } : {}
+  return { ok: true, key: { published: published.key, privateJwk, ...signsFrom } }
 }
 
 function isBase64url(value: unknown): boolean {

@@ -3,11 +3,12 @@ import { CompactSign, compactVerify, importJWK, SignJWT, type CryptoKey, type JW
 import { Secret } from '../../domain/secret.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
+import { epochSeconds, type EpochSeconds } from '../../domain/time.ts'
 import { identityError } from './identity-error.ts'
-import type { SigningKey } from './parse-signing-keys.ts'
+import type { SigningKey, SigningKeys } from './parse-signing-keys.ts'
 
 export interface SignAssertionDeps {
-  readonly key: SigningKey
+  readonly keys: SigningKeys
   /** The broker's own: where its keys are published. */
   readonly issuer: string
   /** The pool provider's full resource name: `//iam.googleapis.com/projects/…`. */
@@ -23,18 +24,21 @@ const issuedBefore = 10
 const lifetime = 300
 
 /**
- * An assertion of who the broker is, for one pool provider and for five minutes; the key is imported once. Throws
- * `store_unavailable` when the key cannot be used.
+ * An assertion of who the broker is, for one pool provider and for five minutes, by the key that signs now; each key is
+ * imported once. Throws `store_unavailable` when that key cannot be used.
  */
 export function createSignAssertion(deps: SignAssertionDeps): () => Promise<Secret> {
-  const { key, issuer, provider, clock, entropy } = deps
-  const { alg, kid } = key.published
-  let imported: CryptoKey | undefined
+  const { keys, issuer, provider, clock, entropy } = deps
+  const imported = new Map<string, CryptoKey>()
 
   return async () => {
+    const now = clock.now()
+    const key = signingKeyAt(keys, now)
+    const { alg, kid } = key.published
     // Two requests may import at once: on Workers one must not await the other's promise.
-    imported ??= await importPair(key)
-    const iat = clock.now() - issuedBefore
+    const privateKey = imported.get(kid) ?? (await importPair(key))
+    imported.set(kid, privateKey)
+    const iat = now - issuedBefore
     const claims = {
       iss: issuer,
       sub: subject,
@@ -44,8 +48,21 @@ export function createSignAssertion(deps: SignAssertionDeps): () => Promise<Secr
       exp: iat + lifetime,
       jti: entropy.uuid(),
     }
-    return new Secret(await new SignJWT(claims).setProtectedHeader({ alg, kid, typ: 'JWT' }).sign(imported))
+    return new Secret(await new SignJWT(claims).setProtectedHeader({ alg, kid, typ: 'JWT' }).sign(privateKey))
   }
+}
+
+/**
+ * Of the keys whose time has come the latest, of equals the first. While none may sign yet the one that may soonest
+ * does: a clock that is behind must not leave the broker without an identity.
+ */
+function signingKeyAt(keys: SigningKeys, now: EpochSeconds): SigningKey {
+  const timeOf = ({ signsFrom = epochSeconds(0) }: SigningKey): EpochSeconds => signsFrom
+  const [latest] = keys
+    .filter((key) => timeOf(key) <= now)
+    .toSorted((one, other) => timeOf(other) - timeOf(one))
+  const [soonest = keys[0]] = keys.toSorted((one, other) => timeOf(one) - timeOf(other))
+  return latest ?? soonest
 }
 
 /** The private key, after its signature verified by what is published of it: Google would only say "invalid_grant". */

@@ -69,6 +69,10 @@ describe("the broker's signing keys", () => {
     ['half an RSA key', () => keySetText(ec, { ...rsa, qi: undefined }), 'key 2: the private member "qi"'],
     ['an RSA key of three primes', () => keySetText({ ...rsa, oth: [] }), 'key 1: an RSA key must have two'],
     ['a private member that is no text', () => keySetText({ ...ec, d: 7 }), 'key 1: the private member "d"'],
+    ['a time in words', () => keySetText({ ...ec, nbf: 'tomorrow' }), 'key 1: "nbf" must be'],
+    ['a time in fractions', () => keySetText({ ...ec, nbf: 1.5 }), 'key 1: "nbf" must be'],
+    ['a time before 1970', () => keySetText({ ...ec, nbf: -1 }), 'key 1: "nbf" must be'],
+    ['a time in milliseconds', () => keySetText({ ...ec, nbf: 1_800_000_000_000 }), 'key 1: "nbf" must be'],
     ['another curve', () => keySetText(p384), 'key 1: "crv" must be P-256'],
     ['another algorithm', () => keySetText({ ...rsa, alg: 'PS256' }), 'key 1: "alg" must be RS256'],
     [

@@ -79,6 +79,6 @@ function open(jwk: Readonly<Record<string, unknown>>) {
   return {
     clock,
     key,
-    sign: createSignAssertion({ key, issuer, provider, clock, entropy: createSequence() }),
+    sign: createSignAssertion({ keys: [key], issuer, provider, clock, entropy: createSequence() }),
   }
 }
