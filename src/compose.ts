@@ -5,6 +5,7 @@ import { createAdminister } from './administer.ts'
 import { createAuthenticate, type CallerLimits } from './authenticate/authenticate.ts'
 import { createAuthorizeAdmin } from './authorize/authorize-admin.ts'
 import { createAuthorize } from './authorize/authorize.ts'
+import { heedingBlockedAdmins, heedingBlocks } from './authorize/heed-blocks.ts'
 import { claimsLookedAt } from './authorize/claims-looked-at.ts'
 import type { CompiledPolicy } from './authorize/compile-policy.ts'
 import { createExplain } from './authorize/explain.ts'
@@ -14,6 +15,7 @@ import { createPolicyInForce } from './authorize/policy-in-force.ts'
 import { outlivingCallers } from './compose/outliving-callers.ts'
 import { createCheckDocument, createTellWarnings } from './compose/policy-warnings.ts'
 import { createRotationRoom } from './compose/rotation.ts'
+import { shownSettings } from './compose/shown-settings.ts'
 import type { Settings } from './config.ts'
 import { createExchange, type ExchangeSteps } from './exchange.ts'
 import { createApp, type HallDeps } from './http/app.ts'
@@ -24,8 +26,10 @@ import { createNoteRefusal } from './lifecycle/note-refusal.ts'
 import { createNoteUse } from './lifecycle/note-use.ts'
 import { createRewrapKeys } from './lifecycle/rewrap-keys.ts'
 import type { MaintenanceReport } from './lifecycle/maintenance.ts'
-import { createReadiness } from './lifecycle/readiness.ts'
 import { createAdministerRotation } from './lifecycle/rotation/administer-rotation.ts'
+import { createAdministerService } from './lifecycle/administer-service.ts'
+import { createReadiness } from './lifecycle/readiness.ts'
+import { createServiceStatus } from './lifecycle/service-status.ts'
 import { createSuggestPolicy } from './lifecycle/suggest-policy.ts'
 import { createMint, type Mint } from './mint/mint.ts'
 import { createNotingMint } from './mint/noting-mint.ts'
@@ -40,6 +44,8 @@ import type { Log } from './ports/log.ts'
 import type { OwnIdentity } from './ports/own-identity.ts'
 import type { PolicySource } from './ports/policy-source.ts'
 import { createAuditTrails, createStoredAuditTrail } from './records/audit-log.ts'
+import { createBlocks } from './records/blocks.ts'
+import { createBlocksView } from './records/blocks-view.ts'
 import { createCredentialView } from './records/credential-view.ts'
 import { createCredentials } from './records/credentials.ts'
 import { createIssuedTokens } from './records/issued-tokens.ts'
@@ -134,7 +140,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const exchange = createExchange(
     {
       authenticate,
-      authorize: createAuthorize(authorizeDeps),
+      authorize: heedingBlocks(records.blocksView, createAuthorize(authorizeDeps)),
       resolve,
       ...createNotes(platform, records, policy),
       mint: noting(mint),
@@ -143,13 +149,19 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     clock,
   )
 
+  const administerPolicy = createAdministerPolicy({
+    inForce: policyInForce.status,
+    check,
+    ...(platform.policySource === undefined ? { policies: records.policies } : {}),
+  })
+
   const app = createApp({
     issuer,
     exchange,
     administer: outlivingCallers(
       createAdminister({
         authenticate,
-        authorizeAdmin: createAuthorizeAdmin({ policy }),
+        authorizeAdmin: heedingBlockedAdmins(records.blocksView, createAuthorizeAdmin({ policy })),
         audit: records.audit,
         clock,
       }),
@@ -162,17 +174,21 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       ...(platform.limits?.total === undefined ? {} : { limit: platform.limits.total }),
     }),
     credentials: createAdministerCredentials({ credentials: records.credentials, findUpstream, log }),
-    policy: createAdministerPolicy({
-      inForce: policyInForce.status,
-      check,
-      ...(platform.policySource === undefined ? { policies: records.policies } : {}),
+    policy: administerPolicy,
+    service: createAdministerService({ ...records, issuers: async () => (await policy()).policy.issuers }),
+    serviceStatus: createServiceStatus({
+      ...platform,
+      ...records,
+      issuer,
+      policy: administerPolicy,
+      settings: shownSettings(settings),
     }),
     rotation: createAdministerRotation({ ...records, findUpstream, pursue: rotation.pursue, log }),
     maintain: rotation.maintain,
     explain: createExplainRequest({ ...records, explain: createExplain(authorizeDeps) }),
     suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, clock }),
     rewrapKeys: createRewrapKeys({ keyRing, rewraps: createRewraps(platform) }),
-    readiness: createReadiness({ store, keyRing, policy, clock, log }),
+    readiness: createReadiness({ store, keyRing, policy, blocks: records.blocksView, clock, log }),
     ...publishedKeys(settings),
     entropy,
     log,
@@ -217,7 +233,10 @@ function createRecords(settings: Settings, platform: Platform) {
     settings.audit === 'stdout'
       ? [auditTrail]
       : [auditTrail, createStoredAuditTrail({ store, keepDays: settings.auditDays, membersOf: auditMembers })]
+  const blocks = createBlocks(platform)
   return {
+    blocks,
+    blocksView: createBlocksView({ ...platform, blocks }),
     credentials,
     credentialView: createCredentialView({ ...platform, credentials }),
     refreshTurns: createRefreshTurns({ ...platform, holder }),

@@ -7,6 +7,7 @@ import * as z from 'zod'
 import { createMemoryStore } from '../src/adapters/memory/memory-store.ts'
 import { epochSeconds } from '../src/domain/time.ts'
 import type { Document, DocumentStore, Stored } from '../src/ports/document-store.ts'
+import { createBlocks } from '../src/records/blocks.ts'
 import { parseCredentialRecord } from '../src/records/credential-codec.ts'
 import { createIssuedTokens } from '../src/records/issued-tokens.ts'
 import { createPolicies } from '../src/records/policies.ts'
@@ -47,6 +48,7 @@ describe("src/README.md's example documents", () => {
       'issued',
       'replays',
       'policies',
+      'blocks',
       'audit',
       'maintenance',
       'usage',
@@ -70,6 +72,7 @@ describe("src/README.md's example documents", () => {
     else if (collection === 'policies') await createPolicies({ store, clock, newId: () => 'new' }).read()
     else if (collection === 'usage') await readUses(store)
     else if (collection === 'refusals') expect(await createRefusals({ store }).find(id)).toBeDefined()
+    else if (collection === 'blocks') await createBlocks({ store, clock, entropy: createSequence() }).read()
     else expect(stored.value['schema']).toBe(1)
   }
 })

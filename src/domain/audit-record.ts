@@ -51,6 +51,12 @@ export type AuditAction =
   | 'policy.explain'
   | 'policy.suggest'
   | 'keys.rewrap'
+  | 'service.read'
+  | 'service.stop'
+  | 'service.resume'
+  | 'caller.list'
+  | 'caller.revoke'
+  | 'caller.restore'
 
 /** How the record of a refusal or failure ends: with the true reason, or with nothing but that it is a bug. */
 export function failureOf(error: unknown): Pick<AuditRecord, 'outcome' | 'error' | 'reason'> {

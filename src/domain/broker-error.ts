@@ -15,6 +15,7 @@ export type BrokerErrorCode =
   | 'target_unavailable'
   | 'scope_refused'
   | 'caller_throttled'
+  | 'service_stopped'
   // what we stand on
   | 'upstream_unavailable'
   | 'upstream_nonsense'

@@ -7,6 +7,7 @@ import { keyRoutes, serveKeys, type KeyRoutesDeps } from './key-routes.ts'
 import { routePattern } from './path-template.ts'
 import { policyRoutes, servePolicy } from './policy-routes.ts'
 import { rotationRoutes, serveRotation, type RotationRoutesDeps } from './rotation-routes.ts'
+import { serveService, serviceRoutes, type ServiceRoutesDeps } from './service-routes.ts'
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
 
 /** Every route of the admin API by its name. The OpenAPI document is made from this table (`npm run docs:openapi`). */
@@ -16,10 +17,11 @@ export const adminRoutes = {
   ...adviceRoutes,
   ...keyRoutes,
   ...rotationRoutes,
+  ...serviceRoutes,
 } as const
 
 export interface AdminRoutesDeps
-  extends CredentialRoutesDeps, AdviceRoutesDeps, KeyRoutesDeps, RotationRoutesDeps {
+  extends CredentialRoutesDeps, AdviceRoutesDeps, KeyRoutesDeps, RotationRoutesDeps, ServiceRoutesDeps {
   readonly act: Act
   /** Every path that a path below the issuer is reached at. */
   readonly at: (path: string) => string[]
@@ -33,6 +35,7 @@ export function addAdminRoutes(app: Hono, deps: AdminRoutesDeps): void {
     ...serveAdvice(deps),
     ...serveKeys(deps),
     ...serveRotation(deps),
+    ...serveService(deps),
   ]
   for (const { at: line, serve } of routes) {
     const [method = '', template = ''] = line.split(' ')

@@ -40,6 +40,8 @@ export const answers: Readonly<Record<BrokerErrorCode, Answer>> = {
   scope_refused: fault(400, 'invalid_scope', 'the scope is malformed or more than this caller may have'),
   caller_throttled: refusal(429, 'temporarily_unavailable', 'too many requests, try again later'),
 
+  service_stopped: unavailable,
+
   upstream_unavailable: unavailable,
   upstream_nonsense: refusal(502, 'server_error', 'the upstream gave an answer that cannot be used'),
   store_unavailable: unavailable,

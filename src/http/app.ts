@@ -11,6 +11,8 @@ import type { Log } from '../ports/log.ts'
 import { createAct } from './act.ts'
 import type { AdviceRoutesDeps } from './advice-routes.ts'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
+import type { AdministerService } from '../lifecycle/administer-service.ts'
+import type { ServiceStatus } from '../lifecycle/service-status.ts'
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
 import type { RewrapKeys } from '../lifecycle/rewrap-keys.ts'
 import type { Readiness } from '../lifecycle/readiness.ts'
@@ -34,6 +36,8 @@ export interface HallDeps {
   readonly introspect: (token: Secret) => Promise<Introspection>
   readonly credentials: AdministerCredentials
   readonly policy: AdministerPolicy
+  readonly service: AdministerService
+  readonly serviceStatus: () => Promise<ServiceStatus>
   readonly explain: AdviceRoutesDeps['explain']
   readonly suggest: AdviceRoutesDeps['suggest']
   readonly rewrapKeys: RewrapKeys

@@ -51,9 +51,10 @@ export function addPublicRoutes(app: Hono, deps: PublicRoutesDeps): void {
   })
 }
 
-function readinessResponse({ store, keyRing, policy }: Readiness, requestId: string): Response {
+/** Stopped is no fault: an orchestrator that took the instance away would take the way to resume with it. */
+function readinessResponse({ store, keyRing, policy, isStopped }: Readiness, requestId: string): Response {
   const isReady = [store, keyRing, policy].every((word) => word === 'ok')
   const status = isReady ? 'ok' : 'fault'
-  const text = JSON.stringify({ status, store, key_ring: keyRing, policy })
+  const text = JSON.stringify({ status, store, key_ring: keyRing, policy, stopped: isStopped })
   return jsonAnswer({ status: isReady ? 200 : 503, text, requestId })
 }

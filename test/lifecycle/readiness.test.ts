@@ -13,15 +13,18 @@ function createWorld() {
   const store = createFaultyStore(createMemoryStore({ clock }))
   const keyRing = createPlainKeyRing()
   const policy = { fault: undefined as Error | undefined }
+  const nothing = { callers: [], tokens: [] }
+  const blocks = { stopped: false }
   const { log, lines } = createLogBook()
   const readiness = createReadiness({
     store,
     keyRing,
     policy: () => (policy.fault === undefined ? Promise.resolve('a policy') : Promise.reject(policy.fault)),
+    blocks: () => (blocks.stopped ? { ...nothing, stopped: { by: 'ops/ops', since: clock.now() } } : nothing),
     clock,
     log,
   })
-  return { clock, store, keyRing, policy, lines, readiness }
+  return { blocks, clock, store, keyRing, policy, lines, readiness }
 }
 
 describe('readiness', () => {
@@ -29,6 +32,12 @@ describe('readiness', () => {
     const { readiness, lines } = createWorld()
     expect(await readiness()).toEqual({ store: 'ok', keyRing: 'ok', policy: 'ok' })
     expect(lines).toEqual([])
+  })
+
+  it('is there while the service is stopped, and says so', async () => {
+    const { readiness, blocks } = createWorld()
+    blocks.stopped = true
+    expect(await readiness()).toEqual({ store: 'ok', keyRing: 'ok', policy: 'ok', isStopped: true })
   })
 
   it('names what is not, and comes back by itself', async () => {

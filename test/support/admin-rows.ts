@@ -105,4 +105,22 @@ export const adminRows: readonly AdminRow[] = [
     body: {},
   },
   { line: 'POST /v1/admin/keys:rewrap', needed: 'admin', status: 200, action: 'keys.rewrap' },
+  { line: 'GET /v1/admin/service', needed: 'viewer', status: 200, action: 'service.read' },
+  { line: 'POST /v1/admin/service:stop', needed: 'operator', status: 200, action: 'service.stop' },
+  { line: 'POST /v1/admin/service:resume', needed: 'admin', status: 200, action: 'service.resume' },
+  { line: 'GET /v1/admin/callers', needed: 'viewer', status: 200, action: 'caller.list' },
+  {
+    line: 'POST /v1/admin/callers:revoke',
+    needed: 'operator',
+    status: 200,
+    action: 'caller.revoke',
+    body: { issuer: 'billing', subject: 'billing' },
+  },
+  {
+    line: 'POST /v1/admin/callers:restore',
+    needed: 'admin',
+    status: 204,
+    action: 'caller.restore',
+    body: { issuer: 'billing', subject: 'billing' },
+  },
 ]

@@ -5,6 +5,7 @@ import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import type { PolicyWarning } from '../../src/domain/policy-warning.ts'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import type { Caller } from '../../src/domain/caller.ts'
+import type { BlockedCaller } from '../../src/domain/blocks.ts'
 import type { CredentialSummary } from '../../src/domain/credential.ts'
 import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
 import type { AdminRole } from '../../src/domain/policy.ts'
@@ -13,6 +14,8 @@ import { epochSeconds, seconds } from '../../src/domain/time.ts'
 import type { ExchangeContext, ExchangeOutcome } from '../../src/exchange.ts'
 import type { AdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
 import type { MaintenanceReport } from '../../src/lifecycle/maintenance.ts'
+import type { AdministerService } from '../../src/lifecycle/administer-service.ts'
+import type { ServiceStatus } from '../../src/lifecycle/service-status.ts'
 import type { AdministerPolicy, PolicyReading } from '../../src/lifecycle/administer-policy.ts'
 import type { RewrapReport } from '../../src/lifecycle/rewrap-keys.ts'
 import { createApp, type HallDeps } from '../../src/http/app.ts'
@@ -58,6 +61,8 @@ export function createFakeHall(changes: Partial<HallDeps> = {}): FakeHall {
     }),
     suggest: async (days) => ({ days, rules: [], unusedCredentials: [] }),
     rewrapKeys: async () => rewrapReport,
+    service: createFakeService(),
+    serviceStatus: async () => serviceStatus,
     readiness: async () => ({ store: 'ok', keyRing: 'ok', policy: 'ok' }),
     entropy: createSequence(),
     log,
@@ -248,6 +253,34 @@ export const taskQueueWarning: PolicyWarning = {
   column: 9,
   path: 'rules[0].scopes[0]',
   text: 'is deprecated',
+}
+
+const byHand = { by: 'ops/admin', since: epochSeconds(1_800_000_000) }
+
+function createFakeService(): AdministerService {
+  const callers: BlockedCaller[] = []
+  return {
+    stop: async () => byHand,
+    resume: async () => undefined,
+    blockedCallers: async () => callers,
+    blockCaller: async (one) => {
+      callers.push({ ...one, ...byHand })
+      return { ...one, ...byHand }
+    },
+    restoreCaller: async () => undefined,
+  }
+}
+
+const serviceStatus: ServiceStatus = {
+  version: '1.2.3',
+  now: epochSeconds(1_800_000_000),
+  issuer,
+  store: { ok: true },
+  keyRing: { ok: false, reason: 'no answer' },
+  policy: { ok: true, revision: 'r1', origin: 'store version 1', loadedAt: epochSeconds(1_800_000_000) },
+  stopped: byHand,
+  blockedCallers: 1,
+  settings: { DOWNSCOPE_STORE: 'memory:' },
 }
 
 function createFakePolicy(): AdministerPolicy {

@@ -59,7 +59,13 @@ const introspectionAnswer = z.object({
 })
 
 const word = z.enum(['ok', 'fault'])
-const readiness = z.object({ status: word, store: word, key_ring: word, policy: word })
+const readiness = z.object({
+  status: word,
+  store: word,
+  key_ring: word,
+  policy: word,
+  stopped: z.optional(z.literal(true)),
+})
 const metadata = z.looseObject({ issuer: z.string() })
 
 export const publicEndpoints: readonly PublicEndpoint[] = [

@@ -1,0 +1,101 @@
+import * as z from 'zod/mini'
+
+import type { AdministerService } from '../lifecycle/administer-service.ts'
+import type { ServiceStatus } from '../lifecycle/service-status.ts'
+import {
+  blockedCallerDocument,
+  blockedCallerSchema,
+  blockedCallersSchema,
+  serviceDocument,
+  serviceSchema,
+  stopDocument,
+  stopSchema,
+} from './service-documents.ts'
+import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import { shows, showsNothing } from './route-answer.ts'
+import { jsonBody, noBody } from './route-body.ts'
+import { noQuery } from './route-query.ts'
+
+const name = z.string().check(z.minLength(1), z.maxLength(1_024))
+const caller = jsonBody(z.strictObject({ issuer: name, subject: name }))
+const none = { query: noQuery, body: noBody } as const
+
+/** The kill switch: operators pull it, and only admins put it back. */
+export const serviceRoutes = {
+  readService: adminRoute({
+    at: 'GET /v1/admin/service',
+    needs: 'viewer',
+    action: 'service.read',
+    summary: 'How this instance fares: version, clock, store, key ring, policy, switches, settings',
+    ...none,
+    answer: shows(serviceSchema),
+  }),
+  stopService: adminRoute({
+    at: 'POST /v1/admin/service:stop',
+    needs: 'operator',
+    action: 'service.stop',
+    summary: 'The kill switch: no token is served on any instance 10 s later; the admin API goes on',
+    ...none,
+    answer: shows(stopSchema),
+  }),
+  resumeService: adminRoute({
+    at: 'POST /v1/admin/service:resume',
+    needs: 'admin',
+    action: 'service.resume',
+    summary: 'Lets tokens be served again',
+    ...none,
+    answer: shows(stopSchema),
+  }),
+  listBlockedCallers: adminRoute({
+    at: 'GET /v1/admin/callers',
+    needs: 'viewer',
+    action: 'caller.list',
+    summary: 'The callers that are blocked',
+    ...none,
+    answer: shows(blockedCallersSchema),
+  }),
+  revokeCaller: adminRoute({
+    at: 'POST /v1/admin/callers:revoke',
+    needs: 'operator',
+    action: 'caller.revoke',
+    summary: 'Blocks a caller: 10 s later no instance gives him a token, and he administers nothing',
+    query: noQuery,
+    body: caller,
+    answer: shows(blockedCallerSchema),
+  }),
+  restoreCaller: adminRoute({
+    at: 'POST /v1/admin/callers:restore',
+    needs: 'admin',
+    action: 'caller.restore',
+    summary: 'Lets a blocked caller in again, as far as policy does',
+    query: noQuery,
+    body: caller,
+    answer: showsNothing,
+  }),
+} as const
+
+export interface ServiceRoutesDeps {
+  readonly service: AdministerService
+  readonly serviceStatus: () => Promise<ServiceStatus>
+}
+
+export function serveService({ service, serviceStatus }: ServiceRoutesDeps): readonly ServedRoute[] {
+  const routes = serviceRoutes
+  return [
+    served(routes.readService, async () => ({ document: serviceDocument(await serviceStatus()) })),
+    served(routes.stopService, async ({ caller: by }) => ({
+      document: stopDocument(await service.stop(by)),
+    })),
+    served(routes.resumeService, async () => ({ document: stopDocument(await service.resume()) })),
+    served(routes.listBlockedCallers, async () => ({
+      document: { callers: (await service.blockedCallers()).map(blockedCallerDocument) },
+    })),
+    served(routes.revokeCaller, async ({ body, caller: by }) => ({
+      document: blockedCallerDocument(await service.blockCaller(body, by)),
+    })),
+    served(routes.restoreCaller, async ({ body }) => {
+      await service.restoreCaller(body)
+      return { document: undefined }
+    }),
+  ]
+}

@@ -1,0 +1,63 @@
+import type { BlockedCaller, ByHand } from '../domain/blocks.ts'
+import { BrokerError } from '../domain/broker-error.ts'
+import type { Caller } from '../domain/caller.ts'
+import type { TrustedIssuer } from '../domain/policy.ts'
+import { quote } from '../domain/quote.ts'
+import type { BlocksRecord, CallerName } from '../records/blocks.ts'
+
+export interface AdministerServiceDeps {
+  readonly blocks: BlocksRecord
+  /** Throws `policy_unavailable`. */
+  readonly issuers: () => Promise<readonly TrustedIssuer[]>
+}
+
+/** The kill switch, for everything and for single callers. Every act may be repeated. */
+export interface AdministerService {
+  readonly stop: (by: Caller) => Promise<ByHand | undefined>
+  readonly resume: () => Promise<ByHand | undefined>
+  readonly blockedCallers: () => Promise<readonly BlockedCaller[]>
+  /**
+   * By the exact `iss` or the policy's name for it. Throws `document_invalid` for an issuer that the policy does not
+   * know, for then a slip would block nobody, and `state_conflict` for the caller himself or a full list.
+   */
+  readonly blockCaller: (caller: CallerName, by: Caller) => Promise<BlockedCaller>
+  readonly restoreCaller: (caller: CallerName) => Promise<void>
+}
+
+export function createAdministerService({ blocks, issuers }: AdministerServiceDeps): AdministerService {
+  const issuerOf = async (text: string): Promise<string | undefined> => {
+    const known = await issuers()
+    return (known.find(({ issuer }) => issuer === text) ?? known.find(({ name }) => name === text))?.issuer
+  }
+
+  return {
+    stop: async (by) => (await blocks.stop(nameOf(by))).stopped,
+    resume: async () => (await blocks.resume()).stopped,
+    blockedCallers: async () => (await blocks.read()).callers,
+    blockCaller: async ({ issuer: text, subject }, by) => {
+      const issuer = await issuerOf(text)
+      if (issuer === undefined)
+        throw invalid(`issuer: the policy trusts no issuer ${quote(text)}, and nobody of it gets a token`)
+      if (issuer === by.issuer && subject === by.subject)
+        throw new BrokerError('state_conflict', {
+          reason: 'a caller does not block himself',
+          publicDetail: 'you would lock yourself out: let another administrator do it',
+        })
+      return blocks.block({ issuer, subject }, nameOf(by))
+    },
+    restoreCaller: async ({ issuer, subject }) => {
+      // As it was written down first: its issuer may have left the policy since.
+      if (await blocks.unblock({ issuer, subject })) return
+      const named = await issuerOf(issuer)
+      if (named !== undefined) await blocks.unblock({ issuer: named, subject })
+    },
+  }
+}
+
+function nameOf({ issuer, subject }: Caller): string {
+  return `${issuer}/${subject}`
+}
+
+function invalid(fault: string): BrokerError {
+  return new BrokerError('document_invalid', { reason: fault, publicDetail: fault })
+}

@@ -1,0 +1,132 @@
+import * as z from 'zod/mini'
+
+import { BrokerError } from '../domain/broker-error.ts'
+import type { BlockedCaller, Blocks, RevokedToken } from '../domain/blocks.ts'
+import type { Caller } from '../domain/caller.ts'
+import type { Document, Stored } from '../ports/document-store.ts'
+import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
+import { filledText, instant, malformed } from './stored-fields.ts'
+
+/**
+ * What is switched off by hand, in one document, because every request asks for all of it. All acts are idempotent: the
+ * first `since` stays. Each may throw `store_unavailable`.
+ */
+export interface BlocksRecord {
+  read(): Promise<Blocks>
+  stop(by: string): Promise<Blocks>
+  resume(): Promise<Blocks>
+  /** Throws `state_conflict` when the list is full. */
+  block(caller: CallerName, by: string): Promise<BlockedCaller>
+  /** Whether he was blocked. */
+  unblock(caller: CallerName): Promise<boolean>
+  /** Forgets those that are over. Throws `caller_throttled` when this caller's share or the list is full. */
+  revoke(token: RevokedToken): Promise<void>
+}
+
+export type CallerName = Pick<Caller, 'issuer' | 'subject'>
+
+const key = 'blocks/current'
+/** Whoever is not to come at all is better left out of the policy. */
+const callersMax = 1_000
+/** Each until its end, of an hour mostly; read by each instance every few seconds. */
+const tokensMax = 2_000
+const tokensPerCallerMax = 100
+
+export function createBlocks(deps: ReadModifyWriteDeps): BlocksRecord {
+  const { store, clock } = deps
+
+  const change = <T>(
+    revise: (blocks: Blocks) => { readonly blocks: Blocks; readonly result: T },
+  ): Promise<T> =>
+    readModifyWrite(deps, key, (stored) => {
+      const before = parseBlocks(stored)
+      const { blocks, result } = revise(before)
+      return { value: blocks === before ? undefined : blocksDocumentOf(blocks), result }
+    })
+
+  return {
+    read: async () => parseBlocks(await store.get(key)),
+    stop: (by) =>
+      change((before) => {
+        if (before.stopped !== undefined) return { blocks: before, result: before }
+        const blocks = { ...before, stopped: { by, since: clock.now() } }
+        return { blocks, result: blocks }
+      }),
+    resume: () =>
+      change((before) => {
+        const { stopped, ...blocks } = before
+        return stopped === undefined ? { blocks: before, result: before } : { blocks, result: blocks }
+      }),
+    block: ({ issuer, subject }, by) =>
+      change((before) => {
+        const known = before.callers.find((other) => isSame(other, { issuer, subject }))
+        if (known !== undefined) return { blocks: before, result: known }
+        if (before.callers.length >= callersMax) throw full(`${callersMax} callers are blocked already`)
+        const blocked = { issuer, subject, by, since: clock.now() }
+        return { blocks: { ...before, callers: [...before.callers, blocked] }, result: blocked }
+      }),
+    unblock: (caller) =>
+      change((before) => {
+        const callers = before.callers.filter((other) => !isSame(other, caller))
+        if (callers.length === before.callers.length) return { blocks: before, result: false }
+        return { blocks: { ...before, callers }, result: true }
+      }),
+    revoke: (token) =>
+      change((before) => {
+        if (before.tokens.some(({ digest }) => digest === token.digest))
+          return { blocks: before, result: undefined }
+        const living = before.tokens.filter(({ expiresAt }) => expiresAt > clock.now())
+        const own = living.filter(({ by }) => by === token.by).length
+        if (living.length >= tokensMax || own >= tokensPerCallerMax)
+          throw new BrokerError('caller_throttled', {
+            reason: `${living.length} revoked tokens are remembered, ${own} of this caller`,
+          })
+        return { blocks: { ...before, tokens: [...living, token] }, result: undefined }
+      }),
+  }
+}
+
+function isSame(one: CallerName, other: CallerName): boolean {
+  return one.issuer === other.issuer && one.subject === other.subject
+}
+
+function full(why: string): BrokerError {
+  return new BrokerError('state_conflict', { reason: why, publicDetail: `${why}: change the policy instead` })
+}
+
+function parseBlocks(stored: Stored | undefined): Blocks {
+  if (stored === undefined) return { callers: [], tokens: [] }
+  const parsed = blocksDocument.safeParse(stored.value)
+  if (!parsed.success) throw malformed(stored.key, parsed.error)
+  return parsed.data
+}
+
+function blocksDocumentOf({ stopped, callers, tokens }: Blocks): Document {
+  return {
+    schema: 1,
+    ...(stopped === undefined ? {} : { stopped: { by: stopped.by, since: stopped.since } }),
+    callers: callers.map(({ issuer, subject, by, since }) => ({ issuer, subject, by, since })),
+    tokens: tokens.map(({ digest, expiresAt, by }) => ({ sha256: digest, expires_at: expiresAt, by })),
+  }
+}
+
+const byHand = { by: z.string(), since: instant }
+
+const revokedToken = z.pipe(
+  z.object({ sha256: filledText, expires_at: instant, by: z.string() }),
+  z.transform(({ sha256: digest, expires_at: expiresAt, by }): RevokedToken => ({ digest, expiresAt, by })),
+)
+
+const blocksDocument = z.pipe(
+  z.object({
+    schema: z.literal(1),
+    stopped: z.exactOptional(z.object(byHand)),
+    callers: z.array(z.object({ issuer: z.string(), subject: z.string(), ...byHand })),
+    tokens: z.array(revokedToken),
+  }),
+  z.transform(({ stopped, callers, tokens }): Blocks => ({
+    ...(stopped === undefined ? {} : { stopped }),
+    callers,
+    tokens,
+  })),
+)

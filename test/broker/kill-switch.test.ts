@@ -1,0 +1,133 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+
+import { softwareVersion } from '../../src/domain/version.ts'
+import { createBrokerWorld, type BrokerWorld } from '../support/broker-world.ts'
+
+let world: BrokerWorld
+
+beforeEach(async () => {
+  world = await createBrokerWorld()
+  await world.enrol()
+})
+
+const statuses = async () => [(await world.ask(0)).status, (await world.ask(1)).status]
+
+describe('the kill switch', () => {
+  it('P26: stops every instance within 10 s, tokens in memory included, and lets go again', async () => {
+    expect(await statuses()).toEqual([200, 200])
+    const stopped = await world.call('POST /v1/admin/service:stop', { as: 'ops' })
+    expect(await stopped.json()).toEqual({ stopped: { by: 'ops/ops', since: '2027-01-15T08:00:00Z' } })
+    await world.clock.advance(10_000)
+    expect(await statuses()).toEqual([503, 503])
+    await world.call('POST /v1/admin/service:resume', { as: 'ops' })
+    await world.clock.advance(10_000)
+    expect(await statuses()).toEqual([200, 200])
+    expect(world.minted()).toBe(1)
+  })
+
+  it('answers callers as any outage does, with a time to wait, and the record says who did it', async () => {
+    await world.call('POST /v1/admin/service:stop', { as: 'ops' })
+    await world.clock.advance(10_000)
+    const answer = await world.ask()
+    expect(answer.headers.get('retry-after')).toBe('30')
+    expect(await answer.json()).toMatchObject({ error: 'temporarily_unavailable' })
+    expect(world.audits.at(-1)).toMatchObject({
+      caller: 'billing',
+      outcome: 'refused',
+      error: 'service_stopped',
+      reason: '"ops/ops" stopped the service',
+    })
+  })
+
+  it('leaves administration and readiness as they are, and both say that it is stopped', async () => {
+    await world.call('POST /v1/admin/service:stop', { as: 'ops' })
+    await world.clock.advance(10_000)
+    const ready = await world.call('GET /readyz')
+    expect([ready.status, await ready.json()]).toEqual([
+      200,
+      expect.objectContaining({ status: 'ok', stopped: true }),
+    ])
+    const status = await world.call('GET /v1/admin/service', { as: 'ops', at: 1 })
+    expect(await status.json()).toMatchObject({ stopped: { by: 'ops/ops' }, store: { status: 'ok' } })
+  })
+
+  it('is pulled twice and put back twice without harm, and the first time stays', async () => {
+    const act = async (verb: string) =>
+      (await world.call(`POST /v1/admin/service:${verb}`, { as: 'ops' })).json()
+    const first = await act('stop')
+    await world.clock.advance(60_000)
+    expect(await act('stop')).toEqual(first)
+    expect([await act('resume'), await act('resume')]).toEqual([{}, {}])
+  })
+
+  it('an instance that never could read it serves nothing', async () => {
+    world.store.down = true
+    await world.clock.advance(60_000)
+    expect((await world.ask(1)).status).toBe(503)
+  })
+})
+
+describe('a blocked caller', () => {
+  const billing = { issuer: 'billing', subject: 'billing' }
+
+  it('P26: gets no token on any instance within 10 s; others do, and he does after he is restored', async () => {
+    expect(await statuses()).toEqual([200, 200])
+    const blocked = await world.call('POST /v1/admin/callers:revoke', { as: 'ops', body: billing })
+    expect(await blocked.json()).toEqual({ ...billing, by: 'ops/ops', since: '2027-01-15T08:00:00Z' })
+    await world.clock.advance(10_000)
+    expect(await statuses()).toEqual([400, 400])
+    expect((await world.ask(1, 'reports')).status).toBe(200)
+    expect((await world.call('POST /v1/admin/callers:restore', { as: 'ops', body: billing })).status).toBe(
+      204,
+    )
+    await world.clock.advance(10_000)
+    expect(await statuses()).toEqual([200, 200])
+  })
+
+  it('P12: is answered as one whom no rule knows, and the record says the reason', async () => {
+    await world.call('POST /v1/admin/callers:revoke', { as: 'ops', body: billing })
+    await world.clock.advance(10_000)
+    const blocked = await (await world.ask(0, 'billing')).text()
+    const reason = world.audits.at(-1)?.reason
+    expect(await (await world.ask(0, 'deputy')).text()).toBe(blocked)
+    expect(reason).toBe('"billing" of "billing" is blocked, by "ops/ops"')
+  })
+
+  it('administers nothing, and nobody blocks himself', async () => {
+    const deputy = { issuer: 'deputy', subject: 'deputy' }
+    expect((await world.call('POST /v1/admin/callers:revoke', { as: 'deputy', body: deputy })).status).toBe(
+      409,
+    )
+    await world.call('POST /v1/admin/callers:revoke', { as: 'ops', body: deputy })
+    await world.clock.advance(10_000)
+    const refused = await world.call('POST /v1/admin/callers:restore', { as: 'deputy', body: deputy, at: 1 })
+    expect(refused.status).toBe(403)
+    const list = await world.call('GET /v1/admin/callers', { as: 'ops' })
+    expect(await list.json()).toMatchObject({ callers: [{ subject: 'deputy' }] })
+  })
+
+  it('of an issuer that policy does not know is a mistake, and not a block that does nothing', async () => {
+    const answer = await world.call('POST /v1/admin/callers:revoke', {
+      as: 'ops',
+      body: { ...billing, issuer: 'bil1ing' },
+    })
+    expect(answer.status).toBe(422)
+    expect(await answer.text()).toContain('bil1ing')
+  })
+})
+
+describe('the status of the service', () => {
+  it('P23: shows what it stands on and its settings, and no secret', async () => {
+    const answer = await world.call('GET /v1/admin/service', { as: 'ops' })
+    const text = await answer.text()
+    expect(JSON.parse(text)).toMatchObject({
+      version: softwareVersion,
+      time: '2027-01-15T08:00:00Z',
+      issuer: 'https://tokens.acme.example',
+      blocked_callers: 0,
+      policy: { status: 'ok', revision: 'first', origin: 'store version 1' },
+      settings: { DOWNSCOPE_STORE: 'memory:', DOWNSCOPE_KEY_RING: 'local: (keys k1)' },
+    })
+    expect(text).not.toContain(btoa('k'.repeat(32)))
+  })
+})
