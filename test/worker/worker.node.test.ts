@@ -204,6 +204,34 @@ describe('another isolate of the same Worker', { timeout: 90_000 }, () => {
     expect(world.google.calls.count({ endpoint: 'token' }) - before).toBe(1)
   })
 
+  test('moves to Cloud KMS: what is there is rewrapped, and the next isolates open it with nothing else', async () => {
+    const keyName = 'projects/acme/locations/eu/keyRings/downscope/cryptoKeys/store'
+    const own = await world.google.createServiceAccount({ email: 'downscope@acme.iam.gserviceaccount.com' })
+    world.google.createCryptoKey(keyName)
+    world.google.allowCryptoKey(own.client_email, keyName)
+    const withKms = {
+      ...settings,
+      DOWNSCOPE_KEY_RING: `gcp-kms://${keyName}`,
+      DOWNSCOPE_GOOGLE_CREDENTIALS: JSON.stringify(own),
+    }
+    await worker.stop()
+    worker = await yard.start(withKms)
+
+    const rewrapped = await administer(worker, world.ops, { method: 'POST', path: 'keys:rewrap' })
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => askToken(worker, world.workload, { audience: 'grant', scope: drive })),
+    )
+
+    expect(rewrapped.body).toMatchObject({
+      sealing_key: `${keyName}/cryptoKeyVersions/1`,
+      rewrapped: 6,
+      failed: [],
+    })
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+    // Those who follow have no other key.
+    settings = { ...withKms, DOWNSCOPE_KEYS: '' }
+  })
+
   test('a caller over its limit hears 429 and when to come again, and another caller does not', async () => {
     await worker.stop()
     worker = await yard.start(settings, { caller: 3, total: 1000 })
