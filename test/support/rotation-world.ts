@@ -75,10 +75,6 @@ export async function startRotationWorld() {
     file,
     createRotator: createInstance,
     read: () => world.administration.read(name),
-    versionsByState: async () => {
-      const { versions } = await world.administration.read(name)
-      return versions.map(({ state }) => state)
-    },
     /** Drives it, and lets time pass whenever it has to wait, until it is over or `until` holds. */
     rotate: (drive: DriveRotation, until: (summary: CredentialSummary) => boolean = isOver) =>
       driveToEnd({ drive, clock, read: () => world.administration.read(name), until }),
