@@ -47,18 +47,22 @@ export type RefreshGrants = {
   /** Replaces the refresh token of a rotating grant; the new one. */
   readonly rotate: (grant: RefreshGrant) => string
   readonly setState: (refreshToken: string, state: GrantState) => void
-  readonly clientSecret: (clientId: string) => string | undefined
+  /** The secrets that a client may prove itself with, of which Google allows two at a time; none: unknown. */
+  readonly clientSecrets: (clientId: string) => readonly string[]
+  readonly addClientSecret: (clientId: string, secret: string) => void
+  readonly removeClientSecret: (clientId: string, secret: string) => void
   readonly deleteClient: (clientId: string) => void
   readonly isDeletedClient: (clientId: string) => boolean
 }
 
+const CLIENT_SECRETS_MAX = 2
 const DEFAULT_CLIENT = '32555940559-standin.apps.googleusercontent.com'
 const DEFAULT_SECRET = 'GOCSPX-stand-in-client-secret'
 
 export function createRefreshGrants(): RefreshGrants {
   const grants = new Map<string, RefreshGrant>()
   const grantOfToken = new Map<string, string>()
-  const clients = new Map<string, string>()
+  const clients = new Map<string, readonly string[]>()
   const deletedClients = new Set<string>()
 
   function find(refreshToken: string): RefreshGrant | undefined {
@@ -68,11 +72,12 @@ export function createRefreshGrants(): RefreshGrants {
   return {
     create: (options) => {
       const clientId = options.clientId ?? DEFAULT_CLIENT
-      const secret = options.clientSecret ?? clients.get(clientId) ?? DEFAULT_SECRET
-      if ((clients.get(clientId) ?? secret) !== secret) {
+      const [known] = clients.get(clientId) ?? []
+      const secret = options.clientSecret ?? known ?? DEFAULT_SECRET
+      if ((known ?? secret) !== secret) {
         throw new Error(`the stand-in has another secret for ${clientId}`)
       }
-      clients.set(clientId, secret)
+      if (known === undefined) clients.set(clientId, [secret])
       const grant = newGrant(options, clientId)
       grants.set(grant.id, grant)
       grantOfToken.set(grant.id, grant.id)
@@ -90,7 +95,18 @@ export function createRefreshGrants(): RefreshGrants {
       if (!grant) throw new Error('the stand-in never issued this refresh token')
       grants.set(grant.id, { ...grant, state })
     },
-    clientSecret: (clientId) => clients.get(clientId),
+    clientSecrets: (clientId) => clients.get(clientId) ?? [],
+    addClientSecret: (clientId, secret) => {
+      const held = clients.get(clientId) ?? []
+      if (held.length >= CLIENT_SECRETS_MAX) throw new Error('Google allows two secrets a client')
+      clients.set(clientId, [...held, secret])
+    },
+    removeClientSecret: (clientId, secret) => {
+      clients.set(
+        clientId,
+        (clients.get(clientId) ?? []).filter((one) => one !== secret),
+      )
+    },
     deleteClient: (clientId) => {
       deletedClients.add(clientId)
     },

@@ -42,11 +42,11 @@ function authenticateClient(world: World, form: Form): string {
   const clientId = form.get('client_id') ?? ''
   const secret = form.get('client_secret') ?? ''
   if (clientId === '') return refuse('invalid_request', 'Could not determine client ID from request.') // MEM
-  const expected = world.grants.clientSecret(clientId)
-  if (expected === undefined) return refuse('client_unknown')
+  const expected = world.grants.clientSecrets(clientId)
+  if (expected.length === 0) return refuse('client_unknown')
   if (world.grants.isDeletedClient(clientId)) return refuse('client_deleted')
   if (secret === '') return refuse('invalid_request', 'client_secret is missing.') // MEM
-  return secret === expected ? clientId : refuse('client_secret_wrong')
+  return expected.includes(secret) ? clientId : refuse('client_secret_wrong')
 }
 
 function liveGrant(world: World, refreshToken: string, clientId: string): RefreshGrant {

@@ -69,6 +69,8 @@ export type GoogleStandIn = {
   /** `revoked` kills its access tokens too; the other states only the refresh token. */
   readonly setGrantState: (refreshToken: string, state: GrantState) => void
   readonly deleteClient: (clientId: string) => void
+  readonly addClientSecret: (clientId: string, secret: string) => void
+  readonly removeClientSecret: (clientId: string, secret: string) => void
 
   /** Lets a principal (email, or federated principal) create tokens for a service account. */
   readonly allowImpersonation: (from: string, to: string) => void
@@ -181,6 +183,8 @@ function controls({ world }: Google) {
       world.grants.setState(refreshToken, state)
     },
     deleteClient: world.grants.deleteClient,
+    addClientSecret: world.grants.addClientSecret,
+    removeClientSecret: world.grants.removeClientSecret,
     allowImpersonation: world.impersonation.allow,
     denyImpersonation: world.impersonation.withdraw,
     allowKeyAdministration: world.keyAdministration.allow,

@@ -1,0 +1,159 @@
+import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
+import { createHttpClient } from '../../src/adapters/system/http-client.ts'
+import { createTextPolicySource } from '../../src/adapters/system/policy-text.ts'
+import { createEntropy } from '../../src/adapters/system/system-entropy.ts'
+import { createBroker, type Broker, type Platform } from '../../src/compose.ts'
+import { readSettings } from '../../src/config.ts'
+import type { AuditRecord } from '../../src/domain/audit-record.ts'
+import { createFakeClock } from './fake-clock.ts'
+import { startGoogleStandIn } from './google/stand-in.ts'
+import { createPlainKeyRing } from './plain-key-ring.ts'
+import { createAwaitableBackground, createLogBook } from './quiet.ts'
+import { webSha256 } from './sequence.ts'
+import { createSigner } from './signer.ts'
+
+const issuer = 'https://tokens.acme.example'
+const reading = 'https://www.googleapis.com/auth/devstorage.read_only'
+
+export type BrokerPair = Awaited<ReturnType<typeof startBrokerPair>>
+
+export interface Asked {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Two whole brokers over one store, in this process, with a clock that stands still until it is told to move, and the
+ * Google stand-in behind a real socket. Callers and an administrator may ask both.
+ */
+export async function startBrokerPair(more: Readonly<Record<string, string>> = {}) {
+  const clock = createFakeClock()
+  const google = await startGoogleStandIn({ now: () => clock.now() })
+  const signer = await createSigner('RS256', 'k')
+  const store = createMemoryStore({ clock })
+  const book = createLogBook()
+  const records: AuditRecord[] = []
+  const policy = JSON.stringify(policyFor(signer.jwk))
+  const settings = readSettings({
+    DOWNSCOPE_ISSUER: issuer,
+    DOWNSCOPE_STORE: 'memory:',
+    DOWNSCOPE_KEYS: `k1:${btoa('0'.repeat(32))}`,
+    DOWNSCOPE_POLICY_YAML: policy,
+    ...google.endpoints,
+    ...more,
+  })
+
+  const createOne = (): Broker & { readonly settled: () => Promise<void> } => {
+    const background = createAwaitableBackground()
+    const platform: Platform = {
+      clock,
+      entropy: createEntropy(),
+      sha256: webSha256,
+      http: createHttpClient(),
+      background,
+      log: book.log,
+      auditTrail: async (record) => void records.push(record),
+      store,
+      keyRing: createPlainKeyRing(),
+      policySource: createTextPolicySource(policy, 'the test'),
+      sharesWork: true,
+    }
+    return { ...createBroker(settings, platform), settled: background.settled }
+  }
+  const brokers = [createOne(), createOne()] as const
+
+  const jwt = (subject: string) => {
+    const iat = clock.now()
+    return signer.sign({ iss: 'platform', sub: subject, aud: issuer, iat, exp: iat + 3600, jti: `${iat}` })
+  }
+  const send = async (broker: Broker, request: Request): Promise<Asked> => {
+    const answer = await settle(clock, Promise.resolve(broker.serve(request)))
+    const text = await answer.text()
+    return { status: answer.status, body: text === '' ? {} : membersOf(text) }
+  }
+
+  return {
+    clock,
+    google,
+    book,
+    records,
+    brokers,
+    /** A token for the credential, whose JWT may be shown again. */
+    ask: async (broker: Broker, audience: string, subjectToken: string) =>
+      send(
+        broker,
+        new Request(`${issuer}/v1/token`, {
+          method: 'POST',
+          body: new URLSearchParams({
+            grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+            subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+            subject_token: subjectToken,
+            audience,
+          }),
+        }),
+      ),
+    callerJwt: () => jwt('caller'),
+    administer: async (broker: Broker, line: string, body?: object) => {
+      const [method = '', path = ''] = line.split(' ')
+      const headers = {
+        authorization: `Bearer ${await jwt('admin')}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      }
+      return send(
+        broker,
+        new Request(`${issuer}/v1/admin/${path}`, {
+          method,
+          headers,
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        }),
+      )
+    },
+    /** Waits for real answers, and moves the clock by small steps for whoever waits for that. */
+    settle: <T>(work: Promise<T>) => settle(clock, work),
+    close: () => google.close(),
+  }
+}
+
+async function settle<T>(clock: { advance(ms: number): Promise<void> }, work: Promise<T>): Promise<T> {
+  let isOver = false
+  const over = work.finally(() => {
+    isOver = true
+  })
+  for (let turn = 0; turn < 5_000 && !isOver; turn += 1) {
+    await Promise.race([over, new Promise((resolve) => setTimeout(resolve, 20))])
+    if (!isOver) await clock.advance(1)
+  }
+  return over
+}
+
+function membersOf(text: string): Readonly<Record<string, unknown>> {
+  const members: unknown = JSON.parse(text)
+  return typeof members === 'object' && members !== null ? { ...members } : {}
+}
+
+function policyFor(jwk: object): object {
+  const rule = (credential: string, scopes: readonly string[]) => ({
+    name: `may use ${credential}`,
+    callers: [{ issuer: 'platform', subject: 'caller' }],
+    credential,
+    scopes,
+  })
+  return {
+    version: 1,
+    issuers: [
+      {
+        name: 'platform',
+        issuer: 'platform',
+        keys: { jwks: { keys: [jwk] } },
+        algorithms: ['RS256'],
+        replay: 'allowed',
+        lifetime_seconds_max: 3600,
+      },
+    ],
+    rules: [
+      rule('reports-sa', [reading]),
+      rule('team-calendar', ['https://www.googleapis.com/auth/calendar.readonly']),
+    ],
+    admins: [{ callers: [{ issuer: 'platform', subject: 'admin' }], role: 'admin' }],
+  }
+}
