@@ -24,6 +24,7 @@ export function narrowBoundary(
   { caller, credential }: BoundaryFor,
 ): AccessBoundary | undefined {
   const { name, boundary } = rule.rule
+  if (boundary.length === 0 && asked === undefined) return undefined
   const where = `rule ${quote(name)}`
   const malformed = (fault: BoundaryFault): BrokerError => {
     const publicDetail = describeBoundaryFault(fault)
@@ -33,7 +34,6 @@ export function narrowBoundary(
       condition: 'boundary',
     })
   }
-  if (boundary.length === 0 && asked === undefined) return undefined
   // docs/google.md §2.2: Google's STS puts boundaries on Google's access tokens.
   if (credential.upstream !== 'google')
     throw new BrokerError('target_unavailable', {
