@@ -53,7 +53,7 @@ export interface FederationSettings {
   readonly serviceAccount: string | undefined
 }
 
-/** `…TokenUrl` and `revokeUrl` are whole; the others are what comes before `/v1/…`, without a slash at the end. */
+/** `…TokenUrl`, `revokeUrl` and `tokeninfoUrl` are whole; the others are what comes before `/v1/…`, without a slash at the end. */
 export interface GoogleUrls {
   readonly oauthTokenUrl: string
   readonly stsTokenUrl: string
@@ -61,6 +61,7 @@ export interface GoogleUrls {
   readonly iamUrl: string
   readonly kmsUrl: string
   readonly revokeUrl: string
+  readonly tokeninfoUrl: string
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -123,6 +124,7 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
       iamUrl: value(table.googleIamUrl),
       kmsUrl: value(table.googleKmsUrl),
       revokeUrl: value(table.googleRevokeUrl),
+      tokeninfoUrl: value(table.googleTokeninfoUrl),
     },
     isOnCloudRun,
   }

@@ -18,7 +18,7 @@ import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
 import { createLimits } from './caller-limits.ts'
 import { openFirestoreRest } from './firestore-rest.ts'
-import type { IdentityPlatform } from './google-identity.ts'
+import { openOwnIdentity, type IdentityPlatform } from './google-identity.ts'
 import { openKeyRing } from './key-ring.ts'
 
 export interface NodePlatform extends Platform {
@@ -51,6 +51,7 @@ export function createNodePlatform(settings: Settings): NodePlatform {
     auditTrail: createStdoutAuditTrail({ write: stdout.write }),
     store,
     keyRing: openKeyRing(settings, outward),
+    ...openOwnIdentity(settings, outward),
     ...(policySource === undefined ? {} : { policySource }),
     limits: createLimits(settings, clock),
     sharesWork,

@@ -21,6 +21,7 @@ import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
 import { createLimits } from './caller-limits.ts'
 import { openFirestoreRest, type RestPlatform } from './firestore-rest.ts'
+import { openOwnIdentity } from './google-identity.ts'
 import { openKeyRing } from './key-ring.ts'
 
 /** What `wrangler.toml` binds, besides settings. */
@@ -54,6 +55,7 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
     auditTrail: createStdoutAuditTrail({ write: async (line) => writeConsoleLine(line) }),
     store: openStore(settings, bindings, outward),
     keyRing: openKeyRing(settings, outward),
+    ...openOwnIdentity(settings, outward),
     ...(policySource === undefined ? {} : { policySource }),
     limits: { ...createLimits(settings, clock), ...boundLimits(bindings) },
   }

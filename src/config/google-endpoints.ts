@@ -59,4 +59,13 @@ export const googleEndpoints = {
     },
     parseEndpoint,
   ),
+  googleTokeninfoUrl: withDefault(
+    {
+      name: 'GOOGLE_TOKENINFO_URL',
+      default: 'https://oauth2.googleapis.com/tokeninfo',
+      means: `Where Google says what a token of the metadata server carries; ${why}`,
+      example: 'http://127.0.0.1:9000/tokeninfo',
+    },
+    parseEndpoint,
+  ),
 } as const

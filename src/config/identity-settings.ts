@@ -11,8 +11,8 @@ export const identitySettings = {
       name: 'DOWNSCOPE_GOOGLE_CREDENTIALS',
       defaultsTo: 'the metadata server on Google Cloud (Node)',
       means:
-        "The key file of the broker's own service account, for Firestore over REST and Cloud KMS: its JSON, not its " +
-        'path. A secret.',
+        "The key file of the broker's own service account, for Firestore over REST, Cloud KMS and credentials without " +
+        'a key: its JSON, not its path. A secret.',
       example: '$(cat downscope-key.json)',
     },
     (text) => {
@@ -39,7 +39,7 @@ export const identitySettings = {
       name: 'DOWNSCOPE_GOOGLE_FEDERATION',
       means:
         "The workload identity pool provider that trusts the broker's signing keys: with it the broker needs no " +
-        'Google key for Firestore over REST and Cloud KMS. Not together with `DOWNSCOPE_GOOGLE_CREDENTIALS`.',
+        'Google key of its own. Not together with `DOWNSCOPE_GOOGLE_CREDENTIALS`.',
       example:
         '//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/downscope/providers/broker',
     },

@@ -62,7 +62,7 @@ export function createActingToken({ shareToken, mintFrom, ownIdentity }: ActingT
   }
 }
 
-function requireOwnIdentity(identity: OwnIdentity | undefined, name: string): OwnIdentity {
+export function requireOwnIdentity(identity: OwnIdentity | undefined, name: string): OwnIdentity {
   if (identity !== undefined) return identity
   throw new BrokerError('target_unavailable', {
     reason:

@@ -3,6 +3,7 @@ import type { MintedToken } from '../domain/token.ts'
 import type { Credentials } from '../records/credentials.ts'
 import { createActingToken, type ActingTokenDeps } from './acting-token.ts'
 import type { AskUpstream } from './ask-upstream.ts'
+import { createMintFromBrokerIdentity } from './broker-identity.ts'
 import { createIamCredentials } from './iam-credentials.ts'
 import { createMintByImpersonation } from './impersonation.ts'
 import { createNoteHealth, type NoteHealthDeps } from './note-health.ts'
@@ -17,6 +18,7 @@ export interface KeylessDeps extends NoteHealthDeps, ActingTokenDeps {
 
 export interface Keyless {
   readonly byImpersonation: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
+  readonly fromBrokerIdentity: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
 }
 
 /** Minting for which no key is stored: whoever acts shows a token, and Google does the rest. */
@@ -27,5 +29,6 @@ export function createKeyless(deps: KeylessDeps): Keyless {
   const mintForUser = createMintForUser({ ...deps, noteHealth, askIamCredentials })
   return {
     byImpersonation: createMintByImpersonation({ ...deps, noteHealth, askIamCredentials, mintForUser }),
+    fromBrokerIdentity: createMintFromBrokerIdentity({ ...deps, noteHealth, mintForUser }),
   }
 }

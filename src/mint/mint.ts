@@ -63,8 +63,9 @@ export type Mint = (grant: Grant) => Promise<MintedToken>
 export function createMint(deps: MintDeps): Mint {
   const ask = createAskUpstream(deps)
   const { tokenUrl, stsUrl } = deps.endpoints
-  const mintFrom = (grant: Grant, deadlineMs: number) => mintSource(grant, deadlineMs)
-  const { byImpersonation } = createKeyless({ ...deps, ...deps.endpoints, ask, mintFrom })
+  const mintFrom = (grant: Grant, deadlineMs: number) =>
+    withFallback(deps.log, grant, (drawing) => mintSource(drawing, deadlineMs))
+  const { byImpersonation, fromBrokerIdentity } = createKeyless({ ...deps, ...deps.endpoints, ask, mintFrom })
   const fromServiceAccountKey = createMintFromServiceAccountKey({ ...deps, ask, tokenUrl })
   const reachUpstream = createReachUpstream({ ...deps, tokenUrl })
   const askTokenEndpoint = createAskTokenEndpoint({ ...deps, ask })
@@ -86,16 +87,14 @@ export function createMint(deps: MintDeps): Mint {
       case 'impersonation':
         return byImpersonation(grant, deadlineMs)
       case 'broker_identity':
-        throw new BrokerError('target_unavailable', {
-          reason: `credential ${grant.credential.name}: nothing is minted from ${grant.credential.kind} yet`,
-        })
+        return fromBrokerIdentity(grant, deadlineMs)
     }
   }
 
   return async (grant) => {
     refuseWhatOnlyGoogleHas(grant)
     const deadlineMs = deps.clock.steadyMs() + budgetMs
-    const source = await withFallback(deps.log, grant, (drawing) => mintSource(drawing, deadlineMs))
+    const source = await mintFrom(grant, deadlineMs)
     const { boundary = [] } = grant
     const token = boundary.length === 0 ? source : await downscope({ grant, boundary, source, deadlineMs })
     refuseLongerLife(grant, token)

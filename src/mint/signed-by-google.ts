@@ -64,7 +64,8 @@ export function createMintForUser(deps: MintForUserDeps): MintForUser {
     if (reply.kind !== 'answer' || reply.answer.status !== 200) {
       const context = { now: clock.now(), secrets: [assertion], actsForUser: true }
       const { error, blamesCredential } = judgeFailure(reply, context)
-      if (blamesCredential) await noteHealth(grant.credential, { status: 'broken', reason: error.reason })
+      if (blamesCredential && grant.credential.fallback === undefined)
+        await noteHealth(grant.credential, { status: 'broken', reason: error.reason })
       throw error
     }
     const reading = parseReplyMembers(reply.answer)

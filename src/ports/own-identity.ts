@@ -4,7 +4,7 @@ import type { Seconds } from '../domain/time.ts'
 
 /**
  * Who the broker itself is to Google: what a platform, a key of its own or a federation says. Every method settles
- * within two seconds, and throws `upstream_unavailable` when Google or the platform did not give what was asked, or
+ * within four seconds, and throws `upstream_unavailable` when Google or the platform did not give what was asked, or
  * `target_unavailable` for what this identity can never give.
  */
 export interface OwnIdentity {

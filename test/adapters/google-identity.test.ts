@@ -1,13 +1,16 @@
 import { exportPKCS8, exportSPKI, generateKeyPair, importPKCS8, importSPKI, jwtVerify } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
 
-import { createMetadataIdentity } from '../../src/adapters/google-identity/metadata-identity.ts'
-import { createServiceAccountIdentity } from '../../src/adapters/google-identity/service-account-identity.ts'
+import { createHeldToken } from '../../src/adapters/google-identity/held-token.ts'
+import type { IdentitySource } from '../../src/adapters/google-identity/identity-source.ts'
+import { createMetadataSource } from '../../src/adapters/google-identity/metadata-identity.ts'
+import { createServiceAccountSource } from '../../src/adapters/google-identity/service-account-identity.ts'
 import {
   parseServiceAccountKey,
   type ServiceAccountKey,
 } from '../../src/adapters/google-identity/service-account-key.ts'
 import { Secret } from '../../src/domain/secret.ts'
+import type { Clock } from '../../src/ports/clock.ts'
 import type { HttpRequest, HttpResult } from '../../src/ports/http-client.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createEcKeyPem } from '../support/rsa-key.ts'
@@ -296,13 +299,18 @@ const flavour = { 'metadata-flavor': 'Google' }
 
 function open(change: { readonly sharesWork?: boolean; readonly key?: ServiceAccountKey } = {}) {
   const world = createWorld({})
-  const deps = { key, tokenUrl, scopes: [scope], sharesWork: true, ...change }
-  return { ...world, identity: createServiceAccountIdentity({ ...world, ...deps }) }
+  const source = createServiceAccountSource({ ...world, key, tokenUrl, ...change })
+  return { ...world, source, identity: holding(source, world.clock, change.sharesWork) }
 }
 
 function openMetadata(change: { readonly host?: string } = {}) {
   const world = createWorld(flavour)
-  return { ...world, identity: createMetadataIdentity({ ...world, scopes: [scope], ...change }) }
+  const source = createMetadataSource({ ...world, ...change })
+  return { ...world, source, identity: holding(source, world.clock) }
+}
+
+function holding(source: IdentitySource, clock: Clock, sharesWork = true) {
+  return createHeldToken({ clock, sharesWork, fetchToken: () => source.accessToken([scope]) })
 }
 
 /** A token endpoint that gives `token-1`, `token-2` and so on, an hour each, unless it is told otherwise. */

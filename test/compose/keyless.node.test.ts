@@ -229,7 +229,7 @@ describe('which identity the broker has', () => {
 
     const settings = settingsWith({ GCE_METADATA_HOST: new URL(google.origin).host })
     const metadata = createGoogleIdentity(settings, { ...platform, hasMetadataServer: true }, [scope])
-    await expect(metadata()).rejects.toMatchObject({ reason: containing("is not Google's metadata server") })
+    await expect(metadata()).rejects.toMatchObject({ reason: containing('Google answered 404') })
   })
 
   test('where there is no metadata server, one of the other two is asked for', () => {

@@ -37,6 +37,7 @@ describe('settings', () => {
         iamUrl: 'https://iam.googleapis.com',
         kmsUrl: 'https://cloudkms.googleapis.com',
         revokeUrl: 'https://oauth2.googleapis.com/revoke',
+        tokeninfoUrl: 'https://oauth2.googleapis.com/tokeninfo',
       },
       isOnCloudRun: false,
     })
@@ -66,6 +67,7 @@ describe('settings', () => {
       GOOGLE_IAM_URL: 'http://[::1]:4',
       GOOGLE_KMS_URL: 'http://127.8.9.10:5//',
       GOOGLE_REVOKE_URL: 'https://private.example/revoke',
+      GOOGLE_TOKENINFO_URL: 'https://private.example/tokeninfo',
       K_SERVICE: 'downscope',
     })
 
@@ -95,6 +97,7 @@ describe('settings', () => {
         iamUrl: 'http://[::1]:4',
         kmsUrl: 'http://127.8.9.10:5',
         revokeUrl: 'https://private.example/revoke',
+        tokeninfoUrl: 'https://private.example/tokeninfo',
       },
       isOnCloudRun: true,
     })

@@ -2,13 +2,15 @@ import { inspect } from 'node:util'
 
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/http-client.ts'
+import { openOwnIdentity } from '../../src/compose/google-identity.ts'
+import { readSettings, type Environment } from '../../src/config.ts'
 import { grantedCredential, type Grant } from '../../src/domain/grant.ts'
 import { scopeSet } from '../../src/domain/scopes.ts'
 import type { EpochSeconds } from '../../src/domain/time.ts'
 import type { MintedToken } from '../../src/domain/token.ts'
 import { createAdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
 import type { ShareToken } from '../../src/mint/acting-token.ts'
-import { createMint, type Mint } from '../../src/mint/mint.ts'
+import { createMint, type Mint, type MintDeps } from '../../src/mint/mint.ts'
 import type { HttpClient } from '../../src/ports/http-client.ts'
 import { createCredentials } from '../../src/records/credentials.ts'
 import { createRefreshTurns } from '../../src/records/refresh-turns.ts'
@@ -55,7 +57,20 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
   const errors: unknown[] = []
   const files: unknown[] = []
 
-  const createInstance = (holder: string) => {
+  /** The broker as these settings say who it is; without any the metadata server says it. */
+  const identityOf = (env: Environment = {}) => {
+    const settings = readSettings({
+      DOWNSCOPE_ISSUER: 'https://tokens.acme.example',
+      DOWNSCOPE_KEYS: `k1:${'A'.repeat(43)}=`,
+      GCE_METADATA_HOST: google.metadataHost,
+      ...google.endpoints,
+      ...env,
+    })
+    const http = impatient(createHttpClient(), patienceMs, clock.skip)
+    return openOwnIdentity(settings, { http, clock, entropy, sharesWork: true, hasMetadataServer: true })
+  }
+
+  const createInstance = (holder: string, identity: Pick<MintDeps, 'ownIdentity'> = {}) => {
     const background = createAwaitableBackground()
     const refreshTurns = createRefreshTurns({ ...deps, holder })
     const mint = createMint({
@@ -74,6 +89,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
         iamCredentialsUrl: google.endpoints.GOOGLE_IAM_CREDENTIALS_URL,
       },
       shareToken: createSharing(),
+      ...identity,
     })
     return { mint: remembering(mint, errors), background, refreshTurns }
   }
@@ -91,6 +107,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
     rotations: createRotations({ ...deps, holder: 'instance-1' }),
     administration,
     createInstance,
+    identityOf,
     ...first,
     enrol: async (name: string, secret: unknown, scopes?: readonly string[]) => {
       files.push(secret)

@@ -1,11 +1,13 @@
+import { BrokerError } from '../../domain/broker-error.ts'
 import type { Secret } from '../../domain/secret.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { HttpClient } from '../../ports/http-client.ts'
-import { createHeldToken, type GoogleIdentity } from './held-token.ts'
 import { askForToken, parseIdentityReply, type IdentityToken } from './identity-reply.ts'
-import { generateAccessToken } from './impersonation.ts'
+import type { IdentitySource } from './identity-source.ts'
+import { generateAccessToken, generateIdToken } from './impersonation.ts'
+import { withinBudget } from './within-budget.ts'
 
-export interface FederatedIdentityDeps {
+export interface FederatedSourceDeps {
   readonly signAssertion: () => Promise<Secret>
   /** The pool provider's full resource name: `//iam.googleapis.com/projects/…`. */
   readonly provider: string
@@ -16,35 +18,51 @@ export interface FederatedIdentityDeps {
   readonly stsUrl: string
   /** What comes before `/v1/…`. */
   readonly iamCredentialsUrl: string
-  readonly scopes: readonly string[]
-  /** Whether a request may await what another one began: never on Workers. */
-  readonly sharesWork: boolean
 }
 
 const tokenType = 'urn:ietf:params:oauth:token-type'
 /** docs/google.md §3.1: what IAM Credentials asks of a token that impersonates. */
 const impersonatingScope = 'https://www.googleapis.com/auth/cloud-platform'
-/** For all attempts of both calls together: what a `GoogleIdentity` promises. */
-const budgetMs = 2000
-/** Less is no attempt. */
-const attemptMsMin = 50
 
 /**
- * The broker's own token without a key of Google's: its own assertion, exchanged at Google's STS (RFC 8693, workload
- * identity federation), and with that, where one is named, the token of a service account.
+ * The broker without a key of Google's: its own assertion, exchanged at Google's STS (RFC 8693, workload identity
+ * federation), and with that, where one is named, a service account.
  */
-export function createFederatedIdentity(deps: FederatedIdentityDeps): GoogleIdentity {
-  const { signAssertion, http, clock, serviceAccount, iamCredentialsUrl, scopes } = deps
+export function createFederatedSource(deps: FederatedSourceDeps): IdentitySource {
+  const { signAssertion, clock, serviceAccount, iamCredentialsUrl } = deps
 
-  const fetchToken = async (): Promise<IdentityToken> => {
+  /** The STS, and what goes on with its token, in one budget that begins after signing. */
+  const begin = async () => {
     const assertion = await signAssertion()
-    const bounded = withinBudget(http, clock)
-    if (serviceAccount === undefined)
-      return await exchange(bounded, deps, { assertion, scope: scopes.join(' ') })
-    const { token } = await exchange(bounded, deps, { assertion, scope: impersonatingScope })
-    return await generateAccessToken(bounded, clock, { token, serviceAccount, iamCredentialsUrl, scopes })
+    const http = withinBudget(deps.http, clock)
+    return { http, exchangeFor: (scope: string) => exchange(http, deps, { assertion, scope }) }
   }
-  return createHeldToken({ ...deps, fetchToken })
+
+  return {
+    heedsScopes: true,
+    accessToken: async (scopes) => {
+      const { http, exchangeFor } = await begin()
+      if (serviceAccount === undefined) return await exchangeFor(scopes.join(' '))
+      const { token } = await exchangeFor(impersonatingScope)
+      return await generateAccessToken(http, clock, { token, serviceAccount, iamCredentialsUrl, scopes })
+    },
+    idToken: async (audience) => {
+      const account = requireAccount(serviceAccount)
+      const { http, exchangeFor } = await begin()
+      const { token } = await exchangeFor(impersonatingScope)
+      return await generateIdToken(http, { token, serviceAccount: account, iamCredentialsUrl, audience })
+    },
+    serviceAccount: async () => requireAccount(serviceAccount),
+  }
+}
+
+function requireAccount(serviceAccount: string | undefined): string {
+  if (serviceAccount !== undefined) return serviceAccount
+  throw new BrokerError('target_unavailable', {
+    reason:
+      "the broker's own identity towards Google is a federated principal and no service account: " +
+      'set DOWNSCOPE_GOOGLE_SERVICE_ACCOUNT',
+  })
 }
 
 interface Exchange {
@@ -55,7 +73,7 @@ interface Exchange {
 /** docs/google.md §2.1. */
 async function exchange(
   http: HttpClient,
-  { stsUrl, provider }: FederatedIdentityDeps,
+  { stsUrl, provider }: FederatedSourceDeps,
   { assertion, scope }: Exchange,
 ): Promise<IdentityToken> {
   const answer = await askForToken(http, {
@@ -72,17 +90,4 @@ async function exchange(
     }).toString(),
   })
   return parseIdentityReply(answer, "Google's STS")
-}
-
-/** The same client for as long as the budget lasts, from now on. */
-function withinBudget(http: HttpClient, clock: Clock): HttpClient {
-  const endMs = clock.steadyMs() + budgetMs
-  return async (request) => {
-    const leftMs = Math.floor(endMs - clock.steadyMs())
-    if (leftMs >= attemptMsMin)
-      return await http({ ...request, timeoutMs: Math.min(request.timeoutMs, leftMs) })
-    const { origin, pathname } = new URL(request.url)
-    const detail = `${request.method} ${origin}${pathname}: what came before took all of ${budgetMs} ms`
-    return { kind: 'failure', cause: 'timeout', detail }
-  }
 }

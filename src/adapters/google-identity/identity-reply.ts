@@ -31,16 +31,21 @@ export async function askForToken(http: HttpClient, request: IdentityRequest): P
  * RFC 6749 §5.1, every member by name. Throws `store_unavailable` that names `who` answered and the member, and never
  * its value.
  */
-export function parseIdentityReply({ status, body }: HttpAnswer, who = 'Google'): IdentityToken {
-  const members = parseJsonObject(body) ?? {}
-  if (status !== 200) throw identityError(`${who} answered ${status}${quoteError(members)}`)
-  const { access_token: token, token_type: type, expires_in: lifetime } = members
+export function parseIdentityReply(answer: HttpAnswer, who?: string): IdentityToken {
+  requireSuccess(answer, who)
+  const { access_token: token, token_type: type, expires_in: lifetime } = parseJsonObject(answer.body) ?? {}
   if (!isToken(token)) throw identityError('the reply has no usable access_token')
   if (typeof type !== 'string' || type.toLowerCase() !== 'bearer')
     throw identityError('the reply has a token_type other than Bearer')
   if (typeof lifetime !== 'number' || !(lifetime >= 1 && lifetime <= lifetimeMax))
     throw identityError(`the reply has no expires_in from 1 to ${lifetimeMax}`)
   return { token: new Secret(token), lifetime: seconds(Math.floor(lifetime)) }
+}
+
+/** Throws `store_unavailable` that names `who` answered, and quotes its error. */
+export function requireSuccess({ status, body }: HttpAnswer, who = 'Google'): void {
+  if (status === 200) return
+  throw identityError(`${who} answered ${status}${quoteError(parseJsonObject(body) ?? {})}`)
 }
 
 /** What can be sent in a header, of the size that Google's tokens have. */

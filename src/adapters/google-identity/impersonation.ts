@@ -13,7 +13,6 @@ export interface Impersonation {
   readonly serviceAccount: string
   /** What comes before `/v1/…`. */
   readonly iamCredentialsUrl: string
-  readonly scopes: readonly string[]
 }
 
 /** The longest without an organisation policy that allows more (docs/google.md §3.1). */
@@ -23,21 +22,46 @@ const lifetimeAsked = 3600
 export async function generateAccessToken(
   http: HttpClient,
   clock: Clock,
-  { token, serviceAccount, iamCredentialsUrl, scopes }: Impersonation,
+  { scopes, ...as }: Impersonation & { readonly scopes: readonly string[] },
 ): Promise<IdentityToken> {
+  const body = { scope: scopes, lifetime: `${lifetimeAsked}s` }
+  return parseReply(await ask(http, as, { operation: 'generateAccessToken', body }), clock.now())
+}
+
+/** Likewise, an ID token of the account for an audience; not judged. */
+export async function generateIdToken(
+  http: HttpClient,
+  { audience, ...as }: Impersonation & { readonly audience: string },
+): Promise<Secret> {
+  const answer = await ask(http, as, { operation: 'generateIdToken', body: { audience, includeEmail: true } })
+  const { token } = parseJsonObject(answer.body) ?? {}
+  if (!isToken(token)) throw identityError('the reply to generateIdToken has no usable token')
+  return new Secret(token)
+}
+
+interface Wish {
+  readonly operation: string
+  readonly body: object
+}
+
+async function ask(
+  http: HttpClient,
+  { token, serviceAccount, iamCredentialsUrl }: Impersonation,
+  { operation, body }: Wish,
+): Promise<HttpAnswer> {
   const answer = await askForToken(http, {
     method: 'POST',
     // The project must be the wildcard.
-    url: `${iamCredentialsUrl}/v1/projects/-/serviceAccounts/${serviceAccount}:generateAccessToken`,
+    url: `${iamCredentialsUrl}/v1/projects/-/serviceAccounts/${serviceAccount}:${operation}`,
     headers: {
       authorization: `Bearer ${token.reveal()}`,
       'content-type': 'application/json',
       accept: 'application/json',
     },
-    body: JSON.stringify({ scope: scopes, lifetime: `${lifetimeAsked}s` }),
+    body: JSON.stringify(body),
   })
-  if (answer.status !== 200) throw refusal(answer, serviceAccount)
-  return parseReply(answer, clock.now())
+  if (answer.status !== 200) throw refusal(answer, `${operation} for ${serviceAccount}`)
+  return answer
 }
 
 /** Every member by name; a fault names the member and never its value. */
@@ -56,13 +80,11 @@ function parseReply({ body }: HttpAnswer, now: EpochSeconds): IdentityToken {
 }
 
 /** Google's JSON services nest their error. The permission is not quoted: to a guard against tokens it is a long word. */
-function refusal({ status, body }: HttpAnswer, serviceAccount: string): Error {
+function refusal({ status, body }: HttpAnswer, wish: string): Error {
   const { error } = parseJsonObject(body) ?? {}
   const { status: word, message } = isMembers(error) ? error : {}
   const quoted = quoteError({ error: word, error_description: message })
   const hint =
     status === 403 ? '; the federated principal needs roles/iam.workloadIdentityUser on that account' : ''
-  return identityError(
-    `Google's IAM Credentials answered ${status} to generateAccessToken for ${serviceAccount}${quoted}${hint}`,
-  )
+  return identityError(`Google's IAM Credentials answered ${status} to ${wish}${quoted}${hint}`)
 }

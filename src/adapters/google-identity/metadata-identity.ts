@@ -1,35 +1,55 @@
-import type { Clock } from '../../ports/clock.ts'
-import type { HttpClient } from '../../ports/http-client.ts'
-import { createHeldToken, type GoogleIdentity } from './held-token.ts'
+import { Secret } from '../../domain/secret.ts'
+import { isServiceAccountEmail } from '../../domain/service-account-email.ts'
+import type { HttpAnswer, HttpClient } from '../../ports/http-client.ts'
 import { identityError } from './identity-error.ts'
-import { askForToken, parseIdentityReply } from './identity-reply.ts'
+import { askForToken, isToken, parseIdentityReply, requireSuccess } from './identity-reply.ts'
+import type { IdentitySource } from './identity-source.ts'
 
-export interface MetadataIdentityDeps {
+export interface MetadataSourceDeps {
   readonly http: HttpClient
-  readonly clock: Clock
   /** `HOST` or `HOST:PORT`; default `metadata.google.internal`. */
   readonly host?: string
-  /** Cloud Run gives no more than these; Compute Engine what the machine was made with. */
-  readonly scopes: readonly string[]
 }
 
 const defaultHost = 'metadata.google.internal'
-const path = '/computeMetadata/v1/instance/service-accounts/default/token'
+const account = '/computeMetadata/v1/instance/service-accounts/default'
 
-/** The token of the service account that Cloud Run or Compute Engine runs us as; only for Node. */
-export function createMetadataIdentity(deps: MetadataIdentityDeps): GoogleIdentity {
-  const { http, host = defaultHost, scopes } = deps
-  const query = scopes.length === 0 ? '' : `?scopes=${scopes.map(encodeURIComponent).join(',')}`
-
-  const fetchToken = async () => {
-    const url = `http://${host}${path}${query}`
+/**
+ * The service account that Cloud Run, Knative or Compute Engine runs us as; only for Node. Cloud Run and Knative give
+ * the asked scopes and no more, Compute Engine always those that the machine was made with.
+ */
+export function createMetadataSource({ http, host = defaultHost }: MetadataSourceDeps): IdentitySource {
+  const ask = async (path: string): Promise<HttpAnswer> => {
+    const url = `http://${host}${account}/${path}`
     const answer = await askForToken(http, { method: 'GET', url, headers: { 'metadata-flavor': 'Google' } })
     // Whoever else answers at that address, a captive portal or another cloud, does not know this header.
     if (answer.header('metadata-flavor') !== 'Google')
       throw identityError(
         `${host} is not Google's metadata server; set DOWNSCOPE_GOOGLE_CREDENTIALS elsewhere`,
       )
-    return parseIdentityReply(answer)
+    return answer
   }
-  return createHeldToken({ ...deps, fetchToken, sharesWork: true })
+
+  return {
+    heedsScopes: false,
+    accessToken: async (scopes) => {
+      const query = scopes.length === 0 ? '' : `?scopes=${scopes.map(encodeURIComponent).join(',')}`
+      return parseIdentityReply(await ask(`token${query}`))
+    },
+    idToken: async (audience) => {
+      const answer = await ask(`identity?audience=${encodeURIComponent(audience)}&format=full`)
+      requireSuccess(answer)
+      const token = answer.body.trim()
+      if (!isToken(token)) throw identityError('the metadata server gave no usable ID token')
+      return new Secret(token)
+    },
+    serviceAccount: async () => {
+      const answer = await ask('email')
+      requireSuccess(answer)
+      const email = answer.body.trim()
+      if (!isServiceAccountEmail(email))
+        throw identityError('the metadata server names no service account: none is attached')
+      return email
+    },
+  }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
-import { createFederatedIdentity } from '../../../src/adapters/google-identity/federated-identity.ts'
+import { createFederatedSource } from '../../../src/adapters/google-identity/federated-identity.ts'
+import { createHeldToken } from '../../../src/adapters/google-identity/held-token.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import type { HttpRequest, HttpResult } from '../../../src/ports/http-client.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
@@ -221,7 +222,7 @@ function open({ serviceAccount: account, sharesWork = true }: Change = {}) {
     const expireTime = new Date((clock.now() + 3600) * 1000).toISOString().replace('.000Z', 'Z')
     return answer({ accessToken: `impersonated-${count}`, expireTime })
   })
-  const identity = createFederatedIdentity({
+  const source = createFederatedSource({
     signAssertion: async () => new Secret(assertion),
     provider,
     serviceAccount: account,
@@ -229,9 +230,8 @@ function open({ serviceAccount: account, sharesWork = true }: Change = {}) {
     clock,
     stsUrl,
     iamCredentialsUrl,
-    scopes: [scope],
-    sharesWork,
   })
+  const identity = createHeldToken({ clock, sharesWork, fetchToken: () => source.accessToken([scope]) })
   return { clock, requests, route, identity }
 }
 

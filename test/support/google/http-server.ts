@@ -77,6 +77,7 @@ async function receive(request: IncomingMessage): Promise<Received> {
     query: url.searchParams,
     contentType: request.headers['content-type'] ?? '',
     authorization: request.headers.authorization,
+    headers: request.headers,
     body: await text(request),
   }
 }

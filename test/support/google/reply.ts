@@ -16,6 +16,8 @@ export type Received = {
   readonly query: URLSearchParams
   readonly contentType: string
   readonly authorization: string | undefined
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly body: string
 }
 

@@ -13,6 +13,7 @@ import {
   answerUploadKey,
 } from './iam-keys.ts'
 import { answerDecrypt, answerEncrypt } from './kms.ts'
+import { answerEmail, answerIdentity, answerMetadataToken, answerScopes } from './metadata-server.ts'
 import { jsonReply, type Received, type Reply } from './reply.ts'
 import { answerRevoke } from './revoke-endpoint.ts'
 import { answerSts } from './sts-endpoint.ts'
@@ -29,6 +30,7 @@ export const endpointNames = [
   'revoke',
   'tokeninfo',
   'certs',
+  'metadata',
 ] as const
 export type EndpointName = (typeof endpointNames)[number]
 
@@ -65,7 +67,20 @@ export const routes: readonly Route[] = [
   route('tokeninfo', 'tokeninfo', 'GET', '/tokeninfo', answerTokeninfo),
   route('tokeninfo', 'tokeninfo', 'POST', '/tokeninfo', answerTokeninfo),
   route('certs', 'certs', 'GET', '/oauth2/v3/certs', answerCerts),
+  ...metadata({
+    token: answerMetadataToken,
+    identity: answerIdentity,
+    email: answerEmail,
+    scopes: answerScopes,
+  }),
 ]
+
+function metadata(answers: Readonly<Record<string, Route['answer']>>): readonly Route[] {
+  const account = '/computeMetadata/v1/instance/service-accounts/(?<account>[^/]+)'
+  return Object.entries(answers).map(([name, answer]) =>
+    route('metadata', `metadata ${name}`, 'GET', `${account}/${name}`, answer),
+  )
+}
 
 function impersonation(operation: string, answer: Route['answer']): Route {
   return route('iamCredentials', operation, 'POST', `/iamcredentials/v1/${account}:${operation}`, answer)

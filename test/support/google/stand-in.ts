@@ -6,9 +6,10 @@ import { revokeGrant } from './refresh-token-grant.ts'
 import type { VersionState } from './crypto-keys.ts'
 import type { EndpointName } from './routes.ts'
 import { createScript, type Script } from './script.ts'
+import { CLOUD_PLATFORM } from './scopes.ts'
 import { keyFile, type NewServiceAccount, type ServiceAccountFile } from './service-accounts.ts'
 import type { PoolProvider } from './workload-pools.ts'
-import { createWorld, type Tuning, type WorldOptions } from './world.ts'
+import { createWorld, type Machine, type Tuning, type WorldOptions } from './world.ts'
 
 export type GoogleStandInOptions = WorldOptions & {
   /** Default 0: any free port. */
@@ -23,6 +24,7 @@ export type GoogleEndpoints = {
   readonly GOOGLE_IAM_URL: string
   readonly GOOGLE_KMS_URL: string
   readonly GOOGLE_REVOKE_URL: string
+  readonly GOOGLE_TOKENINFO_URL: string
 }
 
 export type GoogleStandIn = {
@@ -30,6 +32,8 @@ export type GoogleStandIn = {
   readonly origin: string
   readonly endpoints: GoogleEndpoints
   readonly tokeninfoUrl: string
+  /** For `GCE_METADATA_HOST`. */
+  readonly metadataHost: string
   /** The JWK set of the ID tokens; their issuer is https://accounts.google.com. */
   readonly certsUrl: string
   /** Breaks every connection and stops; for good. */
@@ -86,6 +90,8 @@ export type GoogleStandIn = {
   readonly allowCryptoKey: (from: string, name: string) => void
   readonly denyCryptoKey: (from: string, name: string, only?: 'encrypt' | 'decrypt') => void
   /** Adds a workload identity provider, or replaces the one of the same audience. */
+  /** The service account that the metadata server speaks for; without one it knows of none, as at the start. */
+  readonly runAs: (serviceAccount?: string, machine?: Partial<Machine>) => void
   readonly putPoolProvider: (provider: PoolProvider) => void
 }
 
@@ -107,6 +113,7 @@ export async function startGoogleStandIn(options: GoogleStandInOptions = {}): Pr
       revoke: createScript(),
       tokeninfo: createScript(),
       certs: createScript(),
+      metadata: createScript(),
     },
   }
   let server = await listen(google, port)
@@ -137,8 +144,10 @@ function addresses(origin: string) {
       GOOGLE_IAM_URL: `${origin}/iam`,
       GOOGLE_KMS_URL: `${origin}/kms`,
       GOOGLE_REVOKE_URL: `${origin}/revoke`,
+      GOOGLE_TOKENINFO_URL: `${origin}/tokeninfo`,
     },
     tokeninfoUrl: `${origin}/tokeninfo`,
+    metadataHost: new URL(origin).host,
     certsUrl: `${origin}/oauth2/v3/certs`,
   }
 }
@@ -199,6 +208,10 @@ function controls({ world }: Google) {
     denyCryptoKey: (from: string, name: string, only?: 'encrypt' | 'decrypt') => {
       if (only !== 'decrypt') cryptoKeys.encrypters.withdraw(from, name)
       if (only !== 'encrypt') cryptoKeys.decrypters.withdraw(from, name)
+    },
+    runAs: (serviceAccount?: string, machine: Partial<Machine> = {}) => {
+      const made = { scopes: [CLOUD_PLATFORM], heedsScopes: true, ...machine }
+      world.attach(serviceAccount === undefined ? undefined : { ...made, serviceAccount })
     },
     putPoolProvider: world.pools.put,
   }

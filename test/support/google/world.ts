@@ -17,12 +17,24 @@ export type World = {
   readonly grants: RefreshGrants
   readonly tokens: IssuedTokens
   readonly idTokens: IdTokens
+  /** What the metadata server says; absent where no service account is attached. */
+  readonly machine: () => Machine | undefined
+  readonly attach: (machine: Machine | undefined) => void
   readonly pools: WorkloadPools
   /** May this principal create tokens for that service account? */
   readonly impersonation: Permissions
   /** May this principal administer the keys of that service account? */
   readonly keyAdministration: Permissions
   readonly cryptoKeys: CryptoKeys
+}
+
+/** What runs the broker, as its metadata server knows it. */
+export type Machine = {
+  readonly serviceAccount: string
+  /** Those that it was made with; of Cloud Run cloud-platform. */
+  readonly scopes: readonly string[]
+  /** Whether `?scopes=` counts: on Cloud Run and Knative it does, Compute Engine ignores it (docs/google.md §4.5). */
+  readonly heedsScopes: boolean
 }
 
 export type Tuning = {
@@ -46,6 +58,7 @@ export function createWorld(options: WorldOptions): World {
   const { now: clock = () => Date.now() / 1000, ...change } = options
   const now = () => Math.floor(clock())
   const keys = createKeySource()
+  let machine: Machine | undefined
   let tuning: Tuning = {
     tokenLifetime: 3599,
     keyPropagation: 0,
@@ -64,6 +77,10 @@ export function createWorld(options: WorldOptions): World {
     grants: createRefreshGrants(),
     tokens: createIssuedTokens(now),
     idTokens: createIdTokens(now, keys),
+    machine: () => machine,
+    attach: (next) => {
+      machine = next
+    },
     pools: createWorkloadPools(),
     impersonation: createPermissions(),
     keyAdministration: createPermissions(),
