@@ -1,10 +1,11 @@
 import { BrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
 import { parseRetryAfter } from '../domain/retry-after.ts'
+import { quoteUpstream } from '../domain/quote-upstream.ts'
 import type { Secret } from '../domain/secret.ts'
 import { seconds, until, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { HttpAnswer, HttpFailure } from '../ports/http-client.ts'
 import { isTransientStatus, type UpstreamReply } from './ask-upstream.ts'
-import { quoteUpstream } from '../domain/quote-upstream.ts'
+import { delegationHint } from './delegation-hint.ts'
 import { readOAuthError, type OAuthError } from './read-oauth-error.ts'
 
 /** What to tell callers to wait when the upstream named no time itself. */
@@ -72,6 +73,9 @@ function judgeAnswer(answer: HttpAnswer, context: FailureContext): UpstreamFailu
   if (fault === undefined) return spared(nonsense(`${said} without an OAuth error`))
   if (fault.error === 'invalid_grant' || context.invalidGrantErrors?.includes(fault.error) === true)
     return judgeInvalidGrant(fault, said, context)
+  const toDelegate = context.actsForUser === true ? delegationHint(fault) : undefined
+  if (toDelegate !== undefined)
+    return spared(new BrokerError('target_unavailable', { reason: `${said}: ${toDelegate}` }))
   if (clientRefused.has(fault.error)) return blamed(`${said}: the OAuth client is refused`)
   const configured = configurationFaults.get(fault.error)
   if (configured === undefined) return spared(nonsense(said))
@@ -92,8 +96,13 @@ function judgeInvalidGrant(fault: OAuthError, said: string, context: FailureCont
   if (/reasonable timeframe/i.test(description))
     return spared(unavailable(`${said}: the broker's clock is off, or the upstream's`))
   if (/audience check/i.test(description)) return spared(nonsense(said))
-  if (context.actsForUser === true && !accountFault.test(description))
-    return spared(new BrokerError('target_unavailable', { reason: `${said}: about the user to act for` }))
+  const aboutUser = context.actsForUser === true && !accountFault.test(description)
+  if (aboutUser)
+    return spared(
+      new BrokerError('target_unavailable', {
+        reason: `${said}: ${delegationHint(fault) ?? 'about the user to act for'}`,
+      }),
+    )
   return blamed(said)
 }
 
@@ -115,7 +124,8 @@ function blamed(reason: string): UpstreamFailure {
 }
 
 /** Texts that speak of the service account, and not of the user it acts for. */
-const accountFault = /JWT Signature|No valid verifier|Robot is disabled|grant: account not found/i
+const accountFault =
+  /JWT Signature|No valid verifier|Robot is disabled|The account has been deleted|grant: account not found/i
 
 const transientErrors: ReadonlySet<string> = new Set([
   'internal_failure',
@@ -134,9 +144,9 @@ interface ConfigurationFault {
   readonly hint: string
 }
 
-const delegation: ConfigurationFault = {
+const notAllowed: ConfigurationFault = {
   code: 'target_unavailable',
-  hint: 'check domain-wide delegation for this client and these scopes, and access policies upstream',
+  hint: 'the client may not have this: another client got the token, or access policies upstream forbid it',
 }
 const administrator: ConfigurationFault = {
   code: 'target_unavailable',
@@ -146,8 +156,8 @@ const administrator: ConfigurationFault = {
 /** Not the credential's fault, and no retry helps: somebody has to change something upstream. */
 const configurationFaults: ReadonlyMap<string, ConfigurationFault> = new Map([
   ['invalid_scope', { code: 'scope_refused', hint: 'a scope is unknown, or was not consented literally' }],
-  ['unauthorized_client', delegation],
-  ['access_denied', delegation],
+  ['unauthorized_client', notAllowed],
+  ['access_denied', notAllowed],
   [
     'invalid_request',
     { code: 'target_unavailable', hint: 'the user to act for, or the boundary, is not accepted' },

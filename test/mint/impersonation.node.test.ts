@@ -233,7 +233,7 @@ describe('domain-wide delegation without a stored key', () => {
     const refused = await failureOf(mint([STORAGE_READ], { subject: user }))
     expect([refused.code, refused.reason]).toEqual([
       'target_unavailable',
-      expect.stringContaining('domain-wide delegation'),
+      expect.stringContaining('Domain-wide delegation'),
     ])
     expect((await health()).status).not.toBe('broken')
   })

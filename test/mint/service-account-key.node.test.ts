@@ -105,7 +105,7 @@ describe('a token from a service-account key', () => {
       world.mint(await world.grantFor('dwd-sa', [STORAGE_READ], { subject: 'ann@acme.example' })),
     )
     expect(refused.code).toBe('target_unavailable')
-    expect(refused.reason).toContain('domain-wide delegation')
+    expect(refused.reason).toContain('Domain-wide delegation')
     expect((await world.administration.read('dwd-sa')).health.status).toBe('healthy')
   })
 

@@ -68,6 +68,23 @@ describe('Google’s error catalogue (docs/google.md §1.3)', () => {
     expect(failure.error.reason).toContain(error)
   })
 
+  test.each<[number, string, string | undefined, string]>([
+    [401, 'unauthorized_client', 'Client is unauthorized to retrieve access tokens', 'exactly these scopes'],
+    [401, 'access_denied', 'Requested client not authorized.', 'every one of them'],
+    [400, 'access_denied', 'Account restricted', 'access level'],
+    [400, 'invalid_grant', 'Invalid email or User ID', 'does not exist'],
+    [400, 'invalid_grant', 'Not a valid email', 'does not exist'],
+    [400, 'invalid_grant', 'Account has been deleted', 'deleted or suspended'],
+    [400, 'invalid_grant', undefined, 'about the user'],
+    [400, 'invalid_request', 'Invalid impersonation "sub" field', "must be a user's e-mail address"],
+    [400, 'invalid_request', 'Invalid impersonation prn email address', "must be a user's e-mail address"],
+  ])('acting for a user, %i %s "%s" says what to do, and blames no key', (status, error, text, told) => {
+    const failure = judge(status, error, text, { actsForUser: true })
+    expect([failure.error.code, failure.blamesCredential]).toEqual(['target_unavailable', spared])
+    expect(failure.error.reason).toContain(told)
+    expect(judge(status, error, text).error.reason).not.toContain(told)
+  })
+
   test('P17: a user who may not be acted for is not the key’s fault', () => {
     const text = 'Invalid email or User ID'
     expect(judge(400, 'invalid_grant', text, { actsForUser: true }).blamesCredential).toBe(false)
