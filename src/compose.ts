@@ -17,6 +17,7 @@ import { createCheckDocument, createTellWarnings } from './compose/policy-warnin
 import { createRotationRoom } from './compose/rotation.ts'
 import { shownSettings } from './compose/shown-settings.ts'
 import type { Settings } from './config.ts'
+import { useAtHand } from './domain/at-hand.ts'
 import { createExchange, type ExchangeSteps } from './exchange.ts'
 import { createApp, type HallDeps } from './http/app.ts'
 import { createAdministerCredentials } from './lifecycle/administer-credentials.ts'
@@ -109,12 +110,12 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     mayJoin: sharesWork,
     isWrittenInPlace: settings.policy.from === 'file',
   })
-  const policy = policyInForce.current
+  const policy = async () => policyInForce.current()
   const findUpstream = async (name: string) => (await policy()).findUpstream(name)
 
   const authenticate = createAuthenticate({
     ...platform,
-    findIssuer: async (iss) => (await policy()).findIssuer(iss),
+    findIssuer: (iss) => useAtHand(policyInForce.current(), ({ findIssuer }) => findIssuer(iss)),
     rememberOnce: records.replays.rememberOnce,
     sharesFetches: sharesWork,
   })
@@ -131,12 +132,12 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     })
   const mint = mintWith(records)
   const rotation = createRotationRoom({ settings, platform, records, mint, mintWith, findUpstream })
-  const findCredential = async (name: string) => {
-    const found = await records.credentialView(name)
-    if (found?.rotation !== undefined) rotation.notice(found)
-    return found
-  }
-  const authorizeDeps = { policy, findCredential, brokerIssuer: issuer }
+  const findCredential = (name: string) =>
+    useAtHand(records.credentialView(name), (found) => {
+      if (found?.rotation !== undefined) rotation.notice(found)
+      return found
+    })
+  const authorizeDeps = { policy: policyInForce.current, findCredential, brokerIssuer: issuer }
   const exchange = createExchange(
     {
       authenticate,

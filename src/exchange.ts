@@ -1,3 +1,4 @@
+import type { AtHand } from './domain/at-hand.ts'
 import { failureOf, type AuditRecord } from './domain/audit-record.ts'
 import type { Caller } from './domain/caller.ts'
 import type { ExchangeRequest, Proof } from './domain/exchange-request.ts'
@@ -11,7 +12,7 @@ import type { Clock } from './ports/clock.ts'
 export interface ExchangeSteps {
   authenticate(proof: Proof): Promise<Caller>
   authorize(caller: Caller, request: ExchangeRequest): Promise<Grant>
-  resolve(grant: Grant, mint: () => Promise<MintedToken>): Promise<ResolvedToken>
+  resolve(grant: Grant, mint: () => Promise<MintedToken>): AtHand<ResolvedToken>
   mint(grant: Grant): Promise<MintedToken>
   /** What it leaves behind for whoever keeps the policy small; `undefined` when there is nothing to wait for. */
   noteUse(grant: Grant, request: ExchangeRequest): Promise<void> | undefined
@@ -61,9 +62,11 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
       record.caller = caller.subject
       const grant = await steps.authorize(caller, request)
       noteGrant(record, grant)
-      const resolved = await steps.resolve(grant, () => steps.mint(grant))
+      const held = steps.resolve(grant, () => steps.mint(grant))
+      const resolved = held instanceof Promise ? await held : held
       noteToken(record, resolved)
-      await write()
+      const written = write()
+      if (written instanceof Promise) await written
       const noting = steps.noteUse(grant, request)
       if (noting !== undefined) await noting
       return { grant, resolved }

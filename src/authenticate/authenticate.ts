@@ -1,4 +1,5 @@
 import { requireAdmission } from '../domain/admission.ts'
+import { useAtHand, type AtHand } from '../domain/at-hand.ts'
 import { BrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Proof } from '../domain/exchange-request.ts'
@@ -19,7 +20,7 @@ import { createVerifySignature } from './verify-signature.ts'
 
 export interface AuthenticateDeps {
   /** The trusted issuer of exactly that `iss`, by the policy in force; a new policy gives new objects. */
-  readonly findIssuer: (iss: string) => Promise<TrustedIssuer | undefined>
+  readonly findIssuer: (iss: string) => AtHand<TrustedIssuer | undefined>
   /** Whether this is the first sight of that (issuer, jti) until then; throws store_unavailable if it cannot say. */
   readonly rememberOnce: (use: OneUse) => Promise<boolean>
   readonly http: HttpClient
@@ -50,29 +51,28 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
   const verifySignature = createVerifySignature({ keys: createIssuerKeys(deps), verified })
 
   return async (proof) => {
-    if (limits.total !== undefined)
-      await admit(limits.total, proof.form === 'admin_bearer' ? 'administrators' : 'callers')
+    if (limits.total !== undefined) {
+      const admitted = admit(limits.total, proof.form === 'admin_bearer' ? 'administrators' : 'callers')
+      if (admitted instanceof Promise) await admitted
+    }
     const token = trimAsciiSpace(proof.assertion.reveal())
-    const known = token.length > assertionLengthMax ? undefined : await verified.find(token)
+    const remembered = token.length > assertionLengthMax ? undefined : verified.find(token)
+    const known = remembered instanceof Promise ? await remembered : remembered
     const jws = known?.jws ?? readAssertion(token, proof)
-    const issuer = await issuerOf(jws, proof)
+    const iss = issOf(jws, proof)
+    const found = findIssuer(iss)
+    const issuer = found instanceof Promise ? await found : found
+    if (issuer === undefined) throw rejection(proof, `issuer ${quote(iss)} is not in policy`)
     const { subject, use } = readClaims(jws, issuer, proof)
     const fault = await verifySignature({ token, jws, issuer, known })
     if (fault !== undefined) throw rejection(proof, `assertion of issuer ${quote(issuer.name)}: ${fault}`)
     // Before the one use is spent: whoever comes too fast may come again with the same assertion.
-    if (limits.perCaller !== undefined)
-      await admit(limits.perCaller, JSON.stringify([issuer.issuer, subject]))
+    if (limits.perCaller !== undefined) {
+      const admitted = admit(limits.perCaller, JSON.stringify([issuer.issuer, subject]))
+      if (admitted instanceof Promise) await admitted
+    }
     if (use !== undefined) await spend(use, proof)
     return { issuer: issuer.issuer, issuerName: issuer.name, subject, claims: jws.claims }
-  }
-
-  async function issuerOf({ header, claims }: CompactJws, proof: Proof): Promise<TrustedIssuer> {
-    if (!isAcceptedTyp(header.typ, proof.form)) throw rejection(proof, '"typ" is of another kind of token')
-    const { iss } = claims
-    if (!isIssuerIdentifier(iss)) throw rejection(proof, '"iss" is not a string of 1 to 1024 characters')
-    const issuer = await findIssuer(iss)
-    if (issuer === undefined) throw rejection(proof, `issuer ${quote(iss)} is not in policy`)
-    return issuer
   }
 
   function readClaims({ claims }: CompactJws, issuer: TrustedIssuer, proof: Proof): AcceptedClaims {
@@ -94,8 +94,14 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
   }
 }
 
-async function admit(limit: RateLimit, key: string): Promise<void> {
-  requireAdmission(await limit(key), `too many requests of ${key}`)
+function admit(limit: RateLimit, key: string): AtHand<void> {
+  return useAtHand(limit(key), (admission) => requireAdmission(admission, `too many requests of ${key}`))
+}
+
+function issOf({ header, claims: { iss } }: CompactJws, proof: Proof): string {
+  if (!isAcceptedTyp(header.typ, proof.form)) throw rejection(proof, '"typ" is of another kind of token')
+  if (!isIssuerIdentifier(iss)) throw rejection(proof, '"iss" is not a string of 1 to 1024 characters')
+  return iss
 }
 
 function readAssertion(token: string, proof: Proof): CompactJws {

@@ -1,3 +1,4 @@
+import type { AtHand } from '../domain/at-hand.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
 import { createKeySet, type KeySet } from './key-set.ts'
 import { createRemoteKeys, type RemoteKeysDeps } from './remote-keys.ts'
@@ -5,7 +6,7 @@ import { createRemoteKeys, type RemoteKeysDeps } from './remote-keys.ts'
 /** The keys that an issuer of the policy signs with. */
 export interface IssuerKeySource {
   /** The same object as long as nothing changed; `undefined` when the issuer's keys cannot be had. */
-  current(issuer: TrustedIssuer): Promise<KeySet | undefined>
+  current(issuer: TrustedIssuer): AtHand<KeySet | undefined>
   /** The same after asking the issuer again, as far as that is due; keys written in the policy never change. */
   refreshed(issuer: TrustedIssuer): Promise<KeySet | undefined>
 }
@@ -16,7 +17,7 @@ export function createIssuerKeys(deps: RemoteKeysDeps): IssuerKeySource {
   const inline = new WeakMap<TrustedIssuer, KeySet>()
 
   return {
-    current: async (issuer) => {
+    current: (issuer) => {
       const { keys } = issuer
       return keys.from === 'inline' ? inlineSet(issuer) : remote.current({ ...keys, issuer: issuer.issuer })
     },

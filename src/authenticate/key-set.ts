@@ -1,5 +1,6 @@
 import { importJWK, type CryptoKey, type JWK } from 'jose'
 
+import type { AtHand } from '../domain/at-hand.ts'
 import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
 import { algorithmsFitting, type PublicJwk } from '../domain/public-jwk.ts'
 
@@ -13,7 +14,7 @@ export interface VerificationKey {
   /** What it may verify, by its type, curve and own `alg`; a header adds nothing to it (P2). */
   readonly algorithms: readonly SigningAlgorithm[]
   /** The key as the platform verifies with it, imported once per algorithm; `undefined` when it is not on its curve. */
-  importedFor(algorithm: SigningAlgorithm): Promise<CryptoKey | undefined>
+  importedFor(algorithm: SigningAlgorithm): AtHand<CryptoKey | undefined>
 }
 
 /** A set of these keys. Keys that share a `kid` are all left out: nobody can say which was meant. */
@@ -39,16 +40,15 @@ function createVerificationKey(jwk: PublicJwk): VerificationKey {
   // Values and not promises: on Workers a request must not wait for one that another request made.
   const imported = new Map<SigningAlgorithm, CryptoKey>()
   const { kid, alg: _alg, ...material } = jwk
+  const importOnce = async (algorithm: SigningAlgorithm): Promise<CryptoKey | undefined> => {
+    const key = await importPublic(material, algorithm)
+    if (key !== undefined) imported.set(algorithm, key)
+    return key
+  }
   return {
     kid,
     algorithms: algorithmsFitting(jwk),
-    importedFor: async (algorithm) => {
-      const known = imported.get(algorithm)
-      if (known !== undefined) return known
-      const key = await importPublic(material, algorithm)
-      if (key !== undefined) imported.set(algorithm, key)
-      return key
-    },
+    importedFor: (algorithm) => imported.get(algorithm) ?? importOnce(algorithm),
   }
 }
 

@@ -19,7 +19,7 @@ export interface SignedOctets {
 export async function isSignedBy({ token, key, algorithm }: SignedOctets): Promise<boolean> {
   const end = token.lastIndexOf('.')
   const signature = base64url.decode(token.slice(end + 1))
-  const input = new TextEncoder().encode(token.slice(0, end))
+  const input = encoder.encode(token.slice(0, end))
   try {
     return await crypto.subtle.verify(parametersOf[algorithm], key, signature, input)
   } catch {
@@ -27,6 +27,8 @@ export async function isSignedBy({ token, key, algorithm }: SignedOctets): Promi
     return false
   }
 }
+
+const encoder = new TextEncoder()
 
 interface Parameters {
   readonly name: string

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 
+import { useAtHand, type AtHand } from '../domain/at-hand.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 import type { CompactJws } from './compact-jws.ts'
@@ -17,7 +18,7 @@ export interface VerifiedAssertion {
  * and an entry counts only for the same issuer object and the same key set. Found by the exact token alone (P14).
  */
 export interface VerifiedAssertions {
-  find(token: string): Promise<VerifiedAssertion | undefined>
+  find(token: string): AtHand<VerifiedAssertion | undefined>
   remember(token: string, assertion: VerifiedAssertion): Promise<void>
 }
 
@@ -31,10 +32,10 @@ export function createVerifiedAssertions(sha256: Sha256): VerifiedAssertions {
   const entries = new LRUCache<string, VerifiedAssertion>({ maxSize: bytesMax })
 
   return {
-    find: async (token) => {
+    find: (token) => {
       // Where every issuer is `replay: once` the digest would be for nothing.
       if (entries.size === 0) return undefined
-      return entries.get(await sha256(token))
+      return useAtHand(sha256(token), (digest) => entries.get(digest))
     },
     remember: async (token, assertion) => {
       entries.set(await sha256(token), assertion, { size: Math.max(entryBytesMin, 4 * token.length + 512) })

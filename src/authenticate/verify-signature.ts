@@ -33,25 +33,28 @@ export function createVerifySignature(
     const { token, jws, issuer, known } = signed
     const algorithm = allowedAlgorithm(jws.header, issuer.algorithms)
     if (algorithm === undefined) return 'the algorithm is not one of the issuer'
-    const set = await keys.current(issuer)
+    const current = keys.current(issuer)
+    const set = current instanceof Promise ? await current : current
     // Without keys nobody can tell a forged token from a good one, and then it is refused: a 503 here would let
     // anybody who can spell the issuer's name look like an outage. Keys at hand serve on for an hour (P22).
     if (set === undefined) return "the issuer's keys are unavailable"
     if (known !== undefined && known.issuer === issuer && known.keys === set) return undefined
 
-    const found = await findKey(set, { header: jws.header, algorithm, issuer })
+    const wanted = { header: jws.header, algorithm, issuer }
+    const choice = chooseKey(set, jws.header, algorithm)
+    const found = choice.ok || !choice.mayBeNew ? { set, choice } : await lookForNewer(set, choice, wanted)
     if (!found.choice.ok) return found.choice.fault
-    const key = await found.choice.key.importedFor(algorithm)
+    const imported = found.choice.key.importedFor(algorithm)
+    const key = imported instanceof Promise ? await imported : imported
     if (key === undefined) return 'the key is not on its curve'
     if (!(await isSignedBy({ token, key, algorithm }))) return 'the signature does not verify'
     if (issuer.replay === 'allowed') await verified.remember(token, { jws, issuer, keys: found.set })
     return undefined
   }
 
-  async function findKey(set: KeySet, wanted: WantedKey): Promise<FoundKey> {
+  /** The issuer may have published such a key since we last looked. */
+  async function lookForNewer(set: KeySet, choice: KeyChoice, wanted: WantedKey): Promise<FoundKey> {
     const { header, algorithm, issuer } = wanted
-    const choice = chooseKey(set, header, algorithm)
-    if (choice.ok || !choice.mayBeNew) return { set, choice }
     const newer = (await keys.refreshed(issuer)) ?? set
     return newer === set ? { set, choice } : { set: newer, choice: chooseKey(newer, header, algorithm) }
   }

@@ -1,3 +1,4 @@
+import type { AtHand } from '../domain/at-hand.ts'
 import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
@@ -14,8 +15,8 @@ import { createParseTarget } from './parse-target.ts'
 import { refuseLessThanConsented } from './whole-consent.ts'
 
 export interface AuthorizeDeps {
-  readonly policy: () => Promise<CompiledPolicy>
-  readonly findCredential: (name: string) => Promise<CredentialSummary | undefined>
+  readonly policy: () => AtHand<CompiledPolicy>
+  readonly findCredential: (name: string) => AtHand<CredentialSummary | undefined>
   /** The broker's public URL. */
   readonly brokerIssuer: string
 }
@@ -30,7 +31,8 @@ export function createAuthorize(
 ): (caller: Caller, request: ExchangeRequest) => Promise<Grant> {
   const parseTarget = createParseTarget(deps.brokerIssuer)
   return async (caller, request) => {
-    const policy = await deps.policy()
+    const inForce = deps.policy()
+    const policy = inForce instanceof Promise ? await inForce : inForce
     const name = parseTarget(request.target)
     if (name === undefined)
       throw unavailable('audience', `the target ${quote(request.target)} names no credential`)
@@ -41,13 +43,14 @@ export function createAuthorize(
         `no rule gives ${quote(name)} to ${quote(caller.subject)} of ${quote(caller.issuer)}`,
       )
 
-    const credential = await deps.findCredential(name)
-    const where = `rule ${quote(rule.rule.name)}`
+    const found = deps.findCredential(name)
+    const credential = found instanceof Promise ? await found : found
     if (credential === undefined)
-      throw unavailable('credential', `${where}: no credential ${quote(name)} is enrolled`)
+      throw unavailable('credential', `${whereOf(rule)}: no credential ${quote(name)} is enrolled`)
     if (credential.state !== 'enabled')
-      throw unavailable('credential.state', `${where}: ${quote(name)} is ${credential.state}`)
-    const source = await findSource(deps, credential, where)
+      throw unavailable('credential.state', `${whereOf(rule)}: ${quote(name)} is ${credential.state}`)
+    const source =
+      credential.source === undefined ? undefined : await findSource(deps, credential, whereOf(rule))
     const upstream = policy.findUpstream(credential.upstream)
     return narrow({
       caller,
@@ -58,6 +61,10 @@ export function createAuthorize(
       ...(upstream === undefined ? {} : { upstream }),
     })
   }
+}
+
+function whereOf({ rule }: CompiledRule): string {
+  return `rule ${quote(rule.name)}`
 }
 
 /** What an impersonating credential draws on must be enabled as well, or disabling it would leave a way around. */

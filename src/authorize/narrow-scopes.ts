@@ -19,14 +19,15 @@ export function narrowScopes(asked: ScopeSet, rule: CompiledRule, credential: Cr
 
   const within = asked.length === 0 ? allowed.scopes : asked.filter(allowed.allows)
   const remains = beyondRule.length === 0 ? [] : remainsOf(beyondRule, allowed)
-  const allowsNone = `rule "${name}" allows none of: ${shorten(asked)}`
+  const allowsNone = () => `rule "${name}" allows none of: ${shorten(asked)}`
   const consented = credential.consentedScopes
   if (consented === undefined) return someOf([...within, ...broadest(remains)], allowsNone)
 
   // docs/google.md §1.1: the upstream compares consented scopes as text; a wider one does not imply a narrower one.
   const notConsented = within.filter((scope) => !consented.includes(scope))
-  const explanation = `not consented for "${credential.name}": ${shorten(notConsented)}; consented: ${shorten(consented)}`
-  if (notConsented.length > 0 && asked.length > 0 && excessScopes === 'refuse') throw refused(explanation)
+  const explanation = () =>
+    `not consented for "${credential.name}": ${shorten(notConsented)}; consented: ${shorten(consented)}`
+  if (notConsented.length > 0 && asked.length > 0 && excessScopes === 'refuse') throw refused(explanation())
   const has = (scope: string): boolean => consented.includes(scope)
   return someOf(
     [...within.filter(has), ...broadest(remains.filter(has))],
@@ -43,8 +44,9 @@ function broadest(scopes: ScopeSet): ScopeSet {
   return scopes.filter((scope) => !scopes.some((other) => scopesImpliedBy(other).has(scope)))
 }
 
-function someOf(scopes: ScopeSet, otherwise: string): ScopeSet {
-  if (scopes.length === 0) throw refused(otherwise)
+/** The reason is told by a function: on the hot path nobody reads it. */
+function someOf(scopes: ScopeSet, otherwise: () => string): ScopeSet {
+  if (scopes.length === 0) throw refused(otherwise())
   return scopeSet(scopes)
 }
 

@@ -1,3 +1,4 @@
+import type { AtHand } from '../domain/at-hand.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Policy } from '../domain/policy.ts'
 import type { EpochSeconds } from '../domain/time.ts'
@@ -12,7 +13,7 @@ export interface PolicyInForce {
    * when the source is down or holds a broken document (P25). Throws `policy_unavailable` if there never was a good
    * one. Waits at most 2 s.
    */
-  current(): Promise<CompiledPolicy>
+  current(): AtHand<CompiledPolicy>
   status(): PolicyStatus
 }
 
@@ -84,14 +85,16 @@ export function createPolicyInForce(deps: PolicyInForceDeps): PolicyInForce {
     return mine
   }
 
+  const lookedAgain = async (ageMs: number): Promise<CompiledPolicy> => {
+    if (looking === undefined) await lookShared()
+    else if (ageMs >= waitAfterMs) await (mayJoin ? looking : lookShared())
+    return shelf.inForce()
+  }
+
   return {
-    current: async () => {
+    current: () => {
       const ageMs = clock.steadyMs() - lookedAtMs
-      if (ageMs >= lookAfterMs) {
-        if (looking === undefined) await lookShared()
-        else if (ageMs >= waitAfterMs) await (mayJoin ? looking : lookShared())
-      }
-      return shelf.inForce()
+      return ageMs < lookAfterMs ? shelf.inForce() : lookedAgain(ageMs)
     },
     status: () => shelf.status(),
   }

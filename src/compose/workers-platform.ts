@@ -52,7 +52,7 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
       runsAfterAnswer: settings.refresh === 'background',
     }),
     log,
-    auditTrail: createStdoutAuditTrail({ write: async (line) => writeConsoleLine(line) }),
+    auditTrail: createStdoutAuditTrail({ write: writeConsoleLine }),
     store: openStore(settings, bindings, outward),
     keyRing: openKeyRing(settings, outward),
     ...openOwnIdentity(settings, outward),

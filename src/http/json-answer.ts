@@ -11,18 +11,15 @@ export interface JsonAnswer {
  * construction: set one by one afterwards they cost the hot path a fifth of its speed.
  */
 export function jsonAnswer({ status, text, requestId, headers }: JsonAnswer): Response {
-  return new Response(text, {
-    status,
-    headers: {
-      'Content-Type': 'application/json',
-      'Cache-Control': 'no-store',
-      // RFC 6749 §5.1 asks for it beside Cache-Control.
-      Pragma: 'no-cache',
-      'X-Content-Type-Options': 'nosniff',
-      'X-Request-Id': requestId,
-      ...headers,
-    },
-  })
+  const always = {
+    'Content-Type': 'application/json',
+    'Cache-Control': 'no-store',
+    // RFC 6749 §5.1 asks for it beside Cache-Control.
+    Pragma: 'no-cache',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Request-Id': requestId,
+  }
+  return new Response(text, { status, headers: headers === undefined ? always : { ...always, ...headers } })
 }
 
 /** The same without a body, and so without its type. */

@@ -16,14 +16,30 @@ export function parseForm({ contentType, text }: FormMessage): Form {
     throw requestMalformed('the Content-Type must be application/x-www-form-urlencoded')
   const seen = new Set<string>()
   const form = new Map<string, string>()
-  // URLSearchParams drops a leading "?", which in a body is part of a name.
-  for (const [name, value] of new URLSearchParams(text.startsWith('?') ? `&${text}` : text)) {
+  for (const pair of text.split('&')) {
+    if (pair === '') continue
+    const end = pair.indexOf('=')
+    const name = decodePart(end === -1 ? pair : pair.slice(0, end))
     // RFC 6749 §3.2: a repeated parameter is malformed, whatever its name, and one without a value is omitted.
     if (seen.has(name)) throw requestMalformed('a parameter is repeated')
     seen.add(name)
-    if (value !== '') form.set(name, value)
+    if (end !== -1 && end < pair.length - 1) form.set(name, decodePart(pair.slice(end + 1)))
   }
   return form
+}
+
+/**
+ * What URLSearchParams makes of a name or value (WHATWG URL §5.1), for a third of its price: on Workers each pair of
+ * it is a call out of the engine. A test holds both to one reading.
+ */
+function decodePart(part: string): string {
+  if (!part.includes('%') && !part.includes('+')) return part
+  try {
+    return decodeURIComponent(part.replaceAll('+', ' '))
+  } catch {
+    // Octets that are not UTF-8, or a percent sign that begins nothing: read leniently there, and rare here.
+    return new URLSearchParams(`part=${part}`).get('part') ?? ''
+  }
 }
 
 export function missing(name: string): never {

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import type { AtHand } from '../domain/at-hand.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Credentials } from './credentials.ts'
@@ -14,7 +15,7 @@ export interface CredentialViewDeps {
   readonly sharesWork: boolean
 }
 
-type View = () => CredentialSummary | undefined | Promise<CredentialSummary | undefined>
+type View = () => AtHand<CredentialSummary | undefined>
 
 const bounds = {
   // Disabling takes effect within 10 s (P26): 5 s of age and 2 s of reading.
@@ -33,11 +34,11 @@ export function createCredentialView({
   credentials,
   clock,
   sharesWork,
-}: CredentialViewDeps): (name: string) => Promise<CredentialSummary | undefined> {
+}: CredentialViewDeps): (name: string) => AtHand<CredentialSummary | undefined> {
   // Not by `max`: all the room would be made at once, and every start would wait for it.
   const views = new LRUCache<string, View>({ maxSize: namesMax, sizeCalculation: () => 1 })
 
-  return async (name) => {
+  return (name) => {
     const known = views.get(name)
     if (known !== undefined) return known()
     const view = createKeptCurrent({ read: () => credentials.find(name), clock, bounds, sharesWork })

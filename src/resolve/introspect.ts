@@ -1,3 +1,4 @@
+import type { AtHand } from '../domain/at-hand.ts'
 import { requireAdmission } from '../domain/admission.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import { grantedCredential, isDrawnFrom } from '../domain/grant.ts'
@@ -10,7 +11,7 @@ import type { IssuedTokens } from '../records/issued-tokens.ts'
 
 export interface IntrospectDeps {
   readonly issuedTokens: Pick<IssuedTokens, 'find'>
-  readonly findCredential: (name: string) => Promise<CredentialSummary | undefined>
+  readonly findCredential: (name: string) => AtHand<CredentialSummary | undefined>
   readonly clock: Clock
   readonly sha256: Sha256
   /** Counts everybody's questions together, apart from requests for tokens: each costs a read of the store. */

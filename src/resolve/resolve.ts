@@ -1,3 +1,4 @@
+import type { AtHand } from '../domain/at-hand.ts'
 import { isDrawnFrom, type Grant } from '../domain/grant.ts'
 import { settled } from '../domain/settled.ts'
 import type { MintedToken, ResolvedToken, TokenSource } from '../domain/token.ts'
@@ -16,7 +17,7 @@ import { tokenIdentity } from './token-identity.ts'
  * over all instances (P15). Never one that is dead; one with little life left only when no better can be had (P19).
  * Throws what `mint` throws, `store_unavailable`, `key_ring_unavailable` or `lease_busy`.
  */
-export type Resolve = (grant: Grant, mint: () => Promise<MintedToken>) => Promise<ResolvedToken>
+export type Resolve = (grant: Grant, mint: () => Promise<MintedToken>) => AtHand<ResolvedToken>
 
 export interface ResolveDeps {
   readonly tokens: Tokens
@@ -70,19 +71,28 @@ export function createResolve(deps: ResolveDeps): Resolve {
     remaining: memory.left(held),
   })
 
-  return async (grant, mint) => {
+  const refreshed = async (want: Omit<Want, 'key'>, held: MemoryToken): Promise<ResolvedToken> => {
+    const better = await refreshAhead.look({ ...want, keyOf }, held)
+    return better === undefined ? answer(held, 'memory') : answer(better.held, better.source)
+  }
+
+  const obtained = async (
+    want: Omit<Want, 'key'>,
+    fallback: MemoryToken | undefined,
+  ): Promise<ResolvedToken> => {
+    const { held, source } = await obtainOnce(want, fallback)
+    return answer(held, source)
+  }
+
+  return (grant, mint) => {
     const identity = tokenIdentity(grant)
     const isLive = (token: MintedToken) => isDrawnFrom(token.drawnFrom, grant.credential)
     const remembered = memory.get(identity)
     const held = remembered !== undefined && isLive(remembered.token) ? remembered : undefined
     const freshness = held === undefined ? 'dead' : memory.freshness(held)
     if (held !== undefined && freshness === 'fresh') return answer(held, 'memory')
-    if (held !== undefined && freshness === 'due') {
-      const better = await refreshAhead.look({ identity, mint, isLive, keyOf }, held)
-      return better === undefined ? answer(held, 'memory') : answer(better.held, better.source)
-    }
-    const fallback = freshness === 'short' ? held : heldOfFormer(grant)
-    const { held: obtained, source } = await obtainOnce({ identity, mint, isLive }, fallback)
-    return answer(obtained, source)
+    const want = { identity, mint, isLive }
+    if (held !== undefined && freshness === 'due') return refreshed(want, held)
+    return obtained(want, freshness === 'short' ? held : heldOfFormer(grant))
   }
 }

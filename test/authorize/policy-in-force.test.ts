@@ -173,7 +173,7 @@ test('without a good policy ever, there is none: not for an absent, a broken nor
   const source = createFakePolicySource(samplePolicy)
   source.become('hanging')
   const hanging = start(source)
-  const outcome = hanging.inForce.current().catch((error: unknown) => error)
+  const outcome = Promise.resolve(hanging.inForce.current()).catch((error: unknown) => error)
   await hanging.clock.advance(2000)
   expect(await outcome).toMatchObject({ code: 'policy_unavailable' })
 })
@@ -186,7 +186,7 @@ test('a source that hangs costs one request two seconds; the others go on with w
   source.become('hanging')
   await clock.advance(2000)
   let isAnswered = false
-  const first = inForce.current().then((policy) => {
+  const first = Promise.resolve(inForce.current()).then((policy) => {
     isAnswered = true
     return policy
   })

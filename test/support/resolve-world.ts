@@ -66,7 +66,11 @@ export function createResolveWorld(lifetime = 3600) {
       memoryEntriesMax: options.entries ?? 1000,
       sharesWork: true,
     })
-    return { tokens, background, resolve: (grant: Grant = createGrant()) => resolve(grant, upstream.mint) }
+    return {
+      tokens,
+      background,
+      resolve: async (grant: Grant = createGrant()) => resolve(grant, upstream.mint),
+    }
   }
 
   return { clock, store, keyRing, logBook, upstream, createInstance }

@@ -43,7 +43,7 @@ function create() {
   const audit = createStdoutAuditTrail(createLineWriter(sink))
   const settled: string[] = []
   const trail = (n: number): void => {
-    audit(record(n)).then(
+    Promise.resolve(audit(record(n))).then(
       () => settled.push('written'),
       (error: unknown) =>
         settled.push(error instanceof Error && 'code' in error ? String(error.code) : 'bug'),
