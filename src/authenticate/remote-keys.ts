@@ -1,5 +1,4 @@
-import { LRUCache } from 'lru-cache'
-
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { Log } from '../ports/log.ts'
@@ -61,8 +60,7 @@ interface Look {
 export function createRemoteKeys(deps: RemoteKeysDeps): RemoteKeys {
   const { clock, sharesFetches = true } = deps
   const lookFor = createLookForKeys(deps)
-  // Not by `max`: all the room would be made at once, and every start would wait for it.
-  const sources = new LRUCache<string, Source>({ maxSize: sourcesMax, sizeCalculation: () => 1 })
+  const sources = createRecentlyUsed<Source>({ sizeMax: sourcesMax })
 
   return {
     current: async (location) => {

@@ -1,7 +1,6 @@
-import { LRUCache } from 'lru-cache'
-
 import { useAtHand, type AtHand } from '../domain/at-hand.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 import type { CompactJws } from './compact-jws.ts'
 import type { KeySet } from './key-set.ts'
@@ -28,17 +27,22 @@ const bytesMax = 16 * 1024 * 1024
 const entryBytesMin = Math.ceil(bytesMax / 10_000)
 
 export function createVerifiedAssertions(sha256: Sha256): VerifiedAssertions {
-  // Not by `max`: all the room would be made at once, and every start would wait for it.
-  const entries = new LRUCache<string, VerifiedAssertion>({ maxSize: bytesMax })
+  const entries = createRecentlyUsed<Entry>({ sizeMax: bytesMax, sizeOf: ({ bytes }) => bytes })
 
   return {
     find: (token) => {
       // Where every issuer is `replay: once` the digest would be for nothing.
-      if (entries.size === 0) return undefined
-      return useAtHand(sha256(token), (digest) => entries.get(digest))
+      if (entries.isEmpty()) return undefined
+      return useAtHand(sha256(token), (digest) => entries.get(digest)?.assertion)
     },
     remember: async (token, assertion) => {
-      entries.set(await sha256(token), assertion, { size: Math.max(entryBytesMin, 4 * token.length + 512) })
+      const bytes = Math.max(entryBytesMin, 4 * token.length + 512)
+      entries.set(await sha256(token), { assertion, bytes })
     },
   }
+}
+
+interface Entry {
+  readonly assertion: VerifiedAssertion
+  readonly bytes: number
 }

@@ -1,8 +1,7 @@
-import { LRUCache } from 'lru-cache'
-
 import { isBrokerError } from '../domain/broker-error.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import type { Grant } from '../domain/grant.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { RuleUse } from '../domain/rule-use.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -27,7 +26,7 @@ export type NoteUse = (grant: Grant, request: ExchangeRequest) => Promise<void> 
  * writes. Never rejects: a use that could not be noted is noted with the next request like it.
  */
 export function createNoteUse({ ruleUses, background, clock, log }: NoteUseDeps): NoteUse {
-  const known = new LRUCache<string, true>({ maxSize: knownMax, sizeCalculation: () => 1 })
+  const known = createRecentlyUsed<true>({ sizeMax: knownMax })
 
   return (grant, request) => {
     const now = clock.now()

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { GrantedCredential } from '../domain/grant.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { ActedFor } from './iam-credentials.ts'
 
@@ -15,7 +15,7 @@ const accountsMax = 1000
 export function createActedFor(
   credentials: Pick<Credentials, 'openSecret'>,
 ): (credential: GrantedCredential) => Promise<ActedFor> {
-  const known = new LRUCache<string, ActedFor>({ max: accountsMax })
+  const known = createRecentlyUsed<ActedFor>({ sizeMax: accountsMax })
 
   return async ({ name, version }) => {
     const place = JSON.stringify([name, version])

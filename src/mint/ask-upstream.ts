@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import type { Members } from '../domain/json-object.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import { parseRetryAfter } from '../domain/retry-after.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -78,7 +78,7 @@ export type AskUpstream = (question: Question) => Promise<UpstreamReply>
 export function createAskUpstream(deps: AskUpstreamDeps): AskUpstream {
   const { clock, entropy } = deps
   const budget = createRetryBudget()
-  const heldBack = new LRUCache<string, number>({ max: heldBackMax })
+  const heldBack = createRecentlyUsed<number>({ sizeMax: heldBackMax })
 
   return async (question) => {
     const place = JSON.stringify([question.url, question.credential])

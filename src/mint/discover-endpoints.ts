@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import { isBrokerError, type BrokerError } from '../domain/broker-error.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import { readMetadata } from './read-metadata.ts'
@@ -34,7 +34,7 @@ export function createDiscoverEndpoints({
   clock,
   sharesWork,
 }: DiscoverEndpointsDeps): (issuer: string) => Promise<string> {
-  const places = new LRUCache<string, Place>({ max: issuersMax })
+  const places = createRecentlyUsed<Place>({ sizeMax: issuersMax })
 
   const placeOf = (issuer: string): Place => {
     const known = places.get(issuer) ?? {}

@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache'
 import type { CredentialHealth } from '../domain/credential.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
 import type { GrantedCredential } from '../domain/grant.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
@@ -28,8 +28,8 @@ export type NoteHealth = (
  * where there is CPU after it.
  */
 export function createNoteHealth({ credentials, background, clock, log }: NoteHealthDeps): NoteHealth {
-  const noted = new LRUCache<string, { readonly text: string; readonly atMs: number }>({
-    max: credentialsMax,
+  const noted = createRecentlyUsed<{ readonly text: string; readonly atMs: number }>({
+    sizeMax: credentialsMax,
   })
 
   return async ({ name, version }, health) => {

@@ -1,7 +1,7 @@
 import { importPKCS8, type CryptoKey } from 'jose'
-import { LRUCache } from 'lru-cache'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { GrantedCredential } from '../domain/grant.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { Credentials } from '../records/credentials.ts'
 
@@ -25,7 +25,7 @@ export interface SigningKey {
 export function createSigningKeys(
   credentials: Pick<Credentials, 'openSecret'>,
 ): (credential: GrantedCredential) => Promise<SigningKey> {
-  const known = new LRUCache<string, SigningKey>({ max: keysMax })
+  const known = createRecentlyUsed<SigningKey>({ sizeMax: keysMax })
 
   return async ({ name, version }) => {
     const place = JSON.stringify([name, version])

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import type { AtHand } from '../domain/at-hand.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Credentials } from './credentials.ts'
 import { createKeptCurrent } from './kept-current.ts'
@@ -35,8 +35,7 @@ export function createCredentialView({
   clock,
   sharesWork,
 }: CredentialViewDeps): (name: string) => AtHand<CredentialSummary | undefined> {
-  // Not by `max`: all the room would be made at once, and every start would wait for it.
-  const views = new LRUCache<string, View>({ maxSize: namesMax, sizeCalculation: () => 1 })
+  const views = createRecentlyUsed<View>({ sizeMax: namesMax })
 
   return (name) => {
     const known = views.get(name)

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import { seconds, until, type Seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentKey } from '../ports/document-store.ts'
@@ -28,7 +28,7 @@ interface Sight {
  * one hours later waits 2 s.
  */
 export function createLeaseWatch(clock: Clock): LeaseWatch {
-  const sights = new LRUCache<DocumentKey, Sight>({ max: leasesMax })
+  const sights = createRecentlyUsed<Sight>({ sizeMax: leasesMax })
 
   const sightOf = (key: DocumentKey, { holder, fence }: Lease): Sight => {
     const known = sights.get(key)

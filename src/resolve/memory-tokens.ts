@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { MintedToken } from '../domain/token.ts'
 import { seconds, until, type Seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -35,10 +35,9 @@ const bytesPerEntry = 4096
 const entryOverheadBytes = 512
 
 export function createMemoryTokens({ clock, fraction, entriesMax }: MemoryTokensDeps): MemoryTokens {
-  const entries = new LRUCache<string, MemoryToken>({
-    // Not by `max`: all the room would be made at once, and every start would wait for it.
-    maxSize: entriesMax * bytesPerEntry,
-    sizeCalculation: ({ token }, identity) =>
+  const entries = createRecentlyUsed<MemoryToken>({
+    sizeMax: entriesMax * bytesPerEntry,
+    sizeOf: ({ token }, identity) =>
       Math.max(bytesPerEntry, token.secret.reveal().length + identity.length + entryOverheadBytes),
   })
 

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
 import { seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 
@@ -15,10 +15,8 @@ export interface RecentFailures {
 }
 
 export function createRecentFailures(clock: Clock): RecentFailures {
-  const failures = new LRUCache<string, { readonly error: BrokerError; readonly untilMs: number }>({
-    // Not by `max`: all the room would be made at once, and every start would wait for it.
-    maxSize: entriesMax,
-    sizeCalculation: () => 1,
+  const failures = createRecentlyUsed<{ readonly error: BrokerError; readonly untilMs: number }>({
+    sizeMax: entriesMax,
   })
 
   return {

@@ -32,7 +32,7 @@ interface Layer {
 }
 
 const rooms = ['authenticate', 'authorize', 'resolve', 'mint', 'lifecycle'] as const
-const libraries = ['jose', 'lru-cache', 'js-yaml', 'zod'] as const
+const libraries = ['jose', 'js-yaml', 'zod'] as const
 const every = [...rooms, 'wiring', 'hall', 'corridor', 'records', 'ports', 'adapters', 'domain'] as const
 
 export const layers: readonly Layer[] = [

@@ -1,6 +1,5 @@
-import { LRUCache } from 'lru-cache'
-
 import type { Admission } from '../../domain/admission.ts'
+import { createRecentlyUsed } from '../../domain/recently-used.ts'
 import { seconds } from '../../domain/time.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { RateLimit } from '../../ports/rate-limit.ts'
@@ -11,7 +10,7 @@ export interface TokenBucketsDeps {
   readonly clock: Pick<Clock, 'steadyMs'>
 }
 
-/** Who is forgotten begins with a full bucket again, and to be forgotten takes this many other keys. */
+/** Who is forgotten begins with a full bucket again, and to be forgotten takes half as many other keys. */
 const keysMax = 100_000
 const msPerMinute = 60_000
 const admitted: Admission = { admitted: true }
@@ -20,8 +19,7 @@ const admitted: Admission = { admitted: true }
 export function createTokenBuckets({ perMinute, clock }: TokenBucketsDeps): RateLimit {
   const msPerToken = msPerMinute / perMinute
   // Of each bucket only the moment at which it is full again (the generic cell rate algorithm, ITU-T I.371).
-  // Not by `max`: all the room would be made at once, and every start would wait for it.
-  const fullAt = new LRUCache<string, number>({ maxSize: keysMax, sizeCalculation: () => 1 })
+  const fullAt = createRecentlyUsed<number>({ sizeMax: keysMax })
 
   return (key) => {
     const now = clock.steadyMs()

@@ -1,6 +1,5 @@
 import type { CryptoKey } from 'jose'
-import { LRUCache } from 'lru-cache'
-
+import { createRecentlyUsed } from '../../../domain/recently-used.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import { importDataKey } from '../data-key.ts'
 import type { AskKms } from './ask-kms.ts'
@@ -35,8 +34,7 @@ interface Held {
 }
 
 export function createOpenedKeys({ ask, clock, sharesWork }: OpenedKeysDeps): OpenedKeys {
-  // Not by `max`: all the room would be made at once, and every start would wait for it.
-  const held = new LRUCache<string, Held>({ maxSize: heldMax, sizeCalculation: () => 1 })
+  const held = createRecentlyUsed<Held>({ sizeMax: heldMax })
   const underWay = new Map<string, Promise<CryptoKey>>()
 
   const isWithin = (former: Held | undefined, ms: number): former is Held =>
