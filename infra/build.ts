@@ -7,7 +7,6 @@ import { join } from 'node:path'
 
 import { build, type BuildOptions, type Plugin } from 'esbuild'
 
-import packageJson from '../package.json' with { type: 'json' }
 import { warmCompileCache } from './warm-compile-cache.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -49,10 +48,6 @@ await build({
   outbase: 'src',
   chunkNames: 'cli/[name]-[hash]',
 })
-
-// What `downscope --version` says, also where dist/ is all there is.
-const { version } = packageJson
-writeFileSync(join(dist, 'package.json'), `${JSON.stringify({ type: 'module', version })}\n`)
 
 // Must be read before what it makes faster. Portable: an image may have it at another path than the build.
 writeFileSync(

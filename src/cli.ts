@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-
 import { main } from './cli/main.ts'
 import './compose/without-generated-code.ts'
 
@@ -16,12 +14,5 @@ process.exitCode = await main({
   stdin,
   stdout,
   stderr,
-  version: versionIn(new URL(isSource ? '../package.json' : './package.json', import.meta.url)),
   door: { broker: beside('cloud-run'), leash: beside('cli/dev/end-with-parent') },
 })
-
-function versionIn(file: URL): string {
-  const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
-  const isPackage = typeof parsed === 'object' && parsed !== null && 'version' in parsed
-  return isPackage ? String(parsed.version) : 'unknown'
-}

@@ -1,10 +1,16 @@
+import { callerCommands } from './callers.ts'
 import type { Command, Family } from './command.ts'
 import { completionCommands } from './completion.ts'
 import { credentialCommands } from './credentials.ts'
 import { devCommands } from './dev.ts'
 import { doctorCommands } from './doctor.ts'
+import { explainCommands } from './explain.ts'
 import { keyCommands } from './keys.ts'
+import { maintenanceCommands } from './maintenance.ts'
 import { policyCommands } from './policy.ts'
+import { rewrapCommands } from './rewrap.ts'
+import { serviceCommands } from './service.ts'
+import { suggestCommands } from './suggest.ts'
 import { tokenCommands } from './token.ts'
 
 /** The words that open a list of commands. */
@@ -12,14 +18,23 @@ export const families: readonly Family[] = [
   { name: 'credentials', summary: 'enrol, look at, switch off and rotate what the broker keeps' },
   { name: 'policy', summary: 'check, compare and replace who may have what' },
   { name: 'keys', summary: 'make keys, and seal the store anew' },
+  { name: 'callers', summary: 'take everything away from one caller, or give it back' },
+  { name: 'service', summary: 'how the broker fares, and the switch that stops it' },
+  { name: 'maintenance', summary: 'what is to be done from time to time' },
 ]
 
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
   ...credentialCommands,
   ...policyCommands,
+  ...suggestCommands,
+  ...explainCommands,
   ...tokenCommands,
   ...keyCommands,
+  ...rewrapCommands,
+  ...callerCommands,
+  ...serviceCommands,
+  ...maintenanceCommands,
   ...devCommands,
   ...doctorCommands,
   ...completionCommands,

@@ -10,6 +10,7 @@ import { sealingKey } from './keys.ts'
 import { createPerson, issuerEntry, writeNewFile } from './person.ts'
 import { createPaint } from './paint.ts'
 import { withProgress } from './progress.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export const devCommands: readonly Command[] = [
   {
@@ -34,7 +35,7 @@ export const devCommands: readonly Command[] = [
 
 async function runDev(call: Call): Promise<Exit> {
   const folder = resolve(call.text('--folder') ?? '.downscope/dev')
-  const wanted = portOf(call.text('--port'))
+  const wanted = wholeNumber(call, '--port', { min: 1, max: 65_535 })
   const leave = take(folder)
   try {
     const port = await choosePort(wanted ?? 8080)
@@ -84,13 +85,6 @@ function take(folder: string): () => void {
   } catch (error) {
     throw createFault('refused', error instanceof Error ? error.message : 'the folder cannot be used')
   }
-}
-
-function portOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
-  if (port < 1 || port > 65_535) throw createFault('usage', '--port is a number from 1 to 65535')
-  return port
 }
 
 /** Where it asks instead of Google: the one thing that it takes over from the shell. */

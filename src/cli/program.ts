@@ -1,5 +1,6 @@
 import { Argument, Command as Commander, Option } from 'commander'
 
+import { softwareVersion } from '../domain/version.ts'
 import type { Call, Command, Family, OptionSpec } from './command.ts'
 import { exitCodes, type Exit } from './exit-code.ts'
 import { createPaint } from './paint.ts'
@@ -21,7 +22,7 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
     .description(
       'Talks to a Downscope broker, the keeper of long-lived credentials, and runs one on this machine.',
     )
-    .version(terminal.version, '--version', 'print the version')
+    .version(softwareVersion, '--version', 'print the version')
     .helpOption('-h, --help', 'show what a command does, with examples')
     .helpCommand('help [command]', 'the same as --help')
     .exitOverride()

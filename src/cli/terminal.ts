@@ -10,7 +10,6 @@ export interface Terminal {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Output
   readonly stderr: Output
-  readonly version: string
   /** What `downscope dev` runs. */
   readonly door: BrokerDoor
 }

@@ -8,6 +8,7 @@ import { replaceCliTables } from '../../infra/docs/cli-tables.ts'
 import { commands, families } from '../../src/cli/commands.ts'
 import { exitCodes } from '../../src/cli/exit-code.ts'
 import { createProgram } from '../../src/cli/program.ts'
+import { softwareVersion } from '../../src/domain/version.ts'
 import { commandLines } from '../support/command-lines.ts'
 import { codeBlocksOf } from '../support/markdown-blocks.ts'
 import { repository } from '../support/run-node.ts'
@@ -43,7 +44,7 @@ describe('downscope --help', () => {
   })
 
   test('--version prints the version alone', async () => {
-    expect(await runCli(['--version'])).toEqual({ status: 0, stdout: '0.0.0-test\n', stderr: '' })
+    expect(await runCli(['--version'])).toEqual({ status: 0, stdout: `${softwareVersion}\n`, stderr: '' })
   })
 })
 
@@ -108,6 +109,9 @@ const harmless: ReadonlySet<string> = new Set([
   'ID',
   'DAYS',
   'CLAIM',
+  'TYPE',
+  'ISSUER',
+  'SUBJECT',
 ])
 
 describe('the guides', () => {
@@ -151,7 +155,6 @@ function faultOf(words: readonly string[]): string | undefined {
       stdin: new PassThrough(),
       stdout: output,
       stderr: output,
-      version: '0',
       door: { broker: '', leash: '' },
     },
     onEnd: () => undefined,

@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => world.close())
 
-describe.skipIf(terminalFault() !== undefined)('in a terminal', () => {
+describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_000 }, () => {
   test('keys generate makes what a broker starts with', async () => {
     const sealing = await world.type(['keys', 'generate', 'sealing', 'keys.txt'])
     const admin = await world.type(['keys', 'generate', 'admin', 'admin.jwk.json'])
@@ -69,7 +69,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', () => {
     expect(well).toMatchObject({ status: 0 })
     expect(well.screen).toContain('ops/ops, by the key in')
     expect(well.screen).toContain('All is well.')
-  }, 30_000)
+  })
 
   test('credentials import enrols a key file, and shows nothing secret of it', async () => {
     const key = await world.google.createServiceAccount({ email: 'reports@acme.iam.gserviceaccount.com' })
@@ -103,7 +103,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', () => {
   })
 
   test('token gets one: bare, as a header, as JSON', async () => {
-    const ask = ['token', 'reports-sa', '--key', 'billing.jwk.json']
+    const ask = ['token', 'reports-sa', '--key', world.path('billing.jwk.json')]
     const bare = await world.type(ask)
     const header = await world.run([...ask, '--header', '--scope', devstorage])
     const document = await world.run([...ask, '--json'])
@@ -114,6 +114,32 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', () => {
     expect(header.stdout).toMatch(/^Authorization: Bearer ya29\.\S+\n$/)
     expect(jsonMembers(document.stdout)).toMatchObject({ token_type: 'Bearer', scope: devstorage })
     expect(world.google.token(bare.screen.split('\n')[0] ?? '')).toMatchObject({ scopes: [devstorage] })
+  })
+
+  test('explain says why somebody gets nothing, by a request id and by description', async () => {
+    const ask = ['token', 'reports-sa', '--key', 'billing.jwk.json', '--scope', `${devstorage}.more`]
+    const refused = await world.type(ask)
+    const id = /downscope explain --request (?<id>[\w-]+)/.exec(refused.screen)?.groups?.['id'] ?? 'none'
+    const byId = await world.type(['explain', '--request', id])
+    const described = await world.type(['explain', 'reports-sa', '--issuer', 'billing'])
+    const stranger = await world.type(['explain', 'reports-sa', '--issuer', 'ops'])
+
+    expect(refused).toMatchObject({ status: 1 })
+    expect(byId).toMatchObject({ status: 1 })
+    expect(byId.screen).toContain('gets no token')
+    expect(byId.screen).toMatch(/billing reads reports: .*decides/)
+    expect(described).toMatchObject({ status: 0 })
+    expect(described.screen).toContain('would get a token')
+    expect(described.screen).toContain(devstorage)
+    expect(stranger).toMatchObject({ status: 1 })
+    expect(stranger.screen).toMatch(/callers\[0\]\.issuer: wants .*billing.*, found .*ops/)
+  })
+
+  test('policy suggest says what was used', async () => {
+    const suggested = await world.type(['policy', 'suggest', '--days', '7'])
+
+    expect(suggested).toMatchObject({ status: 0 })
+    expect(suggested.screen).toMatch(/billing reads reports.* \(reports-sa\): /)
   })
 
   test('credentials disable takes it away, enable gives it back', async () => {
@@ -141,7 +167,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', () => {
     await expect
       .poll(async () => (await world.run(['policy', 'show'])).stdout, { timeout: 10_000, interval: 500 })
       .toBe(world.read('next.yaml'))
-  }, 30_000)
+  })
 
   test('completion offers commands, options, kinds and the names of credentials', async () => {
     const script = await world.run(['completion', 'bash'])
@@ -175,7 +201,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', () => {
     expect(yes.screen).toContain('destroyed')
     expect(gone).toMatchObject({ status: 1, stdout: '' })
     expect(jsonMembers(gone.stderr)).toMatchObject({ code: 'not_found', exit: 1 })
-  }, 20_000)
+  })
 })
 
 const rules = `rules:

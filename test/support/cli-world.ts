@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { freePort } from './free-port.ts'
 import { startGoogleStandIn, type GoogleStandIn } from './google/stand-in.ts'
-import { repository, runProgram, type Finished } from './run-node.ts'
+import { runCli, type CliOutcome } from './run-cli.ts'
 import { runInTerminal, type Shown, type TerminalOptions } from './run-in-terminal.ts'
 import { createBrokerYard, type BrokerProcess, type BrokerSettings } from './spawn-broker.ts'
 
@@ -24,8 +24,8 @@ export interface CliWorld {
   readonly startBroker: () => Promise<BrokerProcess>
   /** In a terminal. */
   readonly type: (args: readonly string[], options?: Partial<TerminalOptions>) => Promise<Shown>
-  /** As a script would: no terminal. */
-  readonly run: (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<Finished>
+  /** As a script would, without a terminal and in this process: paths must be whole. */
+  readonly run: (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<CliOutcome>
   readonly close: () => Promise<void>
 }
 
@@ -57,11 +57,7 @@ export async function createCliWorld(): Promise<CliWorld> {
     startBroker: () => yard.start({ ...settings(), PORT: String(port) }),
     type: (args, options = {}) =>
       runInTerminal(args, { cwd: folder, ...options, env: { ...env, ...options.env } }),
-    run: (args, more = {}) =>
-      runProgram(process.execPath, [join(repository, 'src/cli.ts'), ...args], {
-        cwd: folder,
-        env: { ...env, ...more },
-      }),
+    run: (args, more = {}) => runCli(args, { env: { ...env, ...more } }),
     close: async () => {
       try {
         await yard.close()

@@ -25,7 +25,6 @@ export async function runCli(
     stdin: new PassThrough().end(stdin),
     stdout: stdout.stream,
     stderr: stderr.stream,
-    version: '0.0.0-test',
     door: { broker: 'file:///nowhere', leash: 'file:///nowhere' },
   })
   return { status, stdout: stdout.text(), stderr: stderr.text() }

@@ -1,0 +1,104 @@
+import * as z from 'zod/mini'
+
+import { connect, connectionOptions } from './admin-client.ts'
+import { jsonOption, type Call, type Command } from './command.ts'
+import type { Exit } from './exit-code.ts'
+import type { Paint } from './paint.ts'
+import { note, printAnswer } from './print.ts'
+import { wholeNumber } from './whole-number.ts'
+import { plain } from './table.ts'
+
+export const suggestCommands: readonly Command[] = [
+  {
+    name: 'policy suggest',
+    summary: 'what the policy could lose and still have served every request of the last days',
+    details: 'Nothing is changed.',
+    options: [
+      { name: '--days', value: 'DAYS', summary: 'how many days to look at; by default 30, at most 120' },
+      jsonOption,
+      ...connectionOptions,
+    ],
+    examples: ['downscope policy suggest', 'downscope policy suggest --days 90 --json'],
+    run: suggest,
+  },
+]
+
+async function suggest(call: Call): Promise<Exit> {
+  const days = wholeNumber(call, '--days', { min: 1, max: 120 })
+  const client = await connect(call)
+  const body = days === undefined ? {} : { days }
+  const answer = await client.ask({ method: 'POST', path: 'policy:suggest', body, parse: parseSuggestion })
+  printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
+  const { days: looked, observed_since: since } = answer.value
+  note(call, ({ dim }) =>
+    dim(
+      since === undefined
+        ? `Nothing was used in the last ${looked} days.`
+        : `Of the last ${looked} days; what is known begins ${plain(since)}.`,
+    ),
+  )
+  return 'done'
+}
+
+const suggestionAnswer = z.object({
+  days: z.number(),
+  observed_since: z.optional(z.string()),
+  rules: z.array(
+    z.object({
+      rule: z.string(),
+      credential: z.string(),
+      advice: z.string(),
+      last_used: z.optional(z.string()),
+      changes: z.array(
+        z.object({ member: z.string(), now: z.array(z.string()), enough: z.array(z.string()) }),
+      ),
+      notes: z.array(z.string()),
+    }),
+  ),
+  unused_credentials: z.array(z.string()),
+})
+
+type SuggestionAnswer = z.infer<typeof suggestionAnswer>
+type RuleAnswer = SuggestionAnswer['rules'][number]
+
+function parseSuggestion(document: unknown): SuggestionAnswer {
+  return suggestionAnswer.parse(document)
+}
+
+function describe({ rules, unused_credentials: unused }: SuggestionAnswer, paint: Paint): string {
+  const parts = rules.map((rule) => describeRule(rule, paint))
+  const idle = unused.map((name) => `${paint.bold(plain(name))}: no rule drew on this credential\n`)
+  return rules.length === 0 && idle.length === 0
+    ? 'The policy has no rules.\n'
+    : [...parts, ...idle].join('\n')
+}
+
+function describeRule(rule: RuleAnswer, paint: Paint): string {
+  const used = rule.last_used === undefined ? 'never used' : `last used ${rule.last_used.slice(0, 10)}`
+  const changes = rule.changes.flatMap(({ member, now, enough }) => [
+    `  ${member}:`,
+    ...now.map((value) =>
+      enough.includes(value) ? `    ${plain(value)}` : paint.bad(`  - ${plain(value)}`),
+    ),
+    ...enough.filter((value) => !now.includes(value)).map((value) => paint.good(`  + ${plain(value)}`)),
+  ])
+  const lines = [
+    `${paint.bold(plain(rule.rule))} (${plain(rule.credential)}): ${adviceWord(rule.advice, paint)}, ${plain(used)}`,
+    ...changes,
+    ...rule.notes.map((text) => paint.dim(`  ${plain(text)}`)),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function adviceWord(advice: string, { good, odd, bad }: Paint): string {
+  switch (advice) {
+    case 'keep':
+      return good('keep it')
+    case 'narrow':
+      return odd('narrow it')
+    case 'remove':
+      return bad('remove it')
+    default:
+      return plain(advice)
+  }
+}

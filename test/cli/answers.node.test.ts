@@ -1,0 +1,192 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+
+import { createPerson } from '../../src/cli/person.ts'
+import { problem, startFakeAdminApi, type FakeAdminApi, type FakeAnswer } from '../support/fake-admin-api.ts'
+import { jsonMembers } from '../support/json-members.ts'
+import { runCli, type CliSurroundings } from '../support/run-cli.ts'
+
+/** What the command line makes of answers that a healthy broker gives seldom, or never. */
+let folder = ''
+let api: FakeAdminApi
+const key = () => join(folder, 'admin.jwk.json')
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'downscope-answers-'))
+  await writeFile(key(), JSON.stringify(createPerson('ops').privateJwk), { mode: 0o600 })
+})
+afterEach(() => api?.close())
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function run(
+  args: readonly string[],
+  answers: Readonly<Record<string, readonly FakeAnswer[]>>,
+  more: CliSurroundings = {},
+) {
+  api = await startFakeAdminApi(answers)
+  return runCli(args, { ...more, env: { DOWNSCOPE_URL: api.url, DOWNSCOPE_ADMIN_KEY: key(), ...more.env } })
+}
+
+describe('a refusal of the broker', () => {
+  const list = 'GET /v1/admin/credentials?limit=500'
+
+  test.each([
+    [401, 'admin_unauthenticated', 4, 'You are ops/ops, by the key in'],
+    [403, 'admin_forbidden', 4, 'The part "admins" of the policy'],
+    [404, 'not_found', 1, 'nothing'],
+    [412, 'changed_meanwhile', 5, 'nothing'],
+    [422, 'document_invalid', 1, 'nothing'],
+    [429, 'caller_throttled', 3, 'Try again in 7 s.'],
+    [500, 'bug', 1, 'nothing'],
+    [503, 'store_unavailable', 3, 'Try again in 7 s.'],
+  ] as const)(
+    '%i %s is status %i, with its words, its request id and what to do',
+    async (status, code, exit, hint) => {
+      const answer = {
+        status,
+        body: problem(status, code, 'nothing of the kind'),
+        headers: { 'retry-after': '7' },
+      }
+      const outcome = await run(['credentials', 'list'], { [list]: [answer] })
+
+      expect(outcome).toMatchObject({ status: exit, stdout: '' })
+      expect(outcome.stderr).toContain('error: nothing of the kind')
+      expect(outcome.stderr).toContain('request id request-1')
+      expect(outcome.stderr).toContain(hint)
+    },
+  )
+
+  test('is one document with --json', async () => {
+    const answer = { status: 404, body: problem(404, 'not_found', 'there is nothing here') }
+    const { stderr } = await run(['credentials', 'list', '--json'], { [list]: [answer] })
+
+    expect(jsonMembers(stderr)).toEqual({
+      error: 'there is nothing here',
+      code: 'not_found',
+      request_id: 'request-1',
+      hints: [],
+      exit: 1,
+    })
+  })
+
+  test('an answer that no broker gives is told as such', async () => {
+    const outcome = await run(['credentials', 'list'], { [list]: [{ body: { credentials: 'many' } }] })
+
+    expect(outcome).toMatchObject({ status: 1, stdout: '' })
+    expect(outcome.stderr).toContain('is not the answer of a broker that this version knows')
+  })
+
+  test('a redirect is followed by nobody: a JWT goes where it was meant to go', async () => {
+    const away = { status: 302, headers: { location: 'http://127.0.0.1:1/' } }
+
+    expect(await run(['credentials', 'list'], { [list]: [away] })).toMatchObject({ status: 3, stdout: '' })
+  })
+
+  test('what it says cannot move the cursor or change colours', async () => {
+    const answer = { status: 422, body: problem(422, 'document_invalid', 'evil \u001B[2J\u0007 text') }
+    const { stderr } = await run(['credentials', 'list'], { [list]: [answer] })
+
+    expect(stderr).toMatch(/^error: evil +text\n/)
+    expect(stderr).not.toContain('\u001B')
+  })
+})
+
+describe('who asks, and whom', () => {
+  test('nobody is asked without an administrator', async () => {
+    const outcome = await run(['service', 'status'], {}, { env: { DOWNSCOPE_ADMIN_KEY: '' } })
+
+    expect(outcome).toMatchObject({ status: 2, stdout: '' })
+    expect(outcome.stderr).toContain('Set DOWNSCOPE_ADMIN_KEY')
+    expect(api.asked).toEqual([])
+  })
+
+  test('a key and a token at once are a mistake, but an option goes before both', async () => {
+    const both = { env: { DOWNSCOPE_ADMIN_TOKEN_FILE: '-' } }
+    const twice = await run(['callers', 'list'], {}, both)
+    const chosen = await run(
+      ['callers', 'list', '--admin-key', key()],
+      { 'GET /v1/admin/callers': [{ body: { callers: [] } }] },
+      both,
+    )
+
+    expect(twice).toMatchObject({ status: 2 })
+    expect(chosen).toEqual({ status: 0, stdout: 'No caller is revoked.\n', stderr: '' })
+  })
+
+  test('a JWT may come from standard input, and nothing else is one', async () => {
+    const jwt = `${['{"alg":"ES256"}', '{"iss":"ops","sub":"kim"}'].map((part) => Buffer.from(part).toString('base64url')).join('.')}.AAAA`
+    const args = ['callers', 'list', '--admin-token-file', '-']
+    const answers = { 'GET /v1/admin/callers': [{ body: { callers: [] } }] }
+    const good = await run(args, answers, { stdin: `${jwt}\n` })
+    const bad = await run(args, answers, { stdin: 'hunter2' })
+
+    expect(good).toMatchObject({ status: 0 })
+    expect(bad).toMatchObject({ status: 2, stderr: 'error: standard input holds no JWT\n' })
+  })
+
+  test('a broker that calls itself another name is not believed', async () => {
+    const outcome = await run(['callers', 'list', '--url', 'http://localhost:1'], {})
+    api = await startFakeAdminApi({})
+    const elsewhere = api.url.replace('127.0.0.1', 'localhost')
+    const renamed = await runCli(['callers', 'list', '--url', elsewhere, '--admin-key', key()])
+
+    expect(outcome).toMatchObject({ status: 3 })
+    expect(renamed).toMatchObject({ status: 2 })
+    expect(renamed.stderr).toContain(`--broker-issuer ${api.url}`)
+    expect(api.asked).toEqual([])
+  })
+
+  test.each(['http://tokens.acme.example', 'ftp://x', 'tokens.acme.example', 'https://x/?a=b'])(
+    '%s is no URL for a JWT',
+    async (url) => {
+      expect(await runCli(['callers', 'list', '--url', url, '--admin-key', key()])).toMatchObject({
+        status: 2,
+      })
+    },
+  )
+
+  test('a key that others may read is warned of', async () => {
+    const open = join(folder, 'open.jwk.json')
+    await writeFile(open, JSON.stringify(createPerson('ops').privateJwk), { mode: 0o644 })
+    const answers = { 'GET /v1/admin/callers': [{ body: { callers: [] } }] }
+    const { stderr } = await run(['callers', 'list', '--admin-key', open], answers)
+
+    expect(stderr).toContain(`warning: others may read ${open}: chmod 600`)
+  })
+})
+
+describe('keys rewrap', () => {
+  const page = (more: object) => ({
+    body: { sealing_key: 'k2', rewrapped: 2, already: 1, passing: 0, failed: [], still_in_use: [], ...more },
+  })
+
+  test('goes from page to page to the end, and adds up', async () => {
+    const outcome = await run(['keys', 'rewrap', '--json'], {
+      'POST /v1/admin/keys:rewrap': [page({ after: 'credentials/b' })],
+      'POST /v1/admin/keys:rewrap?after=credentials%2Fb': [
+        page({ still_in_use: [{ key_id: 'k1', records: 1 }] }),
+      ],
+    })
+
+    expect(outcome).toMatchObject({ status: 0 })
+    expect(jsonMembers(outcome.stdout)).toEqual({
+      sealing_key: 'k2',
+      rewrapped: 4,
+      already: 2,
+      passing: 0,
+      failed: [],
+      still_in_use: [{ key_id: 'k1', records: 1 }],
+    })
+  })
+
+  test('a record that could not be rewrapped is told, with status 1', async () => {
+    const failed = [{ key: 'credentials/a', reason: 'sealed under k0, which is not in the ring' }]
+    const outcome = await run(['keys', 'rewrap'], { 'POST /v1/admin/keys:rewrap': [page({ failed })] })
+
+    expect(outcome).toMatchObject({ status: 1 })
+    expect(outcome.stdout).toContain('failed credentials/a: sealed under k0')
+  })
+})
