@@ -82,9 +82,9 @@ const serviceAnswer = z.object({
   settings: z.record(z.string(), z.string()),
 })
 
-export type ServiceAnswer = z.infer<typeof serviceAnswer>
+type ServiceAnswer = z.infer<typeof serviceAnswer>
 
-export function parseService(document: unknown): ServiceAnswer {
+function parseService(document: unknown): ServiceAnswer {
   return serviceAnswer.parse(document)
 }
 
@@ -92,7 +92,7 @@ function parseStop(document: unknown): z.infer<typeof stopAnswer> {
   return stopAnswer.parse(document)
 }
 
-export function stopWords({ stopped }: Pick<ServiceAnswer, 'stopped'>): string {
+function stopWords({ stopped }: Pick<ServiceAnswer, 'stopped'>): string {
   return stopped === undefined ? 'nobody gets a token' : plain(`by ${stopped.by}, ${stopped.since}`)
 }
 

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { createCliWorld, type CliWorld } from '../support/cli-world.ts'
+import { freePort } from '../support/free-port.ts'
 import { jsonMembers } from '../support/json-members.ts'
+import type { CliOutcome } from '../support/run-cli.ts'
 import { terminalFault } from '../support/run-in-terminal.ts'
 
 /** From nothing to a token and back, by the command line alone, in a terminal and against a real broker. */
@@ -151,6 +153,14 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(enabled.screen).toContain('is enabled')
   })
 
+  test('keys rewrap seals what is there under the first key, and says which keys are still needed', async () => {
+    const rewrapped = await world.type(['keys', 'rewrap'])
+
+    expect(rewrapped).toMatchObject({ status: 0 })
+    expect(rewrapped.screen).toMatch(/0 records rewrapped.* under k\d{8}; \d+ already were/)
+    expect(rewrapped.screen).toContain('No other key is needed any more')
+  })
+
   test('policy diff, apply and show are about the policy in force', async () => {
     const same = await world.type(['policy', 'diff', 'policy.yaml'])
     world.write('next.yaml', `${world.read('policy.yaml')}# more\n`)
@@ -181,6 +191,34 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(await ask('policy', 'check', '')).toBe('')
   })
 
+  test('dev starts a broker that can be used at once, and Ctrl-C ends it', async () => {
+    const port = String(await freePort())
+    const used: CliOutcome[] = []
+    const use = async () => {
+      const env = environmentIn(world.read('dev/env'))
+      used.push(await world.run(['doctor'], env))
+      used.push(
+        await world.run(['credentials', 'import', world.path('key.json'), '--name', 'reports-sa'], env),
+      )
+      used.push(await world.run(['token', 'reports-sa', '--key', world.path('dev/my-service.jwk.json')], env))
+      return '\u0003'
+    }
+    const dev = await world.type(['dev', '--folder', 'dev', '--port', port], {
+      env: world.google.endpoints,
+      typed: [{ at: 'Running until you press Ctrl-C.', keys: use }],
+    })
+
+    expect(used.map(({ status, stderr }) => ({ status, stderr }))).toEqual([
+      { status: 0, stderr: '' },
+      { status: 0, stderr: expect.stringContaining('delete') as unknown },
+      { status: 0, stderr: '' },
+    ])
+    expect(used[2]?.stdout).toMatch(/^ya29\./)
+    expect(dev).toMatchObject({ status: 0 })
+    expect(dev.screen).toContain('Stopping. The files stay')
+    await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow('fetch failed')
+  })
+
   test('credentials destroy asks first, and a script must say --yes', async () => {
     const script = await world.run(['credentials', 'destroy', 'reports-sa'])
     const no = await world.type(['credentials', 'destroy', 'reports-sa'], {
@@ -203,6 +241,12 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(jsonMembers(gone.stderr)).toMatchObject({ code: 'not_found', exit: 1 })
   })
 })
+
+/** As a shell reads `export NAME=VALUE`. */
+function environmentIn(file: string): Record<string, string> {
+  const lines = [...file.matchAll(/^export (?<name>\w+)='?(?<value>[^'\n]*)'?$/gm)]
+  return Object.fromEntries(lines.map(({ groups }) => [groups?.['name'] ?? '', groups?.['value'] ?? '']))
+}
 
 const rules = `rules:
   - name: billing reads reports

@@ -40,13 +40,14 @@ export async function startFakeAdminApi(
     let text = ''
     for await (const chunk of request) text += String(chunk)
     const line = `${request.method} ${request.url}`
-    if (request.url === '/.well-known/oauth-authorization-server')
-      return send(response, { body: { issuer: url } })
-    if (!/^Bearer eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(request.headers.authorization ?? ''))
-      return send(response, {
-        status: 401,
-        body: problem(401, 'admin_unauthenticated', 'a bearer token is needed'),
-      })
+    if (request.url === '/.well-known/oauth-authorization-server') {
+      send(response, { body: { issuer: url } })
+      return
+    }
+    if (!/^Bearer eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(request.headers.authorization ?? '')) {
+      send(response, { status: 401, body: problem(401, 'admin_unauthenticated', 'a bearer token is needed') })
+      return
+    }
     asked.push(line)
     bodies.push(text === '' ? undefined : jsonMembers(text))
     const known = answers[line]

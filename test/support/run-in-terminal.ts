@@ -14,9 +14,7 @@ export interface TerminalOptions {
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
   /** Keys that are typed as soon as the screen shows a text. */
-  readonly typed?: readonly { readonly at: string; readonly keys: string }[]
-  /** Told of the screen as it grows. */
-  readonly onScreen?: (screen: string) => void
+  readonly typed?: readonly { readonly at: string; readonly keys: string | (() => Promise<string>) }[]
 }
 
 const cli = join(repository, 'src/cli.ts')
@@ -47,11 +45,12 @@ export function runInTerminal(args: readonly string[], options: TerminalOptions)
   let screen = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     screen += text.replaceAll('\r\n', '\n')
-    options.onScreen?.(screen)
     const [next] = waiting
     if (next === undefined || !screen.includes(next.at)) return
     waiting.shift()
-    child.stdin.write(next.keys)
+    const { keys } = next
+    if (typeof keys === 'string') child.stdin.write(keys)
+    else void keys().then((made) => child.stdin.write(made))
   })
   return new Promise((resolve, reject) => {
     child.once('error', reject)
