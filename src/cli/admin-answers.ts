@@ -9,7 +9,21 @@ const versionAnswer = z.object({
   key_id: z.optional(z.string()),
   created_at: z.string(),
   changed_at: z.string(),
+  expires_at: z.optional(z.string()),
+  removal: z.optional(z.object({ due_at: z.string() })),
 })
+
+const rotationAnswer = z.object({
+  method: z.string(),
+  step: z.string(),
+  since: z.string(),
+  next_try_at: z.string(),
+  failures: z.number(),
+  reason: z.optional(z.string()),
+  former: z.string(),
+})
+
+export type RotationAnswer = z.infer<typeof rotationAnswer>
 
 const credentialAnswer = z.object({
   name: z.string(),
@@ -25,6 +39,9 @@ const credentialAnswer = z.object({
   created_at: z.string(),
   updated_at: z.string(),
   versions: z.array(versionAnswer),
+  expires_at: z.optional(z.string()),
+  rotation: z.optional(rotationAnswer),
+  rotate_after_days: z.optional(z.number()),
 })
 
 export type CredentialAnswer = z.infer<typeof credentialAnswer>
@@ -45,11 +62,16 @@ const policyAnswer = z.object({
 
 export type PolicyAnswer = z.infer<typeof policyAnswer>
 
+const appliedAnswer = z.object({
+  revision: z.string(),
+  warnings: z.array(z.object({ line: z.number(), column: z.number(), path: z.string(), text: z.string() })),
+})
+
 export const parseCredential = (document: unknown): CredentialAnswer => credentialAnswer.parse(document)
 export const parseCredentialPage = (document: unknown): z.infer<typeof credentialPageAnswer> =>
   credentialPageAnswer.parse(document)
 export const parsePolicyAnswer = (document: unknown): PolicyAnswer => policyAnswer.parse(document)
-export const parseAppliedPolicy = (document: unknown): { readonly revision: string } =>
-  z.object({ revision: z.string() }).parse(document)
+export const parseAppliedPolicy = (document: unknown): z.infer<typeof appliedAnswer> =>
+  appliedAnswer.parse(document)
 /** An answer without a body, or one that is shown to nobody. */
 export const parseNothing = (): undefined => undefined

@@ -9,7 +9,7 @@ import { plain } from './table.ts'
 
 /** One act of administration. */
 export interface AdminRequest<T> {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Below `/v1/admin/`. */
   readonly path: string
   readonly body?: object

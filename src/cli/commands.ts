@@ -9,6 +9,7 @@ import { keyCommands } from './keys.ts'
 import { maintenanceCommands } from './maintenance.ts'
 import { policyCommands } from './policy.ts'
 import { rewrapCommands } from './rewrap.ts'
+import { rotationCommands } from './rotation.ts'
 import { serviceCommands } from './service.ts'
 import { suggestCommands } from './suggest.ts'
 import { tokenCommands } from './token.ts'
@@ -16,6 +17,7 @@ import { tokenCommands } from './token.ts'
 /** The words that open a list of commands. */
 export const families: readonly Family[] = [
   { name: 'credentials', summary: 'enrol, look at, switch off and rotate what the broker keeps' },
+  { name: 'versions', summary: 'switch off single versions of a credential' },
   { name: 'policy', summary: 'check, compare and replace who may have what' },
   { name: 'keys', summary: 'make keys, and seal the store anew' },
   { name: 'callers', summary: 'take everything away from one caller, or give it back' },
@@ -26,6 +28,7 @@ export const families: readonly Family[] = [
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
   ...credentialCommands,
+  ...rotationCommands,
   ...policyCommands,
   ...suggestCommands,
   ...explainCommands,

@@ -16,7 +16,9 @@ import type { Paint } from './paint.ts'
 import { note, printAnswer } from './print.ts'
 import { withProgress } from './progress.ts'
 import { readJsonInput } from './read-input.ts'
-import { plain, table } from './table.ts'
+import { stepWords } from './rotation.ts'
+import { counted, plain, table } from './table.ts'
+import { wholeNumber } from './whole-number.ts'
 
 const nameArgument: ArgumentSpec = { name: 'NAME', summary: 'the credential', offer: 'credential' }
 const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
@@ -45,6 +47,11 @@ export const credentialCommands: readonly Command[] = [
         name: '--upstream',
         value: 'NAME',
         summary: 'the authorization server in the policy; by default google',
+      },
+      {
+        name: '--rotate-after',
+        value: 'DAYS',
+        summary: 'rotate a service-account key by itself when it is that old',
       },
       ...options,
     ],
@@ -127,12 +134,14 @@ async function importCredential(call: Call): Promise<'done'> {
   const name = call.text('--name') ?? nameOf(secret)
   const scopes = call.texts('--scope').flatMap((text) => text.split(' ').filter((scope) => scope !== ''))
   const upstream = call.text('--upstream')
+  const days = wholeNumber(call, '--rotate-after', { min: 1, max: 3_650 })
   const client = await connect(call)
   const body = {
     name,
     secret,
     ...(scopes.length === 0 ? {} : { scopes }),
     ...(upstream === undefined ? {} : { upstream }),
+    ...(days === undefined ? {} : { rotate_after_days: days }),
   }
   const answer = await withProgress(call, 'The broker proves that it can be used', () =>
     client.ask({ method: 'POST', path: 'credentials', body, parse: parseCredential }),
@@ -207,7 +216,7 @@ function act(call: Call, client: AdminClient, method: 'GET' | 'POST', verb = '')
 }
 
 function describe(credential: CredentialAnswer, paint: Paint): string {
-  const { health, versions } = credential
+  const { health, versions, rotate_after_days: days } = credential
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['kind', kindWord(credential.kind)],
     ['upstream', plain(credential.upstream)],
@@ -218,6 +227,9 @@ function describe(credential: CredentialAnswer, paint: Paint): string {
     ['state', stateWord(credential.state, paint)],
     ['health', `${healthWord(health.status, paint)} since ${plain(health.since)}`],
     ['reason', health.reason === undefined ? undefined : plain(health.reason)],
+    ['rotation', credential.rotation === undefined ? undefined : stepWords(credential.rotation)],
+    ['rotates', days === undefined ? undefined : `by itself after ${counted(days, 'day')}`],
+    ['expires', credential.expires_at === undefined ? undefined : plain(credential.expires_at)],
     ['enrolled', plain(credential.created_at)],
     ['changed', plain(credential.updated_at)],
   ]

@@ -1,3 +1,4 @@
+import type { PolicyWarning } from '../domain/policy-warning.ts'
 import type { Policy } from '../domain/policy.ts'
 import { parseAppliedPolicy, parsePolicyAnswer } from './admin-answers.ts'
 import { connect, connectionOptions } from './admin-client.ts'
@@ -19,9 +20,12 @@ export const policyCommands: readonly Command[] = [
   {
     name: 'policy check',
     summary: 'look for mistakes in a policy file, without a broker',
-    details: 'Each fault is one line that begins with file:line:column. Status 1 when there is one.',
+    details:
+      'Each fault is one line that begins with file:line:column; likewise each warning of what is allowed and ' +
+      'probably not meant. Status 1 when there is a fault.',
     arguments: [fileArgument],
     options: [
+      { name: '--strict', summary: 'status 1 for a warning too' },
       jsonOption,
       {
         name: '--broker-issuer',
@@ -29,7 +33,11 @@ export const policyCommands: readonly Command[] = [
         summary: 'the public URL of the broker it is for (DOWNSCOPE_ISSUER)',
       },
     ],
-    examples: ['downscope policy check policy.yaml', 'git show main:policy.yaml | downscope policy check -'],
+    examples: [
+      'downscope policy check policy.yaml',
+      'downscope policy check --strict policy.yaml',
+      'git show main:policy.yaml | downscope policy check -',
+    ],
     run: checkFile,
   },
   {
@@ -75,19 +83,26 @@ export const policyCommands: readonly Command[] = [
 
 async function checkFile(call: Call): Promise<Exit> {
   const { text, place } = await readPolicy(call)
-  const { checkPolicy } = await import('../compose/check-policy.ts')
+  const { judgePolicy } = await import('../compose/judge-policy.ts')
   // It only tells which audience is the default: any URL will do.
   const issuer =
     call.text('--broker-issuer') ?? call.terminal.env['DOWNSCOPE_ISSUER'] ?? 'https://broker.invalid'
-  const judgement = checkPolicy(text, place, issuer)
+  const judgement = judgePolicy({ text, origin: place, brokerIssuer: issuer })
   if (!judgement.ok) return tellFaults(call, judgement.faults)
-  const { policy } = judgement
+  const { policy, warnings } = judgement
+  tellWarnings(call, place, warnings)
   printAnswer(
     call,
-    { valid: true, ...sizesOf(policy) },
+    { valid: true, ...sizesOf(policy), warnings },
     ({ good }) => `${place}: ${good('no mistakes')}, ${shownSizes(policy)}\n`,
   )
-  return 'done'
+  return call.has('--strict') && warnings.length > 0 ? 'refused' : 'done'
+}
+
+/** One line each, as compilers do; they are in the document of `--json`. */
+function tellWarnings(call: Call, place: string, warnings: readonly PolicyWarning[]): void {
+  for (const { line, column, path, text } of warnings)
+    note(call, ({ odd }) => `${place}:${line}:${column} ${plain(path)}: ${odd('warning:')} ${plain(text)}`)
 }
 
 function sizesOf({ issuers, rules, admins }: Policy) {
@@ -156,6 +171,7 @@ async function applyByBroker(call: Call): Promise<Exit> {
     ifMatch: etag,
     parse: parseAppliedPolicy,
   })
+  tellWarnings(call, place, applied.value.warnings)
   printAnswer(
     call,
     applied.document,
@@ -172,6 +188,7 @@ async function applyToStore(call: Call): Promise<Exit> {
   const { writeFirstPolicy } = await import('../compose/write-first-policy.ts')
   const written = await writeFirstPolicy(text, place, call.terminal.env)
   if (!written.ok) return tellFaults(call, written.faults)
+  tellWarnings(call, place, written.warnings)
   printAnswer(
     call,
     { revision: written.revision, ...sizesOf(written.policy) },

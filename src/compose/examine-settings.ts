@@ -1,11 +1,10 @@
 import { isConfigurationFault, readSettings, type Environment, type Settings } from '../config.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
-import type { Policy } from '../domain/policy.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import { createCredentials, type Credentials } from '../records/credentials.ts'
 import { createPolicies } from '../records/policies.ts'
-import { checkPolicy } from './check-policy.ts'
+import { judgePolicy } from './judge-policy.ts'
 import { createNodePlatform, type NodePlatform } from './node-platform.ts'
 
 /** One thing that was looked at. */
@@ -166,40 +165,31 @@ async function lookAtPolicy(
 ): Promise<readonly Finding[]> {
   if ('finding' in reading) return [reading.finding]
   const { text, origin } = reading.document
-  const judged = checkPolicy(text, origin.replace(/^(?:file|setting) /, ''), issuer)
+  const place = origin.replace(/^(?:file|setting) /, '')
+  const judged = judgePolicy({ text, origin: place, brokerIssuer: issuer, credentials: enrolled })
   if (!judged.ok)
     return [{ what: 'policy', verdict: 'bad', says: judged.faults.join('\n'), mend: ['Mend these lines.'] }]
-  const { policy } = judged
+  const { policy, warnings } = judged
   return [
     {
       what: 'policy',
       verdict: 'good',
-      says: `${origin}: ${policy.issuers.length} issuers, ${policy.rules.length} rules`,
+      says: `${origin}, ${policy.rules.length === 1 ? '1 rule' : `${policy.rules.length} rules`}`,
     },
-    ...oddities(policy, enrolled),
+    ...(policy.admins.length > 0 ? [] : [noAdministrator]),
+    ...warnings.map(({ line, column, path, text: says }): Finding => ({
+      what: 'policy',
+      verdict: 'odd',
+      says: `${line}:${column} ${path}: ${says}`,
+    })),
   ]
 }
 
-/** What is allowed, and is not what anybody wants. */
-function oddities(policy: Policy, enrolled: readonly CredentialSummary[]): readonly Finding[] {
-  const findings: Finding[] = []
-  if (policy.admins.length === 0)
-    findings.push({
-      what: 'policy',
-      verdict: 'odd',
-      says: 'nobody is an administrator',
-      mend: ['Add one under "admins".'],
-    })
-  const names = new Set(enrolled.map(({ name }) => name))
-  const missing = new Set(policy.rules.map(({ credential }) => credential).filter((name) => !names.has(name)))
-  for (const name of missing)
-    findings.push({
-      what: 'policy',
-      verdict: 'odd',
-      says: `a rule gives ${name}, and no such credential is enrolled`,
-      mend: [`downscope credentials import FILE --name ${name}`],
-    })
-  return findings
+const noAdministrator: Finding = {
+  what: 'policy',
+  verdict: 'odd',
+  says: 'nobody is an administrator',
+  mend: ['Add one under "admins": downscope keys generate admin FILE'],
 }
 
 async function lookOutside({ google }: Settings, platform?: NodePlatform): Promise<readonly Finding[]> {

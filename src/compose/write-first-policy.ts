@@ -1,7 +1,7 @@
 import { readSettings, type Environment } from '../config.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
 import { createPolicies, type Policies } from '../records/policies.ts'
-import { checkPolicy, type PolicyJudgement } from './check-policy.ts'
+import { judgePolicy, type PolicyJudgement } from './judge-policy.ts'
 import { createNodePlatform } from './node-platform.ts'
 
 export type Written = PolicyJudgement & { readonly revision?: string }
@@ -13,7 +13,7 @@ export type Written = PolicyJudgement & { readonly revision?: string }
  */
 export async function writeFirstPolicy(text: string, origin: string, env: Environment): Promise<Written> {
   const settings = readSettings(env)
-  const judgement = checkPolicy(text, origin, settings.issuer)
+  const judgement = judgePolicy({ text, origin, brokerIssuer: settings.issuer })
   if (!judgement.ok) return judgement
   const { store, clock, entropy, close } = createNodePlatform(settings)
   try {

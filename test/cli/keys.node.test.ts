@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { parseSigningKeys } from '../../src/adapters/google-identity/parse-signing-keys.ts'
 import { createSignAssertion } from '../../src/adapters/google-identity/signing-keys.ts'
-import { checkPolicy } from '../../src/compose/check-policy.ts'
+import { judgePolicy } from '../../src/compose/judge-policy.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { runCli } from '../support/run-cli.ts'
 import { createSequence } from '../support/sequence.ts'
@@ -85,7 +85,7 @@ describe('keys generate admin and caller', () => {
 
     expect(status).toBe(0)
     expect(key).toMatchObject({ iss: 'ops', sub: 'ops', d: expect.any(String) as unknown })
-    expect(checkPolicy(`version: 1\n${stdout}`, 'x', 'https://tokens.acme.example')).toMatchObject({
+    expect(judge(stdout)).toMatchObject({
       ok: true,
     })
     expect((await stat(file('admin.json'))).mode & 0o077).toBe(0)
@@ -95,7 +95,7 @@ describe('keys generate admin and caller', () => {
     const people = ['--issuer', 'https://login.acme.example', '--subject', 'kim']
     const { stdout } = await generate('admin', file('kim.json'), ...people)
 
-    expect(checkPolicy(`version: 1\n${stdout}`, 'x', 'https://tokens.acme.example')).toMatchObject({
+    expect(judge(stdout)).toMatchObject({
       ok: true,
     })
     expect(stdout).not.toContain('self_issued')
@@ -111,6 +111,14 @@ describe('keys generate admin and caller', () => {
     expect(await readFile(file('there'), 'utf8')).toBe('mine')
   })
 })
+
+function judge(part: string) {
+  return judgePolicy({
+    text: `version: 1\n${part}`,
+    origin: 'x',
+    brokerIssuer: 'https://tokens.acme.example',
+  })
+}
 
 function keysOf(text: string) {
   const reading = parseSigningKeys(text)

@@ -54,7 +54,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(applied).toMatchObject({ status: 0 })
     expect(after).toMatchObject({ status: 0 })
     expect(after.screen).toMatch(/ok.* {2}key ring .*\n.*ok.* {2}store .*\n/)
-    expect(after.screen).toContain('a rule gives reports-sa, and no such credential is enrolled')
+    expect(after.screen).toMatch(/look.* policy .*no credential "reports-sa" is enrolled/)
   })
 
   test('doctor asks a broker that runs, and says what is missing', async () => {
@@ -153,6 +153,52 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(enabled.screen).toContain('is enabled')
   })
 
+  test('credentials rotate makes a new key, waits until it is active, and keeps the old one as a version', async () => {
+    const email = 'reports@acme.iam.gserviceaccount.com'
+    world.google.allowKeyAdministration(email, email)
+    const rotated = await world.type(['credentials', 'rotate', 'reports-sa', '--wait'])
+    const shown = await world.run(['credentials', 'show', 'reports-sa', '--json'])
+    const mistaken = await world.run(['credentials', 'rotate', 'reports-sa', '--withdraw-former'])
+
+    expect(rotated).toMatchObject({ status: 0 })
+    expect(rotated.screen).toMatch(/version [\w-]+ is active/)
+    expect(jsonMembers(shown.stdout)['versions']).toMatchObject([{ state: 'retiring' }, { state: 'active' }])
+    expect(mistaken).toMatchObject({ status: 2 })
+    expect(mistaken.stderr).toContain('goes with --with FILE')
+  })
+
+  test('versions disable and destroy take the old one away', async () => {
+    const shown = jsonMembers((await world.run(['credentials', 'show', 'reports-sa', '--json'])).stdout)
+    const former = firstIdOf(shown['versions'])
+    const early = await world.run(['versions', 'destroy', 'reports-sa', former, '--yes'])
+    const disabled = await world.type(['versions', 'disable', 'reports-sa', former])
+    const destroyed = await world.type(['versions', 'destroy', 'reports-sa', former], {
+      typed: [{ at: 'Yes', keys: 'y' }],
+    })
+
+    expect(early).toMatchObject({ status: 1 })
+    expect(disabled.screen).toContain('disabled')
+    expect(destroyed).toMatchObject({ status: 0 })
+    expect(destroyed.screen).toContain(`destroyed`)
+  })
+
+  test('credentials schedule says when it is rotated by itself', async () => {
+    const scheduled = await world.type(['credentials', 'schedule', 'reports-sa', '--after', '90'])
+    const shown = await world.type(['credentials', 'show', 'reports-sa'])
+    const never = await world.type(['credentials', 'schedule', 'reports-sa', '--never'])
+
+    expect(scheduled.screen).toContain('is rotated when its version is 90 days old')
+    expect(shown.screen).toContain('by itself after 90 days')
+    expect(never.screen).toContain('by hand only')
+  })
+
+  test('maintenance run says what it did', async () => {
+    const ran = await world.type(['maintenance', 'run'])
+
+    expect(ran).toMatchObject({ status: 0 })
+    expect(ran.screen).toMatch(/swept \d+ expired documents/)
+  })
+
   test('keys rewrap seals what is there under the first key, and says which keys are still needed', async () => {
     const rewrapped = await world.type(['keys', 'rewrap'])
 
@@ -241,6 +287,11 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(jsonMembers(gone.stderr)).toMatchObject({ code: 'not_found', exit: 1 })
   })
 })
+
+function firstIdOf(versions: unknown): string {
+  const [first]: readonly unknown[] = Array.isArray(versions) ? versions : []
+  return typeof first === 'object' && first !== null && 'id' in first ? String(first.id) : 'none'
+}
 
 /** As a shell reads `export NAME=VALUE`. */
 function environmentIn(file: string): Record<string, string> {

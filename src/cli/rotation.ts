@@ -1,0 +1,226 @@
+import { setTimeout as wait } from 'node:timers/promises'
+
+import { parseCredential, type CredentialAnswer, type RotationAnswer } from './admin-answers.ts'
+import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
+import {
+  jsonOption,
+  yesOption,
+  type ArgumentSpec,
+  type Call,
+  type Command,
+  type OptionSpec,
+} from './command.ts'
+import { confirm } from './confirm.ts'
+import type { Exit } from './exit-code.ts'
+import { createFault } from './fault.ts'
+import type { Paint } from './paint.ts'
+import { note, printAnswer } from './print.ts'
+import { withProgress, type Progress } from './progress.ts'
+import { readJsonInput } from './read-input.ts'
+import { counted, plain } from './table.ts'
+import { wholeNumber } from './whole-number.ts'
+
+const nameArgument: ArgumentSpec = { name: 'NAME', summary: 'the credential', offer: 'credential' }
+const versionArgument: ArgumentSpec = { name: 'VERSION', summary: 'its id, as credentials show tells it' }
+const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
+
+export const rotationCommands: readonly Command[] = [
+  {
+    name: 'credentials rotate',
+    summary: 'replace the secret of a credential, without a request that fails',
+    details:
+      'A service-account key is made by the broker itself; any other secret is brought with --with. The new one is ' +
+      'proved before it is used, and the old one stands by until then (docs/rotation.md).',
+    arguments: [nameArgument],
+    options: [
+      {
+        name: '--with',
+        value: 'FILE',
+        summary: 'a new credential file, - is standard input, in place of a key that the broker makes',
+        offer: 'file',
+      },
+      {
+        name: '--scope',
+        value: 'SCOPE',
+        summary: 'with --with: a scope that was consented to; may be repeated',
+        isRepeatable: true,
+      },
+      { name: '--withdraw-former', summary: 'with --with: withdraw the secret it replaces upstream too' },
+      { name: '--keep-former', summary: 'with --with: leave the secret it replaces as it is upstream' },
+      { name: '--abort', summary: 'take back a rotation whose new version is not active yet' },
+      { name: '--wait', summary: 'until the new version is active, and show how far it is' },
+      ...options,
+    ],
+    examples: [
+      'downscope credentials rotate reports-sa --wait',
+      'downscope credentials rotate team-calendar --with new-consent.json --scope https://www.googleapis.com/auth/calendar.readonly',
+      'downscope credentials rotate reports-sa --abort',
+    ],
+    run: rotate,
+  },
+  {
+    name: 'credentials schedule',
+    summary: 'say after how many days a credential is rotated by itself',
+    arguments: [nameArgument],
+    options: [
+      { name: '--after', value: 'DAYS', summary: 'how old the active version may become' },
+      { name: '--never', summary: 'rotate it by hand only' },
+      ...options,
+    ],
+    examples: [
+      'downscope credentials schedule reports-sa --after 90',
+      'downscope credentials schedule reports-sa --never',
+    ],
+    run: schedule,
+  },
+  {
+    name: 'versions disable',
+    summary: 'take one version of a credential out of service, for its tokens in memory too',
+    arguments: [nameArgument, versionArgument],
+    options,
+    examples: ['downscope versions disable reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11'],
+    run: async (call) => {
+      const answer = await actOnVersion(call, await connect(call), 'disable')
+      printAnswer(
+        call,
+        answer.document,
+        ({ good }) => `${good('disabled')} ${plain(call.argument('VERSION'))}\n`,
+      )
+      return 'done'
+    },
+  },
+  {
+    name: 'versions destroy',
+    summary: 'drop the secret of a disabled version, for good',
+    details: 'It asks first.',
+    arguments: [nameArgument, versionArgument],
+    options: [yesOption, ...options],
+    examples: ['downscope versions destroy reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11 --yes'],
+    run: async (call) => {
+      const client = await connect(call)
+      const version = plain(call.argument('VERSION'))
+      await confirm(
+        call,
+        `Drop the secret of version ${version} of ${plain(call.argument('NAME'))}, for good?`,
+      )
+      const answer = await actOnVersion(call, client, 'destroy')
+      printAnswer(call, answer.document, ({ good }) => `${good('destroyed')} ${version}\n`)
+      return 'done'
+    },
+  },
+]
+
+const pollMs = 2_000
+/** A key of a service account may take a minute to be known everywhere, and is proved three times. */
+const waitMsMax = 300_000
+
+async function rotate(call: Call): Promise<Exit> {
+  const client = await connect(call)
+  const begun = await begin(call, client)
+  const isWaiting = call.has('--wait') && isUnderWay(begun.value.rotation)
+  const { value, document } = isWaiting
+    ? await withProgress(call, `Rotating ${plain(begun.value.name)}`, (progress) =>
+        untilActive(client, begun.value.name, progress),
+      )
+    : begun
+  printAnswer(call, document, (paint) => describe(value, paint))
+  if (isUnderWay(value.rotation))
+    note(call, ({ dim }) => dim(`How far it is: downscope credentials show ${plain(value.name)}`))
+  return isWaiting && isUnderWay(value.rotation) ? 'refused' : 'done'
+}
+
+async function begin(call: Call, client: AdminClient) {
+  const name = encodeURIComponent(call.argument('NAME'))
+  const file = call.text('--with')
+  if (file === undefined) {
+    const given = ['--withdraw-former', '--keep-former'].find((option) => call.has(option))
+    if (given !== undefined || call.texts('--scope').length > 0)
+      throw createFault('usage', `${given ?? '--scope'} goes with --with FILE`)
+    const verb = call.has('--abort') ? 'abort' : 'rotate'
+    return client.ask({ method: 'POST', path: `credentials/${name}:${verb}`, parse: parseCredential })
+  }
+  if (call.has('--abort'))
+    throw createFault('usage', '--abort takes back, and --with begins: give one of them')
+  const scopes = call.texts('--scope').flatMap((text) => text.split(' '))
+  const body = {
+    secret: await readJsonInput(file, call.terminal),
+    ...(scopes.length === 0 ? {} : { scopes }),
+    ...withdrawal(call),
+  }
+  return client.ask({ method: 'POST', path: `credentials/${name}/versions`, body, parse: parseCredential })
+}
+
+function withdrawal(call: Call): { readonly withdraw_former?: boolean } {
+  const [isWithdrawn, isKept] = [call.has('--withdraw-former'), call.has('--keep-former')]
+  if (isWithdrawn && isKept)
+    throw createFault('usage', '--withdraw-former and --keep-former say the opposite of each other')
+  return isWithdrawn || isKept ? { withdraw_former: isWithdrawn } : {}
+}
+
+/** From `overlap` on the new version is active, and what follows takes care of the old one. */
+function isUnderWay(rotation: RotationAnswer | undefined): rotation is RotationAnswer {
+  return rotation !== undefined && rotation.step !== 'overlap' && rotation.step !== 'disable'
+}
+
+async function untilActive(client: AdminClient, name: string, progress: Progress) {
+  const endMs = performance.now() + waitMsMax
+  for (;;) {
+    await wait(pollMs)
+    const path = `credentials/${encodeURIComponent(name)}`
+    const answer = await client.ask({ method: 'GET', path, parse: parseCredential })
+    const { rotation } = answer.value
+    if (!isUnderWay(rotation) || performance.now() > endMs) return answer
+    progress.say(`Rotating ${plain(name)}: ${stepWords(rotation)}`)
+  }
+}
+
+async function schedule(call: Call): Promise<Exit> {
+  const days = wholeNumber(call, '--after', { min: 1, max: 3_650 })
+  if ((days === undefined) !== call.has('--never'))
+    throw createFault('usage', 'when shall it be rotated? Give either --after DAYS or --never')
+  const client = await connect(call)
+  const name = encodeURIComponent(call.argument('NAME'))
+  const answer = await client.ask({
+    method: 'PATCH',
+    path: `credentials/${name}`,
+    body: { rotate_after_days: days ?? null },
+    parse: parseCredential,
+  })
+  const { rotate_after_days: after } = answer.value
+  printAnswer(call, answer.document, ({ bold }) => {
+    const when = after === undefined ? 'by hand only' : `when its version is ${counted(after, 'day')} old`
+    return `${bold(plain(answer.value.name))} is rotated ${when}\n`
+  })
+  return 'done'
+}
+
+function actOnVersion(call: Call, client: AdminClient, verb: 'disable' | 'destroy') {
+  const [name, version] = [call.argument('NAME'), call.argument('VERSION')].map(encodeURIComponent)
+  return client.ask({
+    method: 'POST',
+    path: `credentials/${name}/versions/${version}:${verb}`,
+    parse: parseCredential,
+  })
+}
+
+function describe({ name, version, rotation }: CredentialAnswer, { bold, good, odd }: Paint): string {
+  if (!isUnderWay(rotation)) return `${bold(plain(name))}: ${good(`version ${plain(version)} is active`)}\n`
+  return `${bold(plain(name))}: ${odd('rotating')}, ${stepWords(rotation)}\n`
+}
+
+/** Where a rotation stands, in words. */
+export function stepWords({ step, failures, reason, next_try_at: next }: RotationAnswer): string {
+  const words: Readonly<Record<string, string>> = {
+    count: 'looking at the keys there are',
+    generate: 'making a key pair',
+    upload: 'uploading its certificate',
+    create: 'having the upstream make a key',
+    prove: 'proving that the new one works',
+    overlap: 'the new version is active, the former one stands by',
+    disable: 'withdrawing the former one',
+    abort: 'taking it back',
+  }
+  const trouble = reason === undefined ? '' : `: ${plain(reason)}`
+  const again = failures === 0 ? '' : ` (tried ${counted(failures, 'time')}, again at ${plain(next)})`
+  return `${words[step] ?? plain(step)}${trouble}${again}`
+}
