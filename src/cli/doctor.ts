@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs'
 import type { Finding } from '../compose/examine-settings.ts'
 import { clientSettings } from '../config/client-settings.ts'
 import { isMembers } from '../domain/json-object.ts'
+import { softwareVersion } from '../domain/version.ts'
+import type { CredentialAnswer } from './admin-answers.ts'
 import { connect, connectionOptions } from './admin-client.ts'
 import { askIssuer, brokerUrl } from './broker-url.ts'
 import { jsonOption, type Call, type Command } from './command.ts'
@@ -11,8 +13,11 @@ import type { Exit } from './exit-code.ts'
 import { isFault } from './fault.ts'
 import { printAnswer } from './print.ts'
 import { withProgress, type Progress } from './progress.ts'
+import { stepWords } from './rotation.ts'
 import { send } from './send.ts'
+import { parseService, stopWords, type ServiceAnswer } from './service.ts'
 import { showFindings } from './show-findings.ts'
+import { counted } from './table.ts'
 
 export const doctorCommands: readonly Command[] = [
   {
@@ -118,27 +123,74 @@ async function examineReadiness(url: string): Promise<readonly Finding[]> {
 async function examineAsAdmin(call: Call): Promise<readonly Finding[]> {
   return attempt('administrator', async () => {
     const client = await connect(call)
+    const { value: service } = await client.ask({ method: 'GET', path: 'service', parse: parseService })
     const { credentials } = await allCredentials(client)
-    const broken = credentials.filter(({ health }) => health.status === 'broken')
     return [
       { what: 'administrator', verdict: 'good', says: client.identity.shown },
-      ...broken.map(({ name, health }): Finding => ({
-        what: 'credentials',
-        verdict: 'bad',
-        says: `${name} is broken: ${health.reason ?? 'the upstream refuses it'}`,
-        mend: [`downscope credentials show ${name}, then rotate it`],
-      })),
-      ...(broken.length > 0
-        ? []
-        : [
-            {
-              what: 'credentials',
-              verdict: 'good' as const,
-              says: `${credentials.length} enrolled, none is broken`,
-            },
-          ]),
+      ...judgeService(service),
+      ...judgeCredentials(credentials),
     ]
   })
+}
+
+function judgeService(service: ServiceAnswer): readonly Finding[] {
+  const { version, stopped, blocked_callers: blocked } = service
+  const findings: Finding[] = []
+  // A part at fault was seen at /readyz already; here is its reason.
+  for (const [what, { status, reason }] of [
+    ['store', service.store],
+    ['key ring', service.key_ring],
+    ['policy', service.policy],
+  ] as const)
+    if (status !== 'ok')
+      findings.push({ what, verdict: 'bad', says: reason ?? 'the broker cannot use it now' })
+  if (version !== softwareVersion)
+    findings.push({
+      what: 'version',
+      verdict: 'odd',
+      says: `the broker is ${version}, the command line ${softwareVersion}`,
+      mend: ['Use the command line of the same version.'],
+    })
+  if (stopped !== undefined)
+    findings.push({
+      what: 'service',
+      verdict: 'bad',
+      says: `nobody gets a token: stopped ${stopWords(service)}`,
+      mend: ['When the reason for it is gone: downscope service resume'],
+    })
+  if (blocked > 0)
+    findings.push({
+      what: 'callers',
+      verdict: 'odd',
+      says: `${counted(blocked, 'caller')} revoked by hand`,
+      mend: ['downscope callers list'],
+    })
+  return findings
+}
+
+function judgeCredentials(credentials: readonly CredentialAnswer[]): readonly Finding[] {
+  const broken = credentials.filter(({ health }) => health.status === 'broken')
+  const stuck = credentials.flatMap(({ name, rotation }) =>
+    rotation?.reason === undefined ? [] : [{ name, rotation }],
+  )
+  const findings = [
+    ...broken.map(({ name, health }): Finding => ({
+      what: 'credentials',
+      verdict: 'bad',
+      says: `${name} is broken: ${health.reason ?? 'the upstream refuses it'}`,
+      mend: [`downscope credentials show ${name}, then rotate it`],
+    })),
+    ...stuck.map(({ name, rotation }): Finding => ({
+      what: 'rotation',
+      verdict: 'odd',
+      says: `of ${name}: ${stepWords(rotation)}`,
+      mend: [`downscope credentials rotate ${name} --abort takes it back`],
+    })),
+  ]
+  if (findings.length > 0) return findings
+  const says =
+    credentials.length === 0 ? 'none are enrolled yet' : `${credentials.length} enrolled, none is broken`
+  return [{ what: 'credentials', verdict: 'good', says }]
 }
 
 /** A fault is a finding here, and what it hints at the way to mend it. */

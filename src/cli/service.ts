@@ -82,9 +82,9 @@ const serviceAnswer = z.object({
   settings: z.record(z.string(), z.string()),
 })
 
-type ServiceAnswer = z.infer<typeof serviceAnswer>
+export type ServiceAnswer = z.infer<typeof serviceAnswer>
 
-function parseService(document: unknown): ServiceAnswer {
+export function parseService(document: unknown): ServiceAnswer {
   return serviceAnswer.parse(document)
 }
 
@@ -92,7 +92,7 @@ function parseStop(document: unknown): z.infer<typeof stopAnswer> {
   return stopAnswer.parse(document)
 }
 
-function stopWords({ stopped }: Pick<ServiceAnswer, 'stopped'>): string {
+export function stopWords({ stopped }: Pick<ServiceAnswer, 'stopped'>): string {
   return stopped === undefined ? 'nobody gets a token' : plain(`by ${stopped.by}, ${stopped.since}`)
 }
 

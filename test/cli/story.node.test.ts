@@ -207,6 +207,37 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(rewrapped.screen).toContain('No other key is needed any more')
   })
 
+  test('service stop asks, and doctor and status see it; service resume lets tokens be served again', async () => {
+    const well = await world.type(['service', 'status'])
+    const stopped = await world.type(['service', 'stop'], { typed: [{ at: 'Yes', keys: 'y' }] })
+    const status = await world.run(['service', 'status'])
+    const doctor = await world.run(['doctor'])
+    const resumed = await world.type(['service', 'resume'])
+
+    expect(well).toMatchObject({ status: 0 })
+    expect(well.screen).toMatch(/store +.*ok/)
+    expect(stopped.screen).toMatch(/stopped.*: by ops\/ops/)
+    expect(status).toMatchObject({ status: 1 })
+    expect(status.stdout).toContain('stopped by ops/ops')
+    expect(doctor).toMatchObject({ status: 1 })
+    expect(doctor.stdout).toContain('downscope service resume')
+    expect(resumed).toMatchObject({ status: 0 })
+  })
+
+  test('callers revoke takes everything away from one caller, list shows it, restore gives it back', async () => {
+    const revoked = await world.type(['callers', 'revoke', 'billing', 'billing'], {
+      typed: [{ at: 'Yes', keys: 'y' }],
+    })
+    const list = await world.type(['callers', 'list'])
+    const restored = await world.type(['callers', 'restore', 'billing', 'billing'])
+    const none = await world.run(['callers', 'list'])
+
+    expect(revoked).toMatchObject({ status: 0 })
+    expect(list.screen).toMatch(/billing +billing +ops\/ops/)
+    expect(restored).toMatchObject({ status: 0 })
+    expect(none.stdout).toBe('No caller is revoked.\n')
+  })
+
   test('policy diff, apply and show are about the policy in force', async () => {
     const same = await world.type(['policy', 'diff', 'policy.yaml'])
     world.write('next.yaml', `${world.read('policy.yaml')}# more\n`)
@@ -289,7 +320,8 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
 })
 
 function firstIdOf(versions: unknown): string {
-  const [first]: readonly unknown[] = Array.isArray(versions) ? versions : []
+  const list: readonly unknown[] = Array.isArray(versions) ? versions : []
+  const first = list[0]
   return typeof first === 'object' && first !== null && 'id' in first ? String(first.id) : 'none'
 }
 
