@@ -30,6 +30,7 @@ import type { MaintenanceReport } from './lifecycle/maintenance.ts'
 import { createAdministerRotation } from './lifecycle/rotation/administer-rotation.ts'
 import { createAdministerService } from './lifecycle/administer-service.ts'
 import { createReadiness } from './lifecycle/readiness.ts'
+import { createRevokeCredential } from './lifecycle/revoke-credential.ts'
 import { createServiceStatus } from './lifecycle/service-status.ts'
 import { createSuggestPolicy } from './lifecycle/suggest-policy.ts'
 import { createMint, type Mint } from './mint/mint.ts'
@@ -176,6 +177,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     }),
     credentials: createAdministerCredentials({ credentials: records.credentials, findUpstream, log }),
     policy: administerPolicy,
+    revokeCredential: createRevokeCredential({ ...records, withdraw: rotation.withdraw }),
     service: createAdministerService({ ...records, issuers: async () => (await policy()).policy.issuers }),
     serviceStatus: createServiceStatus({
       ...platform,

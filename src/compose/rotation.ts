@@ -7,11 +7,12 @@ import { grantedCredential, type Grant } from '../domain/grant.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { createMaintenance, type MaintenanceReport } from '../lifecycle/maintenance.ts'
 import { createDriveRotation } from '../lifecycle/rotation/drive-rotation.ts'
-import { createIamKeys } from '../lifecycle/rotation/iam-keys.ts'
+import { createIamKeys, type IamKeys } from '../lifecycle/rotation/iam-keys.ts'
 import { createKeyPairs } from '../lifecycle/rotation/key-pair.ts'
 import { createPursueRotation, type PursueRotation } from '../lifecycle/rotation/pursue-rotation.ts'
 import { createRemoveVersions } from '../lifecycle/rotation/remove-versions.ts'
 import type { ProveVersion, RevokeVersion, RotationDeps } from '../lifecycle/rotation/rotation-deps.ts'
+import type { WithdrawVersion } from '../lifecycle/revoke-credential.ts'
 import { createSweep } from '../lifecycle/sweep.ts'
 import { createAskTokenEndpoint } from '../mint/ask-token-endpoint.ts'
 import { createAskUpstream } from '../mint/ask-upstream.ts'
@@ -38,6 +39,7 @@ export interface RotationRoomDeps {
 }
 
 export interface RotationRoom extends PursueRotation {
+  readonly withdraw: WithdrawVersion
   readonly maintain: () => Promise<MaintenanceReport>
 }
 
@@ -50,6 +52,7 @@ export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
   const { http, clock, log } = platform
   const iamKeys = createIamKeys({ http, iamUrl: settings.google.iamUrl })
   const iamToken = createIamToken(settings, platform, mint)
+  const revoke = createRevoke(deps)
   const shared = { iamKeys, iamToken, clock, log }
 
   const drive = createDriveRotation({
@@ -57,9 +60,10 @@ export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
     ...shared,
     createKeyPair: createKeyPairs(platform),
     prove: provingWith(mintWith(withoutHealth(records))),
-    revoke: createRevoke(deps),
+    revoke: orThrow(revoke),
   })
   return {
+    withdraw: createWithdraw(deps, iamKeys, revoke),
     maintain: createMaintenance({
       ...records,
       ...platform,
@@ -78,7 +82,7 @@ export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
   }
 }
 
-function createRevoke({ settings, platform, records, findUpstream }: RotationRoomDeps): RevokeVersion {
+function createRevoke({ settings, platform, records, findUpstream }: RotationRoomDeps) {
   const { google } = settings
   const ask = createAskTokenEndpoint({ ...platform, ask: createAskUpstream(platform) })
   const revoke = createRevokeRefreshToken({
@@ -88,8 +92,64 @@ function createRevoke({ settings, platform, records, findUpstream }: RotationRoo
     reachUpstream: createReachUpstream({ ...platform, findUpstream, tokenUrl: google.oauthTokenUrl }),
     googleRevokeUrl: google.revokeUrl,
   })
-  return (credential, version) => revoke({ ...grantedCredential(credential), version })
+  return (credential: CredentialSummary, version: string) =>
+    revoke({ ...grantedCredential(credential), version })
 }
+
+/** For a rotation, which begins only where the former secret can be withdrawn. */
+function orThrow(revoke: ReturnType<typeof createRevoke>): RevokeVersion {
+  return async (credential, version) => {
+    if ((await revoke(credential, version)) === 'no_endpoint')
+      throw new BrokerError('target_unavailable', {
+        reason: `credential ${credential.name}: its upstream has no revocation_endpoint in the policy`,
+      })
+  }
+}
+
+/** What can be done upstream about a credential that is revoked: by the broker's own hand, for its own has no rights any more. */
+function createWithdraw(
+  { settings: { rotationIdentity }, platform: { ownIdentity } }: RotationRoomDeps,
+  iamKeys: IamKeys,
+  revoke: ReturnType<typeof createRevoke>,
+): WithdrawVersion {
+  return async (credential, { id, identity, keyId }) => {
+    switch (credential.kind) {
+      case 'refresh_token': {
+        const result = await revoke(credential, id)
+        if (result !== 'no_endpoint') return { result }
+        return {
+          result: 'not_possible',
+          detail: 'its upstream has no revocation_endpoint in the policy: revoke the grant there',
+        }
+      }
+      case 'service_account_key': {
+        if (rotationIdentity === 'credential' || ownIdentity === undefined || keyId === undefined)
+          return {
+            result: 'not_possible',
+            detail: `disable key ${keyId ?? ''} of ${identity} in IAM; ${tokensLive}`,
+          }
+        const disabled = await iamKeys.disable(
+          { email: identity, token: await ownIdentity.actingToken() },
+          keyId,
+        )
+        if (!disabled.ok) throw new BrokerError('upstream_unavailable', { reason: disabled.reason })
+        return { result: 'done', detail: `key ${keyId} of ${identity} is disabled in IAM; ${tokensLive}` }
+      }
+      case 'client_credentials':
+        return { result: 'not_possible', detail: `renew the client's secret at its upstream; ${tokensLive}` }
+      case 'api_key':
+        return {
+          result: 'not_possible',
+          detail: 'delete the key at its upstream: whoever holds it can use it',
+        }
+      case 'impersonation':
+      case 'broker_identity':
+        return { result: 'not_possible', detail: `there is no secret to revoke; ${tokensLive}` }
+    }
+  }
+}
+
+const tokensLive = 'access tokens that were handed out live up to an hour'
 
 /** docs/google.md §3.1 and §3.2: what the IAM API takes. */
 const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform'

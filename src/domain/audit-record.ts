@@ -36,6 +36,7 @@ export type AuditAction =
   | 'credential.read'
   | 'credential.disable'
   | 'credential.enable'
+  | 'credential.revoke'
   | 'credential.destroy'
   | 'credential.rotate'
   | 'credential.abort'

@@ -110,6 +110,21 @@ export interface CredentialHealth {
   readonly checkedAt?: EpochSeconds
 }
 
+/**
+ * What became of a revoked credential's secrets upstream. `not_possible`: nothing can be revoked there from here.
+ * `failed`: it could not be done yet, and is done when it is asked for again.
+ */
+export const upstreamRevocations = ['done', 'already_dead', 'not_possible', 'failed'] as const
+
+export type UpstreamRevocation = (typeof upstreamRevocations)[number]
+
+export interface Revocation {
+  readonly upstream: UpstreamRevocation
+  readonly at: EpochSeconds
+  /** For people: what is left to do, or why it failed; never a secret. */
+  readonly detail?: string
+}
+
 /** All that may be shown of a credential: never a secret. */
 export interface CredentialSummary {
   readonly name: string
@@ -136,6 +151,10 @@ export interface CredentialSummary {
   readonly rotation?: RotationStatus
   /** A rotation begins when the active version is this old. */
   readonly rotateAfterDays?: number
+  /** Of a revoked credential, once its upstream was asked. */
+  readonly revocation?: Revocation
+  /** Changes with everything that is shown here. */
+  readonly revision: number
   readonly createdAt: EpochSeconds
   readonly updatedAt: EpochSeconds
 }

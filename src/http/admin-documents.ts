@@ -3,12 +3,14 @@ import * as z from 'zod/mini'
 import {
   credentialKinds,
   credentialStates,
+  upstreamRevocations,
   versionStates,
   type CredentialSummary,
   type VersionSummary,
 } from '../domain/credential.ts'
 import { rotationMethods, rotationSteps, type RotationStatus } from '../domain/rotation.ts'
 import { formatTimestamp, type EpochSeconds } from '../domain/time.ts'
+import type { RevokedCredential } from '../lifecycle/revoke-credential.ts'
 import type { PolicyReading } from '../lifecycle/administer-policy.ts'
 
 // What the admin API shows, as schemas: the OpenAPI document is made of them, and the compiler holds each document to
@@ -64,8 +66,20 @@ export const credentialSchema = z.object({
   }),
   rotation: z.optional(rotationSchema),
   rotate_after_days: z.optional(z.int()),
+  /** Of a revoked one: what became of its secrets upstream. */
+  revocation: z.optional(
+    z.object({ upstream: z.enum(upstreamRevocations), at: timestamp, detail: z.optional(z.string()) }),
+  ),
   created_at: timestamp,
   updated_at: timestamp,
+})
+
+/** `local` is done whenever there is an answer; the upstream part may be asked for again. */
+export const revokedCredentialSchema = z.object({
+  local: z.literal('done'),
+  upstream: z.enum(upstreamRevocations),
+  detail: z.optional(z.string()),
+  credential: credentialSchema,
 })
 
 /** `next_after` is there when there may be more and goes into `?after=`. */
@@ -92,7 +106,7 @@ export const validPolicySchema = z.object({ valid: z.literal(true), warnings })
 
 /** A credential as the admin API shows it: member by member, so that nothing secret gets in by being added. */
 export function credentialDocument(credential: CredentialSummary): z.input<typeof credentialSchema> {
-  const { health, consentedScopes } = credential
+  const { health, consentedScopes, revocation } = credential
   return {
     name: credential.name,
     kind: credential.kind,
@@ -113,6 +127,7 @@ export function credentialDocument(credential: CredentialSummary): z.input<typeo
     },
     rotation: credential.rotation === undefined ? undefined : rotationDocument(credential.rotation),
     rotate_after_days: credential.rotateAfterDays,
+    revocation: revocation === undefined ? undefined : { ...revocation, at: formatTimestamp(revocation.at) },
     created_at: formatTimestamp(credential.createdAt),
     updated_at: formatTimestamp(credential.updatedAt),
   }
@@ -151,6 +166,13 @@ function rotationDocument(rotation: RotationStatus): z.input<typeof rotationSche
     candidate,
     former,
   }
+}
+
+export function revokedCredentialDocument({
+  credential,
+  revocation,
+}: RevokedCredential): z.input<typeof revokedCredentialSchema> {
+  return { local: 'done', ...revocation, credential: credentialDocument(credential) }
 }
 
 export function credentialPageDocument(

@@ -1,12 +1,15 @@
 import * as z from 'zod/mini'
 
 import { credentialName } from '../domain/credential.ts'
+import type { RevokedCredential } from '../lifecycle/revoke-credential.ts'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
 import {
   credentialDocument,
   credentialPageDocument,
   credentialPageSchema,
   credentialSchema,
+  revokedCredentialDocument,
+  revokedCredentialSchema,
 } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import { rotateAfterDays } from './rotation-routes.ts'
@@ -90,6 +93,14 @@ export const credentialRoutes = {
     ...none,
     answer: shows(credentialSchema),
   }),
+  revokeCredential: adminRoute({
+    at: 'POST /v1/admin/credentials/{name}:revoke',
+    needs: 'operator',
+    action: 'credential.revoke',
+    summary: 'Revokes a credential for good: here first, then upstream; again, to finish what failed there',
+    ...none,
+    answer: shows(revokedCredentialSchema),
+  }),
   destroyCredential: adminRoute({
     at: 'POST /v1/admin/credentials/{name}:destroy',
     needs: 'admin',
@@ -102,11 +113,16 @@ export const credentialRoutes = {
 
 export interface CredentialRoutesDeps {
   readonly credentials: AdministerCredentials
+  readonly revokeCredential: (name: string) => Promise<RevokedCredential>
   /** The public URL of a path. */
   readonly locate: (path: string) => string
 }
 
-export function serveCredentials({ credentials, locate }: CredentialRoutesDeps): readonly ServedRoute[] {
+export function serveCredentials({
+  credentials,
+  revokeCredential,
+  locate,
+}: CredentialRoutesDeps): readonly ServedRoute[] {
   const routes = credentialRoutes
   const destroy = async (name: string) => {
     await credentials.destroy(name)
@@ -132,6 +148,9 @@ export function serveCredentials({ credentials, locate }: CredentialRoutesDeps):
     })),
     served(routes.enableCredential, async ({ param }) => ({
       document: credentialDocument(await credentials.enable(param('name'))),
+    })),
+    served(routes.revokeCredential, async ({ param }) => ({
+      document: revokedCredentialDocument(await revokeCredential(param('name'))),
     })),
     served(routes.deleteCredential, ({ param }) => destroy(param('name'))),
     served(routes.destroyCredential, ({ param }) => destroy(param('name'))),

@@ -1,4 +1,3 @@
-import { BrokerError } from '../domain/broker-error.ts'
 import type { GrantedCredential } from '../domain/grant.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -19,22 +18,19 @@ export interface RevokeRefreshTokenDeps {
 }
 
 /**
- * Revokes the refresh token of a version at its upstream (RFC 7009); one that is dead already is success. With Google
- * the whole grant of client and user ends, access tokens included (docs/google.md §1.5). Throws `upstream_unavailable`
- * or `target_unavailable`.
+ * Revokes the refresh token of a version at its upstream (RFC 7009), if that has an endpoint for it. With Google the
+ * whole grant of client and user ends, access tokens included (docs/google.md §1.5). Throws `upstream_unavailable` or
+ * `target_unavailable`.
  */
 export function createRevokeRefreshToken(
   deps: RevokeRefreshTokenDeps,
-): (credential: GrantedCredential) => Promise<void> {
+): (credential: GrantedCredential) => Promise<'done' | 'already_dead' | 'no_endpoint'> {
   return async (credential) => {
     const { name, version } = credential
     const reached = await deps.reachUpstream(credential)
     const url = revocationUrl(reached, deps.googleRevokeUrl)
     const secret = await deps.credentials.openWithdrawn(name, version)
-    if (url === undefined || secret.kind !== 'refresh_token')
-      throw new BrokerError('target_unavailable', {
-        reason: `credential ${name}: its upstream has no revocation_endpoint in the policy`,
-      })
+    if (url === undefined || secret.kind !== 'refresh_token') return 'no_endpoint'
     const { reply, secrets } = await deps.ask({
       reached: { ...reached, tokenUrl: url },
       client: secret.client,
@@ -43,8 +39,9 @@ export function createRevokeRefreshToken(
       repeatable: true,
       deadlineMs: deps.clock.steadyMs() + budgetMs,
     })
-    const isDead = reply.kind === 'answer' && readOAuthError(reply.answer)?.error === 'invalid_token'
-    if (isDead || (reply.kind === 'answer' && reply.answer.status === 200)) return
+    if (reply.kind === 'answer' && reply.answer.status === 200) return 'done'
+    if (reply.kind === 'answer' && readOAuthError(reply.answer)?.error === 'invalid_token')
+      return 'already_dead'
     const sent: readonly Secret[] = [...secrets, secret.refreshToken]
     throw judgeFailure(reply, { now: deps.clock.now(), secrets: sent }).error
   }

@@ -24,7 +24,7 @@ export function changeCredential(
     const now = deps.clock.now()
     const after = revise(before, now)
     if (after === before) return { value: undefined, result: summaryOf(before) }
-    const stamped = { ...after, updatedAt: now }
+    const stamped = { ...after, revision: before.revision + 1, updatedAt: now }
     return { value: credentialDocumentOf(stamped), result: summaryOf(stamped) }
   })
 }

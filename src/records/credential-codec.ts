@@ -3,11 +3,13 @@ import { BrokerError } from '../domain/broker-error.ts'
 import {
   credentialKinds,
   credentialStates,
+  upstreamRevocations,
   versionStates,
   type CredentialHealth,
   type CredentialKind,
   type CredentialState,
   type CredentialSummary,
+  type Revocation,
   type VersionRemoval,
   type VersionSummary,
 } from '../domain/credential.ts'
@@ -35,6 +37,9 @@ export interface CredentialRecord {
   readonly fence: number
   readonly rotation?: Rotation
   readonly rotateAfterDays?: number
+  readonly revocation?: Revocation
+  /** Counts the changes that are shown. */
+  readonly revision: number
   readonly createdAt: EpochSeconds
   readonly updatedAt: EpochSeconds
 }
@@ -93,9 +98,15 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
     fence: record.fence,
     ...(record.rotation === undefined ? {} : { rotation: rotationDocumentOf(record.rotation) }),
     ...(record.rotateAfterDays === undefined ? {} : { rotate_after_days: record.rotateAfterDays }),
+    ...(record.revocation === undefined ? {} : { revocation: revocationDocumentOf(record.revocation) }),
+    revision: record.revision,
     created_at: record.createdAt,
     updated_at: record.updatedAt,
   }
+}
+
+function revocationDocumentOf({ upstream, at, detail }: Revocation): Document {
+  return { upstream, at, ...(detail === undefined ? {} : { detail }) }
 }
 
 function versionDocumentOf(version: CredentialVersion): Document {
@@ -143,6 +154,10 @@ export function summaryOf(record: CredentialRecord): CredentialSummary {
     health: record.health,
     ...(record.rotation === undefined ? {} : { rotation: rotationStatusOf(record.rotation) }),
     ...(record.rotateAfterDays === undefined ? {} : { rotateAfterDays: record.rotateAfterDays }),
+    ...(record.revocation === undefined || record.state !== 'revoked'
+      ? {}
+      : { revocation: record.revocation }),
+    revision: record.revision,
     createdAt: record.createdAt,
     updatedAt: record.updatedAt,
   }
@@ -231,6 +246,12 @@ const versionDocument = z.pipe(
   ),
 )
 
+const revocationDocument = z.object({
+  upstream: z.enum(upstreamRevocations),
+  at: instant,
+  detail: z.exactOptional(z.string()),
+})
+
 const credentialDocument = z.pipe(
   z.object({
     schema: z.literal(1),
@@ -246,6 +267,8 @@ const credentialDocument = z.pipe(
     fence: z.int(),
     rotation: z.optional(rotationDocument),
     rotate_after_days: z.optional(z.int()),
+    revocation: z.exactOptional(revocationDocument),
+    revision: z._default(z.int(), 0),
     created_at: instant,
     updated_at: instant,
   }),

@@ -4,6 +4,7 @@ import type {
   CredentialSecret,
   CredentialState,
   CredentialSummary,
+  Revocation,
   VersionState,
 } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
@@ -45,8 +46,21 @@ export interface Credentials {
   list(page: { readonly after?: string; readonly limit: number }): Promise<readonly CredentialSummary[]>
   /** `undefined` when the name is taken. */
   add(credential: NewCredential): Promise<CredentialSummary | undefined>
-  /** `undefined` when there is none of that name. */
+  /** `undefined` when there is none of that name; throws `state_conflict` for a revoked one. */
   setState(name: string, state: CredentialState): Promise<CredentialSummary | undefined>
+  /**
+   * Nothing is drawn from it any more, and a rotation under way ends where it is. Its secrets stay until
+   * `noteRevocation` says that the upstream knows. `undefined` when there is none of that name.
+   */
+  revoke(name: string): Promise<CredentialSummary | undefined>
+  /** What the upstream said; the secrets of these versions are dropped. */
+  noteRevocation(
+    name: string,
+    revocation: Omit<Revocation, 'at'>,
+    withdrawn: readonly string[],
+  ): Promise<CredentialSummary | undefined>
+  /** The versions whose secrets are still held. */
+  heldVersions(name: string): Promise<readonly string[]>
   /** `undefined` for days: never by itself. `undefined` when there is none of that name. */
   setRotateAfter(name: string, days: number | undefined): Promise<CredentialSummary | undefined>
   /** Throws `not_found` without such a version, `state_conflict` for the only one that works. */
@@ -138,6 +152,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
         health: { status: 'unknown', since: now },
         ...(credential.rotateAfterDays === undefined ? {} : { rotateAfterDays: credential.rotateAfterDays }),
         fence: 0,
+        revision: 1,
         createdAt: now,
         updatedAt: now,
       }
@@ -146,7 +161,24 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       return written === undefined ? undefined : summaryOf(record)
     },
     setState: (name, state) =>
-      change(name, (record) => (record.state === state ? record : { ...record, state })),
+      change(name, (record) => {
+        if (record.state === 'revoked')
+          throw stateConflict(record, 'it is revoked: bring a new secret as its next version')
+        return record.state === state ? record : { ...record, state }
+      }),
+    revoke: (name) => change(name, revokeRecord),
+    noteRevocation: (name, revocation, withdrawn) =>
+      change(name, (record, now) => ({
+        ...record,
+        revocation: { ...revocation, at: now },
+        versions: record.versions.map((version) =>
+          withdrawn.includes(version.id) ? withoutSecret(version) : version,
+        ),
+      })),
+    heldVersions: async (name) => {
+      const versions = (await readRecord(name))?.versions ?? []
+      return versions.filter(({ sealed }) => sealed !== undefined).map(({ id }) => id)
+    },
     setRotateAfter: (name, days) =>
       change(name, (record) => {
         const { rotateAfterDays: _, ...rest } = record
@@ -182,6 +214,25 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       })
     },
   }
+}
+
+function revokeRecord(record: CredentialRecord, now: EpochSeconds): CredentialRecord {
+  if (record.state === 'revoked') return record
+  // Without its rotation: one that went on would promote the candidate and bring the credential back by itself.
+  const { rotation: _, ...rest } = record
+  const versions = record.versions.map((version) =>
+    version.state === 'candidate' ? { ...version, state: 'disabled' as const, changedAt: now } : version,
+  )
+  return { ...rest, state: 'revoked', versions }
+}
+
+function withoutSecret(version: CredentialVersion): CredentialVersion {
+  const { sealed: _, ...kept } = version
+  return kept
+}
+
+function stateConflict({ name }: CredentialRecord, why: string): BrokerError {
+  return new BrokerError('state_conflict', { reason: `credential ${name}: ${why}`, publicDetail: why })
 }
 
 /** Where a secret is sealed to: a ciphertext put anywhere else does not open. */

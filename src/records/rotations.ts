@@ -147,7 +147,10 @@ export function createRotations(deps: RotationsDeps): Rotations {
         const now = clock.now()
         const revised = revise({ ...record, rotation: free }, now)
         const after = rotation.step === turn.rotation.step ? revised : abortingStill(revised, rotation)
-        return { value: credentialDocumentOf({ ...after, updatedAt: now }), result: 'settled' }
+        return {
+          value: credentialDocumentOf({ ...after, revision: record.revision + 1, updatedAt: now }),
+          result: 'settled',
+        }
       }),
   }
 }

@@ -33,6 +33,7 @@ const fresh: CredentialRecord = {
   versions: [version('v0', 'active')],
   health: { status: 'unknown', since: start },
   fence: 0,
+  revision: 1,
   createdAt: start,
   updatedAt: start,
 }

@@ -28,6 +28,12 @@ export const adminRows: readonly AdminRow[] = [
     action: 'credential.enable',
   },
   {
+    line: `POST ${collection}/reports-sa:revoke`,
+    needed: 'operator',
+    status: 200,
+    action: 'credential.revoke',
+  },
+  {
     line: `POST ${collection}/reports-sa:destroy`,
     needed: 'admin',
     status: 204,

@@ -33,6 +33,8 @@ export interface BrokerWorld extends RoutedHttp {
   /** A token for the credential `team`, or why not. */
   readonly ask: (instance?: number, person?: Person) => Promise<Response>
   readonly enrol: (name?: string) => Promise<Response>
+  /** What brings a further refresh token for `team`. */
+  readonly newSecret: (refreshToken: string) => object
 }
 
 export interface WorldRequest {
@@ -138,10 +140,14 @@ export async function createBrokerWorld(): Promise<BrokerWorld> {
         as: 'ops',
         body: { name, secret: refreshTokenFile, scopes: [readScope] },
       }),
+    newSecret: (refreshToken) => ({
+      secret: { ...refreshTokenFile, refresh_token: refreshToken },
+      scopes: [readScope],
+    }),
   }
 }
 
-function jsonAnswer(body: object, status = 200): HttpResult {
+export function jsonAnswer(body: object, status = 200): HttpResult {
   const header = (name: string) => (name === 'content-type' ? 'application/json' : undefined)
   return { kind: 'answer', status, header, body: JSON.stringify(body) }
 }

@@ -55,6 +55,10 @@ export function createFakeHall(changes: Partial<HallDeps> = {}): FakeHall {
     }),
     introspect: async () => ({ isActive: false }),
     credentials: createFakeCredentials(),
+    revokeCredential: async (name) => ({
+      credential: { ...summary, name, state: 'revoked' },
+      revocation: { upstream: 'not_possible', detail: 'disable key k1 in IAM' },
+    }),
     policy: createFakePolicy(),
     explain: async () => ({
       explanation: { outcome: 'granted', caller: { issuer: 'a', subject: 's' }, rules: [], hints: [] },
@@ -175,6 +179,7 @@ export const summary: CredentialSummary = {
   identity: 'reports@acme.iam.gserviceaccount.com',
   keyId: 'k1',
   health: { status: 'healthy', since: epochSeconds(1_800_000_000) },
+  revision: 1,
   createdAt: epochSeconds(1_700_000_000),
   updatedAt: epochSeconds(1_800_000_000),
 }

@@ -47,6 +47,7 @@ export function credentialWith(changes: Partial<CredentialSummary> = {}): Creden
     versions: [],
     identity: 'reports@acme.iam.gserviceaccount.com',
     health: { status: 'unknown', since: epochSeconds(0) },
+    revision: 1,
     createdAt: epochSeconds(0),
     updatedAt: epochSeconds(0),
     ...changes,

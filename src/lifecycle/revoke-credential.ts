@@ -1,0 +1,93 @@
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import type {
+  CredentialSummary,
+  Revocation,
+  UpstreamRevocation,
+  VersionSummary,
+} from '../domain/credential.ts'
+import type { Credentials } from '../records/credentials.ts'
+
+/** What came of withdrawing one version upstream. */
+export interface Withdrawal {
+  readonly result: Exclude<UpstreamRevocation, 'failed'>
+  /** For people; never a secret. */
+  readonly detail?: string
+}
+
+/** Withdraws upstream what a version holds. Throws a `BrokerError` when it could not be done now. */
+export type WithdrawVersion = (credential: CredentialSummary, version: VersionSummary) => Promise<Withdrawal>
+
+export interface RevokeCredentialDeps {
+  readonly credentials: Pick<Credentials, 'revoke' | 'noteRevocation' | 'heldVersions'>
+  readonly withdraw: WithdrawVersion
+}
+
+export interface RevokedCredential {
+  readonly credential: CredentialSummary
+  readonly revocation: Omit<Revocation, 'at'>
+}
+
+/**
+ * Revokes a credential here first, which every instance heeds within 10 s (P26), and then upstream. What fails there
+ * throws nothing: its secrets are kept, and asking again finishes it. Throws `not_found`.
+ */
+export function createRevokeCredential({
+  credentials,
+  withdraw,
+}: RevokeCredentialDeps): (name: string) => Promise<RevokedCredential> {
+  return async (name) => {
+    const credential = found(name, await credentials.revoke(name))
+    const held = new Set(await credentials.heldVersions(name))
+    const outcomes: VersionOutcome[] = []
+    // One after the other: the second of two refresh tokens of one grant is dead with the first.
+    for (const version of credential.versions.filter(({ id }) => held.has(id)))
+      outcomes.push(await withdrawOne(withdraw, credential, version))
+    const before = credential.revocation
+    // All was done when it was asked for the last time.
+    if (outcomes.length === 0 && before !== undefined) return { credential, revocation: withoutTime(before) }
+    const revocation = sumUp(outcomes)
+    const withdrawn = outcomes.filter(({ result }) => isOver.has(result)).map(({ version }) => version)
+    return {
+      credential: found(name, await credentials.noteRevocation(name, revocation, withdrawn)),
+      revocation,
+    }
+  }
+}
+
+interface VersionOutcome {
+  readonly version: string
+  readonly result: UpstreamRevocation
+  readonly detail?: string
+}
+
+async function withdrawOne(
+  withdraw: WithdrawVersion,
+  credential: CredentialSummary,
+  version: VersionSummary,
+): Promise<VersionOutcome> {
+  try {
+    return { version: version.id, ...(await withdraw(credential, version)) }
+  } catch (error) {
+    if (!isBrokerError(error)) throw error
+    return { version: version.id, result: 'failed', detail: `${error.reason}; revoke it again to finish` }
+  }
+}
+
+const isOver: ReadonlySet<UpstreamRevocation> = new Set<UpstreamRevocation>(['done', 'already_dead'])
+/** The first of these that any version came to is what is told. */
+const worstFirst: readonly UpstreamRevocation[] = ['failed', 'not_possible', 'done', 'already_dead']
+
+function sumUp(outcomes: readonly VersionOutcome[]): Omit<Revocation, 'at'> {
+  const upstream = worstFirst.find((one) => outcomes.some(({ result }) => result === one)) ?? 'already_dead'
+  const details = outcomes.flatMap(({ detail }) => (detail === undefined ? [] : [detail]))
+  return { upstream, ...(details.length === 0 ? {} : { detail: [...new Set(details)].join('; ') }) }
+}
+
+function withoutTime({ upstream, detail }: Revocation): Omit<Revocation, 'at'> {
+  return { upstream, ...(detail === undefined ? {} : { detail }) }
+}
+
+function found(name: string, credential: CredentialSummary | undefined): CredentialSummary {
+  if (credential !== undefined) return credential
+  throw new BrokerError('not_found', { reason: `there is no credential ${name}` })
+}
