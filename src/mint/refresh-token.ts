@@ -1,8 +1,10 @@
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
+import type { Members } from '../domain/json-object.ts'
 import { scopesBeyond } from '../domain/scopes.ts'
 import type { MintedToken } from '../domain/token.ts'
 import { later, type EpochSeconds } from '../domain/time.ts'
+import type { Upstream } from '../domain/upstream.ts'
 import type { RefreshResult, RefreshTurn } from '../records/refresh-turns.ts'
 import { grantingAnswer, type AskTokenEndpoint, type TokenReply } from './ask-token-endpoint.ts'
 import { awaitTurn } from './await-turn.ts'
@@ -166,7 +168,7 @@ function judgeReply(
   const refreshToken = parseRefreshToken(members.value)
   if (!refreshToken.ok) return failed(refreshToken.fault, { keepIntent: true })
   const kept = keptOf(refreshToken.value, turn, granting.sentAt)
-  const token = judgeAccessToken(members.value, {
+  const token = judgeAccessToken(withoutEmptyScope(members.value, upstream), {
     asked: grant.scopes,
     sentAt: granting.sentAt,
     drawnFrom: [turn.version],
@@ -174,6 +176,12 @@ function judgeReply(
   })
   if (!token.ok) return failed(token.fault, kept)
   return { kind: 'minted', token: token.value, result: { ...kept, health: { status: 'healthy' } } }
+}
+
+/** Where nothing can be narrowed, an empty scope means that the upstream has none to tell. */
+function withoutEmptyScope(members: Members, { scopeInRefresh }: Upstream): Members {
+  const { scope, ...rest } = members
+  return scopeInRefresh === 'omit' && scope === '' ? rest : members
 }
 
 function keptOf(

@@ -343,6 +343,9 @@ describe('quirks, as data', () => {
     expect(server.posts()).toBe(0)
     const token = await mint(scopes)
     expect((await server.scopesOf(token.secret.reveal()))?.toSorted()).toEqual([...scopes].toSorted())
+    // And where the server has no scopes at all, it says so with an empty one.
+    amend({ scope: '' })
+    expect((await mint(scopes)).scopes).toEqual([...scopes].toSorted())
   })
 
   test('an end that no use moves is told a week before, in the log and in the credential’s health', async () => {
