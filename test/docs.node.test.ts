@@ -6,10 +6,18 @@ import { pathToFileURL } from 'node:url'
 
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { toJSONSchema } from 'zod/mini'
 
 import { buildOpenApi } from '../infra/docs/openapi/build-openapi.ts'
 import { fullScopeName, scopesImpliedBy, shortScopeName } from '../src/authorize/implied-scopes.ts'
 import { parsePolicy } from '../src/authorize/parse-policy.ts'
+import {
+  adminSchema,
+  issuerSchema,
+  policySchema,
+  ruleSchema,
+  upstreamSchema,
+} from '../src/authorize/policy-schema.ts'
 import { scopeCatalogue } from '../src/authorize/scope-catalogue.ts'
 import { readSettings } from '../src/config.ts'
 import { clientSettingNames } from '../src/config/client-settings.ts'
@@ -97,6 +105,19 @@ describe('docs/errors.md', () => {
 })
 
 describe('docs/policy.md', () => {
+  test('has an example of every key that a policy may have', () => {
+    const examples = blocks
+      .filter(({ path, block }) => path === 'docs/policy.md' && block.language === 'yaml')
+      .flatMap(({ block }) => keysOf(parse(block.text)))
+    const schemas = [policySchema, issuerSchema, upstreamSchema, ruleSchema, adminSchema]
+    const keys = schemas.flatMap((schema) =>
+      keysAllowedBy(toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })),
+    )
+
+    expect(keys.filter((key) => !examples.includes(key))).toEqual([])
+    expect(new Set(keys).size).toBeGreaterThan(40)
+  })
+
   test('tells of every scope in the catalogue what it implies, and of no other', () => {
     const table = readPage('docs/policy.md').split('| Scope | Implies')[1]?.split('\n\n')[0] ?? ''
     const told = [...table.matchAll(/^\| `(.+?)` \| (.+?) \|/gm)].map(([, scope = '', implied = '']) => [
@@ -277,6 +298,22 @@ function runs(file: string): boolean {
   if (file.endsWith('.test.ts')) return true
   const importing = file.replace(/^.*\//, '/')
   return testFiles.some((other) => other.endsWith('.test.ts') && readPage(other).includes(`${importing}'`))
+}
+
+/** Every member's name in a document, at any depth. */
+function keysOf(value: unknown): readonly string[] {
+  if (typeof value !== 'object' || value === null) return []
+  const names = Array.isArray(value) ? [] : Object.keys(value)
+  return [...names, ...Object.values(value).flatMap(keysOf)]
+}
+
+/** Likewise, of what a JSON Schema describes. */
+function keysAllowedBy(schema: unknown): readonly string[] {
+  if (typeof schema !== 'object' || schema === null) return []
+  return Object.entries(schema).flatMap(([name, value]) => [
+    ...(name === 'properties' ? Object.keys(value as object) : []),
+    ...keysAllowedBy(value),
+  ])
 }
 
 /** A policy, or a part of one that is completed with the issuers the guide speaks of. */

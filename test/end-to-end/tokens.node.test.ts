@@ -17,6 +17,11 @@ const bounded = {
   availableResource: '//storage.googleapis.com/projects/_/buckets/acme-reports',
   availablePermissions: ['inRole:roles/storage.objectViewer'],
 }
+/** Each caller has a folder of its own. */
+const ofCaller = {
+  ...bounded,
+  availabilityCondition: { expression: "resource.name.startsWith('objects/${claims.sub}/')" },
+}
 
 let world: TestWorld
 let broker: BrokerProcess
@@ -29,6 +34,7 @@ beforeAll(async () => {
     world.rule('delegating', [mail], { subjects: ['*@acme.example'] }),
     world.rule('speaker', [], { token_types: ['id_token'], id_token_audiences: [audience] }),
     world.rule('fenced', [reading], { boundary: [bounded] }),
+    world.rule('folders', ['devstorage.read_write'], { boundary: [ofCaller], excess_scopes: 'drop' }),
   ]
   const store = `sqlite:${join(world.folder, 'store.db')}`
   broker = await world.yard.start(world.settings(rules, { DOWNSCOPE_STORE: store }))
@@ -38,6 +44,7 @@ beforeAll(async () => {
     world.enrolAccount(broker, 'delegating', { delegatedScopes: { [user]: [mail, drive] } }),
     world.enrolAccount(broker, 'speaker'),
     world.enrolAccount(broker, 'fenced'),
+    world.enrolAccount(broker, 'folders'),
   ])
   return () => world.close()
 }, 60_000)
@@ -107,6 +114,45 @@ describe.concurrent('a token', { timeout: 60_000 }, () => {
     const carried = world.google.token(answer.token)
     expect(carried).toMatchObject({ kind: 'downscoped', scopes: [reading] })
     expect(carried?.boundary).toEqual({ accessBoundaryRules: [bounded] })
+  })
+
+  test("P13: reaches what both the rule's boundary, with the caller's claims, and the caller's own reach", async () => {
+    const own = {
+      ...bounded,
+      availablePermissions: ['inRole:roles/storage.objectAdmin'],
+      availabilityCondition: { expression: "resource.name.endsWith('.csv')" },
+    }
+    const wish = {
+      audience: 'folders',
+      scope: scopeOf('cloud-platform'),
+      options: JSON.stringify({ accessBoundary: { accessBoundaryRules: [own] } }),
+    }
+    const answer = await post(broker, await assertionForm(world.billing, wish))
+
+    // Of cloud-platform there remains what the rule, in short, has of it.
+    expectToken(answer, scopeOf('devstorage.read_write'))
+    expect(world.google.token(answer.token)?.boundary).toEqual({
+      accessBoundaryRules: [
+        {
+          ...bounded,
+          availabilityCondition: {
+            expression: "(resource.name.endsWith('.csv')) && (resource.name.startsWith('objects/billing/'))",
+          },
+        },
+      ],
+    })
+  })
+
+  test('P14: of another caller’s folder is another token', async () => {
+    const wish = { audience: 'folders', scope: '' }
+    const [one, other] = await Promise.all([
+      post(broker, await assertionForm(world.billing, wish)),
+      askToken(broker, world.workload, wish),
+    ])
+
+    expect(one.token).not.toBe(other.token)
+    expect(JSON.stringify(world.google.token(one.token)?.boundary)).toContain("'objects/billing/'")
+    expect(JSON.stringify(world.google.token(other.token)?.boundary)).toContain('system:serviceaccount:')
   })
 
   test('P15: is minted once and then served from memory to other callers of the same grant', async () => {
