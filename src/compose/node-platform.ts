@@ -1,7 +1,7 @@
 import { createFirestoreSdkStore } from '../adapters/firestore/sdk/firestore-sdk-store.ts'
 import { createMemoryStore } from '../adapters/memory/memory-store.ts'
 import { createSqliteStore } from '../adapters/sqlite/sqlite-store.ts'
-import { createHttpClient } from '../adapters/system/http-client.ts'
+import { createNodeHttpClient } from '../adapters/system/node-http-client.ts'
 import { createJsonLog } from '../adapters/system/json-log.ts'
 import { createStdoutWriter } from '../adapters/system/stdout.ts'
 import { createNodeBackground } from '../adapters/system/node-background.ts'
@@ -34,7 +34,7 @@ export function createNodePlatform(settings: Settings): NodePlatform {
   const stdout = createStdoutWriter()
   const log = createJsonLog({ level: settings.logLevel, write: stdout.write, clock })
   const background = createNodeBackground({ log, runsAfterAnswer: settings.refresh === 'background' })
-  const http = createHttpClient()
+  const http = createNodeHttpClient()
   const entropy = createEntropy()
   const sharesWork = true
   const outward = { http, clock, entropy, sharesWork, hasMetadataServer: true }

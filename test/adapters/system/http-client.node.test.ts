@@ -5,10 +5,12 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { createHttpClient } from '../../../src/adapters/system/http-client.ts'
+import { createNodeHttpClient } from '../../../src/adapters/system/node-http-client.ts'
 import type { HttpRequest, HttpResult } from '../../../src/ports/http-client.ts'
 
 const secret = 'hunter2'
-const http = createHttpClient()
+/** 64 MiB of nothing in 64 KiB. */
+const bomb = gzipSync(Buffer.alloc(64 * 2 ** 20))
 const received: {
   readonly method: string
   readonly headers: IncomingMessage['headers']
@@ -36,12 +38,9 @@ const routes: Readonly<Record<string, (response: ServerResponse) => void>> = {
     response.writeHead(200).on('drain', more)
     more()
   },
-  '/bomb': (response) =>
-    response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(64 * 2 ** 20))),
+  '/bomb': (response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb),
   '/nested-bomb': (response) =>
-    response
-      .writeHead(200, { 'content-encoding': 'gzip, gzip' })
-      .end(gzipSync(gzipSync(Buffer.alloc(64 * 2 ** 20)))),
+    response.writeHead(200, { 'content-encoding': 'gzip, gzip' }).end(gzipSync(bomb)),
   '/exactly-1000': (response) => response.writeHead(200).end('x'.repeat(1000)),
   '/reset': (response) => response.destroy(),
   '/cut': (response) => {
@@ -76,7 +75,13 @@ afterAll(async () => {
   await new Promise((resolve) => server.close(resolve))
 })
 
-describe('the HTTP client', () => {
+describe.each([
+  ['fetch', createHttpClient()],
+  ['node:http', createNodeHttpClient()],
+])('the HTTP client by %s', (_, http) => {
+  const call = (path: string, change: Partial<HttpRequest> = {}): Promise<HttpResult> =>
+    http({ ...request(path), ...change })
+
   test('sends what it is told and answers with status, headers and text', async () => {
     const answer = await call('/ok?a=b', {
       method: 'POST',
@@ -218,8 +223,4 @@ describe('the HTTP client', () => {
 
 function request(path: string): HttpRequest {
   return { method: 'GET', url: `${origin}${path}`, timeoutMs: 5000, maxBytes: 10_000 }
-}
-
-function call(path: string, change: Partial<HttpRequest> = {}): Promise<HttpResult> {
-  return http({ ...request(path), ...change })
 }
