@@ -143,7 +143,7 @@ describe('a secret that somebody brings', () => {
     return secret
   }
 
-  async function finish(runs = 8) {
+  async function finish(runs = 12) {
     for (let run = 0; run < runs; run += 1) {
       await maintain()
       await world.clock.advance(700_000)

@@ -3,6 +3,7 @@ import type { Proof } from './proof.ts'
 
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   rewrap: async () => (await import('./rewrap.ts')).proveRewrap,
+  rotation: async () => (await import('./rotation.ts')).proveRotation,
   'upstream-rotation': async () => (await import('./upstream-rotation.ts')).proveUpstreamRotation,
 }
 

@@ -10,6 +10,8 @@ import { changing, endRotation, goTo, wait } from './step-outcome.ts'
 
 /** As long as every instance may still see the former version as one that mints. */
 const seenEverywhereAfter = seconds(15)
+/** Revoking a refresh token ends the access tokens that callers hold: the last of them has ended by then. */
+const tokensEndedAfter = seconds(3600 + 15)
 /** Until it is deleted for good, a key that somebody turns out to need can be switched on again upstream. */
 const keptFor = seconds(86_400)
 
@@ -25,7 +27,9 @@ export const endOverlap: TakeStep = async ({ prove }, { rotation, credential }) 
   }
   return changing(
     (record, now) => withRemoval(disableVersion(record, former, now), { former, withdrawsFormer }, now),
-    withdrawsFormer ? goTo('disable', {}, seenEverywhereAfter) : endRotation,
+    withdrawsFormer
+      ? goTo('disable', {}, credential.kind === 'refresh_token' ? tokensEndedAfter : seenEverywhereAfter)
+      : endRotation,
   )
 }
 

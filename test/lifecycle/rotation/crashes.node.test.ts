@@ -55,7 +55,7 @@ describe.each([
   { way: 'uploaded and listed late', tuning: { listLag: 45 } },
   { way: 'created by Google and listed late', tuning: { keyUploadDisabled: true, listLag: 45 } },
 ] as const)('P28: a rotation whose key is $way', ({ tuning }) => {
-  test('ends right wherever its instance crashes', { timeout: 60_000 }, async () => {
+  test('ends right wherever its instance crashes', { timeout: 120_000 }, async () => {
     let boundaries = 0
     for (let at = 1; ; at += 1) {
       const world = await startWorld(tuning)
