@@ -4,7 +4,7 @@ import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
 import { jsonOption, type Call, type Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import type { Paint } from './paint.ts'
-import { note, printAnswer } from './print.ts'
+import { note, printAnswer, warn } from './print.ts'
 import { withProgress, type Progress } from './progress.ts'
 import { counted, plain } from './table.ts'
 
@@ -28,24 +28,32 @@ interface Rewrapped {
   readonly already: number
   readonly passing: number
   readonly failed: PageAnswer['failed']
-  readonly inUse: ReadonlyMap<string, number>
+  readonly inUse: ReadonlyMap<string, KeyInUse>
+  /** Whether each page was sealed under the same key: else an instance has other settings. */
+  readonly isOneKey: boolean
 }
 
 async function rewrap(call: Call): Promise<Exit> {
   const client = await connect(call)
   const sum = await withProgress(call, 'Rewrapping', (progress) => rewrapAll(client, progress))
-  const { sealingKey, rewrapped, already, passing, failed, inUse } = sum
-  const stillInUse = [...inUse].map(([keyId, records]) => ({ key_id: keyId, records }))
+  const { sealingKey, rewrapped, already, passing, failed, inUse, isOneKey } = sum
+  const stillInUse = [...inUse.values()]
   const document = { sealing_key: sealingKey, rewrapped, already, passing, failed, still_in_use: stillInUse }
   printAnswer(call, document, (paint) => describe(sum, paint))
-  note(call, ({ dim }) =>
-    dim(
-      inUse.size === 0
-        ? 'No other key is needed any more: it can be taken out of the ring.'
-        : 'Keep these keys in the ring until nothing is sealed under them.',
-    ),
-  )
-  return failed.length === 0 ? 'done' : 'refused'
+  if (!isOneKey)
+    warn(
+      call.terminal,
+      'instances seal under different keys: deploy the new settings everywhere, then run it again',
+    )
+  note(call, ({ dim }) => dim(advice(stillInUse)))
+  return failed.length === 0 && isOneKey ? 'done' : 'refused'
+}
+
+function advice(stillInUse: readonly KeyInUse[]): string {
+  if (stillInUse.length === 0) return 'No other key is needed any more: it can be taken out of the ring.'
+  if (stillInUse.every(({ until }) => until !== undefined))
+    return 'Only tokens are sealed under another key: without it they are got anew.'
+  return 'Keep these keys in the ring until nothing is sealed under them.'
 }
 
 async function rewrapAll(client: AdminClient, progress: Progress): Promise<Rewrapped> {
@@ -63,8 +71,7 @@ async function rewrapAll(client: AdminClient, progress: Progress): Promise<Rewra
 
 function add(sum: Rewrapped | undefined, page: PageAnswer): Rewrapped {
   const inUse = new Map(sum?.inUse)
-  for (const { key_id: keyId, records } of page.still_in_use)
-    inUse.set(keyId, (inUse.get(keyId) ?? 0) + records)
+  for (const use of page.still_in_use) inUse.set(use.key_id, addUse(inUse.get(use.key_id), use))
   return {
     sealingKey: page.sealing_key,
     rewrapped: (sum?.rewrapped ?? 0) + page.rewrapped,
@@ -72,8 +79,22 @@ function add(sum: Rewrapped | undefined, page: PageAnswer): Rewrapped {
     passing: (sum?.passing ?? 0) + page.passing,
     failed: [...(sum?.failed ?? []), ...page.failed],
     inUse,
+    isOneKey: sum === undefined || (sum.isOneKey && sum.sealingKey === page.sealing_key),
   }
 }
+
+/** Until the later of the two; for ever, if one of them is. */
+function addUse(sum: KeyInUse | undefined, { key_id, records, until }: KeyInUse): KeyInUse {
+  if (sum === undefined) return { key_id, records, until }
+  const all = sum.records + records
+  if (sum.until === undefined || until === undefined) return { key_id, records: all }
+  // Both are in UTC and of one form: the later one is also the later text.
+  return { key_id, records: all, until: sum.until > until ? sum.until : until }
+}
+
+const keyInUse = z.object({ key_id: z.string(), records: z.number(), until: z.optional(z.string()) })
+
+type KeyInUse = z.infer<typeof keyInUse>
 
 const pageAnswer = z.object({
   sealing_key: z.string(),
@@ -81,7 +102,7 @@ const pageAnswer = z.object({
   already: z.number(),
   passing: z.number(),
   failed: z.array(z.object({ key: z.string(), reason: z.string() })),
-  still_in_use: z.array(z.object({ key_id: z.string(), records: z.number() })),
+  still_in_use: z.array(keyInUse),
   after: z.optional(z.string()),
 })
 
@@ -99,8 +120,9 @@ function describe(
     `${good(`${counted(rewrapped, 'record')} rewrapped`)} under ${plain(sealingKey)}; ${already} already were`,
     ...(passing === 0 ? [] : [`${counted(passing, 'token')} left: they go by themselves within the hour`]),
     ...failed.map(({ key, reason }) => `${bad('failed')} ${plain(key)}: ${plain(reason)}`),
-    ...[...inUse].map(
-      ([key, records]) => `${odd('still in use')}: ${plain(key)}, by ${counted(records, 'record')}`,
+    ...[...inUse.values()].map(
+      ({ key_id: key, records, until }) =>
+        `${odd('still in use')}: ${plain(key)}, by ${counted(records, 'record')}${until === undefined ? '' : `, until ${plain(until)}`}`,
     ),
   ]
   return `${lines.join('\n')}\n`

@@ -182,6 +182,43 @@ describe('keys rewrap', () => {
     })
   })
 
+  test('a key that only tokens need is told with its end, the latest of all pages', async () => {
+    const uses = ['2026-11-24T16:00:00Z', '2026-11-24T17:00:00Z', '2026-11-24T16:30:00Z']
+    const pages = uses.map((until) => ({ still_in_use: [{ key_id: 'k1', records: 2, until }] }))
+    const outcome = await run(['keys', 'rewrap'], {
+      'POST /v1/admin/keys:rewrap': [page({ ...pages[0], after: 'tokens/b' })],
+      'POST /v1/admin/keys:rewrap?after=tokens%2Fb': [page({ ...pages[1], after: 'tokens/c' })],
+      'POST /v1/admin/keys:rewrap?after=tokens%2Fc': [page({ ...pages[2] })],
+    })
+
+    expect(outcome).toMatchObject({ status: 0 })
+    expect(outcome.stdout).toContain('k1, by 6 records, until 2026-11-24T17:00:00Z')
+    expect(outcome.stderr).toContain('Only tokens are sealed under another key')
+  })
+
+  test('a key that a credential needs has no end, whatever tokens have', async () => {
+    const use = { key_id: 'k1', records: 1 }
+    const outcome = await run(['keys', 'rewrap'], {
+      'POST /v1/admin/keys:rewrap': [page({ still_in_use: [use], after: 'tokens/b' })],
+      'POST /v1/admin/keys:rewrap?after=tokens%2Fb': [
+        page({ still_in_use: [{ ...use, until: '2026-11-24T17:00:00Z' }] }),
+      ],
+    })
+
+    expect(outcome.stdout).toMatch(/k1, by 2 records$/m)
+    expect(outcome.stderr).toContain('Keep these keys in the ring')
+  })
+
+  test('instances that seal under different keys are told, with status 1', async () => {
+    const outcome = await run(['keys', 'rewrap'], {
+      'POST /v1/admin/keys:rewrap': [page({ after: 'tokens/b' })],
+      'POST /v1/admin/keys:rewrap?after=tokens%2Fb': [page({ sealing_key: 'k1' })],
+    })
+
+    expect(outcome).toMatchObject({ status: 1 })
+    expect(outcome.stderr).toContain('instances seal under different keys')
+  })
+
   test('a record that could not be rewrapped is told, with status 1', async () => {
     const failed = [{ key: 'credentials/a', reason: 'sealed under k0, which is not in the ring' }]
     const outcome = await run(['keys', 'rewrap'], { 'POST /v1/admin/keys:rewrap': [page({ failed })] })
