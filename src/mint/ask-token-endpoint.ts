@@ -13,6 +13,8 @@ export interface AskTokenEndpointDeps extends AuthenticateClientDeps {
 
 export interface TokenQuestion {
   readonly reached: ReachedUpstream
+  /** Another endpoint of the upstream than the one for tokens, where clients prove themselves alike. */
+  readonly url?: string
   readonly client: OAuthClient
   /** The credential's name. */
   readonly credential: string
@@ -34,11 +36,11 @@ export type AskTokenEndpoint = (question: TokenQuestion) => Promise<TokenReply>
 export function createAskTokenEndpoint(deps: AskTokenEndpointDeps): AskTokenEndpoint {
   const authenticateClient = createAuthenticateClient(deps)
 
-  return async ({ reached, client, credential, form, repeatable, deadlineMs }) => {
+  return async ({ reached, url = reached.tokenUrl, client, credential, form, repeatable, deadlineMs }) => {
     const makeProof = await authenticateClient(client, reached, credential)
     const secrets: Secret[] = []
     const reply = await deps.ask({
-      url: reached.tokenUrl,
+      url,
       form: { ...reached.upstream.extraParameters, ...form },
       prove: async () => {
         const proof = await makeProof()

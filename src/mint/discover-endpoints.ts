@@ -2,7 +2,7 @@ import { isBrokerError, type BrokerError } from '../domain/broker-error.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpClient } from '../ports/http-client.ts'
-import { readMetadata } from './read-metadata.ts'
+import { readMetadata, type Metadata } from './read-metadata.ts'
 
 export interface DiscoverEndpointsDeps {
   readonly http: HttpClient
@@ -20,20 +20,20 @@ const pauseMs = 30_000
 const issuersMax = 1_000
 
 interface Place {
-  held?: { readonly endpoint: string; readonly readAtMs: number }
+  held?: { readonly metadata: Metadata; readonly readAtMs: number }
   failed?: { readonly error: BrokerError; readonly atMs: number }
-  reading?: Promise<string>
+  reading?: Promise<Metadata>
 }
 
 /**
- * The token endpoint that an issuer's metadata names, at most an hour old while the issuer answers and a day when it
+ * The endpoints that an issuer's metadata names, at most an hour old while the issuer answers and a day when it
  * does not. After a failure it is not asked again for 30 s. Throws `upstream_unavailable` and `upstream_nonsense`.
  */
 export function createDiscoverEndpoints({
   http,
   clock,
   sharesWork,
-}: DiscoverEndpointsDeps): (issuer: string) => Promise<string> {
+}: DiscoverEndpointsDeps): (issuer: string) => Promise<Metadata> {
   const places = createRecentlyUsed<Place>({ sizeMax: issuersMax })
 
   const placeOf = (issuer: string): Place => {
@@ -42,15 +42,15 @@ export function createDiscoverEndpoints({
     return known
   }
 
-  const read = async (issuer: string, place: Place): Promise<string> => {
+  const read = async (issuer: string, place: Place): Promise<Metadata> => {
     const startedAtMs = clock.steadyMs()
-    const { tokenEndpoint: endpoint } = await readMetadata(http, issuer)
-    place.held = { endpoint, readAtMs: startedAtMs }
+    const metadata = await readMetadata(http, issuer)
+    place.held = { metadata, readAtMs: startedAtMs }
     delete place.failed
-    return endpoint
+    return metadata
   }
 
-  const readShared = (issuer: string, place: Place): Promise<string> => {
+  const readShared = (issuer: string, place: Place): Promise<Metadata> => {
     place.reading ??= read(issuer, place).finally(() => {
       delete place.reading
     })
@@ -62,14 +62,14 @@ export function createDiscoverEndpoints({
     const { held, failed } = place
     const now = clock.steadyMs()
     const age = held === undefined ? Infinity : now - held.readAtMs
-    if (held !== undefined && age <= freshMs) return held.endpoint
+    if (held !== undefined && age <= freshMs) return held.metadata
     try {
       if (failed !== undefined && now - failed.atMs < pauseMs) throw failed.error
       return await (sharesWork ? readShared(issuer, place) : read(issuer, place))
     } catch (error) {
       if (!isBrokerError(error)) throw error
       if (place.failed?.error !== error) place.failed = { error, atMs: clock.steadyMs() }
-      if (held !== undefined && age <= staleMs) return held.endpoint
+      if (held !== undefined && age <= staleMs) return held.metadata
       throw error
     }
   }

@@ -11,10 +11,12 @@ export interface ReachUpstreamDeps extends DiscoverEndpointsDeps {
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
 }
 
-/** An upstream whose token endpoint is known. */
+/** An upstream whose endpoints are known. */
 export interface ReachedUpstream {
   readonly upstream: Upstream
   readonly tokenUrl: string
+  /** Absent where there is none; Google's is a setting of its own. */
+  readonly revocationUrl?: string
 }
 
 /**
@@ -28,14 +30,19 @@ export function createReachUpstream(
   const discover = createDiscoverEndpoints(deps)
   const google = googleUpstream(deps.tokenUrl)
 
+  const endpointsOf = async ({ endpoints }: Upstream) => {
+    if (endpoints.from === 'policy') return endpoints
+    const { tokenEndpoint: token, revocationEndpoint: revocation } = await discover(endpoints.issuer)
+    return { token, revocation }
+  }
+
   return async ({ name, upstream: wanted }) => {
     const upstream = wanted === google.name ? google : await deps.findUpstream(wanted)
     if (upstream === undefined)
       throw new BrokerError('target_unavailable', {
         reason: `credential ${name}: the policy in force has no upstream ${wanted}`,
       })
-    const { endpoints } = upstream
-    if (endpoints.from === 'policy') return { upstream, tokenUrl: endpoints.token }
-    return { upstream, tokenUrl: await discover(endpoints.issuer) }
+    const { token: tokenUrl, revocation: revocationUrl } = await endpointsOf(upstream)
+    return { upstream, tokenUrl, ...(revocationUrl === undefined ? {} : { revocationUrl }) }
   }
 }

@@ -12,6 +12,8 @@ const retryAfter = seconds(30)
 /** What an authorization server's metadata says of where to ask it (RFC 8414 §2). */
 export interface Metadata {
   readonly tokenEndpoint: string
+  /** Absent where there is none, or it is not on the issuer's own host. */
+  readonly revocationEndpoint?: string
 }
 
 /**
@@ -55,18 +57,26 @@ function parseMetadata(text: string, issuer: string): Metadata {
   if (members === undefined) throw unfit(issuer, 'is no JSON object')
   // RFC 8414 §3.3: another issuer's document must not be used.
   if (members['issuer'] !== issuer) throw unfit(issuer, 'is of another "issuer"')
-  const endpoint = members['token_endpoint']
-  if (typeof endpoint !== 'string') throw unfit(issuer, 'has no "token_endpoint"')
-  const url = URL.parse(endpoint)
-  if (url === null || url.username !== '' || url.password !== '' || url.hash !== '')
-    throw unfit(issuer, 'has a "token_endpoint" that is no plain URL')
-  // Its scheme with it: policy lets nothing but https be an issuer, and http on this very machine.
-  if (url.origin !== new URL(issuer).origin)
+  const { token_endpoint: token, revocation_endpoint: revocation } = members
+  if (typeof token !== 'string') throw unfit(issuer, 'has no "token_endpoint"')
+  if (!isPlainUrl(token)) throw unfit(issuer, 'has a "token_endpoint" that is no plain URL')
+  if (!isOnHostOf(token, issuer))
     throw unfit(
       issuer,
       'has its "token_endpoint" on another host: state token_endpoint in the policy instead',
     )
-  return { tokenEndpoint: endpoint }
+  const isUsable = typeof revocation === 'string' && isPlainUrl(revocation) && isOnHostOf(revocation, issuer)
+  return { tokenEndpoint: token, ...(isUsable ? { revocationEndpoint: revocation } : {}) }
+}
+
+function isPlainUrl(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && url.username === '' && url.password === '' && url.hash === ''
+}
+
+/** Its scheme with it: policy lets nothing but https be an issuer, and http on this very machine. */
+function isOnHostOf(url: string, issuer: string): boolean {
+  return new URL(url).origin === new URL(issuer).origin
 }
 
 function unreadable(place: string, why: string): BrokerError {

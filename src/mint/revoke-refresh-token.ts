@@ -28,11 +28,12 @@ export function createRevokeRefreshToken(
   return async (credential) => {
     const { name, version } = credential
     const reached = await deps.reachUpstream(credential)
-    const url = revocationUrl(reached, deps.googleRevokeUrl)
+    const url = reached.upstream.name === 'google' ? deps.googleRevokeUrl : reached.revocationUrl
     const secret = await deps.credentials.openWithdrawn(name, version)
     if (url === undefined || secret.kind !== 'refresh_token') return 'no_endpoint'
     const { reply, secrets } = await deps.ask({
-      reached: { ...reached, tokenUrl: url },
+      reached,
+      url,
       client: secret.client,
       credential: name,
       form: { token: secret.refreshToken.reveal(), token_type_hint: 'refresh_token' },
@@ -45,12 +46,4 @@ export function createRevokeRefreshToken(
     const sent: readonly Secret[] = [...secrets, secret.refreshToken]
     throw judgeFailure(reply, { now: deps.clock.now(), secrets: sent }).error
   }
-}
-
-function revocationUrl(
-  { upstream: { name, endpoints } }: ReachedUpstream,
-  google: string,
-): string | undefined {
-  if (name === 'google') return google
-  return endpoints.from === 'policy' ? endpoints.revocation : undefined
 }

@@ -26,7 +26,9 @@ function createWorld(pages: Record<string, HttpResult>, sharesWork = true) {
     asked.push(url)
     return pages[url] ?? json('not found', 404)
   }
-  return { clock, asked, pages, discover: createDiscoverEndpoints({ http, clock, sharesWork }) }
+  const endpoints = createDiscoverEndpoints({ http, clock, sharesWork })
+  const discover = async (wanted: string) => (await endpoints(wanted)).tokenEndpoint
+  return { clock, asked, pages, endpoints, discover }
 }
 
 describe('discovery', () => {
@@ -73,6 +75,15 @@ describe('discovery', () => {
       createWorld({ [own]: metadata({ token_endpoint: endpoint }) }).discover(issuer),
     )
     expect([refused.code, refused.reason.includes('on another host')]).toEqual(['upstream_nonsense', true])
+  })
+
+  test('finds where to revoke, on the issuer’s own host and nowhere else', async () => {
+    const there = 'https://sso.example/realms/shop/revoke'
+    const naming = (url: unknown) =>
+      createWorld({ [own]: metadata({ revocation_endpoint: url }) }).endpoints(issuer)
+    expect(await naming(there)).toEqual({ tokenEndpoint: token, revocationEndpoint: there })
+    for (const url of ['https://evil.example/revoke', 'http://sso.example/revoke', '/revoke', 7])
+      expect(await naming(url)).toEqual({ tokenEndpoint: token })
   })
 
   test.each([

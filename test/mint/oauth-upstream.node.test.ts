@@ -3,12 +3,18 @@ import { inspect } from 'node:util'
 import { exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
+import { createHttpClient } from '../../src/adapters/system/http-client.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
+import { createAskTokenEndpoint } from '../../src/mint/ask-token-endpoint.ts'
+import { createAskUpstream } from '../../src/mint/ask-upstream.ts'
+import { createReachUpstream } from '../../src/mint/reach-upstream.ts'
+import { createRevokeRefreshToken } from '../../src/mint/revoke-refresh-token.ts'
 import { failureOf, startMintWorld, type MintWorld } from '../support/mint-world.ts'
 import {
   startAuthorizationServer,
   type AuthorizationServer,
 } from '../support/oidc-provider/authorization-server.ts'
+import { finderOf } from '../support/upstreams.ts'
 
 // Against oidc-provider, a certified server, with rotation and reuse detection.
 
@@ -20,6 +26,7 @@ const plain = { id: 'app', secret: 'an ordinary secret'.replaceAll(' ', '-') }
 
 let keys: Awaited<ReturnType<typeof createKeys>>
 let server: AuthorizationServer
+let upstreams: readonly object[]
 let world: MintWorld
 
 async function createKeys() {
@@ -50,20 +57,28 @@ beforeEach(async () => {
       { client_id: 'public', token_endpoint_auth_method: 'none' },
     ],
   })
-  const stated = { token_endpoint: server.tokenEndpoint, extra_parameters: {} }
+  const stated = { token_endpoint: server.tokenEndpoint }
+  upstreams = [
+    { ...stated, name: 'post', client_auth: 'client_secret_post' },
+    { ...stated, name: 'basic', client_auth: 'client_secret_basic' },
+    { ...stated, name: 'open', client_auth: 'none' },
+    { name: 'found', issuer: server.issuer, discovery: true, client_auth: 'private_key_jwt' },
+    { ...stated, name: 'endpoint-aud', client_auth: 'private_key_jwt' },
+    { ...stated, name: 'quirky', client_auth: 'client_secret_post', ...quirks },
+    { ...stated, name: 'unnarrowed', client_auth: 'client_secret_post', scope_in_refresh: 'omit' },
+    { ...stated, name: 'steady', client_auth: 'client_secret_post', refresh_token_rotates: false },
+    {
+      ...stated,
+      name: 'revocable',
+      client_auth: 'client_secret_post',
+      revocation_endpoint: server.revocationEndpoint,
+    },
+  ]
   world = await startMintWorld({
+    upstreams,
     patienceMs: 8_000,
     // The server's own clock judges assertions.
     startAt: epochSeconds(Math.floor(Date.now() / 1000)),
-    upstreams: [
-      { ...stated, name: 'post', client_auth: 'client_secret_post' },
-      { ...stated, name: 'basic', client_auth: 'client_secret_basic' },
-      { ...stated, name: 'open', client_auth: 'none' },
-      { name: 'found', issuer: server.issuer, discovery: true, client_auth: 'private_key_jwt' },
-      { ...stated, name: 'endpoint-aud', client_auth: 'private_key_jwt' },
-      { ...stated, name: 'quirky', client_auth: 'client_secret_post', ...quirks },
-      { ...stated, name: 'unnarrowed', client_auth: 'client_secret_post', scope_in_refresh: 'omit' },
-    ],
   })
 })
 
@@ -204,6 +219,19 @@ describe('P16: a connection cut while the server rotates', () => {
     expect(await health()).toMatchObject({ status: 'broken', reason: told.reason })
   })
 
+  test('where no refresh token is used up, the request is repeated at once', async () => {
+    await enrolPlain('steady')
+    const cut = new Error('cut')
+    server.interfereOnce({
+      before: (context) => {
+        context.req.socket.destroy()
+        throw cut
+      },
+    })
+    expect((await mint()).scopes).toEqual(['orders:read'])
+    expect(server.posts()).toBe(2)
+  })
+
   test('before it did: nothing is lost', async () => {
     await enrolPlain()
     server.interfereOnce({
@@ -215,6 +243,43 @@ describe('P16: a connection cut while the server rotates', () => {
     expect((await failureOf(mint())).code).toBe('upstream_unavailable')
     expect((await mint()).scopes).toEqual(['orders:read'])
     expect(server.storage.revokedGrants()).toEqual([])
+  })
+})
+
+describe('revoking a refresh token at its own server', () => {
+  async function revoke() {
+    const { clock, entropy, credentials } = world
+    const http = createHttpClient()
+    const revokeIt = createRevokeRefreshToken({
+      ask: createAskTokenEndpoint({ clock, entropy, ask: createAskUpstream({ http, clock, entropy }) }),
+      reachUpstream: createReachUpstream({
+        http,
+        clock,
+        sharesWork: true,
+        findUpstream: finderOf(...upstreams),
+        tokenUrl: 'https://never.example',
+      }),
+      credentials,
+      clock,
+      googleRevokeUrl: 'https://never.example',
+    })
+    return revokeIt((await world.grantFor('shop', scopes)).credential)
+  }
+
+  test.each([
+    ['stated', 'revocable', () => ({ client_id: plain.id, client_secret: plain.secret })],
+    ['discovered', 'found', () => ({ client_id: 'signer', private_key: keys.pem, alg: 'ES256', kid: 'k1' })],
+  ])('is done at the %s endpoint, and the grant is dead', async (_, upstream, client) => {
+    await enrolGrant('shop', upstream, client())
+    expect(await revoke()).toBe('done')
+    expect(server.storage.revokedGrants()).toHaveLength(1)
+    expect((await failureOf(mint())).reason).toContain('invalid_grant')
+  })
+
+  test('is told to be impossible where no endpoint is known', async () => {
+    await enrolPlain()
+    expect(await revoke()).toBe('no_endpoint')
+    expect((await mint()).scopes).toEqual(['orders:read'])
   })
 })
 

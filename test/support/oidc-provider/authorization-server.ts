@@ -41,7 +41,11 @@ export async function startAuthorizationServer(options: {
       ...client,
     })),
     cookies: { keys: ['for tests'] },
-    features: { clientCredentials: { enabled: true }, devInteractions: { enabled: false } },
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: false },
+      revocation: { enabled: true },
+    },
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
     findAccount: (_: unknown, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
     rotateRefreshToken: true,
@@ -63,6 +67,7 @@ export async function startAuthorizationServer(options: {
   return {
     issuer,
     tokenEndpoint: `${issuer}/token`,
+    revocationEndpoint: `${issuer}/token/revocation`,
     storage,
     posts: () => posts.length,
     /** Happens to the next request for a token and to that one only; a second call, to the one after it. */
