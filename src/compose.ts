@@ -8,6 +8,7 @@ import { createAuthorize } from './authorize/authorize.ts'
 import { heedingBlockedAdmins, heedingBlocks } from './authorize/heed-blocks.ts'
 import { claimsLookedAt } from './authorize/claims-looked-at.ts'
 import type { CompiledPolicy } from './authorize/compile-policy.ts'
+import { enoughScopes } from './authorize/enough-scopes.ts'
 import { createExplain } from './authorize/explain.ts'
 import { createMatchText } from './authorize/match-caller.ts'
 import { parsePolicy } from './authorize/parse-policy.ts'
@@ -189,7 +190,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     rotation: createAdministerRotation({ ...records, findUpstream, pursue: rotation.pursue, log }),
     maintain: rotation.maintain,
     explain: createExplainRequest({ ...records, explain: createExplain(authorizeDeps) }),
-    suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, clock }),
+    suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, enoughScopes, clock }),
     rewrapKeys: createRewrapKeys({ keyRing, rewraps: createRewraps(platform) }),
     readiness: createReadiness({ store, keyRing, policy, blocks: records.blocksView, clock, log }),
     ...publishedKeys(settings),

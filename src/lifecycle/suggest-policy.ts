@@ -1,6 +1,7 @@
 import type { Policy, Rule } from '../domain/policy.ts'
 import type { PolicySuggestion, RuleChange, RuleSuggestion } from '../domain/policy-suggestion.ts'
 import type { RuleDay } from '../domain/rule-use.ts'
+import type { ScopeSet } from '../domain/scopes.ts'
 import { later, seconds, until } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import { listAllCredentials } from '../records/all-credentials.ts'
@@ -15,6 +16,12 @@ export interface SuggestPolicyDeps {
   readonly credentials: Pick<Credentials, 'list'>
   /** Whether a pattern of `subjects` takes that user. */
   readonly matchText: (pattern: string) => (text: string) => boolean
+  /** The least that would still have given all that was used, in the rule's own words. */
+  readonly enoughScopes: (scopes: {
+    readonly written: ScopeSet
+    readonly used: ScopeSet
+    readonly upstream: string
+  }) => ScopeSet
   readonly clock: Pick<Clock, 'now'>
 }
 
@@ -29,12 +36,16 @@ export function createSuggestPolicy(deps: SuggestPolicyDeps): (days: number) => 
     const uses = await deps.ruleUses.since(from)
     const observedSince = uses[0]?.day
     const used = new Set(uses.map(({ credential }) => credential))
-    const enrolled = (await listAllCredentials(deps.credentials)).map(({ name }) => name)
+    const enrolled = await listAllCredentials(deps.credentials)
+    const upstreams = new Map(enrolled.map(({ name, upstream }) => [name, upstream]))
     return {
       days,
       ...(observedSince === undefined ? {} : { observedSince }),
-      rules: policy.rules.map((rule) => suggestRule(rule, usesOf(rule, uses), deps.matchText)),
-      unusedCredentials: enrolled.filter((name) => !used.has(name)),
+      rules: policy.rules.map((rule) => {
+        const upstream = upstreams.get(rule.credential) ?? ''
+        return suggestRule(rule, usesOf(rule, uses), { ...deps, upstream })
+      }),
+      unusedCredentials: enrolled.map(({ name }) => name).filter((name) => !used.has(name)),
     }
   }
 }
@@ -43,18 +54,19 @@ function usesOf(rule: Rule, uses: readonly RuleDay[]): readonly RuleDay[] {
   return uses.filter((use) => use.rule === rule.name && use.credential === rule.credential)
 }
 
-function suggestRule(
-  rule: Rule,
-  uses: readonly RuleDay[],
-  matchText: SuggestPolicyDeps['matchText'],
-): RuleSuggestion {
+interface Comparing extends Pick<SuggestPolicyDeps, 'matchText' | 'enoughScopes'> {
+  /** Of the rule's credential; empty when it is not enrolled. */
+  readonly upstream: string
+}
+
+function suggestRule(rule: Rule, uses: readonly RuleDay[], comparing: Comparing): RuleSuggestion {
   const about = { rule: rule.name, credential: rule.credential }
   const last = uses.reduce<RuleDay | undefined>(
     (latest, use) => (latest === undefined || until(use.day, latest.day) > 0 ? use : latest),
     undefined,
   )
   if (last === undefined) return { ...about, advice: 'remove', changes: [], notes: [] }
-  const changes = changesOf(rule, uses, matchText)
+  const changes = changesOf(rule, uses, comparing)
   return {
     ...about,
     advice: changes.length === 0 ? 'keep' : 'narrow',
@@ -67,7 +79,7 @@ function suggestRule(
 function changesOf(
   rule: Rule,
   uses: readonly RuleDay[],
-  matchText: SuggestPolicyDeps['matchText'],
+  { matchText, enoughScopes, upstream }: Comparing,
 ): readonly RuleChange[] {
   const union = (of: (use: RuleDay) => readonly string[]) => [...new Set(uses.flatMap(of))].toSorted()
   const isCut = uses.some((use) => use.isCut)
@@ -75,7 +87,9 @@ function changesOf(
   const givesAccess = tokenTypes.includes('access_token')
   const subjects = union((use) => use.subjects)
   const audiences = union((use) => use.audiences)
-  const scopes = uses.some((use) => use.wantedAll) || isCut ? rule.scopes : union((use) => use.scopes)
+  const isAll = uses.some((use) => use.wantedAll) || isCut
+  const used = union((use) => use.scopes)
+  const scopes = isAll ? rule.scopes : enoughScopes({ written: rule.scopes, used, upstream })
   const change = (member: RuleChange['member'], now: readonly string[], enough: readonly string[]) =>
     isSame(now, enough) ? [] : [{ member, now, enough }]
   return [

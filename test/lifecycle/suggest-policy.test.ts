@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
+import { enoughScopes } from '../../src/authorize/enough-scopes.ts'
 import { createMatchText } from '../../src/authorize/match-caller.ts'
 import type { RuleUse } from '../../src/domain/rule-use.ts'
 import { createSuggestPolicy } from '../../src/lifecycle/suggest-policy.ts'
@@ -33,6 +34,7 @@ async function suggest(rules: readonly object[], uses: readonly RuleUse[], days 
     ruleUses,
     credentials: world.credentials,
     matchText: createMatchText,
+    enoughScopes,
     clock,
   })
   return suggestPolicy(days)
@@ -55,6 +57,17 @@ describe('the policy that use suggests', () => {
       changes: [],
       notes: [],
     })
+  })
+
+  it('narrows a broad scope to what was asked for of it, and says short names where the rule could', async () => {
+    const google = (name: string) => `https://www.googleapis.com/auth/${name}`
+    const changes = async (scopes: readonly string[], used: readonly string[]) =>
+      (await ofRule({ scopes }, [{ scopes: used.map(google) }]))?.changes.map(({ enough }) => enough)
+
+    expect(await changes(['compute', 'drive'], ['compute.readonly'])).toEqual([['compute.readonly']])
+    expect(await changes(['compute'], ['compute', 'compute.readonly'])).toEqual([])
+    expect(await changes([google('compute')], ['compute'])).toEqual([])
+    expect(await changes(['drive', google('gmail.send')], ['gmail.send'])).toEqual([[google('gmail.send')]])
   })
 
   it('narrows scopes to those that were asked for', async () => {
