@@ -44,6 +44,7 @@ const credentialAnswer = z.object({
   rotate_after_days: z.optional(z.number()),
 })
 
+export type VersionAnswer = z.infer<typeof versionAnswer>
 export type CredentialAnswer = z.infer<typeof credentialAnswer>
 
 const credentialPageAnswer = z.object({
@@ -70,6 +71,8 @@ const appliedAnswer = z.object({
 export const parseCredential = (document: unknown): CredentialAnswer => credentialAnswer.parse(document)
 export const parseCredentialPage = (document: unknown): z.infer<typeof credentialPageAnswer> =>
   credentialPageAnswer.parse(document)
+export const parseVersions = (document: unknown): { readonly versions: readonly VersionAnswer[] } =>
+  z.object({ versions: z.array(versionAnswer) }).parse(document)
 export const parsePolicyAnswer = (document: unknown): PolicyAnswer => policyAnswer.parse(document)
 export const parseAppliedPolicy = (document: unknown): z.infer<typeof appliedAnswer> =>
   appliedAnswer.parse(document)

@@ -17,12 +17,12 @@ import { tokenCommands } from './token.ts'
 /** The words that open a list of commands. */
 export const families: readonly Family[] = [
   { name: 'credentials', summary: 'enrol, look at, switch off and rotate what the broker keeps' },
-  { name: 'versions', summary: 'switch off single versions of a credential' },
+  { name: 'versions', summary: 'look at single versions of a credential, and switch them off' },
   { name: 'policy', summary: 'check, compare and replace who may have what' },
   { name: 'keys', summary: 'make keys, and seal the store anew' },
   { name: 'callers', summary: 'take everything away from one caller, or give it back' },
   { name: 'service', summary: 'how the broker fares, and the switch that stops it' },
-  { name: 'maintenance', summary: 'what is to be done from time to time' },
+  { name: 'maintenance', summary: 'rotate, remove, probe and sweep what is due' },
 ]
 
 /** Every command, in the order of the help. */

@@ -49,7 +49,9 @@ _downscope() {
   lines=("\${(@f)$(downscope __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   local line
   for line in $lines; do
-    [[ -n $line ]] && candidates+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
+    [[ -n $line ]] || continue
+    local value="\${\${line%%$'\\t'*}//:/\\\\:}" summary="\${line#*$'\\t'}"
+    candidates+=("$value\${summary:+:$summary}")
   done
   if (( $#candidates )); then
     _describe downscope candidates

@@ -18,9 +18,10 @@ import { withProgress } from './progress.ts'
 import { readJsonInput } from './read-input.ts'
 import { stepWords } from './rotation.ts'
 import { counted, plain, table } from './table.ts'
+import { stateWord, versionTable } from './version-table.ts'
 import { wholeNumber } from './whole-number.ts'
 
-const nameArgument: ArgumentSpec = { name: 'NAME', summary: 'the credential', offer: 'credential' }
+const nameArgument: ArgumentSpec = { name: 'NAME', summary: "the credential's name", offer: 'credential' }
 const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
 
 export const credentialCommands: readonly Command[] = [
@@ -234,27 +235,7 @@ function describe(credential: CredentialAnswer, paint: Paint): string {
     ['changed', plain(credential.updated_at)],
   ]
   const rows = facts.flatMap(([name, value]) => (value === undefined ? [] : [[`  ${name}`, value]]))
-  const heading = ['VERSION', 'STATE', 'SINCE', 'KEY'].map((word) => paint.bold(word))
-  const lives = versions.map(({ id, state, changed_at: since, key_id: key }) => [
-    plain(id),
-    stateWord(state, paint),
-    plain(since),
-    plain(key ?? '-'),
-  ])
-  return `${paint.bold(plain(credential.name))}\n${table(rows)}\n${table([heading, ...lives])}`
-}
-
-function stateWord(state: string, { good, bad, dim }: Paint): string {
-  switch (state) {
-    case 'enabled':
-    case 'active':
-      return good(state)
-    case 'disabled':
-    case 'revoked':
-      return bad(state)
-    default:
-      return dim(plain(state))
-  }
+  return `${paint.bold(plain(credential.name))}\n${table(rows)}\n${versionTable(versions, paint)}`
 }
 
 function healthWord(status: string, { good, bad, dim }: Paint): string {

@@ -25,6 +25,7 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
     .version(softwareVersion, '--version', 'print the version')
     .helpOption('-h, --help', 'show what a command does, with examples')
     .helpCommand('help [command]', 'the same as --help')
+    .usage('<command> [options]')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
@@ -49,7 +50,12 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
 
   function openGroup({ name, summary }: Family): Commander {
     const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`
-    const group = program.command(name).summary(summary).description(sentence).helpCommand(false)
+    const group = program
+      .command(name)
+      .summary(summary)
+      .description(sentence)
+      .usage('<command> [options]')
+      .helpCommand(false)
     group.showHelpAfterError(`Try: downscope ${name} --help`)
     groups.set(name, group)
     return group
@@ -108,7 +114,7 @@ function createCall(own: Commander, command: Command, terminal: Terminal): Call 
 function afterword(bold: (text: string) => string): string {
   const codes = Object.values(exitCodes).map(({ code, means }) => [`  ${code}`, means])
   return `
-${bold('Begin:')}
+${bold('To begin:')}
 ${indented(['downscope dev                   a broker on this machine, and how to use it', 'downscope doctor                what is wrong, and how to mend it', 'downscope credentials --help    the commands of one family'])}
 ${bold('Environment:')}
 ${indented(['DOWNSCOPE_URL, and DOWNSCOPE_ADMIN_KEY or DOWNSCOPE_ADMIN_TOKEN_FILE; NO_COLOR is honoured.'])}

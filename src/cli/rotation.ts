@@ -1,6 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
-import { parseCredential, type CredentialAnswer, type RotationAnswer } from './admin-answers.ts'
+import {
+  parseCredential,
+  parseVersions,
+  type CredentialAnswer,
+  type RotationAnswer,
+} from './admin-answers.ts'
 import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
 import {
   jsonOption,
@@ -18,16 +23,17 @@ import { note, printAnswer } from './print.ts'
 import { withProgress, type Progress } from './progress.ts'
 import { readJsonInput } from './read-input.ts'
 import { counted, plain } from './table.ts'
+import { versionTable } from './version-table.ts'
 import { wholeNumber } from './whole-number.ts'
 
-const nameArgument: ArgumentSpec = { name: 'NAME', summary: 'the credential', offer: 'credential' }
-const versionArgument: ArgumentSpec = { name: 'VERSION', summary: 'its id, as credentials show tells it' }
+const nameArgument: ArgumentSpec = { name: 'NAME', summary: "the credential's name", offer: 'credential' }
+const versionArgument: ArgumentSpec = { name: 'VERSION', summary: 'its id, as versions list tells it' }
 const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
 
 export const rotationCommands: readonly Command[] = [
   {
     name: 'credentials rotate',
-    summary: 'replace the secret of a credential, without a request that fails',
+    summary: 'replace the secret of a credential while it goes on serving',
     details:
       'A service-account key is made by the broker itself; any other secret is brought with --with. The new one is ' +
       'proved before it is used, and the old one stands by until then (docs/rotation.md).',
@@ -72,6 +78,20 @@ export const rotationCommands: readonly Command[] = [
       'downscope credentials schedule reports-sa --never',
     ],
     run: schedule,
+  },
+  {
+    name: 'versions list',
+    summary: 'list the versions of a credential, without their secrets',
+    arguments: [nameArgument],
+    options,
+    examples: ['downscope versions list reports-sa', 'downscope versions list reports-sa --json'],
+    run: async (call) => {
+      const client = await connect(call)
+      const path = `credentials/${encodeURIComponent(call.argument('NAME'))}/versions`
+      const answer = await client.ask({ method: 'GET', path, parse: parseVersions })
+      printAnswer(call, answer.document, (paint) => versionTable(answer.value.versions, paint))
+      return 'done'
+    },
   },
   {
     name: 'versions disable',

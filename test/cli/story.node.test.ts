@@ -167,15 +167,17 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(mistaken.stderr).toContain('goes with --with FILE')
   })
 
-  test('versions disable and destroy take the old one away', async () => {
+  test('versions list shows the old one, disable and destroy take it away', async () => {
     const shown = jsonMembers((await world.run(['credentials', 'show', 'reports-sa', '--json'])).stdout)
     const former = firstIdOf(shown['versions'])
+    const list = await world.type(['versions', 'list', 'reports-sa'])
     const early = await world.run(['versions', 'destroy', 'reports-sa', former, '--yes'])
     const disabled = await world.type(['versions', 'disable', 'reports-sa', former])
     const destroyed = await world.type(['versions', 'destroy', 'reports-sa', former], {
       typed: [{ at: 'Yes', keys: 'y' }],
     })
 
+    expect(list.screen).toMatch(/VERSION.*STATE.*SINCE/)
     expect(early).toMatchObject({ status: 1 })
     expect(disabled.screen).toContain('disabled')
     expect(destroyed).toMatchObject({ status: 0 })

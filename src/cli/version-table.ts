@@ -1,0 +1,29 @@
+import type { VersionAnswer } from './admin-answers.ts'
+import type { Paint } from './paint.ts'
+import { plain, table } from './table.ts'
+
+export function versionTable(versions: readonly VersionAnswer[], paint: Paint): string {
+  const heading = ['VERSION', 'STATE', 'SINCE', 'KEY', 'REMOVED'].map((word) => paint.bold(word))
+  const rows = versions.map(({ id, state, changed_at: since, key_id: key, removal }) => [
+    plain(id),
+    stateWord(state, paint),
+    plain(since),
+    plain(key ?? '-'),
+    plain(removal?.due_at ?? '-'),
+  ])
+  return table([heading, ...rows])
+}
+
+/** The state of a credential or of a version. */
+export function stateWord(state: string, { good, bad, dim }: Paint): string {
+  switch (state) {
+    case 'enabled':
+    case 'active':
+      return good(state)
+    case 'disabled':
+    case 'revoked':
+      return bad(state)
+    default:
+      return dim(plain(state))
+  }
+}
