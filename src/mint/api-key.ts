@@ -21,7 +21,7 @@ export function createHandOutApiKey({
   credentials,
   clock,
 }: ApiKeyDeps): (grant: Grant) => Promise<MintedToken> {
-  return async ({ credential: { name, version }, tokenType, lifetime = askAgainAfter }) => {
+  return async ({ credential: { name, version }, tokenType }) => {
     if (tokenType !== 'api_key')
       throw new BrokerError('target_unavailable', {
         reason: `credential ${name}: no ${tokenType} comes of an API key`,
@@ -36,7 +36,7 @@ export function createHandOutApiKey({
       scopes: [],
       drawnFrom: [version],
       issuedAt,
-      expiresAt: later(issuedAt, seconds(Math.min(askAgainAfter, lifetime))),
+      expiresAt: later(issuedAt, askAgainAfter),
     }
   }
 }

@@ -2,11 +2,12 @@ import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/http-client.ts'
 import { createTextPolicySource } from '../../src/adapters/system/policy-text.ts'
 import { createEntropy } from '../../src/adapters/system/system-entropy.ts'
+import { openOwnIdentity } from '../../src/compose/google-identity.ts'
 import { createBroker, type Broker, type Platform } from '../../src/compose.ts'
-import { readSettings } from '../../src/config.ts'
+import { readSettings, type Environment } from '../../src/config.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import { createFakeClock } from './fake-clock.ts'
-import { startGoogleStandIn } from './google/stand-in.ts'
+import { startGoogleStandIn, type GoogleStandIn } from './google/stand-in.ts'
 import { createPlainKeyRing } from './plain-key-ring.ts'
 import { createAwaitableBackground, createLogBook } from './quiet.ts'
 import { webSha256 } from './sequence.ts'
@@ -14,6 +15,12 @@ import { createSigner } from './signer.ts'
 
 const issuer = 'https://tokens.acme.example'
 const reading = 'https://www.googleapis.com/auth/devstorage.read_only'
+
+/** What the policy has instead of its own. */
+export interface Scene {
+  readonly rules: readonly object[]
+  readonly upstreams: readonly object[]
+}
 
 export type BrokerPair = Awaited<ReturnType<typeof startBrokerPair>>
 
@@ -26,37 +33,40 @@ export interface Asked {
  * Two whole brokers over one store, in this process, with a clock that stands still until it is told to move, and the
  * Google stand-in behind a real socket. Callers and an administrator may ask both.
  */
-export async function startBrokerPair(more: Readonly<Record<string, string>> = {}) {
+export async function startBrokerPair(
+  more: Environment | ((google: GoogleStandIn) => Promise<Environment>) = {},
+  scene: Partial<Scene> = {},
+) {
   const clock = createFakeClock()
   const google = await startGoogleStandIn({ now: () => clock.now() })
   const signer = await createSigner('RS256', 'k')
   const store = createMemoryStore({ clock })
   const book = createLogBook()
   const records: AuditRecord[] = []
-  const policy = JSON.stringify(policyFor(signer.jwk))
+  const policy = JSON.stringify({ ...policyFor(signer.jwk), ...scene })
   const settings = readSettings({
     DOWNSCOPE_ISSUER: issuer,
     DOWNSCOPE_STORE: 'memory:',
     DOWNSCOPE_KEYS: `k1:${btoa('0'.repeat(32))}`,
     DOWNSCOPE_POLICY_YAML: policy,
     ...google.endpoints,
-    ...more,
+    GCE_METADATA_HOST: google.metadataHost,
+    ...(typeof more === 'function' ? await more(google) : more),
   })
 
   const createOne = (): Broker & { readonly settled: () => Promise<void> } => {
     const background = createAwaitableBackground()
+    const outward = { clock, entropy: createEntropy(), http: createHttpClient(), sharesWork: true }
     const platform: Platform = {
-      clock,
-      entropy: createEntropy(),
+      ...outward,
+      ...openOwnIdentity(settings, { ...outward, hasMetadataServer: true }),
       sha256: webSha256,
-      http: createHttpClient(),
       background,
       log: book.log,
       auditTrail: async (record) => void records.push(record),
       store,
       keyRing: createPlainKeyRing(),
       policySource: createTextPolicySource(policy, 'the test'),
-      sharesWork: true,
     }
     return { ...createBroker(settings, platform), settled: background.settled }
   }
@@ -79,7 +89,12 @@ export async function startBrokerPair(more: Readonly<Record<string, string>> = {
     records,
     brokers,
     /** A token for the credential, whose JWT may be shown again. */
-    ask: async (broker: Broker, audience: string, subjectToken: string) =>
+    ask: async (
+      broker: Broker,
+      audience: string,
+      subjectToken: string,
+      more: Readonly<Record<string, string>> = {},
+    ) =>
       send(
         broker,
         new Request(`${issuer}/v1/token`, {
@@ -89,6 +104,7 @@ export async function startBrokerPair(more: Readonly<Record<string, string>> = {
             subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
             subject_token: subjectToken,
             audience,
+            ...more,
           }),
         }),
       ),
