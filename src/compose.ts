@@ -10,6 +10,7 @@ import { claimsLookedAt } from './authorize/claims-looked-at.ts'
 import type { CompiledPolicy } from './authorize/compile-policy.ts'
 import { enoughScopes } from './authorize/enough-scopes.ts'
 import { createExplain } from './authorize/explain.ts'
+import { lockOutFault } from './authorize/lock-out.ts'
 import { createMatchText } from './authorize/match-caller.ts'
 import { parsePolicy } from './authorize/parse-policy.ts'
 import { createPolicyInForce } from './authorize/policy-in-force.ts'
@@ -155,6 +156,12 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const administerPolicy = createAdministerPolicy({
     inForce: policyInForce.status,
     check,
+    lockOut: (document, caller) =>
+      lockOutFault(
+        parsePolicy(document, { brokerIssuer: issuer }),
+        caller,
+        policyInForce.status().inForce?.compiled,
+      ),
     ...(platform.policySource === undefined ? { policies: records.policies } : {}),
   })
 

@@ -31,6 +31,7 @@ export type BrokerErrorCode =
   | 'already_exists'
   | 'changed_meanwhile'
   | 'state_conflict'
+  | 'would_lock_out'
   | 'document_invalid'
   | 'not_supported'
 

@@ -55,6 +55,7 @@ export const answers: Readonly<Record<BrokerErrorCode, Answer>> = {
   not_found: fault(404, 'invalid_request', 'there is nothing here'),
   already_exists: fault(409, 'invalid_request', 'it exists already'),
   changed_meanwhile: fault(412, 'invalid_request', 'it was changed meanwhile: read it again'),
+  would_lock_out: fault(409, 'invalid_request', 'this would lock you out'),
   state_conflict: fault(409, 'invalid_request', 'its state does not allow that'),
   document_invalid: fault(422, 'invalid_request', 'the document is not valid'),
   not_supported: fault(409, 'invalid_request', 'this is not supported here'),

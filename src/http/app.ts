@@ -11,7 +11,7 @@ import type { Log } from '../ports/log.ts'
 import { createAct } from './act.ts'
 import type { AdviceRoutesDeps } from './advice-routes.ts'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
-import type { RevokedCredential } from '../lifecycle/revoke-credential.ts'
+import type { RevokeCredential } from '../lifecycle/revoke-credential.ts'
 import type { AdministerService } from '../lifecycle/administer-service.ts'
 import type { ServiceStatus } from '../lifecycle/service-status.ts'
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
@@ -36,7 +36,7 @@ export interface HallDeps {
   readonly administer: Administer
   readonly introspect: (token: Secret) => Promise<Introspection>
   readonly credentials: AdministerCredentials
-  readonly revokeCredential: (name: string) => Promise<RevokedCredential>
+  readonly revokeCredential: RevokeCredential
   readonly policy: AdministerPolicy
   readonly service: AdministerService
   readonly serviceStatus: () => Promise<ServiceStatus>

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 
-import { credentialName } from '../domain/credential.ts'
-import type { RevokedCredential } from '../lifecycle/revoke-credential.ts'
+import { credentialName, type CredentialSummary } from '../domain/credential.ts'
+import type { RevokeCredential } from '../lifecycle/revoke-credential.ts'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
 import {
   credentialDocument,
@@ -76,6 +76,7 @@ export const credentialRoutes = {
     summary: 'Destroys a credential and its secret',
     ...none,
     answer: showsNothing,
+    ifMatch: true,
   }),
   disableCredential: adminRoute({
     at: 'POST /v1/admin/credentials/{name}:disable',
@@ -84,6 +85,7 @@ export const credentialRoutes = {
     summary: 'Takes a credential out of service; its tokens are served nowhere 10 s later',
     ...none,
     answer: shows(credentialSchema),
+    ifMatch: true,
   }),
   enableCredential: adminRoute({
     at: 'POST /v1/admin/credentials/{name}:enable',
@@ -92,6 +94,7 @@ export const credentialRoutes = {
     summary: 'Puts a disabled credential back into service',
     ...none,
     answer: shows(credentialSchema),
+    ifMatch: true,
   }),
   revokeCredential: adminRoute({
     at: 'POST /v1/admin/credentials/{name}:revoke',
@@ -100,6 +103,7 @@ export const credentialRoutes = {
     summary: 'Revokes a credential for good: here first, then upstream; again, to finish what failed there',
     ...none,
     answer: shows(revokedCredentialSchema),
+    ifMatch: true,
   }),
   destroyCredential: adminRoute({
     at: 'POST /v1/admin/credentials/{name}:destroy',
@@ -108,12 +112,13 @@ export const credentialRoutes = {
     summary: 'The same as DELETE',
     ...none,
     answer: showsNothing,
+    ifMatch: true,
   }),
 } as const
 
 export interface CredentialRoutesDeps {
   readonly credentials: AdministerCredentials
-  readonly revokeCredential: (name: string) => Promise<RevokedCredential>
+  readonly revokeCredential: RevokeCredential
   /** The public URL of a path. */
   readonly locate: (path: string) => string
 }
@@ -124,8 +129,13 @@ export function serveCredentials({
   locate,
 }: CredentialRoutesDeps): readonly ServedRoute[] {
   const routes = credentialRoutes
-  const destroy = async (name: string) => {
-    await credentials.destroy(name)
+  /** With the revision that a change may name in `If-Match`. */
+  const shown = (credential: CredentialSummary) => ({
+    document: credentialDocument(credential),
+    revision: String(credential.revision),
+  })
+  const destroy = async (name: string, revision: string | undefined) => {
+    await credentials.destroy(name, revision)
     return { document: undefined }
   }
   return [
@@ -137,22 +147,20 @@ export function serveCredentials({
         ...enrolment,
         ...(days === undefined ? {} : { rotateAfterDays: days }),
       })
-      const location = locate(`/v1/admin/credentials/${credential.name}`)
-      return { document: credentialDocument(credential), location }
+      return { ...shown(credential), location: locate(`/v1/admin/credentials/${credential.name}`) }
     }),
-    served(routes.readCredential, async ({ param }) => ({
-      document: credentialDocument(await credentials.read(param('name'))),
-    })),
-    served(routes.disableCredential, async ({ param }) => ({
-      document: credentialDocument(await credentials.disable(param('name'))),
-    })),
-    served(routes.enableCredential, async ({ param }) => ({
-      document: credentialDocument(await credentials.enable(param('name'))),
-    })),
-    served(routes.revokeCredential, async ({ param }) => ({
-      document: revokedCredentialDocument(await revokeCredential(param('name'))),
-    })),
-    served(routes.deleteCredential, ({ param }) => destroy(param('name'))),
-    served(routes.destroyCredential, ({ param }) => destroy(param('name'))),
+    served(routes.readCredential, async ({ param }) => shown(await credentials.read(param('name')))),
+    served(routes.disableCredential, async ({ param, ifMatch }) =>
+      shown(await credentials.disable(param('name'), ifMatch)),
+    ),
+    served(routes.enableCredential, async ({ param, ifMatch }) =>
+      shown(await credentials.enable(param('name'), ifMatch)),
+    ),
+    served(routes.revokeCredential, async ({ param, ifMatch }) => {
+      const revoked = await revokeCredential(param('name'), ifMatch)
+      return { document: revokedCredentialDocument(revoked), revision: String(revoked.credential.revision) }
+    }),
+    served(routes.deleteCredential, ({ param, ifMatch }) => destroy(param('name'), ifMatch)),
+    served(routes.destroyCredential, ({ param, ifMatch }) => destroy(param('name'), ifMatch)),
   ]
 }

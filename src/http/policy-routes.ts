@@ -1,9 +1,11 @@
+import * as z from 'zod/mini'
+
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
 import { appliedPolicySchema, policyDocument, policySchema, validPolicySchema } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import { shows } from './route-answer.ts'
 import { noBody, policyText } from './route-body.ts'
-import { noQuery } from './route-query.ts'
+import { noQuery, queryOf } from './route-query.ts'
 
 /** Viewers read and validate, admins replace the revision they have seen. */
 export const policyRoutes = {
@@ -20,8 +22,9 @@ export const policyRoutes = {
     at: 'PUT /v1/admin/policy',
     needs: 'admin',
     action: 'policy.apply',
-    summary: 'Replaces the policy that `If-Match` names; without it, only where there is none yet',
-    query: noQuery,
+    summary:
+      'Replaces the policy that `If-Match` names; one that would lock out whoever applies it needs `force=true`',
+    query: queryOf(z.object({ force: z.exactOptional(z.literal('true')) })),
     body: policyText,
     answer: shows(appliedPolicySchema),
     ifMatch: true,
@@ -44,8 +47,13 @@ export function servePolicy({ policy }: { readonly policy: AdministerPolicy }): 
       const reading = await policy.read()
       return { document: policyDocument(reading), revision: reading.revision }
     }),
-    served(routes.applyPolicy, async ({ body, ifMatch, caller }) => {
-      const { revision, warnings } = await policy.apply({ text: body, ifMatch, caller })
+    served(routes.applyPolicy, async ({ body, ifMatch, caller, query }) => {
+      const { revision, warnings } = await policy.apply({
+        text: body,
+        ifMatch,
+        caller,
+        force: query.force === 'true',
+      })
       return { document: { revision, warnings: [...warnings] }, revision }
     }),
     served(routes.validatePolicy, async ({ body }) => {

@@ -12,7 +12,7 @@ const pageDefault = 100
 const pageMax = 500
 
 export interface AdministerCredentialsDeps {
-  readonly credentials: Pick<Credentials, 'find' | 'list' | 'add' | 'setState' | 'remove'>
+  readonly credentials: Pick<Credentials, 'find' | 'findSame' | 'list' | 'add' | 'setState' | 'remove'>
   /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   readonly log: Log
@@ -33,11 +33,15 @@ export interface AdministerCredentials {
     readonly limit?: number
   }) => Promise<readonly CredentialSummary[]>
   readonly read: (name: string) => Promise<CredentialSummary>
-  /** Throws `document_invalid`, with every fault in its public detail and no secret, or `already_exists`. */
+  /**
+   * Throws `document_invalid`, with every fault in its public detail and no secret, or `already_exists`. The same once
+   * more is no error: whoever lost the first answer may ask again.
+   */
   readonly enrol: (enrolment: Enrolment) => Promise<CredentialSummary>
-  readonly disable: (name: string) => Promise<CredentialSummary>
-  readonly enable: (name: string) => Promise<CredentialSummary>
-  readonly destroy: (name: string) => Promise<void>
+  /** These three throw `changed_meanwhile` unless the credential is at that revision, if one is named. */
+  readonly disable: (name: string, revision?: string) => Promise<CredentialSummary>
+  readonly enable: (name: string, revision?: string) => Promise<CredentialSummary>
+  readonly destroy: (name: string, revision?: string) => Promise<void>
 }
 
 /** Enrols nothing that could not sign, and asks no upstream: a broken one never stops an administrator. */
@@ -46,8 +50,8 @@ export function createAdministerCredentials({
   findUpstream,
   log,
 }: AdministerCredentialsDeps): AdministerCredentials {
-  const setState = async (name: string, state: CredentialState) =>
-    found(name, isName(name) ? await credentials.setState(name, state) : undefined)
+  const setState = async (name: string, state: CredentialState, revision?: string) =>
+    found(name, isName(name) ? await credentials.setState(name, state, revision) : undefined)
 
   return {
     list: async ({ after, limit = pageDefault }) =>
@@ -72,21 +76,18 @@ export function createAdministerCredentials({
         ...(source === undefined ? [] : sourceFaults(await credentials.find(source))),
       ]
       if (faults.length > 0) throw invalid(faults)
-      const added = await credentials.add({
-        name,
-        ...credential,
-        ...(days === undefined ? {} : { rotateAfterDays: days }),
-      })
+      const wanted = { name, ...credential, ...(days === undefined ? {} : { rotateAfterDays: days }) }
+      const added = (await credentials.add(wanted)) ?? (await credentials.findSame(wanted))
       if (added === undefined)
         throw new BrokerError('already_exists', { reason: `there is a credential ${name} already` })
       if (ignored.length > 0)
         log('warn', 'parts of a credential file are neither followed nor kept', { credential: name, ignored })
       return added
     },
-    disable: (name) => setState(name, 'disabled'),
-    enable: (name) => setState(name, 'enabled'),
-    destroy: async (name) => {
-      if (!isName(name) || !(await credentials.remove(name))) throw notFound(name)
+    disable: (name, revision) => setState(name, 'disabled', revision),
+    enable: (name, revision) => setState(name, 'enabled', revision),
+    destroy: async (name, revision) => {
+      if (!isName(name) || !(await credentials.remove(name, revision))) throw notFound(name)
     },
   }
 }

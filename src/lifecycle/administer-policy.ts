@@ -27,6 +27,8 @@ export interface AdministerPolicyDeps {
   }
   /** What to warn of. Throws `document_invalid` with every fault and its line, and `store_unavailable`. */
   readonly check: (document: PolicyDocument) => Promise<readonly PolicyWarning[]>
+  /** Why a document, a valid one, would leave the caller without the role of an admin. */
+  readonly lockOut: (document: PolicyDocument, caller: Caller) => string | undefined
   /** Absent where the policy lies in a file or a setting, and is changed there. */
   readonly policies?: Pick<Policies, 'apply'>
 }
@@ -38,18 +40,26 @@ export interface AdministerPolicy {
   readonly validate: (text: string) => Promise<readonly PolicyWarning[]>
   /**
    * Throws `document_invalid`, `changed_meanwhile` unless the policy in force is at `ifMatch` (`undefined`: unless
-   * there is none), and `not_supported` where the policy does not lie in the store.
+   * there is none), `would_lock_out` when the caller were no admin any more and did not say `force`, and
+   * `not_supported` where the policy does not lie in the store.
    */
   readonly apply: (change: {
     readonly text: string
     readonly ifMatch: string | undefined
     readonly caller: Caller
+    readonly force?: boolean
   }) => Promise<AppliedPolicy>
 }
 
 /** Reads, checks and replaces the policy in force. Nothing is replaced by a document with a fault (P25). */
-export function createAdministerPolicy({ inForce, check, policies }: AdministerPolicyDeps): AdministerPolicy {
-  const validate = (text: string) => check({ text, revision: 'proposed', origin: 'policy' })
+export function createAdministerPolicy({
+  inForce,
+  check,
+  lockOut,
+  policies,
+}: AdministerPolicyDeps): AdministerPolicy {
+  const proposed = (text: string): PolicyDocument => ({ text, revision: 'proposed', origin: 'policy' })
+  const validate = (text: string) => check(proposed(text))
 
   return {
     read: async () => {
@@ -70,6 +80,12 @@ export function createAdministerPolicy({ inForce, check, policies }: AdministerP
           publicDetail: 'the policy comes from a file or a setting: change it there',
         })
       const warnings = await validate(change.text)
+      const fault = change.force === true ? undefined : lockOut(proposed(change.text), change.caller)
+      if (fault !== undefined)
+        throw new BrokerError('would_lock_out', {
+          reason: fault,
+          publicDetail: `this policy would lock you out: ${fault}; apply it with force=true if that is meant`,
+        })
       const by = `${change.caller.issuer}/${change.caller.subject}`
       const { revision } = await policies.apply({ text: change.text, expected: change.ifMatch, by })
       return { revision, warnings }

@@ -27,16 +27,16 @@ export interface RevokedCredential {
   readonly revocation: Omit<Revocation, 'at'>
 }
 
+/** Throws `changed_meanwhile` unless the credential is at that revision, if one is named. */
+export type RevokeCredential = (name: string, revision?: string) => Promise<RevokedCredential>
+
 /**
  * Revokes a credential here first, which every instance heeds within 10 s (P26), and then upstream. What fails there
  * throws nothing: its secrets are kept, and asking again finishes it. Throws `not_found`.
  */
-export function createRevokeCredential({
-  credentials,
-  withdraw,
-}: RevokeCredentialDeps): (name: string) => Promise<RevokedCredential> {
-  return async (name) => {
-    const credential = found(name, await credentials.revoke(name))
+export function createRevokeCredential({ credentials, withdraw }: RevokeCredentialDeps): RevokeCredential {
+  return async (name, revision) => {
+    const credential = found(name, await credentials.revoke(name, revision))
     const held = new Set(await credentials.heldVersions(name))
     const outcomes: VersionOutcome[] = []
     // One after the other: the second of two refresh tokens of one grant is dead with the first.

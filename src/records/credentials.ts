@@ -10,7 +10,7 @@ import type {
 import type { ScopeSet } from '../domain/scopes.ts'
 import { seconds, until, type EpochSeconds } from '../domain/time.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
-import { changeCredential } from './change-credential.ts'
+import { changeCredential, refuseUnlessAt, type Revision } from './change-credential.ts'
 import {
   credentialDocumentOf,
   credentialKey,
@@ -44,15 +44,17 @@ export interface Credentials {
   find(name: string): Promise<CredentialSummary | undefined>
   /** In the order of their names. A malformed document is left out and logged, and hides no other. */
   list(page: { readonly after?: string; readonly limit: number }): Promise<readonly CredentialSummary[]>
+  /** The credential of that name, if it is enabled and just what this one would be. */
+  findSame(credential: NewCredential): Promise<CredentialSummary | undefined>
   /** `undefined` when the name is taken. */
   add(credential: NewCredential): Promise<CredentialSummary | undefined>
   /** `undefined` when there is none of that name; throws `state_conflict` for a revoked one. */
-  setState(name: string, state: CredentialState): Promise<CredentialSummary | undefined>
+  setState(name: string, state: CredentialState, expected?: Revision): Promise<CredentialSummary | undefined>
   /**
    * Nothing is drawn from it any more, and a rotation under way ends where it is. Its secrets stay until
    * `noteRevocation` says that the upstream knows. `undefined` when there is none of that name.
    */
-  revoke(name: string): Promise<CredentialSummary | undefined>
+  revoke(name: string, expected?: Revision): Promise<CredentialSummary | undefined>
   /** What the upstream said; the secrets of these versions are dropped. */
   noteRevocation(
     name: string,
@@ -70,7 +72,7 @@ export interface Credentials {
   /** Destroys a version whose removal is due, after its key is gone upstream. */
   removeVersion(name: string, version: string): Promise<CredentialSummary | undefined>
   /** Whether there was one. Its secret is gone with it. */
-  remove(name: string): Promise<boolean>
+  remove(name: string, expected?: Revision): Promise<boolean>
   /**
    * The secret of one version; throws `target_unavailable` when the credential is not enabled, or the version is
    * gone, disabled or destroyed.
@@ -103,8 +105,11 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     return stored === undefined ? undefined : parseCredentialRecord(stored)
   }
 
-  const change = (name: string, revise: (record: CredentialRecord, now: EpochSeconds) => CredentialRecord) =>
-    changeCredential(deps, name, revise)
+  const change = (
+    name: string,
+    revise: (record: CredentialRecord, now: EpochSeconds) => CredentialRecord,
+    expected?: Revision,
+  ) => changeCredential(deps, name, revise, expected)
 
   return {
     find: async (name) => {
@@ -126,6 +131,13 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
           return []
         }
       })
+    },
+    findSame: async (credential) => {
+      const record = await readRecord(credential.name)
+      if (record?.state !== 'enabled' || !isSameButSecret(record, credential)) return undefined
+      const summary = summaryOf(record)
+      const held = await openVersion(keyRing, record, { name: record.name, version: summary.version })
+      return secretText(held).reveal() === secretText(credential.secret).reveal() ? summary : undefined
     },
     add: async (credential) => {
       const now = clock.now()
@@ -160,13 +172,17 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       const written = await store.put(key, credentialDocumentOf(record), { if: 'absent' })
       return written === undefined ? undefined : summaryOf(record)
     },
-    setState: (name, state) =>
-      change(name, (record) => {
-        if (record.state === 'revoked')
-          throw stateConflict(record, 'it is revoked: bring a new secret as its next version')
-        return record.state === state ? record : { ...record, state }
-      }),
-    revoke: (name) => change(name, revokeRecord),
+    setState: (name, state, expected) =>
+      change(
+        name,
+        (record) => {
+          if (record.state === 'revoked')
+            throw stateConflict(record, 'it is revoked: bring a new secret as its next version')
+          return record.state === state ? record : { ...record, state }
+        },
+        expected,
+      ),
+    revoke: (name, expected) => change(name, revokeRecord, expected),
     noteRevocation: (name, revocation, withdrawn) =>
       change(name, (record, now) => ({
         ...record,
@@ -187,7 +203,14 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     disableVersion: (name, version) => change(name, (record, now) => disableVersion(record, version, now)),
     destroyVersion: (name, version) => change(name, (record, now) => destroyVersion(record, version, now)),
     removeVersion: (name, version) => change(name, (record, now) => removeVersion(record, version, now)),
-    remove: (name) => store.delete(credentialKey(name)),
+    remove: async (name, expected) => {
+      if (expected === undefined) return store.delete(credentialKey(name))
+      const stored = await store.get(credentialKey(name))
+      if (stored === undefined) return false
+      refuseUnlessAt(parseCredentialRecord(stored), expected)
+      if (await store.delete(stored.key, { version: stored.version })) return true
+      throw new BrokerError('changed_meanwhile', { reason: `credential ${name} was changed in between` })
+    },
     openSecret: async (name, version) => {
       const record = await readRecord(name)
       const { createdAt, generation } = usableVersion(record, { name, version })
@@ -214,6 +237,17 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       })
     },
   }
+}
+
+function isSameButSecret(record: CredentialRecord, other: NewCredential): boolean {
+  const facts = (one: Omit<NewCredential, 'name' | 'secret' | 'identity' | 'keyId'>) =>
+    JSON.stringify([
+      one.upstream,
+      one.source ?? null,
+      one.consentedScopes ?? null,
+      one.rotateAfterDays ?? null,
+    ])
+  return record.kind === other.secret.kind && facts(record) === facts(other)
 }
 
 function revokeRecord(record: CredentialRecord, now: EpochSeconds): CredentialRecord {

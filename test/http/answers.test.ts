@@ -54,6 +54,7 @@ const table: Readonly<Record<BrokerErrorCode, readonly [number, string]>> = {
   admin_forbidden: [403, '{"error":"unauthorized_client","error_description":"this caller may not do that"}'],
   not_found: [404, '{"error":"invalid_request","error_description":"there is nothing here"}'],
   already_exists: [409, '{"error":"invalid_request","error_description":"it exists already"}'],
+  would_lock_out: [409, '{"error":"invalid_request","error_description":"this would lock you out"}'],
   state_conflict: [409, '{"error":"invalid_request","error_description":"its state does not allow that"}'],
   changed_meanwhile: [
     412,
@@ -87,7 +88,7 @@ const codes = Object.keys(answers).filter((code): code is BrokerErrorCode => cod
 describe('P10: every planned failure has its answer', () => {
   it('all codes of the answers are in this table and the other way round', () => {
     expect(Object.keys(answers).toSorted()).toEqual(Object.keys(table).toSorted())
-    expect(codes).toHaveLength(24)
+    expect(codes).toHaveLength(25)
   })
 
   it.each(codes)('P10: %s is answered with its status and bytes at the token endpoint', async (code) => {
@@ -144,6 +145,7 @@ describe('P10: every planned failure has its answer', () => {
       'scope_refused',
       'state_conflict',
       'subject_token_rejected',
+      'would_lock_out',
     ])
   })
 })

@@ -32,7 +32,11 @@ function createWorld() {
     await clock.advance(2_001)
     await inForce.current()
   }
-  const deps = { inForce: inForce.status, check: createCheckDocument(credentials, context) }
+  const deps = {
+    inForce: inForce.status,
+    check: createCheckDocument(credentials, context),
+    lockOut: () => undefined,
+  }
   return {
     clock,
     look,

@@ -1,0 +1,122 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import * as z from 'zod'
+
+import { createBrokerWorld, type BrokerWorld, type WorldRequest } from '../support/broker-world.ts'
+
+let world: BrokerWorld
+
+beforeEach(async () => {
+  world = await createBrokerWorld()
+})
+
+const as = 'ops' as const
+const act = async (line: string, request: WorldRequest = {}) => {
+  const answer = await world.call(line, { as, ...request })
+  const text = await answer.text()
+  const etag = answer.headers.get('etag') ?? ''
+  return { status: answer.status, etag, body: text === '' ? {} : z.looseObject({}).parse(JSON.parse(text)) }
+}
+
+describe('a change of what somebody has seen', () => {
+  const one = '/v1/admin/credentials/team'
+  beforeEach(() => world.enrol())
+
+  it('is made at the revision that If-Match names, and its answer has the next one', async () => {
+    const seen = await act(`GET ${one}`)
+    expect(seen.etag).toBe('"1"')
+    const disabled = await act(`POST ${one}:disable`, { headers: { 'if-match': seen.etag } })
+    expect([disabled.status, disabled.etag]).toEqual([200, '"2"'])
+  })
+
+  it('is refused when somebody else was faster, and changes nothing', async () => {
+    const { etag } = await act(`GET ${one}`)
+    await act(`POST ${one}:disable`)
+    const headers = { 'if-match': etag }
+    for (const line of [`POST ${one}:enable`, `POST ${one}:revoke`, `POST ${one}:destroy`, `DELETE ${one}`])
+      expect(await act(line, { headers })).toMatchObject({ status: 412, body: { code: 'changed_meanwhile' } })
+    expect((await act(`GET ${one}`)).body).toMatchObject({ state: 'disabled' })
+  })
+
+  it('needs no If-Match: a command may be repeated by whoever lost its answer', async () => {
+    const first = await act(`POST ${one}:disable`)
+    expect(await act(`POST ${one}:disable`)).toEqual(first)
+  })
+})
+
+describe('an enrolment whose answer was lost', () => {
+  it('is asked again and answered as before', async () => {
+    const first = await world.enrol()
+    const again = await world.enrol()
+    expect([again.status, await again.json()]).toEqual([201, await first.json()])
+  })
+
+  it('is a conflict when it is not the same, or the credential is not in use', async () => {
+    await world.enrol()
+    const other = { name: 'team', ...world.newSecret('1//another') }
+    const path = 'POST /v1/admin/credentials'
+    expect((await act(path, { body: other })).body).toMatchObject({ code: 'already_exists' })
+    await act(`${path}/team:disable`)
+    expect((await world.enrol()).status).toBe(409)
+  })
+})
+
+describe('a policy that would lock out whoever applies it', () => {
+  const apply = (document: string, query = '') =>
+    act(`PUT /v1/admin/policy${query}`, {
+      body: document,
+      headers: { 'if-match': '"first"', 'content-type': 'application/yaml' },
+    })
+  const changed = async (change: (policy: Policy) => void) => {
+    const { body } = await act('GET /v1/admin/policy')
+    const policy = policyShape.parse(JSON.parse(String(body['document'])))
+    change(policy)
+    return JSON.stringify(policy)
+  }
+
+  it.each<[string, (policy: Policy) => void, string]>([
+    ['without his role', (policy) => (policy.admins = []), 'it makes you, "ops" of "ops", an admin no more'],
+    [
+      'with a lesser one',
+      ({ admins }) => admins.forEach((admin) => (admin['role'] = 'operator')),
+      'it makes you, "ops" of "ops", an admin no more',
+    ],
+    [
+      'with other keys of his issuer',
+      ({ issuers }) => {
+        const [first, , ops] = issuers
+        if (first !== undefined && ops !== undefined) ops['keys'] = first['keys']
+      },
+      'it knows none of the keys of your issuer "ops" that are known now',
+    ],
+  ])('%s is refused and says why', async (_, change, why) => {
+    const { status, body } = await apply(await changed(change))
+    expect(status).toBe(409)
+    expect(body).toMatchObject({
+      code: 'would_lock_out',
+      detail: `this policy would lock you out: ${why}; apply it with force=true if that is meant`,
+    })
+    expect((await act('GET /v1/admin/policy')).body).toMatchObject({ revision: 'first' })
+    expect(world.audits.at(-2)).toMatchObject({ action: 'policy.apply', outcome: 'refused', reason: why })
+  })
+
+  it('is applied when it says so', async () => {
+    const document = await changed((policy) => (policy.admins = []))
+    expect((await apply(document, '?force=true')).status).toBe(200)
+    expect((await apply(document, '?force=yes')).status).toBe(400)
+    await world.clock.advance(10_000)
+    expect((await act('GET /v1/admin/policy')).status).toBe(403)
+  })
+
+  it('is not one that takes the role from others', async () => {
+    const document = await changed(({ admins }) => {
+      admins[0] = { callers: [{ issuer: 'ops', subject: 'ops' }], role: 'admin' }
+    })
+    expect((await apply(document)).status).toBe(200)
+  })
+})
+
+const policyShape = z.looseObject({
+  issuers: z.array(z.looseObject({})),
+  admins: z.array(z.looseObject({})),
+})
+type Policy = z.infer<typeof policyShape>
