@@ -37,12 +37,21 @@ function readEndpoints(entry: UpstreamEntry, { path, report }: EntryPlace): Upst
       report([...path, 'revocation_endpoint'], 'is found by discovery, and must not be stated beside it')
     return { from: 'discovery', issuer: issuer ?? '' }
   }
+  if (token !== undefined && revocation !== undefined && isElsewhere(revocation, token))
+    report(
+      [...path, 'revocation_endpoint'],
+      'must be on the host of token_endpoint: it is shown the same secrets',
+    )
   const checked = { token_endpoint: token, revocation_endpoint: revocation }
   for (const [member, url] of Object.entries(checked)) {
     const fault = url === undefined ? undefined : endpointFault(url)
     if (fault !== undefined) report([...path, member], fault)
   }
   return { from: 'policy', token: token ?? '', ...(revocation === undefined ? {} : { revocation }) }
+}
+
+function isElsewhere(url: string, other: string): boolean {
+  return URL.parse(url)?.origin !== URL.parse(other)?.origin
 }
 
 /** RFC 6749 §3.2: the endpoint has no fragment, and may have a query. */

@@ -45,7 +45,14 @@ export interface ServiceAccountKey {
 }
 
 /** Who we are to an authorization server, and with what we prove it there. */
-export type OAuthClient = { readonly id: string } & (
+export type OAuthClient = {
+  readonly id: string
+  /**
+   * The only place where it proves itself: the origin it was enrolled for. Otherwise whoever may write the policy could
+   * have a secret sent to a host of his own. Absent for Google, whose addresses are settings.
+   */
+  readonly origin?: string
+} & (
   | { readonly proof: 'secret'; readonly secret: Secret }
   | {
       readonly proof: 'key'

@@ -50,3 +50,8 @@ export type UpstreamEndpoints =
   | { readonly from: 'policy'; readonly token: string; readonly revocation?: string }
   /** Its metadata, at `issuer` (RFC 8414, OpenID Connect Discovery 1.0), says where they are. */
   | { readonly from: 'discovery'; readonly issuer: string }
+
+/** Where a client of it proves itself; its endpoints all lie there. */
+export function originOf({ endpoints }: Upstream): string {
+  return new URL(endpoints.from === 'policy' ? endpoints.token : endpoints.issuer).origin
+}

@@ -3,7 +3,7 @@ import { isMembers, type Members } from '../domain/json-object.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { signingAlgorithms, type SigningAlgorithm } from '../domain/signing-algorithm.ts'
-import type { Upstream } from '../domain/upstream.ts'
+import { originOf, type Upstream } from '../domain/upstream.ts'
 import { parseConsentedScopes } from './consented-scopes.ts'
 import {
   faultsOf,
@@ -74,7 +74,9 @@ type ClientJudgement =
   | { readonly ok: true; readonly value: OAuthClient }
   | { readonly ok: false; readonly faults: readonly string[] }
 
-function parseClient(file: Members, { name, clientAuthentication: way }: Upstream): ClientJudgement {
+function parseClient(file: Members, upstream: Upstream): ClientJudgement {
+  const { name, clientAuthentication: way } = upstream
+  const origin = originOf(upstream)
   const id = textMember(file, 'client_id')
   const foreign = (members: readonly string[]) =>
     members
@@ -87,18 +89,18 @@ function parseClient(file: Members, { name, clientAuthentication: way }: Upstrea
       const secret = textMember(file, 'client_secret')
       const faults = [...faultsOf(id, secret), ...foreign(keyMembers)]
       if (faults.length > 0 || !id.ok || !secret.ok) return { ok: false, faults }
-      return { ok: true, value: { id: id.value, proof: 'secret', secret: new Secret(secret.value) } }
+      return { ok: true, value: { id: id.value, origin, proof: 'secret', secret: new Secret(secret.value) } }
     }
     case 'private_key_jwt': {
       const key = parseKey(file)
       const faults = [...faultsOf(id), ...(key.ok ? [] : key.faults), ...foreign(['client_secret'])]
       if (faults.length > 0 || !id.ok || !key.ok) return { ok: false, faults }
-      return { ok: true, value: { id: id.value, proof: 'key', ...key.value } }
+      return { ok: true, value: { id: id.value, origin, proof: 'key', ...key.value } }
     }
     case 'none': {
       const faults = [...faultsOf(id), ...foreign(['client_secret', ...keyMembers])]
       if (faults.length > 0 || !id.ok) return { ok: false, faults }
-      return { ok: true, value: { id: id.value, proof: 'none' } }
+      return { ok: true, value: { id: id.value, origin, proof: 'none' } }
     }
   }
 }

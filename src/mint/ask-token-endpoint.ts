@@ -1,3 +1,4 @@
+import { BrokerError } from '../domain/broker-error.ts'
 import type { OAuthClient } from '../domain/credential.ts'
 import { parseJsonObject } from '../domain/json-object.ts'
 import type { Secret } from '../domain/secret.ts'
@@ -32,11 +33,15 @@ export interface TokenReply {
 
 export type AskTokenEndpoint = (question: TokenQuestion) => Promise<TokenReply>
 
-/** Asks an upstream's token endpoint as one of its clients. Throws only what `createAuthenticateClient` throws. */
+/**
+ * Asks an upstream's token endpoint as one of its clients. Throws what `createAuthenticateClient` throws, and
+ * `target_unavailable` when the client was enrolled for another place.
+ */
 export function createAskTokenEndpoint(deps: AskTokenEndpointDeps): AskTokenEndpoint {
   const authenticateClient = createAuthenticateClient(deps)
 
   return async ({ reached, url = reached.tokenUrl, client, credential, form, repeatable, deadlineMs }) => {
+    refuseElsewhere(client, url, { credential, upstream: reached.upstream.name })
     const makeProof = await authenticateClient(client, reached, credential)
     const secrets: Secret[] = []
     const reply = await deps.ask({
@@ -53,6 +58,19 @@ export function createAskTokenEndpoint(deps: AskTokenEndpointDeps): AskTokenEndp
     })
     return { reply, secrets }
   }
+}
+
+/** A secret goes where it was enrolled for and nowhere else, whatever the policy has come to say since. */
+function refuseElsewhere(
+  { origin }: OAuthClient,
+  url: string,
+  { credential, upstream }: { readonly credential: string; readonly upstream: string },
+): void {
+  const isRight = upstream === 'google' ? origin === undefined : origin === new URL(url).origin
+  if (isRight) return
+  throw new BrokerError('target_unavailable', {
+    reason: `credential ${credential} was enrolled for ${origin ?? 'Google'}, and upstream ${upstream} is at ${new URL(url).origin} now: if that is right, enrol it again`,
+  })
 }
 
 /** The answer that grants something: status 200, and no error where the upstream sends errors with that status too. */

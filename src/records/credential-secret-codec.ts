@@ -43,16 +43,17 @@ export function secretText(secret: CredentialSecret): Secret {
 }
 
 function clientMembers(client: OAuthClient): object {
+  const named = { client_id: client.id, client_origin: client.origin }
   switch (client.proof) {
     case 'secret':
-      return { client_id: client.id, client_secret: client.secret.reveal() }
+      return { ...named, client_secret: client.secret.reveal() }
     case 'key':
       return {
-        client_id: client.id,
+        ...named,
         client_key: { pem: client.privateKey.reveal(), id: client.keyId, algorithm: client.algorithm },
       }
     case 'none':
-      return { client_id: client.id }
+      return named
   }
 }
 
@@ -79,6 +80,7 @@ const secretField = z.pipe(
 
 const clientShape = {
   client_id: z.string(),
+  client_origin: z.exactOptional(filledText),
   client_secret: z.optional(secretField),
   client_key: z.optional(
     z.object({ pem: secretField, id: z.optional(z.string()), algorithm: z.enum(signingAlgorithms) }),
@@ -88,11 +90,12 @@ const clientShape = {
 const clientDocument = z.object(clientShape)
 
 function clientOf(members: z.output<typeof clientDocument>): OAuthClient {
-  const { client_id: id, client_secret: secret, client_key: key } = members
-  if (secret !== undefined) return { id, proof: 'secret', secret }
-  if (key === undefined) return { id, proof: 'none' }
+  const { client_id, client_origin: origin, client_secret: secret, client_key: key } = members
+  const named = { id: client_id, ...(origin === undefined ? {} : { origin }) }
+  if (secret !== undefined) return { ...named, proof: 'secret', secret }
+  if (key === undefined) return { ...named, proof: 'none' }
   const { pem: privateKey, id: keyId, algorithm } = key
-  return { id, proof: 'key', privateKey, algorithm, ...(keyId === undefined ? {} : { keyId }) }
+  return { ...named, proof: 'key', privateKey, algorithm, ...(keyId === undefined ? {} : { keyId }) }
 }
 
 const secretDocument = z.discriminatedUnion('kind', [

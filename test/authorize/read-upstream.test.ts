@@ -109,6 +109,10 @@ describe('a faulty upstream', () => {
       { ...stated, revocation_endpoint: 'file:///etc/passwd' },
       'upstreams[0].revocation_endpoint: must be an https URL',
     ],
+    [
+      { ...stated, revocation_endpoint: 'https://evil.example/revoke' },
+      'upstreams[0].revocation_endpoint: must be on the host of token_endpoint',
+    ],
     [{ ...stated, name: 'google' }, '"google" is built in'],
     [{ ...stated, name: 'A b' }, 'upstreams[0].name: must be 1 to 63 of a-z'],
     [{ ...stated, client_auth: 'client_secret_jwt' }, 'upstreams[0].client_auth:'],

@@ -91,6 +91,11 @@ describe('enrolling for an upstream of the policy', () => {
     expect(await kept()).toMatchObject({ client: { id: 'app', proof: 'none' } })
   })
 
+  test('P29: the place it was enrolled for is kept with the secret', async () => {
+    await enrol('post', { ...robot, ...secret })
+    expect(await kept()).toMatchObject({ client: { origin: 'https://login.crm.example' } })
+  })
+
   test.each([
     ['PKCS#8, ES256', () => ({ private_key: ec.pem, alg: 'ES256', kid: 'k1' })],
     ['PKCS#8, PS256', () => ({ private_key: rsa.pem, alg: 'PS256', kid: 'k1' })],

@@ -75,12 +75,19 @@ beforeEach(async () => {
     },
   ]
   world = await startMintWorld({
-    upstreams,
+    upstreams: [...upstreams, elsewhere],
     patienceMs: 8_000,
     // The server's own clock judges assertions.
     startAt: epochSeconds(Math.floor(Date.now() / 1000)),
   })
 })
+
+/** What a policy may come to say of an upstream: that it is at another host now. */
+const elsewhere = {
+  name: 'elsewhere',
+  token_endpoint: 'http://localhost:9/token',
+  client_auth: 'client_secret_post',
+}
 
 const quirks = {
   token_type: 'bot',
@@ -205,6 +212,27 @@ describe('a refresh at a certified server', () => {
     const refused = await failureOf(mint())
     expect(refused.reason).toContain('invalid_client')
     expect((await health()).status).toBe('broken')
+  })
+})
+
+describe('P29: a secret goes to the host it was enrolled for', () => {
+  test.each([
+    ['a refresh token', 'oauth_refresh_token'],
+    ['a client’s secret', 'oauth_client_credentials'],
+  ])('and %s to no other, whatever the policy has come to say', async (_, type) => {
+    const client = { client_id: plain.id, client_secret: plain.secret }
+    const isRefresh = type === 'oauth_refresh_token'
+    const token = await server.createRefreshToken(plain.id, scopes)
+    const secret = { type, ...client, ...(isRefresh ? { refresh_token: token } : {}) }
+    await world.administration.enrol({ name: 'shop', upstream: 'post', secret, scopes })
+    const grant = await world.grantFor('shop', ['orders:read'])
+    const moved = { ...grant, credential: { ...grant.credential, upstream: 'elsewhere' } }
+    const refused = await failureOf(world.mint(moved))
+    expect(refused.code).toBe('target_unavailable')
+    expect(refused.reason).toContain(`was enrolled for ${server.issuer}, and upstream elsewhere is at`)
+    expect((await health()).status).toBe('unknown')
+    // Nothing was lost by the refusal.
+    expect((await world.mint(grant)).scopes).toEqual(['orders:read'])
   })
 })
 
