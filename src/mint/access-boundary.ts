@@ -1,4 +1,5 @@
 import type { AccessBoundary } from '../domain/access-boundary.ts'
+import type { BrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { Members } from '../domain/json-object.ts'
 import { epochSeconds, later } from '../domain/time.ts'
@@ -24,16 +25,23 @@ export interface AccessBoundaryDeps {
   readonly stsUrl: string
 }
 
-export interface Downscope {
+export interface BoundaryTask {
   readonly grant: Grant
   readonly boundary: AccessBoundary
-  /** Fresh from the upstream: a token that has a boundary already cannot get another (docs/google.md §2.2). */
+  /** Without a boundary: a token that has one already cannot get another (docs/google.md §2.2). */
   readonly source: MintedToken
   readonly deadlineMs: number
 }
 
+export type Bounded =
+  | { readonly kind: 'bounded'; readonly token: MintedToken }
+  /** The STS does not take the source, whatever the boundary. */
+  | { readonly kind: 'source_refused'; readonly error: BrokerError }
+
+export type PutBoundary = (task: BoundaryTask) => Promise<Bounded>
+
 /** A token that reaches no further than the boundary and lives no longer than its source, which goes no further. */
-export function createDownscope(deps: AccessBoundaryDeps): (task: Downscope) => Promise<MintedToken> {
+export function createPutBoundary(deps: AccessBoundaryDeps): PutBoundary {
   return async ({ grant, boundary, source, deadlineMs }) => {
     const reply = await deps.ask({
       url: deps.stsUrl,
@@ -51,9 +59,11 @@ export function createDownscope(deps: AccessBoundaryDeps): (task: Downscope) => 
     if (reply.kind !== 'answer' || reply.answer.status !== 200) {
       const failure = judgeFailure(reply, { now: deps.clock.now(), secrets: [source.secret] })
       // The STS saw no credential of ours but the token of a moment ago: its refusal is about that.
-      throw failure.blamesCredential
-        ? nonsense(`of the token just minted, ${failure.error.reason}`)
-        : failure.error
+      if (!failure.blamesCredential) throw failure.error
+      return {
+        kind: 'source_refused',
+        error: nonsense(`of a token without boundary, ${failure.error.reason}`),
+      }
     }
     const told = judgeReply(reply.answer, source)
     if (!told.ok) throw nonsense(`the STS's reply has ${told.fault}`)
@@ -61,7 +71,7 @@ export function createDownscope(deps: AccessBoundaryDeps): (task: Downscope) => 
     // docs/google.md §2.1: without expires_in, as for users' tokens, the source's end is the end.
     const ownEnd = expiresIn === undefined ? source.expiresAt : later(reply.sentAt, expiresIn)
     const expiresAt = epochSeconds(Math.min(source.expiresAt, ownEnd))
-    return { ...source, secret: accessToken, expiresAt }
+    return { kind: 'bounded', token: { ...source, secret: accessToken, expiresAt } }
   }
 }
 

@@ -12,10 +12,11 @@ import type { OwnIdentity } from '../ports/own-identity.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { RefreshTurns } from '../records/refresh-turns.ts'
 import type { ShareToken } from './acting-token.ts'
-import { createDownscope } from './access-boundary.ts'
+import { createPutBoundary } from './access-boundary.ts'
 import { createHandOutApiKey } from './api-key.ts'
 import { createAskTokenEndpoint } from './ask-token-endpoint.ts'
 import { createAskUpstream } from './ask-upstream.ts'
+import { createMintBounded } from './bounded-token.ts'
 import { createKeyless } from './keyless.ts'
 import { createMintFromClientCredentials } from './client-credentials.ts'
 import { createReachUpstream } from './reach-upstream.ts'
@@ -72,7 +73,7 @@ export function createMint(deps: MintDeps): Mint {
   const fromRefreshToken = createMintFromRefreshToken({ ...deps, ask: askTokenEndpoint })
   const fromClientCredentials = createMintFromClientCredentials({ ...deps, ask: askTokenEndpoint })
   const handOutApiKey = createHandOutApiKey(deps)
-  const downscope = createDownscope({ ...deps, ask, stsUrl })
+  const putBoundary = createPutBoundary({ ...deps, ask, stsUrl })
 
   const mintSource = async (grant: Grant, deadlineMs: number): Promise<MintedToken> => {
     switch (grant.credential.kind) {
@@ -91,14 +92,18 @@ export function createMint(deps: MintDeps): Mint {
     }
   }
 
+  const mintUnbounded = async (grant: Grant, deadlineMs: number): Promise<MintedToken> => {
+    const token = await mintFrom(grant, deadlineMs)
+    refuseLongerLife(grant, token)
+    return token
+  }
+  const mintBounded = createMintBounded({ ...deps, mintUnbounded, putBoundary })
+
   return async (grant) => {
     refuseWhatOnlyGoogleHas(grant)
     const deadlineMs = deps.clock.steadyMs() + budgetMs
-    const source = await mintFrom(grant, deadlineMs)
     const { boundary = [] } = grant
-    const token = boundary.length === 0 ? source : await downscope({ grant, boundary, source, deadlineMs })
-    refuseLongerLife(grant, token)
-    return token
+    return boundary.length === 0 ? mintUnbounded(grant, deadlineMs) : mintBounded(grant, deadlineMs)
   }
 }
 

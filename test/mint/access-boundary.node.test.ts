@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import type { AccessBoundary } from '../../src/domain/access-boundary.ts'
+import { seconds } from '../../src/domain/time.ts'
 import { DRIVE, failureOf, startMintWorld, STORAGE_READ, type MintWorld } from '../support/mint-world.ts'
 
 const boundary: AccessBoundary = [
@@ -43,16 +44,47 @@ describe('a token with an access boundary', () => {
     },
   )
 
-  test('P13: is made from a fresh source token every time, which goes no further', async () => {
-    const tokens = [await mint(), await mint()]
-    const sources = tokens.map(({ secret }) => world.google.token(secret.reveal())?.sourceToken)
-    expect(new Set(sources).size).toBe(2)
+  test('P13: is made from a token without one, which is kept for the next boundary, and goes no further', async () => {
+    const other = boundary.map((rule) => ({ ...rule, availableResource: `${rule.availableResource}-eu` }))
+    const one = await mint()
+    const two = await world.mint(await world.grantFor('reports-sa', [STORAGE_READ], { boundary: other }))
+    const [first, second] = [one, two].map(({ secret }) => world.google.token(secret.reveal()))
+
+    expect(first?.sourceToken).toBe(second?.sourceToken)
+    expect(world.google.token(first?.sourceToken ?? '')).toMatchObject({ scopes: [STORAGE_READ] })
+    expect(world.google.token(first?.sourceToken ?? '')?.boundary).toBeUndefined()
+    expect(second?.boundary).toEqual({ accessBoundaryRules: other })
     expect(world.google.calls.all().map(({ grant }) => grant)).toEqual([
       'jwt-bearer',
+      'token-exchange',
+      'token-exchange',
+    ])
+  })
+
+  test('is made from a new one, once, where Google takes the kept one no more', async () => {
+    await mint()
+    world.google.script.sts.next(1, { do: 'refuse', as: 'subject_token_bad' })
+    const token = await mint()
+    expect(world.google.token(token.secret.reveal())).toMatchObject({ kind: 'downscoped' })
+    world.google.script.sts.next(2, { do: 'refuse', as: 'subject_token_bad' })
+    expect((await failureOf(mint())).code).toBe('upstream_nonsense')
+    expect(world.google.calls.all().map(({ grant }) => grant)).toEqual([
+      'jwt-bearer',
+      'token-exchange',
+      'token-exchange',
+      'jwt-bearer',
+      'token-exchange',
       'token-exchange',
       'jwt-bearer',
       'token-exchange',
     ])
+  })
+
+  test('P13: is not made from a token that lives longer than the rule allows, nor is that kept', async () => {
+    const grant = await world.grantFor('reports-sa', [STORAGE_READ], { boundary, lifetime: seconds(600) })
+    for (const wanted of [grant, grant, { ...grant, boundary: [] }])
+      expect((await failureOf(world.mint(wanted))).reason).toContain('600 s are allowed')
+    expect(world.google.calls.all().map(({ grant: asked }) => asked)).toEqual(Array(3).fill('jwt-bearer'))
   })
 
   test('P19: without expires_in, and with a later one, ends with its source', async () => {
@@ -85,7 +117,7 @@ describe('a token with an access boundary', () => {
     const grant = await world.grantFor('reports-sa', [STORAGE_READ], { boundary: wrong })
     const refused = await failureOf(world.mint(grant))
     expect([refused.code, refused.reason.includes('boundary')]).toEqual(['target_unavailable', true])
-    world.google.script.sts.next(1, { do: 'refuse', as: 'subject_token_bad' })
+    world.google.script.sts.next(2, { do: 'refuse', as: 'subject_token_bad' })
     expect((await failureOf(mint())).code).toBe('upstream_nonsense')
     world.google.script.sts.next(1, {
       do: 'google_error',
