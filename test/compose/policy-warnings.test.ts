@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { createCheckDocument, createTellWarnings } from '../../src/compose/policy-warnings.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
 import { createAwaitableBackground, createLogBook } from '../support/quiet.ts'
 import { credentialWith } from '../support/policies.ts'
 import { samplePolicy } from '../support/sample-policy.ts'
@@ -19,12 +20,16 @@ function enrolled(names: readonly string[]) {
 async function told(names: readonly string[], text = samplePolicy): Promise<readonly unknown[]> {
   const book = createLogBook()
   const background = createAwaitableBackground()
+  const clock = createFakeClock()
   const tellWarnings = createTellWarnings({
     check: createCheckDocument(enrolled(names), context),
     background,
+    clock,
     log: book.log,
   })
   tellWarnings({ text, revision: '7', origin: 'file policy.yaml' })
+  expect(background.started()).toBe(0)
+  await clock.advance(1_000)
   await background.settled()
   return book.lines
 }
