@@ -148,6 +148,8 @@ function hintsOf(code: string, path: string, { shown }: AdminIdentity): readonly
       return [
         'Without a policy nobody is an administrator: downscope policy apply --store FILE writes the first.',
       ]
+    case 'already_exists':
+      return ['A new secret for it: downscope credentials rotate NAME --with FILE']
     case 'not_found':
       return path.startsWith('credentials/') ? ['downscope credentials list shows what there is.'] : []
     case '404':

@@ -8,6 +8,7 @@ import { explainCommands } from './explain.ts'
 import { keyCommands } from './keys.ts'
 import { maintenanceCommands } from './maintenance.ts'
 import { policyCommands } from './policy.ts'
+import { revokeCommands } from './revoke.ts'
 import { rewrapCommands } from './rewrap.ts'
 import { rotationCommands } from './rotation.ts'
 import { serviceCommands } from './service.ts'
@@ -29,6 +30,7 @@ export const families: readonly Family[] = [
 export const commands: readonly Command[] = [
   ...credentialCommands,
   ...rotationCommands,
+  ...revokeCommands,
   ...policyCommands,
   ...suggestCommands,
   ...explainCommands,

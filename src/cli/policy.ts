@@ -4,7 +4,7 @@ import { parseAppliedPolicy, parsePolicyAnswer } from './admin-answers.ts'
 import { connect, connectionOptions } from './admin-client.ts'
 import { jsonOption, type ArgumentSpec, type Call, type Command, type OptionSpec } from './command.ts'
 import type { Exit } from './exit-code.ts'
-import { createFault } from './fault.ts'
+import { createFault, isFault } from './fault.ts'
 import { note, printAnswer } from './print.ts'
 import { readInput } from './read-input.ts'
 import { counted, plain } from './table.ts'
@@ -164,13 +164,10 @@ async function applyByBroker(call: Call): Promise<Exit> {
   const before = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
   const { etag } = before
   if (etag === undefined) throw createFault('refused', 'the broker does not say which policy is in force')
-  const applied = await client.ask({
-    method: 'PUT',
-    path: call.has('--force') ? 'policy?force=true' : 'policy',
-    yaml: text,
-    ifMatch: etag,
-    parse: parseAppliedPolicy,
-  })
+  const path = call.has('--force') ? 'policy?force=true' : 'policy'
+  const applied = await naming(place, () =>
+    client.ask({ method: 'PUT', path, yaml: text, ifMatch: etag, parse: parseAppliedPolicy }),
+  )
   tellWarnings(call, place, applied.value.warnings)
   printAnswer(
     call,
@@ -181,6 +178,18 @@ async function applyByBroker(call: Call): Promise<Exit> {
     dim(`revision ${plain(applied.value.revision)}, before ${plain(before.value.revision)}`),
   )
   return 'done'
+}
+
+/** The broker knows a document's lines, but not the name that our file has. */
+async function naming<T>(place: string, apply: () => Promise<T>): Promise<T> {
+  try {
+    return await apply()
+  } catch (error) {
+    if (!isFault(error)) throw error
+    const hints = error.code === 'would_lock_out' ? ['If that is meant: --force'] : error.hints
+    const named = error.message.replaceAll(/^policy(?=:\d+:\d+)/gm, place)
+    throw createFault(error.exit, named, { ...error, hints })
+  }
 }
 
 async function applyToStore(call: Call): Promise<Exit> {

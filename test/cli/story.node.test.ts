@@ -79,7 +79,9 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     world.write('cut.json', JSON.stringify(key).slice(0, -20))
     const cut = await world.type(['credentials', 'import', 'cut.json'])
     const imported = await world.type(['credentials', 'import', 'key.json', '--name', 'reports-sa'])
-    const twice = await world.type(['credentials', 'import', 'key.json', '--name', 'reports-sa'])
+    const other = await world.google.createServiceAccount({ email: 'other@acme.iam.gserviceaccount.com' })
+    world.write('other.json', JSON.stringify(other))
+    const twice = await world.type(['credentials', 'import', 'other.json', '--name', 'reports-sa'])
 
     expect(cut).toMatchObject({ status: 2 })
     expect(cut.screen).toContain('cut.json is not JSON')
@@ -89,12 +91,13 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(`${cut.screen}${imported.screen}`).not.toContain('PRIVATE KEY')
     expect(twice).toMatchObject({ status: 1 })
     expect(twice.screen).toContain('request id ')
+    expect(twice.screen).toContain('downscope credentials rotate NAME --with FILE')
   })
 
   test('credentials list and show tell how a credential fares', async () => {
     const list = await world.type(['credentials', 'list'])
     const show = await world.type(['credentials', 'show', 'reports-sa'])
-    const none = await world.type(['credentials', 'show', 'nobody'])
+    const none = await world.type(['credentials', 'show', 'nobody'], { env: { NO_COLOR: '1' } })
 
     expect(list.screen).toMatch(/NAME.*STATE.*HEALTH.*KIND.*IDENTITY/)
     expect(list.screen).toMatch(/reports-sa .*enabled.* service account key {2}reports@acme/)
@@ -102,6 +105,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(show.screen).toContain('active')
     expect(none).toMatchObject({ status: 1 })
     expect(none.screen).toContain('downscope credentials list')
+    expect(none.screen).not.toContain('\u001B')
   })
 
   test('token gets one: bare, as a header, as JSON', async () => {
@@ -251,7 +255,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(differs).toMatchObject({ status: 1 })
     expect(differs.screen).toContain(`${green}+# more`)
     expect(refused).toMatchObject({ status: 1 })
-    expect(refused.screen).toMatch(/:\d+:\d+ rules\[0\]/)
+    expect(refused.screen).toMatch(/wrong\.yaml:\d+:\d+ rules\[0\]/)
     expect(applied).toMatchObject({ status: 0 })
     await expect
       .poll(async () => (await world.run(['policy', 'show'])).stdout, { timeout: 10_000, interval: 500 })
@@ -298,6 +302,17 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow('fetch failed')
   })
 
+  test('credentials revoke asks, and says what happened here and what upstream', async () => {
+    const revoked = await world.type(['credentials', 'revoke', 'reports-sa'], {
+      typed: [{ at: 'Yes', keys: 'y' }],
+    })
+    const enabled = await world.run(['credentials', 'enable', 'reports-sa'])
+
+    expect(revoked).toMatchObject({ status: 0 })
+    expect(revoked.screen).toMatch(/here +done\n +upstream /)
+    expect(enabled).toMatchObject({ status: 1, stdout: '' })
+  })
+
   test('credentials destroy asks first, and a script must say --yes', async () => {
     const script = await world.run(['credentials', 'destroy', 'reports-sa'])
     const no = await world.type(['credentials', 'destroy', 'reports-sa'], {
@@ -313,11 +328,22 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(script.stderr).toContain('--yes')
     expect(no).toMatchObject({ status: 1 })
     expect(no.screen).toContain('nothing was done')
-    expect(jsonMembers(still.stdout)).toMatchObject({ name: 'reports-sa', state: 'enabled' })
+    expect(jsonMembers(still.stdout)).toMatchObject({ name: 'reports-sa', state: 'revoked' })
     expect(yes).toMatchObject({ status: 0 })
     expect(yes.screen).toContain('destroyed')
     expect(gone).toMatchObject({ status: 1, stdout: '' })
     expect(jsonMembers(gone.stderr)).toMatchObject({ code: 'not_found', exit: 1 })
+  })
+
+  test('policy apply locks nobody out by mistake, but with --force', async () => {
+    world.write('nobody.yaml', world.read('next.yaml').replace(/^admins:\n(?: .*\n)+/m, ''))
+    const refused = await world.type(['policy', 'apply', 'nobody.yaml'])
+    const forced = await world.type(['policy', 'apply', 'nobody.yaml', '--force'])
+
+    expect(refused).toMatchObject({ status: 1 })
+    expect(refused.screen).toContain('would lock you out')
+    expect(refused.screen).toContain('If that is meant: --force')
+    expect(forced).toMatchObject({ status: 0 })
   })
 })
 

@@ -1,0 +1,58 @@
+import * as z from 'zod/mini'
+
+import { connect, connectionOptions } from './admin-client.ts'
+import { jsonOption, yesOption, type Call, type Command } from './command.ts'
+import { confirm } from './confirm.ts'
+import type { Exit } from './exit-code.ts'
+import type { Paint } from './paint.ts'
+import { printAnswer } from './print.ts'
+import { withProgress } from './progress.ts'
+import { plain } from './table.ts'
+
+export const revokeCommands: readonly Command[] = [
+  {
+    name: 'credentials revoke',
+    summary: 'take a credential out of service for good, here and at its upstream',
+    details:
+      'Here first: every instance stops within 10 seconds, for tokens in its memory too. Then at the upstream, where ' +
+      'it can be withdrawn; given again, it finishes what failed there, which is status 1. It asks first.',
+    arguments: [{ name: 'NAME', summary: "the credential's name", offer: 'credential' }],
+    options: [yesOption, jsonOption, ...connectionOptions],
+    examples: [
+      'downscope credentials revoke reports-sa',
+      'downscope credentials revoke reports-sa --yes --json',
+    ],
+    run: revoke,
+  },
+]
+
+async function revoke(call: Call): Promise<Exit> {
+  const name = call.argument('NAME')
+  const client = await connect(call)
+  await confirm(call, `Revoke ${plain(name)} at ${client.url} and at its upstream, for good?`)
+  const path = `credentials/${encodeURIComponent(name)}:revoke`
+  const answer = await withProgress(call, 'Revoking', () =>
+    client.ask({ method: 'POST', path, parse: parseRevocation }),
+  )
+  printAnswer(call, answer.document, (paint) => describe(name, answer.value, paint))
+  return answer.value.upstream === 'failed' ? 'refused' : 'done'
+}
+
+const revocationAnswer = z.object({ upstream: z.string(), detail: z.optional(z.string()) })
+
+type RevocationAnswer = z.infer<typeof revocationAnswer>
+
+function parseRevocation(document: unknown): RevocationAnswer {
+  return revocationAnswer.parse(document)
+}
+
+function describe(name: string, { upstream, detail }: RevocationAnswer, { good, bad, odd }: Paint): string {
+  const words: Readonly<Record<string, string>> = {
+    done: good('done'),
+    already_dead: good('it was dead already'),
+    not_possible: odd('not possible'),
+    failed: bad('failed, give the command again'),
+  }
+  const why = detail === undefined ? '' : `: ${plain(detail)}`
+  return `${good('revoked')} ${plain(name)}\n  here      done\n  upstream  ${words[upstream] ?? plain(upstream)}${why}\n`
+}
