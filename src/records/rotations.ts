@@ -125,8 +125,10 @@ export function createRotations(deps: RotationsDeps): Rotations {
         const { rotation } = record
         if (rotation === undefined) throw conflict(record, 'no rotation is under way')
         if (rotation.step === 'abort') return record
-        if (rotation.step === 'overlap' || rotation.step === 'disable')
+        if (rotation.step === 'overlap')
           throw conflict(record, 'the new version is active already: disable that version to go back')
+        // Nothing is left to take back: only that the former secret is withdrawn upstream is given up.
+        if (rotation.step === 'disable') return withoutRotation(record)
         // The lease stays, and when it was begun: what was begun must be over before it is taken back.
         const { begunAt } = rotation
         const aborting = enteringStep(rotation, 'abort', now)
@@ -217,10 +219,17 @@ function newRotation(
 }
 
 function abortingStill(revised: CredentialRecord, { step, since, nextTryAt }: Rotation): CredentialRecord {
-  const { rotation } = revised
-  if (rotation === undefined) return revised
+  const { rotation, versions } = revised
+  // What has become active meanwhile is not taken back.
+  const isPromoted = versions.some(({ id, state }) => id === rotation?.candidate && state === 'active')
+  if (rotation === undefined || isPromoted) return revised
   const { reason: _, ...kept } = rotation
   return { ...revised, rotation: { ...kept, step, since, nextTryAt } }
+}
+
+function withoutRotation(record: CredentialRecord): CredentialRecord {
+  const { rotation: _, ...rest } = record
+  return rest
 }
 
 function refuseUnlessEnabled(record: CredentialRecord): void {

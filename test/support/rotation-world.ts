@@ -45,8 +45,19 @@ export async function startRotationWorld() {
     const iamKeys = createIamKeys({ http, iamUrl: google.endpoints.GOOGLE_IAM_URL })
     const iamToken = async (credential: CredentialSummary) =>
       (await exchange(credential, credential.version, [cloudPlatform])).secret
+    const { beforeSettle } = faults
+    const settling =
+      beforeSettle === undefined
+        ? rotations
+        : {
+            ...rotations,
+            settle: async (...given: Parameters<typeof rotations.settle>) => {
+              await beforeSettle()
+              return rotations.settle(...given)
+            },
+          }
     const drive = createDriveRotation({
-      rotations,
+      rotations: settling,
       credentials,
       clock,
       log: world.book.log,
@@ -87,6 +98,8 @@ interface Faults {
   readonly store?: (store: DocumentStore) => DocumentStore
   readonly http?: (http: HttpClient) => HttpClient
   readonly revoke?: RevokeVersion
+  /** Runs after a step was taken and before that is written. */
+  readonly beforeSettle?: () => Promise<void>
 }
 
 const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform'

@@ -26,11 +26,17 @@ export const endOverlap: TakeStep = async ({ prove }, { rotation, credential }) 
     return wait({ reason: `the former version stands by still: ${error.reason}` })
   }
   return changing(
-    (record, now) => withRemoval(disableVersion(record, former, now), { former, withdrawsFormer }, now),
+    (record, now) => withRemoval(retire(record, former, now), { former, withdrawsFormer }, now),
     withdrawsFormer
       ? goTo('disable', {}, credential.kind === 'refresh_token' ? tokensEndedAfter : seenEverywhereAfter)
       : endRotation,
   )
+}
+
+/** Somebody may have disabled or destroyed it by hand already. */
+function retire(record: CredentialRecord, former: string, now: EpochSeconds): CredentialRecord {
+  const isStandby = record.versions.some(({ id, state }) => id === former && state === 'retiring')
+  return isStandby ? disableVersion(record, former, now) : record
 }
 
 /** Somebody disabled the new version, and the former is active again. */

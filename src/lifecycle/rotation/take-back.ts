@@ -12,6 +12,8 @@ const lookAgainAfter = seconds(10)
 /** Takes back what a rotation made: its key upstream first, then the candidate here. What somebody brought stays his. */
 export const takeBack: TakeStep = async (deps, turn) => {
   const { rotation, credential } = turn
+  // Never what callers are served from, however it came to that.
+  if (credential.version === rotation.candidate) return endRotation
   const madeNothing = rotation.candidate === undefined && rotation.begunAt === undefined
   if (rotation.method === 'import' || madeNothing) return withoutOwnKey(endRotation)
   const account = await iamAccount(deps, credential)

@@ -216,6 +216,55 @@ describe('a rotation that is aborted', () => {
     expect(world.keysUpstream()).toEqual([{ id: oldKey(), disabled: false }])
   })
 
+  test('while the last proof is on its way stays promoted: what callers are served from is not taken back', async () => {
+    let proofs = 0
+    const { drive, rotations } = world.createRotator('one', {
+      beforeSettle: async () => {
+        const { rotation } = await world.read()
+        if (rotation?.step !== 'prove') return
+        proofs += 1
+        if (proofs === 3) await rotations.beginAbort(name)
+      },
+    })
+    world.google.tune({ keyPropagation: 0 })
+    await rotations.begin(name)
+    const { rotation, version } = await world.rotate(drive, atStep('overlap'))
+    expect(rotation?.candidate).toBe(version)
+    const after = await world.rotate(drive)
+
+    expect(after.keyId).not.toBe(oldKey())
+    expect(world.keysUpstream()).toContainEqual({ id: after.keyId, disabled: false })
+  })
+
+  test('that cannot withdraw the old key any more gives that up for now, and another can begin', async () => {
+    const { drive, rotations, removeVersions } = world.createRotator('one')
+    await rotations.begin(name)
+    await world.rotate(drive, atStep('disable'))
+    world.google.denyKeyAdministration(world.file.client_email, world.file.client_email)
+    await world.rotate(drive, hasFailed)
+    await rotations.beginAbort(name)
+    expect((await world.read()).rotation).toBeUndefined()
+    expect((await rotations.begin(name))?.rotation?.step).toBe('count')
+
+    world.google.allowKeyAdministration(world.file.client_email, world.file.client_email)
+    world.clock.skip(86_400_000)
+    await removeVersions(await world.read())
+    expect(world.keysUpstream().map(({ id }) => id)).not.toContain(oldKey())
+  })
+
+  test('by nobody: a former version that somebody destroyed in the overlap holds nothing up', async () => {
+    const { drive, rotations, removeVersions } = world.createRotator('one')
+    await rotations.begin(name)
+    const { fallback = '' } = await world.rotate(drive, atStep('overlap'))
+    await world.credentials.disableVersion(name, fallback)
+    await world.credentials.destroyVersion(name, fallback)
+    const after = await world.rotate(drive)
+    world.clock.skip(86_400_000)
+    await removeVersions(await world.read())
+
+    expect(world.keysUpstream()).toEqual([{ id: after.keyId, disabled: false }])
+  })
+
   test('after its new version is active only by disabling that, which brings the former back', async () => {
     const { drive, rotations } = world.createRotator('one')
     await rotations.begin(name)

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest'
+
+import { killOnce, killPoints, openRotationSoak } from '../../infra/soak/kill-rotation.ts'
+
+// `npm run soak rotation` kills at every point, ten times each.
+test(
+  'P28: a broker killed while it uploads a key leaves nothing behind, and another ends the rotation',
+  {
+    timeout: 90_000,
+  },
+  async () => {
+    const soak = await openRotationSoak()
+    try {
+      const broker = await soak.world.yard.start(soak.settings)
+      const point = killPoints.find(({ name }) => name === 'uploading, done')
+      if (point === undefined) throw new Error('there is no such point any more')
+
+      expect(await killOnce(soak, { broker, point, name: 'busy-sa' })).toMatchObject({ fault: undefined })
+    } finally {
+      await soak.world.close()
+    }
+  },
+)
