@@ -5,7 +5,7 @@ import type { CredentialSummary } from '../domain/credential.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import { grantedCredential, type Grant, type GrantedCredential } from '../domain/grant.ts'
 import { quote } from '../domain/quote.ts'
-import type { Upstream } from '../domain/upstream.ts'
+import { termsOf, type Upstream } from '../domain/upstream.ts'
 import type { CompiledPolicy, CompiledRule } from './compile-policy.ts'
 import { identifiesAsAccount } from './kinds-of-accounts.ts'
 import { narrowBoundary } from './narrow-boundary.ts'
@@ -130,6 +130,7 @@ function narrow(asked: Asked): Grant {
     ...grant,
     scopes,
     tokenType: 'access_token',
+    ...(asked.upstream === undefined ? {} : { upstreamTerms: termsOf(asked.upstream) }),
     ...(lifetime === undefined ? {} : { lifetime }),
     ...(subject === undefined ? {} : { subject }),
     ...(boundary === undefined ? {} : { boundary }),

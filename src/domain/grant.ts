@@ -19,6 +19,8 @@ export interface Grant {
   /** Domain-wide delegation: the user to act for. */
   readonly subject?: string
   readonly boundary?: AccessBoundary
+  /** Where and with what its upstream is asked, by the policy (`termsOf`); absent for Google. */
+  readonly upstreamTerms?: string
   /** The longest life allowed; absent means whatever the upstream gives. */
   readonly lifetime?: Seconds
 }

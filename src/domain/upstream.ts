@@ -55,3 +55,8 @@ export type UpstreamEndpoints =
 export function originOf({ endpoints }: Upstream): string {
   return new URL(endpoints.from === 'policy' ? endpoints.token : endpoints.issuer).origin
 }
+
+/** On what its tokens depend besides what each request asks for: a policy that changes this makes other tokens. */
+export function termsOf({ endpoints, extraParameters }: Upstream): string {
+  return JSON.stringify([endpoints, extraParameters])
+}

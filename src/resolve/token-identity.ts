@@ -5,7 +5,7 @@ import type { Grant } from '../domain/grant.ts'
  * the parts apart whatever they contain. The caller is not in it: two callers that are allowed the same thing share.
  */
 export function tokenIdentity(grant: Grant): string {
-  const { credential, tokenType, scopes, audience, subject, boundary, lifetime } = grant
+  const { credential, tokenType, scopes, audience, subject, boundary, lifetime, upstreamTerms } = grant
   return JSON.stringify([
     credential.name,
     credential.version,
@@ -18,5 +18,6 @@ export function tokenIdentity(grant: Grant): string {
     subject ?? null,
     boundary ?? null,
     lifetime ?? null,
+    upstreamTerms ?? null,
   ])
 }

@@ -219,6 +219,23 @@ test('P13: where the upstream cannot narrow a refresh, only all that was consent
   expect(await ask({ credential, upstreams: [crm] })).toMatchObject({ scopes: ['read'] })
 })
 
+test('P14: a grant knows how its upstream is asked, so that another audience makes another token', async () => {
+  const credential = credentialWith({ kind: 'client_credentials', upstream: 'crm' })
+  const grantFor = async (change: object) => {
+    const crm = { name: 'crm', token_endpoint: 'https://crm.example/token', client_auth: 'none', ...change }
+    return (await ask({ credential, upstreams: [crm] })).upstreamTerms
+  }
+  const terms = [
+    await grantFor({}),
+    await grantFor({ extra_parameters: { audience: 'a' } }),
+    await grantFor({ extra_parameters: { audience: 'b' } }),
+    await grantFor({ token_endpoint: 'https://crm.example/other' }),
+  ]
+  expect(new Set(terms).size).toBe(terms.length)
+  expect(await grantFor({ client_auth: 'client_secret_post' })).toBe(terms[0])
+  expect(await ask({})).not.toHaveProperty('upstreamTerms')
+})
+
 const twoScopes = ruleWith({ scopes: ['write', 'read'] })
 const dropping = ruleWith({ scopes: ['write', 'read'], excess_scopes: 'drop' })
 const consentedToRead = credentialWith({ kind: 'refresh_token', consentedScopes: ['openid', 'read'] })

@@ -30,6 +30,7 @@ describe('token identity', () => {
     ['subject', { subject: 'user@x.example' }],
     ['boundary', { boundary }],
     ['lifetime', { lifetime: seconds(900) }],
+    ['way in which the upstream is asked', { upstreamTerms: '[{"from":"policy"},{"audience":"a"}]' }],
   ])('P14: differs when the %s differs', (_, change) => {
     expect(tokenIdentity({ ...base, ...change })).not.toBe(tokenIdentity(base))
   })
