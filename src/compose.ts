@@ -11,6 +11,7 @@ import type { CompiledPolicy } from './authorize/compile-policy.ts'
 import { enoughScopes } from './authorize/enough-scopes.ts'
 import { createExplain } from './authorize/explain.ts'
 import { lockOutFault } from './authorize/lock-out.ts'
+import { createMayUse } from './authorize/may-use.ts'
 import { createMatchText } from './authorize/match-caller.ts'
 import { parsePolicy } from './authorize/parse-policy.ts'
 import { createPolicyInForce } from './authorize/policy-in-force.ts'
@@ -61,7 +62,9 @@ import { createRotations } from './records/rotations.ts'
 import { createRuleUses } from './records/rule-uses.ts'
 import { createRewraps } from './records/rewraps.ts'
 import { createTokens } from './records/tokens.ts'
+import { createRevokeToken } from './revoke-token.ts'
 import { createIntrospect } from './resolve/introspect.ts'
+import { createRevokeIssued } from './resolve/revoke-issued.ts'
 import { createResolve } from './resolve/resolve.ts'
 
 /** The world as it is on one runtime: what differs between Cloud Run and Workers, and nothing else. */
@@ -122,7 +125,12 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     rememberOnce: records.replays.rememberOnce,
     sharesFetches: sharesWork,
   })
-  const resolve = createResolve({ ...platform, ...records, memoryEntriesMax: settings.memoryTokensMax })
+  const resolve = createResolve({
+    ...platform,
+    ...records,
+    blocks: records.blocksView,
+    memoryEntriesMax: settings.memoryTokensMax,
+  })
   const noting = (mint: Mint) => createNotingMint({ ...platform, ...records, mint })
   const mintWith = (used: Pick<typeof records, 'credentials' | 'refreshTurns'>) =>
     createMint({
@@ -177,9 +185,22 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       }),
       platform.background,
     ),
+    revokeToken: createRevokeToken(
+      {
+        authenticate,
+        revoke: createRevokeIssued({
+          ...platform,
+          ...records,
+          mayUse: createMayUse({ policy, blocks: records.blocksView }),
+        }),
+      },
+      records.audit,
+      clock,
+    ),
     introspect: createIntrospect({
       ...platform,
       ...records,
+      blocks: records.blocksView,
       findCredential: records.credentialView,
       ...(platform.limits?.total === undefined ? {} : { limit: platform.limits.total }),
     }),

@@ -30,6 +30,7 @@ export interface AuditRecord {
 
 export type AuditAction =
   | 'token.exchange'
+  | 'token.revoke'
   | 'admin.unknown'
   | 'credential.enrol'
   | 'credential.list'

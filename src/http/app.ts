@@ -4,6 +4,7 @@ import { HonoBase } from 'hono/hono-base'
 import type { Administer } from '../administer.ts'
 import type { PublishedJwk } from '../domain/published-jwk.ts'
 import type { Exchange } from '../exchange.ts'
+import type { RevokeToken } from '../revoke-token.ts'
 import type { Introspection } from '../domain/introspection.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Entropy } from '../ports/entropy.ts'
@@ -23,6 +24,7 @@ import { issuerPath, issuerUrl } from './metadata.ts'
 import { parseTokenRequest } from './parse-token-request.ts'
 import { addPublicRoutes } from './public-routes.ts'
 import { readBody, textOf } from './read-body.ts'
+import { createRevocationRoute } from './revocation-route.ts'
 import { createOAuthRefuse, createProblemRefuse, type Refuse } from './refuse.ts'
 import { createNoRoute } from './no-route.ts'
 import { createRouter } from './router.ts'
@@ -34,6 +36,7 @@ export interface HallDeps {
   readonly issuer: string
   readonly exchange: Exchange
   readonly administer: Administer
+  readonly revokeToken: RevokeToken
   readonly introspect: (token: Secret) => Promise<Introspection>
   readonly credentials: AdministerCredentials
   readonly revokeCredential: RevokeCredential
@@ -66,6 +69,7 @@ export function createApp(deps: HallDeps): Hono {
   const act = createAct({ ...deps, refuse: createProblemRefuse(deps) })
 
   app.on('POST', at('/v1/token'), createTokenRoute(deps, refuse))
+  app.on('POST', at('/v1/revoke'), createRevocationRoute({ ...deps, refuse }))
   app.on('POST', at('/v1/introspect'), createIntrospectionRoute({ ...deps, refuse }))
   addAdminRoutes(app, { ...deps, act, at, locate: (route) => issuerUrl(deps.issuer, route) })
   addPublicRoutes(app, { ...deps, at, path, refuse })

@@ -9,6 +9,9 @@ export function serverMetadata(issuer: string, has: { readonly keys: boolean }):
   return JSON.stringify({
     issuer,
     token_endpoint: issuerUrl(issuer, '/v1/token'),
+    revocation_endpoint: issuerUrl(issuer, '/v1/revoke'),
+    revocation_endpoint_auth_methods_supported: ['private_key_jwt'],
+    revocation_endpoint_auth_signing_alg_values_supported: [...signingAlgorithms, 'Ed25519'],
     introspection_endpoint: issuerUrl(issuer, '/v1/introspect'),
     ...(has.keys ? { jwks_uri: issuerUrl(issuer, keySetPath) } : {}),
     grant_types_supported: [tokenExchangeGrant, clientCredentialsGrant],

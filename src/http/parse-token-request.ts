@@ -44,6 +44,12 @@ export function parseTokenRequest({ contentType, text }: FormMessage): ExchangeR
   }
 }
 
+/** Who asks, where no grant type says in which form he proves it. */
+export function parseCallerProof(form: Form): Proof {
+  const isSubjectToken = form.has('subject_token') || form.has('subject_token_type')
+  return isSubjectToken ? parseSubjectToken(form) : parseClientAssertion(form)
+}
+
 function parseProof(form: Form): Proof {
   const grantType = form.get('grant_type') ?? missing('grant_type')
   switch (grantType) {

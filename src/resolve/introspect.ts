@@ -1,5 +1,6 @@
 import type { AtHand } from '../domain/at-hand.ts'
 import { requireAdmission } from '../domain/admission.ts'
+import type { BlocksInForce } from '../domain/blocks.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import { grantedCredential, isDrawnFrom } from '../domain/grant.ts'
 import type { Introspection } from '../domain/introspection.ts'
@@ -11,6 +12,8 @@ import type { IssuedTokens } from '../records/issued-tokens.ts'
 
 export interface IntrospectDeps {
   readonly issuedTokens: Pick<IssuedTokens, 'find'>
+  /** Throws `store_unavailable`. */
+  readonly blocks: () => BlocksInForce | Promise<BlocksInForce>
   readonly findCredential: (name: string) => AtHand<CredentialSummary | undefined>
   readonly clock: Clock
   readonly sha256: Sha256
@@ -24,11 +27,13 @@ export interface IntrospectDeps {
  * `caller_throttled` and `store_unavailable`.
  */
 export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promise<Introspection> {
-  const { issuedTokens, findCredential, clock, sha256, limit } = deps
+  const { issuedTokens, blocks, findCredential, clock, sha256, limit } = deps
   return async (token) => {
     if (limit !== undefined)
       requireAdmission(await limit('introspection'), 'too many requests for introspection')
-    const facts = await issuedTokens.find(await sha256(token.reveal()))
+    const digest = await sha256(token.reveal())
+    const facts = await issuedTokens.find(digest)
+    if ((await blocks()).isRevoked(digest)) return { isActive: false }
     if (facts === undefined || facts.expiresAt <= clock.now()) return { isActive: false }
     const credential = await findCredential(facts.credential)
     if (credential?.state !== 'enabled') return { isActive: false }

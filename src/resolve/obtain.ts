@@ -26,6 +26,8 @@ export interface Want {
   readonly key: TokenKey
   /** Whether the token was drawn from what may still be drawn from. */
   readonly isLive: (token: MintedToken) => boolean
+  /** Whether the token of that digest was given back. */
+  readonly isRevoked: (digest: string) => boolean
   readonly mint: () => Promise<MintedToken>
 }
 
@@ -58,6 +60,14 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
     held: memory.set(identity, token, await sha256(token.secret.reveal())),
     source,
   })
+
+  /** A token that was given back counts as none: the next holder of the lease mints another. */
+  const find = async ({ key, isRevoked }: Want): Promise<FoundToken> => {
+    const found = await tokens.find(key)
+    if (found.token === undefined || !isRevoked(await sha256(found.token.secret.reveal()))) return found
+    const { token: _, ...rest } = found
+    return rest
+  }
 
   const freshnessInStore = ({ token }: FoundToken, { isLive }: Want): Freshness => {
     if (token === undefined || !isLive(token) || !trustedTime.believes(token)) return 'dead'
@@ -108,7 +118,7 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
     const startedAt = clock.steadyMs()
     for (let pollMs = pollMsMin; ; pollMs = Math.min(pollMsMax, pollMs * 2)) {
       failures.rethrow(want.identity)
-      const found = await noting(want.identity, tokens.find(want.key))
+      const found = await noting(want.identity, find(want))
       const freshness = freshnessInStore(found, want)
       if (found.token !== undefined && (freshness === 'fresh' || freshness === 'due'))
         return enter(want.identity, found.token, 'store')
@@ -135,7 +145,7 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
 
     ahead: async (want, held) => {
       failures.rethrow(want.identity)
-      const found = await noting(want.identity, tokens.find(want.key))
+      const found = await noting(want.identity, find(want))
       const isLater = found.token !== undefined && found.token.expiresAt > held.token.expiresAt
       if (
         found.token !== undefined &&

@@ -1,4 +1,5 @@
 import type { AtHand } from '../domain/at-hand.ts'
+import type { BlocksInForce } from '../domain/blocks.ts'
 import { isDrawnFrom, type Grant } from '../domain/grant.ts'
 import { settled } from '../domain/settled.ts'
 import type { MintedToken, ResolvedToken, TokenSource } from '../domain/token.ts'
@@ -26,6 +27,8 @@ export interface ResolveDeps {
   readonly sha256: Sha256
   readonly background: Background
   readonly log: Log
+  /** What is switched off by hand. Throws `store_unavailable`. */
+  readonly blocks: () => BlocksInForce | Promise<BlocksInForce>
   readonly memoryEntriesMax: number
   /** Whether requests may await each other's work; Workers forbid it, and there the lease alone keeps order. */
   readonly sharesWork: boolean
@@ -40,15 +43,13 @@ export function createResolve(deps: ResolveDeps): Resolve {
 
   const keyOf = async (identity: string): Promise<TokenKey> => `tokens/${await sha256(identity)}`
 
-  const obtainOnce = async (
-    { identity, mint, isLive }: Omit<Want, 'key'>,
-    held: MemoryToken | undefined,
-  ): Promise<Obtained> => {
+  const obtainOnce = async (want: Omit<Want, 'key'>, held: MemoryToken | undefined): Promise<Obtained> => {
+    const { identity } = want
     const running = sharesWork ? inFlight.get(identity) : undefined
     // For whoever joins, the token is there already when it comes: only one request caused the mint.
     if (running !== undefined) return { ...(await running), source: 'memory' as const }
     const work = keyOf(identity)
-      .then((key) => obtain.foreground({ identity, key, mint, isLive }, held))
+      .then((key) => obtain.foreground({ ...want, key }, held))
       .finally(() => inFlight.delete(identity))
     if (sharesWork) inFlight.set(identity, work)
     // Finished also when the caller has hung up: a refresh that is cut off loses a rotated refresh token (P16).
@@ -57,11 +58,12 @@ export function createResolve(deps: ResolveDeps): Resolve {
   }
 
   /** The token of the version that a rotation has just replaced: good, if there is no other to be had (P28). */
-  const heldOfFormer = (grant: Grant): MemoryToken | undefined => {
+  const heldOfFormer = (grant: Grant, isRevoked: Want['isRevoked']): MemoryToken | undefined => {
     const { fallback, ...credential } = grant.credential
     if (fallback === undefined) return undefined
     const held = memory.get(tokenIdentity({ ...grant, credential: { ...credential, version: fallback } }))
-    return held !== undefined && isDrawnFrom(held.token.drawnFrom, grant.credential) ? held : undefined
+    if (held === undefined || isRevoked(held.digest)) return undefined
+    return isDrawnFrom(held.token.drawnFrom, grant.credential) ? held : undefined
   }
 
   const answer = (held: MemoryToken, source: TokenSource): ResolvedToken => ({
@@ -84,15 +86,28 @@ export function createResolve(deps: ResolveDeps): Resolve {
     return answer(held, source)
   }
 
-  return (grant, mint) => {
+  const serve = (
+    { isRevoked }: BlocksInForce,
+    grant: Grant,
+    mint: () => Promise<MintedToken>,
+  ): ResolvedToken | Promise<ResolvedToken> => {
     const identity = tokenIdentity(grant)
     const isLive = (token: MintedToken) => isDrawnFrom(token.drawnFrom, grant.credential)
     const remembered = memory.get(identity)
-    const held = remembered !== undefined && isLive(remembered.token) ? remembered : undefined
+    const isServable = remembered !== undefined && isLive(remembered.token) && !isRevoked(remembered.digest)
+    const held = isServable ? remembered : undefined
     const freshness = held === undefined ? 'dead' : memory.freshness(held)
     if (held !== undefined && freshness === 'fresh') return answer(held, 'memory')
-    const want = { identity, mint, isLive }
+    const want = { identity, mint, isLive, isRevoked }
     if (held !== undefined && freshness === 'due') return refreshed(want, held)
-    return obtained(want, freshness === 'short' ? held : heldOfFormer(grant))
+    return obtained(want, freshness === 'short' ? held : heldOfFormer(grant, isRevoked))
+  }
+
+  return (grant, mint) => {
+    const blocks = deps.blocks()
+    // Authorisation asked just now, so that nearly always it is known.
+    return blocks instanceof Promise
+      ? blocks.then((known) => serve(known, grant, mint))
+      : serve(blocks, grant, mint)
   }
 }

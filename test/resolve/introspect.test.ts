@@ -1,3 +1,4 @@
+import { inForce } from '../../src/domain/blocks.ts'
 import { describe, expect, it } from 'vitest'
 
 import { Secret } from '../../src/domain/secret.ts'
@@ -32,6 +33,7 @@ async function createWorld(more: { readonly limit?: RateLimit } = {}) {
   })
   const introspect = createIntrospect({
     issuedTokens,
+    blocks: () => inForce({ callers: [], tokens: [] }),
     findCredential: credentials.find,
     clock,
     sha256: quickDigest,

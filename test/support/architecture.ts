@@ -63,7 +63,12 @@ export const layers: readonly Layer[] = [
     typesFrom: [...rooms, 'corridor'],
     packages: ['hono', ...libraries],
   },
-  { name: 'corridor', where: /^src\/(?:exchange|administer)\.ts$/, from: ['domain', 'ports'], packages: [] },
+  {
+    name: 'corridor',
+    where: /^src\/(?:exchange|administer|revoke-token)\.ts$/,
+    from: ['domain', 'ports'],
+    packages: [],
+  },
   ...rooms.map((room) => ({
     name: room,
     where: new RegExp(`^src/${room}/`),

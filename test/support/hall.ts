@@ -53,6 +53,9 @@ export function createFakeHall(changes: Partial<HallDeps> = {}): FakeHall {
       },
       clock,
     }),
+    revokeToken: async ({ parse }) => {
+      parse()
+    },
     introspect: async () => ({ isActive: false }),
     credentials: createFakeCredentials(),
     revokeCredential: async (name) => ({

@@ -1,3 +1,4 @@
+import { inForce } from '../../src/domain/blocks.ts'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import type { Grant } from '../../src/domain/grant.ts'
 import { Secret } from '../../src/domain/secret.ts'
@@ -11,6 +12,8 @@ import { createFaultyStore } from './faulty-store.ts'
 import { createPlainKeyRing } from './plain-key-ring.ts'
 import { createAwaitableBackground, createLogBook } from './quiet.ts'
 import { createSequence, quickDigest } from './sequence.ts'
+
+const noBlocks = inForce({ callers: [], tokens: [] })
 
 interface InstanceOptions {
   readonly inline?: boolean
@@ -63,6 +66,7 @@ export function createResolveWorld(lifetime = 3600) {
       sha256: options.sha256 ?? quickDigest,
       background,
       log: logBook.log,
+      blocks: () => noBlocks,
       memoryEntriesMax: options.entries ?? 1000,
       sharesWork: true,
     })

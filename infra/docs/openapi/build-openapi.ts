@@ -76,6 +76,7 @@ function pathsOf(operations: readonly (readonly [string, object])[]): object {
 function publicOperation(endpoint: PublicEndpoint, schemas: JsonSchemas): object {
   const { id, summary, form, answers: shown, refuses } = endpoint
   const responses: Record<string, object> = {}
+  if (Object.keys(shown).length === 0) responses['200'] = { description: summary }
   for (const [status, schema] of Object.entries(shown))
     responses[status] = answer(summary, 'application/json', schemas.of(schema))
   return {

@@ -9,7 +9,7 @@ export interface PublicEndpoint {
   readonly id: string
   readonly summary: string
   readonly form?: z.ZodMiniType
-  /** By status. */
+  /** By status; none: 200 without a body. */
   readonly answers: Readonly<Record<number, z.ZodMiniType>>
   /** Whether refusals are OAuth errors (RFC 6749 §5.2). */
   readonly refuses: boolean
@@ -83,6 +83,14 @@ export const publicEndpoints: readonly PublicEndpoint[] = [
     summary: 'What a token is, for whoever holds it (RFC 7662)',
     form: z.object({ token: z.string(), token_type_hint: text }),
     answers: { 200: introspectionAnswer },
+    refuses: true,
+  },
+  {
+    at: 'POST /v1/revoke',
+    id: 'revokeToken',
+    summary: 'Gives a token back: no instance serves it or calls it active 10 s later (RFC 7009)',
+    form: z.object({ token: z.string(), token_type_hint: text, ...proof }),
+    answers: {},
     refuses: true,
   },
   {

@@ -1,0 +1,67 @@
+import { failureOf, type AuditRecord } from './domain/audit-record.ts'
+import type { Caller } from './domain/caller.ts'
+import type { Proof } from './domain/exchange-request.ts'
+import type { Secret } from './domain/secret.ts'
+import type { AuditTrail } from './ports/audit-trail.ts'
+import type { Clock } from './ports/clock.ts'
+
+/** A token of ours that was revoked. */
+export interface RevokedTokenFacts {
+  /** SHA-256 in lower-case hex. */
+  readonly digest: string
+  readonly credential: string
+}
+
+export interface RevokeTokenSteps {
+  authenticate(proof: Proof): Promise<Caller>
+  /** `undefined` for a token that is not ours or is over. Throws what the caller may not. */
+  revoke(caller: Caller, token: Secret): Promise<RevokedTokenFacts | undefined>
+}
+
+export interface RevocationRequest {
+  readonly proof: Proof
+  readonly token: Secret
+}
+
+export interface RevocationContext {
+  readonly requestId: string
+  /** Throws what is wrong with the request: a refusal like any other, and audited like any other. */
+  readonly parse: () => RevocationRequest
+}
+
+/** Gives back one token (RFC 7009). */
+export type RevokeToken = (context: RevocationContext) => Promise<void>
+
+/**
+ * The corridor of a token's way back: authenticate, then revoke. Exactly one audit record is written before it resolves
+ * or rejects (P27).
+ */
+export function createRevokeToken(steps: RevokeTokenSteps, audit: AuditTrail, clock: Clock): RevokeToken {
+  return async ({ requestId, parse }) => {
+    const startedMs = clock.steadyMs()
+    let caller: Caller | undefined
+    const write = (ending: Partial<AuditRecord> & Pick<AuditRecord, 'outcome'>) =>
+      audit({
+        requestId,
+        at: clock.now(),
+        action: 'token.revoke',
+        ...(caller === undefined ? {} : { issuer: caller.issuer, caller: caller.subject }),
+        ...ending,
+        durationMs: clock.steadyMs() - startedMs,
+      })
+
+    let revoked
+    try {
+      const { proof, token } = parse()
+      caller = await steps.authenticate(proof)
+      revoked = await steps.revoke(caller, token)
+    } catch (error) {
+      await write(failureOf(error))
+      throw error
+    }
+    await write({
+      outcome: 'done',
+      ...(revoked === undefined ? {} : { credential: revoked.credential, tokenDigest: revoked.digest }),
+    })
+  }
+}
