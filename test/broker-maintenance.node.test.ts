@@ -98,6 +98,27 @@ describe('a maintenance run', () => {
     expect(world.google.grant(secret.refresh_token)?.rotations).toBe(1)
   })
 
+  test('tries an impersonation through its source, and never in its place as somebody else', async () => {
+    const file = await enrolAccount()
+    const target = await world.google.createServiceAccount()
+    world.google.allowImpersonation(file.client_email, target.client_email)
+    const body = {
+      name: 'acting-sa',
+      secret: { type: 'impersonation', service_account: target.client_email, source: 'reports-sa' },
+    }
+    expect((await world.administer(world.brokers[0], 'POST credentials', body)).status).toBe(201)
+    await world.clock.advance(day)
+    expect((await maintain()).probed).toContainEqual({ credential: 'acting-sa', works: true })
+
+    await world.administer(world.brokers[0], 'POST credentials/reports-sa:disable')
+    await world.clock.advance(day)
+    const [fault] = (await maintain()).faults
+    expect([fault?.credential, fault?.reason]).toEqual([
+      'acting-sa',
+      'credential acting-sa: its source reports-sa is gone or not enabled',
+    ])
+  })
+
   test('does no harm when two run at once', async () => {
     const { client_email: email } = await enrolAccount('reports-sa', { rotate_after_days: 1 })
     await world.clock.advance(day)

@@ -84,3 +84,29 @@ describe('P26: a version that is disabled', () => {
     expect(world.records.at(-1)?.credentialVersion).toBe(disabled.body['version'])
   })
 })
+
+describe('with DOWNSCOPE_ROTATION_IDENTITY=broker', () => {
+  test("keys are rotated by the broker's own identity, and the account needs no right over itself", async () => {
+    let own = ''
+    const other = await startBrokerPair(async (google) => {
+      const account = await google.createServiceAccount()
+      own = account.client_email
+      return {
+        DOWNSCOPE_ROTATION_IDENTITY: 'broker',
+        DOWNSCOPE_GOOGLE_CREDENTIALS: JSON.stringify(account),
+      }
+    })
+    const secret = await other.google.createServiceAccount()
+    other.google.allowKeyAdministration(own, secret.client_email)
+    const [broker] = other.brokers
+    await other.administer(broker, 'POST credentials', { name: 'reports-sa', secret })
+    await other.administer(broker, 'POST credentials/reports-sa:rotate')
+    // It goes on by itself, as fast as the stand-in answers.
+    const step = async () => {
+      const { body } = await other.administer(broker, 'GET credentials/reports-sa')
+      return /"step":"(\w+)"/.exec(JSON.stringify(body['rotation']))?.[1]
+    }
+    await expect.poll(step, { timeout: 8_000 }).toBe('overlap')
+    await other.close()
+  })
+})

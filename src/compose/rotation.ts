@@ -1,10 +1,10 @@
 import type { Platform } from '../compose.ts'
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
-import type { CredentialSummary } from '../domain/credential.ts'
+import type { CredentialKind, CredentialSummary } from '../domain/credential.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import { grantedCredential, type Grant } from '../domain/grant.ts'
-import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import { scopeSet } from '../domain/scopes.ts'
 import { createMaintenance, type MaintenanceReport } from '../lifecycle/maintenance.ts'
 import { createDriveRotation } from '../lifecycle/rotation/drive-rotation.ts'
 import { createIamKeys, type IamKeys } from '../lifecycle/rotation/iam-keys.ts'
@@ -59,7 +59,7 @@ export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
     ...records,
     ...shared,
     createKeyPair: createKeyPairs(platform),
-    prove: provingWith(mintWith(withoutHealth(records))),
+    prove: provingWith(mintWith(withoutHealth(records)), records.credentials.find),
     revoke: orThrow(revoke),
   })
   return {
@@ -70,7 +70,7 @@ export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
       progress: createMaintenanceProgress(platform),
       drive,
       removeVersions: createRemoveVersions({ ...shared, credentials: records.credentials }),
-      probe: provingWith(mint),
+      probe: provingWith(mint, records.credentials.find),
       sweep: createSweep(platform),
     }),
     ...createPursueRotation({
@@ -169,25 +169,42 @@ function createIamToken(
   }
 }
 
+/** Kinds whose scopes are named when they are enrolled. */
+const consented: ReadonlySet<CredentialKind> = new Set<CredentialKind>([
+  'refresh_token',
+  'client_credentials',
+])
+/** For a token that nobody uses. */
+const leastScope = 'https://www.googleapis.com/auth/userinfo.email'
+
 /** A version is proved alone: another that stands by proves nothing. */
-function provingWith(mint: Mint): ProveVersion {
+function provingWith(mint: Mint, find: Credentials['find']): ProveVersion {
   return async (credential, version, scopes) => {
-    const grant = maintenanceGrant(credential, scopes ?? provedScopes(credential))
+    const source = credential.source === undefined ? undefined : await find(credential.source)
+    if (credential.source !== undefined && source?.state !== 'enabled')
+      throw new BrokerError('target_unavailable', {
+        reason: `credential ${credential.name}: its source ${credential.source} is gone or not enabled`,
+      })
+    const grant = maintenanceGrant(credential, scopes ?? provedScopes(credential), source)
     const { fallback: _, ...alone } = grant.credential
     await mint({ ...grant, credential: { ...alone, version } })
   }
 }
 
 function provedScopes({ kind, consentedScopes }: CredentialSummary): readonly string[] {
-  return kind === 'service_account_key' ? [cloudPlatform] : (consentedScopes ?? [])
+  return consented.has(kind) ? (consentedScopes ?? []) : [leastScope]
 }
 
 /** What the broker does for itself, with a token that leaves it never. */
-function maintenanceGrant(credential: CredentialSummary, scopes: ScopeSet | readonly string[]): Grant {
+function maintenanceGrant(
+  credential: CredentialSummary,
+  scopes: readonly string[],
+  source?: CredentialSummary,
+): Grant {
   return {
     caller: { issuer: 'downscope', issuerName: 'downscope', subject: 'maintenance', claims: {} },
     rule: 'maintenance',
-    credential: grantedCredential(credential),
+    credential: grantedCredential(credential, source === undefined ? undefined : grantedCredential(source)),
     scopes: scopeSet(scopes),
     tokenType: credential.kind === 'api_key' ? 'api_key' : 'access_token',
   }

@@ -54,6 +54,8 @@ const secondsPerDay = 86_400
 const probedAfterDays: Readonly<Partial<Record<CredentialKind, number>>> = {
   service_account_key: 1,
   client_credentials: 1,
+  impersonation: 1,
+  broker_identity: 1,
   refresh_token: 7,
 }
 
