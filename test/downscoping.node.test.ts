@@ -33,6 +33,14 @@ const boundary = [
     availablePermissions: ['inRole:roles/storage.objectViewer'],
   },
 ]
+const narrower = JSON.stringify({
+  accessBoundary: {
+    accessBoundaryRules: boundary.map((rule) => ({
+      ...rule,
+      availabilityCondition: { expression: "resource.name.endsWith('.csv')" },
+    })),
+  },
+})
 const impersonation = { type: 'impersonation', service_account: target, source: 'robot' }
 const idTokenType = 'urn:ietf:params:oauth:token-type:id_token'
 const apiKeyType = 'urn:downscope:params:oauth:token-type:api_key'
@@ -133,6 +141,7 @@ const ways: Readonly<Record<string, Way>> = {
   'An access boundary': {
     rule: { boundary },
     prepare: enrolKey,
+    again: { options: narrower },
     carries: { scopes: [READ], subject: target, boundary: { accessBoundaryRules: boundary } },
   },
   'An ID token of a service-account key': {
