@@ -2,6 +2,7 @@
 // `await import('@google-cloud/firestore')` a file of its own, read only when a Firestore store is configured: cold
 // starts with another store do not pay for it. What V8 compiled lies beside it, so that no start compiles again. The
 // command line lies there too: `node dist/cli.js`.
+import { spawnSync } from 'node:child_process'
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -48,6 +49,9 @@ await build({
   outbase: 'src',
   chunkNames: 'cli/[name]-[hash]',
 })
+
+const { status, stderr } = spawnSync(process.execPath, [join(dist, 'cli.js'), '--help'], { encoding: 'utf8' })
+if (status !== 0) throw new Error(`dist/cli.js does not run: ${stderr}`)
 
 // Must be read before what it makes faster. Portable: an image may have it at another path than the build.
 writeFileSync(

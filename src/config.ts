@@ -1,7 +1,7 @@
 import type { SigningKeys } from './adapters/google-identity/parse-signing-keys.ts'
 import type { ServiceAccountKey } from './adapters/google-identity/service-account-key.ts'
 import type { LocalKey } from './adapters/key-ring/local-keys.ts'
-import { clientSettingNames } from './config/client-settings.ts'
+import { clientSettingNames } from './config/client-setting-names.ts'
 import type { KeyRingPlace, StorePlace } from './config/parse-place.ts'
 import { wrong, type Reading, type Setting } from './config/setting.ts'
 import { settingsTable } from './config/settings-table.ts'

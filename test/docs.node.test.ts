@@ -20,7 +20,7 @@ import {
 } from '../src/authorize/policy-schema.ts'
 import { scopeCatalogue } from '../src/authorize/scope-catalogue.ts'
 import { readSettings } from '../src/config.ts'
-import { clientSettingNames } from '../src/config/client-settings.ts'
+import { clientSettingNames } from '../src/config/client-setting-names.ts'
 import { settingsTable } from '../src/config/settings-table.ts'
 import { answers } from '../src/http/answers.ts'
 import openApi from '../src/http/openapi.json' with { type: 'json' }

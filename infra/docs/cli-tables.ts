@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Command } from '../../src/cli/command.ts'
 import { commands } from '../../src/cli/commands.ts'
 import { exitCodes } from '../../src/cli/exit-code.ts'
-import { clientSettings } from '../../src/config/client-settings.ts'
+import { clientSettings } from '../../src/cli/client-settings.ts'
 
 const tables: Readonly<Record<string, () => string>> = {
   commands: () => {

@@ -1,5 +1,5 @@
-import { clientSettings } from '../config/client-settings.ts'
 import { Secret } from '../domain/secret.ts'
+import { clientSettings } from './client-settings.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { createFault } from './fault.ts'
 import { claimsOf, readKeyFile } from './key-file.ts'

@@ -1,6 +1,6 @@
-import { clientSettings } from '../config/client-settings.ts'
 import { isMembers } from '../domain/json-object.ts'
 import { isLoopback } from '../domain/loopback.ts'
+import { clientSettings } from './client-settings.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { createFault } from './fault.ts'
 import { send } from './send.ts'

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 
 import type { Finding } from '../compose/examine-settings.ts'
-import { clientSettings } from '../config/client-settings.ts'
 import { isMembers } from '../domain/json-object.ts'
 import { softwareVersion } from '../domain/version.ts'
 import type { CredentialAnswer } from './admin-answers.ts'
 import { connect, connectionOptions } from './admin-client.ts'
 import { askIssuer, brokerUrl } from './broker-url.ts'
+import { clientSettings } from './client-settings.ts'
 import { jsonOption, type Call, type Command } from './command.ts'
 import { allCredentials } from './credentials.ts'
 import type { Exit } from './exit-code.ts'

@@ -5,9 +5,11 @@ import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 
 import { replaceCliTables } from '../../infra/docs/cli-tables.ts'
+import { clientSettings } from '../../src/cli/client-settings.ts'
 import { commands, families } from '../../src/cli/commands.ts'
 import { exitCodes } from '../../src/cli/exit-code.ts'
 import { createProgram } from '../../src/cli/program.ts'
+import { clientSettingNames } from '../../src/config/client-setting-names.ts'
 import { softwareVersion } from '../../src/domain/version.ts'
 import { commandLines } from '../support/command-lines.ts'
 import { codeBlocksOf } from '../support/markdown-blocks.ts'
@@ -115,6 +117,10 @@ const harmless: ReadonlySet<string> = new Set([
 ])
 
 describe('the guides', () => {
+  test('what the command line reads from the environment stops no broker', () => {
+    expect(Object.values(clientSettings).map(({ name }) => name)).toEqual(clientSettingNames)
+  })
+
   test('docs/cli.md has the tables of the code: npm run docs:cli', () => {
     const page = readFileSync(join(repository, 'docs/cli.md'), 'utf8')
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
+import { commands } from '../../src/cli/commands.ts'
 import { createCliWorld, type CliWorld } from '../support/cli-world.ts'
 import { freePort } from '../support/free-port.ts'
 import { jsonMembers } from '../support/json-members.ts'
@@ -250,6 +251,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     const differs = await world.type(['policy', 'diff', 'next.yaml'])
     const refused = await world.type(['policy', 'apply', 'wrong.yaml'])
     const applied = await world.type(['policy', 'apply', 'next.yaml'])
+    const shown = await world.type(['policy', 'show'])
 
     expect(same).toMatchObject({ status: 0 })
     expect(differs).toMatchObject({ status: 1 })
@@ -257,16 +259,17 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(refused).toMatchObject({ status: 1 })
     expect(refused.screen).toMatch(/wrong\.yaml:\d+:\d+ rules\[0\]/)
     expect(applied).toMatchObject({ status: 0 })
+    expect(shown.screen).toContain('billing reads reports')
     await expect
       .poll(async () => (await world.run(['policy', 'show'])).stdout, { timeout: 10_000, interval: 500 })
       .toBe(world.read('next.yaml'))
   })
 
   test('completion offers commands, options, kinds and the names of credentials', async () => {
-    const script = await world.run(['completion', 'bash'])
+    const script = await world.type(['completion', 'bash'])
     const ask = async (...words: string[]) => (await world.run(['__complete', ...words])).stdout
 
-    expect(script.stdout).toContain('complete -o default -F _downscope downscope')
+    expect(script.screen).toContain('complete -o default -F _downscope downscope')
     expect(await ask('cred')).toMatch(/^credentials\t/)
     expect(await ask('credentials', 'dis')).toMatch(/^disable\t/)
     expect(await ask('keys', 'generate', '')).toBe('sealing\t\nsigning\t\nadmin\t\ncaller\t\n')
@@ -344,6 +347,15 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(refused.screen).toContain('would lock you out')
     expect(refused.screen).toContain('If that is meant: --force')
     expect(forced).toMatchObject({ status: 0 })
+  })
+
+  test('every command there is was tried so', () => {
+    const untried = commands.filter(
+      ({ name }) => !world.typed.some((line) => `${line} `.startsWith(`${name} `)),
+    )
+
+    expect(untried.map(({ name }) => name)).toEqual([])
+    expect(commands.length).toBeGreaterThan(25)
   })
 })
 

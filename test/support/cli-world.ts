@@ -24,6 +24,8 @@ export interface CliWorld {
   readonly startBroker: () => Promise<BrokerProcess>
   /** In a terminal. */
   readonly type: (args: readonly string[], options?: Partial<TerminalOptions>) => Promise<Shown>
+  /** Every command line that was typed so far. */
+  readonly typed: readonly string[]
   /** As a script would, without a terminal and in this process: paths must be whole. */
   readonly run: (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<CliOutcome>
   readonly close: () => Promise<void>
@@ -36,6 +38,7 @@ export async function createCliWorld(): Promise<CliWorld> {
   const url = `http://127.0.0.1:${port}`
   const yard = createBrokerYard()
   const env: Record<string, string> = {}
+  const typed: string[] = []
   const path = (name: string) => join(folder, name)
   const read = (name: string) => readFileSync(path(name), 'utf8')
   const settings = () => ({
@@ -55,8 +58,11 @@ export async function createCliWorld(): Promise<CliWorld> {
     env,
     settings,
     startBroker: () => yard.start({ ...settings(), PORT: String(port) }),
-    type: (args, options = {}) =>
-      runInTerminal(args, { cwd: folder, ...options, env: { ...env, ...options.env } }),
+    type: (args, options = {}) => {
+      typed.push(args.join(' '))
+      return runInTerminal(args, { cwd: folder, ...options, env: { ...env, ...options.env } })
+    },
+    typed,
     run: (args, more = {}) => runCli(args, { env: { ...env, ...more } }),
     close: async () => {
       try {

@@ -17,7 +17,7 @@ export interface TerminalOptions {
   readonly typed?: readonly { readonly at: string; readonly keys: string | (() => Promise<string>) }[]
 }
 
-const cli = join(repository, 'src/cli.ts')
+const cli = join(repository, 'infra/downscope.mjs')
 
 /**
  * Why there is no pseudo-terminal here; `undefined` when there is one. util-linux's `script` makes it: a package with

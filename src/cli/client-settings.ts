@@ -1,4 +1,4 @@
-/** What `downscope`, the command line, reads from the environment. The broker knows these names and ignores them. */
+/** What the command line reads from the environment. */
 export const clientSettings = {
   url: {
     name: 'DOWNSCOPE_URL',
@@ -28,5 +28,3 @@ export const clientSettings = {
     means: 'The subject that the key signs as.',
   },
 } as const
-
-export const clientSettingNames: readonly string[] = Object.values(clientSettings).map(({ name }) => name)
