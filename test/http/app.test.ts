@@ -11,13 +11,16 @@ describe('server metadata (RFC 8414)', () => {
       headers: { host: 'evil.example', 'x-forwarded-host': 'evil.example' },
     })
     expect(answer.status).toBe(200)
+    const algorithms = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
     expect(await answer.json()).toEqual({
       issuer,
       token_endpoint: `${issuer}/v1/token`,
       grant_types_supported: ['urn:ietf:params:oauth:grant-type:token-exchange', 'client_credentials'],
       token_endpoint_auth_methods_supported: ['private_key_jwt'],
-      token_endpoint_auth_signing_alg_values_supported:
-        'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' '),
+      token_endpoint_auth_signing_alg_values_supported: algorithms,
+      revocation_endpoint: 'https://tokens.acme.example/v1/revoke',
+      revocation_endpoint_auth_methods_supported: ['private_key_jwt'],
+      revocation_endpoint_auth_signing_alg_values_supported: algorithms,
       introspection_endpoint: 'https://tokens.acme.example/v1/introspect',
       response_types_supported: [],
     })
