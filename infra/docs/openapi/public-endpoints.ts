@@ -3,6 +3,7 @@
 import * as z from 'zod/mini'
 
 import { clientCredentialsGrant, tokenExchangeGrant } from '../../../src/http/parse-token-request.ts'
+import { tokenTypeUrns } from '../../../src/http/token-type-urns.ts'
 
 export interface PublicEndpoint {
   readonly at: `${'GET' | 'POST'} /${string}`
@@ -32,9 +33,7 @@ const tokenRequest = z.object({
   ...proof,
   audience: z.string(),
   scope: text,
-  requested_token_type: z.optional(
-    z.enum(['urn:ietf:params:oauth:token-type:access_token', 'urn:ietf:params:oauth:token-type:id_token']),
-  ),
+  requested_token_type: z.optional(z.enum(Object.values(tokenTypeUrns))),
   resource: text,
   requested_subject: text,
   requested_lifetime: text,
@@ -43,8 +42,8 @@ const tokenRequest = z.object({
 
 const tokenAnswer = z.object({
   access_token: z.string(),
-  issued_token_type: z.string(),
-  token_type: z.string(),
+  issued_token_type: z.enum(Object.values(tokenTypeUrns)),
+  token_type: z.enum(['Bearer', 'N_A']),
   expires_in: z.int().check(z.minimum(1)),
   scope: text,
 })
