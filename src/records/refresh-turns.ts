@@ -104,6 +104,7 @@ async function tryBegin(
   const secret = await openVersion(keyRing, record, { name, version })
   if (secret.kind !== 'refresh_token')
     throw new BrokerError('store_unavailable', { reason: `credential ${name} holds no refresh token` })
+  const consentedScopes = consentedWith(record, version)
   const taken = await take(deps, { name, version }, generation)
   if (taken === undefined || !taken.held) return taken
   return {
@@ -112,9 +113,15 @@ async function tryBegin(
     version,
     generation,
     secret,
-    ...(record?.consentedScopes === undefined ? {} : { consentedScopes: record.consentedScopes }),
+    ...(consentedScopes === undefined ? {} : { consentedScopes }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   }
+}
+
+/** A version that is still a candidate was consented by itself; its scopes become the credential's when it is active. */
+function consentedWith(record: CredentialRecord | undefined, version: string): ScopeSet | undefined {
+  const own = record?.rotation?.candidate === version ? record.rotation.consentedScopes : undefined
+  return own ?? record?.consentedScopes
 }
 
 type Taken = Pick<RefreshTurn, 'held' | 'fence' | 'interruptedAt'>

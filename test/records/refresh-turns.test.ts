@@ -134,6 +134,22 @@ describe('refresh turns', () => {
     })
   })
 
+  it('a candidate is refreshed with the scopes that were consented with it', async () => {
+    const { credentials, createTurns, createRotations } = createCredentialWorld()
+    const { version: active = '' } = (await credentials.add(refreshCredential)) ?? {}
+    const brought = { ...refreshCredential, consentedScopes: ['c'] }
+    await createRotations('one').beginImport('calendar-user', brought, false)
+    const candidate = (await credentials.find('calendar-user'))?.versions.at(-1)?.id ?? ''
+    const turns = createTurns('one')
+    const turn = await turns.begin({ name: 'calendar-user', version: candidate })
+    if (!turn.held) throw new Error('nobody else has it')
+    expect(turn.consentedScopes).toEqual(['c'])
+    await turns.end(turn, {})
+    expect(await turns.begin({ name: 'calendar-user', version: active })).toMatchObject({
+      consentedScopes: ['a', 'b'],
+    })
+  })
+
   it('a version that was destroyed in between gets no secret back', async () => {
     const { credentials, createTurns, createRotations, store } = createCredentialWorld()
     await credentials.add(refreshCredential)
