@@ -197,13 +197,17 @@ function describe(answer: ExplanationAnswer, paint: Paint): string {
 function describeCredential(credential: ExplanationAnswer['credential']): string | undefined {
   if (credential === undefined) return undefined
   const { name, state, kind } = credential
-  return plain(state === undefined ? `${name}, which is not enrolled` : `${name}, ${state} ${kind ?? ''}`)
+  return plain(
+    state === undefined
+      ? `${name}, which is not enrolled`
+      : `${name}, ${state}, ${(kind ?? '').replaceAll('_', ' ')}`,
+  )
 }
 
 function tokenFacts(token: NonNullable<ExplanationAnswer['token']>) {
   const { scopes, audience, subject, access_boundary_rules: boundary, lifetime_seconds_max: life } = token
   return [
-    ['token', plain(`${token.token_type} from ${token.upstream}`)],
+    ['token', plain(`${token.token_type.replaceAll('_', ' ')} from ${token.upstream}`)],
     ['carries', scopes.length === 0 ? undefined : plain(scopes.join(' '))],
     ['for', audience === undefined ? undefined : plain(audience)],
     ['acts for', subject === undefined ? undefined : plain(subject)],

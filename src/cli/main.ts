@@ -1,10 +1,11 @@
 import { CommanderError } from 'commander'
 
 import { startFault } from '../compose/start-fault.ts'
+import { isConfigurationFault } from '../config.ts'
 import { complete } from './complete.ts'
 import { commands, families } from './commands.ts'
 import { exitCodes, type Exit } from './exit-code.ts'
-import { isFault, type Fault } from './fault.ts'
+import { createFault, isFault, type Fault } from './fault.ts'
 import { createPaint } from './paint.ts'
 import { json } from './print.ts'
 import { createProgram } from './program.ts'
@@ -28,19 +29,29 @@ export async function main(terminal: Terminal): Promise<number> {
 const completionWord = '__complete'
 
 function statusOf(error: unknown, terminal: Terminal): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage.code
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return exitCodes.done.code
+    if (terminal.args.includes('--json')) tell(usageFault(error), terminal)
+    return exitCodes.usage.code
+  }
   if (isFault(error)) {
     tell(error, terminal)
     return exitCodes[error.exit].code
   }
   const fault = startFault(error)
   if (fault !== undefined) {
-    terminal.stderr.write(`${paintOf(terminal).bad('error:')} ${fault}\n`)
-    return exitCodes.usage.code
+    const exit = isConfigurationFault(error) ? 'usage' : 'refused'
+    tell(createFault(exit, fault), terminal)
+    return exitCodes[exit].code
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
   terminal.stderr.write(`${paintOf(terminal).bad('a bug in downscope:')} ${stack}\n`)
   return exitCodes.refused.code
+}
+
+/** Without `--json` commander has told it already. */
+function usageFault({ message }: CommanderError): Fault {
+  return createFault('usage', message.replace(/^error: /, ''), { hints: ['downscope --help'] })
 }
 
 /** What is wrong, and what to do; with `--json` as one document. */
@@ -54,7 +65,9 @@ function tell({ message, hints, code, requestId, exit }: Fault, terminal: Termin
   const lines = [
     `${bad('error:')} ${message}`,
     ...hints.map((hint) => `  ${hint}`),
-    ...(requestId === undefined ? [] : [dim(`  request id ${requestId}: the broker's log says more`)]),
+    ...(requestId === undefined || hints.some((hint) => hint.includes(requestId))
+      ? []
+      : [dim(`  request id ${requestId}: the broker's log says more`)]),
   ]
   terminal.stderr.write(`${lines.join('\n')}\n`)
 }

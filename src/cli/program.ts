@@ -18,6 +18,7 @@ export interface ProgramParts {
 /** The command line as commander parses it: one of its commands for each of ours, in the order given. */
 export function createProgram({ families, commands, terminal, onEnd }: ProgramParts): Commander {
   const paint = createPaint(terminal.stdout, terminal.env)
+  const isJson = terminal.args.includes('--json')
   const program = new Commander('downscope')
     .description(
       'Talks to a Downscope broker, the keeper of long-lived credentials, and runs one on this machine.',
@@ -30,7 +31,9 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
       writeErr: (text) => void terminal.stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, `${paintedError(terminal)} `)),
+      // With --json the fault is told as a document, where all are.
+      outputError: (text, write) =>
+        isJson ? undefined : write(text.replace(/^error: /, `${paintedError(terminal)} `)),
       getOutHelpWidth: () => terminal.stdout.columns ?? 100,
       getErrHelpWidth: () => terminal.stderr.columns ?? 100,
       getOutHasColors: () => terminal.stdout.isTTY === true,
@@ -56,7 +59,7 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
       .description(sentence)
       .usage('<command> [options]')
       .helpCommand(false)
-    group.showHelpAfterError(`Try: downscope ${name} --help`)
+    if (!isJson) group.showHelpAfterError(`Try: downscope ${name} --help`)
     groups.set(name, group)
     return group
   }
@@ -69,7 +72,7 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
     }
     for (const option of command.options ?? []) own.addOption(createOption(option))
     own.addHelpText('after', () => `\n${paint.bold('Examples:')}\n${indented(command.examples)}`)
-    own.showHelpAfterError(`Try: downscope ${command.name} --help`)
+    if (!isJson) own.showHelpAfterError(`Try: downscope ${command.name} --help`)
     own.action(async () => {
       onEnd(await command.run(createCall(own, command, terminal)))
     })

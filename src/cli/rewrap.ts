@@ -50,7 +50,8 @@ async function rewrap(call: Call): Promise<Exit> {
 }
 
 function advice(stillInUse: readonly KeyInUse[]): string {
-  if (stillInUse.length === 0) return 'No other key is needed any more: it can be taken out of the ring.'
+  if (stillInUse.length === 0)
+    return 'Nothing is sealed under another key any more: old ones can be taken out of the ring.'
   if (stillInUse.every(({ until }) => until !== undefined))
     return 'Only tokens are sealed under another key: without it they are got anew.'
   return 'Keep these keys in the ring until nothing is sealed under them.'

@@ -112,7 +112,7 @@ function describe(service: ServiceAnswer, paint: Paint): string {
     ],
   ]
   const rows = Object.entries(settings).map(([name, value]) => [`  ${plain(name)}`, plain(value)])
-  return `${table(facts)}\n${paint.bold('Settings')}, where they are set\n${table(rows)}`
+  return `${table(facts)}\n${paint.bold('Settings')}\n${table(rows)}`
 }
 
 function partWords({ status, reason }: z.infer<typeof part>, { good, bad }: Paint): string {

@@ -3,13 +3,15 @@ import type { Paint } from './paint.ts'
 import { plain, table } from './table.ts'
 
 export function versionTable(versions: readonly VersionAnswer[], paint: Paint): string {
-  const heading = ['VERSION', 'STATE', 'SINCE', 'KEY', 'REMOVED'].map((word) => paint.bold(word))
+  const isAnyRemoved = versions.some(({ removal }) => removal !== undefined)
+  const names = ['VERSION', 'STATE', 'SINCE', 'KEY', ...(isAnyRemoved ? ['REMOVED'] : [])]
+  const heading = names.map((word) => paint.bold(word))
   const rows = versions.map(({ id, state, changed_at: since, key_id: key, removal }) => [
     plain(id),
     stateWord(state, paint),
     plain(since),
     plain(key ?? '-'),
-    plain(removal?.due_at ?? '-'),
+    ...(isAnyRemoved ? [plain(removal?.due_at ?? '-')] : []),
   ])
   return table([heading, ...rows])
 }

@@ -72,6 +72,22 @@ describe('a refusal of the broker', () => {
     })
   })
 
+  test('so is a command line that is not understood, and a setting that is wrong', async () => {
+    const unknown = await runCli(['policy', 'diff', '--json'])
+    const setting = await runCli(['policy', 'apply', '--store', '-', '--json'], {
+      env: { DOWNSCOPE_STORE: 'x' },
+      stdin: 'version: 1',
+    })
+
+    expect(unknown).toMatchObject({ status: 2, stdout: '' })
+    expect(jsonMembers(unknown.stderr)).toMatchObject({ error: "missing required argument 'FILE'", exit: 2 })
+    expect(setting).toMatchObject({ status: 2, stdout: '' })
+    expect(jsonMembers(setting.stderr)).toMatchObject({
+      error: expect.stringContaining('DOWNSCOPE_STORE') as unknown,
+      exit: 2,
+    })
+  })
+
   test('an answer that no broker gives is told as such', async () => {
     const outcome = await run(['credentials', 'list'], { [list]: [{ body: { credentials: 'many' } }] })
 

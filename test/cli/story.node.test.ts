@@ -211,7 +211,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
 
     expect(rewrapped).toMatchObject({ status: 0 })
     expect(rewrapped.screen).toMatch(/0 records rewrapped.* under k\d{8}; \d+ already were/)
-    expect(rewrapped.screen).toContain('No other key is needed any more')
+    expect(rewrapped.screen).toContain('Nothing is sealed under another key any more')
   })
 
   test('service stop asks, and doctor and status see it; service resume lets tokens be served again', async () => {
