@@ -61,7 +61,7 @@ describe("README's code blocks", () => {
 
     expect(blocks.length).toBeGreaterThan(10)
     expect([...ran.values()].reduce((sum, count) => sum + count, 0)).toBe(blocks.length)
-    expect(counts).toMatchObject({ shell: 7, script: 3, policy: 1, json: 2, npm: 2, picture: 2, build: 1 })
+    expect(counts).toMatchObject({ shell: 8, script: 3, policy: 1, json: 2, npm: 2, picture: 2, build: 1 })
   })
 
   test('a block of a kind that nobody knows how to run fails', async () => {
@@ -86,9 +86,15 @@ test("README's table of settings is the one of the code", () => {
 describe('what README says is not there yet', () => {
   const [, section = ''] = /## What is not there yet\n([\s\S]*?)\n## /.exec(readme) ?? []
 
-  test('a way to revoke tokens is named there, and there is none', async () => {
-    expect(section).toContain('`/v1/revoke`')
-    expect(await statusOf('/v1/revoke')).toBe(404)
+  test('a consent screen is named there, and there is none', async () => {
+    expect(section).toContain('consent screen')
+    const metadata = await fetch(`${world.broker.url}/.well-known/oauth-authorization-server`)
+    expect(jsonMembers(await metadata.text())).not.toHaveProperty('authorization_endpoint')
+  })
+
+  test('a metadata server is named there, and there is none', async () => {
+    expect(section).toContain('metadata server')
+    expect(await statusOf('/computeMetadata/v1/instance')).toBe(404)
   })
 
   test.each(['/v1/token', '/v1/introspect'])('%s is not named there, and is there', async (path) => {

@@ -36,7 +36,7 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_IAM_URL',
       default: 'https://iam.googleapis.com',
-      means: `Google's IAM API, without \`/v1\`; not called by this version.`,
+      means: `Google's IAM API, without \`/v1\`, by which keys are rotated; ${why}`,
       example: 'http://127.0.0.1:9000/iam',
     },
     parseBaseUrl,

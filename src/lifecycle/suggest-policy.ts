@@ -72,7 +72,7 @@ function suggestRule(rule: Rule, uses: readonly RuleDay[], comparing: Comparing)
     advice: changes.length === 0 ? 'keep' : 'narrow',
     lastUsed: last.day,
     changes,
-    notes: notesOf(uses),
+    notes: notesOf(rule, uses),
   }
 }
 
@@ -116,9 +116,9 @@ function changesOf(
   ]
 }
 
-function notesOf(uses: readonly RuleDay[]): readonly string[] {
+function notesOf({ scopes }: Rule, uses: readonly RuleDay[]): readonly string[] {
   const notes: string[] = []
-  if (uses.some((use) => use.wantedAll))
+  if (scopes.length > 1 && uses.some((use) => use.wantedAll))
     notes.push('somebody asked for every scope of the rule: callers that name what they need can be narrowed')
   if (uses.some((use) => use.isCut)) notes.push('too many different uses to know them all')
   const resources = new Set(uses.flatMap((use) => use.resources))
