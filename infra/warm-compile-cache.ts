@@ -1,40 +1,44 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
+import { doorSource } from './built-door.ts'
+
 const issuer = 'https://warm-up.invalid'
 const answerMsMax = 30_000
 
 /**
- * Runs the built door until it has done what a cold start does, and lets it end by itself: only then does Node write
- * what V8 compiled to `FOLDER/compile-cache`. The size of what lies there, in bytes; throws when it is nothing. The
- * cache is Node's own: it fits this version, these V8 flags and this user, and elsewhere counts as none.
+ * Runs the bundle with each store until it has done what a cold start does, and lets it end by itself: each run leaves
+ * what V8 has compiled so far in `FOLDER/broker.cjs.code`, and Node what it compiled of the SDK in
+ * `FOLDER/compile-cache`. The size of the former in bytes; throws when it is nothing. Both fit this version of Node and
+ * these V8 flags, and elsewhere count as none.
  */
 export async function warmCompileCache(folder: string): Promise<number> {
+  const door = join(folder, 'warm-up.js')
   const home = mkdtempSync(join(tmpdir(), 'downscope-warm-up-'))
   try {
-    await askForToken(folder, `sqlite:${join(home, 'store.db')}`)
+    writeFileSync(door, doorSource({ keepsCode: true }))
+    await askForToken(door, `sqlite:${join(home, 'store.db')}`)
     // Nobody listens there: the drivers are read and tried, and the broker says that it is not ready.
-    for (const driver of ['firestore', 'firestore+rest']) await askForToken(folder, `${driver}://warm-up`)
+    for (const driver of ['firestore', 'firestore+rest']) await askForToken(door, `${driver}://warm-up`)
   } finally {
+    rmSync(door, { force: true })
     rmSync(home, { recursive: true, force: true })
   }
-  const cache = join(folder, 'compile-cache')
-  const files = readdirSync(cache, { recursive: true, encoding: 'utf8' })
-  const bytes = files.reduce((sum, name) => sum + statSync(join(cache, name)).size, 0)
-  if (bytes < 100_000) throw new Error(`only ${bytes} bytes of compiled code in ${cache}`)
-  return bytes
+  const { size } = statSync(join(folder, 'broker.cjs.code'))
+  if (size < 100_000) throw new Error(`only ${size} bytes of compiled code`)
+  return size
 }
 
 /** A start, a probe, and a request that comes as far as the credential that is not there. */
-async function askForToken(folder: string, store: string): Promise<void> {
+async function askForToken(door: string, store: string): Promise<void> {
   const port = await freePort()
   const caller = createCaller()
-  const child = spawn(process.execPath, [join(folder, 'cloud-run.js')], {
+  const child = spawn(process.execPath, [door], {
     env: { ...settings(caller.policy), DOWNSCOPE_STORE: store, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],
   })

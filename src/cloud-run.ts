@@ -18,11 +18,8 @@ const sweepMs = 25
 const keepAliveTimeoutMs = 620_000
 
 // The Node door: reads the settings, opens the platform, serves until SIGTERM.
-try {
-  await start()
-} catch (error) {
-  refuseToStart(error)
-}
+// No await here: the bundle is a script.
+start().catch(refuseToStart)
 
 async function start(): Promise<void> {
   const settings = readSettings(process.env)

@@ -1,0 +1,32 @@
+/**
+ * The program that runs the bundled broker with what V8 compiled of it in runs before. Node's own compile cache has what
+ * is compiled when a file is read; this one has the functions too that a start and a first request call, which is most
+ * of what a start would compile. Code of another Node does not fit: then it is compiled as ever. With `keepsCode` the
+ * program leaves what there is at its end for the next run, which adds to it.
+ */
+export function doorSource({ keepsCode }: { readonly keepsCode: boolean }): string {
+  return `import { readFileSync${keepsCode ? ', writeFileSync' : ''} } from 'node:fs'
+import { createRequire, enableCompileCache } from 'node:module'
+import { Script } from 'node:vm'
+
+// For the driver that is read when a store wants it. Portable: an image may have it at another path than the build.
+enableCompileCache({ directory: import.meta.dirname + '/compile-cache', portable: true })
+
+const file = import.meta.dirname + '/broker.cjs'
+const head = '(function(require,module,exports,__filename,__dirname){'
+const script = new Script(head + readFileSync(file, 'utf8') + '\\n})', {
+  filename: new URL('broker.cjs', import.meta.url).href,
+  columnOffset: -head.length,
+  cachedData: compiledBefore(),
+})
+${keepsCode ? "process.once('exit', () => writeFileSync(file + '.code', script.createCachedData()))\n" : ''}script.runInThisContext()(createRequire(import.meta.url), { exports: {} }, {}, file, import.meta.dirname)
+
+function compiledBefore() {
+  try {
+    return readFileSync(file + '.code')
+  } catch {
+    return undefined
+  }
+}
+`
+}
