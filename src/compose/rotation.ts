@@ -43,8 +43,8 @@ export interface RotationRoom extends PursueRotation {
   readonly maintain: () => Promise<MaintenanceReport>
 }
 
-/** After an answer Node has all the time; Workers give half a minute. */
-const pursuedForMs = { node: 180_000, workers: 20_000 }
+/** A new key works within a minute as a rule; Workers give half of one after an answer. */
+const pursuedForMs = { node: 60_000, workers: 20_000 }
 
 /** Joins rotation and maintenance with what mints, since a room knows no other. */
 export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
