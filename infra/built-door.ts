@@ -9,9 +9,7 @@ export function doorSource({ keepsCode }: { readonly keepsCode: boolean }): stri
 import { createRequire, enableCompileCache } from 'node:module'
 import { Script } from 'node:vm'
 
-// For the driver that is read when a store wants it. Portable: an image may have it at another path than the build.
-enableCompileCache({ directory: import.meta.dirname + '/compile-cache', portable: true })
-
+const require = createRequire(import.meta.url)
 const file = import.meta.dirname + '/broker.cjs'
 const head = '(function(require,module,exports,__filename,__dirname){'
 const script = new Script(head + readFileSync(file, 'utf8') + '\\n})', {
@@ -19,7 +17,13 @@ const script = new Script(head + readFileSync(file, 'utf8') + '\\n})', {
   columnOffset: -head.length,
   cachedData: compiledBefore(),
 })
-${keepsCode ? "process.once('exit', () => writeFileSync(file + '.code', script.createCachedData()))\n" : ''}script.runInThisContext()(createRequire(import.meta.url), { exports: {} }, {}, file, import.meta.dirname)
+${keepsCode ? "process.once('exit', () => writeFileSync(file + '.code', script.createCachedData()))\n" : ''}script.runInThisContext()(read, { exports: {} }, {}, file, import.meta.dirname)
+
+function read(name) {
+  // The SDK beside it is a module, for Node to keep. Portable: an image may have it at another path than the build.
+  if (name.startsWith('.')) enableCompileCache({ directory: import.meta.dirname + '/compile-cache', portable: true })
+  return require(name)
+}
 
 function compiledBefore() {
   try {

@@ -24,13 +24,13 @@ start().catch(refuseToStart)
 async function start(): Promise<void> {
   const settings = readSettings(process.env)
   const platform = createNodePlatform(settings)
-  const { serve, underWay } = countingUnderWay(createBroker(settings, platform).serve)
+  const broker = createBroker(settings, platform)
+  const { serve, underWay } = countingUnderWay(broker.serve)
   const server = createHttpServer(serve)
 
   endOnBug(platform)
   endOnSignal({ server, platform, underWay })
-  // The first look at policy, store and key ring is made here, so that no caller waits for it.
-  await serve(new Request(`${settings.issuer}/readyz`))
+  await broker.readiness()
   await listen(server, settings)
   platform.log('info', 'downscope is listening', { port: settings.port, issuer: settings.issuer })
 }

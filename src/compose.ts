@@ -32,7 +32,7 @@ import { createRewrapKeys } from './lifecycle/rewrap-keys.ts'
 import type { MaintenanceReport } from './lifecycle/maintenance.ts'
 import { createAdministerRotation } from './lifecycle/rotation/administer-rotation.ts'
 import { createAdministerService } from './lifecycle/administer-service.ts'
-import { createReadiness } from './lifecycle/readiness.ts'
+import { createReadiness, type Readiness } from './lifecycle/readiness.ts'
 import { createRevokeCredential } from './lifecycle/revoke-credential.ts'
 import { createServiceStatus } from './lifecycle/service-status.ts'
 import { createSuggestPolicy } from './lifecycle/suggest-policy.ts'
@@ -92,6 +92,8 @@ export interface Platform {
 /** The broker as a door sees it. */
 export interface Broker {
   readonly serve: Serve
+  /** A first look at policy, store and key ring, so that no caller waits for it. */
+  readonly readiness: () => Promise<Readiness>
   /** What a schedule runs: everything that has to be done now and then. */
   readonly maintain: () => Promise<MaintenanceReport>
 }
@@ -173,6 +175,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     ...(platform.policySource === undefined ? { policies: records.policies } : {}),
   })
 
+  const readiness = createReadiness({ store, keyRing, policy, blocks: records.blocksView, clock, log })
   const app = createApp({
     issuer,
     exchange,
@@ -220,12 +223,12 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     explain: createExplainRequest({ ...records, explain: createExplain(authorizeDeps) }),
     suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, enoughScopes, clock }),
     rewrapKeys: createRewrapKeys({ keyRing, rewraps: createRewraps(platform) }),
-    readiness: createReadiness({ store, keyRing, policy, blocks: records.blocksView, clock, log }),
+    readiness,
     ...publishedKeys(settings),
     entropy,
     log,
   })
-  return { serve: app.fetch, maintain: rotation.maintain }
+  return { serve: app.fetch, readiness, maintain: rotation.maintain }
 }
 
 function publishedKeys({ federation }: Settings): Pick<HallDeps, 'publishedKeys'> {
