@@ -61,6 +61,32 @@ describe('P28: a rotation while 50 requests a second come to two instances', () 
   })
 })
 
+describe('P28: a key that is enrolled under two names', () => {
+  test('is switched off upstream when both of them have another, and not before', async () => {
+    const [broker] = world.brokers
+    await world.administer(broker, 'POST credentials', { name: 'team-calendar', secret: file })
+    await rotate()
+    const run = async (times: number) => {
+      for (let count = 0; count < times; count += 1) {
+        await world.settle(broker.maintain())
+        await world.clock.advance(700_000)
+      }
+    }
+    await run(6)
+    expect(JSON.stringify(await read())).toContain('is in use by credential team-calendar too')
+    const isOldOn = () =>
+      world.google
+        .keysOf(file.client_email)
+        .some(({ id, disabled }) => id === file.private_key_id && !disabled)
+    expect(isOldOn()).toBe(true)
+
+    await world.administer(broker, 'POST credentials/team-calendar:rotate')
+    await run(8)
+    expect(isOldOn()).toBe(false)
+    expect((await read())['rotation']).toBeUndefined()
+  })
+})
+
 describe('P26: a version that is disabled', () => {
   test('takes its tokens with it, on the other instance too, within 10 s', async () => {
     const [one, two] = world.brokers

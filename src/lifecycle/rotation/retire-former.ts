@@ -4,6 +4,7 @@ import { later, seconds, type EpochSeconds } from '../../domain/time.ts'
 import type { CredentialRecord } from '../../records/credential-codec.ts'
 import type { ReviseRotating, RotationTurn } from '../../records/rotations.ts'
 import { disableVersion, reviseVersion } from '../../records/version-moves.ts'
+import { otherHolder } from './other-holder.ts'
 import { findUploaded } from './own-keys.ts'
 import { iamAccount, type RotationDeps, type TakeStep } from './rotation-deps.ts'
 import { changing, endRotation, goTo, wait } from './step-outcome.ts'
@@ -70,6 +71,9 @@ async function disableKeys(deps: RotationDeps, turn: RotationTurn): Promise<Revi
   const keyIdOf = (version: string) => credential.versions.find(({ id }) => id === version)?.keyId
   const former = keyIdOf(rotation.former)
   if (former !== undefined) {
+    const other = await otherHolder(deps.credentials, { name: turn.name, keyId: former })
+    if (other !== undefined)
+      return wait({ reason: `key ${former} is in use by credential ${other} too: rotate that one as well` })
     const disabled = await deps.iamKeys.disable(account, former)
     if (!disabled.ok) return wait(disabled)
   }

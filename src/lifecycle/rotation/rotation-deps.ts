@@ -11,7 +11,7 @@ import type { CreateKeyPair } from './key-pair.ts'
 /** What a rotation needs of the world and of the rooms beside it. */
 export interface RotationDeps {
   readonly rotations: Rotations
-  readonly credentials: Pick<Credentials, 'openSecret'>
+  readonly credentials: Pick<Credentials, 'openSecret' | 'list'>
   readonly iamKeys: IamKeys
   readonly createKeyPair: CreateKeyPair
   /** A token to administer the keys of a credential's account with. Throws as minting does. */
