@@ -2,6 +2,7 @@
 import type { Proof } from './proof.ts'
 
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
+  revoke: async () => (await import('./revoke.ts')).proveRevoke,
   rewrap: async () => (await import('./rewrap.ts')).proveRewrap,
   rotation: async () => (await import('./rotation.ts')).proveRotation,
   'upstream-rotation': async () => (await import('./upstream-rotation.ts')).proveUpstreamRotation,

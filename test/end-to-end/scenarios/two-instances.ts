@@ -26,7 +26,7 @@ export function describeTwoInstances(): void {
 
       beforeAll(async () => {
         world = await createTestWorld()
-        const names = ['switched', 'destroyed']
+        const names = ['switched', 'revoked', 'destroyed']
         const rules = [
           ...['busy', ...names].map((name) => world.rule(name, [reading])),
           world.rule('family', scopes),
@@ -106,6 +106,7 @@ export function describeTwoInstances(): void {
 
       test.concurrent.each([
         ['switched', { method: 'POST', path: 'credentials/switched:disable' }],
+        ['revoked', { method: 'POST', path: 'credentials/revoked:revoke' }],
         ['destroyed', { method: 'DELETE', path: 'credentials/destroyed' }],
       ] as const)(
         'P26: %s on one instance, cached tokens are refused by both within 10 s',
