@@ -29,8 +29,9 @@ export const credentialCommands: readonly Command[] = [
     name: 'credentials import',
     summary: 'enrol a credential file as it is',
     details:
-      "A service account's key file, or a user's refresh token (type authorized_user). The broker proves that it can " +
-      'be used, seals it and never shows it again.',
+      "A service account's key file, a user's refresh token (type authorized_user), or a form of docs/downscoping.md " +
+      '(impersonation, the identity of the broker, an API key). The broker seals it and never shows it again; a key ' +
+      'has to sign first.',
     arguments: [{ name: 'FILE', summary: 'the credential file, - is standard input', offer: 'file' }],
     options: [
       {

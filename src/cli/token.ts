@@ -11,6 +11,7 @@ import { send, type Received } from './send.ts'
 import { plain } from './table.ts'
 
 const typePrefix = 'urn:ietf:params:oauth:token-type:'
+const apiKeyType = 'urn:downscope:params:oauth:token-type:api_key'
 
 export const tokenCommands: readonly Command[] = [
   {
@@ -46,7 +47,11 @@ export const tokenCommands: readonly Command[] = [
       },
       { name: '--id-token', summary: 'an ID token instead of an access token' },
       { name: '--resource', value: 'URI', summary: 'whom the ID token is for' },
-      { name: '--header', summary: 'print a line for a request: Authorization: Bearer …' },
+      { name: '--api-key', summary: 'the API key that the credential is, for it gives no tokens' },
+      {
+        name: '--header',
+        summary: 'print a line for a request: Authorization: Bearer …, or X-Goog-Api-Key: …',
+      },
       jsonOption,
       ...urlOptions,
     ],
@@ -122,13 +127,20 @@ async function wishesOf(call: Call): Promise<Record<string, string>> {
     ['requested_lifetime', call.text('--lifetime')],
     ['requested_subject', call.text('--act-for')],
     ['resource', call.text('--resource')],
-    ['requested_token_type', call.has('--id-token') ? `${typePrefix}id_token` : undefined],
+    ['requested_token_type', wantedType(call)],
     [
       'options',
       boundary === undefined ? undefined : JSON.stringify(await readJsonInput(boundary, call.terminal)),
     ],
   ]
   return Object.fromEntries(wishes.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+}
+
+function wantedType(call: Call): string | undefined {
+  if (call.has('--id-token') && call.has('--api-key'))
+    throw createFault('usage', '--id-token and --api-key are two things: ask for one')
+  if (call.has('--api-key')) return apiKeyType
+  return call.has('--id-token') ? `${typePrefix}id_token` : undefined
 }
 
 interface Token {
@@ -160,6 +172,7 @@ function headerOf({ secret, type }: Token): string {
 }
 
 function describe({ type, expiresIn, scope }: Token): string {
+  if (type === apiKeyType) return `API key${expiresIn === undefined ? '' : `, ask again in ${expiresIn} s`}`
   const life = expiresIn === undefined ? '' : `, good for ${expiresIn} s`
   const carried = scope === undefined ? '' : `, carries ${plain(scope)}`
   return `${plain(type).replaceAll('_', ' ')}${life}${carried}`
