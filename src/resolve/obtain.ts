@@ -105,6 +105,12 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
     })
   }
 
+  /** A token of the store; `undefined` when it turns out dead by this instance's own clocks. */
+  const enterLive = async (identity: string, token: MintedToken): Promise<Obtained | undefined> => {
+    const obtained = await enter(identity, token, 'store')
+    return memory.freshness(obtained.held) === 'dead' ? undefined : obtained
+  }
+
   const settle = async (complaint: string, { key }: TokenClaim, work: Promise<unknown>) => {
     try {
       await work
@@ -120,12 +126,16 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
       failures.rethrow(want.identity)
       const found = await noting(want.identity, find(want))
       const freshness = freshnessInStore(found, want)
-      if (found.token !== undefined && (freshness === 'fresh' || freshness === 'due'))
-        return enter(want.identity, found.token, 'store')
+      if (found.token !== undefined && (freshness === 'fresh' || freshness === 'due')) {
+        const obtained = await enterLive(want.identity, found.token)
+        if (obtained !== undefined) return obtained
+      }
       const claim = await noting(want.identity, tokens.claim(found))
       if (claim !== undefined) return mintUnder(claim, want)
-      if (found.token !== undefined && freshness === 'short')
-        return enter(want.identity, found.token, 'store')
+      if (found.token !== undefined && freshness === 'short') {
+        const obtained = await enterLive(want.identity, found.token)
+        if (obtained !== undefined) return obtained
+      }
       if (clock.steadyMs() - startedAt >= waitMsMax) throw busy(want)
       await clock.sleep(pollMs * (0.5 + entropy.fraction()))
     }

@@ -1,7 +1,9 @@
 import type { AtHand } from '../domain/at-hand.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
+import { BrokerError } from '../domain/broker-error.ts'
 import { isDrawnFrom, type Grant } from '../domain/grant.ts'
 import { settled } from '../domain/settled.ts'
+import { seconds } from '../domain/time.ts'
 import type { MintedToken, ResolvedToken, TokenSource } from '../domain/token.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -66,12 +68,12 @@ export function createResolve(deps: ResolveDeps): Resolve {
     return isDrawnFrom(held.token.drawnFrom, grant.credential) ? held : undefined
   }
 
-  const answer = (held: MemoryToken, source: TokenSource): ResolvedToken => ({
-    token: held.token,
-    digest: held.digest,
-    source,
-    remaining: memory.left(held),
-  })
+  const answer = (held: MemoryToken, source: TokenSource): ResolvedToken => {
+    const remaining = memory.left(held)
+    // Its last second ended since it was looked at, as happens to tokens that live seconds only.
+    if (remaining < 1) throw ended()
+    return { token: held.token, digest: held.digest, source, remaining }
+  }
 
   const refreshed = async (want: Omit<Want, 'key'>, held: MemoryToken): Promise<ResolvedToken> => {
     const better = await refreshAhead.look({ ...want, keyOf }, held)
@@ -110,4 +112,11 @@ export function createResolve(deps: ResolveDeps): Resolve {
       ? blocks.then((known) => serve(known, grant, mint))
       : serve(blocks, grant, mint)
   }
+}
+
+function ended(): BrokerError {
+  return new BrokerError('upstream_unavailable', {
+    reason: 'the token ended while it was being handed out',
+    retryAfter: seconds(1),
+  })
 }

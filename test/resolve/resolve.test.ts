@@ -28,6 +28,25 @@ describe('resolve', () => {
     expect(upstream.calls).toBe(1)
   })
 
+  it.each([3, 10, 59])('P19: a token of %i s has life left whenever it is handed out', async (lifetime) => {
+    const { clock, createInstance, upstream } = createResolveWorld(lifetime)
+    // Unlike the others of these tests, these instances take a moment for whatever they do.
+    let calls = 0
+    const creeping = { ...clock, steadyMs: () => clock.steadyMs() + (calls += 1) / 1000 }
+    const [one, two] = [
+      createInstance('one', { clock: creeping }),
+      createInstance('two', { clock: creeping }),
+    ]
+    for (let tenth = 0; tenth < 10 * lifetime * 3; tenth += 1) {
+      for (const { resolve, background } of [one, two]) {
+        expect((await resolve()).remaining).toBeGreaterThanOrEqual(1)
+        await background.settled()
+      }
+      await clock.advance(100)
+    }
+    expect(upstream.calls).toBeGreaterThanOrEqual(3)
+  })
+
   it('shows the SHA-256 of the token it answers with', async () => {
     const { createInstance } = createResolveWorld()
     const { digest } = await createInstance('one', { sha256: webSha256 }).resolve()

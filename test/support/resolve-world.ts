@@ -4,6 +4,7 @@ import type { Grant } from '../../src/domain/grant.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { later, seconds } from '../../src/domain/time.ts'
 import type { MintedToken } from '../../src/domain/token.ts'
+import type { Clock } from '../../src/ports/clock.ts'
 import type { Sha256 } from '../../src/ports/entropy.ts'
 import { createTokens } from '../../src/records/tokens.ts'
 import { createResolve } from '../../src/resolve/resolve.ts'
@@ -19,6 +20,8 @@ interface InstanceOptions {
   readonly inline?: boolean
   readonly fraction?: number
   readonly entries?: number
+  /** Its own idea of the time; else all instances share one. */
+  readonly clock?: Clock
   readonly sha256?: Sha256
 }
 
@@ -57,11 +60,12 @@ export function createResolveWorld(lifetime = 3600) {
   }
 
   const createInstance = (name: string, options: InstanceOptions = {}) => {
+    const time = options.clock ?? clock
     const background = createAwaitableBackground(options.inline !== true)
-    const tokens = createTokens({ store, keyRing, clock, log: logBook.log, holder: name })
+    const tokens = createTokens({ store, keyRing, clock: time, log: logBook.log, holder: name })
     const resolve = createResolve({
       tokens,
-      clock,
+      clock: time,
       entropy: createSequence(options.fraction ?? 0.5),
       sha256: options.sha256 ?? quickDigest,
       background,
