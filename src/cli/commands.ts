@@ -14,6 +14,7 @@ import { rotationCommands } from './rotation.ts'
 import { serviceCommands } from './service.ts'
 import { suggestCommands } from './suggest.ts'
 import { tokenCommands } from './token.ts'
+import { versionCommands } from './versions.ts'
 
 /** The words that open a list of commands. */
 export const families: readonly Family[] = [
@@ -31,6 +32,7 @@ export const commands: readonly Command[] = [
   ...credentialCommands,
   ...rotationCommands,
   ...revokeCommands,
+  ...versionCommands,
   ...policyCommands,
   ...suggestCommands,
   ...explainCommands,

@@ -1,16 +1,8 @@
 import { credentialName } from '../domain/credential.ts'
 import type { Members } from '../domain/json-object.ts'
-import { parseCredential, parseCredentialPage, parseNothing, type CredentialAnswer } from './admin-answers.ts'
+import { parseCredential, parseCredentialPage, type CredentialAnswer } from './admin-answers.ts'
 import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
-import {
-  jsonOption,
-  yesOption,
-  type ArgumentSpec,
-  type Call,
-  type Command,
-  type OptionSpec,
-} from './command.ts'
-import { confirm } from './confirm.ts'
+import { jsonOption, type ArgumentSpec, type Call, type Command, type OptionSpec } from './command.ts'
 import { createFault } from './fault.ts'
 import type { Paint } from './paint.ts'
 import { note, printAnswer } from './print.ts'
@@ -88,15 +80,6 @@ export const credentialCommands: readonly Command[] = [
     details: 'Every instance stops within 10 seconds, for tokens in its memory too.',
   }),
   stateCommand('enable', { summary: 'let a disabled credential serve again' }),
-  {
-    name: 'credentials destroy',
-    summary: 'delete a credential and its secret from the broker, for good',
-    details: 'The key itself lives on where it came from: delete it there too. It asks first.',
-    arguments: [nameArgument],
-    options: [yesOption, ...options],
-    examples: ['downscope credentials destroy reports-sa', 'downscope credentials destroy reports-sa --yes'],
-    run: destroyCredential,
-  },
 ]
 
 function stateCommand(verb: 'disable' | 'enable', words: Pick<Command, 'summary' | 'details'>): Command {
@@ -118,16 +101,6 @@ function stateCommand(verb: 'disable' | 'enable', words: Pick<Command, 'summary'
       return 'done'
     },
   }
-}
-
-async function destroyCredential(call: Call): Promise<'done'> {
-  const name = call.argument('NAME')
-  const client = await connect(call)
-  await confirm(call, `Delete ${plain(name)} from ${client.url}, for good?`)
-  const path = `credentials/${encodeURIComponent(name)}`
-  await client.ask({ method: 'DELETE', path, parse: parseNothing })
-  printAnswer(call, { name, destroyed: true }, ({ good }) => `${good('destroyed')} ${plain(name)}\n`)
-  return 'done'
 }
 
 async function importCredential(call: Call): Promise<'done'> {

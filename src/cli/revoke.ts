@@ -1,13 +1,24 @@
 import * as z from 'zod/mini'
 
+import { parseNothing } from './admin-answers.ts'
 import { connect, connectionOptions } from './admin-client.ts'
-import { jsonOption, yesOption, type Call, type Command } from './command.ts'
+import {
+  jsonOption,
+  yesOption,
+  type ArgumentSpec,
+  type Call,
+  type Command,
+  type OptionSpec,
+} from './command.ts'
 import { confirm } from './confirm.ts'
 import type { Exit } from './exit-code.ts'
 import type { Paint } from './paint.ts'
 import { printAnswer } from './print.ts'
 import { withProgress } from './progress.ts'
 import { plain } from './table.ts'
+
+const nameArgument: ArgumentSpec = { name: 'NAME', summary: "the credential's name", offer: 'credential' }
+const options: readonly OptionSpec[] = [yesOption, jsonOption, ...connectionOptions]
 
 export const revokeCommands: readonly Command[] = [
   {
@@ -16,13 +27,22 @@ export const revokeCommands: readonly Command[] = [
     details:
       'Here first: every instance stops within 10 seconds, for tokens in its memory too. Then at the upstream, where ' +
       'it can be withdrawn; given again, it finishes what failed there, which is status 1. It asks first.',
-    arguments: [{ name: 'NAME', summary: "the credential's name", offer: 'credential' }],
-    options: [yesOption, jsonOption, ...connectionOptions],
+    arguments: [nameArgument],
+    options,
     examples: [
       'downscope credentials revoke reports-sa',
       'downscope credentials revoke reports-sa --yes --json',
     ],
     run: revoke,
+  },
+  {
+    name: 'credentials destroy',
+    summary: 'delete a credential and its secret from the broker, for good',
+    details: 'The key itself lives on where it came from: delete it there too. It asks first.',
+    arguments: [nameArgument],
+    options,
+    examples: ['downscope credentials destroy reports-sa', 'downscope credentials destroy reports-sa --yes'],
+    run: destroy,
   },
 ]
 
@@ -36,6 +56,16 @@ async function revoke(call: Call): Promise<Exit> {
   )
   printAnswer(call, answer.document, (paint) => describe(name, answer.value, paint))
   return answer.value.upstream === 'failed' ? 'refused' : 'done'
+}
+
+async function destroy(call: Call): Promise<Exit> {
+  const name = call.argument('NAME')
+  const client = await connect(call)
+  await confirm(call, `Delete ${plain(name)} from ${client.url}, for good?`)
+  const path = `credentials/${encodeURIComponent(name)}`
+  await client.ask({ method: 'DELETE', path, parse: parseNothing })
+  printAnswer(call, { name, destroyed: true }, ({ good }) => `${good('destroyed')} ${plain(name)}\n`)
+  return 'done'
 }
 
 const revocationAnswer = z.object({ upstream: z.string(), detail: z.optional(z.string()) })

@@ -1,21 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
-import {
-  parseCredential,
-  parseVersions,
-  type CredentialAnswer,
-  type RotationAnswer,
-} from './admin-answers.ts'
+import { parseCredential, type CredentialAnswer, type RotationAnswer } from './admin-answers.ts'
 import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
-import {
-  jsonOption,
-  yesOption,
-  type ArgumentSpec,
-  type Call,
-  type Command,
-  type OptionSpec,
-} from './command.ts'
-import { confirm } from './confirm.ts'
+import { jsonOption, type ArgumentSpec, type Call, type Command, type OptionSpec } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault } from './fault.ts'
 import type { Paint } from './paint.ts'
@@ -23,11 +10,9 @@ import { note, printAnswer } from './print.ts'
 import { withProgress, type Progress } from './progress.ts'
 import { readJsonInput } from './read-input.ts'
 import { counted, plain } from './table.ts'
-import { versionTable } from './version-table.ts'
 import { wholeNumber } from './whole-number.ts'
 
 const nameArgument: ArgumentSpec = { name: 'NAME', summary: "the credential's name", offer: 'credential' }
-const versionArgument: ArgumentSpec = { name: 'VERSION', summary: 'its id, as versions list tells it' }
 const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
 
 export const rotationCommands: readonly Command[] = [
@@ -79,55 +64,6 @@ export const rotationCommands: readonly Command[] = [
     ],
     run: schedule,
   },
-  {
-    name: 'versions list',
-    summary: 'list the versions of a credential, without their secrets',
-    arguments: [nameArgument],
-    options,
-    examples: ['downscope versions list reports-sa', 'downscope versions list reports-sa --json'],
-    run: async (call) => {
-      const client = await connect(call)
-      const path = `credentials/${encodeURIComponent(call.argument('NAME'))}/versions`
-      const answer = await client.ask({ method: 'GET', path, parse: parseVersions })
-      printAnswer(call, answer.document, (paint) => versionTable(answer.value.versions, paint))
-      return 'done'
-    },
-  },
-  {
-    name: 'versions disable',
-    summary: 'take one version of a credential out of service, for its tokens in memory too',
-    arguments: [nameArgument, versionArgument],
-    options,
-    examples: ['downscope versions disable reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11'],
-    run: async (call) => {
-      const answer = await actOnVersion(call, await connect(call), 'disable')
-      printAnswer(
-        call,
-        answer.document,
-        ({ good }) => `${good('disabled')} ${plain(call.argument('VERSION'))}\n`,
-      )
-      return 'done'
-    },
-  },
-  {
-    name: 'versions destroy',
-    summary: 'drop the secret of a disabled version, for good',
-    details: 'It asks first.',
-    arguments: [nameArgument, versionArgument],
-    options: [yesOption, ...options],
-    examples: ['downscope versions destroy reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11 --yes'],
-    run: async (call) => {
-      const client = await connect(call)
-      const version = plain(call.argument('VERSION'))
-      await confirm(
-        call,
-        `Drop the secret of version ${version} of ${plain(call.argument('NAME'))}, for good?`,
-      )
-      const answer = await actOnVersion(call, client, 'destroy')
-      printAnswer(call, answer.document, ({ good }) => `${good('destroyed')} ${version}\n`)
-      return 'done'
-    },
-  },
 ]
 
 const pollMs = 2_000
@@ -143,15 +79,25 @@ async function rotate(call: Call): Promise<Exit> {
         untilActive(client, begun.value.name, progress),
       )
     : begun
+  if (isWaiting && !isUnderWay(value.rotation) && value.version === begun.value.version)
+    throw createFault('refused', `the rotation of ${plain(value.name)} ended, and no new version is active`, {
+      hints: ["The broker's log says why; docs/rotation.md tells how to read it."],
+    })
   printAnswer(call, document, (paint) => describe(value, paint))
-  if (isUnderWay(value.rotation))
-    note(call, ({ dim }) => dim(`How far it is: downscope credentials show ${plain(value.name)}`))
-  return isWaiting && isUnderWay(value.rotation) ? 'refused' : 'done'
+  if (!isUnderWay(value.rotation)) return 'done'
+  note(call, ({ dim }) =>
+    dim(
+      `downscope credentials show ${plain(value.name)} tells how far it is; downscope maintenance run goes on with it.`,
+    ),
+  )
+  return isWaiting ? 'refused' : 'done'
 }
 
 async function begin(call: Call, client: AdminClient) {
   const name = encodeURIComponent(call.argument('NAME'))
   const file = call.text('--with')
+  if (call.has('--abort') && call.has('--wait'))
+    throw createFault('usage', '--wait is for a rotation that goes on, and --abort takes it back')
   if (file === undefined) {
     const given = ['--withdraw-former', '--keep-former'].find((option) => call.has(option))
     if (given !== undefined || call.texts('--scope').length > 0)
@@ -214,18 +160,10 @@ async function schedule(call: Call): Promise<Exit> {
   return 'done'
 }
 
-function actOnVersion(call: Call, client: AdminClient, verb: 'disable' | 'destroy') {
-  const [name, version] = [call.argument('NAME'), call.argument('VERSION')].map(encodeURIComponent)
-  return client.ask({
-    method: 'POST',
-    path: `credentials/${name}/versions/${version}:${verb}`,
-    parse: parseCredential,
-  })
-}
-
 function describe({ name, version, rotation }: CredentialAnswer, { bold, good, odd }: Paint): string {
-  if (!isUnderWay(rotation)) return `${bold(plain(name))}: ${good(`version ${plain(version)} is active`)}\n`
-  return `${bold(plain(name))}: ${odd('rotating')}, ${stepWords(rotation)}\n`
+  if (isUnderWay(rotation)) return `${bold(plain(name))}: ${odd('rotating')}, ${stepWords(rotation)}\n`
+  const after = rotation === undefined ? '' : `; ${stepWords(rotation)}`
+  return `${bold(plain(name))}: ${good(`version ${plain(version)} is active`)}${after}\n`
 }
 
 /** Where a rotation stands, in words. */
@@ -236,7 +174,7 @@ export function stepWords({ step, failures, reason, next_try_at: next }: Rotatio
     upload: 'uploading its certificate',
     create: 'having the upstream make a key',
     prove: 'proving that the new one works',
-    overlap: 'the new version is active, the former one stands by',
+    overlap: 'the former one stands by',
     disable: 'withdrawing the former one',
     abort: 'taking it back',
   }

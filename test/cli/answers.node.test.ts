@@ -174,6 +174,49 @@ describe('who asks, and whom', () => {
   })
 })
 
+describe('credentials rotate --wait', () => {
+  const credential = (more: object) => ({
+    body: {
+      name: 'reports-sa',
+      kind: 'service_account_key',
+      upstream: 'google',
+      state: 'enabled',
+      version: 'v1',
+      identity: 'reports@acme.iam.gserviceaccount.com',
+      health: { status: 'healthy', since: '2026-11-24T00:00:00Z' },
+      created_at: '2026-11-24T00:00:00Z',
+      updated_at: '2026-11-24T00:00:00Z',
+      versions: [],
+      ...more,
+    },
+  })
+  const rotation = (step: string) => ({
+    rotation: { method: 'upload', step, since: 'x', next_try_at: 'x', failures: 0, former: 'v1' },
+  })
+  const rotate = (shown: FakeAnswer) =>
+    run(['credentials', 'rotate', 'reports-sa', '--wait'], {
+      'POST /v1/admin/credentials/reports-sa:rotate': [credential(rotation('count'))],
+      'GET /v1/admin/credentials/reports-sa': [shown],
+    })
+
+  test('is done when the new version is active and the former one stands by', async () => {
+    const outcome = await rotate(credential({ version: 'v2', ...rotation('overlap') }))
+
+    expect(outcome).toEqual({
+      status: 0,
+      stdout: 'reports-sa: version v2 is active; the former one stands by\n',
+      stderr: '',
+    })
+  })
+
+  test('is no success when the rotation ends and the former version is still the active one', async () => {
+    const outcome = await rotate(credential({}))
+
+    expect(outcome).toMatchObject({ status: 1, stdout: '' })
+    expect(outcome.stderr).toContain('ended, and no new version is active')
+  })
+})
+
 describe('keys rewrap', () => {
   const page = (more: object) => ({
     body: { sealing_key: 'k2', rewrapped: 2, already: 1, passing: 0, failed: [], still_in_use: [], ...more },

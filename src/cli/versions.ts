@@ -1,0 +1,79 @@
+import { parseCredential, parseVersions } from './admin-answers.ts'
+import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
+import {
+  jsonOption,
+  yesOption,
+  type ArgumentSpec,
+  type Call,
+  type Command,
+  type OptionSpec,
+} from './command.ts'
+import { confirm } from './confirm.ts'
+import { printAnswer } from './print.ts'
+import { plain } from './table.ts'
+import { versionTable } from './version-table.ts'
+
+const nameArgument: ArgumentSpec = { name: 'NAME', summary: "the credential's name", offer: 'credential' }
+const versionArgument: ArgumentSpec = { name: 'VERSION', summary: 'its id, as versions list tells it' }
+const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
+
+export const versionCommands: readonly Command[] = [
+  {
+    name: 'versions list',
+    summary: 'list the versions of a credential, without their secrets',
+    arguments: [nameArgument],
+    options,
+    examples: ['downscope versions list reports-sa', 'downscope versions list reports-sa --json'],
+    run: async (call) => {
+      const client = await connect(call)
+      const path = `credentials/${encodeURIComponent(call.argument('NAME'))}/versions`
+      const answer = await client.ask({ method: 'GET', path, parse: parseVersions })
+      printAnswer(call, answer.document, (paint) => versionTable(answer.value.versions, paint))
+      return 'done'
+    },
+  },
+  {
+    name: 'versions disable',
+    summary: 'take one version of a credential out of service, for its tokens in memory too',
+    arguments: [nameArgument, versionArgument],
+    options,
+    examples: ['downscope versions disable reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11'],
+    run: async (call) => {
+      const answer = await actOnVersion(call, await connect(call), 'disable')
+      printAnswer(
+        call,
+        answer.document,
+        ({ good }) => `${good('disabled')} ${plain(call.argument('VERSION'))}\n`,
+      )
+      return 'done'
+    },
+  },
+  {
+    name: 'versions destroy',
+    summary: 'drop the secret of a disabled version, for good',
+    details: 'It asks first.',
+    arguments: [nameArgument, versionArgument],
+    options: [yesOption, ...options],
+    examples: ['downscope versions destroy reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11 --yes'],
+    run: async (call) => {
+      const client = await connect(call)
+      const version = plain(call.argument('VERSION'))
+      await confirm(
+        call,
+        `Drop the secret of version ${version} of ${plain(call.argument('NAME'))}, for good?`,
+      )
+      const answer = await actOnVersion(call, client, 'destroy')
+      printAnswer(call, answer.document, ({ good }) => `${good('destroyed')} ${version}\n`)
+      return 'done'
+    },
+  },
+]
+
+function actOnVersion(call: Call, client: AdminClient, verb: 'disable' | 'destroy') {
+  const [name, version] = [call.argument('NAME'), call.argument('VERSION')].map(encodeURIComponent)
+  return client.ask({
+    method: 'POST',
+    path: `credentials/${name}/versions/${version}:${verb}`,
+    parse: parseCredential,
+  })
+}
