@@ -253,6 +253,10 @@ async function judge(path: string, { language, text }: CodeBlock): Promise<void>
       // deploy-workers.node.test.ts gives it to wrangler.
       expect(path).toBe('docs/deploy-workers.md')
       break
+    case 'http':
+      // broker/admin-api-guide.node.test.ts sends each to a broker.
+      expect(path).toBe('docs/admin-api.md')
+      break
     case 'js':
       await runScript(text)
       break
