@@ -7,7 +7,7 @@ import { createPolicies } from '../../src/records/policies.ts'
 import { createFakeClock, type FakeClock } from './fake-clock.ts'
 import { createFaultyStore, type FaultyStore } from './faulty-store.ts'
 import { createPlainKeyRing } from './plain-key-ring.ts'
-import { createAwaitableBackground, createLogBook, type LogLine } from './quiet.ts'
+import { createLogBook, type LogLine } from './quiet.ts'
 import type { HttpResult } from '../../src/ports/http-client.ts'
 import { createRoutedHttp, type RoutedHttp } from './routed-http.ts'
 import { createSequence, webSha256 } from './sequence.ts'
@@ -74,7 +74,11 @@ export async function createBrokerWorld(): Promise<BrokerWorld> {
     entropy: createSequence(),
     sha256: webSha256,
     http: routed.http,
-    background: createAwaitableBackground(),
+    background: {
+      runsAfterAnswer: true,
+      // Its failure is logged and hurts nobody, as on every platform.
+      run: (work) => void work().catch((error: unknown) => book.log('error', 'background', { error })),
+    },
     log: book.log,
     auditTrail: async (record) => {
       audits.push({ ...record })
