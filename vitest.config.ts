@@ -8,6 +8,8 @@ export default defineConfig({
     reporters: [['default', { summary: false }], createCountReporter((line) => process.stdout.write(line))],
     // At the root: started once for all projects, its host is provided to each of them.
     globalSetup: ['test/support/firestore-emulator.ts'],
+    // Many tests wait for processes of theirs: one worker, the default on two cores, leaves a core idle.
+    maxWorkers: 2,
     passWithNoTests: false,
     silent: 'passed-only',
     projects: [
