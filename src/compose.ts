@@ -220,7 +220,10 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     }),
     rotation: createAdministerRotation({ ...records, findUpstream, pursue: rotation.pursue, log }),
     maintain: rotation.maintain,
-    explain: createExplainRequest({ ...records, explain: createExplain(authorizeDeps) }),
+    explain: createExplainRequest({
+      ...records,
+      explain: createExplain({ ...authorizeDeps, blocks: records.blocksView }),
+    }),
     suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, enoughScopes, clock }),
     rewrapKeys: createRewrapKeys({ keyRing, rewraps: createRewraps(platform) }),
     readiness,

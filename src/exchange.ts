@@ -15,7 +15,7 @@ export interface ExchangeSteps {
   resolve(grant: Grant, mint: () => Promise<MintedToken>): AtHand<ResolvedToken>
   mint(grant: Grant): Promise<MintedToken>
   /** What it leaves behind for whoever keeps the policy small; `undefined` when there is nothing to wait for. */
-  noteUse(grant: Grant, request: ExchangeRequest): Promise<void> | undefined
+  noteUse(grant: Grant, request: ExchangeRequest, token: MintedToken): Promise<void> | undefined
   /** Likewise, for whoever asks why. */
   noteRefusal(refused: RefusedRequest): Promise<void> | undefined
 }
@@ -67,7 +67,7 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
       noteToken(record, resolved)
       const written = write()
       if (written instanceof Promise) await written
-      const noting = steps.noteUse(grant, request)
+      const noting = steps.noteUse(grant, request, resolved.token)
       if (noting !== undefined) await noting
       return { grant, resolved }
     } catch (error) {

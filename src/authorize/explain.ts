@@ -17,10 +17,15 @@ import { Secret } from '../domain/secret.ts'
 import { createAuthorize, type AuthorizeDeps } from './authorize.ts'
 import type { CompiledPolicy, CompiledRule } from './compile-policy.ts'
 import { explainCallers } from './explain-caller.ts'
+import { heedingBlocks, type CurrentBlocks } from './heed-blocks.ts'
 import { scopesImpliedBy } from './implied-scopes.ts'
 import { narrowScopes } from './narrow-scopes.ts'
 import { nearMiss } from './near-miss.ts'
 import { createParseTarget } from './parse-target.ts'
+
+export interface ExplainDeps extends AuthorizeDeps {
+  readonly blocks: CurrentBlocks
+}
 
 export type Explain = (question: Question) => Promise<Explanation>
 
@@ -29,7 +34,7 @@ export type Explain = (question: Question) => Promise<Explanation>
  * the credential with the condition that failed. Asks no upstream, and proves nothing about who asks: claims are taken
  * as given. Throws `policy_unavailable` and `store_unavailable`.
  */
-export function createExplain(deps: AuthorizeDeps): Explain {
+export function createExplain(deps: ExplainDeps): Explain {
   const parseTarget = createParseTarget(deps.brokerIssuer)
 
   return async (question) => {
@@ -129,13 +134,16 @@ interface Verdict {
   readonly error?: BrokerError
 }
 
-async function judge(deps: AuthorizeDeps, caller: Caller, question: Question): Promise<Verdict> {
+async function judge(deps: ExplainDeps, caller: Caller, question: Question): Promise<Verdict> {
   const { issuer: _, claims: __, ...asked } = question
   // Nothing is verified here, and authorize never looks at the proof.
   const request: ExchangeRequest = { ...asked, proof: { form: 'subject_token', assertion: new Secret('') } }
   try {
     return {
-      told: { outcome: 'granted', token: explainedToken(await createAuthorize(deps)(caller, request)) },
+      told: {
+        outcome: 'granted',
+        token: explainedToken(await heedingBlocks(deps.blocks, createAuthorize(deps))(caller, request)),
+      },
     }
   } catch (error) {
     if (!isBrokerError(error) || error.condition === undefined) throw error

@@ -26,11 +26,15 @@ export function heedingBlocks<Request, Grant>(
     if (current.stopped !== undefined)
       throw new BrokerError('service_stopped', {
         reason: `${quote(current.stopped.by)} stopped the service`,
+        condition: 'service.stopped',
         retryAfter: retryAfterStop,
       })
     const blocked = current.blocked(caller)
     if (blocked !== undefined)
-      throw new BrokerError('target_unavailable', { reason: describe(caller, blocked.by) })
+      throw new BrokerError('target_unavailable', {
+        reason: describe(caller, blocked.by),
+        condition: 'caller.blocked',
+      })
     return grant ?? authorize(caller, request)
   }
 }

@@ -3,7 +3,9 @@ export type ScopeSet = readonly string[]
 
 /** A scope set of the given scopes; order and repetition of the input do not matter. */
 export function scopeSet(scopes: Iterable<string>): ScopeSet {
-  return [...new Set(scopes)].toSorted()
+  const words = [...scopes]
+  // The usual case, on the hot path.
+  return words.length < 2 ? words : [...new Set(words)].toSorted()
 }
 
 /** RFC 6749 §3.3: scope-tokens of %x21 / %x23-5B / %x5D-7E, separated by single spaces. `undefined` if malformed. */

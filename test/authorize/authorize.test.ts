@@ -4,6 +4,7 @@ import type { CompiledPolicy } from '../../src/authorize/compile-policy.ts'
 import { createAuthorize, type AuthorizeDeps } from '../../src/authorize/authorize.ts'
 import { createExplain } from '../../src/authorize/explain.ts'
 import { isBrokerError, type BrokerError } from '../../src/domain/broker-error.ts'
+import { inForce } from '../../src/domain/blocks.ts'
 import type { Caller } from '../../src/domain/caller.ts'
 import type { CredentialKind, CredentialSummary } from '../../src/domain/credential.ts'
 import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
@@ -24,6 +25,7 @@ interface Situation {
 }
 
 const lookUps: string[] = []
+const nothingBlocked = () => inForce({ callers: [], tokens: [] })
 
 const defaultRequest = { target: 'reports', scopes: [], tokenType: 'access_token' } as const
 
@@ -71,7 +73,7 @@ async function refusal(situation: Situation): Promise<BrokerError> {
       ...defaultRequest,
       ...request,
     }
-    expect(await createExplain(depsOf(situation))(question)).toMatchObject({
+    expect(await createExplain({ ...depsOf(situation), blocks: nothingBlocked })(question)).toMatchObject({
       outcome: 'refused',
       error: code,
       reason,

@@ -1,21 +1,24 @@
 import { describe, expect, it } from 'vitest'
 
 import { createExplain } from '../../src/authorize/explain.ts'
+import { inForce, type Blocks } from '../../src/domain/blocks.ts'
 import type { CredentialSummary } from '../../src/domain/credential.ts'
 import type { Explanation, Question } from '../../src/domain/explanation.ts'
-import { seconds } from '../../src/domain/time.ts'
+import { epochSeconds, seconds } from '../../src/domain/time.ts'
 import { credentialWith, policyOf, ruleWith } from '../support/policies.ts'
 
 interface Situation {
   readonly rules?: readonly object[]
   readonly credential?: CredentialSummary | 'none'
   readonly question?: Partial<Question>
+  readonly blocks?: Partial<Blocks>
 }
 
 function explain({
   rules = [ruleWith()],
   credential = credentialWith(),
   question,
+  blocks,
 }: Situation): Promise<Explanation> {
   const policy = policyOf(rules)
   return createExplain({
@@ -23,6 +26,7 @@ function explain({
     findCredential: (name) =>
       Promise.resolve(credential !== 'none' && name === credential.name ? credential : undefined),
     brokerIssuer: 'https://tokens.acme.example',
+    blocks: () => inForce({ callers: [], tokens: [], ...blocks }),
   })({
     issuer: 'https://cluster.example',
     claims: { sub: 'exporter' },
@@ -168,6 +172,22 @@ describe('explain', () => {
       question: { scopes: asked.map(googleScope) },
     })
     expect(narrowestScopes).toEqual(narrowest?.map(googleScope))
+  })
+
+  it('says that somebody switched the caller, or everything, off by hand', async () => {
+    const byHand = { by: 'ops/ops', since: epochSeconds(0) }
+    const blocked = { issuer: 'https://cluster.example', subject: 'exporter', ...byHand }
+    expect(await explain({ blocks: { callers: [blocked] } })).toMatchObject({
+      outcome: 'refused',
+      error: 'target_unavailable',
+      condition: 'caller.blocked',
+      rules: [{ rule: 'everybody reads', outcome: 'decides' }],
+    })
+    expect(await explain({ blocks: { stopped: byHand } })).toMatchObject({
+      outcome: 'refused',
+      error: 'service_stopped',
+      condition: 'service.stopped',
+    })
   })
 
   it('says what the rule gives when a scope is beyond it', async () => {

@@ -2,9 +2,12 @@ import { describe, expect, it } from 'vitest'
 
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
+import type { Grant } from '../../src/domain/grant.ts'
 import type { RuleUse } from '../../src/domain/rule-use.ts'
 import { Secret } from '../../src/domain/secret.ts'
-import { createNoteUse } from '../../src/lifecycle/note-use.ts'
+import { epochSeconds } from '../../src/domain/time.ts'
+import type { MintedToken } from '../../src/domain/token.ts'
+import { createNoteUse, type NoteUse } from '../../src/lifecycle/note-use.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createAwaitableBackground, createLogBook } from '../support/quiet.ts'
 import { createGrant } from '../support/resolve-world.ts'
@@ -16,6 +19,25 @@ const request: ExchangeRequest = {
   tokenType: 'access_token',
 }
 const boundary = [{ availableResource: '//bucket', availablePermissions: ['inRole:roles/x'] }]
+
+/** Equal grants are served the same token, others another one. */
+function withTokens(noteUse: NoteUse): (grant: Grant, request: ExchangeRequest) => Promise<void> | undefined {
+  const tokens = new Map<string, MintedToken>()
+  return (grant, asked) => {
+    const { rule: _, ...served } = grant
+    const name = JSON.stringify([served, asked.boundary])
+    const token = tokens.get(name) ?? {
+      secret: new Secret('a token'),
+      tokenType: grant.tokenType,
+      scopes: grant.scopes,
+      drawnFrom: ['v1'],
+      issuedAt: epochSeconds(0),
+      expiresAt: epochSeconds(3600),
+    }
+    tokens.set(name, token)
+    return noteUse(grant, asked, token)
+  }
+}
 
 function createWorld({ runsAfterAnswer = true } = {}) {
   const noted: RuleUse[] = []
@@ -37,7 +59,7 @@ function createWorld({ runsAfterAnswer = true } = {}) {
     clock,
     background,
     lines,
-    noteUse: createNoteUse({ ruleUses, background, clock, log }),
+    noteUse: withTokens(createNoteUse({ ruleUses, background, clock, log })),
   }
 }
 
@@ -71,6 +93,19 @@ describe('the use of a rule', () => {
     expect(noted).toMatchObject([
       { subject: 'user@acme.example' },
       { tokenType: 'id_token', audience: 'https://a.example' },
+    ])
+  })
+
+  it('is told apart by rule, and by what was asked, also where the token is one', async () => {
+    const { noted, noteUse } = createWorld()
+    for (const rule of ['one', 'two', 'one', 'two'])
+      for (const scopes of [['a'], [], ['a', 'z']])
+        await noteUse(createGrant({ rule }), { ...request, scopes })
+    expect(noted.map((use) => [use.rule, use.scopes])).toEqual([
+      ['one', ['a']],
+      ['one', undefined],
+      ['two', ['a']],
+      ['two', undefined],
     ])
   })
 
