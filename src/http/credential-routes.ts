@@ -1,10 +1,9 @@
 import * as z from 'zod/mini'
 
-import { credentialName, type CredentialSummary } from '../domain/credential.ts'
+import { credentialName } from '../domain/credential.ts'
 import type { RevokeCredential } from '../lifecycle/revoke-credential.ts'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
 import {
-  credentialDocument,
   credentialPageDocument,
   credentialPageSchema,
   credentialSchema,
@@ -17,6 +16,7 @@ import { storedName } from './parse-admin-request.ts'
 import { creates, shows, showsNothing } from './route-answer.ts'
 import { jsonBody, noBody } from './route-body.ts'
 import { noQuery, queryOf } from './route-query.ts'
+import { showCredential } from './show-credential.ts'
 
 const pageLimitDefault = 100
 const pageLimitMax = 500
@@ -129,11 +129,6 @@ export function serveCredentials({
   locate,
 }: CredentialRoutesDeps): readonly ServedRoute[] {
   const routes = credentialRoutes
-  /** With the revision that a change may name in `If-Match`. */
-  const shown = (credential: CredentialSummary) => ({
-    document: credentialDocument(credential),
-    revision: String(credential.revision),
-  })
   const destroy = async (name: string, revision: string | undefined) => {
     await credentials.destroy(name, revision)
     return { document: undefined }
@@ -147,14 +142,14 @@ export function serveCredentials({
         ...enrolment,
         ...(days === undefined ? {} : { rotateAfterDays: days }),
       })
-      return { ...shown(credential), location: locate(`/v1/admin/credentials/${credential.name}`) }
+      return { ...showCredential(credential), location: locate(`/v1/admin/credentials/${credential.name}`) }
     }),
-    served(routes.readCredential, async ({ param }) => shown(await credentials.read(param('name')))),
+    served(routes.readCredential, async ({ param }) => showCredential(await credentials.read(param('name')))),
     served(routes.disableCredential, async ({ param, ifMatch }) =>
-      shown(await credentials.disable(param('name'), ifMatch)),
+      showCredential(await credentials.disable(param('name'), ifMatch)),
     ),
     served(routes.enableCredential, async ({ param, ifMatch }) =>
-      shown(await credentials.enable(param('name'), ifMatch)),
+      showCredential(await credentials.enable(param('name'), ifMatch)),
     ),
     served(routes.revokeCredential, async ({ param, ifMatch }) => {
       const revoked = await revokeCredential(param('name'), ifMatch)

@@ -3,12 +3,13 @@ import * as z from 'zod/mini'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
 import type { MaintenanceReport } from '../lifecycle/maintenance.ts'
 import type { AdministerRotation } from '../lifecycle/rotation/administer-rotation.ts'
-import { credentialDocument, credentialSchema, versionDocument, versionSchema } from './admin-documents.ts'
+import { credentialSchema, versionDocument, versionSchema } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import { maintenanceDocument, maintenanceSchema } from './maintenance-document.ts'
 import { creates, shows } from './route-answer.ts'
 import { jsonBody, noBody } from './route-body.ts'
 import { noQuery } from './route-query.ts'
+import { showCredential } from './show-credential.ts'
 
 /** Longer than any key should live. */
 const daysMax = 3650
@@ -47,6 +48,7 @@ export const rotationRoutes = {
     query: noQuery,
     body: jsonBody(broughtSecret),
     answer: creates(credentialSchema),
+    ifMatch: true,
   }),
   disableVersion: adminRoute({
     at: `POST ${one}/versions/{version}:disable`,
@@ -55,6 +57,7 @@ export const rotationRoutes = {
     summary: 'Takes a version out of service; its tokens are served nowhere 10 s later',
     ...none,
     answer: shows(credentialSchema),
+    ifMatch: true,
   }),
   destroyVersion: adminRoute({
     at: `POST ${one}/versions/{version}:destroy`,
@@ -63,6 +66,7 @@ export const rotationRoutes = {
     summary: 'Drops the secret of a disabled version',
     ...none,
     answer: shows(credentialSchema),
+    ifMatch: true,
   }),
   rotateCredential: adminRoute({
     at: `POST ${one}:rotate`,
@@ -71,6 +75,7 @@ export const rotationRoutes = {
     summary: 'Begins to replace a service-account key, or shows the rotation that is under way',
     ...none,
     answer: shows(credentialSchema),
+    ifMatch: true,
   }),
   abortRotation: adminRoute({
     at: `POST ${one}:abort`,
@@ -79,6 +84,7 @@ export const rotationRoutes = {
     summary: 'Takes back a rotation whose new version is not active yet',
     ...none,
     answer: shows(credentialSchema),
+    ifMatch: true,
   }),
   changeCredential: adminRoute({
     at: `PATCH ${one}`,
@@ -88,6 +94,7 @@ export const rotationRoutes = {
     query: noQuery,
     body: jsonBody(change),
     answer: shows(credentialSchema),
+    ifMatch: true,
   }),
   runMaintenance: adminRoute({
     at: 'POST /v1/admin/maintenance:run',
@@ -115,30 +122,28 @@ export function serveRotation(deps: RotationRoutesDeps): readonly ServedRoute[] 
       const { versions } = await credentials.read(param('name'))
       return { document: { versions: versions.map((version) => versionDocument(version)) } }
     }),
-    served(routes.bringVersion, async ({ param, body: { withdraw_former: withdrawFormer, ...file } }) => {
+    served(routes.bringVersion, async ({ param, body, ifMatch }) => {
       const name = param('name')
+      const { withdraw_former: withdrawFormer, ...file } = body
       const brought = { ...file, ...(withdrawFormer === undefined ? {} : { withdrawFormer }) }
-      const credential = await rotation.bring(name, brought)
-      const location = locate(`/v1/admin/credentials/${name}/versions`)
-      return { document: credentialDocument(credential), location }
+      const credential = await rotation.bring(name, brought, ifMatch)
+      return { ...showCredential(credential), location: locate(`/v1/admin/credentials/${name}/versions`) }
     }),
-    served(routes.disableVersion, async ({ param }) => ({
-      document: credentialDocument(await rotation.disableVersion(param('name'), param('version'))),
-    })),
-    served(routes.destroyVersion, async ({ param }) => ({
-      document: credentialDocument(await rotation.destroyVersion(param('name'), param('version'))),
-    })),
-    served(routes.rotateCredential, async ({ param }) => ({
-      document: credentialDocument(await rotation.rotate(param('name'))),
-    })),
-    served(routes.abortRotation, async ({ param }) => ({
-      document: credentialDocument(await rotation.abort(param('name'))),
-    })),
-    served(routes.changeCredential, async ({ param, body }) => ({
-      document: credentialDocument(
-        await rotation.rotateAfter(param('name'), body.rotate_after_days ?? undefined),
-      ),
-    })),
+    served(routes.disableVersion, async ({ param, ifMatch }) =>
+      showCredential(await rotation.disableVersion(param('name'), param('version'), ifMatch)),
+    ),
+    served(routes.destroyVersion, async ({ param, ifMatch }) =>
+      showCredential(await rotation.destroyVersion(param('name'), param('version'), ifMatch)),
+    ),
+    served(routes.rotateCredential, async ({ param, ifMatch }) =>
+      showCredential(await rotation.rotate(param('name'), ifMatch)),
+    ),
+    served(routes.abortRotation, async ({ param, ifMatch }) =>
+      showCredential(await rotation.abort(param('name'), ifMatch)),
+    ),
+    served(routes.changeCredential, async ({ param, body, ifMatch }) =>
+      showCredential(await rotation.rotateAfter(param('name'), body.rotate_after_days ?? undefined, ifMatch)),
+    ),
     served(routes.runMaintenance, async () => ({ document: maintenanceDocument(await maintain()) })),
   ]
 }

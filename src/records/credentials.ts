@@ -64,11 +64,15 @@ export interface Credentials {
   /** The versions whose secrets are still held. */
   heldVersions(name: string): Promise<readonly string[]>
   /** `undefined` for days: never by itself. `undefined` when there is none of that name. */
-  setRotateAfter(name: string, days: number | undefined): Promise<CredentialSummary | undefined>
+  setRotateAfter(
+    name: string,
+    days: number | undefined,
+    expected?: Revision,
+  ): Promise<CredentialSummary | undefined>
   /** Throws `not_found` without such a version, `state_conflict` for the only one that works. */
-  disableVersion(name: string, version: string): Promise<CredentialSummary | undefined>
+  disableVersion(name: string, version: string, expected?: Revision): Promise<CredentialSummary | undefined>
   /** Drops the secret of a disabled version; throws `not_found` or `state_conflict`. */
-  destroyVersion(name: string, version: string): Promise<CredentialSummary | undefined>
+  destroyVersion(name: string, version: string, expected?: Revision): Promise<CredentialSummary | undefined>
   /** Destroys a version whose removal is due, after its key is gone upstream. */
   removeVersion(name: string, version: string): Promise<CredentialSummary | undefined>
   /** Whether there was one. Its secret is gone with it. */
@@ -195,13 +199,19 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       const versions = (await readRecord(name))?.versions ?? []
       return versions.filter(({ sealed }) => sealed !== undefined).map(({ id }) => id)
     },
-    setRotateAfter: (name, days) =>
-      change(name, (record) => {
-        const { rotateAfterDays: _, ...rest } = record
-        return { ...rest, ...(days === undefined ? {} : { rotateAfterDays: days }) }
-      }),
-    disableVersion: (name, version) => change(name, (record, now) => disableVersion(record, version, now)),
-    destroyVersion: (name, version) => change(name, (record, now) => destroyVersion(record, version, now)),
+    setRotateAfter: (name, days, expected) =>
+      change(
+        name,
+        (record) => {
+          const { rotateAfterDays: _, ...rest } = record
+          return { ...rest, ...(days === undefined ? {} : { rotateAfterDays: days }) }
+        },
+        expected,
+      ),
+    disableVersion: (name, version, expected) =>
+      change(name, (record, now) => disableVersion(record, version, now), expected),
+    destroyVersion: (name, version, expected) =>
+      change(name, (record, now) => destroyVersion(record, version, now), expected),
     removeVersion: (name, version) => change(name, (record, now) => removeVersion(record, version, now)),
     remove: async (name, expected) => {
       if (expected === undefined) return store.delete(credentialKey(name))

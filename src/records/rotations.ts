@@ -4,7 +4,7 @@ import type { RotationMethod, RotationStep } from '../domain/rotation.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
-import { changeCredential } from './change-credential.ts'
+import { changeCredential, type Revision } from './change-credential.ts'
 import {
   activeVersion,
   credentialDocumentOf,
@@ -35,15 +35,15 @@ export interface NewSecret {
  */
 export interface Rotations {
   /** Begins one, or leaves the one that runs as it is. `undefined` when there is no such credential. */
-  begin(name: string): Promise<CredentialSummary | undefined>
+  begin(name: string, expected?: Revision): Promise<CredentialSummary | undefined>
   /** Begins one with a secret that somebody brought. Throws `state_conflict` while another runs. */
   beginImport(
     name: string,
     brought: NewSecret,
-    withdrawsFormer: boolean,
+    how: { readonly withdrawsFormer: boolean; readonly expected?: Revision },
   ): Promise<CredentialSummary | undefined>
   /** Turns one that has not promoted its candidate back. Throws `state_conflict` when there is nothing to turn back. */
-  beginAbort(name: string): Promise<CredentialSummary | undefined>
+  beginAbort(name: string, expected?: Revision): Promise<CredentialSummary | undefined>
   /** The right to take the next step; `undefined` when none is due, or another instance has it. */
   claim(name: string): Promise<RotationTurn | undefined>
   /** Ends the turn with what came of it; writes nothing when another instance took over meanwhile. */
@@ -93,18 +93,23 @@ export function createRotations(deps: RotationsDeps): Rotations {
   return {
     seal,
 
-    begin: (name) =>
-      changeCredential(deps, name, (record, now) => {
-        if (record.rotation !== undefined) return record
-        refuseUnlessEnabled(record)
-        const rotation = newRotation(record, { id: entropy.uuid(), now, method: 'upload', step: 'count' })
-        return { ...record, rotation: { ...rotation, withdrawsFormer: true } }
-      }),
+    begin: (name, expected) =>
+      changeCredential(
+        deps,
+        name,
+        (record, now) => {
+          if (record.rotation !== undefined) return record
+          refuseUnlessEnabled(record)
+          const rotation = newRotation(record, { id: entropy.uuid(), now, method: 'upload', step: 'count' })
+          return { ...record, rotation: { ...rotation, withdrawsFormer: true } }
+        },
+        expected,
+      ),
 
-    beginImport: async (name, brought, withdrawsFormer) => {
+    beginImport: async (name, brought, { withdrawsFormer, expected }) => {
       const version = await seal(name, brought)
       const { consentedScopes } = brought
-      return changeCredential(deps, name, (record, now) => {
+      const revise = (record: CredentialRecord, now: EpochSeconds): CredentialRecord => {
         if (record.rotation !== undefined) throw conflict(record, 'a rotation is under way: abort it first')
         if (record.kind !== brought.secret.kind) throw conflict(record, `it is a ${record.kind}`)
         const rotation = newRotation(record, { id: entropy.uuid(), now, method: 'import', step: 'prove' })
@@ -117,23 +122,11 @@ export function createRotations(deps: RotationsDeps): Rotations {
             ...(consentedScopes === undefined ? {} : { consentedScopes }),
           },
         }
-      })
+      }
+      return changeCredential(deps, name, revise, expected)
     },
 
-    beginAbort: (name) =>
-      changeCredential(deps, name, (record, now) => {
-        const { rotation } = record
-        if (rotation === undefined) throw conflict(record, 'no rotation is under way')
-        if (rotation.step === 'abort') return record
-        if (rotation.step === 'overlap')
-          throw conflict(record, 'the new version is active already: disable that version to go back')
-        // Nothing is left to take back: only that the former secret is withdrawn upstream is given up.
-        if (rotation.step === 'disable') return withoutRotation(record)
-        // The lease stays, and when it was begun: what was begun must be over before it is taken back.
-        const { begunAt } = rotation
-        const aborting = enteringStep(rotation, 'abort', now)
-        return { ...record, rotation: { ...aborting, ...(begunAt === undefined ? {} : { begunAt }) } }
-      }),
+    beginAbort: (name, expected) => changeCredential(deps, name, aborting, expected),
 
     claim: (name) => claim(deps, name),
 
@@ -155,6 +148,21 @@ export function createRotations(deps: RotationsDeps): Rotations {
         }
       }),
   }
+}
+
+/** Turned back; throws `state_conflict` when there is nothing to turn back. */
+function aborting(record: CredentialRecord, now: EpochSeconds): CredentialRecord {
+  const { rotation } = record
+  if (rotation === undefined) throw conflict(record, 'no rotation is under way')
+  if (rotation.step === 'abort') return record
+  if (rotation.step === 'overlap')
+    throw conflict(record, 'the new version is active already: disable that version to go back')
+  // Nothing is left to take back: only that the former secret is withdrawn upstream is given up.
+  if (rotation.step === 'disable') return withoutRotation(record)
+  // The lease stays, and when it was begun: what was begun must be over before it is taken back.
+  const { begunAt } = rotation
+  const entered = enteringStep(rotation, 'abort', now)
+  return { ...record, rotation: { ...entered, ...(begunAt === undefined ? {} : { begunAt }) } }
 }
 
 function claim(

@@ -1,7 +1,13 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import * as z from 'zod'
 
-import { createBrokerWorld, type BrokerWorld, type WorldRequest } from '../support/broker-world.ts'
+import {
+  createBrokerWorld,
+  jsonAnswer,
+  type BrokerWorld,
+  type WorldRequest,
+} from '../support/broker-world.ts'
+import { createRsaKeyPem } from '../support/rsa-key.ts'
 
 let world: BrokerWorld
 
@@ -40,6 +46,81 @@ describe('a change of what somebody has seen', () => {
   it('needs no If-Match: a command may be repeated by whoever lost its answer', async () => {
     const first = await act(`POST ${one}:disable`)
     expect(await act(`POST ${one}:disable`)).toEqual(first)
+  })
+})
+
+describe('a change of a rotation or a version that somebody has seen', () => {
+  const one = '/v1/admin/credentials/reports-sa'
+  let secret: object
+  beforeAll(async () => {
+    secret = {
+      type: 'service_account',
+      client_email: 'reports@acme.iam.gserviceaccount.com',
+      private_key_id: 'k1',
+      private_key: (await createRsaKeyPem()).pkcs8,
+    }
+  })
+  beforeEach(async () => {
+    // No key is accepted, so that each rotation stands still after its first try.
+    world.route('https://oauth2.googleapis.com/token', () => jsonAnswer({ error: 'invalid_grant' }, 400))
+    await act('POST /v1/admin/credentials', { body: { name: 'reports-sa', secret } })
+  })
+
+  const read = async () => {
+    const { etag, body } = await act(`GET ${one}`)
+    return { etag, ...shownShape.parse(body) }
+  }
+  const standingStill = () =>
+    vi.waitFor(
+      async () => {
+        const shown = await read()
+        expect(shown.rotation?.failures).toBeGreaterThan(0)
+        return shown
+      },
+      { timeout: 10_000, interval: 10 },
+    )
+  /** Acts at the revision that is shown, and expects the next one. */
+  const actAt = async (etag: string, line: string, body?: object) => {
+    const answer = await act(line, { headers: { 'if-match': etag }, ...(body === undefined ? {} : { body }) })
+    expect(answer).toMatchObject({ etag: `"${Number(etag.replaceAll('"', '')) + 1}"` })
+    return answer.status
+  }
+
+  it('is made at the revision that If-Match names, and its answer has the next one', async () => {
+    expect(await actAt('"1"', `PATCH ${one}`, { rotate_after_days: 30 })).toBe(200)
+    expect(await actAt('"2"', `POST ${one}:rotate`)).toBe(200)
+    expect(await actAt((await standingStill()).etag, `POST ${one}:abort`)).toBe(200)
+  })
+
+  it('may bring a version, disable it and destroy it', async () => {
+    expect(await actAt('"1"', `POST ${one}/versions`, { secret })).toBe(201)
+    const { etag, rotation } = await standingStill()
+    const candidate = `${one}/versions/${rotation?.candidate}`
+    expect(await actAt(etag, `POST ${candidate}:disable`)).toBe(200)
+    expect(await actAt((await read()).etag, `POST ${candidate}:destroy`)).toBe(200)
+    expect((await read()).versions.map(({ state }) => state)).toEqual(['active', 'destroyed'])
+  })
+
+  it('is refused when somebody else was faster, and changes nothing', async () => {
+    await act(`POST ${one}/versions`, { body: { secret } })
+    const before = await standingStill()
+    const candidate = `${one}/versions/${before.rotation?.candidate}`
+    const lines: readonly (readonly [string, object?])[] = [
+      [`PATCH ${one}`, { rotate_after_days: 30 }],
+      [`POST ${one}:rotate`],
+      [`POST ${one}:abort`],
+      [`POST ${one}/versions`, { secret }],
+      [`POST ${candidate}:disable`],
+      [`POST ${candidate}:destroy`],
+    ]
+    for (const [line, body] of lines) {
+      const request = { headers: { 'if-match': '"1"' }, ...(body === undefined ? {} : { body }) }
+      expect([line, await act(line, request)]).toMatchObject([
+        line,
+        { status: 412, body: { code: 'changed_meanwhile' } },
+      ])
+    }
+    expect(await read()).toEqual(before)
   })
 })
 
@@ -113,6 +194,11 @@ describe('a policy that would lock out whoever applies it', () => {
     })
     expect((await apply(document)).status).toBe(200)
   })
+})
+
+const shownShape = z.looseObject({
+  versions: z.array(z.looseObject({ state: z.string() })),
+  rotation: z.optional(z.looseObject({ failures: z.int(), candidate: z.optional(z.string()) })),
 })
 
 const policyShape = z.looseObject({

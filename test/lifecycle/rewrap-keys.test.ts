@@ -84,7 +84,7 @@ describe('rewrapping', () => {
     const world = createWorld()
     await world.credentials([old]).add(keyCredential)
     const rotations = createRotations({ ...world.deps, keyRing: ringOf([old]), holder: 'one' })
-    await rotations.beginImport('reports-sa', keyCredential, false)
+    await rotations.beginImport('reports-sa', keyCredential, { withdrawsFormer: false })
     const turn = await rotations.claim('reports-sa')
     const candidate = await rotations.seal('reports-sa', keyCredential)
     if (turn === undefined) throw new Error('a turn was expected')

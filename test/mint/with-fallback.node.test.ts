@@ -37,7 +37,7 @@ async function promote(file: KeyFile): Promise<void> {
   await world.rotations.beginImport(
     'reports-sa',
     { secret, identity: file.client_email, keyId: file.private_key_id },
-    false,
+    { withdrawsFormer: false },
   )
   const turn = await world.rotations.claim('reports-sa')
   if (turn?.rotation.candidate === undefined) throw new Error('there is a candidate')

@@ -116,7 +116,7 @@ describe('refresh turns', () => {
   it('P16: a crash while one version is refreshed is not told of another', async () => {
     const { credentials, createTurns, clock, createRotations } = createCredentialWorld()
     const added = await credentials.add(refreshCredential)
-    await createRotations('one').beginImport('calendar-user', refreshCredential, false)
+    await createRotations('one').beginImport('calendar-user', refreshCredential, { withdrawsFormer: false })
     const { versions = [] } = (await credentials.find('calendar-user')) ?? {}
     const [active = '', candidate = ''] = versions.map(({ id }) => id)
     expect(active).toBe(added?.version)
@@ -138,7 +138,7 @@ describe('refresh turns', () => {
     const { credentials, createTurns, createRotations } = createCredentialWorld()
     const { version: active = '' } = (await credentials.add(refreshCredential)) ?? {}
     const brought = { ...refreshCredential, consentedScopes: ['c'] }
-    await createRotations('one').beginImport('calendar-user', brought, false)
+    await createRotations('one').beginImport('calendar-user', brought, { withdrawsFormer: false })
     const candidate = (await credentials.find('calendar-user'))?.versions.at(-1)?.id ?? ''
     const turns = createTurns('one')
     const turn = await turns.begin({ name: 'calendar-user', version: candidate })
@@ -153,7 +153,7 @@ describe('refresh turns', () => {
   it('a version that was destroyed in between gets no secret back', async () => {
     const { credentials, createTurns, createRotations, store } = createCredentialWorld()
     await credentials.add(refreshCredential)
-    await createRotations('one').beginImport('calendar-user', refreshCredential, false)
+    await createRotations('one').beginImport('calendar-user', refreshCredential, { withdrawsFormer: false })
     const candidate = (await credentials.find('calendar-user'))?.versions.at(-1)?.id ?? ''
     const turns = createTurns('one')
     const turn = await turns.begin({ name: 'calendar-user', version: candidate })

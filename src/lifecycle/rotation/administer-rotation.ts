@@ -27,16 +27,23 @@ export interface BroughtSecret extends Omit<CredentialFile, 'upstream'> {
   readonly withdrawFormer?: boolean
 }
 
-/** What administrators may do to versions. What is not there is `not_found`; what its state forbids, `state_conflict`. */
+/**
+ * What administrators may do to versions. What is not there is `not_found`; what its state forbids, `state_conflict`;
+ * `changed_meanwhile` unless the credential is at the revision that is named, if one is.
+ */
 export interface AdministerRotation {
   /** Begins a rotation, or leaves the one that runs as it is. */
-  readonly rotate: (name: string) => Promise<CredentialSummary>
+  readonly rotate: (name: string, revision?: string) => Promise<CredentialSummary>
   /** Throws `document_invalid` with every fault in its public detail and no secret. */
-  readonly bring: (name: string, brought: BroughtSecret) => Promise<CredentialSummary>
-  readonly abort: (name: string) => Promise<CredentialSummary>
-  readonly disableVersion: (name: string, version: string) => Promise<CredentialSummary>
-  readonly destroyVersion: (name: string, version: string) => Promise<CredentialSummary>
-  readonly rotateAfter: (name: string, days: number | undefined) => Promise<CredentialSummary>
+  readonly bring: (name: string, brought: BroughtSecret, revision?: string) => Promise<CredentialSummary>
+  readonly abort: (name: string, revision?: string) => Promise<CredentialSummary>
+  readonly disableVersion: (name: string, version: string, revision?: string) => Promise<CredentialSummary>
+  readonly destroyVersion: (name: string, version: string, revision?: string) => Promise<CredentialSummary>
+  readonly rotateAfter: (
+    name: string,
+    days: number | undefined,
+    revision?: string,
+  ) => Promise<CredentialSummary>
 }
 
 export function createAdministerRotation(deps: AdministerRotationDeps): AdministerRotation {
@@ -49,11 +56,11 @@ export function createAdministerRotation(deps: AdministerRotationDeps): Administ
   }
 
   return {
-    rotate: async (name) => {
+    rotate: async (name, revision) => {
       refuseWhatNeedsAPerson(await read(name))
-      return pursued(name, rotations.begin(name))
+      return pursued(name, rotations.begin(name, revision))
     },
-    bring: async (name, { withdrawFormer, ...file }) => {
+    bring: async (name, { withdrawFormer, ...file }, revision) => {
       const credential = await read(name)
       const { upstream } = credential
       const judgement = parseCredentialFile(
@@ -72,14 +79,17 @@ export function createAdministerRotation(deps: AdministerRotationDeps): Administ
           credential: name,
           ignored,
         })
-      return pursued(name, rotations.beginImport(name, brought, judged.withdrawsFormer))
+      const how = { withdrawsFormer: judged.withdrawsFormer, expected: revision }
+      return pursued(name, rotations.beginImport(name, brought, how))
     },
-    abort: (name) => pursued(name, rotations.beginAbort(name)),
-    disableVersion: async (name, version) => found(name, await credentials.disableVersion(name, version)),
-    destroyVersion: async (name, version) => found(name, await credentials.destroyVersion(name, version)),
-    rotateAfter: async (name, days) => {
+    abort: (name, revision) => pursued(name, rotations.beginAbort(name, revision)),
+    disableVersion: async (name, version, revision) =>
+      found(name, await credentials.disableVersion(name, version, revision)),
+    destroyVersion: async (name, version, revision) =>
+      found(name, await credentials.destroyVersion(name, version, revision)),
+    rotateAfter: async (name, days, revision) => {
       if (days !== undefined) refuseWhatNeedsAPerson(await read(name))
-      return found(name, await credentials.setRotateAfter(name, days))
+      return found(name, await credentials.setRotateAfter(name, days, revision))
     },
   }
 }
