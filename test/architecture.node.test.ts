@@ -57,6 +57,8 @@ describe('a seeded fault is found', () => {
     ['packages', 'src/http/a.ts', "import { readFile } from 'node:fs'"],
     ['packages', 'src/config.ts', "import { Hono } from 'hono'"],
     ['packages', 'src/adapters/a.ts', "import { Hono } from 'hono'"],
+    ['packages', 'src/authorize/a.ts', "import { parseDocument } from 'yaml'"],
+    ['packages', 'src/compose/a.ts', "import { parseDocument } from 'yaml'"],
     ['default exports', 'src/domain/a.ts', 'export default 1'],
     ['default exports', 'src/domain/a.ts', 'const a = 1\nexport { a as default }'],
     ['classes', 'src/domain/a.ts', 'export class Manager {}'],

@@ -4,9 +4,10 @@ import { epochSeconds, type EpochSeconds } from '../domain/time.ts'
 import { jsonOption, type Call, type Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault } from './fault.ts'
-import { createPerson, issuerEntry, writeNewFile, type Person } from './person.ts'
+import { createPerson, issuerEntry, type Person } from './person.ts'
 import { json, note, printAnswer } from './print.ts'
 import { readTextFile } from './read-input.ts'
+import { writeNewFile } from './write-new-file.ts'
 
 export const keyCommands: readonly Command[] = [
   {

@@ -1,8 +1,4 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-
-import { createFault } from './fault.ts'
-import { causeOf } from './read-input.ts'
 
 /** Somebody who signs JWTs of his own, new. */
 export interface Person {
@@ -30,15 +26,4 @@ export function issuerEntry({ issuer, subject, publicJwk }: Person, name: string
     issuer: ${JSON.stringify(issuer)}${own}
     keys: { jwks: { keys: [${JSON.stringify(publicJwk)}] } }
 `
-}
-
-/** For its owner alone, and never over another file. */
-export function writeNewFile(file: string, text: string): void {
-  try {
-    writeFileSync(file, text, { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    throw createFault('usage', `${file} cannot be written: ${causeOf(error)}`, {
-      hints: ['A key is never written over another file.'],
-    })
-  }
 }

@@ -5,6 +5,7 @@ import { connect, connectionOptions } from './admin-client.ts'
 import { jsonOption, type ArgumentSpec, type Call, type Command, type OptionSpec } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault, isFault } from './fault.ts'
+import { policyDiff, shownDiff } from './policy-diff.ts'
 import { note, printAnswer } from './print.ts'
 import { readInput } from './read-input.ts'
 import { counted, plain } from './table.ts'
@@ -126,34 +127,10 @@ async function diffFile(call: Call): Promise<Exit> {
   const { value } = await (
     await connect(call)
   ).ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
-  const isSame = value.document === text
-  const { createTwoFilesPatch } = await import('diff')
-  const patch = createTwoFilesPatch(
-    'policy in force',
-    place,
-    value.document,
-    text,
-    value.revision,
-    undefined,
-    {
-      context: 3,
-    },
-  )
-  printAnswer(
-    call,
-    { same: isSame, revision: value.revision, ...(isSame ? {} : { diff: patch }) },
-    (paint) => {
-      if (isSame) return `${place} is the policy in force\n`
-      const lines = patch.split('\n').slice(1)
-      return lines
-        .map((line) => {
-          if (line.startsWith('@@')) return paint.dim(line)
-          if (/^(?:---|\+\+\+) /.test(line)) return paint.bold(line)
-          if (line.startsWith('+')) return paint.good(line)
-          return line.startsWith('-') ? paint.bad(line) : line
-        })
-        .join('\n')
-    },
+  const diff = await policyDiff({ inForce: value, text, place })
+  const isSame = diff === ''
+  printAnswer(call, { same: isSame, revision: value.revision, ...(isSame ? {} : { diff }) }, (paint) =>
+    isSame ? `${place} is the policy in force\n` : shownDiff(diff, paint),
   )
   return isSame ? 'done' : 'refused'
 }

@@ -1,24 +1,40 @@
 import * as z from 'zod/mini'
 
+import { isMembers } from '../domain/json-object.ts'
+import { parsePolicyAnswer } from './admin-answers.ts'
 import { connect, connectionOptions } from './admin-client.ts'
 import { jsonOption, type Call, type Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import type { Paint } from './paint.ts'
+import { policyDiff, shownDiff } from './policy-diff.ts'
 import { note, printAnswer } from './print.ts'
 import { wholeNumber } from './whole-number.ts'
 import { plain } from './table.ts'
+import { writeNewFile } from './write-new-file.ts'
 
 export const suggestCommands: readonly Command[] = [
   {
     name: 'policy suggest',
     summary: 'what the policy could lose and still have served every request of the last days',
-    details: 'Nothing is changed.',
+    details:
+      'Rule by rule, and as a unified diff from the policy in force to one that says no more than was used. ' +
+      'Nothing is changed: review FILE, then apply it.',
     options: [
       { name: '--days', value: 'DAYS', summary: 'how many days to look at; by default 30, at most 120' },
+      {
+        name: '--write',
+        value: 'FILE',
+        summary: 'put the narrowed policy into a new file; one that is there is never written over',
+        offer: 'file',
+      },
       jsonOption,
       ...connectionOptions,
     ],
-    examples: ['downscope policy suggest', 'downscope policy suggest --days 90 --json'],
+    examples: [
+      'downscope policy suggest',
+      'downscope policy suggest --write narrowed.yaml',
+      'downscope policy suggest --days 90 --json',
+    ],
     run: suggest,
   },
 ]
@@ -28,7 +44,21 @@ async function suggest(call: Call): Promise<Exit> {
   const client = await connect(call)
   const body = days === undefined ? {} : { days }
   const answer = await client.ask({ method: 'POST', path: 'policy:suggest', body, parse: parseSuggestion })
-  printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
+  const { value: inForce } = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
+  const { suggestedPolicy } = await import('./suggested-policy.ts')
+  const { text, left } = suggestedPolicy(inForce.document, answer.value.rules)
+  const file = call.text('--write')
+  const diff = await policyDiff({ inForce, text, place: file ?? 'suggested policy' })
+  if (file !== undefined)
+    writeNewFile(file, text, { mode: 0o644, hint: 'A policy is never written over another file.' })
+  const document = isMembers(answer.document) ? answer.document : {}
+  printAnswer(call, { ...document, document: text, diff, left }, (paint) =>
+    [describe(answer.value, paint), ...(diff === '' ? [] : [shownDiff(diff, paint)])].join('\n'),
+  )
+  for (const { rule, reason } of left)
+    note(call, ({ bold, odd }) => `${bold(plain(rule))}: ${odd('left as it is:')} ${plain(reason)}`)
+  if (file !== undefined)
+    note(call, ({ good }) => `${good('written')} ${file}: review it, then downscope policy apply ${file}`)
   const { days: looked, observed_since: since } = answer.value
   note(call, ({ dim }) =>
     dim(

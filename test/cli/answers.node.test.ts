@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -214,6 +214,54 @@ describe('credentials rotate --wait', () => {
 
     expect(outcome).toMatchObject({ status: 1, stdout: '' })
     expect(outcome.stderr).toContain('ended, and no new version is active')
+  })
+})
+
+describe('policy suggest', () => {
+  const rule =
+    "  - { name: old, callers: [{ issuer: ci, subject: '*' }], credential: old-sa, scopes: [drive] }\n"
+  const issuers = 'issuers:\n  - { name: ci, issuer: https://ci.example, keys: { discovery: true } }\n'
+  const policy = `version: 1\n${issuers}rules:\n${rule}`
+  const narrowed = policy.replace(rule, '').replace('rules:', 'rules: []')
+  const answers = {
+    'POST /v1/admin/policy:suggest': [
+      {
+        body: {
+          days: 30,
+          rules: [{ rule: 'old', credential: 'old-sa', advice: 'remove', changes: [], notes: [] }],
+          unused_credentials: [],
+        },
+      },
+    ],
+    'GET /v1/admin/policy': [
+      { body: { revision: 'r1', origin: 'store', status: 'current', loaded_at: 'x', document: policy } },
+    ],
+  }
+
+  test('shows the diff to the policy in force, and writes the narrowed one into a new file only', async () => {
+    const file = join(folder, 'narrowed.yaml')
+    const written = await run(['policy', 'suggest', '--write', file], answers)
+    await api.close()
+    const again = await run(['policy', 'suggest', '--write', file], answers)
+
+    expect(written).toMatchObject({ status: 0 })
+    expect(written.stdout).toContain(`--- policy in force\tr1\n+++ ${file}`)
+    expect(written.stdout).toContain(`\n-${rule}`)
+    expect(await readFile(file, 'utf8')).toBe(narrowed)
+    expect(again).toMatchObject({ status: 2, stdout: '' })
+    expect(again.stderr).toContain('A policy is never written over another file.')
+  })
+
+  test('has text and diff beside the answer of the broker with --json', async () => {
+    const { stdout } = await run(['policy', 'suggest', '--json'], answers)
+
+    expect(jsonMembers(stdout)).toMatchObject({
+      days: 30,
+      rules: [{ rule: 'old', advice: 'remove' }],
+      document: narrowed,
+      diff: expect.stringContaining('+rules: []') as unknown,
+      left: [],
+    })
   })
 })
 

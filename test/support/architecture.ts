@@ -47,7 +47,7 @@ export const layers: readonly Layer[] = [
     // Its door too: nothing else is served from there.
     where: /^src\/cli(?:\.ts$|\/)/,
     from: ['wiring', 'domain', 'ports'],
-    packages: ['node:', 'commander', '@clack/prompts', 'diff', ...libraries],
+    packages: ['node:', 'commander', '@clack/prompts', 'diff', 'yaml', ...libraries],
   },
   {
     name: 'wiring',
