@@ -1,3 +1,5 @@
+import { setTimeout as wait } from 'node:timers/promises'
+
 import { beforeAll, describe, expect, test } from 'vitest'
 
 import {
@@ -235,6 +237,7 @@ describe('another isolate of the same Worker', { timeout: 90_000 }, () => {
   test('a caller over its limit hears 429 and when to come again, and another caller does not', async () => {
     await worker.stop()
     worker = await yard.start(settings, { caller: 3, total: 1000 })
+    await clearOfMinuteEnd()
 
     const answers = []
     for (let ask = 0; ask < 5; ask += 1)
@@ -250,6 +253,7 @@ describe('another isolate of the same Worker', { timeout: 90_000 }, () => {
   test('all callers over their limit hear 429 before a signature is looked at, and an administrator does not', async () => {
     await worker.stop()
     worker = await yard.start(settings, { caller: 1000, total: 2 })
+    await clearOfMinuteEnd()
 
     const form = { ...(await forms.client_credentials(good)), client_assertion: 'no.jwt.at-all' }
     const answers = [await post(worker, form), await post(worker, form), await post(worker, form)]
@@ -275,3 +279,9 @@ describe('another isolate of the same Worker', { timeout: 90_000 }, () => {
     expect(JSON.stringify(told)).not.toMatch(/nowhere/)
   })
 })
+
+/** The binding counts by the minute of the clock: where one ends in the middle of a test, more are admitted. */
+async function clearOfMinuteEnd(): Promise<void> {
+  const leftMs = 60_000 - (Date.now() % 60_000)
+  if (leftMs < 3_000) await wait(leftMs + 50)
+}
