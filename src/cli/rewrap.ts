@@ -28,6 +28,7 @@ interface Rewrapped {
   readonly already: number
   readonly passing: number
   readonly failed: PageAnswer['failed']
+  /** By their ids, those that pages sealed under included. */
   readonly inUse: ReadonlyMap<string, KeyInUse>
   /** Whether each page was sealed under the same key: else an instance has other settings. */
   readonly isOneKey: boolean
@@ -36,8 +37,8 @@ interface Rewrapped {
 async function rewrap(call: Call): Promise<Exit> {
   const client = await connect(call)
   const sum = await withProgress(call, 'Rewrapping', (progress) => rewrapAll(client, progress))
-  const { sealingKey, rewrapped, already, passing, failed, inUse, isOneKey } = sum
-  const stillInUse = [...inUse.values()]
+  const { sealingKey, rewrapped, already, passing, failed, isOneKey } = sum
+  const stillInUse = othersInUse(sum)
   const document = { sealing_key: sealingKey, rewrapped, already, passing, failed, still_in_use: stillInUse }
   printAnswer(call, document, (paint) => describe(sum, paint))
   if (!isOneKey)
@@ -45,9 +46,13 @@ async function rewrap(call: Call): Promise<Exit> {
       call.terminal,
       'instances seal under different keys: deploy the new settings everywhere, then run it again',
     )
-  note(call, ({ dim }) => dim(advice(stillInUse)))
-  return failed.length === 0 && isOneKey ? 'done' : 'refused'
+  const isWhole = failed.length === 0 && isOneKey
+  note(call, ({ dim }) => dim(isWhole ? advice(stillInUse) : keepAll))
+  return isWhole ? 'done' : 'refused'
 }
+
+// Which keys a record is sealed under that cannot be read, nobody knows.
+const keepAll = 'Take no key out of the ring until a run ends with status 0.'
 
 function advice(stillInUse: readonly KeyInUse[]): string {
   if (stillInUse.length === 0)
@@ -72,7 +77,10 @@ async function rewrapAll(client: AdminClient, progress: Progress): Promise<Rewra
 
 function add(sum: Rewrapped | undefined, page: PageAnswer): Rewrapped {
   const inUse = new Map(sum?.inUse)
-  for (const use of page.still_in_use) inUse.set(use.key_id, addUse(inUse.get(use.key_id), use))
+  // Where another page is sealed under another key, this one's is an old key too.
+  const own = { key_id: page.sealing_key, records: page.rewrapped + page.already }
+  for (const use of [own, ...page.still_in_use])
+    if (use.records > 0) inUse.set(use.key_id, addUse(inUse.get(use.key_id), use))
   return {
     sealingKey: page.sealing_key,
     rewrapped: (sum?.rewrapped ?? 0) + page.rewrapped,
@@ -82,6 +90,10 @@ function add(sum: Rewrapped | undefined, page: PageAnswer): Rewrapped {
     inUse,
     isOneKey: sum === undefined || (sum.isOneKey && sum.sealingKey === page.sealing_key),
   }
+}
+
+function othersInUse({ inUse, sealingKey }: Rewrapped): readonly KeyInUse[] {
+  return [...inUse.values()].filter(({ key_id: id }) => id !== sealingKey)
 }
 
 /** Until the later of the two; for ever, if one of them is. */
@@ -113,15 +125,13 @@ function parsePage(document: unknown): PageAnswer {
   return pageAnswer.parse(document)
 }
 
-function describe(
-  { sealingKey, rewrapped, already, passing, failed, inUse }: Rewrapped,
-  { good, bad, odd }: Paint,
-): string {
+function describe(sum: Rewrapped, { good, bad, odd }: Paint): string {
+  const { sealingKey, rewrapped, already, passing, failed } = sum
   const lines = [
     `${good(`${counted(rewrapped, 'record')} rewrapped`)} under ${plain(sealingKey)}; ${already} already were`,
     ...(passing === 0 ? [] : [`${counted(passing, 'token')} left: they go by themselves within the hour`]),
     ...failed.map(({ key, reason }) => `${bad('failed')} ${plain(key)}: ${plain(reason)}`),
-    ...[...inUse.values()].map(
+    ...othersInUse(sum).map(
       ({ key_id: key, records, until }) =>
         `${odd('still in use')}: ${plain(key)}, by ${counted(records, 'record')}${until === undefined ? '' : `, until ${plain(until)}`}`,
     ),

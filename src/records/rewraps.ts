@@ -54,20 +54,23 @@ export function createRewraps(deps: RewrapsDeps): Rewraps {
 
     rewrap: async (first, keyId) => {
       let stored: Stored | undefined = first
-      for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-        if (stored === undefined) return { outcome: 'gone', keyIds: [] }
-        const rewrapped = await tryRewrap(deps, stored, keyId)
-        if (rewrapped !== undefined) return rewrapped
+      for (let attempt = 1; stored !== undefined; attempt += 1) {
+        const tried = await tryRewrap(deps, stored, keyId)
+        if (tried.outcome !== 'changed') return tried
+        if (attempt === attemptsMax)
+          return { ...tried, outcome: 'failed', reason: `it changed under us ${attemptsMax} times in a row` }
         await clock.sleep(entropy.fraction() * pauseMsMax)
         stored = await store.get(first.key)
       }
-      return { outcome: 'failed', reason: `it changed under us ${attemptsMax} times in a row`, keyIds: [] }
+      return { outcome: 'gone', keyIds: [] }
     },
   }
 }
 
-/** `undefined` when somebody was in between. */
-async function tryRewrap(deps: RewrapsDeps, stored: Stored, keyId: string): Promise<Rewrapped | undefined> {
+/** Somebody was in between: nothing was written. */
+type Changed = Omit<Rewrapped, 'outcome' | 'reason'> & { readonly outcome: 'changed' }
+
+async function tryRewrap(deps: RewrapsDeps, stored: Stored, keyId: string): Promise<Rewrapped | Changed> {
   const { store, keyRing, clock } = deps
   const { expiresAt } = stored
   const expiry = expiresAt === undefined ? {} : { expiresAt }
@@ -86,7 +89,7 @@ async function tryRewrap(deps: RewrapsDeps, stored: Stored, keyId: string): Prom
   if (isChanged) {
     const value = withTexts(anew.map(({ sealed }) => sealed))
     const written = await store.put(stored.key, value, { if: { version: stored.version }, ...expiry })
-    if (written === undefined) return undefined
+    if (written === undefined) return { outcome: 'changed', keyIds, ...expiry }
   }
   const reason = anew.flatMap(({ fault }) => (fault === undefined ? [] : [fault])).join('; ')
   if (reason === '') return { outcome: 'rewrapped', keyIds: after, ...expiry }

@@ -266,6 +266,7 @@ describe('policy suggest', () => {
 })
 
 describe('keys rewrap', () => {
+  const keepAll = 'Take no key out of the ring'
   const page = (more: object) => ({
     body: { sealing_key: 'k2', rewrapped: 2, already: 1, passing: 0, failed: [], still_in_use: [], ...more },
   })
@@ -316,14 +317,19 @@ describe('keys rewrap', () => {
     expect(outcome.stderr).toContain('Keep these keys in the ring')
   })
 
-  test('instances that seal under different keys are told, with status 1', async () => {
+  test('instances that seal under different keys are told, with status 1, and every key of theirs is in use', async () => {
     const outcome = await run(['keys', 'rewrap'], {
-      'POST /v1/admin/keys:rewrap': [page({ after: 'tokens/b' })],
+      'POST /v1/admin/keys:rewrap': [
+        page({ still_in_use: [{ key_id: 'k1', records: 1 }], after: 'tokens/b' }),
+      ],
       'POST /v1/admin/keys:rewrap?after=tokens%2Fb': [page({ sealing_key: 'k1' })],
     })
 
     expect(outcome).toMatchObject({ status: 1 })
+    expect(outcome.stdout).toMatch(/^still in use: k2, by 3 records$/m)
+    expect(outcome.stdout).not.toContain('still in use: k1')
     expect(outcome.stderr).toContain('instances seal under different keys')
+    expect(outcome.stderr).toContain(keepAll)
   })
 
   test('a record that could not be rewrapped is told, with status 1', async () => {
@@ -332,5 +338,13 @@ describe('keys rewrap', () => {
 
     expect(outcome).toMatchObject({ status: 1 })
     expect(outcome.stdout).toContain('failed credentials/a: sealed under k0')
+    expect(outcome.stderr).toContain(keepAll)
+  })
+
+  test('an old key can go when all is sealed under one, and nothing failed', async () => {
+    const { status, stderr } = await run(['keys', 'rewrap'], { 'POST /v1/admin/keys:rewrap': [page({})] })
+
+    expect(status).toBe(0)
+    expect(stderr).toContain('old ones can be taken out of the ring')
   })
 })

@@ -194,6 +194,27 @@ describe('rewrapping', () => {
     expect(await world.readable([fresh], 3)).toBe(3)
   })
 
+  it('a record that changes all the time is named, and so is the key that it still needs', async () => {
+    const world = createWorld(patientClock())
+    await world.enrol(1)
+    let isBusy = false
+    world.store.before = async (operation) => {
+      if (operation !== 'put' || isBusy) return
+      isBusy = true
+      const stored = await world.store.get('credentials/credential-0000')
+      await world.store.put('credentials/credential-0000', stored?.value ?? {})
+      isBusy = false
+    }
+
+    expect(await world.rewrapAll([fresh, old], 100)).toMatchObject([
+      {
+        rewrapped: 0,
+        failed: [{ key: 'credentials/credential-0000', reason: 'it changed under us 5 times in a row' }],
+        stillInUse: [{ keyId: 'k1', records: 1 }],
+      },
+    ])
+  })
+
   it('tokens that die within the hour are left, and longer ones are sealed anew', async () => {
     const world = createWorld()
     await world.keepToken('a', 3600, [old])
