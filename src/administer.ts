@@ -1,4 +1,4 @@
-import { failureOf, type AuditAction, type AuditRecord } from './domain/audit-record.ts'
+import { failureOf, type AdminFacts, type AuditAction, type AuditRecord } from './domain/audit-record.ts'
 import { BrokerError } from './domain/broker-error.ts'
 import type { Caller } from './domain/caller.ts'
 import type { Proof } from './domain/exchange-request.ts'
@@ -21,9 +21,10 @@ export interface AdminContext<T> {
   readonly bearer: Secret | undefined
   readonly action: AuditAction
   readonly needed: AdminRole
-  /** The credential it is about, as far as the request names one. */
-  readonly credential?: string
-  readonly perform: (caller: Caller) => Promise<T>
+  /** What it is about, as far as the request says: also of one that is refused. */
+  readonly about?: AdminFacts
+  /** `note` puts into the record what shows itself only on the way. */
+  readonly perform: (caller: Caller, note: (facts: AdminFacts) => void) => Promise<T>
 }
 
 export type Administer = <T>(context: AdminContext<T>) => Promise<T>
@@ -38,12 +39,16 @@ export function createAdminister(deps: AdministerDeps): Administer {
   return async (context) => {
     const startedMs = deps.clock.steadyMs()
     let caller: Caller | undefined
+    let about = context.about
+    const note = (facts: AdminFacts) => {
+      about = { ...about, ...facts }
+    }
     const write = (ending: Ending) =>
       deps.audit({
         requestId: context.requestId,
         at: deps.clock.now(),
         action: context.action,
-        ...(context.credential === undefined ? {} : { credential: context.credential }),
+        ...about,
         ...(caller === undefined ? {} : { issuer: caller.issuer, caller: caller.subject }),
         ...ending,
         durationMs: deps.clock.steadyMs() - startedMs,
@@ -53,7 +58,7 @@ export function createAdminister(deps: AdministerDeps): Administer {
     try {
       caller = await identify(deps, context.bearer)
       await deps.authorizeAdmin(caller, context.needed)
-      result = await context.perform(caller)
+      result = await context.perform(caller, note)
     } catch (error) {
       await write(failureOf(error))
       throw error

@@ -85,16 +85,21 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
 /** The record as it is filled on the way: one object, because on the hot path spreads cost more than all else here. */
 type RecordDraft = { -readonly [Member in keyof AuditRecord]: AuditRecord[Member] }
 
-function noteRequest(record: RecordDraft, { target, scopes, subject }: ExchangeRequest): void {
+function noteRequest(record: RecordDraft, request: ExchangeRequest): void {
+  const { target, scopes, subject, tokenType, resource } = request
   record.credential = target
   record.scopesAsked = scopes
+  record.tokenType = tokenType
+  if (resource !== undefined) record.audience = resource
   if (subject !== undefined) record.subject = subject
 }
 
-function noteGrant(record: RecordDraft, { rule, credential }: Grant): void {
+function noteGrant(record: RecordDraft, { rule, credential, audience, boundary }: Grant): void {
   record.rule = rule
   record.credential = credential.name
   record.credentialVersion = credential.version
+  if (audience !== undefined) record.audience = audience
+  if (boundary !== undefined) record.bounded = true
 }
 
 function noteToken(record: RecordDraft, { token, digest, source, remaining }: ResolvedToken): void {

@@ -36,7 +36,7 @@ function act<T>(perform: () => Promise<T>): AdminContext<T> {
     bearer: new Secret('a.b.c'),
     action: 'credential.disable',
     needed: 'operator',
-    credential: 'reports-sa',
+    about: { credential: 'reports-sa' },
     perform,
   }
 }

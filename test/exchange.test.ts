@@ -93,6 +93,7 @@ describe('exchange', () => {
         credentialVersion: 'v1',
         scopesAsked: ['a', 'b'],
         scopesIssued: ['a'],
+        tokenType: 'access_token',
         source: 'memory',
         remaining: 3000,
         tokenDigest: 'd'.repeat(64),
@@ -100,6 +101,25 @@ describe('exchange', () => {
       },
     ])
     expect(JSON.stringify(records)).not.toContain('ya29')
+  })
+
+  it('P27: an ID token leaves a record of whom it is for, also of one that is refused', async () => {
+    const asked = { ...request, tokenType: 'id_token', resource: 'https://a.example' } as const
+    const refused = createWorld({ authorize: () => Promise.reject(refusal('target_unavailable')) })
+    await expect(refused.exchange(() => asked)).rejects.toThrow()
+    expect(refused.records).toMatchObject([{ tokenType: 'id_token', audience: 'https://a.example' }])
+
+    const grant = createGrant({ tokenType: 'id_token', audience: 'https://the-only.example' })
+    const issued = createWorld({ authorize: async () => grant })
+    await issued.exchange(() => ({ ...request, tokenType: 'id_token' }))
+    expect(issued.records).toMatchObject([{ tokenType: 'id_token', audience: 'https://the-only.example' }])
+  })
+
+  it('P27: a token with an access boundary is told from one without', async () => {
+    const boundary = [{ availableResource: 'b', availablePermissions: ['p'] }]
+    const bounded = createWorld({ authorize: async () => createGrant({ boundary }) })
+    await bounded.exchange()
+    expect(bounded.records).toMatchObject([{ bounded: true }])
   })
 
   it.each([

@@ -1,4 +1,5 @@
 import { isBrokerError, type BrokerErrorCode } from './broker-error.ts'
+import type { TokenType } from './exchange-request.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { TokenSource } from './token.ts'
 import type { EpochSeconds, Seconds } from './time.ts'
@@ -18,15 +19,34 @@ export interface AuditRecord {
   readonly scopesAsked?: ScopeSet
   readonly scopesIssued?: ScopeSet
   readonly subject?: string
+  /** What was asked for; it is given as that or not at all. */
+  readonly tokenType?: TokenType
+  /** Whom an ID token is for. */
+  readonly audience?: string
+  /** An access boundary is on the token. */
+  readonly bounded?: true
   readonly source?: TokenSource
   readonly remaining?: Seconds
   /** SHA-256 of the token, never the token. */
   readonly tokenDigest?: string
+  /** The caller who is blocked or let in, as `ISSUER/SUBJECT`. */
+  readonly target?: string
+  /** What a policy is now, and what it was: of an act that replaces it. */
+  readonly policyRevision?: string
+  readonly formerPolicyRevision?: string
+  /** It was to be applied though it might lock its administrator out. */
+  readonly forced?: true
   readonly error?: BrokerErrorCode | 'bug'
   /** The true reason of a refusal or failure. */
   readonly reason?: string
   readonly durationMs: number
 }
+
+/** What an act of administration is about, as far as it is known when the record is written. */
+export type AdminFacts = Pick<
+  AuditRecord,
+  'credential' | 'credentialVersion' | 'target' | 'policyRevision' | 'formerPolicyRevision' | 'forced'
+>
 
 export type AuditAction =
   | 'token.exchange'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 
-import type { AuditAction } from '../domain/audit-record.ts'
+import type { AdminFacts, AuditAction } from '../domain/audit-record.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { AdminRole } from '../domain/policy.ts'
 import type { Act } from './act.ts'
@@ -28,8 +28,8 @@ export interface AdminRoute<Query, Body, Document> {
   readonly answer: AnswerOf<Document>
   /** Whether `If-Match` counts. */
   readonly ifMatch?: true
-  /** The credential that the audit record names, where it is not the path's `{name}`. */
-  readonly credentialOf?: (body: Body) => string
+  /** What the audit record says it is about, beyond the path's `{name}` and `{version}`. */
+  readonly aboutOf?: (body: Body) => AdminFacts
 }
 
 /** A request that passed its route's checks, of a caller with the needed role. */
@@ -41,6 +41,8 @@ export interface AdminCall<Query, Body> {
   readonly body: Body
   /** The revision that `If-Match` names. */
   readonly ifMatch: string | undefined
+  /** Puts into the audit record what is known only now. */
+  readonly note: (facts: AdminFacts) => void
 }
 
 /** A route with what it does. */
@@ -64,21 +66,23 @@ export function served<Query, Body, Document>(
   const serve = async (act: Act, context: Context): Promise<Response> => {
     const { raw, url } = context.req
     const param = (name: string) => pathParameter(context.req.param(name), name)
-    // Parsed now for the name in the audit record; its fault is thrown where refusals are judged.
+    // Parsed now for what the audit record names; its fault is thrown where refusals are judged.
     const body = attempt(route.body.parse, {
       contentType: raw.headers.get('content-type'),
       body: route.body.isNone ? { kind: 'text', text: '' } : await readBody(raw),
     })
-    const credential = body.ok ? route.credentialOf?.(body.value) : undefined
     return act(context, {
       action: route.action,
       needed: route.needs,
-      ...(route.at.includes('{name}') ? { credential: param('name') } : {}),
-      ...(credential === undefined ? {} : { credential }),
-      perform: async (caller) => {
+      about: {
+        ...(route.at.includes('{name}') ? { credential: param('name') } : {}),
+        ...(route.at.includes('{version}') ? { credentialVersion: param('version') } : {}),
+        ...(body.ok ? route.aboutOf?.(body.value) : undefined),
+      },
+      perform: async (caller, note) => {
         if (!body.ok) throw body.error
         const ifMatch = route.ifMatch === undefined ? undefined : parseIfMatch(raw.headers.get('if-match'))
-        return perform({ caller, param, query: route.query.parse(url), body: body.value, ifMatch })
+        return perform({ caller, param, query: route.query.parse(url), body: body.value, ifMatch, note })
       },
       render: (reply, requestId) => render(route.answer, reply, requestId),
     })

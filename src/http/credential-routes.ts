@@ -59,7 +59,7 @@ export const credentialRoutes = {
     query: noQuery,
     body: jsonBody(enrolment),
     answer: creates(credentialSchema),
-    credentialOf: ({ name }) => name,
+    aboutOf: ({ name }) => ({ credential: name }),
   }),
   readCredential: adminRoute({
     at: 'GET /v1/admin/credentials/{name}',
@@ -137,11 +137,12 @@ export function serveCredentials({
     served(routes.listCredentials, async ({ query }) => ({
       document: credentialPageDocument(await credentials.list(query), query.limit),
     })),
-    served(routes.enrolCredential, async ({ body: { rotate_after_days: days, ...enrolment } }) => {
+    served(routes.enrolCredential, async ({ body: { rotate_after_days: days, ...enrolment }, note }) => {
       const credential = await credentials.enrol({
         ...enrolment,
         ...(days === undefined ? {} : { rotateAfterDays: days }),
       })
+      note({ credentialVersion: credential.version })
       return { ...showCredential(credential), location: locate(`/v1/admin/credentials/${credential.name}`) }
     }),
     served(routes.readCredential, async ({ param }) => showCredential(await credentials.read(param('name')))),

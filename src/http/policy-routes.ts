@@ -47,13 +47,19 @@ export function servePolicy({ policy }: { readonly policy: AdministerPolicy }): 
       const reading = await policy.read()
       return { document: policyDocument(reading), revision: reading.revision }
     }),
-    served(routes.applyPolicy, async ({ body, ifMatch, caller, query }) => {
+    served(routes.applyPolicy, async ({ body, ifMatch, caller, query, note }) => {
+      const isForced = query.force === 'true'
+      note({
+        ...(ifMatch === undefined ? {} : { formerPolicyRevision: ifMatch }),
+        ...(isForced ? { forced: true } : {}),
+      })
       const { revision, warnings } = await policy.apply({
         text: body,
         ifMatch,
         caller,
-        force: query.force === 'true',
+        force: isForced,
       })
+      note({ policyRevision: revision })
       return { document: { revision, warnings: [...warnings] }, revision }
     }),
     served(routes.validatePolicy, async ({ body }) => {

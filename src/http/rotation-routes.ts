@@ -122,11 +122,13 @@ export function serveRotation(deps: RotationRoutesDeps): readonly ServedRoute[] 
       const { versions } = await credentials.read(param('name'))
       return { document: { versions: versions.map((version) => versionDocument(version)) } }
     }),
-    served(routes.bringVersion, async ({ param, body, ifMatch }) => {
+    served(routes.bringVersion, async ({ param, body, ifMatch, note }) => {
       const name = param('name')
       const { withdraw_former: withdrawFormer, ...file } = body
       const brought = { ...file, ...(withdrawFormer === undefined ? {} : { withdrawFormer }) }
       const credential = await rotation.bring(name, brought, ifMatch)
+      const candidate = credential.rotation?.candidate
+      if (candidate !== undefined) note({ credentialVersion: candidate })
       return { ...showCredential(credential), location: locate(`/v1/admin/credentials/${name}/versions`) }
     }),
     served(routes.disableVersion, async ({ param, ifMatch }) =>

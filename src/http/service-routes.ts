@@ -1,5 +1,7 @@
 import * as z from 'zod/mini'
 
+import type { AdminFacts } from '../domain/audit-record.ts'
+import type { Caller } from '../domain/caller.ts'
 import type { AdministerService } from '../lifecycle/administer-service.ts'
 import type { ServiceStatus } from '../lifecycle/service-status.ts'
 import {
@@ -61,6 +63,7 @@ export const serviceRoutes = {
     summary: 'Blocks a caller: 10 s later no instance gives him a token, and he administers nothing',
     query: noQuery,
     body: caller,
+    aboutOf: targetOf,
     answer: shows(blockedCallerSchema),
   }),
   restoreCaller: adminRoute({
@@ -70,6 +73,7 @@ export const serviceRoutes = {
     summary: 'Lets a blocked caller in again, as far as policy does',
     query: noQuery,
     body: caller,
+    aboutOf: targetOf,
     answer: showsNothing,
   }),
 } as const
@@ -90,12 +94,19 @@ export function serveService({ service, serviceStatus }: ServiceRoutesDeps): rea
     served(routes.listBlockedCallers, async () => ({
       document: { callers: (await service.blockedCallers()).map(blockedCallerDocument) },
     })),
-    served(routes.revokeCaller, async ({ body, caller: by }) => ({
-      document: blockedCallerDocument(await service.blockCaller(body, by)),
-    })),
-    served(routes.restoreCaller, async ({ body }) => {
-      await service.restoreCaller(body)
+    served(routes.revokeCaller, async ({ body, caller: by, note }) => {
+      const blocked = await service.blockCaller(body, by)
+      note(targetOf(blocked))
+      return { document: blockedCallerDocument(blocked) }
+    }),
+    served(routes.restoreCaller, async ({ body, note }) => {
+      note(targetOf(await service.restoreCaller(body)))
       return { document: undefined }
     }),
   ]
+}
+
+/** As an administrator named him, and then as the blocks have him: by the exact `iss`. */
+function targetOf({ issuer, subject }: Pick<Caller, 'issuer' | 'subject'>): AdminFacts {
+  return { target: `${issuer}/${subject}` }
 }

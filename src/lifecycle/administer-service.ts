@@ -21,7 +21,8 @@ export interface AdministerService {
    * know, for then a slip would block nobody, and `state_conflict` for the caller himself or a full list.
    */
   readonly blockCaller: (caller: CallerName, by: Caller) => Promise<BlockedCaller>
-  readonly restoreCaller: (caller: CallerName) => Promise<void>
+  /** Whom it let in, by the exact `iss` where he was blocked or the policy knows it. */
+  readonly restoreCaller: (caller: CallerName) => Promise<CallerName>
 }
 
 export function createAdministerService({ blocks, issuers }: AdministerServiceDeps): AdministerService {
@@ -47,9 +48,10 @@ export function createAdministerService({ blocks, issuers }: AdministerServiceDe
     },
     restoreCaller: async ({ issuer, subject }) => {
       // As it was written down first: its issuer may have left the policy since.
-      if (await blocks.unblock({ issuer, subject })) return
-      const named = await issuerOf(issuer)
-      if (named !== undefined) await blocks.unblock({ issuer: named, subject })
+      if (await blocks.unblock({ issuer, subject })) return { issuer, subject }
+      const named = { issuer: (await issuerOf(issuer)) ?? issuer, subject }
+      if (named.issuer !== issuer) await blocks.unblock(named)
+      return named
     },
   }
 }

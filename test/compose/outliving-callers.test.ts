@@ -12,7 +12,7 @@ const context: AdminContext<string> = {
   perform: () => Promise.resolve('done'),
 }
 const administer: Administer = ({ perform }) =>
-  perform({ issuer: '', issuerName: '', subject: '', claims: {} })
+  perform({ issuer: '', issuerName: '', subject: '', claims: {} }, () => undefined)
 
 test('an act of administration goes on in the background, and its result is the same one', async () => {
   const result = Promise.withResolvers<string>()

@@ -28,7 +28,8 @@ function sentence(record: AuditRecord): string {
   const { outcome, action, rule, source } = record
   const who =
     record.caller === undefined ? 'an unknown caller' : `${short(record.issuer)}/${short(record.caller)}`
-  const what = record.credential === undefined ? action : `${action} of "${short(record.credential)}"`
+  const of = record.credential ?? record.target
+  const what = of === undefined ? action : `${action} of "${short(of)}"`
   switch (outcome) {
     case 'issued':
       return `issued token to ${who} by rule "${rule}" (${source})`

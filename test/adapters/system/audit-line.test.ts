@@ -17,6 +17,9 @@ const issued: AuditRecord = {
   scopesAsked: ['b', 'a'],
   scopesIssued: ['a'],
   subject: 'user@acme.example',
+  tokenType: 'id_token',
+  audience: 'https://a.example',
+  bounded: true,
   source: 'memory',
   remaining: seconds(2400),
   tokenDigest: 'ab'.repeat(32),
@@ -42,6 +45,9 @@ describe('the line of an audit record', () => {
         scopes_asked: ['b', 'a'],
         scopes_issued: ['a'],
         subject: 'user@acme.example',
+        token_type: 'id_token',
+        audience: 'https://a.example',
+        bounded: true,
         source: 'memory',
         remaining_seconds: 2400,
         token_sha256: 'ab'.repeat(32),
@@ -59,6 +65,29 @@ describe('the line of an audit record', () => {
     const line: unknown = JSON.parse(createAuditLine()({ ...issued, outcome, reason: 'because' }))
 
     expect(line).toMatchObject({ severity, message: expect.stringMatching(sentence) as unknown })
+  })
+
+  test('P27: an act of administration says whom it was done to, and which policy gave way to which', () => {
+    const { requestId, at } = issued
+    const act = { requestId, at, outcome: 'done', issuer: 'ops', caller: 'ops', durationMs: 1 } as const
+    const lines = [
+      createAuditLine()({ ...act, action: 'caller.restore', target: 'billing/billing' }),
+      createAuditLine()({
+        ...act,
+        action: 'policy.apply',
+        formerPolicyRevision: 'first',
+        policyRevision: 'second',
+        forced: true,
+      }),
+    ]
+
+    expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject([
+      {
+        message: 'did caller.restore of "billing/billing" for ops/ops',
+        audit: { target: 'billing/billing' },
+      },
+      { audit: { former_policy_revision: 'first', policy_revision: 'second', forced: true } },
+    ])
   })
 
   test('what is not known is not there', () => {
@@ -82,6 +111,9 @@ describe('the line of an audit record', () => {
       caller: long,
       credential: long,
       subject: long,
+      audience: long,
+      target: long,
+      formerPolicyRevision: long,
       reason: long,
       scopesAsked: scopes,
     })

@@ -1,0 +1,65 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+
+import * as z from 'zod'
+
+import { createBrokerWorld, type BrokerWorld } from '../support/broker-world.ts'
+
+let world: BrokerWorld
+
+beforeEach(async () => {
+  world = await createBrokerWorld()
+})
+
+const policyShown = z.object({ document: z.string() })
+const policyApplied = z.object({ revision: z.string() })
+const billing = { issuer: 'billing', subject: 'billing' }
+
+describe('P27: the record of an act of administration', () => {
+  it('P27: names who was blocked and who was let in again, also where that was refused', async () => {
+    await world.call('POST /v1/admin/callers:revoke', { as: 'ops', body: billing })
+    await world.call('POST /v1/admin/callers:restore', { as: 'ops', body: billing })
+    await world.call('POST /v1/admin/callers:revoke', { as: 'billing', body: billing })
+    const target = 'billing/billing'
+    expect(world.audits).toMatchObject([
+      { action: 'caller.revoke', outcome: 'done', caller: 'ops', target },
+      { action: 'caller.restore', outcome: 'done', caller: 'ops', target },
+      { action: 'caller.revoke', outcome: 'refused', caller: 'billing', target },
+    ])
+  })
+
+  it('P27: names the version that was enrolled, switched off and destroyed', async () => {
+    await world.enrol()
+    const version = world.audits.at(-1)?.credentialVersion ?? ''
+    expect(version).not.toBe('')
+    for (const verb of ['disable', 'destroy'])
+      await world.call(`POST /v1/admin/credentials/team/versions/${version}:${verb}`, { as: 'ops' })
+    expect(world.audits.slice(-2)).toMatchObject([
+      { action: 'version.disable', credential: 'team', credentialVersion: version },
+      { action: 'version.destroy', credential: 'team', credentialVersion: version },
+    ])
+  })
+
+  it('P27: names the revision of a policy, the one before it, and that it was forced', async () => {
+    const apply = async (path: string, revision: string, text: string) =>
+      world.call(`PUT ${path}`, {
+        as: 'ops',
+        headers: { 'if-match': `"${revision}"`, 'content-type': 'application/json' },
+        body: text,
+      })
+    const read = await world.call('GET /v1/admin/policy', { as: 'ops' })
+    const { document } = policyShown.parse(await read.json())
+    const applied = await apply('/v1/admin/policy', 'first', document)
+    const { revision } = policyApplied.parse(await applied.json())
+    expect(world.audits.at(-1)).toMatchObject({
+      action: 'policy.apply',
+      formerPolicyRevision: 'first',
+      policyRevision: revision,
+    })
+    expect(world.audits.at(-1)).not.toHaveProperty('forced')
+
+    const locking = JSON.stringify({ ...(JSON.parse(document) as object), admins: [] })
+    expect((await apply('/v1/admin/policy', revision, locking)).status).toBe(409)
+    expect((await apply('/v1/admin/policy?force=true', revision, locking)).status).toBe(200)
+    expect(world.audits.at(-1)).toMatchObject({ formerPolicyRevision: revision, forced: true })
+  })
+})
