@@ -62,7 +62,7 @@ describe('P28: a rotation while 50 requests a second come to two instances', () 
 })
 
 describe('P28: a key that is enrolled under two names', () => {
-  test('is switched off upstream when both of them have another, and not before', async () => {
+  test('is switched off and deleted upstream when both of them have another, and not before', async () => {
     const [broker] = world.brokers
     await world.administer(broker, 'POST credentials', { name: 'team-calendar', secret: file })
     await rotate()
@@ -79,11 +79,26 @@ describe('P28: a key that is enrolled under two names', () => {
         .keysOf(file.client_email)
         .some(({ id, disabled }) => id === file.private_key_id && !disabled)
     expect(isOldOn()).toBe(true)
+    await world.clock.advance(86_400_000)
+    expect((await world.settle(broker.maintain())).faults).toMatchObject([
+      {
+        task: 'removal',
+        credential: 'reports-sa',
+        reason: expect.stringContaining('is kept for credential team-calendar') as string,
+      },
+    ])
+    expect(isOldOn()).toBe(true)
 
     await world.administer(broker, 'POST credentials/team-calendar:rotate')
     await run(8)
     expect(isOldOn()).toBe(false)
     expect((await read())['rotation']).toBeUndefined()
+    const oldKeys = () =>
+      world.google.keysOf(file.client_email).filter(({ id }) => id === file.private_key_id)
+    expect(oldKeys()).toHaveLength(1)
+    await world.clock.advance(86_400_000)
+    const { removed, faults } = await world.settle(broker.maintain())
+    expect([removed.length, faults, oldKeys()]).toEqual([2, [], []])
   })
 })
 

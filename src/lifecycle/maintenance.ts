@@ -140,8 +140,9 @@ async function tend(deps: MaintenanceDeps, report: Draft, credential: Credential
       report.rotations.push(standing(name, await deps.credentials.find(name)))
     })
   await trying(report, { task: 'removal', credential: name }, async () => {
-    const removed = await deps.removeVersions(credential)
+    const { removed, waiting } = await deps.removeVersions(credential)
     report.removed.push(...removed.map((version) => ({ credential: name, version })))
+    report.faults.push(...waiting.map((reason) => ({ task: 'removal', credential: name, reason })))
   })
   if (isProbeDue(credential, now) && report.probed.length < probesMax) await probe(deps, report, credential)
 }

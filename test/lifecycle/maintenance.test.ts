@@ -45,7 +45,7 @@ function createWorld(stepMs: number, changes: Partial<MaintenanceDeps> = {}) {
       clock.skip(stepMs)
       return 1
     },
-    removeVersions: () => Promise.resolve([]),
+    removeVersions: () => Promise.resolve({ removed: [], waiting: [] }),
     probe: () => Promise.resolve(),
     sweep: () => Promise.resolve({ deleted: 0, isMoreLeft: false }),
     clock,

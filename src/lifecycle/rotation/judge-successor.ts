@@ -40,6 +40,9 @@ export function faultsOfSuccessor(succession: Succession): SuccessorJudgement {
     ...(withdrawFormer === true && sharesToken
       ? ['withdraw_former: would revoke the refresh token that is brought']
       : []),
+    ...(withdrawFormer === true && brought.keyId !== undefined && brought.keyId === credential.keyId
+      ? ['withdraw_former: would withdraw the key that is brought']
+      : []),
     ...(withdrawFormer === true && !canBeWithdrawn.has(kind)
       ? [`withdraw_former: nothing of a ${kind} can be withdrawn upstream from here`]
       : []),

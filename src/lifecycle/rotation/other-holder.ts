@@ -1,22 +1,40 @@
-import type { VersionState } from '../../domain/credential.ts'
+import type { CredentialState, VersionState, VersionSummary } from '../../domain/credential.ts'
 import type { Credentials } from '../../records/credentials.ts'
 
 const pageSize = 200
 const used: ReadonlySet<VersionState> = new Set<VersionState>(['candidate', 'active', 'retiring'])
 
+/** A version of a credential, and the key that it holds. */
+export interface HeldKey {
+  readonly name: string
+  readonly version: string
+  readonly keyId: string
+}
+
+/** Whether a version of a credential in that state needs its key upstream. */
+export type NeedsKey = (version: VersionSummary, state: CredentialState) => boolean
+
+/** A revoked credential draws on what it is brought anew alone. */
+export const drawsOnKey: NeedsKey = ({ state }, credentialState) =>
+  credentialState === 'revoked' ? state === 'candidate' : used.has(state)
+
 /**
- * Another credential that draws on the same key: one file may have been enrolled under two names, and what is withdrawn
- * for the one would be gone for the other.
+ * The name of a credential, perhaps the same one, of which another version needs that key: one file may have been
+ * enrolled under two names, or brought back, and what is withdrawn for the one would be gone for the other.
  */
 export async function otherHolder(
   credentials: Pick<Credentials, 'list'>,
-  { name, keyId }: { readonly name: string; readonly keyId: string },
+  { name, version, keyId }: HeldKey,
+  needs: NeedsKey = drawsOnKey,
 ): Promise<string | undefined> {
   let after: string | undefined
   for (;;) {
     const page = await credentials.list({ ...(after === undefined ? {} : { after }), limit: pageSize })
-    const other = page.find(
-      (one) => one.name !== name && one.versions.some((held) => held.keyId === keyId && used.has(held.state)),
+    const other = page.find((one) =>
+      one.versions.some(
+        (held) =>
+          held.keyId === keyId && !(one.name === name && held.id === version) && needs(held, one.state),
+      ),
     )
     if (other !== undefined) return other.name
     after = page.at(-1)?.name

@@ -1,39 +1,73 @@
 import { BrokerError } from '../../domain/broker-error.ts'
 import type { CredentialSummary, VersionSummary } from '../../domain/credential.ts'
+import type { EpochSeconds } from '../../domain/time.ts'
 import type { Credentials } from '../../records/credentials.ts'
+import { drawsOnKey, otherHolder, type NeedsKey } from './other-holder.ts'
 import { iamAccount, type RotationDeps } from './rotation-deps.ts'
 
 export interface RemoveVersionsDeps extends Pick<RotationDeps, 'iamKeys' | 'iamToken' | 'clock' | 'log'> {
-  readonly credentials: Pick<Credentials, 'removeVersion'>
+  readonly credentials: Pick<Credentials, 'removeVersion' | 'list'>
 }
 
-/** Deletes upstream and destroys here what is due of one credential; the ids of those versions. Throws what stopped it. */
-export type RemoveVersions = (credential: CredentialSummary) => Promise<readonly string[]>
+export interface RemovedVersions {
+  readonly removed: readonly string[]
+  /** Why others that are due have to stay for now. */
+  readonly waiting: readonly string[]
+}
+
+/** Deletes upstream and destroys here what is due of one credential and nobody needs. Throws what stopped it. */
+export type RemoveVersions = (credential: CredentialSummary) => Promise<RemovedVersions>
 
 export function createRemoveVersions(deps: RemoveVersionsDeps): RemoveVersions {
   return async (credential) => {
-    const due = dueVersions(credential, deps.clock.now())
-    for (const version of due) {
+    const removed: string[] = []
+    const waiting: string[] = []
+    for (const version of dueVersions(credential, deps.clock.now())) {
       // Upstream first: as long as it is not gone there, it stays noted here.
-      if (version.removal?.upstreamToo === true) await removeKey(deps, credential, version)
+      const reason =
+        version.removal?.upstreamToo === true ? await removeKey(deps, credential, version) : undefined
+      if (reason !== undefined) {
+        waiting.push(reason)
+        continue
+      }
       await deps.credentials.removeVersion(credential.name, version.id)
       const { name, id, keyId } = { ...credential, ...version }
       deps.log('info', 'rotation: a former version is removed', { credential: name, version: id, keyId })
+      removed.push(id)
     }
-    return due.map(({ id }) => id)
+    return { removed, waiting }
   }
 }
 
-function dueVersions({ versions }: CredentialSummary, now: number): readonly VersionSummary[] {
-  return versions.filter(({ removal }) => removal !== undefined && removal.dueAt <= now)
+function dueVersions({ versions }: CredentialSummary, now: EpochSeconds): readonly VersionSummary[] {
+  return versions.filter((version) => removalIsDue(version, now))
 }
 
+function removalIsDue({ removal }: VersionSummary, now: EpochSeconds): boolean {
+  return removal !== undefined && removal.dueAt <= now
+}
+
+/** Or why it has to stay: a key that is deleted never comes back. */
 async function removeKey(
   deps: RemoveVersionsDeps,
   credential: CredentialSummary,
-  { keyId }: VersionSummary,
-): Promise<void> {
-  if (keyId === undefined) return
+  { id: version, keyId }: VersionSummary,
+): Promise<string | undefined> {
+  if (keyId === undefined) return undefined
+  const { name } = credential
+  const needs = needsKeyAt(deps.clock.now())
+  const other = await otherHolder(deps.credentials, { name, version, keyId }, needs)
+  // Brought back under this name, it goes with the version that holds it now.
+  if (other === name) return undefined
+  if (other !== undefined)
+    return `key ${keyId} is kept for credential ${other}: it goes a day after that one is rotated`
   const removed = await deps.iamKeys.remove(await iamAccount(deps, credential), keyId)
   if (!removed.ok) throw new BrokerError('upstream_unavailable', { reason: removed.reason })
+  return undefined
+}
+
+/** Whoever has just ceased to use a key may still have to go back to it: each has his day. */
+function needsKeyAt(now: EpochSeconds): NeedsKey {
+  return (version, state) =>
+    drawsOnKey(version, state) || (version.removal?.upstreamToo === true && !removalIsDue(version, now))
 }

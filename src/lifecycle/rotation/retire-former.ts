@@ -1,7 +1,7 @@
 import { isBrokerError } from '../../domain/broker-error.ts'
 import type { CredentialSummary } from '../../domain/credential.ts'
 import { later, seconds, type EpochSeconds } from '../../domain/time.ts'
-import type { CredentialRecord } from '../../records/credential-codec.ts'
+import { activeVersion, type CredentialRecord } from '../../records/credential-codec.ts'
 import type { ReviseRotating, RotationTurn } from '../../records/rotations.ts'
 import { disableVersion, reviseVersion } from '../../records/version-moves.ts'
 import { otherHolder } from './other-holder.ts'
@@ -26,12 +26,15 @@ export const endOverlap: TakeStep = async ({ prove }, { rotation, credential }) 
     if (!isBrokerError(error)) throw error
     return wait({ reason: `the former version stands by still: ${error.reason}` })
   }
-  return changing(
+  const retired = changing(
     (record, now) => withRemoval(retire(record, former, now), { former, withdrawsFormer }, now),
     withdrawsFormer
       ? goTo('disable', {}, credential.kind === 'refresh_token' ? tokensEndedAfter : seenEverywhereAfter)
       : endRotation,
   )
+  // Recalled while the new version was proved: the former one is what callers are served from.
+  return (record, now) =>
+    activeVersion(record).id === former ? goTo('abort')(record, now) : retired(record, now)
 }
 
 /** Somebody may have disabled or destroyed it by hand already. */
@@ -68,14 +71,16 @@ export const disableFormer: TakeStep = async (deps, turn) => {
 async function disableKeys(deps: RotationDeps, turn: RotationTurn): Promise<ReviseRotating> {
   const { credential, rotation } = turn
   const account = await iamAccount(deps, credential)
-  const keyIdOf = (version: string) => credential.versions.find(({ id }) => id === version)?.keyId
-  const former = keyIdOf(rotation.former)
-  if (former !== undefined) {
-    const other = await otherHolder(deps.credentials, { name: turn.name, keyId: former })
-    if (other !== undefined)
-      return wait({ reason: `key ${former} is in use by credential ${other} too: rotate that one as well` })
-    const disabled = await deps.iamKeys.disable(account, former)
-    if (!disabled.ok) return wait(disabled)
+  const { former: version } = rotation
+  const keyId = credential.versions.find(({ id }) => id === version)?.keyId
+  if (keyId !== undefined) {
+    const { name } = turn
+    const other = await otherHolder(deps.credentials, { name, version, keyId })
+    if (other !== undefined && other !== name)
+      return wait({ reason: `key ${keyId} is in use by credential ${other} too: rotate that one as well` })
+    // Brought back under this name, it stays on.
+    const disabled = other === undefined ? await deps.iamKeys.disable(account, keyId) : undefined
+    if (disabled?.ok === false) return wait(disabled)
   }
   if (rotation.method !== 'upload') return endRotation
   const uploaded = await findUploaded(deps.iamKeys, account, turn)
