@@ -8,7 +8,7 @@ const beside = (name: string): string => new URL(`./${name}.${isSource ? 'ts' : 
 // Whoever reads may have gone, as `head` does: that is no fault.
 process.stdout.on('error', () => process.exit())
 const { stdin, stdout, stderr, env } = process
-process.exitCode = await main({
+const status = await main({
   args: process.argv.slice(2),
   env,
   stdin,
@@ -16,3 +16,5 @@ process.exitCode = await main({
   stderr,
   door: { broker: beside('cloud-run'), leash: beside('cli/dev/end-with-parent') },
 })
+// Nobody waits any longer for what is still under way, as completion asks a broker and gives it up after a moment.
+stdout.write('', () => stderr.write('', () => process.exit(status)))

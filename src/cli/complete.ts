@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 
 import { connect } from './admin-client.ts'
 import type { ArgumentSpec, Call, Command, Family, Offer, OptionSpec } from './command.ts'
@@ -111,8 +111,8 @@ function callOf(before: readonly string[], terminal: Terminal): Call {
     const at = before.indexOf(name)
     return at === -1 ? undefined : before[at + 1]
   }
-  // What is warned of belongs to no completion.
+  // What is warned of belongs to no completion, and what is being typed to the shell alone.
   const stderr = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const quiet = { ...terminal, stderr }
+  const quiet = { ...terminal, stderr, stdin: Readable.from([]) }
   return { terminal: quiet, text, argument: () => '', texts: () => [], has: () => false }
 }

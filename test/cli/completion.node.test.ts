@@ -1,10 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { PassThrough } from 'node:stream'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
+import { createPerson } from '../../src/cli/person.ts'
+import { startFakeAdminApi } from '../support/fake-admin-api.ts'
 import { repository, runProgram } from '../support/run-node.ts'
 import { runCli } from '../support/run-cli.ts'
 
@@ -59,6 +63,37 @@ describe('bash', () => {
   })
 })
 
+describe('names of credentials', () => {
+  const words = ['__complete', 'credentials', 'show', '']
+
+  test('a broker that does not answer keeps nobody waiting', async () => {
+    const asked: unknown[] = []
+    const silent = createServer(({ url }) => void asked.push(url))
+    await new Promise<void>((resolve, reject) => {
+      silent.once('error', reject).listen(0, '127.0.0.1', resolve)
+    })
+    await writeFile(at('admin.jwk.json'), JSON.stringify(createPerson('ops').privateJwk), { mode: 0o600 })
+    const env = { DOWNSCOPE_URL: urlOf(silent), DOWNSCOPE_ADMIN_KEY: at('admin.jwk.json') }
+    const finished = await runProgram(at('downscope'), words, { cwd: folder, env })
+    silent.close()
+
+    expect(asked).toEqual(['/.well-known/oauth-authorization-server'])
+    expect(finished).toEqual({ status: 0, stdout: '', stderr: '' })
+  })
+
+  test('what is being typed is not read', async () => {
+    const api = await startFakeAdminApi({})
+    const stdin = new PassThrough()
+    stdin.write('typed')
+    const env = { DOWNSCOPE_URL: api.url, DOWNSCOPE_ADMIN_TOKEN_FILE: '-' }
+    const { status, stdout } = await runCli(words, { env, stdin })
+    await api.close()
+
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
+    expect(String(stdin.read())).toBe('typed')
+  })
+})
+
 test.skipIf(missing('fish'))('fish completes commands with their summaries, and files', async () => {
   const complete = (line: string) => run('fish', '--no-config', '-c', `source fish; complete -C '${line}'`)
 
@@ -69,3 +104,8 @@ test.skipIf(missing('fish'))('fish completes commands with their summaries, and 
 test.skipIf(missing('zsh'))('zsh can read its script', async () => {
   expect(await run('zsh', '-n', './zsh')).toEqual({ status: 0, stdout: '', stderr: '' })
 })
+
+function urlOf(server: Server): string {
+  const address = server.address()
+  return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
+}

@@ -1,4 +1,4 @@
-import { PassThrough } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
 
 import { main } from '../../src/cli/main.ts'
 
@@ -10,7 +10,8 @@ export interface CliOutcome {
 
 export interface CliSurroundings {
   readonly env?: Readonly<Record<string, string>>
-  readonly stdin?: string
+  /** A text and its end, or what comes in time. */
+  readonly stdin?: string | Readable
 }
 
 /** `downscope` in this process, without a terminal. */
@@ -22,7 +23,7 @@ export async function runCli(
   const status = await main({
     args,
     env,
-    stdin: new PassThrough().end(stdin),
+    stdin: typeof stdin === 'string' ? new PassThrough().end(stdin) : stdin,
     stdout: stdout.stream,
     stderr: stderr.stream,
     door: { broker: 'file:///nowhere', leash: 'file:///nowhere' },
