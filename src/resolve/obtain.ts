@@ -1,3 +1,4 @@
+import type { BlocksInForce } from '../domain/blocks.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import { seconds, until } from '../domain/time.ts'
 import type { MintedToken, TokenSource } from '../domain/token.ts'
@@ -26,8 +27,6 @@ export interface Want {
   readonly key: TokenKey
   /** Whether the token was drawn from what may still be drawn from. */
   readonly isLive: (token: MintedToken) => boolean
-  /** Whether the token of that digest was given back. */
-  readonly isRevoked: (digest: string) => boolean
   readonly mint: () => Promise<MintedToken>
 }
 
@@ -42,6 +41,8 @@ export interface ObtainDeps {
   readonly entropy: Entropy
   readonly sha256: Sha256
   readonly log: Log
+  /** What is switched off by hand. Throws `store_unavailable`. */
+  readonly blocks: () => BlocksInForce | Promise<BlocksInForce>
 }
 
 /** A mint takes a few hundred milliseconds; who waits longer than this is told to come back. */
@@ -50,6 +51,8 @@ const pollMsMin = 50
 const pollMsMax = 500
 /** By then a clock that jumped has been set right, or the next mint is by the new one. */
 const retryAfterDead = seconds(2)
+/** An upstream that gives the same token again does so until near its end. */
+const retryAfterRevoked = seconds(60)
 
 export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
   const { tokens, clock, entropy, sha256, log } = deps
@@ -61,10 +64,14 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
     source,
   })
 
+  /** As it is known now: what was known before a wait may be older than the 10 s of P26. */
+  const isRevoked = async ({ secret }: MintedToken): Promise<boolean> =>
+    (await deps.blocks()).isRevoked(await sha256(secret.reveal()))
+
   /** A token that was given back counts as none: the next holder of the lease mints another. */
-  const find = async ({ key, isRevoked }: Want): Promise<FoundToken> => {
+  const find = async ({ key }: Want): Promise<FoundToken> => {
     const found = await tokens.find(key)
-    if (found.token === undefined || !isRevoked(await sha256(found.token.secret.reveal()))) return found
+    if (found.token === undefined || !(await isRevoked(found.token))) return found
     const { token: _, ...rest } = found
     return rest
   }
@@ -77,7 +84,7 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
   const mintUnder = async (claim: TokenClaim, { identity, mint }: Want): Promise<Obtained> => {
     let minted: MintedToken
     try {
-      minted = await noting(identity, mint())
+      minted = await noting(identity, refuseRevoked(mint()))
     } catch (error) {
       await settle('lease not released', claim, tokens.release(claim))
       throw error
@@ -94,6 +101,15 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
       failures.note(identity, error)
       throw error
     }
+  }
+
+  const refuseRevoked = async (minting: Promise<MintedToken>): Promise<MintedToken> => {
+    const minted = await minting
+    if (!(await isRevoked(minted))) return minted
+    throw new BrokerError('upstream_unavailable', {
+      reason: 'the upstream gave again the token that was revoked here',
+      retryAfter: retryAfterRevoked,
+    })
   }
 
   const refuseDead = async (entering: Promise<Obtained>): Promise<Obtained> => {

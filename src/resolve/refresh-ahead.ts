@@ -18,7 +18,6 @@ export interface DueToken {
   readonly identity: string
   readonly mint: () => Promise<MintedToken>
   readonly isLive: (token: MintedToken) => boolean
-  readonly isRevoked: (digest: string) => boolean
   readonly keyOf: (identity: string) => Promise<TokenKey>
 }
 

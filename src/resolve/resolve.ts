@@ -49,7 +49,11 @@ export function createResolve(deps: ResolveDeps): Resolve {
     const { identity } = want
     const running = sharesWork ? inFlight.get(identity) : undefined
     // For whoever joins, the token is there already when it comes: only one request caused the mint.
-    if (running !== undefined) return { ...(await running), source: 'memory' as const }
+    if (running !== undefined) {
+      const { held: joined } = await running
+      // It was begun for a grant that may have had a fallback which was switched off since.
+      return want.isLive(joined.token) ? { held: joined, source: 'memory' as const } : obtainOnce(want, held)
+    }
     const work = keyOf(identity)
       .then((key) => obtain.foreground({ ...want, key }, held))
       .finally(() => inFlight.delete(identity))
@@ -60,7 +64,7 @@ export function createResolve(deps: ResolveDeps): Resolve {
   }
 
   /** The token of the version that a rotation has just replaced: good, if there is no other to be had (P28). */
-  const heldOfFormer = (grant: Grant, isRevoked: Want['isRevoked']): MemoryToken | undefined => {
+  const heldOfFormer = (grant: Grant, isRevoked: BlocksInForce['isRevoked']): MemoryToken | undefined => {
     const { fallback, ...credential } = grant.credential
     if (fallback === undefined) return undefined
     const held = memory.get(tokenIdentity({ ...grant, credential: { ...credential, version: fallback } }))
@@ -100,7 +104,7 @@ export function createResolve(deps: ResolveDeps): Resolve {
     const held = isServable ? remembered : undefined
     const freshness = held === undefined ? 'dead' : memory.freshness(held)
     if (held !== undefined && freshness === 'fresh') return answer(held, 'memory')
-    const want = { identity, mint, isLive, isRevoked }
+    const want = { identity, mint, isLive }
     if (held !== undefined && freshness === 'due') return refreshed(want, held)
     return obtained(want, freshness === 'short' ? held : heldOfFormer(grant, isRevoked))
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import { seconds } from '../../src/domain/time.ts'
-import { webSha256 } from '../support/sequence.ts'
+import { quickDigest, webSha256 } from '../support/sequence.ts'
 import { createGrant, createResolveWorld } from '../support/resolve-world.ts'
 
 const down = () =>
@@ -116,6 +116,58 @@ describe('resolve', () => {
     expect((await one.resolve(retired)).source).toBe('mint')
     expect((await two.resolve(retired)).token.secret.reveal()).toBe('token-2')
     expect(upstream.calls).toBe(2)
+  })
+
+  it('P26: who joins a mint is not given a token of a version that he may not have any more', async () => {
+    const { createInstance, upstream, clock } = createResolveWorld()
+    const { credential } = createGrant()
+    const { resolve } = createInstance('one')
+    upstream.takesMs = 1000
+    const first = resolve(createGrant({ credential: { ...credential, version: 'v2', fallback: 'v1' } }))
+    await clock.advance(500)
+    const joined = resolve(createGrant({ credential: { ...credential, version: 'v2' } }))
+    await clock.advance(500)
+    expect((await first).token.drawnFrom).toEqual(['v1'])
+    upstream.drawnFrom = ['v2']
+    await clock.advance(2000)
+    expect((await joined).token.drawnFrom).toEqual(['v2'])
+  })
+
+  it('P26: a revoked token is served by nobody, from nowhere', async () => {
+    const { createInstance, upstream, revoked } = createResolveWorld()
+    const [one, two] = [createInstance('one'), createInstance('two')]
+    const { digest } = await one.resolve()
+    revoked.add(digest)
+    expect((await one.resolve()).token.secret.reveal()).toBe('token-2')
+    expect((await two.resolve()).source).toBe('store')
+    expect(upstream.calls).toBe(2)
+  })
+
+  it('P26: nor when the upstream gives it again, which is asked for another once a minute', async () => {
+    const { createInstance, upstream, revoked, clock } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    upstream.repeats = true
+    revoked.add((await resolve()).digest)
+    await expect(resolve()).rejects.toMatchObject({ code: 'upstream_unavailable', retryAfter: 60 })
+    await clock.advance(59_000)
+    await expect(resolve()).rejects.toMatchObject({ code: 'upstream_unavailable', retryAfter: 1 })
+    expect(upstream.calls).toBe(2)
+    await clock.advance(1_000)
+    upstream.repeats = false
+    expect((await resolve()).token.secret.reveal()).toBe('token-3')
+    expect((await createInstance('two').resolve()).source).toBe('store')
+  })
+
+  it('P26: a token that is revoked while it is minted is not handed out', async () => {
+    const { createInstance, upstream, revoked, clock } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    upstream.takesMs = 1000
+    const [first, joined] = [resolve(), resolve()]
+    await clock.advance(500)
+    revoked.add(quickDigest('token-1'))
+    await clock.advance(500)
+    await expect(first).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    await expect(joined).rejects.toMatchObject({ code: 'upstream_unavailable' })
   })
 
   it('P26: a token of an impersonated account dies with the version of its source', async () => {

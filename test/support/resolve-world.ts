@@ -14,8 +14,6 @@ import { createPlainKeyRing } from './plain-key-ring.ts'
 import { createAwaitableBackground, createLogBook } from './quiet.ts'
 import { createSequence, quickDigest } from './sequence.ts'
 
-const noBlocks = inForce({ callers: [], tokens: [] })
-
 interface InstanceOptions {
   readonly inline?: boolean
   readonly fraction?: number
@@ -31,6 +29,12 @@ export function createResolveWorld(lifetime = 3600) {
   const store = createFaultyStore(createMemoryStore({ clock }))
   const keyRing = createPlainKeyRing()
   const logBook = createLogBook()
+  /** Digests of the tokens that were given back; every instance knows at once. */
+  const revoked = new Set<string>()
+  const blocks = {
+    ...inForce({ callers: [], tokens: [] }),
+    isRevoked: (digest: string) => revoked.has(digest),
+  }
 
   const upstream = {
     calls: 0,
@@ -39,6 +43,8 @@ export function createResolveWorld(lifetime = 3600) {
     takesMs: 0,
     failure: undefined as Error | undefined,
     drawnFrom: ['v1'] as readonly string[],
+    /** Whether it gives the token that is still valid again, as a metadata server does. */
+    repeats: false,
     mint: async (): Promise<MintedToken> => {
       upstream.calls += 1
       upstream.atOnce += 1
@@ -49,7 +55,7 @@ export function createResolveWorld(lifetime = 3600) {
       upstream.atOnce -= 1
       if (upstream.failure !== undefined) throw upstream.failure
       return {
-        secret: new Secret(`token-${number}`),
+        secret: new Secret(`token-${upstream.repeats ? 1 : number}`),
         tokenType: 'access_token',
         scopes: ['a'],
         drawnFrom: upstream.drawnFrom,
@@ -70,7 +76,7 @@ export function createResolveWorld(lifetime = 3600) {
       sha256: options.sha256 ?? quickDigest,
       background,
       log: logBook.log,
-      blocks: () => noBlocks,
+      blocks: () => blocks,
       memoryEntriesMax: options.entries ?? 1000,
       sharesWork: true,
     })
@@ -81,7 +87,7 @@ export function createResolveWorld(lifetime = 3600) {
     }
   }
 
-  return { clock, store, keyRing, logBook, upstream, createInstance }
+  return { clock, store, keyRing, logBook, revoked, upstream, createInstance }
 }
 
 /** A grant of scope `a` on the credential `reports-sa`; `change` makes it another. */
