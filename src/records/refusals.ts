@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 
 import type { AccessBoundaryRule } from '../domain/access-boundary.ts'
+import { tokenTypes } from '../domain/exchange-request.ts'
 import type { Refusal } from '../domain/explanation.ts'
 import { later, seconds } from '../domain/time.ts'
 import type { Document, DocumentStore, Stored } from '../ports/document-store.ts'
@@ -117,7 +118,7 @@ const refusalDocument = z.object({
   claims: z.record(z.string(), z.json()),
   target: z.string(),
   scopes: z.array(z.string()),
-  token_type: z.enum(['access_token', 'id_token']),
+  token_type: z.enum(tokenTypes),
   resource: z.optional(z.string()),
   subject: z.optional(z.string()),
   lifetime_seconds: z.optional(z.number()),
