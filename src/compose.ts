@@ -3,6 +3,7 @@ import { createTokenBuckets } from './adapters/system/token-buckets.ts'
 import { withoutTokens } from './adapters/system/without-tokens.ts'
 import { createAdminister } from './administer.ts'
 import { createAuthenticate, type CallerLimits } from './authenticate/authenticate.ts'
+import { claimsFault } from './authenticate/judge-claims.ts'
 import { createAuthorizeAdmin } from './authorize/authorize-admin.ts'
 import { createAuthorize } from './authorize/authorize.ts'
 import { heedingBlockedAdmins, heedingBlocks } from './authorize/heed-blocks.ts'
@@ -167,11 +168,12 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     inForce: policyInForce.status,
     check,
     lockOut: (document, caller) =>
-      lockOutFault(
-        parsePolicy(document, { brokerIssuer: issuer }),
+      lockOutFault({
+        proposed: parsePolicy(document, { brokerIssuer: issuer }),
         caller,
-        policyInForce.status().inForce?.compiled,
-      ),
+        inForce: policyInForce.status().inForce?.compiled,
+        claimsFault: (claims, trusted) => claimsFault(claims, trusted, clock.now()),
+      }),
     ...(platform.policySource === undefined ? { policies: records.policies } : {}),
   })
 

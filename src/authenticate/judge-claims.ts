@@ -43,6 +43,12 @@ export function judgeClaims(claims: Claims, issuer: TrustedIssuer, now: EpochSec
   return { ok: true, subject: sub, use: { issuer: iss, jti, until: later(times.expiresAt, skew) } }
 }
 
+/** Why they are not accepted, if they are not. */
+export function claimsFault(claims: Claims, issuer: TrustedIssuer, now: EpochSeconds): string | undefined {
+  const judged = judgeClaims(claims, issuer, now)
+  return judged.ok ? undefined : judged.fault
+}
+
 /** Whether it can name somebody: also the test to pass before an `iss` is looked up. */
 export function isIssuerIdentifier(value: Json | undefined): value is string {
   return isIdentifier(value, identifierLengthMax)

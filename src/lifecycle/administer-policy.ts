@@ -27,7 +27,7 @@ export interface AdministerPolicyDeps {
   }
   /** What to warn of. Throws `document_invalid` with every fault and its line, and `store_unavailable`. */
   readonly check: (document: PolicyDocument) => Promise<readonly PolicyWarning[]>
-  /** Why a document, a valid one, would leave the caller without the role of an admin. */
+  /** Why under a document, a valid one, the caller could not administer any more. */
   readonly lockOut: (document: PolicyDocument, caller: Caller) => string | undefined
   /** Absent where the policy lies in a file or a setting, and is changed there. */
   readonly policies?: Pick<Policies, 'apply'>
@@ -40,7 +40,7 @@ export interface AdministerPolicy {
   readonly validate: (text: string) => Promise<readonly PolicyWarning[]>
   /**
    * Throws `document_invalid`, `changed_meanwhile` unless the policy in force is at `ifMatch` (`undefined`: unless
-   * there is none), `would_lock_out` when the caller were no admin any more and did not say `force`, and
+   * there is none), `would_lock_out` when the caller could administer no more and did not say `force`, and
    * `not_supported` where the policy does not lie in the store.
    */
   readonly apply: (change: {

@@ -167,7 +167,25 @@ describe('a policy that would lock out whoever applies it', () => {
         const [first, , ops] = issuers
         if (first !== undefined && ops !== undefined) ops['keys'] = first['keys']
       },
-      'it knows none of the keys of your issuer "ops" that are known now',
+      'it takes none of the keys of your issuer "ops" that are taken now',
+    ],
+    [
+      'with an algorithm that his key is not for',
+      (policy) => {
+        const { keys } = policyKeys.parse(opsOf(policy)).keys.jwks
+        Object.assign(opsOf(policy), { keys: { jwks: { keys: [...keys, otherKey] } }, algorithms: ['EdDSA'] })
+      },
+      'it takes none of the keys of your issuer "ops" that are taken now',
+    ],
+    [
+      'with an audience that his JWT is not for',
+      (policy) => Object.assign(opsOf(policy), { audiences: ['https://typo.example'] }),
+      'it refuses the JWT that you sent: "aud" is not this broker alone',
+    ],
+    [
+      'with a life that his JWT exceeds',
+      (policy) => Object.assign(opsOf(policy), { lifetime_seconds_max: 60 }),
+      'it refuses the JWT that you sent: lives 120 s, at most 60 s allowed',
     ],
   ])('%s is refused and says why', async (_, change, why) => {
     const { status, body } = await apply(await changed(change))
@@ -206,3 +224,16 @@ const policyShape = z.looseObject({
   admins: z.array(z.looseObject({})),
 })
 type Policy = z.infer<typeof policyShape>
+
+function opsOf({ issuers }: Policy): object {
+  return issuers.find(({ name }) => name === 'ops') ?? {}
+}
+
+const policyKeys = z.object({ keys: z.object({ jwks: z.object({ keys: z.array(z.looseObject({})) }) }) })
+/** RFC 8037, appendix A.2. */
+const otherKey = {
+  kty: 'OKP',
+  crv: 'Ed25519',
+  kid: 'another',
+  x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+}
