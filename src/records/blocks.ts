@@ -3,6 +3,7 @@ import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { BlockedCaller, Blocks, RevokedToken } from '../domain/blocks.ts'
 import type { Caller } from '../domain/caller.ts'
+import { later, seconds } from '../domain/time.ts'
 import type { Document, Stored } from '../ports/document-store.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import { filledText, instant, malformed } from './stored-fields.ts'
@@ -19,7 +20,7 @@ export interface BlocksRecord {
   block(caller: CallerName, by: string): Promise<BlockedCaller>
   /** Whether he was blocked. */
   unblock(caller: CallerName): Promise<boolean>
-  /** Forgets those that are over. Throws `caller_throttled` when this caller's share or the list is full. */
+  /** Forgets those that are long over. Throws `caller_throttled` when this caller's share or the list is full. */
   revoke(token: RevokedToken): Promise<void>
 }
 
@@ -28,9 +29,13 @@ export type CallerName = Pick<Caller, 'issuer' | 'subject'>
 const key = 'blocks/current'
 /** Whoever is not to come at all is better left out of the policy. */
 const callersMax = 1_000
+/** Of the 900,000 that a document may have: the tokens have 350,000 at most, and a stop always has room. */
+const callersBytesMax = 500_000
 /** Each until its end, of an hour mostly; read by each instance every few seconds. */
 const tokensMax = 2_000
 const tokensPerCallerMax = 100
+/** An instance whose clock runs ahead takes living tokens for ended ones (P19: by an hour at most). */
+const grace = seconds(-3600)
 
 export function createBlocks(deps: ReadModifyWriteDeps): BlocksRecord {
   const { store, clock } = deps
@@ -63,7 +68,9 @@ export function createBlocks(deps: ReadModifyWriteDeps): BlocksRecord {
         if (known !== undefined) return { blocks: before, result: known }
         if (before.callers.length >= callersMax) throw full(`${callersMax} callers are blocked already`)
         const blocked = { issuer, subject, by, since: clock.now() }
-        return { blocks: { ...before, callers: [...before.callers, blocked] }, result: blocked }
+        const callers = [...before.callers, blocked]
+        if (bytesOf(callers) > callersBytesMax) throw full('the names of blocked callers fill their list')
+        return { blocks: { ...before, callers }, result: blocked }
       }),
     unblock: (caller) =>
       change((before) => {
@@ -81,13 +88,21 @@ export function createBlocks(deps: ReadModifyWriteDeps): BlocksRecord {
           throw new BrokerError('caller_throttled', {
             reason: `${living.length} revoked tokens are remembered, ${own} of this caller`,
           })
-        return { blocks: { ...before, tokens: [...living, token] }, result: undefined }
+        const remembered = before.tokens
+          .filter(({ expiresAt }) => expiresAt > later(clock.now(), grace))
+          .toSorted((one, other) => other.expiresAt - one.expiresAt)
+          .slice(0, tokensMax - 1)
+        return { blocks: { ...before, tokens: [...remembered, token] }, result: undefined }
       }),
   }
 }
 
 function isSame(one: CallerName, other: CallerName): boolean {
   return one.issuer === other.issuer && one.subject === other.subject
+}
+
+function bytesOf(callers: readonly BlockedCaller[]): number {
+  return new TextEncoder().encode(JSON.stringify(callers)).length
 }
 
 function full(why: string): BrokerError {

@@ -54,12 +54,59 @@ describe('blocks', () => {
     expect((await blocks.read()).tokens).toHaveLength(101)
   })
 
-  it('forget revoked tokens that are over', async () => {
+  it('P26: callers fill up neither the room of revoked tokens nor that of the kill switch', async () => {
+    const { store, blocks } = createWorld()
+    const longest = '\u{d800}'.repeat(1_024)
+    const name = (count: number, text: string) => text.slice(0, -4) + String(count).padStart(4, '0')
+    const by = `${longest}/${longest}`
+    const tokens = Array.from({ length: 2_000 }, (_, count) => ({
+      sha256: name(count, 'd'.repeat(64)),
+      expires_at: 9_999_999_999,
+      by: 'b'.repeat(64),
+    }))
+    await store.put('blocks/current', { schema: 1, callers: [], tokens })
+    const fill = async () => {
+      for (let count = 0; ; count += 1)
+        await blocks.block({ issuer: longest, subject: name(count, longest) }, by)
+    }
+    await expect(fill()).rejects.toMatchObject({ code: 'state_conflict' })
+    expect((await blocks.read()).callers.length).toBeGreaterThan(10)
+    expect((await blocks.stop(by)).stopped?.by).toBe(by)
+  })
+
+  it('forget revoked tokens an hour after they are over, and count them only until then', async () => {
     const { clock, blocks, revoked } = createWorld()
-    await blocks.revoke(revoked('short', 'a', 60))
+    for (let count = 0; count < 100; count += 1) await blocks.revoke(revoked(`short${count}`, 'a', 60))
     await clock.advance(60_000)
-    await blocks.revoke(revoked('long'))
-    expect((await blocks.read()).tokens.map(({ digest }) => digest)).toEqual(['long'])
+    await blocks.revoke(revoked('long', 'a', 7200))
+    expect((await blocks.read()).tokens).toHaveLength(101)
+    await clock.advance(3_600_000)
+    await blocks.revoke(revoked('late'))
+    const digests = (await blocks.read()).tokens.map(({ digest }) => digest)
+    expect(digests.toSorted()).toEqual(['late', 'long'])
+  })
+
+  it('P19: an instance whose clock is an hour ahead makes nobody forget a revoked token', async () => {
+    const { clock, blocks, revoked } = createWorld()
+    await blocks.revoke(revoked('living', 'a', 3599))
+    clock.jump(3600)
+    await blocks.revoke(revoked('other', 'b'))
+    clock.jump(-3600)
+    expect(inForce(await blocks.read()).isRevoked('living')).toBe(true)
+  })
+
+  it('are bounded with those that are over: what ended first is forgotten first', async () => {
+    const { clock, store, blocks, revoked } = createWorld()
+    const tokens = Array.from({ length: 2_000 }, (_, count) => ({
+      sha256: `d${count}`,
+      expires_at: clock.now() + (count === 7 ? -20 : -10),
+      by: 'b',
+    }))
+    await store.put('blocks/current', { schema: 1, callers: [], tokens })
+    await blocks.revoke(revoked('new'))
+    const now = inForce(await blocks.read())
+    expect(now.tokens).toHaveLength(2_000)
+    expect([now.isRevoked('d7'), now.isRevoked('d6'), now.isRevoked('new')]).toEqual([false, true, true])
   })
 
   it('a document that cannot be read blocks everything rather than nothing', async () => {
