@@ -6,6 +6,7 @@ import type {
   VersionSummary,
 } from '../domain/credential.ts'
 import type { Credentials } from '../records/credentials.ts'
+import type { HeldVersion } from '../records/revocation-moves.ts'
 
 /** What came of withdrawing one version upstream. */
 export interface Withdrawal {
@@ -37,39 +38,43 @@ export type RevokeCredential = (name: string, revision?: string) => Promise<Revo
 export function createRevokeCredential({ credentials, withdraw }: RevokeCredentialDeps): RevokeCredential {
   return async (name, revision) => {
     const credential = found(name, await credentials.revoke(name, revision))
-    const held = new Set(await credentials.heldVersions(name))
     const outcomes: VersionOutcome[] = []
     // One after the other: the second of two refresh tokens of one grant is dead with the first.
-    for (const version of credential.versions.filter(({ id }) => held.has(id)))
-      outcomes.push(await withdrawOne(withdraw, credential, version))
+    for (const held of await credentials.heldVersions(name)) {
+      const version = credential.versions.find(({ id }) => id === held.id)
+      // What was brought after that is another administrator's, and has to be proved first.
+      if (version !== undefined)
+        outcomes.push({ held, ...(await withdrawOne(withdraw, credential, version)) })
+    }
     const before = credential.revocation
     // All was done when it was asked for the last time.
     if (outcomes.length === 0 && before !== undefined) return { credential, revocation: withoutTime(before) }
     const revocation = sumUp(outcomes)
-    const withdrawn = outcomes.filter(({ result }) => isOver.has(result)).map(({ version }) => version)
-    return {
-      credential: found(name, await credentials.noteRevocation(name, revocation, withdrawn)),
-      revocation,
-    }
+    const withdrawn = outcomes.filter(({ result }) => isOver.has(result)).map(({ held }) => held)
+    const after = found(name, await credentials.noteRevocation(name, revocation, withdrawn))
+    return { credential: after, revocation: withoutTime(after.revocation ?? revocation) }
   }
 }
 
-interface VersionOutcome {
-  readonly version: string
+interface Outcome {
   readonly result: UpstreamRevocation
   readonly detail?: string
+}
+
+interface VersionOutcome extends Outcome {
+  readonly held: HeldVersion
 }
 
 async function withdrawOne(
   withdraw: WithdrawVersion,
   credential: CredentialSummary,
   version: VersionSummary,
-): Promise<VersionOutcome> {
+): Promise<Outcome> {
   try {
-    return { version: version.id, ...(await withdraw(credential, version)) }
+    return await withdraw(credential, version)
   } catch (error) {
     if (!isBrokerError(error)) throw error
-    return { version: version.id, result: 'failed', detail: `${error.reason}; revoke it again to finish` }
+    return { result: 'failed', detail: `${error.reason}; revoke it again to finish` }
   }
 }
 
@@ -77,13 +82,13 @@ const isOver: ReadonlySet<UpstreamRevocation> = new Set<UpstreamRevocation>(['do
 /** The first of these that any version came to is what is told. */
 const worstFirst: readonly UpstreamRevocation[] = ['failed', 'not_possible', 'done', 'already_dead']
 
-function sumUp(outcomes: readonly VersionOutcome[]): Omit<Revocation, 'at'> {
+function sumUp(outcomes: readonly Outcome[]): Omit<Revocation, 'at'> {
   const upstream = worstFirst.find((one) => outcomes.some(({ result }) => result === one)) ?? 'already_dead'
   const details = outcomes.flatMap(({ detail }) => (detail === undefined ? [] : [detail]))
   return { upstream, ...(details.length === 0 ? {} : { detail: [...new Set(details)].join('; ') }) }
 }
 
-function withoutTime({ upstream, detail }: Revocation): Omit<Revocation, 'at'> {
+function withoutTime({ upstream, detail }: Omit<Revocation, 'at'>): Omit<Revocation, 'at'> {
   return { upstream, ...(detail === undefined ? {} : { detail }) }
 }
 

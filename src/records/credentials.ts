@@ -21,6 +21,7 @@ import {
 } from './credential-codec.ts'
 import { secretOf, secretText } from './credential-secret-codec.ts'
 import type { ReadModifyWriteDeps } from './read-modify-write.ts'
+import { noteWithdrawn, revokeRecord, type HeldVersion } from './revocation-moves.ts'
 import { destroyVersion, disableVersion, removeVersion } from './version-moves.ts'
 
 /** A credential in use costs two writes of health a day, and a probe of health none. */
@@ -51,18 +52,22 @@ export interface Credentials {
   /** `undefined` when there is none of that name; throws `state_conflict` for a revoked one. */
   setState(name: string, state: CredentialState, expected?: Revision): Promise<CredentialSummary | undefined>
   /**
-   * Nothing is drawn from it any more, and a rotation under way ends where it is. Its secrets stay until
-   * `noteRevocation` says that the upstream knows. `undefined` when there is none of that name.
+   * Nothing is drawn from it any more, and a rotation under way ends where it is, one that would bring a revoked
+   * credential back too. Its secrets stay until `noteRevocation` says that the upstream knows. `undefined` when there
+   * is none of that name.
    */
   revoke(name: string, expected?: Revision): Promise<CredentialSummary | undefined>
-  /** What the upstream said; the secrets of these versions are dropped. */
+  /**
+   * What the upstream said; the secrets that were withdrawn are dropped. `failed` is noted where a refresh that was out
+   * meanwhile has put, or may yet put, another secret in the place of one.
+   */
   noteRevocation(
     name: string,
     revocation: Omit<Revocation, 'at'>,
-    withdrawn: readonly string[],
+    withdrawn: readonly HeldVersion[],
   ): Promise<CredentialSummary | undefined>
   /** The versions whose secrets are still held. */
-  heldVersions(name: string): Promise<readonly string[]>
+  heldVersions(name: string): Promise<readonly HeldVersion[]>
   /** `undefined` for days: never by itself. `undefined` when there is none of that name. */
   setRotateAfter(
     name: string,
@@ -188,16 +193,12 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       ),
     revoke: (name, expected) => change(name, revokeRecord, expected),
     noteRevocation: (name, revocation, withdrawn) =>
-      change(name, (record, now) => ({
-        ...record,
-        revocation: { ...revocation, at: now },
-        versions: record.versions.map((version) =>
-          withdrawn.includes(version.id) ? withoutSecret(version) : version,
-        ),
-      })),
+      change(name, (record, now) => noteWithdrawn(record, { revocation, withdrawn, now })),
     heldVersions: async (name) => {
       const versions = (await readRecord(name))?.versions ?? []
-      return versions.filter(({ sealed }) => sealed !== undefined).map(({ id }) => id)
+      return versions.flatMap(({ id, generation, sealed }) =>
+        sealed === undefined ? [] : [{ id, generation }],
+      )
     },
     setRotateAfter: (name, days, expected) =>
       change(
@@ -258,21 +259,6 @@ function isSameButSecret(record: CredentialRecord, other: NewCredential): boolea
       one.rotateAfterDays ?? null,
     ])
   return record.kind === other.secret.kind && facts(record) === facts(other)
-}
-
-function revokeRecord(record: CredentialRecord, now: EpochSeconds): CredentialRecord {
-  if (record.state === 'revoked') return record
-  // Without its rotation: one that went on would promote the candidate and bring the credential back by itself.
-  const { rotation: _, ...rest } = record
-  const versions = record.versions.map((version) =>
-    version.state === 'candidate' ? { ...version, state: 'disabled' as const, changedAt: now } : version,
-  )
-  return { ...rest, state: 'revoked', versions }
-}
-
-function withoutSecret(version: CredentialVersion): CredentialVersion {
-  const { sealed: _, ...kept } = version
-  return kept
 }
 
 function stateConflict({ name }: CredentialRecord, why: string): BrokerError {

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { createBrokerWorld, jsonAnswer, type BrokerWorld } from '../support/broker-world.ts'
 
 const revokeUrl = 'https://oauth2.googleapis.com/revoke'
+const tokenUrl = 'https://oauth2.googleapis.com/token'
 
 let world: BrokerWorld
 
@@ -75,6 +76,31 @@ describe('revoking a credential', () => {
       })
     const brought = await act('POST /v1/admin/credentials/team/versions', world.newSecret('1//the-second'))
     expect(brought.status).toBe(201)
+  })
+
+  it('ends what would bring it back, too: asked for again while a new secret is proved, it stays revoked', async () => {
+    world.route(revokeUrl, () => jsonAnswer({ error: 'invalid_client' }, 401))
+    await revoke()
+    world.route(tokenUrl, () => jsonAnswer({ error: 'invalid_grant' }, 400))
+    const brought = await act('POST /v1/admin/credentials/team/versions', world.newSecret('1//the-second'))
+    expect(brought.body).toMatchObject({ rotation: { step: 'prove' } })
+    world.route(revokeUrl, () => jsonAnswer({}))
+    const again = await revoke()
+    expect(again.body).toMatchObject({ upstream: 'done', credential: { state: 'revoked' } })
+    world.route(tokenUrl, () =>
+      jsonAnswer({ access_token: 'ya29.x', expires_in: 3599, token_type: 'Bearer' }),
+    )
+    await world.clock.advance(600_000)
+    await act('POST /v1/admin/maintenance:run')
+
+    const { body } = await act('GET /v1/admin/credentials/team')
+    expect(body).toMatchObject({ state: 'revoked', revocation: { upstream: 'done' } })
+    expect(body).not.toHaveProperty('rotation')
+    expect(sent().map(({ body: form }) => new URLSearchParams(form).get('token'))).toEqual([
+      '1//the-refresh-token',
+      '1//the-refresh-token',
+      '1//the-second',
+    ])
   })
 
   it('is audited, and one that is not there is not found', async () => {
