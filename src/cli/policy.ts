@@ -58,7 +58,10 @@ export const policyCommands: readonly Command[] = [
       'lock out whoever applies it, or that would overwrite a change made meanwhile.',
     arguments: [fileArgument],
     options: [
-      { name: '--force', summary: 'even if it makes you no administrator any more' },
+      {
+        name: '--force',
+        summary: 'even if it makes you no administrator any more; with --store, even if a policy is there',
+      },
       {
         name: '--store',
         summary:
@@ -151,10 +154,12 @@ async function applyByBroker(call: Call): Promise<Exit> {
     applied.document,
     ({ good }) => `${good('applied')} ${place}: every instance has it within 10 seconds\n`,
   )
-  note(call, ({ dim }) =>
-    dim(`revision ${plain(applied.value.revision)}, before ${plain(before.value.revision)}`),
-  )
+  note(call, ({ dim }) => dim(revisions(applied.value.revision, before.value.revision)))
   return 'done'
+}
+
+function revisions(now: string, before: string): string {
+  return `revision ${plain(now)}, before ${plain(before)}`
 }
 
 /** The broker knows a document's lines, but not the name that our file has. */
@@ -172,16 +177,31 @@ async function naming<T>(place: string, apply: () => Promise<T>): Promise<T> {
 async function applyToStore(call: Call): Promise<Exit> {
   const { text, place } = await readPolicy(call)
   const { writeFirstPolicy } = await import('../compose/write-first-policy.ts')
-  const written = await writeFirstPolicy(text, place, call.terminal.env)
-  if (!written.ok) return tellFaults(call, written.faults)
-  tellWarnings(call, place, written.warnings)
-  printAnswer(
-    call,
-    { revision: written.revision, ...sizesOf(written.policy) },
-    ({ good }) =>
-      `${good('written')} ${place} into the store (${shownSizes(written.policy)}): every broker on it has it within 10 seconds\n`,
-  )
-  return 'done'
+  const first = { text, origin: place, mayReplace: call.has('--force') }
+  const written = await writeFirstPolicy(first, call.terminal.env)
+  switch (written.outcome) {
+    case 'invalid':
+      return tellFaults(call, written.faults)
+    case 'there_is_one':
+      throw createFault('refused', `the store holds a policy already, revision ${plain(written.revision)}`, {
+        hints: [
+          'Whoever is an administrator by it replaces it: downscope policy apply FILE, without --store.',
+          'If nobody is any more: --force',
+        ],
+      })
+    case 'written': {
+      const { revision, replaced, judgement } = written
+      tellWarnings(call, place, judgement.warnings)
+      printAnswer(
+        call,
+        { revision, replaced, ...sizesOf(judgement.policy) },
+        ({ good }) =>
+          `${good('written')} ${place} into the store (${shownSizes(judgement.policy)}): every broker on it has it within 10 seconds\n`,
+      )
+      note(call, ({ dim }) => dim(revisions(revision, replaced ?? 'none')))
+      return 'done'
+    }
+  }
 }
 
 async function showPolicy(call: Call): Promise<Exit> {

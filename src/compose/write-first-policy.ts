@@ -4,23 +4,45 @@ import { createPolicies, type Policies } from '../records/policies.ts'
 import { judgePolicy, type PolicyJudgement } from './judge-policy.ts'
 import { createNodePlatform } from './node-platform.ts'
 
-export type Written = PolicyJudgement & { readonly revision?: string }
+export type Written =
+  | {
+      readonly outcome: 'written'
+      readonly revision: string
+      readonly replaced: string | undefined
+      readonly judgement: GoodPolicy
+    }
+  | { readonly outcome: 'invalid'; readonly faults: readonly string[] }
+  /** Nothing was written over it. */
+  | { readonly outcome: 'there_is_one'; readonly revision: string }
+
+type GoodPolicy = Extract<PolicyJudgement, { readonly ok: true }>
+
+export interface FirstPolicy {
+  readonly text: string
+  /** What the places of faults begin with. */
+  readonly origin: string
+  /** Also over a policy that is there, whoever is an administrator by it. */
+  readonly mayReplace: boolean
+}
 
 /**
  * Puts a policy into the store that the settings name, beside the broker: an empty store has no policy yet that would
  * make anybody an administrator. Nothing is written of a document with a fault. Throws what a broker cannot start
  * with, and `changed_meanwhile` when another policy came in between.
  */
-export async function writeFirstPolicy(text: string, origin: string, env: Environment): Promise<Written> {
+export async function writeFirstPolicy(first: FirstPolicy, env: Environment): Promise<Written> {
+  const { text, origin, mayReplace } = first
   const settings = readSettings(env)
   const judgement = judgePolicy({ text, origin, brokerIssuer: settings.issuer })
-  if (!judgement.ok) return judgement
+  if (!judgement.ok) return { outcome: 'invalid', faults: judgement.faults }
   const { store, clock, entropy, close } = createNodePlatform(settings)
   try {
     const policies = createPolicies({ store, clock, newId: () => entropy.uuid() })
-    const expected = await revisionNow(policies)
-    const { revision } = await policies.apply({ text, expected, by: 'downscope policy apply --store' })
-    return { ...judgement, revision }
+    const replaced = await revisionNow(policies)
+    if (replaced !== undefined && !mayReplace) return { outcome: 'there_is_one', revision: replaced }
+    const by = 'downscope policy apply --store'
+    const { revision } = await policies.apply({ text, expected: replaced, by })
+    return { outcome: 'written', revision, replaced, judgement }
   } finally {
     await close()
   }

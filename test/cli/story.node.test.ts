@@ -49,10 +49,20 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
   test('policy apply --store begins a store; doctor finds what a broker would stand on', async () => {
     const before = await world.type(['doctor', '--local'], { env: world.settings() })
     const applied = await world.type(['policy', 'apply', '--store', 'policy.yaml'], { env: world.settings() })
+    const again = await world.run(['policy', 'apply', '--store', world.path('policy.yaml')], world.settings())
+    const forced = await world.run(
+      ['policy', 'apply', '--store', '--force', '--json', world.path('policy.yaml')],
+      world.settings(),
+    )
     const after = await world.type(['doctor', '--local'], { env: world.settings() })
 
     expect(before.screen).toContain('is not there yet: the broker makes it')
     expect(applied).toMatchObject({ status: 0 })
+    const revision = /revision (?<id>[\w-]+), before none/.exec(applied.screen)?.groups?.['id']
+    expect(again).toMatchObject({ status: 1, stdout: '' })
+    expect(again.stderr).toContain(`holds a policy already, revision ${revision}`)
+    expect(again.stderr).toContain('--force')
+    expect(jsonMembers(forced.stdout)).toMatchObject({ replaced: revision, rules: 1 })
     expect(after).toMatchObject({ status: 0 })
     expect(after.screen).toMatch(/ok.* {2}key ring .*\n.*ok.* {2}store .*\n/)
     expect(after.screen).toMatch(/look.* policy .*no credential "reports-sa" is enrolled/)
