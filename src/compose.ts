@@ -12,6 +12,7 @@ import type { CompiledPolicy } from './authorize/compile-policy.ts'
 import { enoughScopes } from './authorize/enough-scopes.ts'
 import { createExplain } from './authorize/explain.ts'
 import { lockOutFault } from './authorize/lock-out.ts'
+import { createMayBlock } from './authorize/may-block.ts'
 import { createMayUse } from './authorize/may-use.ts'
 import { createMatchText } from './authorize/match-caller.ts'
 import { parsePolicy } from './authorize/parse-policy.ts'
@@ -177,6 +178,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     ...(platform.policySource === undefined ? { policies: records.policies } : {}),
   })
 
+  const authorizeAdmin = createAuthorizeAdmin({ policy })
   const readiness = createReadiness({ store, keyRing, policy, blocks: records.blocksView, clock, log })
   const app = createApp({
     issuer,
@@ -184,7 +186,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     administer: outlivingCallers(
       createAdminister({
         authenticate,
-        authorizeAdmin: heedingBlockedAdmins(records.blocksView, createAuthorizeAdmin({ policy })),
+        authorizeAdmin: heedingBlockedAdmins(records.blocksView, authorizeAdmin),
         audit: records.audit,
         clock,
       }),
@@ -212,7 +214,11 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     credentials: createAdministerCredentials({ credentials: records.credentials, findUpstream, log }),
     policy: administerPolicy,
     revokeCredential: createRevokeCredential({ ...records, withdraw: rotation.withdraw }),
-    service: createAdministerService({ ...records, issuers: async () => (await policy()).policy.issuers }),
+    service: createAdministerService({
+      ...records,
+      issuers: async () => (await policy()).policy.issuers,
+      mayBlock: createMayBlock({ policy, authorizeAdmin }),
+    }),
     serviceStatus: createServiceStatus({
       ...platform,
       ...records,

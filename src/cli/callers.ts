@@ -36,7 +36,7 @@ export const callerCommands: readonly Command[] = [
     name: 'callers revoke',
     summary: 'let one caller have nothing more, whatever policy says',
     details:
-      'Every instance stops within 10 seconds; as an administrator it is locked out as well. It asks first.',
+      'Every instance stops within 10 seconds; as an administrator it is locked out as well. Who may be an admin is revoked by admins alone. It asks first.',
     arguments: who,
     options: [yesOption, ...options],
     examples: [

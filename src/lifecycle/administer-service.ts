@@ -9,6 +9,8 @@ export interface AdministerServiceDeps {
   readonly blocks: BlocksRecord
   /** Throws `policy_unavailable`. */
   readonly issuers: () => Promise<readonly TrustedIssuer[]>
+  /** Throws `admin_forbidden`. */
+  readonly mayBlock: (named: CallerName, by: Caller) => Promise<void>
 }
 
 /** The kill switch, for everything and for single callers. Every act may be repeated. */
@@ -18,14 +20,19 @@ export interface AdministerService {
   readonly blockedCallers: () => Promise<readonly BlockedCaller[]>
   /**
    * By the exact `iss` or the policy's name for it. Throws `document_invalid` for an issuer that the policy does not
-   * know, for then a slip would block nobody, and `state_conflict` for the caller himself or a full list.
+   * know, for then a slip would block nobody, `state_conflict` for the caller himself or a full list, and
+   * `admin_forbidden` for whom he may not block.
    */
   readonly blockCaller: (caller: CallerName, by: Caller) => Promise<BlockedCaller>
   /** Whom it let in, by the exact `iss` where he was blocked or the policy knows it. */
   readonly restoreCaller: (caller: CallerName) => Promise<CallerName>
 }
 
-export function createAdministerService({ blocks, issuers }: AdministerServiceDeps): AdministerService {
+export function createAdministerService({
+  blocks,
+  issuers,
+  mayBlock,
+}: AdministerServiceDeps): AdministerService {
   const issuerOf = async (text: string): Promise<string | undefined> => {
     const known = await issuers()
     return (known.find(({ issuer }) => issuer === text) ?? known.find(({ name }) => name === text))?.issuer
@@ -44,6 +51,7 @@ export function createAdministerService({ blocks, issuers }: AdministerServiceDe
           reason: 'a caller does not block himself',
           publicDetail: 'you would lock yourself out: let another administrator do it',
         })
+      await mayBlock({ issuer, subject }, by)
       return blocks.block({ issuer, subject }, nameOf(by))
     },
     restoreCaller: async ({ issuer, subject }) => {

@@ -1,7 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import * as z from 'zod'
 
 import { softwareVersion } from '../../src/domain/version.ts'
 import { createBrokerWorld, type BrokerWorld } from '../support/broker-world.ts'
+
+const policyShown = z.object({ document: z.string() })
+const ifFirst = { 'if-match': '"first"' }
 
 let world: BrokerWorld
 
@@ -104,6 +108,26 @@ describe('a blocked caller', () => {
     expect(refused.status).toBe(403)
     const list = await world.call('GET /v1/admin/callers', { as: 'ops' })
     expect(await list.json()).toMatchObject({ callers: [{ subject: 'deputy' }] })
+  })
+
+  it('may be anybody but an admin where an operator blocks him', async () => {
+    const read = await world.call('GET /v1/admin/policy', { as: 'ops' })
+    const policy = z.looseObject({}).parse(JSON.parse(policyShown.parse(await read.json()).document))
+    const only = (who: string) => [{ issuer: who, subject: who }]
+    const admins = [
+      { callers: only('ops'), role: 'admin' },
+      { callers: only('deputy'), role: 'operator' },
+    ]
+    await world.call('PUT /v1/admin/policy', { as: 'ops', headers: ifFirst, body: { ...policy, admins } })
+    await world.clock.advance(10_000)
+    const block = (body: object) => world.call('POST /v1/admin/callers:revoke', { as: 'deputy', body })
+    expect((await block({ issuer: 'ops', subject: 'ops' })).status).toBe(403)
+    expect(world.audits.at(-1)).toMatchObject({
+      error: 'admin_forbidden',
+      target: 'ops/ops',
+      reason: '"deputy" of "deputy" is only operator, and this needs admin',
+    })
+    expect((await block(billing)).status).toBe(200)
   })
 
   it('of an issuer that policy does not know is a mistake, and not a block that does nothing', async () => {
