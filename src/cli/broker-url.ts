@@ -15,7 +15,7 @@ export const urlOptions: readonly OptionSpec[] = [
   {
     name: '--broker-issuer',
     value: 'URL',
-    summary: 'the public URL the broker calls itself, where that is another (DOWNSCOPE_ISSUER)',
+    summary: 'the public URL the broker calls itself, where that is another (without --url DOWNSCOPE_ISSUER)',
     group: 'Connection:',
   },
 ]
@@ -43,14 +43,21 @@ export function brokerUrl({ text, terminal }: Call): string {
  * name that somebody at that URL gives himself could be used elsewhere by him.
  */
 export async function brokerIssuer(call: Call): Promise<string> {
-  const named = call.text('--broker-issuer') ?? call.terminal.env['DOWNSCOPE_ISSUER']?.trim() ?? ''
-  if (named !== '') return named
+  const named = call.text('--broker-issuer')
+  if (named !== undefined) return named
   const url = brokerUrl(call)
+  const own = call.terminal.env['DOWNSCOPE_ISSUER']?.trim() ?? ''
+  // The environment speaks of the broker that it is of, and not of another one that --url names.
+  if (own !== '' && (call.text('--url') === undefined || isAt(own, url))) return own
   const issuer = await askIssuer(url)
-  if (issuer.replace(/\/+$/, '') === url) return issuer
+  if (isAt(issuer, url)) return issuer
   throw createFault('usage', `the broker at ${url} calls itself ${issuer}`, {
     hints: [`If that is right, say so: --broker-issuer ${issuer}`],
   })
+}
+
+function isAt(issuer: string, url: string): boolean {
+  return issuer.replace(/\/+$/, '') === url
 }
 
 /** RFC 8414: the `issuer` of the metadata. */

@@ -155,6 +155,22 @@ describe('who asks, and whom', () => {
     expect(api.asked).toEqual([])
   })
 
+  test('the issuer in the environment is that of the broker there, and of no other that --url names', async () => {
+    const env = { DOWNSCOPE_ISSUER: 'https://tokens.acme.example' }
+    const answers = { 'GET /v1/admin/callers': [{ body: { callers: [] } }] }
+    const there = await run(['callers', 'list'], answers, { env })
+    const audience = api.audiences.at(-1)
+    await api.close()
+    const elsewhere = await startFakeAdminApi(answers)
+    const own = { env: { ...env, DOWNSCOPE_ADMIN_KEY: key() } }
+    const named = await runCli(['callers', 'list', '--url', elsewhere.url], own)
+    await elsewhere.close()
+
+    expect([there.status, named.status]).toEqual([0, 0])
+    expect(audience).toBe('https://tokens.acme.example')
+    expect(elsewhere.audiences).toEqual([elsewhere.url])
+  })
+
   test.each(['http://tokens.acme.example', 'ftp://x', 'tokens.acme.example', 'https://x/?a=b'])(
     '%s is no URL for a JWT',
     async (url) => {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 
+import { claimsOf } from '../../src/cli/key-file.ts'
 import { jsonMembers } from './json-members.ts'
 
 /** One answer to one request; the next one to the same line is the next in the list, and the last stays. */
@@ -14,6 +15,8 @@ export interface FakeAdminApi {
   /** What was asked so far: `POST /v1/admin/service:stop`. */
   readonly asked: readonly string[]
   readonly bodies: readonly unknown[]
+  /** Whom the JWT of each was made out to. */
+  readonly audiences: readonly unknown[]
   readonly close: () => Promise<void>
 }
 
@@ -26,6 +29,7 @@ export async function startFakeAdminApi(
 ): Promise<FakeAdminApi> {
   const asked: string[] = []
   const bodies: unknown[] = []
+  const audiences: unknown[] = []
   const server = createServer((request, response) => {
     void answer(request, response)
   })
@@ -44,11 +48,13 @@ export async function startFakeAdminApi(
       send(response, { body: { issuer: url } })
       return
     }
-    if (!/^Bearer eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(request.headers.authorization ?? '')) {
+    const { authorization = '' } = request.headers
+    if (!/^Bearer eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(authorization)) {
       send(response, { status: 401, body: problem(401, 'admin_unauthenticated', 'a bearer token is needed') })
       return
     }
     asked.push(line)
+    audiences.push(claimsOf(authorization)?.['aud'])
     bodies.push(text === '' ? undefined : jsonMembers(text))
     const known = answers[line]
     const count = asked.filter((other) => other === line).length
@@ -62,6 +68,7 @@ export async function startFakeAdminApi(
     url,
     asked,
     bodies,
+    audiences,
     close: () => new Promise((resolve) => server.close(() => resolve())),
   }
 }
