@@ -1,14 +1,12 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 
 import type { Call, Command } from './command.ts'
 import { choosePort, startBroker, type BrokerProcess } from './dev/broker-process.ts'
+import { makeFirstFiles } from './dev/first-files.ts'
 import { takeFolder } from './dev/take-folder.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault } from './fault.ts'
-import { sealingKey } from './keys.ts'
-import { createPerson, issuerEntry } from './person.ts'
-import { writeNewFile } from './write-new-file.ts'
 import { createPaint } from './paint.ts'
 import { withProgress } from './progress.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -97,45 +95,15 @@ function addressesIn(env: Call['terminal']['env']): Record<string, string> {
   )
 }
 
-/** Makes what is missing of keys and policy; what is there stays. */
 function settingsIn(folder: string, port: number): Record<string, string> {
-  const file = (name: string) => join(folder, name)
-  if (!existsSync(file('keys.txt'))) writeNewFile(file('keys.txt'), `${sealingKey()}\n`)
-  if (!existsSync(file('policy.yaml'))) {
-    const [admin, caller] = [createPerson('ops'), createPerson('my-service')]
-    writeNewFile(file('admin.jwk.json'), `${JSON.stringify(admin.privateJwk)}\n`)
-    writeNewFile(file('my-service.jwk.json'), `${JSON.stringify(caller.privateJwk)}\n`)
-    writeNewFile(
-      file('policy.yaml'),
-      firstPolicy(issuerEntry(admin, 'ops'), issuerEntry(caller, 'my-service')),
-    )
-  }
+  const { policyFile, sealingKeys } = makeFirstFiles(folder)
   return {
     DOWNSCOPE_ISSUER: `http://127.0.0.1:${port}`,
-    DOWNSCOPE_STORE: `sqlite:${file('store.db')}`,
-    DOWNSCOPE_KEYS: readFileSync(file('keys.txt'), 'utf8').trim(),
-    DOWNSCOPE_POLICY: file('policy.yaml'),
+    DOWNSCOPE_STORE: `sqlite:${join(folder, 'store.db')}`,
+    DOWNSCOPE_KEYS: sealingKeys,
+    DOWNSCOPE_POLICY: policyFile,
     DOWNSCOPE_AUDIT: 'stdout+store',
   }
-}
-
-function firstPolicy(admin: string, caller: string): string {
-  return `# Who may have which token. The broker sees a change of this file within seconds, and keeps the last good one if a
-# change has a fault: downscope policy check says where. Every key is explained in docs/policy.md.
-version: 1
-
-issuers:            # whose signatures count
-${admin}${caller}
-admins:
-  - callers: [{ issuer: ops, subject: ops }]
-    role: admin
-
-rules:              # the first rule that matches caller and credential decides
-  - name: my service reads objects
-    callers: [{ issuer: my-service, subject: my-service }]
-    credential: reports-sa
-    scopes: [https://www.googleapis.com/auth/devstorage.read_only]
-`
 }
 
 function environmentFile(url: string, folder: string): string {

@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto'
-
+import { isSealingKeyName, newSealingKey } from '../compose/sealing-key.ts'
 import { epochSeconds, type EpochSeconds } from '../domain/time.ts'
 import { jsonOption, type Call, type Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
@@ -26,7 +25,7 @@ export const keyCommands: readonly Command[] = [
       },
     ],
     options: [
-      { name: '--kid', value: 'NAME', summary: 'what a sealing key is called; by default by the day' },
+      { name: '--kid', value: 'NAME', summary: 'what a sealing key is called; by default by the time' },
       { name: '--alg', value: 'ALG', summary: 'of a signing key', offer: ['ES256', 'RS256'] },
       {
         name: '--add-to',
@@ -77,10 +76,9 @@ async function generate(call: Call): Promise<Exit> {
   }
 }
 
-/** 256 bits under a name that sorts by age. */
-export function sealingKey(kid = `k${new Date().toISOString().slice(0, 10).replaceAll('-', '')}`): string {
-  if (!/^[\w.-]{1,64}$/.test(kid)) throw createFault('usage', '--kid is at most 64 letters, digits and ._-')
-  return `${kid}:${randomBytes(32).toString('base64')}`
+function sealingKey(kid: string | undefined): string {
+  if (kid === undefined || isSealingKeyName(kid)) return newSealingKey(kid)
+  throw createFault('usage', '--kid is 1 to 32 letters, digits, "_", "." and "-", a letter or a digit first')
 }
 
 async function signingKeys(call: Call): Promise<string> {

@@ -1,5 +1,7 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 
+import { parseJsonObject } from '../domain/json-object.ts'
+
 /** Somebody who signs JWTs of his own, new. */
 export interface Person {
   readonly issuer: string
@@ -17,6 +19,13 @@ export function createPerson(issuer: string, subject = issuer): Person {
   const publicJwk = { kty: 'EC', crv: 'P-256', kid, alg: 'ES256', x, y }
   const { d } = privateKey.export({ format: 'jwk' })
   return { issuer, subject, publicJwk, privateJwk: { ...publicJwk, d, iss: issuer, sub: subject } }
+}
+
+/** Whom a file with such a private key is of; `undefined` when it holds none. */
+export function personIn(text: string): Person | undefined {
+  const { d, iss, sub, ...publicJwk } = parseJsonObject(text) ?? {}
+  if (typeof d !== 'string' || typeof iss !== 'string' || typeof sub !== 'string') return undefined
+  return { issuer: iss, subject: sub, publicJwk, privateJwk: { ...publicJwk, d, iss, sub } }
 }
 
 /** The entry of the policy that trusts the person's key. Whoever signs for himself alone has the issuer's own name. */

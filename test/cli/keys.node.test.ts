@@ -2,10 +2,11 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { parseSigningKeys } from '../../src/adapters/google-identity/parse-signing-keys.ts'
 import { createSignAssertion } from '../../src/adapters/google-identity/signing-keys.ts'
+import { parseLocalKeys } from '../../src/adapters/key-ring/local-keys.ts'
 import { judgePolicy } from '../../src/compose/judge-policy.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { runCli } from '../support/run-cli.ts'
@@ -20,6 +21,38 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'downscope-keys-'))
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
+
+describe('keys generate sealing', () => {
+  test.each(['k1', 'Prod.2026-11_a', 'a'.repeat(32)])(
+    'a key called %s is one that a broker takes',
+    async (kid) => {
+      const { stdout } = await generate('sealing', '--kid', kid)
+
+      expect(parseLocalKeys(stdout)).toMatchObject({ ok: true, keys: [{ kid }] })
+    },
+  )
+
+  test.each(['_prod', '.a', 'a'.repeat(33), 'a b', 'a,b', 'a:b', 'ä'])(
+    'no key is called %s: no broker would take it',
+    async (kid) => {
+      expect(parseLocalKeys(`${kid}:${btoa('0'.repeat(32))}`)).toMatchObject({ ok: false })
+      expect(await generate('sealing', '--kid', kid)).toMatchObject({ status: 2, stdout: '' })
+    },
+  )
+
+  test('two of one day stand in one ring, in the order of their names', async () => {
+    const clock = vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-11-24T09:59:59Z') })
+    const older = (await generate('sealing')).stdout
+    clock.setSystemTime(new Date('2026-11-24T10:00:00Z'))
+    const newer = (await generate('sealing')).stdout
+    clock.useRealTimers()
+
+    expect(parseLocalKeys(`${newer},${older}`)).toMatchObject({
+      ok: true,
+      keys: [{ kid: 'k20261124-100000' }, { kid: 'k20261124-095959' }],
+    })
+  })
+})
 
 describe('keys generate signing', () => {
   test.each([

@@ -26,7 +26,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     const again = await world.type(['keys', 'generate', 'admin', 'admin.jwk.json'])
 
     expect(sealing).toMatchObject({ status: 0 })
-    expect(world.read('keys.txt')).toMatch(/^k\d{8}:[\w+/]{43}=\n$/)
+    expect(world.read('keys.txt')).toMatch(/^k\d{8}-\d{6}:[\w+/]{43}=\n$/)
     expect(admin.screen).toContain(`${green}written\u001B[0m admin.jwk.json`)
     expect(again).toMatchObject({ status: 2 })
     expect(again.screen).toContain('admin.jwk.json cannot be written: it exists already')

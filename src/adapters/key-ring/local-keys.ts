@@ -13,7 +13,7 @@ export type LocalKeysReading =
   | { readonly ok: false; readonly faults: readonly string[] }
 
 // Shorter than any 256-bit key as text: an entry written the wrong way round is never printed as a name.
-const kidPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/
+export const kidPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/
 
 /**
  * Reads `KID:BASE64,KID:BASE64`; the first key seals. White space around an entry is nothing, a secret file's last
