@@ -140,8 +140,9 @@ export function createRotations(deps: RotationsDeps): Rotations {
         const { lease: _, ...free } = rotation
         // Aborted while the step was taken: what it says of the next step no longer counts, but what it has made does.
         const now = clock.now()
-        const revised = revise({ ...record, rotation: free }, now)
-        const after = rotation.step === turn.rotation.step ? revised : abortingStill(revised, rotation)
+        const current = { ...record, rotation: free }
+        const revised = revise(current, now)
+        const after = rotation.step === turn.rotation.step ? revised : abortingStill(current, revised)
         return {
           value: credentialDocumentOf({ ...after, revision: record.revision + 1, updatedAt: now }),
           result: 'settled',
@@ -226,12 +227,12 @@ function newRotation(
   return { ...what, since: now, startedAt: now, nextTryAt: now, failures: 0, former, fence: 0, proofs: 0 }
 }
 
-function abortingStill(revised: CredentialRecord, { step, since, nextTryAt }: Rotation): CredentialRecord {
-  const { rotation, versions } = revised
-  // What has become active meanwhile is not taken back.
-  const isPromoted = versions.some(({ id, state }) => id === rotation?.candidate && state === 'active')
-  if (rotation === undefined || isPromoted) return revised
+function abortingStill(aborting: RotatingRecord, revised: CredentialRecord): CredentialRecord {
+  const { rotation } = revised
+  // A promotion begins with being written: until then nobody was served from the candidate.
+  if (rotation === undefined || activeVersion(revised).id !== activeVersion(aborting).id) return aborting
   const { reason: _, ...kept } = rotation
+  const { step, since, nextTryAt } = aborting.rotation
   return { ...revised, rotation: { ...kept, step, since, nextTryAt } }
 }
 

@@ -1,7 +1,12 @@
 import type { EpochSeconds } from '../../domain/time.ts'
 import type { CredentialRecord } from '../../records/credential-codec.ts'
-import type { ReviseRotating } from '../../records/rotations.ts'
+import type { ReviseRotating, RotationTurn } from '../../records/rotations.ts'
 import { destroyVersion, disableVersion } from '../../records/version-moves.ts'
+
+/** Whether its candidate is one still: to disable that by hand is to abort the rotation. */
+export function hasCandidate({ rotation, credential }: RotationTurn): boolean {
+  return credential.versions.some(({ id, state }) => id === rotation.candidate && state === 'candidate')
+}
 
 /** Destroys what has not become active; what is gone already is no matter. */
 function dropCandidate(record: CredentialRecord, id: string, now: EpochSeconds): CredentialRecord {

@@ -3,6 +3,7 @@ import { seconds } from '../../domain/time.ts'
 import type { CredentialRecord } from '../../records/credential-codec.ts'
 import type { ReviseRotating, RotationTurn } from '../../records/rotations.ts'
 import { disableVersion, promoteVersion } from '../../records/version-moves.ts'
+import { hasCandidate } from './drop-candidate.ts'
 import type { TakeStep } from './rotation-deps.ts'
 import { changing, goTo, wait } from './step-outcome.ts'
 
@@ -15,9 +16,7 @@ const overlap = seconds(600 + 15)
 export const proveCandidate: TakeStep = async ({ prove }, turn) => {
   const { rotation, credential } = turn
   const { candidate = '', consentedScopes, proofs } = rotation
-  const isThere = credential.versions.some(({ id, state }) => id === candidate && state === 'candidate')
-  // Somebody disabled it by hand.
-  if (!isThere) return goTo('abort')
+  if (!hasCandidate(turn)) return goTo('abort')
   try {
     await prove(credential, candidate, consentedScopes)
   } catch (error) {

@@ -20,7 +20,9 @@ export const takeBack: TakeStep = async (deps, turn) => {
   const keyId = credential.versions.find(({ id }) => id === rotation.candidate)?.keyId
   if (keyId !== undefined) {
     const removed = await deps.iamKeys.remove(account, keyId)
-    return removed.ok ? withoutOwnKey(endRotation) : wait(removed)
+    if (!removed.ok) return wait(removed)
+    // An upload whose answer was lost may have left the key there a second time, under another name.
+    return rotation.method === 'upload' ? takeBackUploaded(deps, turn, account) : withoutOwnKey(endRotation)
   }
   // What was begun and not heard of: looked for until it would be listed.
   const begunAt = rotation.begunAt ?? rotation.since

@@ -2,7 +2,7 @@ import { BrokerError } from '../../domain/broker-error.ts'
 import { seconds, until } from '../../domain/time.ts'
 import type { ReviseRotating, RotationTurn } from '../../records/rotations.ts'
 import { reviseVersion } from '../../records/version-moves.ts'
-import { withoutOwnKey } from './drop-candidate.ts'
+import { hasCandidate, withoutOwnKey } from './drop-candidate.ts'
 import type { IamAccount } from './iam-keys.ts'
 import { findUploaded, listedWithin } from './own-keys.ts'
 import { iamAccount, type RotationDeps, type TakeStep } from './rotation-deps.ts'
@@ -15,8 +15,10 @@ const lookAgainAfter = seconds(10)
  * for that key first; where a policy forbids uploading, Google is to make the key.
  */
 export const uploadKey: TakeStep = async (deps, turn) => {
-  const account = await iamAccount(deps, turn.credential)
   const { begunAt, certificate = '' } = turn.rotation
+  // What was begun must be over before it is taken back.
+  if (!hasCandidate(turn)) return goTo('abort', begunAt === undefined ? {} : { begunAt })
+  const account = await iamAccount(deps, turn.credential)
   if (begunAt !== undefined)
     return lookForUpload(deps, turn, { account, age: until(deps.clock.now(), begunAt) })
   const uploaded = await deps.iamKeys.upload(account, certificate)

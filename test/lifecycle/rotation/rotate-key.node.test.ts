@@ -17,6 +17,13 @@ afterEach(async () => {
 const iamCalls = () => world.google.calls.where({ endpoint: 'iam' }).map(({ grant }) => grant)
 const oldKey = () => world.file.private_key_id
 const atStep = (step: string) => (credential: CredentialSummary) => credential.rotation?.step === step
+const hasFailedAt = (step: string) => (credential: CredentialSummary) =>
+  atStep(step)(credential) && hasFailed(credential)
+/** The key is there, and nobody heard of it. */
+const loseAnswerToUpload = () => {
+  world.google.script.iam.next(1, { do: 'honest' })
+  world.google.script.iam.next(1, { do: 'reset' })
+}
 const hasFailed = ({ rotation }: CredentialSummary) => (rotation?.failures ?? 0) > 0
 
 describe('a rotation of a service-account key', () => {
@@ -172,11 +179,7 @@ describe('a rotation that cannot go on says why', () => {
 describe('a rotation that is aborted', () => {
   test.each(['upload', 'prove'])('at the step %s takes back its key, upstream and here', async (step) => {
     const { drive, rotations } = world.createRotator('one')
-    // The answer is lost, and the key is there.
-    if (step === 'upload') {
-      world.google.script.iam.next(1, { do: 'honest' })
-      world.google.script.iam.next(1, { do: 'reset' })
-    }
+    if (step === 'upload') loseAnswerToUpload()
     await rotations.begin(name)
     await world.rotate(drive, atStep(step))
     if (step === 'upload') expect(world.keysUpstream()).toHaveLength(2)
@@ -206,17 +209,47 @@ describe('a rotation that is aborted', () => {
     expect(world.keysUpstream()).toEqual([{ id: oldKey(), disabled: false }])
   })
 
-  test('by disabling its candidate is the same', async () => {
+  test.each(['upload', 'prove'])('by disabling its candidate at the step %s is the same', async (step) => {
     const { drive, rotations } = world.createRotator('one')
+    if (step === 'upload') loseAnswerToUpload()
     await rotations.begin(name)
-    const { rotation } = await world.rotate(drive, hasFailed)
+    const { rotation } = await world.rotate(drive, hasFailedAt(step))
     await world.credentials.disableVersion(name, rotation?.candidate ?? '')
     await world.rotate(drive)
 
     expect(world.keysUpstream()).toEqual([{ id: oldKey(), disabled: false }])
   })
 
-  test('while the last proof is on its way stays promoted: what callers are served from is not taken back', async () => {
+  test('by disabling its candidate before that is uploaded uploads nothing', async () => {
+    world.google.script.iam.always(({ grant }) =>
+      grant === 'uploadKey' ? { do: 'unavailable', status: 503 } : undefined,
+    )
+    const { drive, rotations } = world.createRotator('one')
+    await rotations.begin(name)
+    const { rotation } = await world.rotate(drive, hasFailedAt('upload'))
+    await world.credentials.disableVersion(name, rotation?.candidate ?? '')
+    world.google.script.iam.clear()
+    await world.rotate(drive)
+
+    expect(iamCalls().filter((grant) => grant === 'uploadKey')).toHaveLength(1)
+    expect(world.keysUpstream()).toEqual([{ id: oldKey(), disabled: false }])
+  })
+
+  test('after its key was uploaded twice takes back both', async () => {
+    world.google.tune({ listLag: 120 })
+    loseAnswerToUpload()
+    const { drive, rotations } = world.createRotator('one')
+    await rotations.begin(name)
+    await world.rotate(drive, hasFailedAt('prove'))
+    expect(world.keysUpstream()).toHaveLength(3)
+    world.clock.skip(120_000)
+    await rotations.beginAbort(name)
+    await world.rotate(drive)
+
+    expect(world.keysUpstream()).toEqual([{ id: oldKey(), disabled: false }])
+  })
+
+  test('while the last proof is on its way is not promoted by it', async () => {
     let proofs = 0
     const { drive, rotations } = world.createRotator('one', {
       beforeSettle: async () => {
@@ -228,12 +261,11 @@ describe('a rotation that is aborted', () => {
     })
     world.google.tune({ keyPropagation: 0 })
     await rotations.begin(name)
-    const { rotation, version } = await world.rotate(drive, atStep('overlap'))
-    expect(rotation?.candidate).toBe(version)
     const after = await world.rotate(drive)
 
-    expect(after.keyId).not.toBe(oldKey())
-    expect(world.keysUpstream()).toContainEqual({ id: after.keyId, disabled: false })
+    expect(proofs).toBe(3)
+    expect(after.versions.map(({ state }) => state)).toEqual(['active', 'destroyed'])
+    expect(world.keysUpstream()).toEqual([{ id: oldKey(), disabled: false }])
   })
 
   test('that cannot withdraw the old key any more gives that up for now, and another can begin', async () => {
