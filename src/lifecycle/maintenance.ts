@@ -120,8 +120,7 @@ async function tendCredentials(deps: MaintenanceDeps, report: Draft, endMs: numb
       await tend(deps, report, credential)
       after = credential.name
     }
-    // A page may be short without being the last: what is malformed is left out.
-    if (page.length === 0) break
+    if (page.length < pageSize) break
   }
   await progress.keep(undefined)
 }

@@ -12,7 +12,6 @@ export async function listAllCredentials(
     const after = all.at(-1)?.name
     const page = await credentials.list({ limit: pageSize, ...(after === undefined ? {} : { after }) })
     all.push(...page)
-    // A page is shorter by what cannot be read.
-    if (page.length === 0) return all
+    if (page.length < pageSize) return all
   }
 }

@@ -9,6 +9,7 @@ import type {
 } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import { seconds, until, type EpochSeconds } from '../domain/time.ts'
+import type { Stored } from '../ports/document-store.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { changeCredential, refuseUnlessAt, type Revision } from './change-credential.ts'
 import {
@@ -43,7 +44,10 @@ export interface NewCredential {
 /** The credentials we hold. Every method may throw `store_unavailable`; those that touch secrets `key_ring_unavailable`. */
 export interface Credentials {
   find(name: string): Promise<CredentialSummary | undefined>
-  /** In the order of their names. A malformed document is left out and logged, and hides no other. */
+  /**
+   * In the order of their names; fewer than `limit` only where there are no more. A malformed document is left out and
+   * logged, and hides no other.
+   */
   list(page: { readonly after?: string; readonly limit: number }): Promise<readonly CredentialSummary[]>
   /** The credential of that name, if it is enabled and just what this one would be. */
   findSame(credential: NewCredential): Promise<CredentialSummary | undefined>
@@ -120,26 +124,32 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     expected?: Revision,
   ) => changeCredential(deps, name, revise, expected)
 
+  const readableIn = (document: Stored): readonly CredentialSummary[] => {
+    try {
+      return [summaryOf(parseCredentialRecord(document))]
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
+      deps.onMalformed(error)
+      return []
+    }
+  }
+
   return {
     find: async (name) => {
       const record = await readRecord(name)
       return record === undefined ? undefined : summaryOf(record)
     },
-    list: async ({ after, limit }) => {
-      const stored = await store.list({
-        prefix: credentialKey(''),
-        ...(after === undefined ? {} : { after: credentialKey(after) }),
-        limit,
-      })
-      return stored.flatMap((document) => {
-        try {
-          return [summaryOf(parseCredentialRecord(document))]
-        } catch (error) {
-          if (!(error instanceof BrokerError)) throw error
-          deps.onMalformed(error)
-          return []
-        }
-      })
+    list: async ({ after: afterName, limit }) => {
+      const readable: CredentialSummary[] = []
+      let after = afterName === undefined ? {} : { after: credentialKey(afterName) }
+      for (;;) {
+        const wanted = limit - readable.length
+        const stored = await store.list({ prefix: credentialKey(''), ...after, limit: wanted })
+        readable.push(...stored.flatMap((document) => readableIn(document)))
+        const last = stored.at(-1)
+        if (last === undefined || stored.length < wanted || readable.length === limit) return readable
+        after = { after: last.key }
+      }
     },
     findSame: async (credential) => {
       const record = await readRecord(credential.name)

@@ -143,6 +143,19 @@ describe('credentials', () => {
     expect(malformed).toHaveLength(1)
   })
 
+  it('P25: a page is full although documents in it cannot be read, however many', async () => {
+    const { credentials, store, malformed } = createCredentialWorld()
+    for (const name of ['a', 'm', 'z']) await credentials.add({ ...keyCredential, name })
+    for (const name of ['b', 'c', 'd', 'n']) await store.put(`credentials/${name}`, { schema: 1, name })
+    const names = async (page: { after?: string; limit: number }) =>
+      (await credentials.list(page)).map(({ name }) => name)
+    expect(await names({ limit: 2 })).toEqual(['a', 'm'])
+    expect(malformed).toHaveLength(3)
+    expect(await names({ after: 'a', limit: 1 })).toEqual(['m'])
+    expect(await names({ after: 'm', limit: 2 })).toEqual(['z'])
+    expect(await names({ limit: 10 })).toEqual(['a', 'm', 'z'])
+  })
+
   it('P23: a sealed secret moved to another credential does not open', async () => {
     const { credentials, store } = createCredentialWorld()
     const added = await credentials.add(keyCredential)
