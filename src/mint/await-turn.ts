@@ -17,7 +17,7 @@ export interface AwaitTurnDeps {
   readonly clock: Clock
   readonly entropy: Entropy
   /** Throws when this instance must not refresh the credential now. */
-  readonly refuseWhileOwed: (name: string) => void
+  readonly settleOwed: (name: string) => Promise<void>
 }
 
 export interface AwaitTurnFor {
@@ -29,15 +29,15 @@ export interface AwaitTurnFor {
 
 /**
  * The turn to refresh this credential, after at most 3 s of jittered polls; `lease_busy` when others kept it. Throws
- * what `begin` and `refuseWhileOwed` throw.
+ * what `begin` and `settleOwed` throw.
  */
 export async function awaitTurn(
-  { refreshTurns, clock, entropy, refuseWhileOwed }: AwaitTurnDeps,
+  { refreshTurns, clock, entropy, settleOwed }: AwaitTurnDeps,
   { name, version, deadlineMs }: AwaitTurnFor,
 ): Promise<RefreshTurn> {
   const untilMs = Math.min(clock.steadyMs() + waitMsMax, deadlineMs - leftForTheRestMs)
   for (let poll = 0; ; poll += 1) {
-    refuseWhileOwed(name)
+    await settleOwed(name)
     const turn = await refreshTurns.begin({ name, version })
     if (turn.held) return turn
     const pauseMs = Math.min(pollMsMax, pollMsMin * 2 ** poll) * (0.5 + entropy.fraction() / 2)

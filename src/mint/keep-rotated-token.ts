@@ -8,7 +8,7 @@ import type { RefreshResult, RefreshTurn, RefreshTurns } from '../records/refres
 
 /** A caller waits this long for the store to come back. */
 const foregroundMs = 2000
-/** An outage of the store longer than this loses the token, and the next request says so. */
+/** An outage of the store longer than this loses the token, and the next request says so. Workers cut it short. */
 const backgroundMs = 5 * 60_000
 const pauseMsMin = 50
 /** Short: whoever takes the next turn before the token is stored would send the consumed one. */
@@ -24,19 +24,20 @@ export interface KeepRotatedTokenDeps {
 }
 
 export interface KeepRotatedToken {
-  /** Throws `store_unavailable` while this instance holds a rotated token of the credential that is not stored yet. */
-  readonly refuseWhileOwed: (name: string) => void
+  /** Stores what `endTurn` could not store. Throws `store_unavailable` while the store still does not take it. */
+  readonly settleOwed: (name: string) => Promise<void>
   /** Ends the turn; when it resolves, a rotated token in `result` is durable. Else it throws `store_unavailable`. */
   readonly endTurn: (turn: RefreshTurn, result: RefreshResult) => Promise<void>
 }
 
 /**
  * No rotated refresh token is given up before five minutes of trying to store it (P16): two seconds while the
- * request waits, and then in the background. A turn without one is ended once, and if that fails its lease expires.
+ * request waits, and then in the background and with each next request of the credential, which alone is sure to come
+ * where the background is cut off. A turn without one is ended once, and if that fails its lease expires.
  */
 export function createKeepRotatedToken(deps: KeepRotatedTokenDeps): KeepRotatedToken {
   const { refreshTurns, log } = deps
-  const owed = new Set<string>()
+  const owed = new Map<string, OwedEnd>()
 
   const endQuietly = async (turn: RefreshTurn, result: RefreshResult) => {
     try {
@@ -46,29 +47,45 @@ export function createKeepRotatedToken(deps: KeepRotatedTokenDeps): KeepRotatedT
     }
   }
 
+  /** Whether it is stored now, here or by somebody else meanwhile. */
+  const tryOwed = async (end: OwedEnd, limitMs: number): Promise<boolean> => {
+    const isStored = await endWithin(deps, { ...end, limitMs })
+    const isStillOwed = owed.get(end.turn.name) === end
+    if (isStored && isStillOwed) {
+      owed.delete(end.turn.name)
+      log('info', 'the rotated refresh token is stored after all', fieldsOf(end.turn))
+    }
+    return isStored || !isStillOwed
+  }
+
   return {
-    refuseWhileOwed: (name) => {
-      if (owed.has(name)) throw notStored(`credential ${name}: its rotated refresh token is not stored yet`)
+    settleOwed: async (name) => {
+      const end = owed.get(name)
+      if (end === undefined || (await tryOwed(end, 0))) return
+      throw notStored(`credential ${name}: its rotated refresh token is not stored yet`)
     },
     endTurn: async (turn, result) => {
       if (result.rotated === undefined) return endQuietly(turn, result)
       if (await endWithin(deps, { turn, result, limitMs: foregroundMs })) return
-      log('error', 'a rotated refresh token is not stored yet; trying on for 5 minutes', fieldsOf(turn))
-      owed.add(turn.name)
+      log('error', 'a rotated refresh token is not stored yet; trying on', fieldsOf(turn))
+      const end = { turn, result }
+      owed.set(turn.name, end)
       deps.background.run(async () => {
-        const isStored = await endWithin(deps, { turn, result, limitMs: backgroundMs })
+        if (await tryOwed(end, backgroundMs)) return
         owed.delete(turn.name)
-        if (isStored) log('info', 'the rotated refresh token is stored after all', fieldsOf(turn))
-        else log('error', 'a rotated refresh token is lost: the store never took it', fieldsOf(turn))
+        log('error', 'a rotated refresh token is lost: the store never took it', fieldsOf(turn))
       })
       throw notStored(`credential ${turn.name}: the store did not take its rotated refresh token`)
     },
   }
 }
 
-interface Ending {
+interface OwedEnd {
   readonly turn: RefreshTurn
   readonly result: RefreshResult
+}
+
+interface Ending extends OwedEnd {
   readonly limitMs: number
 }
 

@@ -45,12 +45,12 @@ interface Refresh extends RefreshTask {
 export function createMintFromRefreshToken(
   deps: RefreshTokenDeps,
 ): (task: RefreshTask) => Promise<MintedToken> {
-  const { refuseWhileOwed, endTurn } = createKeepRotatedToken(deps)
+  const { settleOwed, endTurn } = createKeepRotatedToken(deps)
 
   const begin = async (task: RefreshTask): Promise<Refresh> => {
     const { name, version } = task.grant.credential
     const { deadlineMs } = task
-    const turn = await awaitTurn({ ...deps, refuseWhileOwed }, { name, version, deadlineMs })
+    const turn = await awaitTurn({ ...deps, settleOwed }, { name, version, deadlineMs })
     return { ...task, turn }
   }
 

@@ -70,7 +70,10 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
     return openOwnIdentity(settings, { http, clock, entropy, sharesWork: true, hasMetadataServer: true })
   }
 
-  const createInstance = (holder: string, identity: Pick<MintDeps, 'ownIdentity'> = {}) => {
+  const createInstance = (
+    holder: string,
+    more: Partial<Pick<MintDeps, 'ownIdentity' | 'background'>> = {},
+  ) => {
     const background = createAwaitableBackground()
     const refreshTurns = createRefreshTurns({ ...deps, holder })
     const mint = createMint({
@@ -89,7 +92,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
         iamCredentialsUrl: google.endpoints.GOOGLE_IAM_CREDENTIALS_URL,
       },
       shareToken: createSharing(),
-      ...identity,
+      ...more,
     })
     return { mint: remembering(mint, errors), background, refreshTurns }
   }
