@@ -8,6 +8,7 @@ import type { Paint } from './paint.ts'
 import { note, printAnswer } from './print.ts'
 import { withProgress } from './progress.ts'
 import { readJsonInput } from './read-input.ts'
+import { scopeOption, scopesGiven } from './scopes-given.ts'
 import { stepWords } from './rotation.ts'
 import { counted, plain, table } from './table.ts'
 import { stateWord, versionTable } from './version-table.ts'
@@ -31,12 +32,7 @@ export const credentialCommands: readonly Command[] = [
         value: 'NAME',
         summary: "what callers will ask for; by default the first part of the service account's address",
       },
-      {
-        name: '--scope',
-        value: 'SCOPE',
-        summary: 'a scope that was consented to; required for a refresh token, may be repeated',
-        isRepeatable: true,
-      },
+      scopeOption('a scope that was consented to; required for a refresh token, may be repeated'),
       {
         name: '--upstream',
         value: 'NAME',
@@ -107,17 +103,14 @@ async function importCredential(call: Call): Promise<'done'> {
   const file = call.argument('FILE')
   const secret = await readJsonInput(file, call.terminal)
   const name = call.text('--name') ?? nameOf(secret)
-  const scopes = call.texts('--scope').flatMap((text) => text.split(' ').filter((scope) => scope !== ''))
-  const upstream = call.text('--upstream')
-  const days = wholeNumber(call, '--rotate-after', { min: 1, max: 3_650 })
-  const client = await connect(call)
   const body = {
     name,
     secret,
-    ...(scopes.length === 0 ? {} : { scopes }),
-    ...(upstream === undefined ? {} : { upstream }),
-    ...(days === undefined ? {} : { rotate_after_days: days }),
+    scopes: scopesGiven(call),
+    upstream: call.text('--upstream'),
+    rotate_after_days: wholeNumber(call, '--rotate-after', { min: 1, max: 3_650 }),
   }
+  const client = await connect(call)
   const answer = await withProgress(call, 'The broker proves that it can be used', () =>
     client.ask({ method: 'POST', path: 'credentials', body, parse: parseCredential }),
   )

@@ -1,15 +1,12 @@
-import * as z from 'zod/mini'
-
-import { isMembers, parseJsonObject, type Members } from '../domain/json-object.ts'
+import { parseJsonObject, type Members } from '../domain/json-object.ts'
 import { connect, connectionOptions } from './admin-client.ts'
+import { jwtOption, readCallerJwt } from './caller-jwt.ts'
 import { jsonOption, type Call, type Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault } from './fault.ts'
-import { claimsOf } from './key-file.ts'
-import type { Paint } from './paint.ts'
 import { printAnswer } from './print.ts'
-import { readInput, readJsonInput } from './read-input.ts'
-import { plain, table } from './table.ts'
+import { parseExplanation, showExplanation } from './show-explanation.ts'
+import { readWishes, wishOptions } from './wishes.ts'
 
 export const explainCommands: readonly Command[] = [
   {
@@ -23,12 +20,7 @@ export const explainCommands: readonly Command[] = [
     ],
     options: [
       { name: '--request', value: 'ID', summary: 'the request id of a refusal, as its caller got it' },
-      {
-        name: '--jwt',
-        value: 'FILE',
-        summary: 'a file with a JWT of the caller, - is standard input',
-        offer: 'file',
-      },
+      jwtOption,
       { name: '--issuer', value: 'NAME', summary: "the caller's iss, or the policy's name for it" },
       { name: '--subject', value: 'NAME', summary: "the caller's sub; by default the issuer" },
       {
@@ -37,27 +29,13 @@ export const explainCommands: readonly Command[] = [
         summary: 'another claim, NAME=VALUE, where VALUE may be JSON; may be repeated',
         isRepeatable: true,
       },
-      {
-        name: '--scope',
-        value: 'SCOPE',
-        summary: 'a scope that is wanted; may be repeated; by default all that policy allows',
-        isRepeatable: true,
-      },
-      { name: '--lifetime', value: 'SECONDS', summary: 'how long it shall live at most' },
-      { name: '--act-for', value: 'USER', summary: 'the user to act for, by domain-wide delegation' },
-      {
-        name: '--boundary',
-        value: 'FILE',
-        summary: "a Credential Access Boundary, in Google's JSON",
-        offer: 'file',
-      },
+      ...wishOptions,
       {
         name: '--token-type',
         value: 'TYPE',
         summary: 'what is wanted',
         offer: ['access_token', 'id_token', 'api_key'],
       },
-      { name: '--resource', value: 'URI', summary: 'whom the ID token is for' },
       jsonOption,
       ...connectionOptions,
     ],
@@ -75,7 +53,7 @@ async function explain(call: Call): Promise<Exit> {
   const body = await questionOf(call)
   const client = await connect(call)
   const answer = await client.ask({ method: 'POST', path: 'policy:explain', body, parse: parseExplanation })
-  printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
+  printAnswer(call, answer.document, (paint) => showExplanation(answer.value, paint))
   return answer.value.outcome === 'granted' ? 'done' : 'refused'
 }
 
@@ -89,25 +67,22 @@ async function questionOf(call: Call): Promise<object> {
   if (credential === undefined)
     throw createFault('usage', 'what shall be explained? Name a credential, or give --request ID')
   const { issuer, claims } = await callerOf(call)
-  const lifetime = call.text('--lifetime')
-  const boundary = call.text('--boundary')
-  const scopes = call.texts('--scope')
-  const wishes: Members = {
-    scope: scopes.length === 0 ? undefined : scopes.flatMap((text) => text.split(' ')),
+  const { scopes, lifetimeSeconds, actFor, boundary, resource } = await readWishes(call)
+  return {
+    issuer,
+    claims,
+    credential,
+    scope: scopes,
     token_type: call.text('--token-type'),
-    resource: call.text('--resource'),
-    requested_subject: call.text('--act-for'),
-    requested_lifetime: lifetime === undefined ? undefined : Number(lifetime),
-    options: boundary === undefined ? undefined : await readJsonInput(boundary, call.terminal),
+    resource,
+    requested_subject: actFor,
+    requested_lifetime: lifetimeSeconds,
+    options: boundary,
   }
-  return { issuer, claims, credential, ...wishes }
 }
 
 async function callerOf(call: Call): Promise<{ readonly issuer: string; readonly claims: Members }> {
-  const file = call.text('--jwt')
-  const shown = file === undefined ? {} : claimsOf((await readInput(file, call.terminal)).trim())
-  if (shown === undefined)
-    throw createFault('usage', `${file === '-' ? 'standard input' : file} holds no JWT`)
+  const shown = (await readCallerJwt(call))?.claims ?? {}
   const issuer = call.text('--issuer') ?? textOf(shown['iss'])
   if (issuer === undefined)
     throw createFault('usage', 'who is the caller? Give --jwt FILE, or --issuer NAME', {
@@ -136,115 +111,4 @@ function valueOf(text: string): unknown {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
-}
-
-const explanationAnswer = z.object({
-  outcome: z.enum(['granted', 'refused']),
-  error: z.optional(z.string()),
-  reason: z.optional(z.string()),
-  condition: z.optional(z.string()),
-  caller: z.object({ issuer: z.string(), issuer_name: z.optional(z.string()), subject: z.string() }),
-  credential: z.optional(
-    z.object({ name: z.string(), kind: z.optional(z.string()), state: z.optional(z.string()) }),
-  ),
-  rules: z.array(
-    z.object({
-      rule: z.string(),
-      outcome: z.string(),
-      failed: z.array(z.object({ condition: z.string(), wanted: z.string(), found: z.string() })),
-    }),
-  ),
-  token: z.optional(
-    z.object({
-      token_type: z.string(),
-      scopes: z.array(z.string()),
-      audience: z.optional(z.string()),
-      subject: z.optional(z.string()),
-      access_boundary_rules: z.optional(z.array(z.unknown())),
-      lifetime_seconds_max: z.optional(z.number()),
-      upstream: z.string(),
-    }),
-  ),
-  hints: z.array(z.string()),
-  refused_then: z.optional(z.object({ at: z.string(), error: z.string(), reason: z.string() })),
-})
-
-type ExplanationAnswer = z.infer<typeof explanationAnswer>
-
-function parseExplanation(document: unknown): ExplanationAnswer {
-  return explanationAnswer.parse(document)
-}
-
-/** The verdict first, then whom it is about, then the rules in the order in which they are tried. */
-function describe(answer: ExplanationAnswer, paint: Paint): string {
-  const { caller, credential, token, hints, refused_then: then } = answer
-  const verdict =
-    answer.outcome === 'granted'
-      ? paint.good('would get a token')
-      : `${paint.bad('gets no token')}: ${plain(answer.reason ?? answer.error ?? 'policy does not allow it')}`
-  const signer = caller.issuer_name === undefined ? `${caller.issuer} (not trusted)` : caller.issuer_name
-  const facts: readonly (readonly [string, string | undefined])[] = [
-    ['caller', plain(`${caller.subject}, signed by ${signer}`)],
-    ['credential', describeCredential(credential)],
-    ['condition', answer.condition],
-    ['then', then === undefined ? undefined : plain(`${then.at}: ${then.reason}`)],
-    ...(token === undefined ? [] : tokenFacts(token)),
-  ]
-  const rows = facts.flatMap(([name, value]) => (value === undefined ? [] : [[`  ${name}`, value]]))
-  return `${verdict}\n\n${table(rows)}${describeRules(answer, paint)}${describeHints(hints, paint)}`
-}
-
-function describeCredential(credential: ExplanationAnswer['credential']): string | undefined {
-  if (credential === undefined) return undefined
-  const { name, state, kind } = credential
-  return plain(
-    state === undefined
-      ? `${name}, which is not enrolled`
-      : `${name}, ${state}, ${(kind ?? '').replaceAll('_', ' ')}`,
-  )
-}
-
-function tokenFacts(token: NonNullable<ExplanationAnswer['token']>) {
-  const { scopes, audience, subject, access_boundary_rules: boundary, lifetime_seconds_max: life } = token
-  return [
-    ['token', plain(`${token.token_type.replaceAll('_', ' ')} from ${token.upstream}`)],
-    ['carries', scopes.length === 0 ? undefined : plain(scopes.join(' '))],
-    ['for', audience === undefined ? undefined : plain(audience)],
-    ['acts for', subject === undefined ? undefined : plain(subject)],
-    [
-      'boundary',
-      boundary === undefined ? undefined : boundary.map((rule) => describeBoundary(rule)).join('; '),
-    ],
-    ['lives', life === undefined ? undefined : `at most ${life} s`],
-  ] as const
-}
-
-function describeBoundary(rule: unknown): string {
-  const { availableResource: resource, availablePermissions: permissions } = isMembers(rule) ? rule : {}
-  const list: readonly unknown[] = Array.isArray(permissions) ? permissions : []
-  return plain(`${list.map(String).join(' ')} on ${String(resource)}`)
-}
-
-function describeRules({ rules }: ExplanationAnswer, { bold, good, dim, odd }: Paint): string {
-  // Some refusals come before any rule is looked at; of others the reason says that there is no rule.
-  if (rules.length === 0) return ''
-  const lines = rules.map(({ rule, outcome, failed }) => {
-    const words: Readonly<Record<string, string>> = {
-      decides: good('decides'),
-      does_not_match: odd('does not match'),
-      not_reached: dim('not reached'),
-    }
-    const below = failed.map(
-      ({ condition, wanted, found }) =>
-        `    ${plain(condition)}: wants ${plain(wanted)}, found ${plain(found)}\n`,
-    )
-    return `  ${plain(rule)}: ${words[outcome] ?? plain(outcome)}\n${below.join('')}`
-  })
-  return `\n${bold('Rules')} for it, in the order in which they are tried\n${lines.join('')}`
-}
-
-function describeHints(hints: readonly string[], { bold }: Paint): string {
-  return hints.length === 0
-    ? ''
-    : `\n${bold('What would help')}\n${hints.map((hint) => `  ${plain(hint)}\n`).join('')}`
 }

@@ -9,6 +9,7 @@ import type { Paint } from './paint.ts'
 import { note, printAnswer } from './print.ts'
 import { withProgress, type Progress } from './progress.ts'
 import { readJsonInput } from './read-input.ts'
+import { scopeOption, scopesGiven } from './scopes-given.ts'
 import { counted, plain } from './table.ts'
 import { wholeNumber } from './whole-number.ts'
 
@@ -30,12 +31,7 @@ export const rotationCommands: readonly Command[] = [
         summary: 'a new credential file, - is standard input, in place of a key that the broker makes',
         offer: 'file',
       },
-      {
-        name: '--scope',
-        value: 'SCOPE',
-        summary: 'with --with: a scope that was consented to; may be repeated',
-        isRepeatable: true,
-      },
+      scopeOption('with --with: a scope that was consented to; may be repeated'),
       { name: '--withdraw-former', summary: 'with --with: withdraw the secret it replaces upstream too' },
       { name: '--keep-former', summary: 'with --with: leave the secret it replaces as it is upstream' },
       { name: '--abort', summary: 'take back a rotation whose new version is not active yet' },
@@ -107,10 +103,9 @@ async function begin(call: Call, client: AdminClient) {
   }
   if (call.has('--abort'))
     throw createFault('usage', '--abort takes back, and --with begins: give one of them')
-  const scopes = call.texts('--scope').flatMap((text) => text.split(' '))
   const body = {
     secret: await readJsonInput(file, call.terminal),
-    ...(scopes.length === 0 ? {} : { scopes }),
+    scopes: scopesGiven(call),
     ...withdrawal(call),
   }
   return client.ask({ method: 'POST', path: `credentials/${name}/versions`, body, parse: parseCredential })

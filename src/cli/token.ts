@@ -1,14 +1,15 @@
 import { isMembers, type Members } from '../domain/json-object.ts'
 import { Secret } from '../domain/secret.ts'
 import { brokerIssuer, brokerUrl, urlOptions } from './broker-url.ts'
+import { jwtOption, readCallerJwt } from './caller-jwt.ts'
 import { jsonOption, type Call, type Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault } from './fault.ts'
-import { claimsOf, readKeyFile } from './key-file.ts'
+import { readKeyFile } from './key-file.ts'
 import { note, printAnswer } from './print.ts'
-import { readInput, readJsonInput } from './read-input.ts'
 import { send, type Received } from './send.ts'
 import { plain } from './table.ts'
+import { readWishes, wishOptions } from './wishes.ts'
 
 const typePrefix = 'urn:ietf:params:oauth:token-type:'
 const apiKeyType = 'urn:downscope:params:oauth:token-type:api_key'
@@ -22,31 +23,12 @@ export const tokenCommands: readonly Command[] = [
       '(--key). Only the token goes to standard output.',
     arguments: [{ name: 'CREDENTIAL', summary: 'of which credential', offer: 'credential' }],
     options: [
-      {
-        name: '--jwt',
-        value: 'FILE',
-        summary: 'a file with the JWT of the caller, - is standard input',
-        offer: 'file',
-      },
+      jwtOption,
       { name: '--key', value: 'FILE', summary: 'the private key of the caller, JWK or PEM', offer: 'file' },
       { name: '--issuer', value: 'NAME', summary: 'as whom the key signs, unless its file says' },
       { name: '--subject', value: 'NAME', summary: 'by default the issuer' },
-      {
-        name: '--scope',
-        value: 'SCOPE',
-        summary: 'a scope that is wanted; may be repeated; by default all that policy allows',
-        isRepeatable: true,
-      },
-      { name: '--lifetime', value: 'SECONDS', summary: 'how long it shall live at most' },
-      { name: '--act-for', value: 'USER', summary: 'the user to act for, by domain-wide delegation' },
-      {
-        name: '--boundary',
-        value: 'FILE',
-        summary: "a Credential Access Boundary to narrow it by, in Google's JSON",
-        offer: 'file',
-      },
+      ...wishOptions,
       { name: '--id-token', summary: 'an ID token instead of an access token' },
-      { name: '--resource', value: 'URI', summary: 'whom the ID token is for' },
       { name: '--api-key', summary: 'the API key that the credential is, for it gives no tokens' },
       {
         name: '--header',
@@ -66,10 +48,11 @@ export const tokenCommands: readonly Command[] = [
 ]
 
 async function getToken(call: Call): Promise<Exit> {
+  const wishes = await wishesOf(call)
   const form = new URLSearchParams({
     ...(await proofOf(call)),
     audience: call.argument('CREDENTIAL'),
-    ...(await wishesOf(call)),
+    ...wishes,
   })
   const received = await send(`${brokerUrl(call)}/v1/token`, { method: 'POST', body: form })
   if (received.status !== 200) throw refusal(received, call.argument('CREDENTIAL'))
@@ -83,24 +66,21 @@ async function getToken(call: Call): Promise<Exit> {
 }
 
 async function proofOf(call: Call): Promise<Record<string, string>> {
-  const [jwtFile, keyFile] = [call.text('--jwt'), call.text('--key')]
-  if ((jwtFile === undefined) === (keyFile === undefined))
+  const keyFile = call.text('--key')
+  if ((call.text('--jwt') === undefined) === (keyFile === undefined))
     throw createFault('usage', 'who is the caller? Give either --jwt FILE or --key FILE', {
       hints: [
         '--jwt: a JWT that the platform of the caller signed, for example of Kubernetes.',
         '--key: the private key of a caller that signs for itself: downscope keys generate caller FILE.',
       ],
     })
-  if (jwtFile !== undefined) {
-    const jwt = (await readInput(jwtFile, call.terminal)).trim()
-    if (claimsOf(jwt) === undefined)
-      throw createFault('usage', `${jwtFile === '-' ? 'standard input' : jwtFile} holds no JWT`)
+  const shown = await readCallerJwt(call)
+  if (shown !== undefined)
     return {
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
       subject_token_type: `${typePrefix}jwt`,
-      subject_token: jwt,
+      subject_token: shown.jwt.reveal(),
     }
-  }
   return {
     grant_type: 'client_credentials',
     client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
@@ -120,18 +100,14 @@ async function assertionBy(path: string, call: Call): Promise<Secret> {
 }
 
 async function wishesOf(call: Call): Promise<Record<string, string>> {
-  const scopes = call.texts('--scope')
-  const boundary = call.text('--boundary')
+  const { scopes, lifetimeSeconds, actFor, boundary, resource } = await readWishes(call)
   const wishes: readonly (readonly [string, string | undefined])[] = [
-    ['scope', scopes.length === 0 ? undefined : scopes.join(' ')],
-    ['requested_lifetime', call.text('--lifetime')],
-    ['requested_subject', call.text('--act-for')],
-    ['resource', call.text('--resource')],
+    ['scope', scopes?.join(' ')],
+    ['requested_lifetime', lifetimeSeconds?.toString()],
+    ['requested_subject', actFor],
+    ['resource', resource],
     ['requested_token_type', wantedType(call)],
-    [
-      'options',
-      boundary === undefined ? undefined : JSON.stringify(await readJsonInput(boundary, call.terminal)),
-    ],
+    ['options', boundary === undefined ? undefined : JSON.stringify(boundary)],
   ]
   return Object.fromEntries(wishes.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
 }

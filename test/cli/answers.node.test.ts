@@ -190,6 +190,50 @@ describe('who asks, and whom', () => {
   })
 })
 
+describe('what is wished for', () => {
+  const explained = {
+    'POST /v1/admin/policy:explain': [
+      {
+        body: {
+          outcome: 'granted',
+          caller: { issuer: 'ci', subject: 'ci' },
+          rules: [],
+          hints: [],
+        },
+      },
+    ],
+  }
+  const explain = ['explain', 'reports-sa', '--issuer', 'ci']
+
+  test.each(['abc', '-1', '0', '1e3', '1.5', '1000000000'])(
+    'a lifetime of %s is a mistake on the command line, before anybody is asked',
+    async (lifetime) => {
+      const outcome = await run([...explain, `--lifetime=${lifetime}`], explained)
+      const wanted = await runCli(['token', 'reports-sa', '--key', key(), `--lifetime=${lifetime}`])
+
+      expect(outcome).toMatchObject({ status: 2, stdout: '' })
+      expect(outcome.stderr).toContain('--lifetime is a whole number from 1 to')
+      expect(wanted).toMatchObject({ status: 2, stderr: outcome.stderr })
+      expect(api.asked).toEqual([])
+    },
+  )
+
+  test('scopes may stand in one text, however many spaces are between', async () => {
+    const outcome = await run([...explain, '--scope', ' a  b', '--scope', 'c', '--lifetime', '60'], explained)
+
+    expect(outcome).toMatchObject({ status: 0 })
+    expect(api.bodies).toEqual([
+      {
+        issuer: 'ci',
+        claims: { sub: 'ci' },
+        credential: 'reports-sa',
+        scope: ['a', 'b', 'c'],
+        requested_lifetime: 60,
+      },
+    ])
+  })
+})
+
 describe('credentials rotate --wait', () => {
   const credential = (more: object) => ({
     body: {
