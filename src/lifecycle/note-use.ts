@@ -12,11 +12,15 @@ import { dayOf, type RuleUses } from '../records/rule-uses.ts'
 
 /** Different uses of one day that an instance remembers to have noted. */
 const knownMax = 10_000
+/** A store that is down holds up one request in so long, and not each. */
+const pauseMs = 30_000
+/** What was noted is not noted again on its day. */
+const never = Infinity
 
 export interface NoteUseDeps {
   readonly ruleUses: Pick<RuleUses, 'note'>
   readonly background: Background
-  readonly clock: Pick<Clock, 'now'>
+  readonly clock: Pick<Clock, 'now' | 'steadyMs'>
   readonly log: Log
 }
 
@@ -36,10 +40,11 @@ interface LastUse {
 
 /**
  * Notes what of its rule a request made use of, once a day for each different use, so that a busy broker hardly ever
- * writes. Never rejects: a use that could not be noted is noted with the next request like it.
+ * writes. Never rejects: a use that could not be noted is noted with a request like it half a minute later.
  */
 export function createNoteUse({ ruleUses, background, clock, log }: NoteUseDeps): NoteUse {
-  const known = createRecentlyUsed<true>({ sizeMax: knownMax })
+  // When, by the steady clock, it may be noted again.
+  const known = createRecentlyUsed<number>({ sizeMax: knownMax })
   // On the hot path the same token is served again and again: to look at it costs a tenth of naming its use in full.
   const lastUses = new WeakMap<MintedToken, LastUse>()
 
@@ -49,14 +54,17 @@ export function createNoteUse({ ruleUses, background, clock, log }: NoteUseDeps)
     if (request.boundary === undefined && isSame(lastUses.get(token), lastUse)) return undefined
     const use = useOf(grant, request)
     const name = JSON.stringify([lastUse.day, use])
+    const notBeforeMs = known.get(name) ?? 0
+    const isNoted = notBeforeMs === never
+    if (!isNoted && notBeforeMs > clock.steadyMs()) return undefined
     if (request.boundary === undefined) lastUses.set(token, lastUse)
-    if (known.has(name)) return undefined
-    known.set(name, true)
+    if (isNoted) return undefined
+    known.set(name, never)
     const work = async () => {
       try {
         await ruleUses.note(use, now)
       } catch (error) {
-        known.delete(name)
+        known.set(name, clock.steadyMs() + pauseMs)
         lastUses.delete(token)
         if (!isBrokerError(error)) throw error
         log('warn', 'the use of a rule was not noted', { rule: use.rule, reason: error.reason })

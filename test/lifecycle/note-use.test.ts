@@ -109,15 +109,22 @@ describe('the use of a rule', () => {
     ])
   })
 
-  it('that could not be noted is noted with the next request, and fails none', async () => {
-    const { noted, faults, background, lines, noteUse } = createWorld()
+  it('P20: that could not be noted is noted half a minute later, and fails and holds up no request', async () => {
+    const { noted, faults, background, lines, clock, noteUse } = createWorld()
     faults.push(new BrokerError('store_unavailable', { reason: 'down' }))
     await noteUse(createGrant(), request)
     await background.settled()
     expect(noted).toEqual([])
     expect(lines).toMatchObject([{ level: 'warn', fields: { rule: 'a rule', reason: 'down' } }])
+    await clock.advance(29_999)
+    expect(noteUse(createGrant(), request)).toBeUndefined()
+    expect(background.started()).toBe(1)
+    await noteUse(createGrant({ rule: 'another rule' }), request)
+    await clock.advance(1)
     await noteUse(createGrant(), request)
-    expect(noted).toHaveLength(1)
+    await noteUse(createGrant(), request)
+    await background.settled()
+    expect(noted.map(({ rule }) => rule)).toEqual(['another rule', 'a rule'])
   })
 
   it('is waited for only where there is no CPU after the answer', () => {
