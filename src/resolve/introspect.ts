@@ -23,8 +23,8 @@ export interface IntrospectDeps {
 
 /**
  * What a token of ours is, told to whoever holds it: holding it is the proof, as nobody can guess one. A token that
- * is not ours, is over, or whose credential is disabled or gone is simply not active (RFC 7662 §2.2). Throws
- * `caller_throttled` and `store_unavailable`.
+ * is not ours, is over, was revoked, or whose credential is disabled or gone is simply not active (RFC 7662 §2.2), and
+ * none is while the service is stopped. Throws `caller_throttled` and `store_unavailable`.
  */
 export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promise<Introspection> {
   const { issuedTokens, blocks, findCredential, clock, sha256, limit } = deps
@@ -33,7 +33,8 @@ export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promi
       requireAdmission(await limit('introspection'), 'too many requests for introspection')
     const digest = await sha256(token.reveal())
     const facts = await issuedTokens.find(digest)
-    if ((await blocks()).isRevoked(digest)) return { isActive: false }
+    const { stopped, isRevoked } = await blocks()
+    if (stopped !== undefined || isRevoked(digest)) return { isActive: false }
     if (facts === undefined || facts.expiresAt <= clock.now()) return { isActive: false }
     const credential = await findCredential(facts.credential)
     if (credential?.state !== 'enabled') return { isActive: false }

@@ -1,4 +1,4 @@
-import { inForce } from '../../src/domain/blocks.ts'
+import { inForce, type Blocks } from '../../src/domain/blocks.ts'
 import { describe, expect, it } from 'vitest'
 
 import { Secret } from '../../src/domain/secret.ts'
@@ -8,11 +8,12 @@ import { createNotingMint } from '../../src/mint/noting-mint.ts'
 import { createIssuedTokens } from '../../src/records/issued-tokens.ts'
 import { createIntrospect } from '../../src/resolve/introspect.ts'
 import { createCredentialWorld, keyCredential } from '../support/credential-world.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
 import { createLogBook } from '../support/quiet.ts'
 import { createGrant } from '../support/resolve-world.ts'
 import { quickDigest } from '../support/sequence.ts'
 
-async function createWorld(more: { readonly limit?: RateLimit } = {}) {
+async function createWorld(more: { readonly limit?: RateLimit; readonly blocks?: Partial<Blocks> } = {}) {
   const world = createCredentialWorld()
   const { clock, credentials, store } = world
   const { log, lines } = createLogBook()
@@ -31,13 +32,14 @@ async function createWorld(more: { readonly limit?: RateLimit } = {}) {
     sha256: quickDigest,
     log,
   })
+  const { blocks, ...limits } = more
   const introspect = createIntrospect({
     issuedTokens,
-    blocks: () => inForce({ callers: [], tokens: [] }),
+    blocks: () => inForce({ callers: [], tokens: [], ...blocks }),
     findCredential: credentials.find,
     clock,
     sha256: quickDigest,
-    ...more,
+    ...limits,
   })
   const credential = { ...createGrant().credential, version: added?.version ?? '' }
   const issue = (subject?: string) =>
@@ -103,6 +105,17 @@ describe('introspection', () => {
     await credentials.remove('reports-sa')
     await credentials.add(keyCredential)
     expect(await ask()).toEqual({ isActive: false })
+  })
+
+  it('P26: a token that was revoked is not active, and none is while the service is stopped', async () => {
+    const clock = createFakeClock()
+    const [by, expiresAt] = ['ops/ops', later(clock.now(), seconds(3600))]
+    const tokens = [{ digest: quickDigest('ya29.x'), expiresAt, by }]
+    for (const blocks of [{ tokens }, { stopped: { by, since: clock.now() } }]) {
+      const { issue, ask } = await createWorld({ blocks })
+      await issue()
+      expect(await ask()).toEqual({ isActive: false })
+    }
   })
 
   it('P23: a dump of the store holds no token', async () => {
