@@ -1,6 +1,6 @@
 import type { Claims } from '../domain/caller.ts'
 import { decodeStrictBase64url, isStrictBase64url } from './strict-base64url.ts'
-import { parseStrictJsonObject } from './strict-json.ts'
+import { parseStrictJsonObject } from '../domain/strict-json.ts'
 
 /** A JWT taken apart, strictly; nothing in it is believed yet. */
 export interface CompactJws {

@@ -1,7 +1,7 @@
 import { isLoopback } from '../domain/loopback.ts'
 import { parsePublicJwk, type PublicJwk } from '../domain/public-jwk.ts'
 import { repeatedKids } from './key-set.ts'
-import { parseStrictJsonObject } from './strict-json.ts'
+import { parseStrictJsonObject } from '../domain/strict-json.ts'
 
 export type JwksJudgement = ({ readonly ok: true } & Jwks) | { readonly ok: false; readonly fault: string }
 

@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 
 import type { AccessBoundary } from '../domain/access-boundary.ts'
 import { requestMalformed } from '../domain/broker-error.ts'
+import { parseStrictJsonObject } from '../domain/strict-json.ts'
 
 /**
  * The boundary in Google's `options` parameter, or nothing where it has none; whatever else stands there is refused,
@@ -54,13 +55,15 @@ function textOf(charactersMin: number, charactersMax: number): z.ZodMiniString {
 
 /** Python's client percent-encodes the JSON once more before the form encoding does. */
 function parseJson(text: string): unknown {
+  const judged = parseStrictJsonObject(text.startsWith('%') ? percentDecoded(text) : text)
+  if (!judged.ok) throw requestMalformed(`options ${judged.fault}`)
+  return judged.value
+}
+
+function percentDecoded(text: string): string {
   try {
-    return JSON.parse(text)
+    return decodeURIComponent(text)
   } catch {
-    try {
-      return JSON.parse(decodeURIComponent(text))
-    } catch {
-      throw requestMalformed('options is not JSON')
-    }
+    return text
   }
 }

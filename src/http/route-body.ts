@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 
 import { requestMalformed } from '../domain/broker-error.ts'
-import { isMembers } from '../domain/json-object.ts'
+import { parseStrictJsonObject } from '../domain/strict-json.ts'
 import { mediaType } from './media-type.ts'
 import { textOf, type RequestBody } from './read-body.ts'
 import { faultOf } from './schema-fault.ts'
@@ -63,12 +63,7 @@ function textIn({ contentType, body }: AdminMessage, types: readonly string[]): 
 }
 
 function parseObject(text: string): object {
-  let document: unknown
-  try {
-    document = JSON.parse(text)
-  } catch {
-    throw requestMalformed('the body is not JSON')
-  }
-  if (!isMembers(document)) throw requestMalformed('the body must be a JSON object')
-  return document
+  const judged = parseStrictJsonObject(text)
+  if (!judged.ok) throw requestMalformed(`the body ${judged.fault}`)
+  return judged.value
 }

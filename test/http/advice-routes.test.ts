@@ -26,6 +26,10 @@ const explanation: Explanation = {
   hints: ['Ask for less.'],
 }
 
+/** A question as text, for JSON.stringify would not write it. */
+const nested = (levels: number) =>
+  `{"issuer":"a","credential":"b","claims":{"x":${'['.repeat(levels)}${']'.repeat(levels)}}}`
+
 function createWorld(explained: ExplainedRequest = { explanation }) {
   const asked: Explainable[] = []
   const days: number[] = []
@@ -167,6 +171,7 @@ describe('policy:explain', () => {
     ['a scope of strange characters', { ...question, scope: 'a"b' }, /scope/],
     ['a boundary of a wrong form', { ...question, options: { accessBoundary: {} } }, /options/],
     ['claims that are a list', { ...question, claims: [] }, /claims/],
+    ['claims without a bottom', nested(30_000), /nested deeper than 16 levels/],
   ])('refuses %s', async (_, body, detail) => {
     const { explain, asked } = createWorld()
     const answer = await explain(body)

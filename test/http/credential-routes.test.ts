@@ -65,9 +65,10 @@ describe('credentials', () => {
   })
 
   it.each([
-    ['[]', 'the body must be a JSON object'],
-    ['null', 'the body must be a JSON object'],
-    ['{"name":"planted', 'the body is not JSON'],
+    ['[]', 'the body is not a JSON object'],
+    ['null', 'the body is not a JSON object'],
+    ['{"name":"planted', 'the body is not a JSON object'],
+    ['{"name":"planted","name":"other"}', 'the body has a duplicate member'],
     ['{"name":"a","secret":{},"planted":1}', 'the body may have'],
     ['{"secret":{}}', 'name is missing'],
     ['{"name":1,"secret":{}}', 'name is missing, or no string'],

@@ -73,6 +73,13 @@ describe('options', () => {
     for (const options of rejected) expect(refused({ options })).toContain('request_malformed: options')
   })
 
+  it('P13: what means one thing to one reader and another to the next is refused', () => {
+    const [a, b] = [json([rule]), json([{ ...rule, availableResource: 'other' }])]
+    const both = `${a.slice(0, -1)},${b.slice(1)}`
+    expect(refused({ options: both })).toBe('request_malformed: options has a duplicate member')
+    expect(refused({ options: encodeURIComponent(both) })).toContain('has a duplicate member')
+  })
+
   it('P13: an ID token cannot be narrowed by a boundary, so it is not asked for with one', () => {
     const type = 'urn:ietf:params:oauth:token-type:id_token'
     expect(refused({ options: json([rule]), requested_token_type: type })).toContain('only an access token')

@@ -1,5 +1,5 @@
 import { createAuthenticate, type AuthenticateDeps } from '../../src/authenticate/authenticate.ts'
-import { parseStrictJsonObject } from '../../src/authenticate/strict-json.ts'
+import { parseStrictJsonObject } from '../../src/domain/strict-json.ts'
 import type { Caller, Claims } from '../../src/domain/caller.ts'
 import { isBrokerError, type BrokerError } from '../../src/domain/broker-error.ts'
 import type { Proof } from '../../src/domain/exchange-request.ts'

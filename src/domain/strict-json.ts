@@ -1,4 +1,4 @@
-import type { Claims } from '../domain/caller.ts'
+import type { Claims } from './caller.ts'
 
 export type JsonJudgement =
   | { readonly ok: true; readonly value: Claims }
