@@ -1,50 +1,65 @@
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import { seconds, until, type Seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { DocumentKey } from '../ports/document-store.ts'
 import { leaseLifeMs, type Lease } from './lease.ts'
 
 /** Leases in other hands at once; one that falls out is watched anew. */
 const leasesMax = 1_000
-/** No clock is this wrong: what ended so long ago was left behind by a crash, and one glance is enough. */
-const abandonedAfter = seconds(300)
-/** A living holder is mostly done in a tenth of this. */
+/** Two clocks that are an hour wrong each (P19) are two hours apart: what ended before that was left behind by a crash. */
+const abandonedAfter = seconds(3 * 3600)
+/** A holder whom the store kept waiting tries again every second (`src/mint/keep-rotated-token.ts`), and goes first. */
 const glanceMs = 2_000
+/** Between looks further apart than this the store may have been away. */
+const breakMs = 2_000
 
 export interface LeaseWatch {
-  /** How long it is still held at most; `undefined` when it may be taken over now. */
-  left(key: DocumentKey, lease: Lease | undefined): Seconds | undefined
+  /**
+   * How long it is still held at most; `undefined` when it may be taken over now. `place`: what the lease is for, by a
+   * name that is never given again.
+   */
+  left(place: string, lease: Lease | undefined): Seconds | undefined
 }
 
 interface Sight {
   readonly holder: string
   readonly fence: number
   readonly sinceMs: number
+  /** Since when it is looked at without a break. */
+  readonly steadilySinceMs: number
+  readonly lastMs: number
 }
 
 /**
  * Judges leases for work that two at once would spoil, without trusting that clocks agree: a lease is over when this
- * instance has seen it unchanged for a lease's whole life by its own steady clock. Whoever comes back to an abandoned
- * one hours later waits 2 s.
+ * instance has seen it unchanged for a lease's whole life by its own steady clock, and for the last 2 s of that without
+ * a break. Whoever comes back to an abandoned one hours later waits those 2 s only: an instance may not live longer.
  */
 export function createLeaseWatch(clock: Clock): LeaseWatch {
   const sights = createRecentlyUsed<Sight>({ sizeMax: leasesMax })
 
-  const sightOf = (key: DocumentKey, { holder, fence }: Lease): Sight => {
-    const known = sights.get(key)
-    if (known?.holder === holder && known.fence === fence) return known
-    const sight = { holder, fence, sinceMs: clock.steadyMs() }
-    sights.set(key, sight)
+  const look = (place: string, { holder, fence }: Lease): Sight => {
+    const lastMs = clock.steadyMs()
+    const known = sights.get(place)
+    const isSame = known?.holder === holder && known.fence === fence
+    const isUnbroken = isSame && lastMs - known.lastMs <= breakMs
+    const sight = {
+      holder,
+      fence,
+      sinceMs: isSame ? known.sinceMs : lastMs,
+      steadilySinceMs: isUnbroken ? known.steadilySinceMs : lastMs,
+      lastMs,
+    }
+    sights.set(place, sight)
     return sight
   }
 
   return {
-    left: (key, lease) => {
+    left: (place, lease) => {
       if (lease === undefined) return undefined
+      const { sinceMs, steadilySinceMs, lastMs } = look(place, lease)
       const isAbandoned = until(clock.now(), lease.expiresAt) > abandonedAfter
-      const watchedMs = clock.steadyMs() - sightOf(key, lease).sinceMs
-      const leftMs = (isAbandoned ? glanceMs : leaseLifeMs) - watchedMs
-      return leftMs <= 0 ? undefined : seconds(Math.ceil(leftMs / 1000))
+      const overAtMs = Math.max(isAbandoned ? 0 : sinceMs + leaseLifeMs, steadilySinceMs + glanceMs)
+      return overAtMs <= lastMs ? undefined : seconds(Math.ceil((overAtMs - lastMs) / 1000))
     },
   }
 }

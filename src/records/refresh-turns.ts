@@ -98,7 +98,7 @@ async function tryBegin(
   const stored = await store.get(credentialKey(name))
   const record = stored === undefined ? undefined : parseCredentialRecord(stored)
   const { generation, expiresAt } = usableVersion(record, { name, version })
-  const retryAfter = watch.left(credentialKey(name), record?.lease)
+  const retryAfter = watch.left(secretPlace(name, version), record?.lease)
   if (retryAfter !== undefined) return { held: false, retryAfter }
   // Opened before the turn is taken: a key ring that fails leaves neither a lease nor a false mark of a crash.
   const secret = await openVersion(keyRing, record, { name, version })
@@ -140,7 +140,7 @@ function take(
       const held = usableVersion(before, { name, version })
       if (before === undefined || held.generation !== generation)
         return { value: undefined, result: undefined }
-      const retryAfter = watch.left(credentialKey(name), before.lease)
+      const retryAfter = watch.left(secretPlace(name, version), before.lease)
       if (retryAfter !== undefined) return { value: undefined, result: { held: false, retryAfter } }
       const lease = nextLease(holder, before.fence, now)
       const intent = held.intent ?? { fence: lease.fence, generation, startedAt: now }

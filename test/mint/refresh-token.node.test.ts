@@ -265,6 +265,7 @@ describe('P16: a crash or an outage between Google’s answer and the store', ()
     expect(world.book.lines.map(({ message }) => message)).toContainEqual(
       'a rotated refresh token is lost: the store never took it',
     )
+    await outwaitTurn()
     expect((await failureOf(mint())).reason).toContain('a rotation was interrupted')
   })
 
