@@ -1,7 +1,7 @@
 import { isMembers } from '../domain/json-object.ts'
 import { readAdminIdentity, identityOptions, type AdminIdentity } from './admin-identity.ts'
 import { brokerIssuer, brokerUrl, urlOptions } from './broker-url.ts'
-import type { Call, OptionSpec } from './command.ts'
+import { jsonOption, type Call, type OptionSpec } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault } from './fault.ts'
 import { send, type Received } from './send.ts'
@@ -35,7 +35,8 @@ export interface AdminClient {
   readonly ask: <T>(request: AdminRequest<T>) => Promise<AdminAnswer<T>>
 }
 
-export const connectionOptions: readonly OptionSpec[] = [...urlOptions, ...identityOptions]
+/** What every command takes that asks the admin API. */
+export const adminOptions: readonly OptionSpec[] = [jsonOption, ...urlOptions, ...identityOptions]
 
 /** The admin API as the one whom the options and the environment name. */
 export async function connect(call: Call): Promise<AdminClient> {

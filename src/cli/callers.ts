@@ -1,13 +1,12 @@
 import * as z from 'zod/mini'
 
 import { parseNothing } from './admin-answers.ts'
-import { connect, connectionOptions } from './admin-client.ts'
-import { jsonOption, yesOption, type ArgumentSpec, type Call, type Command } from './command.ts'
+import { adminOptions, connect } from './admin-client.ts'
+import { yesOption, type ArgumentSpec, type Call, type Command } from './command.ts'
 import { confirm } from './confirm.ts'
 import { printAnswer } from './print.ts'
 import { plain, table } from './table.ts'
 
-const options = [jsonOption, ...connectionOptions] as const
 const who: readonly ArgumentSpec[] = [
   { name: 'ISSUER', summary: 'the iss of its JWTs, to the octet' },
   { name: 'SUBJECT', summary: 'the sub of its JWTs, to the octet' },
@@ -17,7 +16,7 @@ export const callerCommands: readonly Command[] = [
   {
     name: 'callers list',
     summary: 'list the callers that are revoked',
-    options,
+    options: adminOptions,
     examples: ['downscope callers list'],
     run: async (call) => {
       const client = await connect(call)
@@ -38,7 +37,7 @@ export const callerCommands: readonly Command[] = [
     details:
       'Every instance stops within 10 seconds; as an administrator it is locked out as well. Who may be an admin is revoked by admins alone. It asks first.',
     arguments: who,
-    options: [yesOption, ...options],
+    options: [yesOption, ...adminOptions],
     examples: [
       'downscope callers revoke billing billing',
       'downscope callers revoke https://cluster.acme.example system:serviceaccount:billing:exporter --yes',
@@ -65,7 +64,7 @@ export const callerCommands: readonly Command[] = [
     name: 'callers restore',
     summary: 'let a revoked caller have what policy gives it',
     arguments: who,
-    options,
+    options: adminOptions,
     examples: ['downscope callers restore billing billing'],
     run: async (call) => {
       const caller = callerOf(call)

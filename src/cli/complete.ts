@@ -2,7 +2,7 @@ import { Readable, Writable } from 'node:stream'
 
 import { connect } from './admin-client.ts'
 import type { ArgumentSpec, Call, Command, Family, Offer, OptionSpec } from './command.ts'
-import { allCredentials } from './credentials.ts'
+import { allCredentials } from './all-credentials.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface Completion {

@@ -1,21 +1,20 @@
 import { credentialName } from '../domain/credential.ts'
 import type { Members } from '../domain/json-object.ts'
-import { parseCredential, parseCredentialPage, type CredentialAnswer } from './admin-answers.ts'
-import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
-import { jsonOption, type ArgumentSpec, type Call, type Command, type OptionSpec } from './command.ts'
+import { parseCredential, type CredentialAnswer } from './admin-answers.ts'
+import { adminOptions, connect } from './admin-client.ts'
+import { allCredentials } from './all-credentials.ts'
+import type { Call, Command } from './command.ts'
+import { credentialPath, nameArgument } from './credential-arguments.ts'
 import { createFault } from './fault.ts'
 import type { Paint } from './paint.ts'
 import { note, printAnswer } from './print.ts'
 import { withProgress } from './progress.ts'
 import { readJsonInput } from './read-input.ts'
 import { scopeOption, scopesGiven } from './scopes-given.ts'
-import { stepWords } from './rotation.ts'
+import { stepWords } from './step-words.ts'
 import { counted, plain, table } from './table.ts'
 import { stateWord, versionTable } from './version-table.ts'
 import { wholeNumber } from './whole-number.ts'
-
-const nameArgument: ArgumentSpec = { name: 'NAME', summary: "the credential's name", offer: 'credential' }
-const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
 
 export const credentialCommands: readonly Command[] = [
   {
@@ -43,7 +42,7 @@ export const credentialCommands: readonly Command[] = [
         value: 'DAYS',
         summary: 'rotate a service-account key by itself when it is that old',
       },
-      ...options,
+      ...adminOptions,
     ],
     examples: [
       'downscope credentials import reports-key.json --name reports-sa',
@@ -55,7 +54,7 @@ export const credentialCommands: readonly Command[] = [
   {
     name: 'credentials list',
     summary: 'list all credentials, and how each fares',
-    options,
+    options: adminOptions,
     examples: ['downscope credentials list', 'downscope credentials list --json'],
     run: listCredentials,
   },
@@ -63,10 +62,11 @@ export const credentialCommands: readonly Command[] = [
     name: 'credentials show',
     summary: 'show one credential and its versions, without its secret',
     arguments: [nameArgument],
-    options,
+    options: adminOptions,
     examples: ['downscope credentials show reports-sa'],
     run: async (call) => {
-      const answer = await act(call, await connect(call), 'GET')
+      const client = await connect(call)
+      const answer = await client.ask({ method: 'GET', path: credentialPath(call), parse: parseCredential })
       printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
       return 'done'
     },
@@ -83,10 +83,12 @@ function stateCommand(verb: 'disable' | 'enable', words: Pick<Command, 'summary'
     name: `credentials ${verb}`,
     ...words,
     arguments: [nameArgument],
-    options,
+    options: adminOptions,
     examples: [`downscope credentials ${verb} reports-sa`],
     run: async (call) => {
-      const answer = await act(call, await connect(call), 'POST', `:${verb}`)
+      const client = await connect(call)
+      const path = credentialPath(call, `:${verb}`)
+      const answer = await client.ask({ method: 'POST', path, parse: parseCredential })
       printAnswer(
         call,
         answer.document,
@@ -149,38 +151,6 @@ async function listCredentials(call: Call): Promise<'done'> {
     return table([heading, ...rows])
   })
   return 'done'
-}
-
-/** Every page. */
-export async function allCredentials(client: AdminClient): Promise<{
-  readonly credentials: readonly CredentialAnswer[]
-  readonly documents: readonly unknown[]
-}> {
-  const credentials: CredentialAnswer[] = []
-  const documents: unknown[] = []
-  let after: string | undefined
-  do {
-    const query: string = after === undefined ? '' : `&after=${encodeURIComponent(after)}`
-    const { value, document } = await client.ask({
-      method: 'GET',
-      path: `credentials?limit=500${query}`,
-      parse: parseCredentialPage,
-    })
-    credentials.push(...value.credentials)
-    documents.push(...documentsIn(document))
-    after = value.next_after
-  } while (after !== undefined)
-  return { credentials, documents }
-}
-
-function documentsIn(page: unknown): readonly unknown[] {
-  if (typeof page !== 'object' || page === null || !('credentials' in page)) return []
-  return Array.isArray(page.credentials) ? page.credentials : []
-}
-
-function act(call: Call, client: AdminClient, method: 'GET' | 'POST', verb = '') {
-  const name = encodeURIComponent(call.argument('NAME'))
-  return client.ask({ method, path: `credentials/${name}${verb}`, parse: parseCredential })
 }
 
 function describe(credential: CredentialAnswer, paint: Paint): string {

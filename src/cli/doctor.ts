@@ -4,18 +4,18 @@ import type { Finding } from '../compose/examine-settings.ts'
 import { isMembers } from '../domain/json-object.ts'
 import { softwareVersion } from '../domain/version.ts'
 import type { CredentialAnswer } from './admin-answers.ts'
-import { connect, connectionOptions } from './admin-client.ts'
+import { adminOptions, connect } from './admin-client.ts'
 import { askIssuer, brokerUrl } from './broker-url.ts'
 import { clientSettings } from './client-settings.ts'
-import { jsonOption, type Call, type Command } from './command.ts'
-import { allCredentials } from './credentials.ts'
+import type { Call, Command } from './command.ts'
+import { allCredentials } from './all-credentials.ts'
 import type { Exit } from './exit-code.ts'
 import { isFault } from './fault.ts'
 import { printAnswer } from './print.ts'
 import { withProgress, type Progress } from './progress.ts'
-import { stepWords } from './rotation.ts'
+import { stepWords } from './step-words.ts'
 import { send } from './send.ts'
-import { parseService, stopWords, type ServiceAnswer } from './service.ts'
+import { parseService, stopWords, type ServiceAnswer } from './service-answer.ts'
 import { showFindings } from './show-findings.ts'
 import { counted } from './table.ts'
 
@@ -27,11 +27,7 @@ export const doctorCommands: readonly Command[] = [
       "Where the broker's own settings are in the environment it looks at settings, key ring, store, credentials, " +
       'policy, upstream and clock from here. With --url or DOWNSCOPE_URL, or without such settings, it asks the ' +
       'broker that runs. Status 1 when something is wrong.',
-    options: [
-      { name: '--local', summary: 'look at the settings in the environment only' },
-      jsonOption,
-      ...connectionOptions,
-    ],
+    options: [{ name: '--local', summary: 'look at the settings in the environment only' }, ...adminOptions],
     examples: [
       'downscope doctor',
       'downscope doctor --url https://tokens.acme.example',

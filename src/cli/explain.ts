@@ -1,7 +1,7 @@
 import { parseJsonObject, type Members } from '../domain/json-object.ts'
-import { connect, connectionOptions } from './admin-client.ts'
+import { adminOptions, connect } from './admin-client.ts'
 import { jwtOption, readCallerJwt } from './caller-jwt.ts'
-import { jsonOption, type Call, type Command } from './command.ts'
+import type { Call, Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault } from './fault.ts'
 import { printAnswer } from './print.ts'
@@ -36,8 +36,7 @@ export const explainCommands: readonly Command[] = [
         summary: 'what is wanted',
         offer: ['access_token', 'id_token', 'api_key'],
       },
-      jsonOption,
-      ...connectionOptions,
+      ...adminOptions,
     ],
     examples: [
       'downscope explain --request e7375fd5-1464-41d8-a9ff-3614b85af4e2',

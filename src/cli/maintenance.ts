@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 
-import { connect, connectionOptions } from './admin-client.ts'
-import { jsonOption, type Call, type Command } from './command.ts'
+import { adminOptions, connect } from './admin-client.ts'
+import type { Call, Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import type { Paint } from './paint.ts'
 import { printAnswer } from './print.ts'
@@ -15,7 +15,7 @@ export const maintenanceCommands: readonly Command[] = [
     details:
       'What a scheduler does from time to time (docs/rotation.md). Running it twice at once does no harm. Status 1 ' +
       'when a part of it failed; the next run tries that again.',
-    options: [jsonOption, ...connectionOptions],
+    options: adminOptions,
     examples: ['downscope maintenance run'],
     run,
   },

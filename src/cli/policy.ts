@@ -1,8 +1,8 @@
 import type { PolicyWarning } from '../domain/policy-warning.ts'
 import type { Policy } from '../domain/policy.ts'
 import { parseAppliedPolicy, parsePolicyAnswer } from './admin-answers.ts'
-import { connect, connectionOptions } from './admin-client.ts'
-import { jsonOption, type ArgumentSpec, type Call, type Command, type OptionSpec } from './command.ts'
+import { adminOptions, connect } from './admin-client.ts'
+import { jsonOption, type ArgumentSpec, type Call, type Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault, isFault } from './fault.ts'
 import { policyDiff, shownDiff } from './policy-diff.ts'
@@ -15,7 +15,6 @@ const fileArgument: ArgumentSpec = {
   summary: 'the policy document, YAML or JSON; - is standard input',
   offer: 'file',
 }
-const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
 
 export const policyCommands: readonly Command[] = [
   {
@@ -46,7 +45,7 @@ export const policyCommands: readonly Command[] = [
     summary: 'show what a policy file would change of the policy in force',
     details: 'A unified diff. Status 0 when they are the same, 1 when they differ.',
     arguments: [fileArgument],
-    options,
+    options: adminOptions,
     examples: ['downscope policy diff policy.yaml', 'downscope policy diff policy.yaml | less -R'],
     run: diffFile,
   },
@@ -68,7 +67,7 @@ export const policyCommands: readonly Command[] = [
           "write into the store that the broker's own settings name (DOWNSCOPE_STORE …), beside the broker: " +
           'for the first policy, when nobody is an administrator yet',
       },
-      ...options,
+      ...adminOptions,
     ],
     examples: [
       'downscope policy apply policy.yaml',
@@ -79,7 +78,7 @@ export const policyCommands: readonly Command[] = [
   {
     name: 'policy show',
     summary: 'print the policy in force',
-    options,
+    options: adminOptions,
     examples: ['downscope policy show > policy.yaml', 'downscope policy show --json'],
     run: showPolicy,
   },
@@ -88,10 +87,8 @@ export const policyCommands: readonly Command[] = [
 async function checkFile(call: Call): Promise<Exit> {
   const { text, place } = await readPolicy(call)
   const { judgePolicy } = await import('../compose/judge-policy.ts')
-  // It only tells which audience is the default: any URL will do.
-  const issuer =
-    call.text('--broker-issuer') ?? call.terminal.env['DOWNSCOPE_ISSUER'] ?? 'https://broker.invalid'
-  const judgement = judgePolicy({ text, origin: place, brokerIssuer: issuer })
+  const brokerIssuer = call.text('--broker-issuer') ?? call.terminal.env['DOWNSCOPE_ISSUER']
+  const judgement = judgePolicy({ text, origin: place, brokerIssuer })
   if (!judgement.ok) return tellFaults(call, judgement.faults)
   const { policy, warnings } = judgement
   tellWarnings(call, place, warnings)

@@ -1,24 +1,17 @@
 import * as z from 'zod/mini'
 
 import { parseNothing } from './admin-answers.ts'
-import { connect, connectionOptions } from './admin-client.ts'
-import {
-  jsonOption,
-  yesOption,
-  type ArgumentSpec,
-  type Call,
-  type Command,
-  type OptionSpec,
-} from './command.ts'
+import { adminOptions, connect } from './admin-client.ts'
+import { yesOption, type Call, type Command, type OptionSpec } from './command.ts'
 import { confirm } from './confirm.ts'
+import { credentialPath, nameArgument } from './credential-arguments.ts'
 import type { Exit } from './exit-code.ts'
 import type { Paint } from './paint.ts'
 import { printAnswer } from './print.ts'
 import { withProgress } from './progress.ts'
 import { plain } from './table.ts'
 
-const nameArgument: ArgumentSpec = { name: 'NAME', summary: "the credential's name", offer: 'credential' }
-const options: readonly OptionSpec[] = [yesOption, jsonOption, ...connectionOptions]
+const options: readonly OptionSpec[] = [yesOption, ...adminOptions]
 
 export const revokeCommands: readonly Command[] = [
   {
@@ -50,7 +43,7 @@ async function revoke(call: Call): Promise<Exit> {
   const name = call.argument('NAME')
   const client = await connect(call)
   await confirm(call, `Revoke ${plain(name)} at ${client.url} and at its upstream, for good?`)
-  const path = `credentials/${encodeURIComponent(name)}:revoke`
+  const path = credentialPath(call, ':revoke')
   const answer = await withProgress(call, 'Revoking', () =>
     client.ask({ method: 'POST', path, parse: parseRevocation }),
   )
@@ -62,8 +55,7 @@ async function destroy(call: Call): Promise<Exit> {
   const name = call.argument('NAME')
   const client = await connect(call)
   await confirm(call, `Delete ${plain(name)} from ${client.url}, for good?`)
-  const path = `credentials/${encodeURIComponent(name)}`
-  await client.ask({ method: 'DELETE', path, parse: parseNothing })
+  await client.ask({ method: 'DELETE', path: credentialPath(call), parse: parseNothing })
   printAnswer(call, { name, destroyed: true }, ({ good }) => `${good('destroyed')} ${plain(name)}\n`)
   return 'done'
 }

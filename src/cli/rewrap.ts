@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 
-import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
-import { jsonOption, type Call, type Command } from './command.ts'
+import { adminOptions, connect, type AdminClient } from './admin-client.ts'
+import type { Call, Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import type { Paint } from './paint.ts'
 import { note, printAnswer, warn } from './print.ts'
@@ -15,7 +15,7 @@ export const rewrapCommands: readonly Command[] = [
     details:
       'After a new key was put in front (docs/key-ring.md). It goes page by page, may be interrupted at any time and ' +
       'begun again, and says at the end whether an old key is still needed. Status 1 when a record could not be rewrapped.',
-    options: [jsonOption, ...connectionOptions],
+    options: adminOptions,
     examples: ['downscope keys rewrap', 'downscope keys rewrap --json'],
     run: rewrap,
   },

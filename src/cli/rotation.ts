@@ -1,8 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
 import { parseCredential, type CredentialAnswer, type RotationAnswer } from './admin-answers.ts'
-import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
-import { jsonOption, type ArgumentSpec, type Call, type Command, type OptionSpec } from './command.ts'
+import { adminOptions, connect, type AdminClient } from './admin-client.ts'
+import type { Call, Command } from './command.ts'
+import { credentialPath, nameArgument } from './credential-arguments.ts'
 import type { Exit } from './exit-code.ts'
 import { createFault } from './fault.ts'
 import type { Paint } from './paint.ts'
@@ -10,11 +11,9 @@ import { note, printAnswer } from './print.ts'
 import { withProgress, type Progress } from './progress.ts'
 import { readJsonInput } from './read-input.ts'
 import { scopeOption, scopesGiven } from './scopes-given.ts'
+import { stepWords } from './step-words.ts'
 import { counted, plain } from './table.ts'
 import { wholeNumber } from './whole-number.ts'
-
-const nameArgument: ArgumentSpec = { name: 'NAME', summary: "the credential's name", offer: 'credential' }
-const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
 
 export const rotationCommands: readonly Command[] = [
   {
@@ -36,7 +35,7 @@ export const rotationCommands: readonly Command[] = [
       { name: '--keep-former', summary: 'with --with: leave the secret it replaces as it is upstream' },
       { name: '--abort', summary: 'take back a rotation whose new version is not active yet' },
       { name: '--wait', summary: 'until the new version is active, and show how far it is' },
-      ...options,
+      ...adminOptions,
     ],
     examples: [
       'downscope credentials rotate reports-sa --wait',
@@ -52,7 +51,7 @@ export const rotationCommands: readonly Command[] = [
     options: [
       { name: '--after', value: 'DAYS', summary: 'how old the active version may become' },
       { name: '--never', summary: 'rotate it by hand only' },
-      ...options,
+      ...adminOptions,
     ],
     examples: [
       'downscope credentials schedule reports-sa --after 90',
@@ -72,7 +71,7 @@ async function rotate(call: Call): Promise<Exit> {
   const isWaiting = call.has('--wait') && isUnderWay(begun.value.rotation)
   const { value, document } = isWaiting
     ? await withProgress(call, `Rotating ${plain(begun.value.name)}`, (progress) =>
-        untilActive(client, begun.value.name, progress),
+        untilActive(call, client, progress),
       )
     : begun
   if (isWaiting && !isUnderWay(value.rotation) && value.version === begun.value.version)
@@ -90,7 +89,6 @@ async function rotate(call: Call): Promise<Exit> {
 }
 
 async function begin(call: Call, client: AdminClient) {
-  const name = encodeURIComponent(call.argument('NAME'))
   const file = call.text('--with')
   if (call.has('--abort') && call.has('--wait'))
     throw createFault('usage', '--wait is for a rotation that goes on, and --abort takes it back')
@@ -98,8 +96,8 @@ async function begin(call: Call, client: AdminClient) {
     const given = ['--withdraw-former', '--keep-former'].find((option) => call.has(option))
     if (given !== undefined || call.texts('--scope').length > 0)
       throw createFault('usage', `${given ?? '--scope'} goes with --with FILE`)
-    const verb = call.has('--abort') ? 'abort' : 'rotate'
-    return client.ask({ method: 'POST', path: `credentials/${name}:${verb}`, parse: parseCredential })
+    const path = credentialPath(call, call.has('--abort') ? ':abort' : ':rotate')
+    return client.ask({ method: 'POST', path, parse: parseCredential })
   }
   if (call.has('--abort'))
     throw createFault('usage', '--abort takes back, and --with begins: give one of them')
@@ -108,7 +106,8 @@ async function begin(call: Call, client: AdminClient) {
     scopes: scopesGiven(call),
     ...withdrawal(call),
   }
-  return client.ask({ method: 'POST', path: `credentials/${name}/versions`, body, parse: parseCredential })
+  const path = credentialPath(call, '/versions')
+  return client.ask({ method: 'POST', path, body, parse: parseCredential })
 }
 
 function withdrawal(call: Call): { readonly withdraw_former?: boolean } {
@@ -123,13 +122,12 @@ function isUnderWay(rotation: RotationAnswer | undefined): rotation is RotationA
   return rotation !== undefined && rotation.step !== 'overlap' && rotation.step !== 'disable'
 }
 
-async function untilActive(client: AdminClient, name: string, progress: Progress) {
+async function untilActive(call: Call, client: AdminClient, progress: Progress) {
   const endMs = performance.now() + waitMsMax
   for (;;) {
     await wait(pollMs)
-    const path = `credentials/${encodeURIComponent(name)}`
-    const answer = await client.ask({ method: 'GET', path, parse: parseCredential })
-    const { rotation } = answer.value
+    const answer = await client.ask({ method: 'GET', path: credentialPath(call), parse: parseCredential })
+    const { name, rotation } = answer.value
     if (!isUnderWay(rotation) || performance.now() > endMs) return answer
     progress.say(`Rotating ${plain(name)}: ${stepWords(rotation)}`)
   }
@@ -140,10 +138,9 @@ async function schedule(call: Call): Promise<Exit> {
   if ((days === undefined) !== call.has('--never'))
     throw createFault('usage', 'when shall it be rotated? Give either --after DAYS or --never')
   const client = await connect(call)
-  const name = encodeURIComponent(call.argument('NAME'))
   const answer = await client.ask({
     method: 'PATCH',
-    path: `credentials/${name}`,
+    path: credentialPath(call),
     body: { rotate_after_days: days ?? null },
     parse: parseCredential,
   })
@@ -159,21 +156,4 @@ function describe({ name, version, rotation }: CredentialAnswer, { bold, good, o
   if (isUnderWay(rotation)) return `${bold(plain(name))}: ${odd('rotating')}, ${stepWords(rotation)}\n`
   const after = rotation === undefined ? '' : `; ${stepWords(rotation)}`
   return `${bold(plain(name))}: ${good(`version ${plain(version)} is active`)}${after}\n`
-}
-
-/** Where a rotation stands, in words. */
-export function stepWords({ step, failures, reason, next_try_at: next }: RotationAnswer): string {
-  const words: Readonly<Record<string, string>> = {
-    count: 'looking at the keys there are',
-    generate: 'making a key pair',
-    upload: 'uploading its certificate',
-    create: 'having the upstream make a key',
-    prove: 'proving that the new one works',
-    overlap: 'the former one stands by',
-    disable: 'withdrawing the former one',
-    abort: 'taking it back',
-  }
-  const trouble = reason === undefined ? '' : `: ${plain(reason)}`
-  const again = failures === 0 ? '' : ` (tried ${counted(failures, 'time')}, again at ${plain(next)})`
-  return `${words[step] ?? plain(step)}${trouble}${again}`
 }

@@ -1,21 +1,18 @@
-import * as z from 'zod/mini'
-
-import { connect, connectionOptions } from './admin-client.ts'
-import { jsonOption, yesOption, type Call, type Command } from './command.ts'
+import { adminOptions, connect } from './admin-client.ts'
+import { yesOption, type Call, type Command } from './command.ts'
 import { confirm } from './confirm.ts'
 import type { Exit } from './exit-code.ts'
 import type { Paint } from './paint.ts'
 import { printAnswer } from './print.ts'
+import { parseService, parseStop, stopWords, type ServiceAnswer } from './service-answer.ts'
 import { counted, plain, table } from './table.ts'
-
-const options = [jsonOption, ...connectionOptions] as const
 
 export const serviceCommands: readonly Command[] = [
   {
     name: 'service status',
     summary: 'how the broker fares: version, clock, store, key ring, policy, switches, settings',
     details: 'Of the instance that answers. Status 1 when something is at fault or the service is stopped.',
-    options,
+    options: adminOptions,
     examples: ['downscope service status', 'downscope service status --json'],
     run: showStatus,
   },
@@ -23,7 +20,7 @@ export const serviceCommands: readonly Command[] = [
     name: 'service stop',
     summary: 'the kill switch: nobody gets a token of anything, on every instance within 10 seconds',
     details: 'Tokens already handed out live until they expire. The admin API goes on. It asks first.',
-    options: [yesOption, ...options],
+    options: [yesOption, ...adminOptions],
     examples: ['downscope service stop', 'downscope service stop --yes'],
     run: async (call) => {
       const client = await connect(call)
@@ -36,7 +33,7 @@ export const serviceCommands: readonly Command[] = [
   {
     name: 'service resume',
     summary: 'let tokens be served again',
-    options,
+    options: adminOptions,
     examples: ['downscope service resume'],
     run: async (call) => {
       const client = await connect(call)
@@ -60,42 +57,6 @@ async function showStatus(call: Call): Promise<Exit> {
   return isWell ? 'done' : 'refused'
 }
 
-const byHand = z.object({ by: z.string(), since: z.string() })
-const stopAnswer = z.object({ stopped: z.optional(byHand) })
-const part = z.object({ status: z.string(), reason: z.optional(z.string()) })
-
-const serviceAnswer = z.object({
-  version: z.string(),
-  time: z.string(),
-  issuer: z.string(),
-  stopped: z.optional(byHand),
-  blocked_callers: z.number(),
-  store: part,
-  key_ring: part,
-  policy: z.object({
-    status: z.string(),
-    reason: z.optional(z.string()),
-    revision: z.optional(z.string()),
-    origin: z.optional(z.string()),
-    loaded_at: z.optional(z.string()),
-  }),
-  settings: z.record(z.string(), z.string()),
-})
-
-export type ServiceAnswer = z.infer<typeof serviceAnswer>
-
-export function parseService(document: unknown): ServiceAnswer {
-  return serviceAnswer.parse(document)
-}
-
-function parseStop(document: unknown): z.infer<typeof stopAnswer> {
-  return stopAnswer.parse(document)
-}
-
-export function stopWords({ stopped }: Pick<ServiceAnswer, 'stopped'>): string {
-  return stopped === undefined ? 'nobody gets a token' : plain(`by ${stopped.by}, ${stopped.since}`)
-}
-
 function describe(service: ServiceAnswer, paint: Paint): string {
   const { policy, settings, stopped, blocked_callers: blocked } = service
   const facts = [
@@ -115,7 +76,7 @@ function describe(service: ServiceAnswer, paint: Paint): string {
   return `${table(facts)}\n${paint.bold('Settings')}\n${table(rows)}`
 }
 
-function partWords({ status, reason }: z.infer<typeof part>, { good, bad }: Paint): string {
+function partWords({ status, reason }: ServiceAnswer['store'], { good, bad }: Paint): string {
   if (status === 'ok') return good('ok')
   return `${bad(plain(status))}${reason === undefined ? '' : `: ${plain(reason)}`}`
 }

@@ -2,8 +2,8 @@ import * as z from 'zod/mini'
 
 import { isMembers } from '../domain/json-object.ts'
 import { parsePolicyAnswer } from './admin-answers.ts'
-import { connect, connectionOptions } from './admin-client.ts'
-import { jsonOption, type Call, type Command } from './command.ts'
+import { adminOptions, connect } from './admin-client.ts'
+import type { Call, Command } from './command.ts'
 import type { Exit } from './exit-code.ts'
 import type { Paint } from './paint.ts'
 import { policyDiff, shownDiff } from './policy-diff.ts'
@@ -27,8 +27,7 @@ export const suggestCommands: readonly Command[] = [
         summary: 'put the narrowed policy into a new file; one that is there is never written over',
         offer: 'file',
       },
-      jsonOption,
-      ...connectionOptions,
+      ...adminOptions,
     ],
     examples: [
       'downscope policy suggest',

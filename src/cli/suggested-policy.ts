@@ -64,8 +64,7 @@ function leave(advice: readonly RuleAdvice[], reason: string): SuggestedPolicy['
 }
 
 function policyOf(text: string): Policy | undefined {
-  // It only tells which audience is the default: any URL will do.
-  const judgement = judgePolicy({ text, origin: 'policy', brokerIssuer: 'https://broker.invalid' })
+  const judgement = judgePolicy({ text, origin: 'policy' })
   return judgement.ok ? judgement.policy : undefined
 }
 

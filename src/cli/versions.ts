@@ -1,32 +1,22 @@
 import { parseCredential, parseVersions } from './admin-answers.ts'
-import { connect, connectionOptions, type AdminClient } from './admin-client.ts'
-import {
-  jsonOption,
-  yesOption,
-  type ArgumentSpec,
-  type Call,
-  type Command,
-  type OptionSpec,
-} from './command.ts'
+import { adminOptions, connect, type AdminClient } from './admin-client.ts'
+import { yesOption, type Call, type Command } from './command.ts'
 import { confirm } from './confirm.ts'
+import { credentialPath, nameArgument, versionArgument, versionPath } from './credential-arguments.ts'
 import { printAnswer } from './print.ts'
 import { plain } from './table.ts'
 import { versionTable } from './version-table.ts'
-
-const nameArgument: ArgumentSpec = { name: 'NAME', summary: "the credential's name", offer: 'credential' }
-const versionArgument: ArgumentSpec = { name: 'VERSION', summary: 'its id, as versions list tells it' }
-const options: readonly OptionSpec[] = [jsonOption, ...connectionOptions]
 
 export const versionCommands: readonly Command[] = [
   {
     name: 'versions list',
     summary: 'list the versions of a credential, without their secrets',
     arguments: [nameArgument],
-    options,
+    options: adminOptions,
     examples: ['downscope versions list reports-sa', 'downscope versions list reports-sa --json'],
     run: async (call) => {
       const client = await connect(call)
-      const path = `credentials/${encodeURIComponent(call.argument('NAME'))}/versions`
+      const path = credentialPath(call, '/versions')
       const answer = await client.ask({ method: 'GET', path, parse: parseVersions })
       printAnswer(call, answer.document, (paint) => versionTable(answer.value.versions, paint))
       return 'done'
@@ -36,7 +26,7 @@ export const versionCommands: readonly Command[] = [
     name: 'versions disable',
     summary: 'take one version of a credential out of service, for its tokens in memory too',
     arguments: [nameArgument, versionArgument],
-    options,
+    options: adminOptions,
     examples: ['downscope versions disable reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11'],
     run: async (call) => {
       const answer = await actOnVersion(call, await connect(call), 'disable')
@@ -53,7 +43,7 @@ export const versionCommands: readonly Command[] = [
     summary: 'drop the secret of a disabled version, for good',
     details: 'It asks first.',
     arguments: [nameArgument, versionArgument],
-    options: [yesOption, ...options],
+    options: [yesOption, ...adminOptions],
     examples: ['downscope versions destroy reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11 --yes'],
     run: async (call) => {
       const client = await connect(call)
@@ -70,10 +60,5 @@ export const versionCommands: readonly Command[] = [
 ]
 
 function actOnVersion(call: Call, client: AdminClient, verb: 'disable' | 'destroy') {
-  const [name, version] = [call.argument('NAME'), call.argument('VERSION')].map(encodeURIComponent)
-  return client.ask({
-    method: 'POST',
-    path: `credentials/${name}/versions/${version}:${verb}`,
-    parse: parseCredential,
-  })
+  return client.ask({ method: 'POST', path: versionPath(call, `:${verb}`), parse: parseCredential })
 }

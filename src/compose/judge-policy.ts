@@ -9,7 +9,8 @@ export interface PolicyToJudge {
   readonly text: string
   /** What the places of faults begin with. */
   readonly origin: string
-  readonly brokerIssuer: string
+  /** Tells which audience is the default; where that does not matter, any URL will do. */
+  readonly brokerIssuer?: string | undefined
   /** All that are enrolled, as far as that is known. */
   readonly credentials?: readonly CredentialSummary[]
 }
@@ -20,7 +21,8 @@ export type PolicyJudgement =
   | { readonly ok: false; readonly faults: readonly string[] }
 
 /** A document judged as the broker would, without one. */
-export function judgePolicy({ text, origin, brokerIssuer, credentials }: PolicyToJudge): PolicyJudgement {
+export function judgePolicy(policy: PolicyToJudge): PolicyJudgement {
+  const { text, origin, brokerIssuer = 'https://broker.invalid', credentials } = policy
   try {
     const read = readPolicy({ text, revision: 'proposed', origin: `file ${origin}` }, { brokerIssuer })
     return { ok: true, policy: read.policy, warnings: checkPolicy(read, credentials) }
