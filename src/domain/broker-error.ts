@@ -9,6 +9,7 @@ export type BrokerErrorCode =
   | 'request_malformed'
   | 'request_too_large'
   | 'grant_type_unsupported'
+  | 'token_type_unsupported'
   | 'client_assertion_rejected'
   | 'subject_token_rejected'
   // what may be had

@@ -4,7 +4,7 @@ import { jsonAnswer } from './json-answer.ts'
 /** What one planned failure looks like on the wire. */
 export interface Answer {
   readonly status: number
-  /** RFC 6749 §5.2, RFC 8693 §2.2.2 and RFC 6749 §4.1.2.1 for `temporarily_unavailable`. */
+  /** RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 7009 §2.2.1 and RFC 6749 §4.1.2.1 for `temporarily_unavailable`. */
   readonly error: OAuthError
   readonly description: string
   /** Whether the error's public detail takes the description's place; never where it could tell of policy (P12). */
@@ -14,6 +14,7 @@ export interface Answer {
 export type OAuthError =
   | 'invalid_request'
   | 'unsupported_grant_type'
+  | 'unsupported_token_type'
   | 'invalid_client'
   | 'invalid_target'
   | 'invalid_scope'
@@ -33,6 +34,7 @@ export const answers: Readonly<Record<BrokerErrorCode, Answer>> = {
   request_malformed: fault(400, 'invalid_request', 'the request is malformed'),
   request_too_large: fault(413, 'invalid_request', 'the request body is larger than 64 KiB'),
   grant_type_unsupported: fault(400, 'unsupported_grant_type', 'the grant type is not supported'),
+  token_type_unsupported: refusal(400, 'unsupported_token_type', 'a token of this type cannot be revoked'),
   client_assertion_rejected: fault(401, 'invalid_client', 'the client assertion is not accepted'),
   subject_token_rejected: fault(400, 'invalid_request', 'the subject token is not accepted'),
 

@@ -18,13 +18,12 @@ export interface NotingMintDeps {
 export function createNotingMint({ mint, issuedTokens, sha256, log }: NotingMintDeps): Mint {
   return async (grant) => {
     const token = await mint(grant)
-    // Nobody introspects an API key, and it outlives what would be noted of it.
-    if (token.tokenType === 'api_key') return token
     const { credential, subject } = grant
-    const { scopes, drawnFrom, issuedAt, expiresAt } = token
+    const { tokenType, scopes, drawnFrom, issuedAt, expiresAt } = token
     try {
       await issuedTokens.note(await sha256(token.secret.reveal()), {
         credential: credential.name,
+        tokenType,
         drawnFrom,
         ...(subject === undefined ? {} : { subject }),
         scopes,

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 
+import { tokenTypes, type TokenType } from '../domain/exchange-request.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
@@ -13,6 +14,7 @@ export interface IssuedTokens {
 
 export interface IssuedFacts {
   readonly credential: string
+  readonly tokenType: TokenType
   /** The credential versions it was drawn from. */
   readonly drawnFrom: readonly string[]
   /** Domain-wide delegation: the user it acts for. */
@@ -24,10 +26,11 @@ export interface IssuedFacts {
 
 export function createIssuedTokens({ store }: { readonly store: DocumentStore }): IssuedTokens {
   return {
-    note: async (digest, { credential, drawnFrom, subject, scopes, issuedAt, expiresAt }) => {
+    note: async (digest, { credential, tokenType, drawnFrom, subject, scopes, issuedAt, expiresAt }) => {
       const facts = {
         schema: 1,
         credential,
+        token_type: tokenType,
         drawn_from: drawnFrom,
         ...(subject === undefined ? {} : { subject }),
         scopes,
@@ -54,6 +57,7 @@ const issuedDocument = z.pipe(
   z.object({
     schema: z.literal(1),
     credential: z.string(),
+    token_type: z._default(z.enum(tokenTypes), 'access_token'),
     drawn_from: z.array(z.string()).check(z.minLength(1)),
     subject: z.optional(z.string()),
     scopes: z.array(z.string()),
@@ -63,6 +67,7 @@ const issuedDocument = z.pipe(
   z.transform(
     ({
       credential,
+      token_type: tokenType,
       drawn_from: drawnFrom,
       subject,
       scopes,
@@ -70,6 +75,7 @@ const issuedDocument = z.pipe(
       expires_at: expiresAt,
     }): IssuedFacts => ({
       credential,
+      tokenType,
       drawnFrom,
       ...(subject === undefined ? {} : { subject }),
       scopes,

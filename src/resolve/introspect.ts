@@ -35,7 +35,9 @@ export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promi
     const facts = await issuedTokens.find(digest)
     const { stopped, isRevoked } = await blocks()
     if (stopped !== undefined || isRevoked(digest)) return { isActive: false }
-    if (facts === undefined || facts.expiresAt <= clock.now()) return { isActive: false }
+    // An API key is no token, and outlives what is noted of it.
+    if (facts === undefined || facts.tokenType === 'api_key') return { isActive: false }
+    if (facts.expiresAt <= clock.now()) return { isActive: false }
     const credential = await findCredential(facts.credential)
     if (credential?.state !== 'enabled') return { isActive: false }
     const source = credential.source === undefined ? undefined : await findCredential(credential.source)

@@ -1,3 +1,4 @@
+import { BrokerError } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -18,7 +19,7 @@ export interface RevokeIssuedDeps {
  * Takes a token out of service here: within 10 s no instance serves it or calls it active, and whoever shares it gets a
  * new one. The upstream is not asked: at Google that would end the whole grant (docs/google.md §1.5), so that whoever
  * has the token can use it until its end. `undefined` for a token that is not ours or is over. Throws
- * `target_unavailable`, `caller_throttled` and `store_unavailable`.
+ * `target_unavailable`, `token_type_unsupported`, `caller_throttled` and `store_unavailable`.
  */
 export function createRevokeIssued({
   issuedTokens,
@@ -35,6 +36,11 @@ export function createRevokeIssued({
     const facts = await issuedTokens.find(digest)
     if (facts === undefined || facts.expiresAt <= clock.now()) return undefined
     await mayUse(caller, facts.credential)
+    // The next one would be the same key: only its credential can be switched off.
+    if (facts.tokenType === 'api_key')
+      throw new BrokerError('token_type_unsupported', {
+        reason: `the API key of credential ${facts.credential} cannot be given back`,
+      })
     const by = await sha256(JSON.stringify([caller.issuer, caller.subject]))
     await blocks.revoke({ digest, expiresAt: facts.expiresAt, by })
     return { digest, credential: facts.credential }

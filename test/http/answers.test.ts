@@ -16,6 +16,10 @@ const table: Readonly<Record<BrokerErrorCode, readonly [number, string]>> = {
     400,
     '{"error":"unsupported_grant_type","error_description":"the grant type is not supported"}',
   ],
+  token_type_unsupported: [
+    400,
+    '{"error":"unsupported_token_type","error_description":"a token of this type cannot be revoked"}',
+  ],
   client_assertion_rejected: [
     401,
     '{"error":"invalid_client","error_description":"the client assertion is not accepted"}',
@@ -88,7 +92,7 @@ const codes = Object.keys(answers).filter((code): code is BrokerErrorCode => cod
 describe('P10: every planned failure has its answer', () => {
   it('all codes of the answers are in this table and the other way round', () => {
     expect(Object.keys(answers).toSorted()).toEqual(Object.keys(table).toSorted())
-    expect(codes).toHaveLength(25)
+    expect(codes).toHaveLength(26)
   })
 
   it.each(codes)('P10: %s is answered with its status and bytes at the token endpoint', async (code) => {

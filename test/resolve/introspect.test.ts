@@ -1,6 +1,7 @@
 import { inForce, type Blocks } from '../../src/domain/blocks.ts'
 import { describe, expect, it } from 'vitest'
 
+import type { Grant } from '../../src/domain/grant.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { later, seconds } from '../../src/domain/time.ts'
 import type { RateLimit } from '../../src/ports/rate-limit.ts'
@@ -22,7 +23,7 @@ async function createWorld(more: { readonly limit?: RateLimit; readonly blocks?:
   const mint = createNotingMint({
     mint: async (grant) => ({
       secret: new Secret('ya29.x'),
-      tokenType: 'access_token',
+      tokenType: grant.tokenType,
       scopes: ['a'],
       drawnFrom: [grant.credential.version],
       issuedAt: clock.now(),
@@ -42,8 +43,7 @@ async function createWorld(more: { readonly limit?: RateLimit; readonly blocks?:
     ...limits,
   })
   const credential = { ...createGrant().credential, version: added?.version ?? '' }
-  const issue = (subject?: string) =>
-    mint(createGrant({ credential, ...(subject === undefined ? {} : { subject }) }))
+  const issue = (change: Partial<Grant> = {}) => mint(createGrant({ credential, ...change }))
   return { ...world, lines, issue, ask: (token = 'ya29.x') => introspect(new Secret(token)) }
 }
 
@@ -78,7 +78,7 @@ describe('introspection', () => {
 
   it('a token by domain-wide delegation speaks for its user', async () => {
     const { issue, ask } = await createWorld()
-    await issue('user@acme.example')
+    await issue({ subject: 'user@acme.example' })
     expect(await ask()).toMatchObject({ username: 'user@acme.example' })
   })
 
@@ -86,6 +86,12 @@ describe('introspection', () => {
     const { issue, ask } = await createWorld()
     await issue()
     expect(await ask('ya29.y')).toEqual({ isActive: false })
+  })
+
+  it('an API key is no token, and never active', async () => {
+    const { issue, ask } = await createWorld()
+    await issue({ tokenType: 'api_key' })
+    expect(await ask()).toEqual({ isActive: false })
   })
 
   it('a token that is over is not active', async () => {
