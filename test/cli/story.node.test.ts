@@ -220,7 +220,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     const rewrapped = await world.type(['keys', 'rewrap'])
 
     expect(rewrapped).toMatchObject({ status: 0 })
-    expect(rewrapped.screen).toMatch(/0 records rewrapped.* under k\d{8}; \d+ already were/)
+    expect(rewrapped.screen).toMatch(/0 records rewrapped.* under k\d{8}-\d{6}; \d+ already were/)
     expect(rewrapped.screen).toContain('Nothing is sealed under another key any more')
   })
 
