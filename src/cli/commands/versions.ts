@@ -1,11 +1,11 @@
-import { parseCredential, parseVersions } from './admin-answers.ts'
-import { adminOptions, connect, type AdminClient } from './admin-client.ts'
-import { yesOption, type Call, type Command } from './command.ts'
-import { confirm } from './confirm.ts'
-import { credentialPath, nameArgument, versionArgument, versionPath } from './credential-arguments.ts'
-import { printAnswer } from './print.ts'
-import { plain } from './table.ts'
-import { versionTable } from './version-table.ts'
+import { parseCredential, parseVersions } from '../admin-answers.ts'
+import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
+import { yesOption, type Call, type Command } from '../command.ts'
+import { confirm } from '../confirm.ts'
+import { credentialPath, nameArgument, versionArgument, versionPath } from '../credential-arguments.ts'
+import { printAnswer } from '../print.ts'
+import { plain } from '../table.ts'
+import { versionTable } from '../version-table.ts'
 
 export const versionCommands: readonly Command[] = [
   {

@@ -1,16 +1,16 @@
 import * as z from 'zod/mini'
 
-import { isMembers } from '../domain/json-object.ts'
-import { parsePolicyAnswer } from './admin-answers.ts'
-import { adminOptions, connect } from './admin-client.ts'
-import type { Call, Command } from './command.ts'
-import type { Exit } from './exit-code.ts'
-import type { Paint } from './paint.ts'
-import { policyDiff, shownDiff } from './policy-diff.ts'
-import { note, printAnswer } from './print.ts'
-import { wholeNumber } from './whole-number.ts'
-import { plain } from './table.ts'
-import { writeNewFile } from './write-new-file.ts'
+import { isMembers } from '../../domain/json-object.ts'
+import { parsePolicyAnswer } from '../admin-answers.ts'
+import { adminOptions, connect } from '../admin-client.ts'
+import type { Call, Command } from '../command.ts'
+import type { Exit } from '../exit-code.ts'
+import type { Paint } from '../paint.ts'
+import { policyDiff, shownDiff } from '../policy-diff.ts'
+import { note, printAnswer } from '../print.ts'
+import { wholeNumber } from '../whole-number.ts'
+import { plain } from '../table.ts'
+import { writeNewFile } from '../write-new-file.ts'
 
 export const suggestCommands: readonly Command[] = [
   {
@@ -44,7 +44,7 @@ async function suggest(call: Call): Promise<Exit> {
   const body = days === undefined ? {} : { days }
   const answer = await client.ask({ method: 'POST', path: 'policy:suggest', body, parse: parseSuggestion })
   const { value: inForce } = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
-  const { suggestedPolicy } = await import('./suggested-policy.ts')
+  const { suggestedPolicy } = await import('../suggested-policy.ts')
   const { text, left } = suggestedPolicy(inForce.document, answer.value.rules)
   const file = call.text('--write')
   const diff = await policyDiff({ inForce, text, place: file ?? 'suggested policy' })

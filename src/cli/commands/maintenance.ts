@@ -1,12 +1,12 @@
 import * as z from 'zod/mini'
 
-import { adminOptions, connect } from './admin-client.ts'
-import type { Call, Command } from './command.ts'
-import type { Exit } from './exit-code.ts'
-import type { Paint } from './paint.ts'
-import { printAnswer } from './print.ts'
-import { withProgress } from './progress.ts'
-import { counted, plain } from './table.ts'
+import { adminOptions, connect } from '../admin-client.ts'
+import type { Call, Command } from '../command.ts'
+import type { Exit } from '../exit-code.ts'
+import type { Paint } from '../paint.ts'
+import { printAnswer } from '../print.ts'
+import { withProgress } from '../progress.ts'
+import { counted, plain } from '../table.ts'
 
 export const maintenanceCommands: readonly Command[] = [
   {

@@ -1,15 +1,15 @@
 import * as z from 'zod/mini'
 
-import { parseNothing } from './admin-answers.ts'
-import { adminOptions, connect } from './admin-client.ts'
-import { yesOption, type Call, type Command, type OptionSpec } from './command.ts'
-import { confirm } from './confirm.ts'
-import { credentialPath, nameArgument } from './credential-arguments.ts'
-import type { Exit } from './exit-code.ts'
-import type { Paint } from './paint.ts'
-import { printAnswer } from './print.ts'
-import { withProgress } from './progress.ts'
-import { plain } from './table.ts'
+import { parseNothing } from '../admin-answers.ts'
+import { adminOptions, connect } from '../admin-client.ts'
+import { yesOption, type Call, type Command, type OptionSpec } from '../command.ts'
+import { confirm } from '../confirm.ts'
+import { credentialPath, nameArgument } from '../credential-arguments.ts'
+import type { Exit } from '../exit-code.ts'
+import type { Paint } from '../paint.ts'
+import { printAnswer } from '../print.ts'
+import { withProgress } from '../progress.ts'
+import { plain } from '../table.ts'
 
 const options: readonly OptionSpec[] = [yesOption, ...adminOptions]
 

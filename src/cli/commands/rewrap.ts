@@ -1,12 +1,12 @@
 import * as z from 'zod/mini'
 
-import { adminOptions, connect, type AdminClient } from './admin-client.ts'
-import type { Call, Command } from './command.ts'
-import type { Exit } from './exit-code.ts'
-import type { Paint } from './paint.ts'
-import { note, printAnswer, warn } from './print.ts'
-import { withProgress, type Progress } from './progress.ts'
-import { counted, plain } from './table.ts'
+import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
+import type { Call, Command } from '../command.ts'
+import type { Exit } from '../exit-code.ts'
+import type { Paint } from '../paint.ts'
+import { note, printAnswer, warn } from '../print.ts'
+import { withProgress, type Progress } from '../progress.ts'
+import { counted, plain } from '../table.ts'
 
 export const rewrapCommands: readonly Command[] = [
   {

@@ -1,12 +1,12 @@
-import { parseJsonObject, type Members } from '../domain/json-object.ts'
-import { adminOptions, connect } from './admin-client.ts'
-import { jwtOption, readCallerJwt } from './caller-jwt.ts'
-import type { Call, Command } from './command.ts'
-import type { Exit } from './exit-code.ts'
-import { createFault } from './fault.ts'
-import { printAnswer } from './print.ts'
-import { parseExplanation, showExplanation } from './show-explanation.ts'
-import { readWishes, wishOptions } from './wishes.ts'
+import { parseJsonObject, type Members } from '../../domain/json-object.ts'
+import { adminOptions, connect } from '../admin-client.ts'
+import { jwtOption, readCallerJwt } from '../caller-jwt.ts'
+import type { Call, Command } from '../command.ts'
+import type { Exit } from '../exit-code.ts'
+import { createFault } from '../fault.ts'
+import { printAnswer } from '../print.ts'
+import { parseExplanation, showExplanation } from '../show-explanation.ts'
+import { readWishes, wishOptions } from '../wishes.ts'
 
 export const explainCommands: readonly Command[] = [
   {

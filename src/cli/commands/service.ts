@@ -1,11 +1,11 @@
-import { adminOptions, connect } from './admin-client.ts'
-import { yesOption, type Call, type Command } from './command.ts'
-import { confirm } from './confirm.ts'
-import type { Exit } from './exit-code.ts'
-import type { Paint } from './paint.ts'
-import { printAnswer } from './print.ts'
-import { parseService, parseStop, stopWords, type ServiceAnswer } from './service-answer.ts'
-import { counted, plain, table } from './table.ts'
+import { adminOptions, connect } from '../admin-client.ts'
+import { yesOption, type Call, type Command } from '../command.ts'
+import { confirm } from '../confirm.ts'
+import type { Exit } from '../exit-code.ts'
+import type { Paint } from '../paint.ts'
+import { printAnswer } from '../print.ts'
+import { parseService, parseStop, stopWords, type ServiceAnswer } from '../service-answer.ts'
+import { counted, plain, table } from '../table.ts'
 
 export const serviceCommands: readonly Command[] = [
   {

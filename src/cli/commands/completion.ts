@@ -1,5 +1,5 @@
-import { createFault } from './fault.ts'
-import type { Command } from './command.ts'
+import { createFault } from '../fault.ts'
+import type { Command } from '../command.ts'
 
 export const completionCommands: readonly Command[] = [
   {

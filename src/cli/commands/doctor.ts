@@ -1,23 +1,23 @@
 import { existsSync } from 'node:fs'
 
-import type { Finding } from '../compose/examine-settings.ts'
-import { isMembers } from '../domain/json-object.ts'
-import { softwareVersion } from '../domain/version.ts'
-import type { CredentialAnswer } from './admin-answers.ts'
-import { adminOptions, connect } from './admin-client.ts'
-import { askIssuer, brokerUrl } from './broker-url.ts'
-import { clientSettings } from './client-settings.ts'
-import type { Call, Command } from './command.ts'
-import { allCredentials } from './all-credentials.ts'
-import type { Exit } from './exit-code.ts'
-import { isFault } from './fault.ts'
-import { printAnswer } from './print.ts'
-import { withProgress, type Progress } from './progress.ts'
-import { stepWords } from './step-words.ts'
-import { send } from './send.ts'
-import { parseService, stopWords, type ServiceAnswer } from './service-answer.ts'
-import { showFindings } from './show-findings.ts'
-import { counted } from './table.ts'
+import type { Finding } from '../../compose/examine-settings.ts'
+import { isMembers } from '../../domain/json-object.ts'
+import { softwareVersion } from '../../domain/version.ts'
+import type { CredentialAnswer } from '../admin-answers.ts'
+import { adminOptions, connect } from '../admin-client.ts'
+import { askIssuer, brokerUrl } from '../broker-url.ts'
+import { clientSettings } from '../client-settings.ts'
+import type { Call, Command } from '../command.ts'
+import { allCredentials } from '../all-credentials.ts'
+import type { Exit } from '../exit-code.ts'
+import { isFault } from '../fault.ts'
+import { printAnswer } from '../print.ts'
+import { withProgress, type Progress } from '../progress.ts'
+import { stepWords } from '../step-words.ts'
+import { send } from '../send.ts'
+import { parseService, stopWords, type ServiceAnswer } from '../service-answer.ts'
+import { showFindings } from '../show-findings.ts'
+import { counted } from '../table.ts'
 
 export const doctorCommands: readonly Command[] = [
   {
@@ -66,7 +66,7 @@ function namesBroker(call: Call): boolean {
 
 async function examineHere({ terminal }: Call, progress: Progress): Promise<readonly Finding[]> {
   progress.say('Looking at the settings here')
-  const { examineSettings } = await import('../compose/examine-settings.ts')
+  const { examineSettings } = await import('../../compose/examine-settings.ts')
   return examineSettings(terminal.env, existsSync)
 }
 
@@ -83,7 +83,7 @@ async function examineBroker(call: Call, progress: Progress): Promise<readonly F
 
 /** `/readyz`, which Google's front end may keep for itself on Cloud Run (docs/deploy-cloud-run.md). */
 async function examineReadiness(url: string): Promise<readonly Finding[]> {
-  const { judgeClock } = await import('../compose/examine-settings.ts')
+  const { judgeClock } = await import('../../compose/examine-settings.ts')
   const { status, document, headers } = await send(`${url}/readyz`)
   const words = isMembers(document) ? document : {}
   const clock = judgeClock(headers.get('date') ?? undefined, 'the broker')
