@@ -1,5 +1,8 @@
 import { parseArgs } from 'node:util'
 
+import { coldStartIds, type ColdStartId } from './cold-start.ts'
+import { contenderIds, type ContenderId } from './contenders.ts'
+
 export interface BenchArguments {
   /** Counted rounds; a warm-up round comes before them. */
   readonly rounds: number
@@ -10,9 +13,13 @@ export interface BenchArguments {
   /** Whether the tables go into README.md. */
   readonly writesReadme: boolean
   readonly jsonFile?: string
+  /** Only these, and the floors that they are compared with; absent, all. */
+  readonly only?: ReadonlySet<ContenderId | ColdStartId>
   /** Instead of the rounds: profile the hit path, and leave the profile in this folder. */
   readonly profileFolder?: string
 }
+
+const rowNames: readonly (ContenderId | ColdStartId)[] = [...contenderIds, ...coldStartIds]
 
 export const usage = `npm run bench -- [options]
   --quick            short windows, to try things out: its digits mean little
@@ -21,6 +28,7 @@ export const usage = `npm run bench -- [options]
   --no-targets       print only: a missed target does not fail the run
   --readme           write the tables into README.md
   --json FILE        write every measurement to FILE
+  --only NAME,NAME   only these rows and what they are compared with: ${rowNames.join(', ')}
   --cpu-prof FOLDER  profile the hit path instead, and keep the .cpuprofile in FOLDER`
 
 /** Fewer would not be worth a median. */
@@ -37,6 +45,7 @@ export function parseBenchArguments(argv: readonly string[]): BenchArguments {
       'no-targets': { type: 'boolean', default: false },
       readme: { type: 'boolean', default: false },
       json: { type: 'string' },
+      only: { type: 'string' },
       'cpu-prof': { type: 'string' },
     },
   })
@@ -45,12 +54,15 @@ export function parseBenchArguments(argv: readonly string[]): BenchArguments {
   if (!Number.isInteger(rounds) || rounds < roundsMin)
     throw new Error(`--rounds must be a whole number of at least ${roundsMin}`)
   if (seconds < 0.1 || seconds > 60) throw new Error('--seconds must be from 0.1 to 60')
+  if (values.only !== undefined && values.readme)
+    throw new Error('--readme wants every row: leave --only out')
   return {
     rounds,
     windowMs: seconds * 1000,
     enforcesTargets: !values['no-targets'],
     writesReadme: values.readme,
     ...(values.json === undefined ? {} : { jsonFile: fileOf('--json', values.json) }),
+    ...(values.only === undefined ? {} : { only: rowsOf(values.only) }),
     ...(values['cpu-prof'] === undefined ? {} : { profileFolder: fileOf('--cpu-prof', values['cpu-prof']) }),
   }
 }
@@ -63,4 +75,14 @@ function numberOf(option: string, text: string): number {
 function fileOf(option: string, text: string): string {
   if (text === '') throw new Error(`${option} needs a path`)
   return text
+}
+
+function rowsOf(text: string): ReadonlySet<ContenderId | ColdStartId> {
+  return new Set(
+    text.split(',').map((name) => {
+      const known = rowNames.find((one) => one === name)
+      if (known === undefined) throw new Error(`--only: no row is called ${JSON.stringify(name)}`)
+      return known
+    }),
+  )
 }

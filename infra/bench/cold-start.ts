@@ -9,7 +9,9 @@ import { runLoad } from './load.ts'
 import { readAnswer } from './read-answer.ts'
 import { launch, startServer, type LaunchedProcess, type ServerCommand } from './server-process.ts'
 
-export type ColdStartId = 'bare' | 'sqlite' | 'sdk' | 'rest'
+export type ColdStartId = 'bare' | 'sqlite-start' | 'sdk-start' | 'rest-start'
+
+export const coldStartIds: readonly ColdStartId[] = ['bare', 'sqlite-start', 'sdk-start', 'rest-start']
 
 /** How long each start took until the first token, round by round. */
 export interface ColdStart {
@@ -26,6 +28,12 @@ const answerMsMax = 20_000
 /** The emulator is a Java program: its first thousand answers over REST take ten times as long as the later ones. */
 const emulatorRequests = 3_000
 
+export interface ColdStartOptions {
+  readonly rounds: number
+  readonly bareFile: string
+  readonly isWanted: (id: ColdStartId) => boolean
+}
+
 /**
  * From the start of a process to its first token, in interleaved rounds after one that is not counted. The broker is
  * a new instance beside others: the credential is enrolled and the store holds a token that another instance minted.
@@ -33,10 +41,12 @@ const emulatorRequests = 3_000
  */
 export async function runColdStarts(
   world: BrokerWorld,
-  options: { readonly rounds: number; readonly bareFile: string },
+  options: ColdStartOptions,
 ): Promise<readonly ColdStart[]> {
-  const starters = startersOf(world, options.bareFile)
-  if (world.emulatorHost !== undefined) await warmEmulatorUp(world)
+  const all = startersOf(world, options.bareFile)
+  const starters = all.filter(({ id }) => id === 'bare' || options.isWanted(id))
+  if (starters.every(({ id }) => id === 'bare')) return []
+  if (starters.some(({ id }) => id === 'rest-start')) await warmEmulatorUp(world)
   const times = starters.map(({ id, name }) => ({ id, name, firstAnswerMs: Array<number>() }))
   for (let round = 0; round <= options.rounds; round += 1) {
     for (const [index, starter] of starters.entries()) {
@@ -68,13 +78,13 @@ function startersOf(world: BrokerWorld, bareFile: string): readonly Starter[] {
   })
   const always: readonly Starter[] = [
     { id: 'bare', name: 'bare node:http, first answer', args: [bareFile], env: {} },
-    broker('sqlite', 'broker on SQLite', sqliteStore(world)),
+    broker('sqlite-start', 'broker on SQLite', sqliteStore(world)),
   ]
   if (world.emulatorHost === undefined) return always
   return [
     ...always,
-    broker('sdk', 'broker on Firestore, SDK', firestoreStore),
-    broker('rest', 'broker on Firestore, REST', firestoreRestStore),
+    broker('sdk-start', 'broker on Firestore, SDK', firestoreStore),
+    broker('rest-start', 'broker on Firestore, REST', firestoreRestStore),
   ]
 }
 

@@ -33,28 +33,72 @@ export function floorOf(id: ContenderId): ContenderId {
   return id === 'workerd-floor' || id === 'workerd-hit' ? 'workerd-floor' : 'floor'
 }
 
-/** Starts them all, in the order in which they take their turns. The Firestore one needs the emulator. */
-export async function startContenders(world: BrokerWorld): Promise<readonly Contender[]> {
-  const floor = await startFloor(world)
-  const hit = await startBroker(world, { name: 'broker on memory', store: 'memory:' })
-  const repeated = await startBroker(world, { name: 'second broker on memory', store: 'memory:' })
-  const peer = await startOther(world, import.meta.resolve('./oidc-provider-server.ts'))
-  const sqlite = await startBroker(world, { name: 'broker on SQLite', store: sqliteStore(world) })
-  const workerFloor = await startWorkerFloor(world)
-  const worker = await startWorkerBroker(world)
-  const contenders: readonly Contender[] = [
-    { id: 'floor', name: 'floor: Hono + jose', jwt: 'new', server: floor },
-    { id: 'hit', name: 'cached hit, new JWT each time', jwt: 'new', server: hit, broker: hit },
-    { id: 'repeated', name: 'cached hit, repeated JWT', jwt: 'repeated', server: repeated, broker: repeated },
-    { id: 'oidc-provider', name: 'oidc-provider, same job', jwt: 'new', server: peer },
-    { id: 'sqlite', name: 'new JWT, replay: once on SQLite', jwt: 'new', server: sqlite, broker: sqlite },
-    { id: 'workerd-floor', name: 'floor in workerd: Hono + jose', jwt: 'new', server: workerFloor },
-    { id: 'workerd-hit', name: 'cached hit in workerd, new JWT', jwt: 'new', server: worker, broker: worker },
-  ]
-  if (world.emulatorHost === undefined) return contenders
-  const firestore = await startBroker(world, { name: 'broker on Firestore', store: firestoreStore })
-  const name = 'new JWT, replay: once on Firestore'
-  return [...contenders, { id: 'firestore', name, jwt: 'new', server: firestore, broker: firestore }]
+/** Every contender, in the order in which they take their turns. */
+const starters: readonly Starter[] = [
+  { id: 'floor', name: 'floor: Hono + jose', jwt: 'new', start: (world) => startFloor(world) },
+  { id: 'hit', name: 'cached hit, new JWT each time', jwt: 'new', startBroker: onStore('memory:') },
+  { id: 'repeated', name: 'cached hit, repeated JWT', jwt: 'repeated', startBroker: onStore('memory:') },
+  {
+    id: 'oidc-provider',
+    name: 'oidc-provider, same job',
+    jwt: 'new',
+    start: (world) => startOther(world, import.meta.resolve('./oidc-provider-server.ts')),
+  },
+  {
+    id: 'sqlite',
+    name: 'new JWT, replay: once on SQLite',
+    jwt: 'new',
+    startBroker: (world) => onStore(sqliteStore(world))(world),
+  },
+  { id: 'workerd-floor', name: 'floor in workerd: Hono + jose', jwt: 'new', start: startWorkerFloor },
+  {
+    id: 'workerd-hit',
+    name: 'cached hit in workerd, new JWT',
+    jwt: 'new',
+    startBroker: startWorkerBroker,
+  },
+  {
+    id: 'firestore',
+    name: 'new JWT, replay: once on Firestore',
+    jwt: 'new',
+    startBroker: (world) => onStore(firestoreStore)(world),
+  },
+]
+
+type Starter = Omit<Contender, 'server' | 'broker'> &
+  (
+    | { readonly start: (world: BrokerWorld) => Promise<ServerProcess>; readonly startBroker?: never }
+    | { readonly startBroker: (world: BrokerWorld) => Promise<BrokerProcess> }
+  )
+
+function onStore(store: string): (world: BrokerWorld) => Promise<BrokerProcess> {
+  return (world) => startBroker(world, { name: `broker on ${store}`, store })
+}
+
+export const contenderIds: readonly ContenderId[] = starters.map(({ id }) => id)
+
+/**
+ * Starts those that are wanted, and the floors that they are compared with; the Firestore one only beside an emulator.
+ */
+export async function startContenders(
+  world: BrokerWorld,
+  isWanted: (id: ContenderId) => boolean,
+): Promise<readonly Contender[]> {
+  const canRun = (id: ContenderId): boolean => id !== 'firestore' || world.emulatorHost !== undefined
+  const wanted = starters.filter(({ id }) => isWanted(id) && canRun(id))
+  const floors = new Set(wanted.map(({ id }) => floorOf(id)))
+  const contenders: Contender[] = []
+  for (const starter of starters) {
+    if (!wanted.includes(starter) && !floors.has(starter.id)) continue
+    const { id, name, jwt } = starter
+    if (starter.startBroker === undefined) {
+      contenders.push({ id, name, jwt, server: await starter.start(world) })
+    } else {
+      const broker = await starter.startBroker(world)
+      contenders.push({ id, name, jwt, server: broker, broker })
+    }
+  }
+  return contenders
 }
 
 export const firestoreStore = 'firestore://bench'

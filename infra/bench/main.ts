@@ -11,8 +11,8 @@ import { startGoogleStandIn } from '../../test/support/google/stand-in.ts'
 import { findEmulator, startFirestoreEmulator } from '../../test/support/start-firestore-emulator.ts'
 import { parseBenchArguments, usage, type BenchArguments } from './arguments.ts'
 import { createBrokerWorld, type BrokerWorld } from './broker.ts'
-import { runColdStarts } from './cold-start.ts'
-import { checkContender, startContenders } from './contenders.ts'
+import { runColdStarts, type ColdStartId } from './cold-start.ts'
+import { checkContender, startContenders, type ContenderId } from './contenders.ts'
 import { takeCores } from './cores.ts'
 import { profileHit } from './profile.ts'
 import { coldStartTable, loadTable, misses } from './report.ts'
@@ -69,19 +69,25 @@ async function run(args: BenchArguments): Promise<number> {
 }
 
 async function compare(world: BrokerWorld, args: BenchArguments): Promise<number> {
-  const contenders = await startContenders(world)
+  const isWanted = (id: ContenderId | ColdStartId): boolean => args.only?.has(id) ?? true
+  const contenders = await startContenders(world, isWanted)
   try {
     for (const contender of contenders) await checkContender(world, contender)
-    const measurements = await runRounds(world, contenders, { ...args, tell: print })
+    const measurements =
+      contenders.length === 0 ? [] : await runRounds(world, contenders, { ...args, tell: print })
     for (const { server } of contenders) await server.stop()
-    const starts = await runColdStarts(world, { rounds: coldStartRounds, bareFile: await buildBare() })
+    const starts = await runColdStarts(world, {
+      rounds: coldStartRounds,
+      bareFile: await buildBare(),
+      isWanted,
+    })
 
     const summaries = summarize(contenders, measurements)
     const startSummaries = summarizeStarts(starts)
     const missed = misses(summaries, startSummaries)
     const report = [
       ...loadTable(summaries),
-      ...coldStartTable(startSummaries),
+      ...(startSummaries.length === 0 ? [] : coldStartTable(startSummaries)),
       '',
       countsSentence(args, measurements),
       ...missed.map((sentence) => `missed: ${sentence}`),

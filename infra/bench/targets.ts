@@ -29,7 +29,7 @@ const targets: Readonly<Partial<Record<ContenderId, Target>>> = {
 }
 
 /** The first token after the start of a process, to the first answer of a bare one. */
-const startTargets: Readonly<Partial<Record<ColdStartId, number>>> = { rest: 1.7 }
+const startTargets: Readonly<Partial<Record<ColdStartId, number>>> = { 'rest-start': 1.7 }
 
 /**
  * With fewer connections the server mostly waits, and what differs is how often a thread is woken: such rows are shown

@@ -34,15 +34,15 @@ describe('the bench’s statistics', () => {
   })
 
   it('the start over REST has a target and the others are shown only', () => {
-    expect(missedStartTargets('rest', 1.7)).toEqual([])
-    expect(missedStartTargets('rest', 1.701)).toHaveLength(1)
-    expect(missedStartTargets('sdk', 9)).toEqual([])
+    expect(missedStartTargets('rest-start', 1.7)).toEqual([])
+    expect(missedStartTargets('rest-start', 1.701)).toHaveLength(1)
+    expect(missedStartTargets('sdk-start', 9)).toEqual([])
   })
 
   it('a start is compared with the bare start of its own round', () => {
     const starts = [
       { id: 'bare', name: 'bare', firstAnswerMs: [50, 100, 60] },
-      { id: 'rest', name: 'REST', firstAnswerMs: [100, 200, 90] },
+      { id: 'rest-start', name: 'REST', firstAnswerMs: [100, 200, 90] },
     ] as const
     expect(summarizeStarts(starts)[1]).toMatchObject({ ms: 100, toBare: 2, missed: [expect.any(String)] })
   })
@@ -113,12 +113,19 @@ describe('the bench’s command line', () => {
     })
   })
 
+  it('may be told which rows to measure', () => {
+    expect(parseBenchArguments(['--only', 'hit,rest-start']).only).toEqual(new Set(['hit', 'rest-start']))
+    expect(() => parseBenchArguments(['--only', 'hit', '--readme'])).toThrow('--readme')
+  })
+
   it.each([
     ['--rounds', '4'],
     ['--rounds', '5.5'],
     ['--seconds', '0'],
     ['--seconds', '1e3'],
     ['--json', ''],
+    ['--only', 'hits'],
+    ['--only', ''],
     ['--fast'],
   ])('refuses %s %s', (...argv) => {
     expect(() => parseBenchArguments(argv)).toThrow()
