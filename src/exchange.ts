@@ -11,7 +11,7 @@ import type { Clock } from './ports/clock.ts'
 /** The rooms, in the order in which every request walks through them. */
 export interface ExchangeSteps {
   authenticate(proof: Proof): Promise<Caller>
-  authorize(caller: Caller, request: ExchangeRequest): Promise<Grant>
+  authorize(caller: Caller, request: ExchangeRequest): AtHand<Grant>
   resolve(grant: Grant, mint: () => Promise<MintedToken>): AtHand<ResolvedToken>
   mint(grant: Grant): Promise<MintedToken>
   /** What it leaves behind for whoever keeps the policy small; `undefined` when there is nothing to wait for. */
@@ -60,7 +60,8 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
       caller = await steps.authenticate(request.proof)
       record.issuer = caller.issuer
       record.caller = caller.subject
-      const grant = await steps.authorize(caller, request)
+      const allowed = steps.authorize(caller, request)
+      const grant = allowed instanceof Promise ? await allowed : allowed
       noteGrant(record, grant)
       const held = steps.resolve(grant, () => steps.mint(grant))
       const resolved = held instanceof Promise ? await held : held

@@ -1,4 +1,4 @@
-import type { AtHand } from '../domain/at-hand.ts'
+import { useAtHand, type AtHand } from '../domain/at-hand.ts'
 import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
@@ -28,11 +28,10 @@ export interface AuthorizeDeps {
  */
 export function createAuthorize(
   deps: AuthorizeDeps,
-): (caller: Caller, request: ExchangeRequest) => Promise<Grant> {
+): (caller: Caller, request: ExchangeRequest) => AtHand<Grant> {
   const parseTarget = createParseTarget(deps.brokerIssuer)
-  return async (caller, request) => {
-    const inForce = deps.policy()
-    const policy = inForce instanceof Promise ? await inForce : inForce
+
+  const findRule = (policy: CompiledPolicy, caller: Caller, request: ExchangeRequest): FoundRule => {
     const name = parseTarget(request.target)
     if (name === undefined)
       throw unavailable('audience', `the target ${quote(request.target)} names no credential`)
@@ -42,25 +41,40 @@ export function createAuthorize(
         'rules',
         `no rule gives ${quote(name)} to ${quote(caller.subject)} of ${quote(caller.issuer)}`,
       )
-
-    const found = deps.findCredential(name)
-    const credential = found instanceof Promise ? await found : found
-    if (credential === undefined)
-      throw unavailable('credential', `${whereOf(rule)}: no credential ${quote(name)} is enrolled`)
-    if (credential.state !== 'enabled')
-      throw unavailable('credential.state', `${whereOf(rule)}: ${quote(name)} is ${credential.state}`)
-    const source =
-      credential.source === undefined ? undefined : await findSource(deps, credential, whereOf(rule))
-    const upstream = policy.findUpstream(credential.upstream)
-    return narrow({
-      caller,
-      request,
-      rule,
-      credential,
-      ...(source === undefined ? {} : { source }),
-      ...(upstream === undefined ? {} : { upstream }),
-    })
+    return { name, rule }
   }
+
+  return (caller, request) =>
+    useAtHand(deps.policy(), (policy) => {
+      const { name, rule } = findRule(policy, caller, request)
+      return useAtHand(deps.findCredential(name), (found) => {
+        const credential = refuseUnlessEnabled(found, name, rule)
+        const upstream = policy.findUpstream(credential.upstream)
+        const asked = { caller, request, rule, credential, ...(upstream === undefined ? {} : { upstream }) }
+        if (credential.source === undefined) return narrow(asked)
+        return findSource(deps, credential, whereOf(rule)).then((source) =>
+          narrow(source === undefined ? asked : { ...asked, source }),
+        )
+      })
+    })
+}
+
+interface FoundRule {
+  /** The credential's. */
+  readonly name: string
+  readonly rule: CompiledRule
+}
+
+function refuseUnlessEnabled(
+  credential: CredentialSummary | undefined,
+  name: string,
+  rule: CompiledRule,
+): CredentialSummary {
+  if (credential === undefined)
+    throw unavailable('credential', `${whereOf(rule)}: no credential ${quote(name)} is enrolled`)
+  if (credential.state !== 'enabled')
+    throw unavailable('credential.state', `${whereOf(rule)}: ${quote(name)} is ${credential.state}`)
+  return credential
 }
 
 function whereOf({ rule }: CompiledRule): string {

@@ -1,3 +1,4 @@
+import type { AtHand } from '../domain/at-hand.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
 import type { Caller } from '../domain/caller.ts'
@@ -5,7 +6,7 @@ import { quote } from '../domain/quote.ts'
 import { seconds } from '../domain/time.ts'
 
 /** Throws `store_unavailable` when it cannot say. */
-export type CurrentBlocks = () => BlocksInForce | Promise<BlocksInForce>
+export type CurrentBlocks = () => AtHand<BlocksInForce>
 
 /** Long enough to spare a service that was stopped on purpose. */
 const retryAfterStop = seconds(30)
@@ -16,27 +17,41 @@ const retryAfterStop = seconds(30)
  */
 export function heedingBlocks<Request, Grant>(
   blocks: CurrentBlocks,
-  authorize: (caller: Caller, request: Request) => Promise<Grant>,
-): (caller: Caller, request: Request) => Promise<Grant> {
-  return async (caller, request) => {
-    const now = blocks()
-    // Nearly always known; where it has to be read, what follows need not wait for it.
-    const [current, grant] =
-      now instanceof Promise ? await Promise.all([now, authorize(caller, request)]) : [now]
-    if (current.stopped !== undefined)
-      throw new BrokerError('service_stopped', {
-        reason: `${quote(current.stopped.by)} stopped the service`,
-        condition: 'service.stopped',
-        retryAfter: retryAfterStop,
-      })
-    const blocked = current.blocked(caller)
-    if (blocked !== undefined)
-      throw new BrokerError('target_unavailable', {
-        reason: describe(caller, blocked.by),
-        condition: 'caller.blocked',
-      })
-    return grant ?? authorize(caller, request)
+  authorize: (caller: Caller, request: Request) => AtHand<Grant>,
+): (caller: Caller, request: Request) => AtHand<Grant> {
+  /** What follows need not wait for it. */
+  const whileReading = async (
+    reading: Promise<BlocksInForce>,
+    caller: Caller,
+    request: Request,
+  ): Promise<Grant> => {
+    const authorizing = (async () => authorize(caller, request))()
+    const [read, grant] = await Promise.all([reading, authorizing])
+    refuseBlocked(read, caller)
+    return grant
   }
+
+  return (caller, request) => {
+    const known = blocks()
+    if (known instanceof Promise) return whileReading(known, caller, request)
+    refuseBlocked(known, caller)
+    return authorize(caller, request)
+  }
+}
+
+function refuseBlocked({ stopped, blocked }: BlocksInForce, caller: Caller): void {
+  if (stopped !== undefined)
+    throw new BrokerError('service_stopped', {
+      reason: `${quote(stopped.by)} stopped the service`,
+      condition: 'service.stopped',
+      retryAfter: retryAfterStop,
+    })
+  const block = blocked(caller)
+  if (block !== undefined)
+    throw new BrokerError('target_unavailable', {
+      reason: describe(caller, block.by),
+      condition: 'caller.blocked',
+    })
 }
 
 /** A blocked caller administers nothing either, lest he unblock himself; a stopped service is administered on. */

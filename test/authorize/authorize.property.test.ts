@@ -210,11 +210,12 @@ const situations: fc.Arbitrary<Situation> = fc
     }
   })
 
-function authorize({ rule, credential, request }: Situation): Promise<Grant> {
+/** With everything at hand; the other tests have it all awaited. */
+async function authorize({ rule, credential, request }: Situation): Promise<Grant> {
   const compiled = compilePolicy({ ...base, rules: [rule] })
   return createAuthorize({
-    policy: () => Promise.resolve(compiled),
-    findCredential: () => Promise.resolve(credential),
+    policy: () => compiled,
+    findCredential: () => credential,
     brokerIssuer: 'https://tokens.acme.example',
   })(callerOf('exporter'), request)
 }

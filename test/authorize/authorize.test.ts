@@ -46,7 +46,7 @@ function depsOf({
   }
 }
 
-function ask(situation: Situation): Promise<Grant> {
+async function ask(situation: Situation): Promise<Grant> {
   const { caller = callerOf('exporter'), request } = situation
   const deps = depsOf(situation)
   const findCredential: AuthorizeDeps['findCredential'] = (name) => {
