@@ -56,6 +56,7 @@ const policyAnswer = z.object({
   revision: z.string(),
   origin: z.string(),
   status: z.enum(['current', 'stale']),
+  latest_revision: z.optional(z.string()),
   fault: z.optional(z.string()),
   loaded_at: z.string(),
   document: z.string(),

@@ -94,6 +94,8 @@ export const policySchema = z.object({
   origin: z.string(),
   status: z.enum(['current', 'stale']),
   fault: z.optional(z.string()),
+  /** Of that document, where it could be read: the `ETag` is its, and who applies another replaces it. */
+  latest_revision: z.optional(z.string()),
   loaded_at: timestamp,
   document: z.string(),
 })
@@ -189,6 +191,7 @@ export function policyDocument(policy: PolicyReading): z.input<typeof policySche
     origin: policy.origin,
     status: policy.fault === undefined ? 'current' : 'stale',
     fault: policy.fault,
+    latest_revision: policy.latestRevision,
     loaded_at: formatTimestamp(policy.loadedAt),
     document: policy.text,
   }

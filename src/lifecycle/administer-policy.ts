@@ -13,6 +13,8 @@ export interface PolicyReading {
   readonly loadedAt: EpochSeconds
   /** Why a newer document is not in force. */
   readonly fault?: string
+  /** What `apply` has to name in the place of `revision`, where that document could be read and not understood. */
+  readonly latestRevision?: string
 }
 
 export interface AppliedPolicy {
@@ -23,7 +25,7 @@ export interface AppliedPolicy {
 export interface AdministerPolicyDeps {
   readonly inForce: () => {
     readonly inForce?: { readonly document: PolicyDocument; readonly loadedAt: EpochSeconds }
-    readonly lastFault?: { readonly reason: string }
+    readonly lastFault?: { readonly reason: string; readonly revision?: string }
   }
   /** What to warn of. Throws `document_invalid` with every fault and its line, and `store_unavailable`. */
   readonly check: (document: PolicyDocument) => Promise<readonly PolicyWarning[]>
@@ -67,8 +69,10 @@ export function createAdministerPolicy({
       if (loaded === undefined)
         throw new BrokerError('policy_unavailable', { reason: lastFault?.reason ?? 'no policy was read yet' })
       const { text, revision, origin } = loaded.document
-      const fault = lastFault === undefined ? {} : { fault: lastFault.reason }
-      return { text, revision, origin, loadedAt: loaded.loadedAt, ...fault }
+      const reading = { text, revision, origin, loadedAt: loaded.loadedAt }
+      if (lastFault === undefined) return reading
+      const { reason: fault, revision: latestRevision } = lastFault
+      return { ...reading, fault, ...(latestRevision === undefined ? {} : { latestRevision }) }
     },
 
     validate,

@@ -7,6 +7,7 @@ import {
   type BrokerWorld,
   type WorldRequest,
 } from '../support/broker-world.ts'
+import { createPolicies } from '../../src/records/policies.ts'
 import { createRsaKeyPem } from '../support/rsa-key.ts'
 
 let world: BrokerWorld
@@ -138,6 +139,29 @@ describe('an enrolment whose answer was lost', () => {
     expect((await act(path, { body: other })).body).toMatchObject({ code: 'already_exists' })
     await act(`${path}/team:disable`)
     expect((await world.enrol()).status).toBe(409)
+  })
+})
+
+describe('a policy that this version of the broker does not understand', () => {
+  it('is named beside the one in force, and is replaced by whoever names it', async () => {
+    const { body } = await act('GET /v1/admin/policy')
+    const newer = createPolicies({ store: world.store, clock: world.clock, newId: () => 'newer' })
+    await newer.apply({ text: 'version: 2\n', expected: 'first', by: 'a newer broker' })
+    await world.clock.advance(10_000)
+    const seen = await act('GET /v1/admin/policy')
+    expect(seen).toMatchObject({
+      etag: '"newer"',
+      body: { revision: 'first', status: 'stale', latest_revision: 'newer', document: body['document'] },
+    })
+    const apply = (etag: string) =>
+      act('PUT /v1/admin/policy', {
+        body: body['document'],
+        headers: { 'if-match': etag, 'content-type': 'application/yaml' },
+      })
+    expect((await apply('"first"')).status).toBe(412)
+    expect((await apply(seen.etag)).status).toBe(200)
+    await world.clock.advance(10_000)
+    expect((await act('GET /v1/admin/policy')).body).toMatchObject({ status: 'current' })
   })
 })
 

@@ -408,3 +408,28 @@ describe('keys rewrap', () => {
     expect(stderr).toContain('old ones can be taken out of the ring')
   })
 })
+
+describe('a policy that the broker does not understand', () => {
+  test('is replaced by whoever applies another, who is told so', async () => {
+    const reading = {
+      revision: 'first',
+      origin: 'store version 1',
+      status: 'stale',
+      fault: 'line 1: version 2',
+      latest_revision: 'newer',
+      loaded_at: '2027-01-15T08:00:00Z',
+      document: 'version: 1\n',
+    }
+    const file = join(folder, 'policy.yaml')
+    await writeFile(file, '{}')
+    const outcome = await run(['policy', 'apply', file], {
+      'GET /v1/admin/policy': [{ body: reading, headers: { etag: '"newer"' } }],
+      'PUT /v1/admin/policy': [{ body: { revision: 'third', warnings: [] } }],
+    })
+
+    expect(outcome).toMatchObject({ status: 0 })
+    expect(outcome.stderr).toContain('this replaces revision newer, which the broker does not understand')
+    expect(outcome.stderr).toContain('line 1: version 2')
+    expect(outcome.stderr).toContain('revision third, before newer')
+  })
+})

@@ -141,6 +141,13 @@ async function applyByBroker(call: Call): Promise<Exit> {
   const before = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
   const { etag } = before
   if (etag === undefined) throw createFault('refused', 'the broker does not say which policy is in force')
+  const { latest_revision: latest, fault } = before.value
+  if (latest !== undefined)
+    note(
+      call,
+      ({ odd }) =>
+        `${odd('warning:')} this replaces revision ${plain(latest)}, which the broker does not understand: ${plain(fault ?? '')}`,
+    )
   const path = call.has('--force') ? 'policy?force=true' : 'policy'
   const applied = await naming(place, () =>
     client.ask({ method: 'PUT', path, yaml: text, ifMatch: etag, parse: parseAppliedPolicy }),
@@ -151,7 +158,7 @@ async function applyByBroker(call: Call): Promise<Exit> {
     applied.document,
     ({ good }) => `${good('applied')} ${place}: every instance has it within 10 seconds\n`,
   )
-  note(call, ({ dim }) => dim(revisions(applied.value.revision, before.value.revision)))
+  note(call, ({ dim }) => dim(revisions(applied.value.revision, latest ?? before.value.revision)))
   return 'done'
 }
 
