@@ -30,6 +30,6 @@ export interface RuleDay {
   readonly resources: readonly string[]
   /** Somebody asked without a boundary of his own. */
   readonly wantedUnbounded: boolean
-  /** A list was full: what is not in it may have been used all the same. */
+  /** A list was full, or could not be read: what is not in it may have been used all the same. */
   readonly isCut: boolean
 }

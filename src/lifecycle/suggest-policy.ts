@@ -120,7 +120,8 @@ function notesOf({ scopes }: Rule, uses: readonly RuleDay[]): readonly string[] 
   const notes: string[] = []
   if (scopes.length > 1 && uses.some((use) => use.wantedAll))
     notes.push('somebody asked for every scope of the rule: callers that name what they need can be narrowed')
-  if (uses.some((use) => use.isCut)) notes.push('too many different uses to know them all')
+  if (uses.some((use) => use.isCut))
+    notes.push('not every use is known: they were too many, or a record of them cannot be read')
   const resources = new Set(uses.flatMap((use) => use.resources))
   if (resources.size > 0 && !uses.some((use) => use.wantedUnbounded))
     notes.push(

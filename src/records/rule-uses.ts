@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 
+import { tokenTypes } from '../domain/exchange-request.ts'
 import type { RuleDay, RuleUse } from '../domain/rule-use.ts'
 import { scopeSet } from '../domain/scopes.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
@@ -12,7 +13,10 @@ import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.t
 export interface RuleUses {
   /** Adds to the sets of the day and writes nothing when all of it is there already. */
   note(use: RuleUse, at: EpochSeconds): Promise<void>
-  /** Every day from that of `at` on, in order. */
+  /**
+   * Every day from that of `at` on, in order. Of one that cannot be read all is taken for used, so that nobody is advised
+   * to give up what he needs; it is thrown as `store_unavailable` only when it does not even say whose it is.
+   */
   since(at: EpochSeconds): Promise<readonly RuleDay[]>
 }
 
@@ -48,7 +52,7 @@ export function createRuleUses(deps: RuleUsesDeps): RuleUses {
       const days: RuleDay[] = []
       for (let after = prefixOf(dayOf(at)); ;) {
         const page = await deps.store.list({ prefix: 'usage/', after, limit: pageSize })
-        days.push(...page.map(parseDay))
+        days.push(...page.map(parseOrAssume))
         const last = page.at(-1)
         if (last === undefined || page.length < pageSize) return days
         after = last.key
@@ -67,7 +71,7 @@ function prefixOf(day: EpochSeconds): string {
   return `usage/${String(day).padStart(12, '0')}-`
 }
 
-function emptyDay({ rule, credential }: RuleUse, day: EpochSeconds): RuleDay {
+function emptyDay({ rule, credential }: Pick<RuleUse, 'rule' | 'credential'>, day: EpochSeconds): RuleDay {
   return {
     day,
     rule,
@@ -148,13 +152,29 @@ function parseDay({ key, value }: Stored): RuleDay {
   }
 }
 
+function parseOrAssume(stored: Stored): RuleDay {
+  if (dayDocument.safeParse(stored.value).success) return parseDay(stored)
+  const parsed = aboutDocument.safeParse(stored.value)
+  if (!parsed.success) throw malformed(stored.key, parsed.error)
+  const { day, ...use } = parsed.data
+  return {
+    ...emptyDay(use, day),
+    tokenTypes,
+    wantedAll: true,
+    wantedUnbounded: true,
+    isCut: true,
+  }
+}
+
 const texts = z.array(z.string())
+
+const about = { day: instant, rule: z.string(), credential: z.string() }
+
+const aboutDocument = z.object(about)
 
 const dayDocument = z.object({
   schema: z.literal(1),
-  day: instant,
-  rule: z.string(),
-  credential: z.string(),
+  ...about,
   token_types: texts,
   scopes: texts,
   wanted_all: z.boolean(),

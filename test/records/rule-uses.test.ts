@@ -90,7 +90,24 @@ describe('uses of rules', () => {
     expect(await ruleUses.since(now())).toMatchObject([{ scopes }])
   })
 
-  it('P25: a malformed document is named', async () => {
+  it('P25: of a malformed document all is taken for used, and the others are read', async () => {
+    const { ruleUses, store, now } = createWorld()
+    await ruleUses.note(use, now())
+    const [stored] = await store.list({ prefix: 'usage/', limit: 1 })
+    await store.put(stored?.key ?? '', { ...stored?.value, schema: 2 })
+    await ruleUses.note({ ...use, rule: 'other' }, now())
+
+    const days = await ruleUses.since(now())
+    expect(days.find(({ rule }) => rule === 'reads')).toMatchObject({
+      credential: 'reports-sa',
+      tokenTypes: ['access_token', 'id_token', 'api_key'],
+      wantedAll: true,
+      isCut: true,
+    })
+    expect(days.find(({ rule }) => rule === 'other')).toMatchObject({ scopes: ['a', 'b'], isCut: false })
+  })
+
+  it('P25: a malformed document that does not say whose it is is named', async () => {
     const { ruleUses, store, now } = createWorld()
     await ruleUses.note(use, now())
     const [stored] = await store.list({ prefix: 'usage/', limit: 1 })
