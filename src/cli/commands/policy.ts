@@ -202,7 +202,7 @@ async function applyToStore(call: Call): Promise<Exit> {
         ({ good }) =>
           `${good('written')} ${place} into the store (${shownSizes(judgement.policy)}): every broker on it has it within 10 seconds\n`,
       )
-      note(call, ({ dim }) => dim(revisions(revision, replaced ?? 'none')))
+      if (replaced !== undefined) note(call, ({ dim }) => dim(revisions(revision, replaced)))
       return 'done'
     }
   }
