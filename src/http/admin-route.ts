@@ -9,6 +9,7 @@ import { parseIfMatch } from './parse-admin-request.ts'
 import { readBody } from './read-body.ts'
 import { render, type AnswerOf, type Reply } from './route-answer.ts'
 import type { BodyOf } from './route-body.ts'
+import type { RouteMethod } from './route-methods.ts'
 import type { QueryOf } from './route-query.ts'
 
 /**
@@ -17,7 +18,7 @@ import type { QueryOf } from './route-query.ts'
  */
 export interface AdminRoute<Query, Body, Document> {
   /** Method and path, in OpenAPI's notation: `POST /v1/admin/credentials/{name}:disable`. */
-  readonly at: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /v1/admin/${string}`
+  readonly at: `${RouteMethod} /v1/admin/${string}`
   /** The least role that may. */
   readonly needs: AdminRole
   readonly action: AuditAction

@@ -5,6 +5,7 @@ import type { Entropy } from '../ports/entropy.ts'
 import type { Act } from './act.ts'
 import { problem } from './answers.ts'
 import { emptyAnswer, jsonAnswer } from './json-answer.ts'
+import { routeMethods } from './route-methods.ts'
 
 export interface NoRouteDeps {
   readonly app: Hono
@@ -12,8 +13,6 @@ export interface NoRouteDeps {
   readonly entropy: Entropy
   readonly isAdminPath: (path: string) => boolean
 }
-
-const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
 
 /**
  * Answers what no route takes: 405 with `Allow` where another method would do, 404 elsewhere, and OPTIONS with
@@ -24,7 +23,7 @@ export function createNoRoute(deps: NoRouteDeps): (context: Context) => Response
     const { path, method } = context.req
     const isAdmin = deps.isAdminPath(path)
     // The router itself is asked, so that there is no second table of routes.
-    const allowed = methods.filter((other) => deps.app.router.match(other, path)[0].length > 0)
+    const allowed = routeMethods.filter((other) => deps.app.router.match(other, path)[0].length > 0)
     if (allowed.length > 0) return wrongMethod({ method, allowed, isAdmin, requestId: deps.entropy.uuid() })
     if (isAdmin) return unknownAdminPath(context, deps.act)
     return jsonAnswer({

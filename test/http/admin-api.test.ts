@@ -81,7 +81,7 @@ describe('what is no route', () => {
 
   it.each([
     [`PUT ${collection}`, 'GET, POST, HEAD, OPTIONS'],
-    [`POST ${collection}/a`, 'GET, DELETE, HEAD, OPTIONS'],
+    [`POST ${collection}/a`, 'GET, PATCH, DELETE, HEAD, OPTIONS'],
     [`GET ${collection}/a:disable`, 'POST, OPTIONS'],
     ['DELETE /v1/admin/policy', 'GET, PUT, HEAD, OPTIONS'],
   ])('%s is 405 with Allow: %s, as RFC 9457', async (line, allow) => {
