@@ -11,7 +11,7 @@ import { createIamKeys, type IamKeys } from '../lifecycle/rotation/iam-keys.ts'
 import { createKeyPairs } from '../lifecycle/rotation/key-pair.ts'
 import { createPursueRotation, type PursueRotation } from '../lifecycle/rotation/pursue-rotation.ts'
 import { createRemoveVersions } from '../lifecycle/rotation/remove-versions.ts'
-import type { ProveVersion, RevokeVersion, RotationDeps } from '../lifecycle/rotation/rotation-deps.ts'
+import type { ProveVersion, RotationDeps } from '../lifecycle/rotation/rotation-deps.ts'
 import type { WithdrawVersion } from '../lifecycle/revoke-credential.ts'
 import { createSweep } from '../lifecycle/sweep.ts'
 import { createAskTokenEndpoint } from '../mint/ask-token-endpoint.ts'
@@ -60,7 +60,7 @@ export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
     ...shared,
     createKeyPair: createKeyPairs(platform),
     prove: provingWith(mintWith(withoutHealth(records)), records.credentials.find),
-    revoke: orThrow(revoke),
+    revoke,
   })
   return {
     withdraw: createWithdraw(deps, iamKeys, revoke),
@@ -94,16 +94,6 @@ function createRevoke({ settings, platform, records, findUpstream }: RotationRoo
   })
   return (credential: CredentialSummary, version: string) =>
     revoke({ ...grantedCredential(credential), version })
-}
-
-/** For a rotation, which begins only where the former secret can be withdrawn. */
-function orThrow(revoke: ReturnType<typeof createRevoke>): RevokeVersion {
-  return async (credential, version) => {
-    if ((await revoke(credential, version)) === 'no_endpoint')
-      throw new BrokerError('target_unavailable', {
-        reason: `credential ${credential.name}: its upstream has no revocation_endpoint in the policy`,
-      })
-  }
 }
 
 /** What can be done upstream about a credential that is revoked: by the broker's own hand, for its own has no rights any more. */

@@ -1,7 +1,10 @@
 import type { TokenType } from './exchange-request.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { Secret } from './secret.ts'
-import type { EpochSeconds, Seconds } from './time.ts'
+import { seconds, type EpochSeconds, type Seconds } from './time.ts'
+
+/** Google gives an hour, and twelve by exception: more than a day is a mistake, and no short-lived token. */
+export const tokenLifeMax = seconds(86_400)
 
 /** A token as the upstream gave it, judged and found no wider than what was asked. */
 export interface MintedToken {

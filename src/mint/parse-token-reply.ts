@@ -3,13 +3,12 @@ import { parseJsonObject, type Members } from '../domain/json-object.ts'
 import { parseScope, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { epochSeconds, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import { tokenLifeMax } from '../domain/token.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import type { HttpAnswer } from '../ports/http-client.ts'
 
 /** docs/google.md §2.1: Google's access tokens have up to 12288 bytes. */
 const tokenBytesMax = 12_288
-/** Google gives an hour, and twelve by exception: more than a day is a mistake, and no short-lived token. */
-const lifetimeMax = seconds(86_400)
 /** Ten years: beyond it is no expiry. */
 const refreshLifeMax = 315_360_000
 
@@ -61,7 +60,7 @@ export function parseAccessToken(members: Members, form: ReplyForm = plainForm):
     return fault(`a token_type other than ${form.tokenType === 'bearer' ? 'Bearer' : form.tokenType}`)
   const expiresIn = life === undefined ? form.lifetimeDefault : lifetimeOf(life, form)
   if (life !== undefined && expiresIn === undefined)
-    return fault(`an expires_in that is no number from 1 to ${lifetimeMax}`)
+    return fault(`an expires_in that is no number from 1 to ${tokenLifeMax}`)
   const scopes = typeof scope === 'string' ? parseReplyScope(scope, form) : undefined
   if (scope !== undefined && scopes === undefined) return fault('a malformed scope')
   return {
@@ -151,7 +150,7 @@ function lifetimeOf(value: unknown, { readsTextualLifetime }: ReplyForm): Second
 
 /** RFC 6749 §5.1 has a JSON number; every Google reply has one too, so a string is somebody else's answer. */
 function isLifetime(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 1 && value <= lifetimeMax
+  return typeof value === 'number' && Number.isFinite(value) && value >= 1 && value <= tokenLifeMax
 }
 
 function fault(text: string): { readonly ok: false; readonly fault: string } {

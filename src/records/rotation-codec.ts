@@ -23,6 +23,8 @@ export interface Rotation extends RotationStatus {
   readonly consentedScopes?: ScopeSet
   /** Whether the former secret is withdrawn upstream in the end, and not only here. */
   readonly withdrawsFormer: boolean
+  /** Whether somebody asked for that by name: then other credentials that may go with it are no reason to wait. */
+  readonly isWithdrawalAsked?: boolean
 }
 
 export function rotationStatusOf(rotation: Rotation): RotationStatus {
@@ -61,6 +63,7 @@ export function rotationDocumentOf(rotation: Rotation): Document {
     ...(rotation.certificate === undefined ? {} : { certificate: rotation.certificate }),
     ...(rotation.consentedScopes === undefined ? {} : { consented_scopes: rotation.consentedScopes }),
     withdraws_former: rotation.withdrawsFormer,
+    ...(rotation.isWithdrawalAsked === undefined ? {} : { withdrawal_asked: rotation.isWithdrawalAsked }),
   }
 }
 
@@ -84,6 +87,7 @@ export const rotationDocument = z.pipe(
     certificate: z.optional(filledText),
     consented_scopes: z.optional(z.array(z.string())),
     withdraws_former: z.boolean(),
+    withdrawal_asked: z.optional(z.boolean()),
   }),
   z.transform(
     ({
@@ -97,12 +101,14 @@ export const rotationDocument = z.pipe(
       certificate,
       consented_scopes: consentedScopes,
       withdraws_former: withdrawsFormer,
+      withdrawal_asked: isWithdrawalAsked,
       ...same
     }): Rotation => ({
       ...same,
       startedAt,
       nextTryAt,
       withdrawsFormer,
+      ...(isWithdrawalAsked === undefined ? {} : { isWithdrawalAsked }),
       ...(reason === undefined ? {} : { reason }),
       ...(candidate === undefined ? {} : { candidate }),
       ...(lease === undefined ? {} : { lease }),

@@ -40,7 +40,7 @@ export interface Rotations {
   beginImport(
     name: string,
     brought: NewSecret,
-    how: { readonly withdrawsFormer: boolean; readonly expected?: Revision },
+    how: Pick<Rotation, 'withdrawsFormer' | 'isWithdrawalAsked'> & { readonly expected?: Revision },
   ): Promise<CredentialSummary | undefined>
   /** Turns one that has not promoted its candidate back. Throws `state_conflict` when there is nothing to turn back. */
   beginAbort(name: string, expected?: Revision): Promise<CredentialSummary | undefined>
@@ -106,7 +106,7 @@ export function createRotations(deps: RotationsDeps): Rotations {
         expected,
       ),
 
-    beginImport: async (name, brought, { withdrawsFormer, expected }) => {
+    beginImport: async (name, brought, { expected, ...withdrawal }) => {
       const version = await seal(name, brought)
       const { consentedScopes } = brought
       const revise = (record: CredentialRecord, now: EpochSeconds): CredentialRecord => {
@@ -118,7 +118,7 @@ export function createRotations(deps: RotationsDeps): Rotations {
           rotation: {
             ...rotation,
             candidate: version.id,
-            withdrawsFormer,
+            ...withdrawal,
             ...(consentedScopes === undefined ? {} : { consentedScopes }),
           },
         }

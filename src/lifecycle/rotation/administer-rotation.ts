@@ -63,14 +63,12 @@ export function createAdministerRotation(deps: AdministerRotationDeps): Administ
     bring: async (name, { withdrawFormer, ...file }, revision) => {
       const credential = await read(name)
       const { upstream } = credential
-      const judgement = parseCredentialFile(
-        { ...file, upstream },
-        upstream === 'google' ? undefined : await deps.findUpstream(upstream),
-      )
+      const other = upstream === 'google' ? undefined : await deps.findUpstream(upstream)
+      const judgement = parseCredentialFile({ ...file, upstream }, other)
       if (!judgement.ok) throw invalid(judgement.faults)
       const brought = judgement.credential
       const former = await openActive(credentials, credential)
-      const judged = faultsOfSuccessor({ credential, brought, former, withdrawFormer })
+      const judged = faultsOfSuccessor({ credential, brought, former, withdrawFormer, upstream: other })
       const faults = [...judged.faults, ...(await faultsInUse(brought.secret))]
       if (faults.length > 0) throw invalid(faults)
       const { ignored } = judgement
@@ -79,7 +77,8 @@ export function createAdministerRotation(deps: AdministerRotationDeps): Administ
           credential: name,
           ignored,
         })
-      const how = { withdrawsFormer: judged.withdrawsFormer, expected: revision }
+      const { withdrawsFormer } = judged
+      const how = { withdrawsFormer, isWithdrawalAsked: withdrawFormer === true, expected: revision }
       return pursued(name, rotations.beginImport(name, brought, how))
     },
     abort: (name, revision) => pursued(name, rotations.beginAbort(name, revision)),

@@ -1,4 +1,5 @@
 import type { CredentialSecret, CredentialSummary } from '../../domain/credential.ts'
+import type { Upstream } from '../../domain/upstream.ts'
 import type { NewCredential } from '../../records/credentials.ts'
 
 export interface Succession {
@@ -7,6 +8,8 @@ export interface Succession {
   /** What is in use now, as far as that matters. */
   readonly former: { readonly secret: CredentialSecret; readonly generation: number } | undefined
   readonly withdrawFormer: boolean | undefined
+  /** Absent for Google. */
+  readonly upstream?: Upstream | undefined
 }
 
 export interface SuccessorJudgement {
@@ -16,7 +19,7 @@ export interface SuccessorJudgement {
 
 /** Whether one secret may follow another under the same name, and whether the former may be withdrawn upstream. */
 export function faultsOfSuccessor(succession: Succession): SuccessorJudgement {
-  const { credential, brought, withdrawFormer } = succession
+  const { credential, brought, withdrawFormer, upstream } = succession
   const { kind } = brought.secret
   if (kind !== credential.kind)
     return {
@@ -27,6 +30,7 @@ export function faultsOfSuccessor(succession: Succession): SuccessorJudgement {
     return { faults: [`secret: a ${kind} holds no secret that could be replaced`], withdrawsFormer: false }
   const sharesToken = isSameRefreshToken(succession)
   const isOtherGrant = kind === 'refresh_token' && brought.identity !== credential.identity
+  const mayBeRevoked = mayRevoke(upstream)
   const faults = [
     ...(kind === 'service_account_key' && brought.identity !== credential.identity
       ? [`secret.client_email: is another account than ${credential.identity}`]
@@ -40,16 +44,25 @@ export function faultsOfSuccessor(succession: Succession): SuccessorJudgement {
     ...(withdrawFormer === true && sharesToken
       ? ['withdraw_former: would revoke the refresh token that is brought']
       : []),
-    ...(withdrawFormer === true && brought.keyId !== undefined && brought.keyId === credential.keyId
+    ...(withdrawFormer === true && kind === 'service_account_key' && brought.keyId === credential.keyId
       ? ['withdraw_former: would withdraw the key that is brought']
       : []),
     ...(withdrawFormer === true && !canBeWithdrawn.has(kind)
       ? [`withdraw_former: nothing of a ${kind} can be withdrawn upstream from here`]
       : []),
+    ...(withdrawFormer === true && kind === 'refresh_token' && !mayBeRevoked
+      ? [`withdraw_former: upstream ${credential.upstream} has no revocation_endpoint in the policy`]
+      : []),
   ]
   // Revoking one refresh token of Google's ends the whole grant of client and user (docs/google.md §1.5): only another
   // client is surely another grant. A key that somebody brings is somebody's to delete.
-  return { faults, withdrawsFormer: withdrawFormer ?? isOtherGrant }
+  return { faults, withdrawsFormer: withdrawFormer ?? (isOtherGrant && mayBeRevoked) }
+}
+
+/** What discovery finds is not known yet. */
+function mayRevoke(upstream: Upstream | undefined): boolean {
+  if (upstream === undefined || upstream.endpoints.from === 'discovery') return true
+  return upstream.endpoints.revocation !== undefined
 }
 
 const canBeWithdrawn: ReadonlySet<CredentialSecret['kind']> = new Set<CredentialSecret['kind']>([

@@ -1,4 +1,9 @@
-import type { CredentialState, VersionState, VersionSummary } from '../../domain/credential.ts'
+import type {
+  CredentialState,
+  CredentialSummary,
+  VersionState,
+  VersionSummary,
+} from '../../domain/credential.ts'
 import type { Credentials } from '../../records/credentials.ts'
 
 const pageSize = 200
@@ -22,21 +27,43 @@ export const drawsOnKey: NeedsKey = ({ state }, credentialState) =>
  * The name of a credential, perhaps the same one, of which another version needs that key: one file may have been
  * enrolled under two names, or brought back, and what is withdrawn for the one would be gone for the other.
  */
-export async function otherHolder(
+export function otherHolder(
   credentials: Pick<Credentials, 'list'>,
   { name, version, keyId }: HeldKey,
   needs: NeedsKey = drawsOnKey,
 ): Promise<string | undefined> {
+  return nameOfFirst(credentials, (one) =>
+    one.versions.some(
+      (held) => held.keyId === keyId && !(one.name === name && held.id === version) && needs(held, one.state),
+    ),
+  )
+}
+
+/** The name of another credential that draws on consents to that OAuth client: of one user they are one grant. */
+export function otherOfClient(
+  credentials: Pick<Credentials, 'list'>,
+  { name, upstream }: CredentialSummary,
+  client: string,
+): Promise<string | undefined> {
+  return nameOfFirst(
+    credentials,
+    (one) =>
+      one.name !== name &&
+      one.kind === 'refresh_token' &&
+      one.upstream === upstream &&
+      one.versions.some((held) => held.identity === client && drawsOnKey(held, one.state)),
+  )
+}
+
+async function nameOfFirst(
+  credentials: Pick<Credentials, 'list'>,
+  isWanted: (credential: CredentialSummary) => boolean,
+): Promise<string | undefined> {
   let after: string | undefined
   for (;;) {
     const page = await credentials.list({ ...(after === undefined ? {} : { after }), limit: pageSize })
-    const other = page.find((one) =>
-      one.versions.some(
-        (held) =>
-          held.keyId === keyId && !(one.name === name && held.id === version) && needs(held, one.state),
-      ),
-    )
-    if (other !== undefined) return other.name
+    const found = page.find(isWanted)
+    if (found !== undefined) return found.name
     after = page.at(-1)?.name
     if (after === undefined) return undefined
   }

@@ -39,8 +39,15 @@ export function createRemoveVersions(deps: RemoveVersionsDeps): RemoveVersions {
   }
 }
 
-function dueVersions({ versions }: CredentialSummary, now: EpochSeconds): readonly VersionSummary[] {
-  return versions.filter((version) => removalIsDue(version, now))
+function dueVersions(credential: CredentialSummary, now: EpochSeconds): readonly VersionSummary[] {
+  return credential.versions.filter(
+    (version) => removalIsDue(version, now) && !isToBeRevoked(version, credential),
+  )
+}
+
+/** A refresh token is revoked by showing it: until that is done, its secret is needed. */
+function isToBeRevoked({ id }: VersionSummary, { kind, rotation }: CredentialSummary): boolean {
+  return kind === 'refresh_token' && rotation?.step === 'disable' && rotation.former === id
 }
 
 function removalIsDue({ removal }: VersionSummary, now: EpochSeconds): boolean {

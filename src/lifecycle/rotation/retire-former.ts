@@ -1,18 +1,19 @@
 import { isBrokerError } from '../../domain/broker-error.ts'
 import type { CredentialSummary } from '../../domain/credential.ts'
-import { later, seconds, type EpochSeconds } from '../../domain/time.ts'
+import { later, seconds, type EpochSeconds, type Seconds } from '../../domain/time.ts'
+import { tokenLifeMax } from '../../domain/token.ts'
 import { activeVersion, type CredentialRecord } from '../../records/credential-codec.ts'
 import type { ReviseRotating, RotationTurn } from '../../records/rotations.ts'
 import { disableVersion, reviseVersion } from '../../records/version-moves.ts'
-import { otherHolder } from './other-holder.ts'
+import { otherHolder, otherOfClient } from './other-holder.ts'
 import { findUploaded } from './own-keys.ts'
 import { iamAccount, type RotationDeps, type TakeStep } from './rotation-deps.ts'
 import { changing, endRotation, goTo, wait } from './step-outcome.ts'
 
 /** As long as every instance may still see the former version as one that mints. */
 const seenEverywhereAfter = seconds(15)
-/** Revoking a refresh token ends the access tokens that callers hold: the last of them has ended by then. */
-const tokensEndedAfter = seconds(3600 + 15)
+/** Google's access tokens, when they come from a refresh token. */
+const googleTokenLife = seconds(3600)
 /** Until it is deleted for good, a key that somebody turns out to need can be switched on again upstream. */
 const keptFor = seconds(86_400)
 
@@ -28,13 +29,17 @@ export const endOverlap: TakeStep = async ({ prove }, { rotation, credential }) 
   }
   const retired = changing(
     (record, now) => withRemoval(retire(record, former, now), { former, withdrawsFormer }, now),
-    withdrawsFormer
-      ? goTo('disable', {}, credential.kind === 'refresh_token' ? tokensEndedAfter : seenEverywhereAfter)
-      : endRotation,
+    withdrawsFormer ? goTo('disable', {}, withdrawnAfter(credential)) : endRotation,
   )
   // Recalled while the new version was proved: the former one is what callers are served from.
   return (record, now) =>
     activeVersion(record).id === former ? goTo('abort')(record, now) : retired(record, now)
+}
+
+/** Revoking a refresh token ends the access tokens that callers hold: the last of them has ended by then. */
+function withdrawnAfter({ kind, upstream }: CredentialSummary): Seconds {
+  if (kind !== 'refresh_token') return seenEverywhereAfter
+  return seconds(seenEverywhereAfter + (upstream === 'google' ? googleTokenLife : tokenLifeMax))
 }
 
 /** Somebody may have disabled or destroyed it by hand already. */
@@ -63,8 +68,30 @@ function withRemoval(
 
 /** Withdraws upstream what nobody here uses any more, and whatever a lost answer may have left there twice. */
 export const disableFormer: TakeStep = async (deps, turn) => {
-  if (turn.credential.kind === 'service_account_key') return disableKeys(deps, turn)
-  await deps.revoke(turn.credential, turn.rotation.former)
+  return turn.credential.kind === 'service_account_key' ? disableKeys(deps, turn) : revokeFormer(deps, turn)
+}
+
+async function revokeFormer(
+  { credentials, revoke, log }: RotationDeps,
+  { name, credential, rotation: { former, isWithdrawalAsked } }: RotationTurn,
+): Promise<ReviseRotating> {
+  const held = await credentials.heldVersions(name)
+  // Revoked with its credential, or destroyed by hand.
+  if (!held.some(({ id }) => id === former)) return endRotation
+  const client = credential.versions.find(({ id }) => id === former)?.identity
+  const other =
+    client === undefined || isWithdrawalAsked === true
+      ? undefined
+      : await otherOfClient(credentials, credential, client)
+  if (other !== undefined)
+    return wait({
+      reason: `credential ${other} is of client ${client} too, and may end with it: move that one as well, or abort`,
+    })
+  if ((await revoke(credential, former)) === 'no_endpoint')
+    log('warn', 'rotation: the former refresh token lives on: its upstream has no revocation endpoint', {
+      credential: name,
+      version: former,
+    })
   return endRotation
 }
 

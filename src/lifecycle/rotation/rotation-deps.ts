@@ -11,7 +11,7 @@ import type { CreateKeyPair } from './key-pair.ts'
 /** What a rotation needs of the world and of the rooms beside it. */
 export interface RotationDeps {
   readonly rotations: Rotations
-  readonly credentials: Pick<Credentials, 'openSecret' | 'list'>
+  readonly credentials: Pick<Credentials, 'openSecret' | 'list' | 'heldVersions'>
   readonly iamKeys: IamKeys
   readonly createKeyPair: CreateKeyPair
   /** A token to administer the keys of a credential's account with. Throws as minting does. */
@@ -29,8 +29,11 @@ export type ProveVersion = (
   scopes?: ScopeSet,
 ) => Promise<void>
 
-/** Revokes what a version holds at its upstream (RFC 7009); already dead is success. Throws a `BrokerError`. */
-export type RevokeVersion = (credential: CredentialSummary, version: string) => Promise<void>
+/** Revokes what a version holds at its upstream (RFC 7009). Throws a `BrokerError`. */
+export type RevokeVersion = (
+  credential: CredentialSummary,
+  version: string,
+) => Promise<'done' | 'already_dead' | 'no_endpoint'>
 
 /** Takes one step and gives back what is to be written of it; throws a `BrokerError` when it could not be taken. */
 export type TakeStep = (deps: RotationDeps, turn: RotationTurn) => Promise<ReviseRotating>
