@@ -3,22 +3,31 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
+import type { Setting } from '../../src/config/setting.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
+import { settingTexts } from './setting-texts.ts'
 
 export const settingsBegin = '<!-- settings:begin -->'
 export const settingsEnd = '<!-- settings:end -->'
 
 /** The table in Markdown: Name, Default, Means. */
 export function renderSettings(): string {
-  const rows = Object.values(settingsTable).map(({ name, defaultsTo, means }) => [
-    `\`${name}\``,
-    defaultsTo,
-    means,
-  ])
+  const settings: Readonly<Record<keyof typeof settingsTable, Setting<unknown>>> = settingsTable
+  const rows = keysOf(settings).map((key) => {
+    const { name, isRequired, default: text } = settings[key]
+    const { means, without = '', unit } = settingTexts[key]
+    const shown = text === undefined ? without : [`\`${text}\``, unit ?? ''].join(' ').trimEnd()
+    const defaultsTo = isRequired === true ? 'required' : shown
+    return [`\`${name}\``, defaultsTo, means]
+  })
   const lines = [['Name', 'Default', 'Means'], ['---', '---', '---'], ...rows]
   return lines
     .map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
     .join('\n')
+}
+
+function keysOf<Key extends string>(record: Readonly<Record<Key, unknown>>): readonly Key[] {
+  return Object.keys(record) as Key[]
 }
 
 /** `document` with the table between its markers; `undefined` unless each marker is there once, in order. */

@@ -1,15 +1,12 @@
 import { parseBaseUrl, parseEndpoint } from './parse-url.ts'
 import { withDefault } from './setting.ts'
 
-const why = 'for tests only; https, or http on loopback.'
-
 /** The only addresses of Google that are ever called (P29). */
 export const googleEndpoints = {
   googleOauthTokenUrl: withDefault(
     {
       name: 'GOOGLE_OAUTH_TOKEN_URL',
       default: 'https://oauth2.googleapis.com/token',
-      means: `Google's OAuth token endpoint; ${why}`,
       example: 'http://127.0.0.1:9000/token',
     },
     parseEndpoint,
@@ -18,7 +15,6 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_STS_TOKEN_URL',
       default: 'https://sts.googleapis.com/v1/token',
-      means: `Google's Security Token Service, which applies access boundaries; ${why}`,
       example: 'http://127.0.0.1:9000/sts/v1/token',
     },
     parseEndpoint,
@@ -27,7 +23,6 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_IAM_CREDENTIALS_URL',
       default: 'https://iamcredentials.googleapis.com',
-      means: `Google's IAM Credentials API, without \`/v1\`; ${why}`,
       example: 'http://127.0.0.1:9000/iamcredentials',
     },
     parseBaseUrl,
@@ -36,7 +31,6 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_IAM_URL',
       default: 'https://iam.googleapis.com',
-      means: `Google's IAM API, without \`/v1\`, by which keys are rotated; ${why}`,
       example: 'http://127.0.0.1:9000/iam',
     },
     parseBaseUrl,
@@ -45,7 +39,6 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_KMS_URL',
       default: 'https://cloudkms.googleapis.com',
-      means: `Google's Cloud KMS API, without \`/v1\`; ${why}`,
       example: 'http://127.0.0.1:9000/kms',
     },
     parseBaseUrl,
@@ -54,7 +47,6 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_REVOKE_URL',
       default: 'https://oauth2.googleapis.com/revoke',
-      means: `Google's revocation endpoint; ${why}`,
       example: 'http://127.0.0.1:9000/revoke',
     },
     parseEndpoint,
@@ -63,7 +55,6 @@ export const googleEndpoints = {
     {
       name: 'GOOGLE_TOKENINFO_URL',
       default: 'https://oauth2.googleapis.com/tokeninfo',
-      means: `Where Google says what a token of the metadata server carries; ${why}`,
       example: 'http://127.0.0.1:9000/tokeninfo',
     },
     parseEndpoint,

@@ -9,10 +9,6 @@ export const identitySettings = {
   googleCredentials: optional(
     {
       name: 'DOWNSCOPE_GOOGLE_CREDENTIALS',
-      defaultsTo: 'the metadata server on Google Cloud (Node)',
-      means:
-        "The key file of the broker's own service account, for Firestore over REST, Cloud KMS and credentials without " +
-        'a key: its JSON, not its path. A secret.',
       example: '$(cat downscope-key.json)',
     },
     (text) => {
@@ -23,10 +19,6 @@ export const identitySettings = {
   signingKeys: optional(
     {
       name: 'DOWNSCOPE_SIGNING_KEYS',
-      defaultsTo: 'required with `DOWNSCOPE_GOOGLE_FEDERATION`',
-      means:
-        "The broker's own private keys as a JWK set (P-256 or RSA): all are published at `/.well-known/jwks.json`, " +
-        'and the one whose `nbf` came last signs, without any the first. A secret.',
       example: '$(npx downscope keys generate signing)',
     },
     (text) => {
@@ -37,9 +29,6 @@ export const identitySettings = {
   googleFederation: optional(
     {
       name: 'DOWNSCOPE_GOOGLE_FEDERATION',
-      means:
-        "The workload identity pool provider that trusts the broker's signing keys: with it the broker needs no " +
-        'Google key of its own. Not together with `DOWNSCOPE_GOOGLE_CREDENTIALS`.',
       example:
         '//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/downscope/providers/broker',
     },
@@ -48,8 +37,6 @@ export const identitySettings = {
   googleServiceAccount: optional(
     {
       name: 'DOWNSCOPE_GOOGLE_SERVICE_ACCOUNT',
-      defaultsTo: 'the federated principal itself',
-      means: 'The service account to impersonate with `DOWNSCOPE_GOOGLE_FEDERATION`.',
       example: 'downscope@acme-tokens.iam.gserviceaccount.com',
     },
     parseServiceAccountEmail,
@@ -57,8 +44,6 @@ export const identitySettings = {
   metadataHost: optional(
     {
       name: 'GCE_METADATA_HOST',
-      defaultsTo: '`metadata.google.internal`',
-      means: "Where the metadata server is asked for the broker's own token (Node).",
       example: '127.0.0.1:8090',
     },
     parseMetadataHost,

@@ -1,10 +1,9 @@
-/** One setting: its name, how its text is read, and what the documentation says of it. */
+/** One setting: its name and how its text is read. What it means is told in infra/docs/setting-texts.ts. */
 export interface Setting<T> {
   readonly name: string
-  /** As the documentation shows it. */
-  readonly defaultsTo: string
-  /** One sentence. */
-  readonly means: string
+  readonly isRequired?: boolean
+  /** Read as if it had been set. */
+  readonly default?: string
   /** A right value; of a secret, how to make one. */
   readonly example: string
   /** The text is a document: white space around it counts. */
@@ -28,40 +27,25 @@ export function wrong(...faults: readonly string[]): Reading<never> {
   return { ok: false, faults }
 }
 
-type Description = Pick<Setting<unknown>, 'name' | 'means' | 'example' | 'isDocument'>
+type Description = Pick<Setting<unknown>, 'name' | 'example' | 'isDocument'>
 
 export function required<T>(description: Description, parse: Parse<T>): Setting<T> {
   return {
     ...description,
-    defaultsTo: 'required',
+    isRequired: true,
     read: (text) => (text === undefined ? wrong('is required') : parse(text)),
   }
 }
 
-/** `text` is read as if it had been set; `unit` is for the documentation. */
 export function withDefault<T>(
-  description: Description & { readonly default: string; readonly unit?: string },
+  description: Description & { readonly default: string },
   parse: Parse<T>,
 ): Setting<T> {
-  const { default: text, unit, ...rest } = description
-  const shown = `\`${text}\``
-  return {
-    ...rest,
-    defaultsTo: unit === undefined ? shown : `${shown} ${unit}`,
-    read: (set) => parse(set ?? text),
-  }
+  return { ...description, read: (text) => parse(text ?? description.default) }
 }
 
-/** `defaultsTo`: what the documentation says happens without it. */
-export function optional<T>(
-  description: Description & { readonly defaultsTo?: string },
-  parse: Parse<T>,
-): Setting<T | undefined> {
-  return {
-    defaultsTo: '',
-    ...description,
-    read: (text) => (text === undefined ? right(undefined) : parse(text)),
-  }
+export function optional<T>(description: Description, parse: Parse<T>): Setting<T | undefined> {
+  return { ...description, read: (text) => (text === undefined ? right(undefined) : parse(text)) }
 }
 
 export function parseText(text: string): Reading<string> {

@@ -166,7 +166,7 @@ describe('settings', () => {
       if (['DOWNSCOPE_KEYS', 'DOWNSCOPE_GOOGLE_CREDENTIALS', 'DOWNSCOPE_SIGNING_KEYS'].includes(setting.name))
         continue
       expect([setting.name, setting.read(setting.example).ok]).toEqual([setting.name, true])
-      if (setting.defaultsTo !== 'required')
+      if (setting.isRequired !== true)
         expect([setting.name, setting.read(undefined).ok]).toEqual([setting.name, true])
     }
   })
