@@ -32,11 +32,8 @@ export interface Upstream {
   readonly lifetimeDefault?: Seconds
   /** Whether `expires_in` may be a number in quotes. */
   readonly readsTextualLifetime: boolean
-  /**
-   * Whether a refresh may use its refresh token up. If so it is never repeated blindly: one that comes twice looks
-   * like theft (RFC 9700 §4.14.2).
-   */
-  readonly rotatesRefreshTokens: boolean
+  /** `always`: no refresh uses its refresh token up. Any other may, and may lose the next one with its answer. */
+  readonly mayRepeatRefresh: Repeatable
   /** Whether it sends its errors with status 200. */
   readonly refusesWithStatus200: boolean
   /** Its own names for `invalid_grant`. */
@@ -44,6 +41,13 @@ export interface Upstream {
   /** Sent along with every request for a token, like `audience` or `resource`. */
   readonly extraParameters: Readonly<Record<string, string>>
 }
+
+/**
+ * Whether a request that may have taken effect may be sent again: after any failure, where an answer said "not now", or
+ * not at all. A refresh token that was used up and comes twice looks like theft (RFC 9700 §4.14.2), and an answer may
+ * be that of a gateway, before a server that is still at work.
+ */
+export type Repeatable = 'always' | 'after_answer' | 'never'
 
 /** The only addresses of an upstream that are ever called (P29). */
 export type UpstreamEndpoints =

@@ -53,7 +53,7 @@ export function createPutBoundary(deps: AccessBoundaryDeps): PutBoundary {
         options: JSON.stringify({ accessBoundary: { accessBoundaryRules: boundary } }),
       },
       credential: grant.credential.name,
-      repeatable: true,
+      repeatable: 'always',
       deadlineMs,
     })
     if (reply.kind !== 'answer' || reply.answer.status !== 200) {

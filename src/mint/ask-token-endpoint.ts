@@ -2,7 +2,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type { OAuthClient } from '../domain/credential.ts'
 import { parseJsonObject } from '../domain/json-object.ts'
 import type { Secret } from '../domain/secret.ts'
-import type { Upstream } from '../domain/upstream.ts'
+import type { Repeatable, Upstream } from '../domain/upstream.ts'
 import type { HttpAnswer } from '../ports/http-client.ts'
 import type { AskUpstream, UpstreamReply } from './ask-upstream.ts'
 import { createAuthenticateClient, type AuthenticateClientDeps } from './authenticate-client.ts'
@@ -21,7 +21,7 @@ export interface TokenQuestion {
   readonly credential: string
   /** Grant type, scope and what else belongs to the grant; client and upstream add theirs. */
   readonly form: Readonly<Record<string, string>>
-  readonly repeatable: boolean
+  readonly repeatable: Repeatable
   readonly deadlineMs: number
 }
 

@@ -2,6 +2,7 @@ import type { Members } from '../domain/json-object.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import { parseRetryAfter } from '../domain/retry-after.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import type { Repeatable } from '../domain/upstream.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { HttpAnswer, HttpClient, HttpFailure, HttpResult } from '../ports/http-client.ts'
@@ -32,11 +33,7 @@ interface Errand {
   readonly prove?: () => Promise<ClientProof>
   /** Whose request it is: a `Retry-After` holds back the requests of this credential and no others. */
   readonly credential: string
-  /**
-   * Whether it may be asked again when no answer came. A refresh may not: the upstream may have consumed the refresh
-   * token, and one that comes twice looks like theft (RFC 9700 §4.14.2).
-   */
-  readonly repeatable: boolean
+  readonly repeatable: Repeatable
   /** By the steady clock. */
   readonly deadlineMs: number
 }
@@ -133,8 +130,9 @@ function contentOf(
 }
 
 function mayRepeat(result: HttpResult, { repeatable }: Question): boolean {
-  if (result.kind === 'answer') return isTransientStatus(result.status)
-  return repeatable && (result.cause === 'network' || result.cause === 'timeout')
+  if (result.kind === 'answer')
+    return isTransientStatus(result.status) && (repeatable !== 'never' || !mayHaveActed(result))
+  return repeatable === 'always' && (result.cause === 'network' || result.cause === 'timeout')
 }
 
 /** A 429 comes before any work; of every other failure nobody knows where it happened. */

@@ -42,7 +42,7 @@ export function createMintFromClientCredentials(
       client: await openClient(grant),
       credential: grant.credential.name,
       form: { grant_type: 'client_credentials', scope: grant.scopes.join(upstream.scopeSeparator) },
-      repeatable: true,
+      repeatable: 'always',
       deadlineMs,
     })
     const granting = grantingAnswer(reply, upstream)

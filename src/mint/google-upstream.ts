@@ -11,8 +11,8 @@ export function googleUpstream(tokenUrl: string): Upstream {
     scopeInRefresh: 'send',
     tokenType: 'bearer',
     readsTextualLifetime: false,
-    // It does not now, and says that it may.
-    rotatesRefreshTokens: true,
+    // It uses no refresh token up now, and says that it may.
+    mayRepeatRefresh: 'after_answer',
     refusesWithStatus200: false,
     invalidGrantErrors: [],
     extraParameters: {},

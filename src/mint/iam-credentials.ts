@@ -61,7 +61,7 @@ export function createIamCredentials(deps: IamCredentialsDeps): AskIamCredential
       headers: { authorization: `Bearer ${token.reveal()}` },
       json: { ...body, delegates: account.delegates.map((email) => `projects/-/serviceAccounts/${email}`) },
       credential: grant.credential.name,
-      repeatable: true,
+      repeatable: 'always',
       deadlineMs,
     })
   }

@@ -131,7 +131,7 @@ function postRefresh(
   { ask }: RefreshTokenDeps,
   { turn, grant, reached, deadlineMs }: Refresh,
 ): Promise<TokenReply> {
-  const { scopeInRefresh, scopeSeparator, rotatesRefreshTokens } = reached.upstream
+  const { scopeInRefresh, scopeSeparator, mayRepeatRefresh } = reached.upstream
   return ask({
     reached,
     client: turn.secret.client,
@@ -141,7 +141,7 @@ function postRefresh(
       refresh_token: turn.secret.refreshToken.reveal(),
       ...(scopeInRefresh === 'send' ? { scope: grant.scopes.join(scopeSeparator) } : {}),
     },
-    repeatable: !rotatesRefreshTokens,
+    repeatable: mayRepeatRefresh,
     deadlineMs,
   })
 }
@@ -151,7 +151,8 @@ function judgeReply(
   { reply, secrets }: TokenReply,
   now: EpochSeconds,
 ): Outcome {
-  const isInterrupted = (upstream.rotatesRefreshTokens && reply.uncertain) || turn.interruptedAt !== undefined
+  const mayBeLost = upstream.mayRepeatRefresh !== 'always' && reply.uncertain
+  const isInterrupted = mayBeLost || turn.interruptedAt !== undefined
   const granting = grantingAnswer(reply, upstream)
   if (granting === undefined) {
     const { error, blamesCredential } = judgeFailure(reply, {

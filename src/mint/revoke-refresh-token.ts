@@ -37,7 +37,7 @@ export function createRevokeRefreshToken(
       client: secret.client,
       credential: name,
       form: { token: secret.refreshToken.reveal(), token_type_hint: 'refresh_token' },
-      repeatable: true,
+      repeatable: 'always',
       deadlineMs: deps.clock.steadyMs() + budgetMs,
     })
     if (reply.kind === 'answer' && reply.answer.status === 200) return 'done'

@@ -47,7 +47,7 @@ export function createMintFromServiceAccountKey(
       url: deps.tokenUrl,
       form: { grant_type: jwtBearer, assertion: assertion.reveal() },
       credential: grant.credential.name,
-      repeatable: true,
+      repeatable: 'always',
       deadlineMs,
     })
     if (reply.kind !== 'answer' || reply.answer.status !== 200) {

@@ -58,7 +58,7 @@ export function createMintForUser(deps: MintForUserDeps): MintForUser {
       url: tokenUrl,
       form: { grant_type: jwtBearer, assertion: assertion.reveal() },
       credential: grant.credential.name,
-      repeatable: true,
+      repeatable: 'always',
       deadlineMs,
     })
     if (reply.kind !== 'answer' || reply.answer.status !== 200) {

@@ -247,6 +247,34 @@ describe('P16: a connection cut while the server rotates', () => {
     expect(await health()).toMatchObject({ status: 'broken', reason: told.reason })
   })
 
+  test.each([408, 500, 502, 503, 504])(
+    'or answered %i before the server’s own answer: the refresh token is not sent again blindly',
+    async (status) => {
+      await enrolPlain()
+      server.interfereOnce({
+        before: () => {
+          throw Object.assign(new Error('a gateway gave up'), { status, expose: true })
+        },
+      })
+      expect((await failureOf(mint())).code).toBe('upstream_unavailable')
+      expect(server.posts()).toBe(1)
+      // It had not reached the server.
+      expect((await mint()).scopes).toEqual(['orders:read'])
+      expect(server.storage.revokedGrants()).toEqual([])
+    },
+  )
+
+  test('or refused unread: 429 comes before any work, and is repeated', async () => {
+    await enrolPlain()
+    server.interfereOnce({
+      before: () => {
+        throw Object.assign(new Error('too many'), { status: 429, expose: true })
+      },
+    })
+    expect((await mint()).scopes).toEqual(['orders:read'])
+    expect(server.posts()).toBe(2)
+  })
+
   test('where no refresh token is used up, the request is repeated at once', async () => {
     await enrolPlain('steady')
     const cut = new Error('cut')
