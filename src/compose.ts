@@ -121,6 +121,10 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     isWrittenInPlace: settings.policy.from === 'file',
   })
   const policy = async () => policyInForce.current()
+  const scopesInUse = async (credential: string) => {
+    const { rules } = (await policy()).policy
+    return rules.find((rule) => rule.credential === credential && rule.scopes.length > 0)?.scopes ?? []
+  }
   const findUpstream = async (name: string) => (await policy()).findUpstream(name)
 
   const authenticate = createAuthenticate({
@@ -146,7 +150,15 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       shareToken: async (grant, mint) => (await resolve(grant, () => noting(mint)(grant))).token,
     })
   const mint = mintWith(records)
-  const rotation = createRotationRoom({ settings, platform, records, mint, mintWith, findUpstream })
+  const rotation = createRotationRoom({
+    settings,
+    platform,
+    records,
+    mint,
+    mintWith,
+    findUpstream,
+    scopesInUse,
+  })
   const findCredential = (name: string) =>
     useAtHand(records.credentialView(name), (found) => {
       if (found?.rotation !== undefined) rotation.notice(found)

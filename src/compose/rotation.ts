@@ -1,10 +1,10 @@
 import type { Platform } from '../compose.ts'
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
-import type { CredentialKind, CredentialSummary } from '../domain/credential.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import { grantedCredential, type Grant } from '../domain/grant.ts'
-import { scopeSet } from '../domain/scopes.ts'
+import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { createMaintenance, type MaintenanceReport } from '../lifecycle/maintenance.ts'
 import { createDriveRotation } from '../lifecycle/rotation/drive-rotation.ts'
 import { createIamKeys, type IamKeys } from '../lifecycle/rotation/iam-keys.ts'
@@ -36,6 +36,8 @@ export interface RotationRoomDeps {
   /** Mints from other records: such that note no health. */
   readonly mintWith: (records: Pick<RotationRoomDeps['records'], 'credentials' | 'refreshTurns'>) => Mint
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
+  /** The scopes that a rule allows for a credential; empty without one. */
+  readonly scopesInUse: (credential: string) => Promise<ScopeSet>
 }
 
 export interface RotationRoom extends PursueRotation {
@@ -48,18 +50,19 @@ const pursuedForMs = { node: 60_000, workers: 20_000 }
 
 /** Joins rotation and maintenance with what mints, since a room knows no other. */
 export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
-  const { settings, platform, records, mint, mintWith } = deps
+  const { settings, platform, records, mint, mintWith, scopesInUse } = deps
   const { http, clock, log } = platform
   const iamKeys = createIamKeys({ http, iamUrl: settings.google.iamUrl })
   const iamToken = createIamToken(settings, platform, mint)
   const revoke = createRevoke(deps)
+  const proof = { find: records.credentials.find, scopesInUse }
   const shared = { iamKeys, iamToken, clock, log }
 
   const drive = createDriveRotation({
     ...records,
     ...shared,
     createKeyPair: createKeyPairs(platform),
-    prove: provingWith(mintWith(withoutHealth(records)), records.credentials.find),
+    prove: provingWith(mintWith(withoutHealth(records)), proof),
     revoke,
   })
   return {
@@ -70,7 +73,7 @@ export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
       progress: createMaintenanceProgress(platform),
       drive,
       removeVersions: createRemoveVersions({ ...shared, credentials: records.credentials }),
-      probe: provingWith(mint, records.credentials.find),
+      probe: provingWith(mint, proof),
       sweep: createSweep(platform),
     }),
     ...createPursueRotation({
@@ -159,30 +162,35 @@ function createIamToken(
   }
 }
 
-/** Kinds whose scopes are named when they are enrolled. */
-const consented: ReadonlySet<CredentialKind> = new Set<CredentialKind>([
-  'refresh_token',
-  'client_credentials',
-])
 /** For a token that nobody uses. */
 const leastScope = 'https://www.googleapis.com/auth/userinfo.email'
 
 /** A version is proved alone: another that stands by proves nothing. */
-function provingWith(mint: Mint, find: Credentials['find']): ProveVersion {
+function provingWith(mint: Mint, { find, scopesInUse }: ProofDeps): ProveVersion {
+  const provedScopes = async ({ name, kind, consentedScopes }: CredentialSummary): Promise<ScopeSet> => {
+    if (consentedScopes !== undefined) return consentedScopes
+    if (kind !== 'client_credentials') return [leastScope]
+    const scopes = await scopesInUse(name)
+    if (scopes.length > 0) return scopes
+    throw new BrokerError('target_unavailable', {
+      reason: `credential ${name}: it was enrolled without scopes, and no rule names any to try it with`,
+    })
+  }
+
   return async (credential, version, scopes) => {
     const source = credential.source === undefined ? undefined : await find(credential.source)
     if (credential.source !== undefined && source?.state !== 'enabled')
       throw new BrokerError('target_unavailable', {
         reason: `credential ${credential.name}: its source ${credential.source} is gone or not enabled`,
       })
-    const grant = maintenanceGrant(credential, scopes ?? provedScopes(credential), source)
+    const grant = maintenanceGrant(credential, scopes ?? (await provedScopes(credential)), source)
     const { fallback: _, ...alone } = grant.credential
     await mint({ ...grant, credential: { ...alone, version } })
   }
 }
 
-function provedScopes({ kind, consentedScopes }: CredentialSummary): readonly string[] {
-  return consented.has(kind) ? (consentedScopes ?? []) : [leastScope]
+interface ProofDeps extends Pick<RotationRoomDeps, 'scopesInUse'> {
+  readonly find: Credentials['find']
 }
 
 /** What the broker does for itself, with a token that leaves it never. */

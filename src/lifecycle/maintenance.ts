@@ -1,6 +1,7 @@
 import { isBrokerError } from '../domain/broker-error.ts'
 import type { CredentialKind, CredentialSummary } from '../domain/credential.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { MaintenanceProgress } from '../records/maintenance-progress.ts'
@@ -20,6 +21,7 @@ export interface MaintenanceDeps {
   readonly probe: ProveVersion
   readonly sweep: () => Promise<Swept>
   readonly clock: Clock
+  readonly entropy: Entropy
   readonly log: Log
 }
 
@@ -46,6 +48,8 @@ export interface RotationReport {
 
 /** Cloud Scheduler and a Worker's trigger wait longer, and the next run goes on. */
 const runMsMax = 20_000
+/** After that: what has to be done goes before what is only tried. */
+const probesMsMax = 5_000
 const pageSize = 100
 const probesMax = 10
 const secondsPerDay = 86_400
@@ -68,7 +72,9 @@ export function createMaintenance(deps: MaintenanceDeps): () => Promise<Maintena
   return async () => {
     const report = newReport()
     const endMs = deps.clock.steadyMs() + runMsMax
-    await trying(report, { task: 'credentials' }, () => tendCredentials(deps, report, endMs))
+    const idle: string[] = []
+    await trying(report, { task: 'credentials' }, () => tendCredentials(deps, { report, idle, endMs }))
+    await probeSome(deps, report, idle)
     await trying(report, { task: 'sweep' }, async () => {
       report.swept = await deps.sweep()
     })
@@ -106,7 +112,14 @@ function newReport(): Draft {
   }
 }
 
-async function tendCredentials(deps: MaintenanceDeps, report: Draft, endMs: number): Promise<void> {
+interface Tending {
+  readonly report: Draft
+  /** The names of those that are to be tried. */
+  readonly idle: string[]
+  readonly endMs: number
+}
+
+async function tendCredentials(deps: MaintenanceDeps, { report, idle, endMs }: Tending): Promise<void> {
   const { credentials, progress, clock } = deps
   let after = await progress.read()
   for (;;) {
@@ -118,6 +131,7 @@ async function tendCredentials(deps: MaintenanceDeps, report: Draft, endMs: numb
         return
       }
       await tend(deps, report, credential)
+      if (isProbeDue(credential, clock.now())) idle.push(credential.name)
       after = credential.name
     }
     if (page.length < pageSize) break
@@ -143,7 +157,6 @@ async function tend(deps: MaintenanceDeps, report: Draft, credential: Credential
     report.removed.push(...removed.map((version) => ({ credential: name, version })))
     report.faults.push(...waiting.map((reason) => ({ task: 'removal', credential: name, reason })))
   })
-  if (isProbeDue(credential, now) && report.probed.length < probesMax) await probe(deps, report, credential)
 }
 
 function isRotationDue(
@@ -172,15 +185,27 @@ function isProbeDue({ kind, state, health }: CredentialSummary, now: number): bo
   )
 }
 
-async function probe(deps: MaintenanceDeps, report: Draft, credential: CredentialSummary): Promise<void> {
-  const { name, version, consentedScopes } = credential
+/** Any of them first: those that fail whenever they are tried do not keep the others from their turn. */
+async function probeSome(deps: MaintenanceDeps, report: Draft, idle: readonly string[]): Promise<void> {
+  const { clock, entropy } = deps
+  const endMs = clock.steadyMs() + probesMsMax
+  const first = Math.floor(entropy.fraction() * idle.length)
+  for (const name of [...idle.slice(first), ...idle.slice(0, first)]) {
+    if (report.probed.length === probesMax || clock.steadyMs() > endMs) return
+    await trying(report, { task: 'probe', credential: name }, () => probe(deps, report, name))
+  }
+}
+
+async function probe(deps: MaintenanceDeps, report: Draft, name: string): Promise<void> {
+  // Anew: its rotation may have gone on, or another run has tried it.
+  const credential = await deps.credentials.find(name)
+  if (credential === undefined || !isProbeDue(credential, deps.clock.now())) return
+  let works = false
   try {
-    await deps.probe(credential, version, consentedScopes)
-    report.probed.push({ credential: name, works: true })
-  } catch (error) {
-    if (!isBrokerError(error)) throw error
-    report.probed.push({ credential: name, works: false })
-    report.faults.push({ task: 'probe', credential: name, reason: error.reason })
+    await deps.probe(credential, credential.version, credential.consentedScopes)
+    works = true
+  } finally {
+    report.probed.push({ credential: name, works })
   }
 }
 

@@ -75,11 +75,22 @@ async function jwt(): Promise<string> {
   return signer.sign(claims)
 }
 
-async function enrol(name: string, secret: object, more: object = {}) {
-  const body = JSON.stringify({ name, upstream: 'shop-sso', secret: { ...client, ...secret }, ...more })
-  const headers = { authorization: `Bearer ${await jwt()}`, 'content-type': 'application/json' }
-  return brokers[0](new Request(`${brokerIssuer}/v1/admin/credentials`, { method: 'POST', headers, body }))
+async function administer(method: string, path: string, body?: object) {
+  const headers = {
+    authorization: `Bearer ${await jwt()}`,
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+  }
+  return brokers[0](
+    new Request(`${brokerIssuer}/v1/admin/${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }),
+  )
 }
+
+const enrol = (name: string, secret: object, more: object = {}) =>
+  administer('POST', 'credentials', { name, upstream: 'shop-sso', secret: { ...client, ...secret }, ...more })
 
 async function ask(broker: Serve, audience: string) {
   const form = new URLSearchParams({
@@ -100,6 +111,21 @@ describe('an upstream of the policy', () => {
     const { status, token, scope } = await ask(brokers[1], 'robot')
     expect([status, scope]).toEqual([200, 'orders:write'])
     expect(await server.scopesOf(token)).toEqual(['orders:write'])
+  })
+
+  test('is tried, and its next secret proved, with the scopes of a rule where none were enrolled', async () => {
+    const maintain = async () => jsonMembers(await (await administer('POST', 'maintenance:run')).text())
+    const read = async () => jsonMembers(await (await administer('GET', 'credentials/robot')).text())
+    clock.skip(86_400_000)
+    expect((await maintain())['probed']).toEqual([{ credential: 'robot', works: true }])
+
+    const { version: former } = await read()
+    const secret = { type: 'oauth_client_credentials', ...client }
+    expect((await administer('POST', 'credentials/robot/versions', { secret })).status).toBe(201)
+    await expect
+      .poll(async () => JSON.stringify((await read())['rotation']), { timeout: 8_000 })
+      .toContain('"step":"overlap"')
+    expect((await read())['version']).not.toBe(former)
   })
 
   test('P15, P16: rotates through thirty expiries of two instances, and no family is revoked', async () => {

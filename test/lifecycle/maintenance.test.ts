@@ -3,10 +3,12 @@ import { describe, expect, test } from 'vitest'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import type { CredentialSummary } from '../../src/domain/credential.ts'
+import { epochSeconds } from '../../src/domain/time.ts'
 import { createMaintenance, type MaintenanceDeps } from '../../src/lifecycle/maintenance.ts'
 import { createMaintenanceProgress } from '../../src/records/maintenance-progress.ts'
 import { summary } from '../support/hall.ts'
 import { createLogBook } from '../support/quiet.ts'
+import { createSequence } from '../support/sequence.ts'
 import { createSkippingClock } from '../support/skipping-clock.ts'
 
 const names = Array.from({ length: 250 }, (_, index) => `sa-${String(index).padStart(3, '0')}`)
@@ -49,11 +51,19 @@ function createWorld(stepMs: number, changes: Partial<MaintenanceDeps> = {}) {
     probe: () => Promise.resolve(),
     sweep: () => Promise.resolve({ deleted: 0, isMoreLeft: false }),
     clock,
+    entropy: createSequence(),
     log: createLogBook().log,
     ...changes,
   })
   return { maintain, driven, store }
 }
+
+/** One that nobody has used for long. */
+const idleSummary = (name: string): CredentialSummary => ({
+  ...summary,
+  name,
+  health: { status: 'unknown', since: epochSeconds(0) },
+})
 
 describe('a maintenance run', () => {
   test('looks at every credential, in as many pages as it takes', async () => {
@@ -75,6 +85,32 @@ describe('a maintenance run', () => {
     await store.put('maintenance/progress', { schema: 1, after: 7 })
     await maintain()
     expect(driven).toHaveLength(names.length)
+  })
+
+  test('gives each idle credential its turn, whatever fails each time before it', async () => {
+    const idle = new Set(names.slice(0, 60))
+    const entropy = createSequence()
+    const { maintain } = createWorld(0, {
+      credentials: {
+        find: async (name) => idleSummary(name),
+        list: async ({ after = '', limit }) =>
+          [...idle]
+            .filter((name) => name > after)
+            .slice(0, limit)
+            .map((name) => idleSummary(name)),
+      },
+      probe: async ({ name }) => {
+        if (name < 'sa-020') throw new BrokerError('target_unavailable', { reason: 'its upstream is gone' })
+        idle.delete(name)
+      },
+      entropy,
+    })
+    for (let run = 0; run < 20; run += 1) {
+      entropy.nextFraction = (run * 0.381966) % 1
+      const { probed, faults } = await maintain()
+      expect([probed.length, faults.every(({ task }) => task === 'probe')]).toEqual([10, true])
+    }
+    expect([...idle]).toEqual(names.slice(0, 20))
   })
 
   test('reports a store that is down, and a bug is no report', async () => {
