@@ -22,8 +22,6 @@ export interface AdminRoute<Query, Body, Document> {
   /** The least role that may. */
   readonly needs: AdminRole
   readonly action: AuditAction
-  /** One sentence for people, without a full stop. */
-  readonly summary: string
   readonly query: QueryOf<Query>
   readonly body: BodyOf<Body>
   readonly answer: AnswerOf<Document>

@@ -35,7 +35,6 @@ export const keyRoutes = {
     at: 'POST /v1/admin/keys:rewrap',
     needs: 'admin',
     action: 'keys.rewrap',
-    summary: 'Seals the next `limit` records anew under the first key of the ring',
     query: queryOf(page),
     body: noBody,
     answer: shows(rewrapSchema),

@@ -6,6 +6,7 @@ import { answers } from '../../../src/http/answers.ts'
 import type { AnswerOf } from '../../../src/http/route-answer.ts'
 import type { BodyOf } from '../../../src/http/route-body.ts'
 import type { QueryOf } from '../../../src/http/route-query.ts'
+import { adminSummaries } from './admin-summaries.ts'
 import { createJsonSchemas, type JsonSchemas } from './json-schema.ts'
 import { publicEndpoints, type PublicEndpoint } from './public-endpoints.ts'
 
@@ -13,12 +14,13 @@ import { publicEndpoints, type PublicEndpoint } from './public-endpoints.ts'
 interface DescribedRoute {
   readonly at: string
   readonly needs: string
-  readonly summary: string
   readonly query: Pick<QueryOf<unknown>, 'schema'>
   readonly body: Pick<BodyOf<unknown>, 'types' | 'schema'>
   readonly answer: { readonly status: AnswerOf<unknown>['status']; readonly schema?: z.ZodMiniType }
   readonly ifMatch?: true
 }
+
+const summaries = new Map(Object.entries(adminSummaries))
 
 const problem = z.object({
   type: z.string(),
@@ -94,7 +96,7 @@ function publicOperation(endpoint: PublicEndpoint, schemas: JsonSchemas): object
 }
 
 function adminOperation(route: DescribedRoute & { readonly id: string }, schemas: JsonSchemas): object {
-  const { id, needs, summary, query, body, answer: shown } = route
+  const { id, needs, query, body, answer: shown } = route
   const parameters = [
     ...pathParameters(route.at),
     ...queryParameters(query, schemas),
@@ -103,7 +105,7 @@ function adminOperation(route: DescribedRoute & { readonly id: string }, schemas
   const { status, schema } = shown
   return {
     operationId: id,
-    summary,
+    summary: summaries.get(id),
     description: `Needs the role ${needs}.`,
     security: [{ admin: [] }],
     ...(parameters.length === 0 ? {} : { parameters }),

@@ -1,0 +1,38 @@
+import type { adminRoutes } from '../../../src/http/admin-routes.ts'
+
+/**
+ * What each route of the admin API does: one sentence for people, without a full stop. Beside the code it would be part
+ * of every Worker.
+ */
+export const adminSummaries: Readonly<Record<keyof typeof adminRoutes, string>> = {
+  listCredentials: 'The credentials, in the order of their names',
+  enrolCredential: "Enrols a credential; `secret` is one of Google's own credential files as it is",
+  readCredential: 'One credential, without its secret',
+  deleteCredential: 'Destroys a credential and its secret',
+  disableCredential: 'Takes a credential out of service; its tokens are served nowhere 10 s later',
+  enableCredential: 'Puts a disabled credential back into service',
+  revokeCredential:
+    'Revokes a credential for good: here first, then upstream; again, to finish what failed there',
+  destroyCredential: 'The same as DELETE',
+  readPolicy: 'The policy in force',
+  applyPolicy:
+    'Replaces the policy that `If-Match` names; one that would lock out whoever applies it needs `force=true`',
+  validatePolicy: 'Judges a policy without applying it',
+  explainPolicy: 'Why a caller would get, or not get, what it asks for; or why a request was refused',
+  suggestPolicy: 'What the policy could lose and still have served every request of the last days',
+  rewrapKeys: 'Seals the next `limit` records anew under the first key of the ring',
+  listVersions: 'The versions of a credential, oldest first, without their secrets',
+  bringVersion: 'Brings a new secret as the next version, which is proved and then replaces the active one',
+  disableVersion: 'Takes a version out of service; its tokens are served nowhere 10 s later',
+  destroyVersion: 'Drops the secret of a disabled version',
+  rotateCredential: 'Begins to replace a service-account key, or shows the rotation that is under way',
+  abortRotation: 'Takes back a rotation whose new version is not active yet',
+  changeCredential: 'Changes how old the active version may become before it is rotated by itself',
+  runMaintenance: 'Rotates, removes, probes and sweeps what is due; for a scheduler',
+  readService: 'How this instance fares: version, clock, store, key ring, policy, switches, settings',
+  stopService: 'The kill switch: no token is served on any instance 10 s later; the admin API goes on',
+  resumeService: 'Lets tokens be served again',
+  listBlockedCallers: 'The callers that are blocked',
+  revokeCaller: 'Blocks a caller: 10 s later no instance gives him a token, and he administers nothing',
+  restoreCaller: 'Lets a blocked caller in again, as far as policy does',
+}
