@@ -71,7 +71,7 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
       const admitted = admit(limits.perCaller, JSON.stringify([issuer.issuer, subject]))
       if (admitted instanceof Promise) await admitted
     }
-    if (use !== undefined) await spend(use, proof)
+    if (use !== undefined) judgeSpending(await rememberOnce(use), use, proof)
     return { issuer: issuer.issuer, issuerName: issuer.name, subject, claims: jws.claims }
   }
 
@@ -86,8 +86,7 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
     return judged
   }
 
-  async function spend(use: OneUse, proof: Proof): Promise<void> {
-    const isFirst = await rememberOnce(use)
+  function judgeSpending(isFirst: boolean, use: OneUse, proof: Proof): void {
     if (!isFirst) throw rejection(proof, `"jti" of issuer ${quote(use.issuer)} was used before`)
     // The memory ends here, so from here on a second use would look like a first one.
     if (clock.now() >= use.until) throw rejection(proof, 'assertion expired while it was verified')
