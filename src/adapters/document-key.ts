@@ -1,13 +1,17 @@
 import type { DocumentKey, ListOptions, PutOptions } from '../ports/document-store.ts'
 
-const keyPattern = /^[\w.@-]{1,200}\/[\w.@-]{1,200}$/
+// Without bounds in it: those are counted character by character, and every read and write comes by here.
+const keyPattern = /^[\w.@-]+\/[\w.@-]+$/
+const partCharsMax = 200
 const prefixPattern = /^[\w.@-]{1,200}\/[\w.@-]{0,200}$/
 /** RFC 3339 ends with the year 9999, and so do Firestore's timestamps. */
 const instantMax = 253_402_300_799
 
 /** Throws TypeError unless the key keeps the port's rule; all adapters refuse alike. */
 export function checkKey(key: DocumentKey): void {
-  if (!keyPattern.test(key)) throw new TypeError(`not a document key: ${JSON.stringify(key)}`)
+  const end = key.indexOf('/')
+  const isShort = end <= partCharsMax && key.length - end - 1 <= partCharsMax
+  if (!isShort || !keyPattern.test(key)) throw new TypeError(`not a document key: ${JSON.stringify(key)}`)
 }
 
 /** Throws TypeError unless the expiry is an instant that every backend can hold. */

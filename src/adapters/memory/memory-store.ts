@@ -8,7 +8,8 @@ import { documentVersion } from '../document-version.ts'
 interface Entry {
   readonly key: DocumentKey
   readonly json: string
-  readonly version: Version
+  /** A number: many entries are never read, and a text for each would lie about for as long. */
+  readonly version: number
   readonly expiresAt: EpochSeconds | undefined
 }
 
@@ -37,13 +38,12 @@ export function createMemoryStore({ clock }: { readonly clock: Clock }): Documen
       sweep(now)
       if (!mayWrite(entries.get(key), options, now)) return undefined
       writes += 1
-      const version = documentVersion(String(writes))
-      entries.set(key, { key, json, version, expiresAt: options.expiresAt })
-      return version
+      entries.set(key, { key, json, version: writes, expiresAt: options.expiresAt })
+      return versionOf(writes)
     },
     delete: async (key, { version } = {}) => {
       checkKey(key)
-      if (version !== undefined && entries.get(key)?.version !== version) return false
+      if (version !== undefined && !isAt(entries.get(key), version)) return false
       return entries.delete(key)
     },
     list: async (options) => {
@@ -66,7 +66,15 @@ export function createMemoryStore({ clock }: { readonly clock: Clock }): Documen
 function mayWrite(entry: Entry | undefined, { if: condition }: PutOptions, now: EpochSeconds): boolean {
   if (condition === undefined) return true
   if (condition === 'absent') return entry === undefined || isExpired(entry, now)
-  return entry?.version === condition.version
+  return isAt(entry, condition.version)
+}
+
+function isAt(entry: Entry | undefined, version: Version): boolean {
+  return entry !== undefined && versionOf(entry.version) === version
+}
+
+function versionOf(write: number): Version {
+  return documentVersion(String(write))
 }
 
 function isExpired({ expiresAt }: Entry, now: EpochSeconds): boolean {
@@ -75,7 +83,12 @@ function isExpired({ expiresAt }: Entry, now: EpochSeconds): boolean {
 
 /** JSON is parsed anew for each reader: nobody holds what another one reads. */
 function storedOf({ key, json, version, expiresAt }: Entry): Stored {
-  return { key, value: parseDocument(key, json), version, ...(expiresAt === undefined ? {} : { expiresAt }) }
+  return {
+    key,
+    value: parseDocument(key, json),
+    version: versionOf(version),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  }
 }
 
 /** A hand that goes round the entries, a few steps with each write: the work per write is bounded. */
