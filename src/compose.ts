@@ -87,7 +87,10 @@ export interface Platform {
   readonly policySource?: PolicySource
   /** Who counts requests; absent: nobody. */
   readonly limits?: CallerLimits
-  /** Whether a request may await what another one began: never on Workers. */
+  /**
+   * Whether a request may await what another one began. On Workers it must not: there a promise dies with the request
+   * that made it.
+   */
   readonly sharesWork: boolean
 }
 
@@ -117,7 +120,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     ...(sharesWork ? { onLoaded: createTellWarnings({ ...platform, check }) } : {}),
     clock,
     log,
-    mayJoin: sharesWork,
+    sharesWork,
     isWrittenInPlace: settings.policy.from === 'file',
   })
   const policy = async () => policyInForce.current()
@@ -131,7 +134,6 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     ...platform,
     findIssuer: (iss) => useAtHand(policyInForce.current(), ({ findIssuer }) => findIssuer(iss)),
     rememberOnce: records.replays.rememberOnce,
-    sharesFetches: sharesWork,
   })
   const resolve = createResolve({
     ...platform,

@@ -28,8 +28,8 @@ export interface AuthenticateDeps {
   readonly sha256: Sha256
   readonly log: Log
   readonly limits?: CallerLimits
-  /** Whether a request may wait for a fetch that another one made; default true, false on Workers. */
-  readonly sharesFetches?: boolean
+  /** False on Workers. */
+  readonly sharesWork: boolean
 }
 
 export interface CallerLimits {

@@ -10,11 +10,8 @@ export interface RemoteKeysDeps {
   readonly http: HttpClient
   readonly clock: Clock
   readonly log: Log
-  /**
-   * Whether a request may wait for what another request fetches. Default true. On Workers it must be false: there a
-   * promise dies with the request that made it, so the others look at the clock instead.
-   */
-  readonly sharesFetches?: boolean
+  /** False on Workers: there the others look at the clock instead. */
+  readonly sharesWork: boolean
 }
 
 /** The published keys of issuers, kept by where they are published. Never throws for what an issuer does. */
@@ -58,7 +55,7 @@ interface Look {
 }
 
 export function createRemoteKeys(deps: RemoteKeysDeps): RemoteKeys {
-  const { clock, sharesFetches = true } = deps
+  const { clock, sharesWork } = deps
   const lookFor = createLookForKeys(deps)
   const sources = createRecentlyUsed<Source>({ sizeMax: sourcesMax })
 
@@ -111,7 +108,7 @@ export function createRemoteKeys(deps: RemoteKeysDeps): RemoteKeys {
   }
 
   async function waitFor(source: Source, look: Look): Promise<void> {
-    if (sharesFetches) return look.done
+    if (sharesWork) return look.done
     while (runningLook(source) === look) await clock.sleep(pollMs)
   }
 

@@ -44,8 +44,8 @@ export interface PolicyInForceDeps {
   readonly parse: (document: PolicyDocument) => Policy
   readonly clock: Clock
   readonly log: Log
-  /** Whether a request may wait for what another one started: false on Workers. */
-  readonly mayJoin: boolean
+  /** False on Workers. */
+  readonly sharesWork: boolean
   /** Told of each document that comes into force; must not throw. */
   readonly onLoaded?: (document: PolicyDocument) => void
   /** Whether the text is a file that may be read while it is half written. */
@@ -60,7 +60,7 @@ const lookTimeoutMs = 2000
 
 /** The policy in force. There is no timer: the request that finds the last look too old looks again. */
 export function createPolicyInForce(deps: PolicyInForceDeps): PolicyInForce {
-  const { source, clock, mayJoin } = deps
+  const { source, clock, sharesWork } = deps
   const shelf = createShelf(deps)
   let lookedAtMs = -Infinity
   let looking: Promise<void> | undefined
@@ -87,7 +87,7 @@ export function createPolicyInForce(deps: PolicyInForceDeps): PolicyInForce {
 
   const lookedAgain = async (ageMs: number): Promise<CompiledPolicy> => {
     if (looking === undefined) await lookShared()
-    else if (ageMs >= waitAfterMs) await (mayJoin ? looking : lookShared())
+    else if (ageMs >= waitAfterMs) await (sharesWork ? looking : lookShared())
     return shelf.inForce()
   }
 

@@ -7,7 +7,7 @@ import { readMetadata, type Metadata } from './read-metadata.ts'
 export interface DiscoverEndpointsDeps {
   readonly http: HttpClient
   readonly clock: Clock
-  /** Whether a request may await what another one fetches: never on Workers. */
+  /** False on Workers. */
   readonly sharesWork: boolean
 }
 

@@ -42,7 +42,7 @@ export interface MintDeps {
   readonly ownIdentity?: OwnIdentity
   /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
-  /** Whether a request may await what another one fetches: never on Workers. */
+  /** False on Workers. */
   readonly sharesWork: boolean
 }
 

@@ -6,7 +6,7 @@ import { createKeptCurrent } from './kept-current.ts'
 export interface BlocksViewDeps {
   readonly blocks: Pick<BlocksRecord, 'read'>
   readonly clock: Clock
-  /** Whether a request may await a read that another one began: never on Workers. */
+  /** False on Workers. */
   readonly sharesWork: boolean
 }
 

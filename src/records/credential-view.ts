@@ -11,7 +11,7 @@ const namesMax = 10_000
 export interface CredentialViewDeps {
   readonly credentials: Pick<Credentials, 'find'>
   readonly clock: Clock
-  /** Whether a request may await a read that another one began: never on Workers. */
+  /** False on Workers. */
   readonly sharesWork: boolean
 }
 

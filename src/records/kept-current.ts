@@ -18,7 +18,7 @@ export interface KeptCurrentDeps<T> {
   readonly read: () => Promise<T>
   readonly clock: Clock
   readonly bounds: KeptCurrentBounds
-  /** Whether a request may await a read that another one began: never on Workers. */
+  /** False on Workers. */
   readonly sharesWork: boolean
 }
 

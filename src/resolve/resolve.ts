@@ -32,7 +32,7 @@ export interface ResolveDeps {
   /** What is switched off by hand. Throws `store_unavailable`. */
   readonly blocks: () => BlocksInForce | Promise<BlocksInForce>
   readonly memoryEntriesMax: number
-  /** Whether requests may await each other's work; Workers forbid it, and there the lease alone keeps order. */
+  /** False on Workers: there the lease alone keeps order. */
   readonly sharesWork: boolean
 }
 

@@ -210,7 +210,7 @@ describe('published keys', () => {
     })
 
     it('on Workers a request whose look died with another request looks again by itself', async () => {
-      const { world, good, fetches } = setUp({ sharesFetches: false })
+      const { world, good, fetches } = setUp({ sharesWork: false })
       const asked = Promise.withResolvers<void>()
       world.route(keysUrl, () => {
         asked.resolve()

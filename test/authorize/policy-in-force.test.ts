@@ -19,7 +19,7 @@ function start(source: FakePolicySource, changes: Partial<PolicyInForceDeps> = {
     parse: (document: PolicyDocument) => parsePolicy(document, { brokerIssuer }),
     clock,
     log: (level, message, fields = {}) => lines.push({ level, message, fields }),
-    mayJoin: true,
+    sharesWork: true,
     isWrittenInPlace: true,
     ...changes,
   })
@@ -213,7 +213,7 @@ test('after a long pause all requests wait for one look, and none is answered by
 
 test('where requests may not wait for one another, each looks for itself', async () => {
   const source = createFakePolicySource(samplePolicy)
-  const { clock, ruleName } = start(source, { mayJoin: false })
+  const { clock, ruleName } = start(source, { sharesWork: false })
   await ruleName()
 
   source.write(otherPolicy)

@@ -25,7 +25,7 @@ function createWorld() {
     parse: (document) => parsePolicy(document, context),
     clock,
     log: createLogBook().log,
-    mayJoin: true,
+    sharesWork: true,
     isWrittenInPlace: false,
   })
   const look = async () => {

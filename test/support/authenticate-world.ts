@@ -45,6 +45,7 @@ export function createAuthenticateWorld(overrides: Partial<AuthenticateDeps> = {
     http: routed.http,
     clock,
     sha256,
+    sharesWork: true,
     log: (level, message, fields) => void logs.push(JSON.stringify({ level, message, ...fields })),
     ...overrides,
   })

@@ -13,7 +13,7 @@ export type GoogleIdentity = (refused?: Secret) => Promise<Secret>
 export interface HeldTokenDeps {
   readonly fetchToken: () => Promise<IdentityToken>
   readonly clock: Clock
-  /** Whether a request may await what another one began: never on Workers. */
+  /** False on Workers. */
   readonly sharesWork: boolean
 }
 

@@ -9,7 +9,7 @@ import { serveOnMs } from './serve-on.ts'
 import { isVersionOf, wrapKey } from './wrap-key.ts'
 
 export interface KmsRingKeysDeps extends AskKmsDeps {
-  /** Whether a request may await what another one began: never on Workers. */
+  /** False on Workers. */
   readonly sharesWork: boolean
 }
 

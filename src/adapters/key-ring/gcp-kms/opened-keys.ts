@@ -9,7 +9,7 @@ import { unwrapKey } from './wrap-key.ts'
 export interface OpenedKeysDeps {
   readonly ask: AskKms
   readonly clock: Clock
-  /** Whether a request may await what another one began: never on Workers. */
+  /** False on Workers. */
   readonly sharesWork: boolean
 }
 
