@@ -14,7 +14,7 @@ import { parsePolicy } from '../src/authorize/parse-policy.ts'
 import {
   adminSchema,
   issuerSchema,
-  policySchema,
+  policyDocumentSchema,
   ruleSchema,
   upstreamSchema,
 } from '../src/authorize/policy-schema.ts'
@@ -109,7 +109,7 @@ describe('docs/policy.md', () => {
     const examples = blocks
       .filter(({ path, block }) => path === 'docs/policy.md' && block.language === 'yaml')
       .flatMap(({ block }) => keysOf(parse(block.text)))
-    const schemas = [policySchema, issuerSchema, upstreamSchema, ruleSchema, adminSchema]
+    const schemas = [policyDocumentSchema, issuerSchema, upstreamSchema, ruleSchema, adminSchema]
     const keys = schemas.flatMap((schema) =>
       keysAllowedBy(toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })),
     )

@@ -4,7 +4,13 @@ import { quote } from '../domain/quote.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import { isList, memberOf } from './json-member.ts'
 import { documentInvalid, type Fault, type Report } from './policy-faults.ts'
-import { adminSchema, issuerSchema, policySchema, ruleSchema, upstreamSchema } from './policy-schema.ts'
+import {
+  adminSchema,
+  issuerSchema,
+  policyDocumentSchema,
+  ruleSchema,
+  upstreamSchema,
+} from './policy-schema.ts'
 import { readPolicyText, type PolicyText } from './policy-text.ts'
 import { readEntry, type EntryPlace } from './read-entry.ts'
 import { readIssuer } from './read-issuer.ts'
@@ -44,7 +50,7 @@ export function readPolicy(document: PolicyDocument, { brokerIssuer }: PolicyCon
 }
 
 function readWhole(value: Json, report: Report, brokerIssuer: string): Policy {
-  const top = readEntry(policySchema, value, { path: [], report })
+  const top = readEntry(policyDocumentSchema, value, { path: [], report })
   // docs/policy.md allows a policy without rules or without admins; with neither key it is more likely cut off.
   if (top !== undefined && top.rules === undefined && top.admins === undefined)
     report([], 'has neither rules nor admins: is it cut off?')

@@ -190,7 +190,7 @@ export const ruleSchema = exactly({
 export const adminSchema = exactly({ callers, role: z.enum(['viewer', 'operator', 'admin']) })
 
 /** The outermost keys; what is in the lists is read entry by entry, so that one bad entry hides no fault of another. */
-export const policySchema = exactly({
+export const policyDocumentSchema = exactly({
   version: z.literal(1),
   issuers: z.array(z.unknown()),
   upstreams: z.optional(z.array(z.unknown())),

@@ -3,7 +3,7 @@ import type { Hono } from 'hono'
 import type { Act } from './act.ts'
 import { adviceRoutes, serveAdvice, type AdviceRoutesDeps } from './advice-routes.ts'
 import { credentialRoutes, serveCredentials, type CredentialRoutesDeps } from './credential-routes.ts'
-import { keyRoutes, serveKeys, type KeyRoutesDeps } from './key-routes.ts'
+import { rewrapRoutes, serveRewrap, type RewrapRoutesDeps } from './rewrap-route.ts'
 import { routePattern } from './path-template.ts'
 import { policyRoutes, servePolicy } from './policy-routes.ts'
 import { rotationRoutes, serveRotation, type RotationRoutesDeps } from './rotation-routes.ts'
@@ -15,13 +15,13 @@ export const adminRoutes = {
   ...credentialRoutes,
   ...policyRoutes,
   ...adviceRoutes,
-  ...keyRoutes,
+  ...rewrapRoutes,
   ...rotationRoutes,
   ...serviceRoutes,
 } as const
 
 export interface AdminRoutesDeps
-  extends CredentialRoutesDeps, AdviceRoutesDeps, KeyRoutesDeps, RotationRoutesDeps, ServiceRoutesDeps {
+  extends CredentialRoutesDeps, AdviceRoutesDeps, RewrapRoutesDeps, RotationRoutesDeps, ServiceRoutesDeps {
   readonly act: Act
   /** Every path that a path below the issuer is reached at. */
   readonly at: (path: string) => string[]
@@ -33,7 +33,7 @@ export function addAdminRoutes(app: Hono, deps: AdminRoutesDeps): void {
     ...serveCredentials(deps),
     ...servePolicy(deps),
     ...serveAdvice(deps),
-    ...serveKeys(deps),
+    ...serveRewrap(deps),
     ...serveRotation(deps),
     ...serveService(deps),
   ]

@@ -6,7 +6,7 @@ import type { Entropy } from '../ports/entropy.ts'
 import { jsonAnswer } from './json-answer.ts'
 import { issuerUrl, serverMetadata } from './metadata.ts'
 import openApi from './openapi.json' with { type: 'json' }
-import { addKeyRoutes } from './published-keys.ts'
+import { addPublishedKeys } from './published-keys.ts'
 import type { Refuse } from './refuse.ts'
 
 export interface PublicRoutesDeps {
@@ -30,7 +30,7 @@ export function addPublicRoutes(app: Hono, deps: PublicRoutesDeps): void {
   app.on('GET', metadataAt('/.well-known/oauth-authorization-server'), () =>
     jsonAnswer({ status: 200, text: metadata, requestId: entropy.uuid() }),
   )
-  if (keys !== undefined) addKeyRoutes(app, { issuer, keys, entropy, at, metadataAt })
+  if (keys !== undefined) addPublishedKeys(app, { issuer, keys, entropy, at, metadataAt })
 
   app.on('GET', at('/openapi.json'), () => {
     const text = JSON.stringify({ ...openApi, servers: [{ url: issuerUrl(issuer, '') }] })

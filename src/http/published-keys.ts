@@ -5,7 +5,7 @@ import type { Entropy } from '../ports/entropy.ts'
 import { jsonAnswer } from './json-answer.ts'
 import { issuerUrl, keySetPath } from './metadata.ts'
 
-export interface KeyRoutesDeps {
+export interface PublishedKeysDeps {
   readonly issuer: string
   readonly keys: readonly PublishedJwk[]
   readonly entropy: Entropy
@@ -16,7 +16,10 @@ export interface KeyRoutesDeps {
 }
 
 /** What verifiers need who trust the broker as an issuer, such as a workload identity pool: metadata and public keys. */
-export function addKeyRoutes(app: Hono, { issuer, keys, entropy, at, metadataAt }: KeyRoutesDeps): void {
+export function addPublishedKeys(
+  app: Hono,
+  { issuer, keys, entropy, at, metadataAt }: PublishedKeysDeps,
+): void {
   const configuration = openIdConfiguration(issuer, keys)
   app.on('GET', metadataAt('/.well-known/openid-configuration'), () =>
     jsonAnswer({ status: 200, text: configuration, requestId: entropy.uuid() }),

@@ -30,7 +30,7 @@ const rewrapSchema = z.object({
   after: z.optional(z.string()),
 })
 
-export const keyRoutes = {
+export const rewrapRoutes = {
   rewrapKeys: adminRoute({
     at: 'POST /v1/admin/keys:rewrap',
     needs: 'admin',
@@ -41,13 +41,13 @@ export const keyRoutes = {
   }),
 } as const
 
-export interface KeyRoutesDeps {
+export interface RewrapRoutesDeps {
   readonly rewrapKeys: RewrapKeys
 }
 
-export function serveKeys({ rewrapKeys }: KeyRoutesDeps): readonly ServedRoute[] {
+export function serveRewrap({ rewrapKeys }: RewrapRoutesDeps): readonly ServedRoute[] {
   return [
-    served(keyRoutes.rewrapKeys, async ({ query }) => ({
+    served(rewrapRoutes.rewrapKeys, async ({ query }) => ({
       document: rewrapDocument(await rewrapKeys(query)),
     })),
   ]
