@@ -94,7 +94,7 @@ export function serveService({ service, serviceStatus }: ServiceRoutesDeps): rea
       return { document: blockedCallerDocument(blocked) }
     }),
     served(routes.restoreCaller, async ({ body, note }) => {
-      note(targetOf(await service.restoreCaller(body)))
+      note(targetOf(await service.unblockCaller(body)))
       return { document: undefined }
     }),
   ]

@@ -25,7 +25,7 @@ export interface AdministerService {
    */
   readonly blockCaller: (caller: CallerName, by: Caller) => Promise<BlockedCaller>
   /** Whom it let in, by the exact `iss` where he was blocked or the policy knows it. */
-  readonly restoreCaller: (caller: CallerName) => Promise<CallerName>
+  readonly unblockCaller: (caller: CallerName) => Promise<CallerName>
 }
 
 export function createAdministerService({
@@ -54,7 +54,7 @@ export function createAdministerService({
       await mayBlock({ issuer, subject }, by)
       return blocks.block({ issuer, subject }, nameOf(by))
     },
-    restoreCaller: async ({ issuer, subject }) => {
+    unblockCaller: async ({ issuer, subject }) => {
       // As it was written down first: its issuer may have left the policy since.
       if (await blocks.unblock({ issuer, subject })) return { issuer, subject }
       const named = { issuer: (await issuerOf(issuer)) ?? issuer, subject }

@@ -275,7 +275,7 @@ function createFakeService(): AdministerService {
       callers.push({ ...one, ...byHand })
       return { ...one, ...byHand }
     },
-    restoreCaller: async (one) => one,
+    unblockCaller: async (one) => one,
   }
 }
 
