@@ -58,9 +58,9 @@ export interface HallDeps {
 
 /**
  * The hall: bytes in, bytes out, for any runtime with Request and Response. Every answer is JSON or empty, is not
- * cached (but for public keys) and carries a request id of our own making; none is shaped by Host or by the query string. There is no CORS:
- * a browser has no business here. Routes are served below the issuer's path as well as at the root, so that a proxy
- * may strip that path or leave it.
+ * cached (but for public keys) and carries a request id of our own making; none is shaped by Host or by the query
+ * string. There is no CORS: a browser has no business here. Routes are served below the issuer's path as well as at
+ * the root, so that a proxy may strip that path or leave it.
  */
 export function createApp(deps: HallDeps): Hono {
   const app: Hono = new HonoBase({ router: createRouter() })
