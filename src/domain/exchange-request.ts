@@ -16,9 +16,8 @@ export interface Proof {
   readonly clientId?: string
 }
 
-/** What a caller asks of `POST /v1/token`, parsed and bounded, believed in nothing yet. */
-export interface ExchangeRequest {
-  readonly proof: Proof
+/** What is asked for, apart from who asks and with which proof. */
+export interface Wish {
   /** The `audience` parameter as sent: a credential's name, `//HOST/credentials/NAME` or `ISSUER/credentials/NAME`. */
   readonly target: string
   /** Empty means: all that the rule allows. */
@@ -30,4 +29,9 @@ export interface ExchangeRequest {
   readonly subject?: string
   readonly lifetime?: Seconds
   readonly boundary?: AccessBoundary
+}
+
+/** What a caller asks of `POST /v1/token`, parsed and bounded, believed in nothing yet. */
+export interface ExchangeRequest extends Wish {
+  readonly proof: Proof
 }

@@ -2,7 +2,7 @@ import type { AccessBoundary } from './access-boundary.ts'
 import type { BrokerErrorCode } from './broker-error.ts'
 import type { Caller, Json } from './caller.ts'
 import type { CredentialKind, CredentialState } from './credential.ts'
-import type { ExchangeRequest, TokenType } from './exchange-request.ts'
+import type { ExchangeRequest, TokenType, Wish } from './exchange-request.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { EpochSeconds, Seconds } from './time.ts'
 
@@ -92,16 +92,9 @@ export interface Refusal {
 }
 
 /** A request without its proof: who asks, and what for. */
-export interface Question {
+export interface Question extends Wish {
   /** The exact `iss`, or the policy's name for the issuer. */
   readonly issuer: string
   /** `sub` among them. */
   readonly claims: Readonly<Record<string, Json>>
-  readonly target: string
-  readonly scopes: ScopeSet
-  readonly tokenType: TokenType
-  readonly resource?: string
-  readonly subject?: string
-  readonly lifetime?: Seconds
-  readonly boundary?: AccessBoundary
 }

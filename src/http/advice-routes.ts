@@ -1,8 +1,7 @@
 import * as z from 'zod/mini'
 
 import { requestMalformed } from '../domain/broker-error.ts'
-import { tokenTypes } from '../domain/exchange-request.ts'
-import type { Question } from '../domain/explanation.ts'
+import { tokenTypes, type Wish } from '../domain/exchange-request.ts'
 import { parseScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { seconds } from '../domain/time.ts'
 import type { Explainable, ExplainedRequest } from '../lifecycle/explain-request.ts'
@@ -85,15 +84,14 @@ function explainable(body: z.output<typeof explainBody>): Explainable {
   }
   if (issuer === undefined || claims === undefined || target === undefined)
     throw requestMalformed('the body must have issuer, claims and credential, or request_id alone')
-  return { question: { issuer, claims, target, ...wishOf(wish) } }
+  return { question: { issuer, claims, ...wishOf(target, wish) } }
 }
 
-type Wish = Omit<z.output<typeof explainBody>, 'request_id' | 'issuer' | 'claims' | 'credential'>
-
-function wishOf(wish: Wish): Omit<Question, 'issuer' | 'claims' | 'target'> {
+function wishOf(target: string, wish: Omit<z.output<typeof explainBody>, 'credential'>): Wish {
   const { resource, requested_subject: subject, requested_lifetime: lifetime, options } = wish
   const boundary = options === undefined ? undefined : parseAccessBoundary(options)
   return {
+    target,
     scopes: scopesOf(wish.scope),
     tokenType: wish.token_type ?? 'access_token',
     ...(resource === undefined ? {} : { resource }),

@@ -1,12 +1,11 @@
 import { isBrokerError } from '../domain/broker-error.ts'
-import type { MintedToken } from '../domain/token.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { TokenKey } from '../records/tokens.ts'
 import type { MemoryToken } from './memory-tokens.ts'
-import type { Obtain, Obtained } from './obtain.ts'
+import type { Obtain, Obtained, Want } from './obtain.ts'
 
 /** Looks for the successor of a token that is due, while the token itself is served. */
 export interface RefreshAhead {
@@ -14,10 +13,7 @@ export interface RefreshAhead {
   look(want: DueToken, held: MemoryToken): Promise<Obtained | undefined>
 }
 
-export interface DueToken {
-  readonly identity: string
-  readonly mint: () => Promise<MintedToken>
-  readonly isLive: (token: MintedToken) => boolean
+export interface DueToken extends Omit<Want, 'key'> {
   readonly keyOf: (identity: string) => Promise<TokenKey>
 }
 
