@@ -5,6 +5,8 @@ import type { Log } from '../ports/log.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { CredentialFile } from './credential-file.ts'
 import { faultsInUse } from './faults-in-use.ts'
+import { foundCredential, noSuchCredential } from './found-credential.ts'
+import { invalidDocument } from './invalid-document.ts'
 import { sourceFaults } from './judge-source.ts'
 import { parseCredentialFile } from './parse-credential-file.ts'
 
@@ -51,7 +53,7 @@ export function createAdministerCredentials({
   log,
 }: AdministerCredentialsDeps): AdministerCredentials {
   const setState = async (name: string, state: CredentialState, revision?: string) =>
-    found(name, isName(name) ? await credentials.setState(name, state, revision) : undefined)
+    foundCredential(name, isName(name) ? await credentials.setState(name, state, revision) : undefined)
 
   return {
     list: async ({ after, limit = pageDefault }) =>
@@ -59,13 +61,13 @@ export function createAdministerCredentials({
         limit: Math.min(pageMax, Math.max(1, Math.floor(limit))),
         ...(after === undefined ? {} : { after: checkedAfter(after) }),
       }),
-    read: async (name) => found(name, isName(name) ? await credentials.find(name) : undefined),
+    read: async (name) => foundCredential(name, isName(name) ? await credentials.find(name) : undefined),
     enrol: async ({ name, rotateAfterDays: days, ...file }) => {
-      if (!isName(name)) throw invalid([`name: must match ${credentialName.source}`])
+      if (!isName(name)) throw invalidDocument([`name: must match ${credentialName.source}`])
       const { upstream } = file
       const named = typeof upstream === 'string' && upstream !== 'google'
       const judgement = parseCredentialFile(file, named ? await findUpstream(upstream) : undefined)
-      if (!judgement.ok) throw invalid(judgement.faults)
+      if (!judgement.ok) throw invalidDocument(judgement.faults)
       const { credential, ignored } = judgement
       const { secret, source } = credential
       const faults = [
@@ -75,7 +77,7 @@ export function createAdministerCredentials({
           : ['rotate_after_days: only a service-account key can be replaced without a person']),
         ...(source === undefined ? [] : sourceFaults(await credentials.find(source))),
       ]
-      if (faults.length > 0) throw invalid(faults)
+      if (faults.length > 0) throw invalidDocument(faults)
       const wanted = { name, ...credential, ...(days === undefined ? {} : { rotateAfterDays: days }) }
       const added = (await credentials.add(wanted)) ?? (await credentials.findSame(wanted))
       if (added === undefined)
@@ -87,7 +89,7 @@ export function createAdministerCredentials({
     disable: (name, revision) => setState(name, 'disabled', revision),
     enable: (name, revision) => setState(name, 'enabled', revision),
     destroy: async (name, revision) => {
-      if (!isName(name) || !(await credentials.remove(name, revision))) throw notFound(name)
+      if (!isName(name) || !(await credentials.remove(name, revision))) throw noSuchCredential(name)
     },
   }
 }
@@ -100,19 +102,4 @@ function checkedAfter(after: string): string {
   // Not a whole name: an earlier page may end with one that no longer matches today's pattern.
   if (/^[A-Za-z0-9_.@-]{1,200}$/.test(after)) return after
   throw requestMalformed('after: must be the name of a credential')
-}
-
-function found(name: string, summary: CredentialSummary | undefined): CredentialSummary {
-  if (summary === undefined) throw notFound(name)
-  return summary
-}
-
-function notFound(name: string): BrokerError {
-  const shown = isName(name) ? name : 'of that name'
-  return new BrokerError('not_found', { reason: `there is no credential ${shown}` })
-}
-
-function invalid(faults: readonly string[]): BrokerError {
-  const text = faults.join('; ')
-  return new BrokerError('document_invalid', { reason: text, publicDetail: text })
 }

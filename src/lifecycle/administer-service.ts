@@ -4,6 +4,7 @@ import type { Caller } from '../domain/caller.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
 import { quote } from '../domain/quote.ts'
 import type { BlocksRecord, CallerName } from '../records/blocks.ts'
+import { invalidDocument } from './invalid-document.ts'
 
 export interface AdministerServiceDeps {
   readonly blocks: BlocksRecord
@@ -45,7 +46,9 @@ export function createAdministerService({
     blockCaller: async ({ issuer: text, subject }, by) => {
       const issuer = await issuerOf(text)
       if (issuer === undefined)
-        throw invalid(`issuer: the policy trusts no issuer ${quote(text)}, and nobody of it gets a token`)
+        throw invalidDocument([
+          `issuer: the policy trusts no issuer ${quote(text)}, and nobody of it gets a token`,
+        ])
       if (issuer === by.issuer && subject === by.subject)
         throw new BrokerError('state_conflict', {
           reason: 'a caller does not block himself',
@@ -66,8 +69,4 @@ export function createAdministerService({
 
 function nameOf({ issuer, subject }: Caller): string {
   return `${issuer}/${subject}`
-}
-
-function invalid(fault: string): BrokerError {
-  return new BrokerError('document_invalid', { reason: fault, publicDetail: fault })
 }

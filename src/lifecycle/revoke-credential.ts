@@ -1,4 +1,4 @@
-import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import { isBrokerError } from '../domain/broker-error.ts'
 import type {
   CredentialSummary,
   Revocation,
@@ -7,6 +7,7 @@ import type {
 } from '../domain/credential.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { HeldVersion } from '../records/revocation-moves.ts'
+import { foundCredential } from './found-credential.ts'
 
 /** What came of withdrawing one version upstream. */
 export interface Withdrawal {
@@ -37,7 +38,7 @@ export type RevokeCredential = (name: string, revision?: string) => Promise<Revo
  */
 export function createRevokeCredential({ credentials, withdraw }: RevokeCredentialDeps): RevokeCredential {
   return async (name, revision) => {
-    const credential = found(name, await credentials.revoke(name, revision))
+    const credential = foundCredential(name, await credentials.revoke(name, revision))
     const outcomes: VersionOutcome[] = []
     // One after the other: the second of two refresh tokens of one grant is dead with the first.
     for (const held of await credentials.heldVersions(name)) {
@@ -51,7 +52,7 @@ export function createRevokeCredential({ credentials, withdraw }: RevokeCredenti
     if (outcomes.length === 0 && before !== undefined) return { credential, revocation: withoutTime(before) }
     const revocation = sumUp(outcomes)
     const withdrawn = outcomes.filter(({ result }) => isOver.has(result)).map(({ held }) => held)
-    const after = found(name, await credentials.noteRevocation(name, revocation, withdrawn))
+    const after = foundCredential(name, await credentials.noteRevocation(name, revocation, withdrawn))
     return { credential: after, revocation: withoutTime(after.revocation ?? revocation) }
   }
 }
@@ -90,9 +91,4 @@ function sumUp(outcomes: readonly Outcome[]): Omit<Revocation, 'at'> {
 
 function withoutTime({ upstream, detail }: Omit<Revocation, 'at'>): Omit<Revocation, 'at'> {
   return { upstream, ...(detail === undefined ? {} : { detail }) }
-}
-
-function found(name: string, credential: CredentialSummary | undefined): CredentialSummary {
-  if (credential !== undefined) return credential
-  throw new BrokerError('not_found', { reason: `there is no credential ${name}` })
 }

@@ -78,6 +78,10 @@ export function parseCredentialRecord({ key, value }: Stored): CredentialRecord 
   return record
 }
 
+export function recordIn(stored: Stored | undefined): CredentialRecord | undefined {
+  return stored === undefined ? undefined : parseCredentialRecord(stored)
+}
+
 export function credentialDocumentOf(record: CredentialRecord): Document {
   return {
     schema: 1,

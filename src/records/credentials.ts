@@ -5,10 +5,9 @@ import type {
   CredentialState,
   CredentialSummary,
   Revocation,
-  VersionState,
 } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
-import { seconds, until, type EpochSeconds } from '../domain/time.ts'
+import type { EpochSeconds } from '../domain/time.ts'
 import type { Stored } from '../ports/document-store.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { changeCredential, refuseUnlessAt, type Revision } from './change-credential.ts'
@@ -16,17 +15,17 @@ import {
   credentialDocumentOf,
   credentialKey,
   parseCredentialRecord,
+  recordIn,
   summaryOf,
   type CredentialRecord,
   type CredentialVersion,
 } from './credential-codec.ts'
+import { enterState, noteHealth, rotateAfter } from './credential-moves.ts'
 import { secretOf, secretText } from './credential-secret-codec.ts'
+import { openVersion, secretPlace, usableVersion } from './open-version.ts'
 import type { ReadModifyWriteDeps } from './read-modify-write.ts'
 import { noteWithdrawn, revokeRecord, type HeldVersion } from './revocation-moves.ts'
 import { destroyVersion, disableVersion, removeVersion } from './version-moves.ts'
-
-/** A credential in use costs two writes of health a day, and a probe of health none. */
-const checkedAgainAfter = seconds(12 * 3600)
 
 /** What is enrolled: a parsed and checked secret with the facts that may be shown. */
 export interface NewCredential {
@@ -113,10 +112,7 @@ export interface CredentialsDeps extends ReadModifyWriteDeps {
 export function createCredentials(deps: CredentialsDeps): Credentials {
   const { store, keyRing, clock, entropy } = deps
 
-  const readRecord = async (name: string) => {
-    const stored = await store.get(credentialKey(name))
-    return stored === undefined ? undefined : parseCredentialRecord(stored)
-  }
+  const readRecord = async (name: string) => recordIn(await store.get(credentialKey(name)))
 
   const change = (
     name: string,
@@ -159,48 +155,14 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       return secretText(held).reveal() === secretText(credential.secret).reveal() ? summary : undefined
     },
     add: async (credential) => {
-      const now = clock.now()
       const id = entropy.uuid()
-      const record: CredentialRecord = {
-        name: credential.name,
-        kind: credential.secret.kind,
-        upstream: credential.upstream,
-        state: 'enabled',
-        versions: [
-          {
-            id,
-            state: 'active',
-            identity: credential.identity,
-            ...(credential.keyId === undefined ? {} : { keyId: credential.keyId }),
-            sealed: await keyRing.seal(secretText(credential.secret), secretPlace(credential.name, id)),
-            generation: 1,
-            createdAt: now,
-            changedAt: now,
-          },
-        ],
-        ...(credential.source === undefined ? {} : { source: credential.source }),
-        ...(credential.consentedScopes === undefined ? {} : { consentedScopes: credential.consentedScopes }),
-        health: { status: 'unknown', since: now },
-        ...(credential.rotateAfterDays === undefined ? {} : { rotateAfterDays: credential.rotateAfterDays }),
-        fence: 0,
-        revision: 1,
-        createdAt: now,
-        updatedAt: now,
-      }
-      const key = credentialKey(credential.name)
-      const written = await store.put(key, credentialDocumentOf(record), { if: 'absent' })
+      const { name, secret } = credential
+      const sealed = await keyRing.seal(secretText(secret), secretPlace(name, id))
+      const record = newRecord(credential, { id, sealed, now: clock.now() })
+      const written = await store.put(credentialKey(name), credentialDocumentOf(record), { if: 'absent' })
       return written === undefined ? undefined : summaryOf(record)
     },
-    setState: (name, state, expected) =>
-      change(
-        name,
-        (record) => {
-          if (record.state === 'revoked')
-            throw stateConflict(record, 'it is revoked: bring a new secret as its next version')
-          return record.state === state ? record : { ...record, state }
-        },
-        expected,
-      ),
+    setState: (name, state, expected) => change(name, (record) => enterState(record, state), expected),
     revoke: (name, expected) => change(name, revokeRecord, expected),
     noteRevocation: (name, revocation, withdrawn) =>
       change(name, (record, now) => noteWithdrawn(record, { revocation, withdrawn, now })),
@@ -210,15 +172,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
         sealed === undefined ? [] : [{ id, generation }],
       )
     },
-    setRotateAfter: (name, days, expected) =>
-      change(
-        name,
-        (record) => {
-          const { rotateAfterDays: _, ...rest } = record
-          return { ...rest, ...(days === undefined ? {} : { rotateAfterDays: days }) }
-        },
-        expected,
-      ),
+    setRotateAfter: (name, days, expected) => change(name, (record) => rotateAfter(record, days), expected),
     disableVersion: (name, version, expected) =>
       change(name, (record, now) => disableVersion(record, version, now), expected),
     destroyVersion: (name, version, expected) =>
@@ -244,19 +198,44 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       const place = secretPlace(name, version)
       return secretOf(await keyRing.open(sealed, place), place)
     },
-    noteHealth: async (name, { status, reason }) => {
-      await change(name, (record, now) => {
-        const { health } = record
-        const isSame = health.status === status && health.reason === reason
-        const isRecent = until(now, health.checkedAt ?? health.since) < checkedAgainAfter
-        if (isSame && isRecent) return record
-        const since = isSame ? health.since : now
-        return {
-          ...record,
-          health: { status, since, ...(reason === undefined ? {} : { reason }), checkedAt: now },
-        }
-      })
+    noteHealth: async (name, health) => {
+      await change(name, (record, now) => noteHealth(record, health, now))
     },
+  }
+}
+
+interface FirstVersion {
+  readonly id: string
+  readonly sealed: string
+  readonly now: EpochSeconds
+}
+
+function newRecord(credential: NewCredential, { id, sealed, now }: FirstVersion): CredentialRecord {
+  const { name, upstream, secret, identity, keyId, source, consentedScopes, rotateAfterDays } = credential
+  const version: CredentialVersion = {
+    id,
+    state: 'active',
+    identity,
+    ...(keyId === undefined ? {} : { keyId }),
+    sealed,
+    generation: 1,
+    createdAt: now,
+    changedAt: now,
+  }
+  return {
+    name,
+    kind: secret.kind,
+    upstream,
+    state: 'enabled',
+    versions: [version],
+    ...(source === undefined ? {} : { source }),
+    ...(consentedScopes === undefined ? {} : { consentedScopes }),
+    health: { status: 'unknown', since: now },
+    ...(rotateAfterDays === undefined ? {} : { rotateAfterDays }),
+    fence: 0,
+    revision: 1,
+    createdAt: now,
+    updatedAt: now,
   }
 }
 
@@ -269,54 +248,4 @@ function isSameButSecret(record: CredentialRecord, other: NewCredential): boolea
       one.rotateAfterDays ?? null,
     ])
   return record.kind === other.secret.kind && facts(record) === facts(other)
-}
-
-function stateConflict({ name }: CredentialRecord, why: string): BrokerError {
-  return new BrokerError('state_conflict', { reason: `credential ${name}: ${why}`, publicDetail: why })
-}
-
-/** Where a secret is sealed to: a ciphertext put anywhere else does not open. */
-export function secretPlace(name: string, version: string): string {
-  return `${credentialKey(name)}#${version}`
-}
-
-/** Opens one version of a record, or throws `target_unavailable` with what is missing. */
-export async function openVersion(
-  keyRing: KeyRing,
-  record: CredentialRecord | undefined,
-  { name, version }: VersionName,
-): Promise<CredentialSecret> {
-  const { sealed } = usableVersion(record, { name, version })
-  const place = secretPlace(name, version)
-  return secretOf(await keyRing.open(sealed, place), place)
-}
-
-export interface VersionName {
-  readonly name: string
-  readonly version: string
-}
-
-export type UsableVersion = CredentialVersion & { readonly sealed: string }
-
-/** The version of a record that may be used, or throws `target_unavailable` with what is missing. */
-export function usableVersion(
-  record: CredentialRecord | undefined,
-  { name, version }: VersionName,
-): UsableVersion {
-  const held = record?.versions.find(({ id }) => id === version)
-  const sealed = held !== undefined && usableStates.has(held.state) ? held.sealed : undefined
-  // A revoked credential comes back with a new secret, which has to be proved first.
-  const mayServe = record?.state === 'enabled' || (record?.state === 'revoked' && held?.state === 'candidate')
-  if (!mayServe || held === undefined || sealed === undefined)
-    throw new BrokerError('target_unavailable', { reason: `credential ${name} ${missing(record, held)}` })
-  return { ...held, sealed }
-}
-
-/** A candidate is used to prove it. */
-const usableStates: ReadonlySet<VersionState> = new Set<VersionState>(['candidate', 'active', 'retiring'])
-
-function missing(record: CredentialRecord | undefined, held: CredentialVersion | undefined): string {
-  if (record === undefined) return 'is gone'
-  if (record.state !== 'enabled') return `is ${record.state}`
-  return held === undefined ? 'has no such version any more' : `has its version ${held.state}`
 }

@@ -7,14 +7,15 @@ import type { KeyRing } from '../ports/key-ring.ts'
 import {
   credentialDocumentOf,
   credentialKey,
-  parseCredentialRecord,
+  recordIn,
   type CredentialRecord,
   type CredentialVersion,
 } from './credential-codec.ts'
+import { nextHealth } from './credential-moves.ts'
 import { secretText } from './credential-secret-codec.ts'
-import { usableVersion, openVersion, secretPlace, type VersionName } from './credentials.ts'
 import { createLeaseWatch, type LeaseWatch } from './lease-watch.ts'
 import { nextLease } from './lease.ts'
+import { openVersion, secretPlace, usableVersion, type VersionName } from './open-version.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import { reviseVersion } from './version-moves.ts'
 
@@ -95,8 +96,7 @@ async function tryBegin(
   { name, version }: VersionName,
 ): Promise<RefreshTurn | BusyTurn | undefined> {
   const { store, keyRing, watch } = deps
-  const stored = await store.get(credentialKey(name))
-  const record = stored === undefined ? undefined : parseCredentialRecord(stored)
+  const record = recordIn(await store.get(credentialKey(name)))
   const { generation, expiresAt } = usableVersion(record, { name, version })
   const retryAfter = watch.left(secretPlace(name, version), record?.lease)
   if (retryAfter !== undefined) return { held: false, retryAfter }
@@ -136,7 +136,7 @@ function take(
     credentialKey(name),
     (stored) => {
       const now = clock.now()
-      const before = stored === undefined ? undefined : parseCredentialRecord(stored)
+      const before = recordIn(stored)
       const held = usableVersion(before, { name, version })
       if (before === undefined || held.generation !== generation)
         return { value: undefined, result: undefined }
@@ -176,8 +176,8 @@ async function endTurn(
     { store, clock, entropy },
     credentialKey(turn.name),
     (stored) => {
-      if (stored === undefined) return { value: undefined, result: 'superseded' }
-      const before = parseCredentialRecord(stored)
+      const before = recordIn(stored)
+      if (before === undefined) return { value: undefined, result: 'superseded' }
       // Fences start anew when a name is enrolled again: only together with the version do they name this turn.
       const holdsLease =
         before.lease?.fence === turn.fence && before.versions.some(({ id }) => id === turn.version)
@@ -189,7 +189,7 @@ async function endTurn(
       const after: CredentialRecord = {
         ...(holdsLease && !keepIntent ? reviseVersion(ended, turn.version, withoutIntent) : ended),
         ...(holdsLease || lease === undefined ? {} : { lease }),
-        health: nextHealth(before.health, health, now),
+        ...(health === undefined ? {} : { health: nextHealth(before.health, health, now) }),
         updatedAt: now,
       }
       return { value: credentialDocumentOf(after), result: 'ended' }
@@ -231,14 +231,4 @@ function replaceSealed(
   }
   const versions = record.versions.map((version) => (version.id === turn.version ? after : version))
   return { versions, isOurs: sealed !== undefined }
-}
-
-function nextHealth(
-  before: CredentialHealth,
-  change: Omit<CredentialHealth, 'since'> | undefined,
-  now: EpochSeconds,
-): CredentialHealth {
-  if (change === undefined) return before
-  const isSame = change.status === before.status && change.reason === before.reason
-  return { ...change, since: isSame ? before.since : now, checkedAt: now }
 }

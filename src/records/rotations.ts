@@ -1,4 +1,3 @@
-import { BrokerError } from '../domain/broker-error.ts'
 import type { CredentialSecret, CredentialSummary } from '../domain/credential.ts'
 import type { RotationMethod, RotationStep } from '../domain/rotation.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
@@ -9,16 +8,17 @@ import {
   activeVersion,
   credentialDocumentOf,
   credentialKey,
-  parseCredentialRecord,
+  recordIn,
   summaryOf,
   type CredentialRecord,
   type CredentialVersion,
 } from './credential-codec.ts'
 import { secretText } from './credential-secret-codec.ts'
-import { secretPlace } from './credentials.ts'
 import { isHeld, nextLease } from './lease.ts'
+import { secretPlace } from './open-version.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import type { Rotation } from './rotation-codec.ts'
+import { stateConflict } from './state-conflict.ts'
 import { addCandidate } from './version-moves.ts'
 
 /** A secret that is to become a version, with the facts of it that may be shown. */
@@ -110,8 +110,9 @@ export function createRotations(deps: RotationsDeps): Rotations {
       const version = await seal(name, brought)
       const { consentedScopes } = brought
       const revise = (record: CredentialRecord, now: EpochSeconds): CredentialRecord => {
-        if (record.rotation !== undefined) throw conflict(record, 'a rotation is under way: abort it first')
-        if (record.kind !== brought.secret.kind) throw conflict(record, `it is a ${record.kind}`)
+        if (record.rotation !== undefined)
+          throw stateConflict(record, 'a rotation is under way: abort it first')
+        if (record.kind !== brought.secret.kind) throw stateConflict(record, `it is a ${record.kind}`)
         const rotation = newRotation(record, { id: entropy.uuid(), now, method: 'import', step: 'prove' })
         return {
           ...addCandidate(record, version),
@@ -132,7 +133,7 @@ export function createRotations(deps: RotationsDeps): Rotations {
 
     settle: (turn, revise) =>
       readModifyWrite<'settled' | 'superseded'>(deps, credentialKey(turn.name), (stored) => {
-        const record = stored === undefined ? undefined : parseCredentialRecord(stored)
+        const record = recordIn(stored)
         const rotation = record?.rotation
         const isOurs = rotation?.id === turn.rotation.id && rotation.lease?.fence === turn.fence
         if (record === undefined || rotation === undefined || !isOurs)
@@ -154,10 +155,10 @@ export function createRotations(deps: RotationsDeps): Rotations {
 /** Turned back; throws `state_conflict` when there is nothing to turn back. */
 function aborting(record: CredentialRecord, now: EpochSeconds): CredentialRecord {
   const { rotation } = record
-  if (rotation === undefined) throw conflict(record, 'no rotation is under way')
+  if (rotation === undefined) throw stateConflict(record, 'no rotation is under way')
   if (rotation.step === 'abort') return record
   if (rotation.step === 'overlap')
-    throw conflict(record, 'the new version is active already: disable that version to go back')
+    throw stateConflict(record, 'the new version is active already: disable that version to go back')
   // Nothing is left to take back: only that the former secret is withdrawn upstream is given up.
   if (rotation.step === 'disable') return withoutRotation(record)
   // The lease stays, and when it was begun: what was begun must be over before it is taken back.
@@ -174,7 +175,7 @@ function claim(
     { store, clock, entropy },
     credentialKey(name),
     (stored) => {
-      const record = stored === undefined ? undefined : parseCredentialRecord(stored)
+      const record = recordIn(stored)
       const now = clock.now()
       const rotation = record?.rotation
       if (
@@ -242,9 +243,5 @@ function withoutRotation(record: CredentialRecord): CredentialRecord {
 }
 
 function refuseUnlessEnabled(record: CredentialRecord): void {
-  if (record.state !== 'enabled') throw conflict(record, `it is ${record.state}`)
-}
-
-function conflict({ name }: CredentialRecord, why: string): BrokerError {
-  return new BrokerError('state_conflict', { reason: `credential ${name}: ${why}`, publicDetail: why })
+  if (record.state !== 'enabled') throw stateConflict(record, `it is ${record.state}`)
 }

@@ -1,8 +1,8 @@
 import { until, type EpochSeconds } from '../domain/time.ts'
 import type { Document, Stored } from '../ports/document-store.ts'
 import { credentialDocumentOf, credentialKey, parseCredentialRecord } from './credential-codec.ts'
-import { secretPlace } from './credentials.ts'
 import { isHeld } from './lease.ts'
+import { secretPlace } from './open-version.ts'
 import { parseTokenRecord, tokenDocumentOf } from './token-codec.ts'
 import { tokenPlace, tokensPrefix } from './tokens.ts'
 

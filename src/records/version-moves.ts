@@ -2,6 +2,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type { VersionState } from '../domain/credential.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { CredentialRecord, CredentialVersion } from './credential-codec.ts'
+import { stateConflict } from './state-conflict.ts'
 
 /*
  * The moves of a credential's versions. Each takes a record with exactly one active version to another such record,
@@ -14,7 +15,7 @@ const destroyedMax = 10
 /** Adds a version that is not used yet, of which there is at most one. */
 export function addCandidate(record: CredentialRecord, candidate: CredentialVersion): CredentialRecord {
   const other = record.versions.find(({ state }) => state === 'candidate')
-  if (other !== undefined) throw conflict(record, `version ${other.id} is a candidate already`)
+  if (other !== undefined) throw stateConflict(record, `version ${other.id} is a candidate already`)
   return { ...record, versions: [...record.versions, { ...candidate, state: 'candidate' }] }
 }
 
@@ -49,7 +50,7 @@ export function disableVersion(record: CredentialRecord, id: string, now: EpochS
     return moveAll(record, now, ({ id: other, state }) => (other === id ? 'disabled' : state))
   const standby = record.versions.findLast(({ state }) => state === 'retiring')
   if (standby === undefined)
-    throw conflict(
+    throw stateConflict(
       record,
       `version ${id} is the only one that works: rotate first, or disable the credential`,
     )
@@ -123,9 +124,5 @@ function forgetOldest(record: CredentialRecord): CredentialRecord {
 }
 
 function wrongState(record: CredentialRecord, { id, state }: CredentialVersion, move: string): BrokerError {
-  return conflict(record, `version ${id} is ${state} and cannot be ${move}`)
-}
-
-function conflict({ name }: CredentialRecord, why: string): BrokerError {
-  return new BrokerError('state_conflict', { reason: `credential ${name}: ${why}`, publicDetail: why })
+  return stateConflict(record, `version ${id} is ${state} and cannot be ${move}`)
 }

@@ -1,11 +1,13 @@
-import { BrokerError } from '../../domain/broker-error.ts'
 import type { CredentialSummary } from '../../domain/credential.ts'
 import type { Upstream } from '../../domain/upstream.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Credentials } from '../../records/credentials.ts'
 import type { Rotations } from '../../records/rotations.ts'
+import { stateConflict } from '../../records/state-conflict.ts'
 import type { CredentialFile } from '../credential-file.ts'
 import { faultsInUse } from '../faults-in-use.ts'
+import { foundCredential } from '../found-credential.ts'
+import { invalidDocument } from '../invalid-document.ts'
 import { parseCredentialFile } from '../parse-credential-file.ts'
 import { faultsOfSuccessor } from './judge-successor.ts'
 
@@ -48,9 +50,9 @@ export interface AdministerRotation {
 
 export function createAdministerRotation(deps: AdministerRotationDeps): AdministerRotation {
   const { credentials, rotations, pursue } = deps
-  const read = async (name: string) => found(name, await credentials.find(name))
+  const read = async (name: string) => foundCredential(name, await credentials.find(name))
   const pursued = async (name: string, beginning: Promise<CredentialSummary | undefined>) => {
-    const begun = found(name, await beginning)
+    const begun = foundCredential(name, await beginning)
     pursue(name)
     return begun
   }
@@ -65,12 +67,12 @@ export function createAdministerRotation(deps: AdministerRotationDeps): Administ
       const { upstream } = credential
       const other = upstream === 'google' ? undefined : await deps.findUpstream(upstream)
       const judgement = parseCredentialFile({ ...file, upstream }, other)
-      if (!judgement.ok) throw invalid(judgement.faults)
+      if (!judgement.ok) throw invalidDocument(judgement.faults)
       const brought = judgement.credential
       const former = await openActive(credentials, credential)
       const judged = faultsOfSuccessor({ credential, brought, former, withdrawFormer, upstream: other })
       const faults = [...judged.faults, ...(await faultsInUse(brought.secret))]
-      if (faults.length > 0) throw invalid(faults)
+      if (faults.length > 0) throw invalidDocument(faults)
       const { ignored } = judgement
       if (ignored.length > 0)
         deps.log('warn', 'parts of a credential file are neither followed nor kept', {
@@ -83,20 +85,20 @@ export function createAdministerRotation(deps: AdministerRotationDeps): Administ
     },
     abort: (name, revision) => pursued(name, rotations.beginAbort(name, revision)),
     disableVersion: async (name, version, revision) =>
-      found(name, await credentials.disableVersion(name, version, revision)),
+      foundCredential(name, await credentials.disableVersion(name, version, revision)),
     destroyVersion: async (name, version, revision) =>
-      found(name, await credentials.destroyVersion(name, version, revision)),
+      foundCredential(name, await credentials.destroyVersion(name, version, revision)),
     rotateAfter: async (name, days, revision) => {
       if (days !== undefined) refuseWhatNeedsAPerson(await read(name))
-      return found(name, await credentials.setRotateAfter(name, days, revision))
+      return foundCredential(name, await credentials.setRotateAfter(name, days, revision))
     },
   }
 }
 
-function refuseWhatNeedsAPerson({ name, kind }: CredentialSummary): void {
+function refuseWhatNeedsAPerson(credential: CredentialSummary): void {
+  const { kind } = credential
   if (kind === 'service_account_key') return
-  const why = `a ${kind} is not made by the broker: bring a new one as the next version`
-  throw new BrokerError('state_conflict', { reason: `credential ${name}: ${why}`, publicDetail: why })
+  throw stateConflict(credential, `a ${kind} is not made by the broker: bring a new one as the next version`)
 }
 
 /** The secret in use, as far as it can be opened: a revoked credential has none that matters any more. */
@@ -105,14 +107,4 @@ async function openActive(
   { name, version, state }: CredentialSummary,
 ) {
   return state === 'enabled' ? await credentials.openSecret(name, version) : undefined
-}
-
-function found(name: string, summary: CredentialSummary | undefined): CredentialSummary {
-  if (summary !== undefined) return summary
-  throw new BrokerError('not_found', { reason: `there is no credential ${name}` })
-}
-
-function invalid(faults: readonly string[]): BrokerError {
-  const text = faults.join('; ')
-  return new BrokerError('document_invalid', { reason: text, publicDetail: text })
 }
