@@ -10,123 +10,75 @@ export interface AdminRow {
   readonly headers?: Record<string, string>
 }
 
-/** Every route, with the least role that may use it and what it answers then. */
-export const adminRows: readonly AdminRow[] = [
-  { line: `GET ${collection}`, needed: 'viewer', status: 200, action: 'credential.list' },
-  { line: `GET ${collection}/reports-sa`, needed: 'viewer', status: 200, action: 'credential.read' },
-  { line: `POST ${collection}`, needed: 'admin', status: 201, action: 'credential.enrol', body: enrolment },
-  {
-    line: `POST ${collection}/reports-sa:disable`,
-    needed: 'operator',
-    status: 200,
-    action: 'credential.disable',
-  },
-  {
-    line: `POST ${collection}/reports-sa:enable`,
-    needed: 'operator',
-    status: 200,
-    action: 'credential.enable',
-  },
-  {
-    line: `POST ${collection}/reports-sa:revoke`,
-    needed: 'operator',
-    status: 200,
-    action: 'credential.revoke',
-  },
-  {
-    line: `POST ${collection}/reports-sa:destroy`,
-    needed: 'admin',
-    status: 204,
-    action: 'credential.destroy',
-  },
-  { line: `DELETE ${collection}/reports-sa`, needed: 'admin', status: 204, action: 'credential.destroy' },
-  { line: `GET ${collection}/reports-sa/versions`, needed: 'viewer', status: 200, action: 'version.list' },
-  {
-    line: `POST ${collection}/reports-sa/versions`,
-    needed: 'admin',
-    status: 201,
-    action: 'version.bring',
-    body: { secret: enrolment.secret, withdraw_former: false },
-  },
-  {
-    line: `POST ${collection}/reports-sa/versions/1:disable`,
-    needed: 'operator',
-    status: 200,
-    action: 'version.disable',
-  },
-  {
-    line: `POST ${collection}/reports-sa/versions/1:destroy`,
-    needed: 'admin',
-    status: 200,
-    action: 'version.destroy',
-  },
-  {
-    line: `POST ${collection}/reports-sa:rotate`,
-    needed: 'operator',
-    status: 200,
-    action: 'credential.rotate',
-  },
-  {
-    line: `POST ${collection}/reports-sa:abort`,
-    needed: 'operator',
-    status: 200,
-    action: 'credential.abort',
-  },
-  {
-    line: `PATCH ${collection}/reports-sa`,
-    needed: 'admin',
-    status: 200,
-    action: 'credential.change',
-    body: { rotate_after_days: 90 },
-  },
-  { line: 'POST /v1/admin/maintenance:run', needed: 'operator', status: 200, action: 'maintenance.run' },
-  { line: 'GET /v1/admin/policy', needed: 'viewer', status: 200, action: 'policy.read' },
-  {
-    line: 'PUT /v1/admin/policy',
-    needed: 'admin',
-    status: 200,
-    action: 'policy.apply',
+const reports = `${collection}/reports-sa`
+const admin = '/v1/admin'
+const caller = { issuer: 'billing', subject: 'billing' }
+
+const credentialRows: readonly AdminRow[] = [
+  row('viewer', `GET ${collection}`, 'credential.list'),
+  row('viewer', `GET ${reports}`, 'credential.read'),
+  row('admin', `POST ${collection}`, 'credential.enrol', { status: 201, body: enrolment }),
+  row('operator', `POST ${reports}:disable`, 'credential.disable'),
+  row('operator', `POST ${reports}:enable`, 'credential.enable'),
+  row('operator', `POST ${reports}:revoke`, 'credential.revoke'),
+  row('admin', `POST ${reports}:destroy`, 'credential.destroy', { status: 204 }),
+  row('admin', `DELETE ${reports}`, 'credential.destroy', { status: 204 }),
+]
+
+const policyRows: readonly AdminRow[] = [
+  row('viewer', `GET ${admin}/policy`, 'policy.read'),
+  row('admin', `PUT ${admin}/policy`, 'policy.apply', {
     body: 'version: 1\nrules: []',
     headers: { 'if-match': '"r1"' },
-  },
-  {
-    line: 'POST /v1/admin/policy:validate',
-    needed: 'viewer',
-    status: 200,
-    action: 'policy.validate',
-    body: 'version: 1',
-  },
-  {
-    line: 'POST /v1/admin/policy:explain',
-    needed: 'viewer',
-    status: 200,
-    action: 'policy.explain',
-    body: { request_id: 'r1' },
-  },
-  {
-    line: 'POST /v1/admin/policy:suggest',
-    needed: 'viewer',
-    status: 200,
-    action: 'policy.suggest',
-    body: {},
-  },
-  { line: 'POST /v1/admin/keys:rewrap', needed: 'admin', status: 200, action: 'keys.rewrap' },
-  { line: 'GET /v1/admin/service', needed: 'viewer', status: 200, action: 'service.read' },
-  { line: 'POST /v1/admin/service:stop', needed: 'operator', status: 200, action: 'service.stop' },
-  { line: 'POST /v1/admin/service:resume', needed: 'admin', status: 200, action: 'service.resume' },
-  { line: 'GET /v1/admin/callers', needed: 'viewer', status: 200, action: 'caller.list' },
-  {
-    line: 'POST /v1/admin/callers:revoke',
-    needed: 'operator',
-    status: 200,
-    action: 'caller.revoke',
-    body: { issuer: 'billing', subject: 'billing' },
-  },
-  {
-    line: 'POST /v1/admin/callers:restore',
-    needed: 'admin',
-    status: 204,
-    action: 'caller.restore',
-    body: { issuer: 'billing', subject: 'billing' },
-  },
+  }),
+  row('viewer', `POST ${admin}/policy:validate`, 'policy.validate', { body: 'version: 1' }),
 ]
+
+const adviceRows: readonly AdminRow[] = [
+  row('viewer', `POST ${admin}/policy:explain`, 'policy.explain', { body: { request_id: 'r1' } }),
+  row('viewer', `POST ${admin}/policy:suggest`, 'policy.suggest', { body: {} }),
+]
+
+const rewrapRows: readonly AdminRow[] = [row('admin', `POST ${admin}/keys:rewrap`, 'keys.rewrap')]
+
+const rotationRows: readonly AdminRow[] = [
+  row('viewer', `GET ${reports}/versions`, 'version.list'),
+  row('admin', `POST ${reports}/versions`, 'version.bring', {
+    status: 201,
+    body: { secret: enrolment.secret, withdraw_former: false },
+  }),
+  row('operator', `POST ${reports}/versions/1:disable`, 'version.disable'),
+  row('admin', `POST ${reports}/versions/1:destroy`, 'version.destroy'),
+  row('operator', `POST ${reports}:rotate`, 'credential.rotate'),
+  row('operator', `POST ${reports}:abort`, 'credential.abort'),
+  row('admin', `PATCH ${reports}`, 'credential.change', { body: { rotate_after_days: 90 } }),
+  row('operator', `POST ${admin}/maintenance:run`, 'maintenance.run'),
+]
+
+const serviceRows: readonly AdminRow[] = [
+  row('viewer', `GET ${admin}/service`, 'service.read'),
+  row('operator', `POST ${admin}/service:stop`, 'service.stop'),
+  row('admin', `POST ${admin}/service:resume`, 'service.resume'),
+  row('viewer', `GET ${admin}/callers`, 'caller.list'),
+  row('operator', `POST ${admin}/callers:revoke`, 'caller.revoke', { body: caller }),
+  row('admin', `POST ${admin}/callers:restore`, 'caller.restore', { status: 204, body: caller }),
+]
+
+/** Every route, with the least role that may use it and what it answers then, in the order of `http/admin-routes.ts`. */
+export const adminRows: readonly AdminRow[] = [
+  ...credentialRows,
+  ...policyRows,
+  ...adviceRows,
+  ...rewrapRows,
+  ...rotationRows,
+  ...serviceRows,
+]
+
+function row(
+  needed: AdminRow['needed'],
+  line: string,
+  action: string,
+  { status = 200, ...sent }: Partial<Pick<AdminRow, 'status' | 'body' | 'headers'>> = {},
+): AdminRow {
+  return { needed, line, action, status, ...sent }
+}
