@@ -5,7 +5,8 @@ import { seconds } from '../../src/domain/time.ts'
 import type { Explainable, ExplainedRequest } from '../../src/lifecycle/explain-request.ts'
 import type { PolicySuggestion } from '../../src/domain/policy-suggestion.ts'
 import { call } from '../support/call-admin.ts'
-import { createFakeHall, summary } from '../support/hall.ts'
+import { summary } from '../support/fake-rooms.ts'
+import { createFakeHall } from '../support/hall.ts'
 
 const explanation: Explanation = {
   outcome: 'refused',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
-import { createFakeHall, issuer, post, tokenForm } from '../support/hall.ts'
+import { issuer } from '../support/fake-rooms.ts'
+import { createFakeHall, post, tokenForm } from '../support/hall.ts'
 
 describe('server metadata (RFC 8414)', () => {
   const place = '/.well-known/oauth-authorization-server'

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import { call, collection, enrolment, unusedCredentials } from '../support/call-admin.ts'
-import { createFakeHall, issuer, summary } from '../support/hall.ts'
+import { issuer, summary } from '../support/fake-rooms.ts'
+import { createFakeHall } from '../support/hall.ts'
 
 const one = {
   name: 'reports-sa',

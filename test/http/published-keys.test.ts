@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import type { PublishedJwk } from '../../src/domain/published-jwk.ts'
-import { createFakeHall, issuer } from '../support/hall.ts'
+import { issuer } from '../support/fake-rooms.ts'
+import { createFakeHall } from '../support/hall.ts'
 import { createPrivateJwk, privateTexts, readKeys } from '../support/signing-key-set.ts'
 
 const configurationPath = '/.well-known/openid-configuration'
