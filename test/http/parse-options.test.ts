@@ -1,25 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
-import { isBrokerError } from '../../src/domain/broker-error.ts'
-import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
-import { parseTokenRequest } from '../../src/http/parse-token-request.ts'
 import { tokenForm } from '../support/hall.ts'
-
-const contentType = 'application/x-www-form-urlencoded'
-const parse = (text: string): ExchangeRequest => parseTokenRequest({ contentType, text })
-
-function refusalOf(act: () => unknown): string {
-  try {
-    act()
-  } catch (error) {
-    if (!isBrokerError(error)) throw error
-    return `${error.code}: ${error.reason}`
-  }
-  return 'accepted'
-}
-
-const refused = (changes: Readonly<Record<string, string | undefined>>) =>
-  refusalOf(() => parse(tokenForm(changes)))
+import { parseForm, refused } from '../support/token-request.ts'
 
 describe('options', () => {
   const rule = {
@@ -28,7 +10,7 @@ describe('options', () => {
   }
   const condition = { expression: "resource.name.startsWith('x')", title: 't', description: 'd' }
   const json = (rules: unknown): string => JSON.stringify({ accessBoundary: { accessBoundaryRules: rules } })
-  const boundaryOf = (options: string) => parse(tokenForm({ options })).boundary
+  const boundaryOf = (options: string) => parseForm(tokenForm({ options })).boundary
 
   it('Google’s boundary arrives as it was sent', () => {
     const rules = [{ ...rule, availabilityCondition: condition }, rule]

@@ -1,25 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
-import { isBrokerError } from '../../src/domain/broker-error.ts'
-import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
 import { parseTokenRequest } from '../../src/http/parse-token-request.ts'
 import { tokenForm } from '../support/hall.ts'
-
-const contentType = 'application/x-www-form-urlencoded'
-const parse = (text: string): ExchangeRequest => parseTokenRequest({ contentType, text })
-
-function refusalOf(act: () => unknown): string {
-  try {
-    act()
-  } catch (error) {
-    if (!isBrokerError(error)) throw error
-    return `${error.code}: ${error.reason}`
-  }
-  return 'accepted'
-}
-
-const refused = (changes: Readonly<Record<string, string | undefined>>) =>
-  refusalOf(() => parse(tokenForm(changes)))
+import { parseForm, refusalOf, refused } from '../support/token-request.ts'
 
 const assertionForm = (changes: Readonly<Record<string, string | undefined>> = {}) =>
   tokenForm({
@@ -33,7 +16,7 @@ const assertionForm = (changes: Readonly<Record<string, string | undefined>> = {
 
 describe('what is accepted', () => {
   it('a token exchange asks for all that the rule allows unless it says otherwise', () => {
-    const request = parse(tokenForm())
+    const request = parseForm(tokenForm())
     expect(request).toEqual({
       proof: { form: 'subject_token', assertion: request.proof.assertion },
       target: 'reports-sa',
@@ -44,14 +27,14 @@ describe('what is accepted', () => {
   })
 
   it('a client assertion carries the client id it must agree with', () => {
-    const { proof } = parse(assertionForm({ client_id: 'billing' }))
+    const { proof } = parseForm(assertionForm({ client_id: 'billing' }))
     expect(proof).toMatchObject({ form: 'client_assertion', clientId: 'billing' })
     expect(proof.assertion.reveal()).toBe('aaa.bbb.ccc')
-    expect(parse(assertionForm()).proof).not.toHaveProperty('clientId')
+    expect(parseForm(assertionForm()).proof).not.toHaveProperty('clientId')
   })
 
   it('every parameter arrives where it belongs', () => {
-    const request = parse(
+    const request = parseForm(
       tokenForm({
         scope: 'b a b',
         requested_token_type: 'urn:ietf:params:oauth:token-type:id_token',
@@ -71,10 +54,10 @@ describe('what is accepted', () => {
   })
 
   it('white space around a token is a file’s newline and is trimmed', () => {
-    expect(parse(tokenForm({ subject_token: ' aaa.bbb.ccc\r\n' })).proof.assertion.reveal()).toBe(
+    expect(parseForm(tokenForm({ subject_token: ' aaa.bbb.ccc\r\n' })).proof.assertion.reveal()).toBe(
       'aaa.bbb.ccc',
     )
-    const { proof } = parse(assertionForm({ client_assertion: 'aaa.bbb.ccc\n' }))
+    const { proof } = parseForm(assertionForm({ client_assertion: 'aaa.bbb.ccc\n' }))
     expect(proof.assertion.reveal()).toBe('aaa.bbb.ccc')
   })
 
@@ -82,7 +65,7 @@ describe('what is accepted', () => {
     'P7: %j around a token is a part of it, and not trimmed',
     (space) => {
       const spaced = `${space}aaa.bbb.ccc${space}`
-      expect(parse(tokenForm({ subject_token: spaced })).proof.assertion.reveal()).toBe(spaced)
+      expect(parseForm(tokenForm({ subject_token: spaced })).proof.assertion.reveal()).toBe(spaced)
     },
   )
 
@@ -97,15 +80,15 @@ describe('what is accepted', () => {
 describe('P11: parameters', () => {
   it('P11: a repeated parameter is malformed, known or unknown, empty or not', () => {
     for (const extra of ['scope=a&scope=b', 'audience=reports-sa', 'x=1&x=2', 'scope=&scope=a', 'x=&x='])
-      expect(refusalOf(() => parse(`${tokenForm()}&${extra}`))).toBe(
+      expect(refusalOf(() => parseForm(`${tokenForm()}&${extra}`))).toBe(
         'request_malformed: a parameter is repeated',
       )
-    expect(refusalOf(() => parse(`${tokenForm()}&%73cope=a&scope=b`))).toContain('repeated')
+    expect(refusalOf(() => parseForm(`${tokenForm()}&%73cope=a&scope=b`))).toContain('repeated')
   })
 
   it('P11: unknown parameters are ignored, client_secret among them', () => {
     expect(refused({ client_secret: 's3cret', foo: 'bar', __proto__x: '1' })).toBe('accepted')
-    expect(parse(`${tokenForm()}&__proto__=x&constructor=y`).target).toBe('reports-sa')
+    expect(parseForm(`${tokenForm()}&__proto__=x&constructor=y`).target).toBe('reports-sa')
   })
 
   it('P11: an empty parameter is an absent one', () => {
@@ -120,7 +103,7 @@ describe('P11: parameters', () => {
       client_assertion: '',
       client_assertion_type: '',
     }
-    expect(Object.keys(parse(tokenForm(empty))).toSorted()).toEqual([
+    expect(Object.keys(parseForm(tokenForm(empty))).toSorted()).toEqual([
       'proof',
       'scopes',
       'target',
@@ -131,7 +114,7 @@ describe('P11: parameters', () => {
   })
 
   it('a question mark before the form belongs to the first name', () => {
-    expect(refusalOf(() => parse(`?${tokenForm()}`))).toBe('request_malformed: grant_type is missing')
+    expect(refusalOf(() => parseForm(`?${tokenForm()}`))).toBe('request_malformed: grant_type is missing')
   })
 })
 
@@ -152,8 +135,8 @@ describe('what is refused', () => {
   it('two proofs of identity are malformed in either grant', () => {
     expect(refused({ client_assertion: 'a.b.c' })).toContain('two proofs')
     expect(refused({ client_assertion_type: 'x' })).toContain('two proofs')
-    expect(refusalOf(() => parse(assertionForm({ subject_token: 'a.b.c' })))).toContain('two proofs')
-    expect(refusalOf(() => parse(assertionForm({ subject_token_type: 'x' })))).toContain('two proofs')
+    expect(refusalOf(() => parseForm(assertionForm({ subject_token: 'a.b.c' })))).toContain('two proofs')
+    expect(refusalOf(() => parseForm(assertionForm({ subject_token_type: 'x' })))).toContain('two proofs')
   })
 
   it.each(['password', 'refresh_token', 'Client_Credentials', 'client_credentials '])(
@@ -172,7 +155,7 @@ describe('what is refused', () => {
 
   it('a client assertion of another type proves nothing', () => {
     const type = 'urn:ietf:params:oauth:client-assertion-type:saml2-bearer'
-    expect(refusalOf(() => parse(assertionForm({ client_assertion_type: type })))).toContain(
+    expect(refusalOf(() => parseForm(assertionForm({ client_assertion_type: type })))).toContain(
       'client_assertion_type must be',
     )
   })
@@ -191,7 +174,7 @@ describe('what is refused', () => {
 
   it('an API key is asked for by a name of its own, and with nothing that could narrow it', () => {
     const type = 'urn:downscope:params:oauth:token-type:api_key'
-    expect(parse(tokenForm({ requested_token_type: type }))).toMatchObject({ tokenType: 'api_key' })
+    expect(parseForm(tokenForm({ requested_token_type: type }))).toMatchObject({ tokenType: 'api_key' })
     expect(refused({ requested_token_type: 'urn:ietf:params:oauth:token-type:api_key' })).toContain(
       'request_malformed: requested_token_type',
     )
@@ -252,7 +235,7 @@ describe('what is refused', () => {
       'client_assertion',
       planted,
     ])
-      expect(refusalOf(() => parse(`${tokenForm({ [name]: planted })}&${planted}=1&x=1`))).not.toContain(
+      expect(refusalOf(() => parseForm(`${tokenForm({ [name]: planted })}&${planted}=1&x=1`))).not.toContain(
         'planted',
       )
   })
