@@ -28,9 +28,14 @@ export function changeCredential(
     const now = deps.clock.now()
     const after = revise(before, now)
     if (after === before) return { value: undefined, result: summaryOf(before) }
-    const stamped = { ...after, revision: before.revision + 1, updatedAt: now }
-    return { value: credentialDocumentOf(stamped), result: summaryOf(stamped) }
+    const changed = stamped(after, now)
+    return { value: credentialDocumentOf(changed), result: summaryOf(changed) }
   })
+}
+
+/** What every change that is shown carries: whoever saw the record before it holds an old `ETag`. */
+export function stamped(record: CredentialRecord, now: EpochSeconds): CredentialRecord {
+  return { ...record, revision: record.revision + 1, updatedAt: now }
 }
 
 /** The revision that somebody has seen, as text; absent, whichever it is at. */

@@ -26,22 +26,15 @@ export function rotateAfter(record: CredentialRecord, days: number | undefined):
 /** How it fares; news are another status or reason, or the same half a day later. */
 export function noteHealth(
   record: CredentialRecord,
-  change: Omit<CredentialHealth, 'since'>,
+  { status, reason }: Omit<CredentialHealth, 'since'>,
   now: EpochSeconds,
 ): CredentialRecord {
   const { health } = record
-  const isSame = health.status === change.status && health.reason === change.reason
+  const isSame = health.status === status && health.reason === reason
   if (isSame && until(now, health.checkedAt ?? health.since) < checkedAgainAfter) return record
-  return { ...record, health: nextHealth(health, change, now) }
-}
-
-/** Of the same status and reason the beginning is kept. */
-export function nextHealth(
-  before: CredentialHealth,
-  { status, reason }: Omit<CredentialHealth, 'since'>,
-  now: EpochSeconds,
-): CredentialHealth {
-  const isSame = before.status === status && before.reason === reason
-  const since = isSame ? before.since : now
-  return { status, since, ...(reason === undefined ? {} : { reason }), checkedAt: now }
+  const since = isSame ? health.since : now
+  return {
+    ...record,
+    health: { status, since, ...(reason === undefined ? {} : { reason }), checkedAt: now },
+  }
 }

@@ -4,6 +4,7 @@ import type { ScopeSet } from '../domain/scopes.ts'
 import type { Secret } from '../domain/secret.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
+import { stamped } from './change-credential.ts'
 import {
   credentialDocumentOf,
   credentialKey,
@@ -11,7 +12,7 @@ import {
   type CredentialRecord,
   type CredentialVersion,
 } from './credential-codec.ts'
-import { nextHealth } from './credential-moves.ts'
+import { noteHealth } from './credential-moves.ts'
 import { secretText } from './credential-secret-codec.ts'
 import { createLeaseWatch, type LeaseWatch } from './lease-watch.ts'
 import { nextLease } from './lease.ts'
@@ -189,12 +190,16 @@ async function endTurn(
       const after: CredentialRecord = {
         ...(holdsLease && !keepIntent ? reviseVersion(ended, turn.version, withoutIntent) : ended),
         ...(holdsLease || lease === undefined ? {} : { lease }),
-        ...(health === undefined ? {} : { health: nextHealth(before.health, health, now) }),
-        updatedAt: now,
       }
-      return { value: credentialDocumentOf(after), result: 'ended' }
+      const noted = health === undefined ? after : noteHealth(after, health, now)
+      const isShown = noted !== after || endOf(after, turn) !== endOf(before, turn)
+      return { value: credentialDocumentOf(isShown ? stamped(noted, now) : noted), result: 'ended' }
     },
   )
+}
+
+function endOf({ versions }: CredentialRecord, turn: RefreshTurn): EpochSeconds | undefined {
+  return versions.find(({ id }) => id === turn.version)?.expiresAt
 }
 
 function withoutIntent(version: CredentialVersion): CredentialVersion {

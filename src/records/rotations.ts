@@ -3,7 +3,7 @@ import type { RotationMethod, RotationStep } from '../domain/rotation.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
-import { changeCredential, type Revision } from './change-credential.ts'
+import { changeCredential, stamped, type Revision } from './change-credential.ts'
 import {
   activeVersion,
   credentialDocumentOf,
@@ -145,7 +145,7 @@ export function createRotations(deps: RotationsDeps): Rotations {
         const revised = revise(current, now)
         const after = rotation.step === turn.rotation.step ? revised : abortingStill(current, revised)
         return {
-          value: credentialDocumentOf({ ...after, revision: record.revision + 1, updatedAt: now }),
+          value: credentialDocumentOf(stamped(after, now)),
           result: 'settled',
         }
       }),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Secret } from '../../src/domain/secret.ts'
+import { later, seconds } from '../../src/domain/time.ts'
 import type { RefreshTurn, RefreshTurns } from '../../src/records/refresh-turns.ts'
 import { createCredentialWorld, refreshCredential } from '../support/credential-world.ts'
 
@@ -49,6 +50,40 @@ describe('refresh turns', () => {
     await one.end(await held(one), { rotated: new Secret('refresh-2'), health: { status: 'healthy' } })
     expect(await storedToken()).toBe('refresh-2')
     expect((await held(two)).secret.refreshToken.reveal()).toBe('refresh-2')
+  })
+
+  it('a refresh that shows another health, or another end, is a change of the credential', async () => {
+    const { one, held, clock, which, credentials } = await createWorld()
+    const shown = async () => {
+      const { revision, health, expiresAt } = (await credentials.find(which.name)) ?? {}
+      return { revision, status: health?.status, expiresAt }
+    }
+    const first = later(clock.now(), seconds(86_400))
+    const second = later(first, seconds(86_400))
+    await one.end(await held(one), { health: { status: 'healthy' } })
+    expect(await shown()).toEqual({ revision: 2, status: 'healthy', expiresAt: undefined })
+    await one.end(await held(one), { health: { status: 'broken', reason: 'refused' } })
+    expect(await shown()).toEqual({ revision: 3, status: 'broken', expiresAt: undefined })
+    await one.end(await held(one), { expiresAt: first })
+    expect(await shown()).toEqual({ revision: 4, status: 'broken', expiresAt: first })
+    await one.end(await held(one), { rotated: new Secret('refresh-2'), expiresAt: second })
+    expect(await shown()).toEqual({ revision: 5, status: 'broken', expiresAt: second })
+  })
+
+  it('a refresh that shows nothing new leaves what is shown as it was, for half a day', async () => {
+    const { one, held, clock, which, credentials, storedToken } = await createWorld()
+    await one.end(await held(one), { health: { status: 'healthy' } })
+    const before = await credentials.find(which.name)
+    await clock.advance(11 * 3_600_000)
+    await one.end(await held(one), { rotated: new Secret('refresh-2'), health: { status: 'healthy' } })
+    expect(await storedToken()).toBe('refresh-2')
+    expect(await credentials.find(which.name)).toEqual(before)
+    await clock.advance(3_600_000)
+    await one.end(await held(one), { health: { status: 'healthy' } })
+    expect(await credentials.find(which.name)).toMatchObject({
+      revision: 3,
+      health: { ...before?.health, checkedAt: clock.now() },
+    })
   })
 
   it('P16: ending again after an unknown outcome stores the token once and harms nothing', async () => {
