@@ -22,6 +22,10 @@ export function judgeBundle({ gzipBytes, inputs, externals }: WorkerBundle): rea
   // Wrangler only warns, and the Worker fails when it starts or when it is called.
   for (const name of new Set(externals))
     if (!name.startsWith('cloudflare:')) faults.push(`imports ${name}, which Workers do not have`)
+  // The code imports their types alone.
+  for (const name of inputs)
+    if (name.includes('/http/document-schemas/'))
+      faults.push(`bundles ${name}, of which only documentation is made`)
   for (const name of inputs)
     if (/\/(?:unenv|@cloudflare\/unenv-preset)\//.test(name))
       faults.push(`bundles ${name}, a stand-in for Node`)

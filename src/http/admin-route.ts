@@ -60,7 +60,7 @@ export function adminRoute<Query, Body, Document>(
 /** Joins a route with what it does: `perform` runs after authentication, the role check and all parsing. */
 export function served<Query, Body, Document>(
   route: AdminRoute<Query, Body, Document>,
-  perform: (call: AdminCall<Query, Body>) => Promise<Reply<Document>>,
+  perform: (call: AdminCall<Query, Body>) => Promise<Reply<NoInfer<Document>>>,
 ): ServedRoute {
   const serve = async (act: Act, context: Context): Promise<Response> => {
     const { raw, url } = context.req

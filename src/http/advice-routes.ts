@@ -7,12 +7,8 @@ import { seconds } from '../domain/time.ts'
 import type { Explainable, ExplainedRequest } from '../lifecycle/explain-request.ts'
 import type { PolicySuggestion } from '../domain/policy-suggestion.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
-import {
-  explanationDocument,
-  explanationSchema,
-  suggestionDocument,
-  suggestionSchema,
-} from './advice-documents.ts'
+import { explanationDocument, suggestionDocument } from './advice-documents.ts'
+import type { ExplanationDocument, SuggestionDocument } from './document-schemas/advice.ts'
 import { parseAccessBoundary } from './parse-options.ts'
 import { shows } from './route-answer.ts'
 import { jsonBody } from './route-body.ts'
@@ -48,7 +44,7 @@ export const adviceRoutes = {
     action: 'policy.explain',
     query: noQuery,
     body: jsonBody(explainBody),
-    answer: shows(explanationSchema),
+    answer: shows<ExplanationDocument>(),
   }),
   suggestPolicy: adminRoute({
     at: 'POST /v1/admin/policy:suggest',
@@ -56,7 +52,7 @@ export const adviceRoutes = {
     action: 'policy.suggest',
     query: noQuery,
     body: jsonBody(suggestBody),
-    answer: shows(suggestionSchema),
+    answer: shows<SuggestionDocument>(),
   }),
 } as const
 

@@ -3,14 +3,13 @@ import * as z from 'zod/mini'
 import { credentialName } from '../domain/credential.ts'
 import type { RevokeCredential } from '../lifecycle/revoke-credential.ts'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
-import {
-  credentialPageDocument,
-  credentialPageSchema,
-  credentialSchema,
-  revokedCredentialDocument,
-  revokedCredentialSchema,
-} from './admin-documents.ts'
+import { credentialPageDocument, revokedCredentialDocument } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import type {
+  CredentialDocument,
+  CredentialPageDocument,
+  RevokedCredentialDocument,
+} from './document-schemas/credential.ts'
 import { rotateAfterDays } from './rotation-routes.ts'
 import { storedName } from './parse-admin-request.ts'
 import { creates, shows, showsNothing } from './route-answer.ts'
@@ -48,7 +47,7 @@ export const credentialRoutes = {
     action: 'credential.list',
     query: queryOf(page),
     body: noBody,
-    answer: shows(credentialPageSchema),
+    answer: shows<CredentialPageDocument>(),
   }),
   enrolCredential: adminRoute({
     at: 'POST /v1/admin/credentials',
@@ -56,7 +55,7 @@ export const credentialRoutes = {
     action: 'credential.enrol',
     query: noQuery,
     body: jsonBody(enrolment),
-    answer: creates(credentialSchema),
+    answer: creates<CredentialDocument>(),
     aboutOf: ({ name }) => ({ credential: name }),
   }),
   readCredential: adminRoute({
@@ -64,7 +63,7 @@ export const credentialRoutes = {
     needs: 'viewer',
     action: 'credential.read',
     ...none,
-    answer: shows(credentialSchema),
+    answer: shows<CredentialDocument>(),
   }),
   deleteCredential: adminRoute({
     at: 'DELETE /v1/admin/credentials/{name}',
@@ -79,7 +78,7 @@ export const credentialRoutes = {
     needs: 'operator',
     action: 'credential.disable',
     ...none,
-    answer: shows(credentialSchema),
+    answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
   enableCredential: adminRoute({
@@ -87,7 +86,7 @@ export const credentialRoutes = {
     needs: 'operator',
     action: 'credential.enable',
     ...none,
-    answer: shows(credentialSchema),
+    answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
   revokeCredential: adminRoute({
@@ -95,7 +94,7 @@ export const credentialRoutes = {
     needs: 'operator',
     action: 'credential.revoke',
     ...none,
-    answer: shows(revokedCredentialSchema),
+    answer: shows<RevokedCredentialDocument>(),
     ifMatch: true,
   }),
   destroyCredential: adminRoute({

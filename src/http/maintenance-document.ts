@@ -1,24 +1,8 @@
-import * as z from 'zod/mini'
-
 import type { MaintenanceReport } from '../lifecycle/maintenance.ts'
+import type { MaintenanceDocument } from './document-schemas/maintenance.ts'
 
-/** What `maintenance:run` shows, in the form of `admin-documents.ts`. */
-export const maintenanceSchema = z.object({
-  /** The credentials whose rotation was begun because it was due. */
-  begun: z.array(z.string()),
-  /** Where the rotations under way stand; `over` is the end. */
-  rotations: z.array(z.object({ credential: z.string(), step: z.string(), reason: z.optional(z.string()) })),
-  /** Former versions, of which nothing is left. */
-  removed: z.array(z.object({ credential: z.string(), version: z.string() })),
-  /** Credentials that nobody used lately, and whether they work. */
-  probed: z.array(z.object({ credential: z.string(), works: z.boolean() })),
-  swept: z.object({ deleted: z.int(), more_left: z.boolean() }),
-  /** What the next run tries again. */
-  faults: z.array(z.object({ task: z.string(), credential: z.optional(z.string()), reason: z.string() })),
-  more_left: z.boolean(),
-})
-
-export function maintenanceDocument(report: MaintenanceReport): z.input<typeof maintenanceSchema> {
+/** What `maintenance:run` shows. */
+export function maintenanceDocument(report: MaintenanceReport): MaintenanceDocument {
   const { begun, rotations, removed, probed, swept, faults, isMoreLeft } = report
   return {
     begun: [...begun],

@@ -1,8 +1,9 @@
 import * as z from 'zod/mini'
 
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
-import { appliedPolicySchema, policyDocument, policySchema, validPolicySchema } from './admin-documents.ts'
+import { policyDocument } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import type { AppliedPolicyDocument, PolicyDocument, ValidPolicyDocument } from './document-schemas/policy.ts'
 import { shows } from './route-answer.ts'
 import { noBody, policyText } from './route-body.ts'
 import { noQuery, queryOf } from './route-query.ts'
@@ -15,7 +16,7 @@ export const policyRoutes = {
     action: 'policy.read',
     query: noQuery,
     body: noBody,
-    answer: shows(policySchema),
+    answer: shows<PolicyDocument>(),
   }),
   applyPolicy: adminRoute({
     at: 'PUT /v1/admin/policy',
@@ -23,7 +24,7 @@ export const policyRoutes = {
     action: 'policy.apply',
     query: queryOf(z.object({ force: z.exactOptional(z.literal('true')) })),
     body: policyText,
-    answer: shows(appliedPolicySchema),
+    answer: shows<AppliedPolicyDocument>(),
     ifMatch: true,
   }),
   validatePolicy: adminRoute({
@@ -32,7 +33,7 @@ export const policyRoutes = {
     action: 'policy.validate',
     query: noQuery,
     body: policyText,
-    answer: shows(validPolicySchema),
+    answer: shows<ValidPolicyDocument>(),
   }),
 } as const
 
@@ -60,7 +61,7 @@ export function servePolicy({ policy }: { readonly policy: AdministerPolicy }): 
     }),
     served(routes.validatePolicy, async ({ body }) => {
       const warnings = await policy.validate(body)
-      return { document: { valid: true, warnings: [...warnings] } }
+      return { document: { valid: true, warnings: [...warnings] } satisfies ValidPolicyDocument }
     }),
   ]
 }

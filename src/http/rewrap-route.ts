@@ -3,6 +3,7 @@ import * as z from 'zod/mini'
 import { formatTimestamp } from '../domain/time.ts'
 import type { RewrapKeys, RewrapReport } from '../lifecycle/rewrap-keys.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import type { RewrapDocument } from './document-schemas/rewrap.ts'
 import { storedNamePattern } from './parse-admin-request.ts'
 import { shows } from './route-answer.ts'
 import { noBody } from './route-body.ts'
@@ -19,17 +20,6 @@ const page = z.object({
   limit: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(limitMax)), limitDefault),
 })
 
-/** `after` is there when there is more and goes into `?after=`; `still_in_use` counts what was looked at. */
-const rewrapSchema = z.object({
-  sealing_key: z.string(),
-  rewrapped: z.int(),
-  already: z.int(),
-  passing: z.int(),
-  failed: z.array(z.object({ key: z.string(), reason: z.string() })),
-  still_in_use: z.array(z.object({ key_id: z.string(), records: z.int(), until: z.optional(z.string()) })),
-  after: z.optional(z.string()),
-})
-
 export const rewrapRoutes = {
   rewrapKeys: adminRoute({
     at: 'POST /v1/admin/keys:rewrap',
@@ -37,7 +27,7 @@ export const rewrapRoutes = {
     action: 'keys.rewrap',
     query: queryOf(page),
     body: noBody,
-    answer: shows(rewrapSchema),
+    answer: shows<RewrapDocument>(),
   }),
 } as const
 
@@ -53,7 +43,7 @@ export function serveRewrap({ rewrapKeys }: RewrapRoutesDeps): readonly ServedRo
   ]
 }
 
-function rewrapDocument(report: RewrapReport): z.input<typeof rewrapSchema> {
+function rewrapDocument(report: RewrapReport): RewrapDocument {
   return {
     sealing_key: report.sealingKey,
     rewrapped: report.rewrapped,

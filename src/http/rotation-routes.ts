@@ -3,9 +3,11 @@ import * as z from 'zod/mini'
 import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
 import type { MaintenanceReport } from '../lifecycle/maintenance.ts'
 import type { AdministerRotation } from '../lifecycle/rotation/administer-rotation.ts'
-import { credentialSchema, versionDocument, versionSchema } from './admin-documents.ts'
+import { versionDocument } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
-import { maintenanceDocument, maintenanceSchema } from './maintenance-document.ts'
+import type { CredentialDocument, VersionDocument } from './document-schemas/credential.ts'
+import type { MaintenanceDocument } from './document-schemas/maintenance.ts'
+import { maintenanceDocument } from './maintenance-document.ts'
 import { creates, shows } from './route-answer.ts'
 import { jsonBody, noBody } from './route-body.ts'
 import { noQuery } from './route-query.ts'
@@ -37,7 +39,7 @@ export const rotationRoutes = {
     needs: 'viewer',
     action: 'version.list',
     ...none,
-    answer: shows(z.object({ versions: z.array(versionSchema) })),
+    answer: shows<{ versions: VersionDocument[] }>(),
   }),
   bringVersion: adminRoute({
     at: `POST ${one}/versions`,
@@ -45,7 +47,7 @@ export const rotationRoutes = {
     action: 'version.bring',
     query: noQuery,
     body: jsonBody(broughtSecret),
-    answer: creates(credentialSchema),
+    answer: creates<CredentialDocument>(),
     ifMatch: true,
   }),
   disableVersion: adminRoute({
@@ -53,7 +55,7 @@ export const rotationRoutes = {
     needs: 'operator',
     action: 'version.disable',
     ...none,
-    answer: shows(credentialSchema),
+    answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
   destroyVersion: adminRoute({
@@ -61,7 +63,7 @@ export const rotationRoutes = {
     needs: 'admin',
     action: 'version.destroy',
     ...none,
-    answer: shows(credentialSchema),
+    answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
   rotateCredential: adminRoute({
@@ -69,7 +71,7 @@ export const rotationRoutes = {
     needs: 'operator',
     action: 'credential.rotate',
     ...none,
-    answer: shows(credentialSchema),
+    answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
   abortRotation: adminRoute({
@@ -77,7 +79,7 @@ export const rotationRoutes = {
     needs: 'operator',
     action: 'credential.abort',
     ...none,
-    answer: shows(credentialSchema),
+    answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
   changeCredential: adminRoute({
@@ -86,7 +88,7 @@ export const rotationRoutes = {
     action: 'credential.change',
     query: noQuery,
     body: jsonBody(change),
-    answer: shows(credentialSchema),
+    answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
   runMaintenance: adminRoute({
@@ -94,7 +96,7 @@ export const rotationRoutes = {
     needs: 'operator',
     action: 'maintenance.run',
     ...none,
-    answer: shows(maintenanceSchema),
+    answer: shows<MaintenanceDocument>(),
   }),
 } as const
 

@@ -1,43 +1,9 @@
-import * as z from 'zod/mini'
-
 import type { BlockedCaller, ByHand } from '../domain/blocks.ts'
 import type { PartStatus, ServiceStatus } from '../lifecycle/service-status.ts'
 import { formatTimestamp } from '../domain/time.ts'
-import { timestamp } from './admin-documents.ts'
+import type { BlockedCallerDocument, ServiceDocument, StopDocument } from './document-schemas/service.ts'
 
-const partSchema = z.object({ status: z.enum(['ok', 'fault']), reason: z.optional(z.string()) })
-const byHandSchema = z.object({ by: z.string(), since: timestamp })
-
-/** `stopped` is there as long as the service is. */
-export const stopSchema = z.object({ stopped: z.optional(byHandSchema) })
-
-export const serviceSchema = z.object({
-  version: z.string(),
-  time: timestamp,
-  issuer: z.string(),
-  stopped: z.optional(byHandSchema),
-  blocked_callers: z.int(),
-  store: partSchema,
-  key_ring: partSchema,
-  policy: z.object({
-    ...partSchema.shape,
-    revision: z.optional(z.string()),
-    origin: z.optional(z.string()),
-    loaded_at: z.optional(timestamp),
-  }),
-  settings: z.record(z.string(), z.string()),
-})
-
-export const blockedCallerSchema = z.object({
-  issuer: z.string(),
-  subject: z.string(),
-  by: z.string(),
-  since: timestamp,
-})
-
-export const blockedCallersSchema = z.object({ callers: z.array(blockedCallerSchema) })
-
-export function serviceDocument(status: ServiceStatus): z.input<typeof serviceSchema> {
+export function serviceDocument(status: ServiceStatus): ServiceDocument {
   const { policy } = status
   return {
     version: status.version,
@@ -57,17 +23,17 @@ export function serviceDocument(status: ServiceStatus): z.input<typeof serviceSc
   }
 }
 
-export function stopDocument(stopped: ByHand | undefined): z.input<typeof stopSchema> {
+export function stopDocument(stopped: ByHand | undefined): StopDocument {
   return {
     stopped: stopped === undefined ? undefined : { by: stopped.by, since: formatTimestamp(stopped.since) },
   }
 }
 
-export function blockedCallerDocument(caller: BlockedCaller): z.input<typeof blockedCallerSchema> {
+export function blockedCallerDocument(caller: BlockedCaller): BlockedCallerDocument {
   const { issuer, subject, by, since } = caller
   return { issuer, subject, by, since: formatTimestamp(since) }
 }
 
-function part({ ok, reason }: PartStatus): z.input<typeof partSchema> {
+function part({ ok, reason }: PartStatus): ServiceDocument['store'] {
   return { status: ok ? 'ok' : 'fault', reason }
 }

@@ -4,16 +4,14 @@ import type { AdminFacts } from '../domain/audit-record.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { AdministerService } from '../lifecycle/administer-service.ts'
 import type { ServiceStatus } from '../lifecycle/service-status.ts'
-import {
-  blockedCallerDocument,
-  blockedCallerSchema,
-  blockedCallersSchema,
-  serviceDocument,
-  serviceSchema,
-  stopDocument,
-  stopSchema,
-} from './service-documents.ts'
+import { blockedCallerDocument, serviceDocument, stopDocument } from './service-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import type {
+  BlockedCallerDocument,
+  BlockedCallersDocument,
+  ServiceDocument,
+  StopDocument,
+} from './document-schemas/service.ts'
 import { shows, showsNothing } from './route-answer.ts'
 import { jsonBody, noBody } from './route-body.ts'
 import { noQuery } from './route-query.ts'
@@ -29,28 +27,28 @@ export const serviceRoutes = {
     needs: 'viewer',
     action: 'service.read',
     ...none,
-    answer: shows(serviceSchema),
+    answer: shows<ServiceDocument>(),
   }),
   stopService: adminRoute({
     at: 'POST /v1/admin/service:stop',
     needs: 'operator',
     action: 'service.stop',
     ...none,
-    answer: shows(stopSchema),
+    answer: shows<StopDocument>(),
   }),
   resumeService: adminRoute({
     at: 'POST /v1/admin/service:resume',
     needs: 'admin',
     action: 'service.resume',
     ...none,
-    answer: shows(stopSchema),
+    answer: shows<StopDocument>(),
   }),
   listBlockedCallers: adminRoute({
     at: 'GET /v1/admin/callers',
     needs: 'viewer',
     action: 'caller.list',
     ...none,
-    answer: shows(blockedCallersSchema),
+    answer: shows<BlockedCallersDocument>(),
   }),
   revokeCaller: adminRoute({
     at: 'POST /v1/admin/callers:revoke',
@@ -59,7 +57,7 @@ export const serviceRoutes = {
     query: noQuery,
     body: caller,
     aboutOf: targetOf,
-    answer: shows(blockedCallerSchema),
+    answer: shows<BlockedCallerDocument>(),
   }),
   restoreCaller: adminRoute({
     at: 'POST /v1/admin/callers:restore',

@@ -18,6 +18,7 @@ test.each([
   [{ inputs: ['src/workers.ts'] }, /not the whole Worker/],
   [{ externals: ['cloudflare:workers', 'node:fs'] }, /node:fs/],
   [{ inputs: [...good.inputs, 'node_modules/unenv/dist/x.mjs'] }, /stand-in for Node/],
+  [{ inputs: [...good.inputs, 'src/http/document-schemas/policy.ts'] }, /only documentation/],
 ])('a bundle with %j fails', (fault, words) => {
   expect(judgeBundle({ ...good, ...fault })).toEqual([expect.stringMatching(words)])
 })

@@ -6,6 +6,7 @@ import { answers } from '../../../src/http/answers.ts'
 import type { AnswerOf } from '../../../src/http/route-answer.ts'
 import type { BodyOf } from '../../../src/http/route-body.ts'
 import type { QueryOf } from '../../../src/http/route-query.ts'
+import { adminDocuments } from './admin-documents.ts'
 import { adminSummaries } from './admin-summaries.ts'
 import { createJsonSchemas, type JsonSchemas } from './json-schema.ts'
 import { publicEndpoints, type PublicEndpoint } from './public-endpoints.ts'
@@ -16,11 +17,12 @@ interface DescribedRoute {
   readonly needs: string
   readonly query: Pick<QueryOf<unknown>, 'schema'>
   readonly body: Pick<BodyOf<unknown>, 'types' | 'schema'>
-  readonly answer: { readonly status: AnswerOf<unknown>['status']; readonly schema?: z.ZodMiniType }
+  readonly answer: Pick<AnswerOf<never>, 'status'>
   readonly ifMatch?: true
 }
 
 const summaries = new Map(Object.entries(adminSummaries))
+const documents = new Map<string, z.ZodMiniType | undefined>(Object.entries(adminDocuments))
 
 const problem = z.object({
   type: z.string(),
@@ -96,13 +98,19 @@ function publicOperation(endpoint: PublicEndpoint, schemas: JsonSchemas): object
 }
 
 function adminOperation(route: DescribedRoute & { readonly id: string }, schemas: JsonSchemas): object {
-  const { id, needs, query, body, answer: shown } = route
+  const {
+    id,
+    needs,
+    query,
+    body,
+    answer: { status },
+  } = route
   const parameters = [
     ...pathParameters(route.at),
     ...queryParameters(query, schemas),
     ...headerParameters(route),
   ]
-  const { status, schema } = shown
+  const schema = documents.get(id)
   return {
     operationId: id,
     summary: summaries.get(id),

@@ -1,14 +1,15 @@
 import * as z from 'zod/mini'
 
-import * as documents from '../../../src/http/admin-documents.ts'
+import * as credentials from '../../../src/http/document-schemas/credential.ts'
+import * as policies from '../../../src/http/document-schemas/policy.ts'
+import { timestamp } from '../../../src/http/document-schemas/timestamp.ts'
 
 type JsonSchema = Readonly<Record<string, unknown>>
 
 /** What several answers show gets a name: `credentialSchema` becomes `#/components/schemas/Credential`. */
 const named = z.registry<{ readonly id: string }>()
-for (const [name, schema] of Object.entries(documents))
-  if (typeof schema === 'object' && name.endsWith('Schema'))
-    named.add(schema, { id: `${name.charAt(0).toUpperCase()}${name.slice(1, -'Schema'.length)}` })
+for (const [name, schema] of Object.entries({ ...credentials, ...policies }))
+  named.add(schema, { id: `${name.charAt(0).toUpperCase()}${name.slice(1, -'Schema'.length)}` })
 
 /** Turns zod's schemas into JSON Schema 2020-12, and keeps the named ones that they spoke of. */
 export interface JsonSchemas {
@@ -33,7 +34,7 @@ const options: Parameters<typeof z.toJSONSchema>[1] = {
   io: 'input',
   metadata: named,
   override: ({ zodSchema, jsonSchema }) => {
-    if (zodSchema === documents.timestamp) jsonSchema.format = 'date-time'
+    if (zodSchema === timestamp) jsonSchema.format = 'date-time'
     if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
     if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
   },

@@ -1,0 +1,72 @@
+import * as z from 'zod/mini'
+
+import type { adminRoutes } from '../../../src/http/admin-routes.ts'
+import { explanationSchema, suggestionSchema } from '../../../src/http/document-schemas/advice.ts'
+import {
+  credentialPageSchema,
+  credentialSchema,
+  revokedCredentialSchema,
+  versionSchema,
+} from '../../../src/http/document-schemas/credential.ts'
+import { maintenanceSchema } from '../../../src/http/document-schemas/maintenance.ts'
+import {
+  appliedPolicySchema,
+  policySchema,
+  validPolicySchema,
+} from '../../../src/http/document-schemas/policy.ts'
+import { rewrapSchema } from '../../../src/http/document-schemas/rewrap.ts'
+import {
+  blockedCallerSchema,
+  blockedCallersSchema,
+  serviceSchema,
+  stopSchema,
+} from '../../../src/http/document-schemas/service.ts'
+import type { AnswerOf } from '../../../src/http/route-answer.ts'
+
+type Routes = typeof adminRoutes
+
+const schemas = {
+  listCredentials: credentialPageSchema,
+  enrolCredential: credentialSchema,
+  readCredential: credentialSchema,
+  deleteCredential: undefined,
+  disableCredential: credentialSchema,
+  enableCredential: credentialSchema,
+  revokeCredential: revokedCredentialSchema,
+  destroyCredential: undefined,
+  readPolicy: policySchema,
+  applyPolicy: appliedPolicySchema,
+  validatePolicy: validPolicySchema,
+  explainPolicy: explanationSchema,
+  suggestPolicy: suggestionSchema,
+  rewrapKeys: rewrapSchema,
+  listVersions: z.object({ versions: z.array(versionSchema) }),
+  bringVersion: credentialSchema,
+  disableVersion: credentialSchema,
+  destroyVersion: credentialSchema,
+  rotateCredential: credentialSchema,
+  abortRotation: credentialSchema,
+  changeCredential: credentialSchema,
+  runMaintenance: maintenanceSchema,
+  readService: serviceSchema,
+  stopService: stopSchema,
+  resumeService: stopSchema,
+  listBlockedCallers: blockedCallersSchema,
+  revokeCaller: blockedCallerSchema,
+  restoreCaller: undefined,
+} satisfies Readonly<Record<keyof Routes, z.ZodMiniType | undefined>>
+
+type DocumentOf<Route> = Route extends { readonly answer: AnswerOf<infer Document> } ? Document : never
+type Described<Schema> = Schema extends z.ZodMiniType ? z.input<Schema> : undefined
+/** `never` unless each may stand for the other. */
+type Exactly<Schema, Document> = [Described<Schema>, Document] extends [Document, Described<Schema>]
+  ? Schema
+  : never
+
+/**
+ * The schema of what each route of the admin API shows; `undefined` where that is nothing. The compiler holds each to its
+ * route's document. Beside the code, where nothing is checked against them, they would be part of every Worker.
+ */
+export const adminDocuments: {
+  readonly [Id in keyof Routes]: Exactly<(typeof schemas)[Id], DocumentOf<Routes[Id]>>
+} = schemas
