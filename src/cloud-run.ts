@@ -1,8 +1,9 @@
 import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
-import { createBroker, type Serve } from './compose.ts'
+import { createBroker } from './compose.ts'
 import './compose/without-generated-code.ts'
 import { createNodePlatform, type NodePlatform } from './compose/node-platform.ts'
+import type { Serve } from './compose/platform.ts'
 import { startFault } from './compose/start-fault.ts'
 import { readSettings, type Settings } from './config.ts'
 

@@ -5,9 +5,9 @@ import { createMetadataSource } from '../adapters/google-identity/metadata-ident
 import { createOwnIdentity } from '../adapters/google-identity/own-identity.ts'
 import { createServiceAccountSource } from '../adapters/google-identity/service-account-identity.ts'
 import { createSignAssertion } from '../adapters/google-identity/signing-keys.ts'
-import type { Platform } from '../compose.ts'
 import type { FederationSettings, Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
+import type { Platform } from './platform.ts'
 
 export type IdentityPlatform = Pick<Platform, 'http' | 'clock' | 'entropy' | 'sharesWork'> & {
   /** Whether there may be one: not on Workers. */

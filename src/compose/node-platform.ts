@@ -11,7 +11,6 @@ import { createTextPolicySource } from '../adapters/system/policy-text.ts'
 import { createStdoutAuditTrail } from '../adapters/system/stdout-audit-trail.ts'
 import { createSystemClock } from '../adapters/system/system-clock.ts'
 import { createEntropy } from '../adapters/system/system-entropy.ts'
-import type { Platform } from '../compose.ts'
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
@@ -20,6 +19,7 @@ import { createLimits } from './caller-limits.ts'
 import { openFirestoreRest } from './firestore-rest.ts'
 import { openOwnIdentity, type IdentityPlatform } from './google-identity.ts'
 import { openKeyRing } from './key-ring.ts'
+import type { Platform } from './platform.ts'
 
 export interface NodePlatform extends Platform {
   /** Waits for work in the background, at most that long; how much was abandoned. */

@@ -1,6 +1,6 @@
 import { jsonAnswer } from '../http/json-answer.ts'
 import type { Entropy } from '../ports/entropy.ts'
-import type { Serve } from '../compose.ts'
+import type { Serve } from './platform.ts'
 
 /** Long enough to be mended; a probe of an orchestrator does not read it. */
 const retryAfterSeconds = '60'

@@ -1,4 +1,3 @@
-import type { Platform } from '../compose.ts'
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
@@ -22,16 +21,13 @@ import { createRevokeRefreshToken } from '../mint/revoke-refresh-token.ts'
 import type { Credentials } from '../records/credentials.ts'
 import { createMaintenanceProgress } from '../records/maintenance-progress.ts'
 import type { RefreshTurns } from '../records/refresh-turns.ts'
-import type { Rotations } from '../records/rotations.ts'
+import type { Platform } from './platform.ts'
+import type { Records } from './records.ts'
 
 export interface RotationRoomDeps {
   readonly settings: Settings
   readonly platform: Platform
-  readonly records: {
-    readonly credentials: Credentials
-    readonly rotations: Rotations
-    readonly refreshTurns: RefreshTurns
-  }
+  readonly records: Pick<Records, 'credentials' | 'rotations' | 'refreshTurns'>
   readonly mint: Mint
   /** Mints from other records: such that note no health. */
   readonly mintWith: (records: Pick<RotationRoomDeps['records'], 'credentials' | 'refreshTurns'>) => Mint

@@ -14,7 +14,6 @@ import { createEntropy } from '../adapters/system/system-entropy.ts'
 import { webSha256 } from '../adapters/system/web-sha256.ts'
 import { createWorkersBackground } from '../adapters/system/workers-background.ts'
 import type { CallerLimits } from '../authenticate/authenticate.ts'
-import type { Platform } from '../compose.ts'
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
@@ -23,6 +22,7 @@ import { createLimits } from './caller-limits.ts'
 import { openFirestoreRest, type RestPlatform } from './firestore-rest.ts'
 import { openOwnIdentity } from './google-identity.ts'
 import { openKeyRing } from './key-ring.ts'
+import type { Platform } from './platform.ts'
 
 /** What `wrangler.toml` binds, besides settings. */
 export interface WorkersBindings {

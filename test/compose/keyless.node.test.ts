@@ -1,7 +1,8 @@
 import { decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { createBroker, type Serve } from '../../src/compose.ts'
+import { createBroker } from '../../src/compose.ts'
+import type { Serve } from '../../src/compose/platform.ts'
 import { openFirestoreRest } from '../../src/compose/firestore-rest.ts'
 import { createGoogleIdentity } from '../../src/compose/google-identity.ts'
 import { createNodePlatform, type NodePlatform } from '../../src/compose/node-platform.ts'

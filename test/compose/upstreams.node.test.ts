@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
-import { createBroker, type Serve } from '../../src/compose.ts'
+import { createBroker } from '../../src/compose.ts'
+import type { Serve } from '../../src/compose/platform.ts'
 import { createNodePlatform, type NodePlatform } from '../../src/compose/node-platform.ts'
 import { readSettings } from '../../src/config.ts'
 import { epochSeconds } from '../../src/domain/time.ts'

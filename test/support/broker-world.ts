@@ -1,5 +1,6 @@
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
-import { createBroker, type Platform, type Serve } from '../../src/compose.ts'
+import { createBroker } from '../../src/compose.ts'
+import type { Platform, Serve } from '../../src/compose/platform.ts'
 import { readSettings } from '../../src/config.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import { later, seconds } from '../../src/domain/time.ts'

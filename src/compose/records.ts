@@ -1,0 +1,68 @@
+import { auditMembers } from '../adapters/system/audit-members.ts'
+import type { Settings } from '../config.ts'
+import type { AtHand } from '../domain/at-hand.ts'
+import type { BlocksInForce } from '../domain/blocks.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { AuditTrail } from '../ports/audit-trail.ts'
+import { createAuditTrails, createStoredAuditTrail } from '../records/audit-log.ts'
+import { createBlocks, type BlocksRecord } from '../records/blocks.ts'
+import { createBlocksView } from '../records/blocks-view.ts'
+import { createCredentialView } from '../records/credential-view.ts'
+import { createCredentials, type Credentials } from '../records/credentials.ts'
+import { createIssuedTokens, type IssuedTokens } from '../records/issued-tokens.ts'
+import { createPolicies, type Policies } from '../records/policies.ts'
+import { createRefreshTurns, type RefreshTurns } from '../records/refresh-turns.ts'
+import { createRefusals, type Refusals } from '../records/refusals.ts'
+import { createReplays, type Replays } from '../records/replays.ts'
+import { createRotations, type Rotations } from '../records/rotations.ts'
+import { createRuleUses, type RuleUses } from '../records/rule-uses.ts'
+import { createTokens, type Tokens } from '../records/tokens.ts'
+import type { Platform } from './platform.ts'
+
+/** What the broker keeps in its store, and the views that this instance has of it. */
+export interface Records {
+  readonly blocks: BlocksRecord
+  readonly blocksView: () => BlocksInForce | Promise<BlocksInForce>
+  readonly credentials: Credentials
+  readonly credentialView: (name: string) => AtHand<CredentialSummary | undefined>
+  readonly refreshTurns: RefreshTurns
+  readonly rotations: Rotations
+  readonly tokens: Tokens
+  readonly issuedTokens: IssuedTokens
+  readonly replays: Replays
+  readonly ruleUses: RuleUses
+  readonly refusals: Refusals
+  readonly policies: Policies
+  /** Where every decision is recorded. */
+  readonly audit: AuditTrail
+}
+
+/** The records of one instance: it holds every lease under one name. */
+export function createRecords(settings: Settings, platform: Platform): Records {
+  const { store, clock, entropy, log, auditTrail } = platform
+  const holder = entropy.uuid()
+  const credentials = createCredentials({
+    ...platform,
+    onMalformed: (error) => log('error', 'a credential cannot be listed', { error }),
+  })
+  const trails =
+    settings.audit === 'stdout'
+      ? [auditTrail]
+      : [auditTrail, createStoredAuditTrail({ store, keepDays: settings.auditDays, membersOf: auditMembers })]
+  const blocks = createBlocks(platform)
+  return {
+    blocks,
+    blocksView: createBlocksView({ ...platform, blocks }),
+    credentials,
+    credentialView: createCredentialView({ ...platform, credentials }),
+    refreshTurns: createRefreshTurns({ ...platform, holder }),
+    rotations: createRotations({ ...platform, holder }),
+    tokens: createTokens({ ...platform, holder }),
+    issuedTokens: createIssuedTokens(platform),
+    replays: createReplays(platform),
+    ruleUses: createRuleUses(platform),
+    refusals: createRefusals(platform),
+    policies: createPolicies({ store, clock, newId: entropy.uuid }),
+    audit: createAuditTrails(trails),
+  }
+}
