@@ -1,13 +1,8 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { EpochSeconds } from '../domain/time.ts'
-import {
-  credentialDocumentOf,
-  credentialKey,
-  parseCredentialRecord,
-  summaryOf,
-  type CredentialRecord,
-} from './credential-codec.ts'
+import { credentialDocumentOf, parseCredentialRecord } from './credential-codec.ts'
+import { credentialKey, summaryOf, type CredentialRecord } from './credential-record.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 
 /**

@@ -6,62 +6,18 @@ import {
   upstreamRevocations,
   versionStates,
   type CredentialHealth,
-  type CredentialKind,
-  type CredentialState,
-  type CredentialSummary,
   type Revocation,
   type VersionRemoval,
-  type VersionSummary,
 } from '../domain/credential.ts'
-import type { ScopeSet } from '../domain/scopes.ts'
-import type { EpochSeconds } from '../domain/time.ts'
-import type { Document, DocumentKey, Stored } from '../ports/document-store.ts'
-import type { Lease } from './lease.ts'
-import { rotationDocument, rotationDocumentOf, rotationStatusOf, type Rotation } from './rotation-codec.ts'
+import type { Document, Stored } from '../ports/document-store.ts'
+import {
+  credentialKey,
+  type CredentialRecord,
+  type CredentialVersion,
+  type RefreshIntent,
+} from './credential-record.ts'
+import { rotationDocument, rotationDocumentOf } from './rotation-codec.ts'
 import { filledText, instant, leaseDocument, leaseDocumentOf, malformed } from './stored-fields.ts'
-
-/** One document of the collection `credentials`: everything of a credential that must change together. */
-export interface CredentialRecord {
-  readonly name: string
-  readonly kind: CredentialKind
-  readonly upstream: string
-  readonly state: CredentialState
-  /** In the order in which they were added; exactly one is active. */
-  readonly versions: readonly CredentialVersion[]
-  /** For impersonation: the credential it draws on. */
-  readonly source?: string
-  readonly consentedScopes?: ScopeSet
-  readonly health: CredentialHealth
-  readonly lease?: Lease
-  /** The highest fence ever given. */
-  readonly fence: number
-  readonly rotation?: Rotation
-  readonly rotateAfterDays?: number
-  readonly revocation?: Revocation
-  /** Counts the changes that are shown. */
-  readonly revision: number
-  readonly createdAt: EpochSeconds
-  readonly updatedAt: EpochSeconds
-}
-
-export interface CredentialVersion extends VersionSummary {
-  /** The secret's JSON, sealed at `credentials/NAME#ID`; a destroyed version has none. */
-  readonly sealed?: string
-  /** Counts the secrets a rotating refresh token has gone through. */
-  readonly generation: number
-  /** Written before a refresh goes out and cleared with its result: a leftover tells of a crash in between. */
-  readonly intent?: RefreshIntent
-}
-
-export interface RefreshIntent {
-  readonly fence: number
-  readonly generation: number
-  readonly startedAt: EpochSeconds
-}
-
-export function credentialKey(name: string): DocumentKey {
-  return `credentials/${name}`
-}
 
 /** Reads a stored document; throws `store_unavailable` naming what is wrong with it, and touches nothing. */
 export function parseCredentialRecord({ key, value }: Stored): CredentialRecord {
@@ -137,55 +93,6 @@ function versionDocumentOf(version: CredentialVersion): Document {
       ? {}
       : { removal: { due_at: version.removal.dueAt, upstream_too: version.removal.upstreamToo } }),
   }
-}
-
-export function summaryOf(record: CredentialRecord): CredentialSummary {
-  const active = activeVersion(record)
-  const fallback = record.versions.findLast(({ state }) => state === 'retiring')
-  return {
-    name: record.name,
-    kind: record.kind,
-    upstream: record.upstream,
-    state: record.state,
-    version: active.id,
-    ...(fallback === undefined ? {} : { fallback: fallback.id }),
-    versions: record.versions.map(versionSummaryOf),
-    ...(record.source === undefined ? {} : { source: record.source }),
-    identity: active.identity,
-    ...(active.keyId === undefined ? {} : { keyId: active.keyId }),
-    ...(record.consentedScopes === undefined ? {} : { consentedScopes: record.consentedScopes }),
-    ...(active.expiresAt === undefined ? {} : { expiresAt: active.expiresAt }),
-    health: record.health,
-    ...(record.rotation === undefined ? {} : { rotation: rotationStatusOf(record.rotation) }),
-    ...(record.rotateAfterDays === undefined ? {} : { rotateAfterDays: record.rotateAfterDays }),
-    ...(record.revocation === undefined || record.state !== 'revoked'
-      ? {}
-      : { revocation: record.revocation }),
-    revision: record.revision,
-    createdAt: record.createdAt,
-    updatedAt: record.updatedAt,
-  }
-}
-
-function versionSummaryOf(version: CredentialVersion): VersionSummary {
-  const { id, state, identity, keyId, createdAt, changedAt, expiresAt, removal } = version
-  return {
-    id,
-    state,
-    identity,
-    ...(keyId === undefined ? {} : { keyId }),
-    createdAt,
-    changedAt,
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...(removal === undefined ? {} : { removal }),
-  }
-}
-
-export function activeVersion(record: CredentialRecord): CredentialVersion {
-  const active = record.versions.find(({ state }) => state === 'active')
-  // parseCredentialRecord has refused a record without it.
-  if (active === undefined) throw new TypeError(`credential ${record.name} has no active version`)
-  return active
 }
 
 const healthDocument = z.pipe(

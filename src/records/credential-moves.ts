@@ -1,6 +1,6 @@
 import type { CredentialHealth, CredentialState } from '../domain/credential.ts'
 import { seconds, until, type EpochSeconds } from '../domain/time.ts'
-import type { CredentialRecord } from './credential-codec.ts'
+import type { CredentialRecord } from './credential-record.ts'
 import { stateConflict } from './state-conflict.ts'
 
 /*

@@ -11,15 +11,13 @@ import type { EpochSeconds } from '../domain/time.ts'
 import type { Stored } from '../ports/document-store.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { changeCredential, refuseUnlessAt, type Revision } from './change-credential.ts'
+import { credentialDocumentOf, parseCredentialRecord, recordIn } from './credential-codec.ts'
 import {
-  credentialDocumentOf,
   credentialKey,
-  parseCredentialRecord,
-  recordIn,
   summaryOf,
   type CredentialRecord,
   type CredentialVersion,
-} from './credential-codec.ts'
+} from './credential-record.ts'
 import { enterState, noteHealth, rotateAfter } from './credential-moves.ts'
 import { secretOf, secretText } from './credential-secret-codec.ts'
 import { openVersion, secretPlace, usableVersion } from './open-version.ts'

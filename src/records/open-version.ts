@@ -1,7 +1,7 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { CredentialSecret, VersionState } from '../domain/credential.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
-import { credentialKey, type CredentialRecord, type CredentialVersion } from './credential-codec.ts'
+import { credentialKey, type CredentialRecord, type CredentialVersion } from './credential-record.ts'
 import { secretOf } from './credential-secret-codec.ts'
 
 export interface VersionName {

@@ -5,13 +5,8 @@ import type { Secret } from '../domain/secret.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { stamped } from './change-credential.ts'
-import {
-  credentialDocumentOf,
-  credentialKey,
-  recordIn,
-  type CredentialRecord,
-  type CredentialVersion,
-} from './credential-codec.ts'
+import { credentialDocumentOf, recordIn } from './credential-codec.ts'
+import { credentialKey, type CredentialRecord, type CredentialVersion } from './credential-record.ts'
 import { noteHealth } from './credential-moves.ts'
 import { secretText } from './credential-secret-codec.ts'
 import { createLeaseWatch, type LeaseWatch } from './lease-watch.ts'

@@ -1,6 +1,6 @@
 import type { Revocation } from '../domain/credential.ts'
 import type { EpochSeconds } from '../domain/time.ts'
-import type { CredentialRecord, CredentialVersion } from './credential-codec.ts'
+import type { CredentialRecord, CredentialVersion } from './credential-record.ts'
 import { isHeld } from './lease.ts'
 
 /** One secret of one version: a refresh may replace it by the next. */

@@ -1,25 +1,22 @@
 import type { CredentialSecret, CredentialSummary } from '../domain/credential.ts'
-import type { RotationMethod, RotationStep } from '../domain/rotation.ts'
+import type { RotationStep } from '../domain/rotation.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { changeCredential, stamped, type Revision } from './change-credential.ts'
+import { credentialDocumentOf, recordIn } from './credential-codec.ts'
 import {
-  activeVersion,
-  credentialDocumentOf,
   credentialKey,
-  recordIn,
   summaryOf,
   type CredentialRecord,
   type CredentialVersion,
-} from './credential-codec.ts'
+} from './credential-record.ts'
 import { secretText } from './credential-secret-codec.ts'
 import { isHeld, nextLease } from './lease.ts'
 import { secretPlace } from './open-version.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import type { Rotation } from './rotation-codec.ts'
-import { stateConflict } from './state-conflict.ts'
-import { addCandidate } from './version-moves.ts'
+import { aborting, abortingStill, beginImport, beginUpload, type RotatingRecord } from './rotation-moves.ts'
 
 /** A secret that is to become a version, with the facts of it that may be shown. */
 export interface NewSecret {
@@ -60,7 +57,6 @@ export interface RotationTurn {
   readonly credential: CredentialSummary
 }
 
-export type RotatingRecord = CredentialRecord & { readonly rotation: Rotation }
 export type ReviseRotating = (record: RotatingRecord, now: EpochSeconds) => CredentialRecord
 
 export interface RotationsDeps extends ReadModifyWriteDeps {
@@ -97,33 +93,16 @@ export function createRotations(deps: RotationsDeps): Rotations {
       changeCredential(
         deps,
         name,
-        (record, now) => {
-          if (record.rotation !== undefined) return record
-          refuseUnlessEnabled(record)
-          const rotation = newRotation(record, { id: entropy.uuid(), now, method: 'upload', step: 'count' })
-          return { ...record, rotation: { ...rotation, withdrawsFormer: true } }
-        },
+        (record, now) => beginUpload(record, { id: entropy.uuid(), now }),
         expected,
       ),
 
-    beginImport: async (name, brought, { expected, ...withdrawal }) => {
+    beginImport: async (name, { consentedScopes, ...brought }, { expected, ...withdrawal }) => {
       const version = await seal(name, brought)
-      const { consentedScopes } = brought
-      const revise = (record: CredentialRecord, now: EpochSeconds): CredentialRecord => {
-        if (record.rotation !== undefined)
-          throw stateConflict(record, 'a rotation is under way: abort it first')
-        if (record.kind !== brought.secret.kind) throw stateConflict(record, `it is a ${record.kind}`)
-        const rotation = newRotation(record, { id: entropy.uuid(), now, method: 'import', step: 'prove' })
-        return {
-          ...addCandidate(record, version),
-          rotation: {
-            ...rotation,
-            candidate: version.id,
-            ...withdrawal,
-            ...(consentedScopes === undefined ? {} : { consentedScopes }),
-          },
-        }
-      }
+      const { kind } = brought.secret
+      const plan = { ...withdrawal, ...(consentedScopes === undefined ? {} : { consentedScopes }) }
+      const revise = (record: CredentialRecord, now: EpochSeconds) =>
+        beginImport(record, { id: entropy.uuid(), now, kind, version, plan })
       return changeCredential(deps, name, revise, expected)
     },
 
@@ -150,21 +129,6 @@ export function createRotations(deps: RotationsDeps): Rotations {
         }
       }),
   }
-}
-
-/** Turned back; throws `state_conflict` when there is nothing to turn back. */
-function aborting(record: CredentialRecord, now: EpochSeconds): CredentialRecord {
-  const { rotation } = record
-  if (rotation === undefined) throw stateConflict(record, 'no rotation is under way')
-  if (rotation.step === 'abort') return record
-  if (rotation.step === 'overlap')
-    throw stateConflict(record, 'the new version is active already: disable that version to go back')
-  // Nothing is left to take back: only that the former secret is withdrawn upstream is given up.
-  if (rotation.step === 'disable') return withoutRotation(record)
-  // The lease stays, and when it was begun: what was begun must be over before it is taken back.
-  const { begunAt } = rotation
-  const entered = enteringStep(rotation, 'abort', now)
-  return { ...record, rotation: { ...entered, ...(begunAt === undefined ? {} : { begunAt }) } }
 }
 
 function claim(
@@ -203,45 +167,3 @@ function claim(
 
 /** What must be written down before it is begun: nobody can ask the upstream later whether it was. */
 const makesKeys: ReadonlySet<RotationStep> = new Set<RotationStep>(['upload', 'create'])
-
-/** The rotation at its next step, with a clean slate. */
-export function enteringStep(
-  { reason: _reason, begunAt: _begunAt, ...rotation }: Rotation,
-  step: RotationStep,
-  now: EpochSeconds,
-): Rotation {
-  return { ...rotation, step, since: now, nextTryAt: now, failures: 0, proofs: 0 }
-}
-
-interface NewRotation {
-  readonly id: string
-  readonly now: EpochSeconds
-  readonly method: RotationMethod
-  readonly step: RotationStep
-}
-
-function newRotation(
-  record: CredentialRecord,
-  { now, ...what }: NewRotation,
-): Omit<Rotation, 'withdrawsFormer'> {
-  const former = activeVersion(record).id
-  return { ...what, since: now, startedAt: now, nextTryAt: now, failures: 0, former, fence: 0, proofs: 0 }
-}
-
-function abortingStill(aborting: RotatingRecord, revised: CredentialRecord): CredentialRecord {
-  const { rotation } = revised
-  // A promotion begins with being written: until then nobody was served from the candidate.
-  if (rotation === undefined || activeVersion(revised).id !== activeVersion(aborting).id) return aborting
-  const { reason: _, ...kept } = rotation
-  const { step, since, nextTryAt } = aborting.rotation
-  return { ...revised, rotation: { ...kept, step, since, nextTryAt } }
-}
-
-function withoutRotation(record: CredentialRecord): CredentialRecord {
-  const { rotation: _, ...rest } = record
-  return rest
-}
-
-function refuseUnlessEnabled(record: CredentialRecord): void {
-  if (record.state !== 'enabled') throw stateConflict(record, `it is ${record.state}`)
-}

@@ -1,6 +1,7 @@
 import { until, type EpochSeconds } from '../domain/time.ts'
 import type { Document, Stored } from '../ports/document-store.ts'
-import { credentialDocumentOf, credentialKey, parseCredentialRecord } from './credential-codec.ts'
+import { credentialDocumentOf, parseCredentialRecord } from './credential-codec.ts'
+import { credentialKey } from './credential-record.ts'
 import { isHeld } from './lease.ts'
 import { secretPlace } from './open-version.ts'
 import { parseTokenRecord, tokenDocumentOf } from './token-codec.ts'

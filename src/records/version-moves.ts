@@ -1,7 +1,7 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { VersionState } from '../domain/credential.ts'
 import type { EpochSeconds } from '../domain/time.ts'
-import type { CredentialRecord, CredentialVersion } from './credential-codec.ts'
+import type { CredentialRecord, CredentialVersion } from './credential-record.ts'
 import { stateConflict } from './state-conflict.ts'
 
 /*

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import type { Grant } from '../../src/domain/grant.ts'
 import { Secret } from '../../src/domain/secret.ts'
-import { enteringStep } from '../../src/records/rotations.ts'
+import { enteringStep } from '../../src/records/rotation-moves.ts'
 import { promoteVersion } from '../../src/records/version-moves.ts'
 import { failureOf, startMintWorld, STORAGE_READ, type MintWorld } from '../support/mint-world.ts'
 

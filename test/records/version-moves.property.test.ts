@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 
 import { versionStates, type VersionState } from '../../src/domain/credential.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
-import type { CredentialRecord, CredentialVersion } from '../../src/records/credential-codec.ts'
+import type { CredentialRecord, CredentialVersion } from '../../src/records/credential-record.ts'
 import {
   addCandidate,
   destroyVersion,

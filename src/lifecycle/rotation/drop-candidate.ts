@@ -1,5 +1,5 @@
 import type { EpochSeconds } from '../../domain/time.ts'
-import type { CredentialRecord } from '../../records/credential-codec.ts'
+import type { CredentialRecord } from '../../records/credential-record.ts'
 import type { ReviseRotating, RotationTurn } from '../../records/rotations.ts'
 import { destroyVersion, disableVersion } from '../../records/version-moves.ts'
 

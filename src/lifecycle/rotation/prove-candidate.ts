@@ -1,6 +1,6 @@
 import { isBrokerError } from '../../domain/broker-error.ts'
 import { seconds } from '../../domain/time.ts'
-import type { CredentialRecord } from '../../records/credential-codec.ts'
+import type { CredentialRecord } from '../../records/credential-record.ts'
 import type { ReviseRotating, RotationTurn } from '../../records/rotations.ts'
 import { disableVersion, promoteVersion } from '../../records/version-moves.ts'
 import { hasCandidate } from './drop-candidate.ts'

@@ -1,8 +1,9 @@
 import type { RotationStep } from '../../domain/rotation.ts'
 import { later, seconds, type EpochSeconds, type Seconds } from '../../domain/time.ts'
-import type { CredentialRecord } from '../../records/credential-codec.ts'
+import type { CredentialRecord } from '../../records/credential-record.ts'
 import type { Rotation } from '../../records/rotation-codec.ts'
-import { enteringStep, type ReviseRotating } from '../../records/rotations.ts'
+import { enteringStep } from '../../records/rotation-moves.ts'
+import type { ReviseRotating } from '../../records/rotations.ts'
 
 // What came of a step, as the change that is written of it.
 
