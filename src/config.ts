@@ -1,5 +1,5 @@
-import type { SigningKeys } from './adapters/google-identity/parse-signing-keys.ts'
-import type { ServiceAccountKey } from './adapters/google-identity/service-account-key.ts'
+import type { BrokerKeys } from './adapters/google-identity/parse-signing-keys.ts'
+import type { OwnKey } from './adapters/google-identity/own-key.ts'
 import type { LocalKey } from './adapters/key-ring/local-keys.ts'
 import { clientSettingNames } from './config/client-setting-names.ts'
 import type { KeyRingPlace, StorePlace } from './config/parse-place.ts'
@@ -17,7 +17,7 @@ export interface Settings {
   readonly store: StorePlace
   readonly firestoreEmulatorHost: string | undefined
   /** The broker's own key; never together with `federation`. */
-  readonly googleCredentials: ServiceAccountKey | undefined
+  readonly googleCredentials: OwnKey | undefined
   /** Without either the metadata server is asked, which there is only on Google Cloud. */
   readonly federation: FederationSettings | undefined
   readonly metadataHost: string | undefined
@@ -47,7 +47,7 @@ export type KeyRingPart =
 
 /** How the broker says who it is without a key of Google's. */
 export interface FederationSettings {
-  readonly keys: SigningKeys
+  readonly keys: BrokerKeys
   /** The pool provider's full resource name. */
   readonly provider: string
   readonly serviceAccount: string | undefined

@@ -1,9 +1,7 @@
 import { createFirestoreRestStore } from '../adapters/firestore/rest/firestore-rest-store.ts'
 import type { Settings } from '../config.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
-import { createGoogleIdentity, type IdentityPlatform } from './google-identity.ts'
-
-export type RestPlatform = IdentityPlatform
+import { createGoogleIdentity, type GooglePlatform } from './google-identity.ts'
 
 const scopes = ['https://www.googleapis.com/auth/datastore'] as const
 
@@ -11,13 +9,11 @@ const scopes = ['https://www.googleapis.com/auth/datastore'] as const
 export function openFirestoreRest(
   place: { readonly project: string; readonly database: string },
   settings: Settings,
-  platform: RestPlatform,
+  platform: GooglePlatform,
 ): DocumentStore {
   const { firestoreEmulatorHost: emulatorHost } = settings
   const server =
-    emulatorHost === undefined
-      ? { accessToken: createGoogleIdentity(settings, platform, scopes) }
-      : { emulatorHost }
+    emulatorHost === undefined ? { accessToken: createGoogleIdentity(platform, scopes) } : { emulatorHost }
   return createFirestoreRestStore({
     ...platform,
     ...server,

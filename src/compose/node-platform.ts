@@ -17,7 +17,7 @@ import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
 import { createLimits } from './caller-limits.ts'
 import { openFirestoreRest } from './firestore-rest.ts'
-import { openOwnIdentity, type IdentityPlatform } from './google-identity.ts'
+import { openIdentitySource, openOwnIdentity, type GooglePlatform } from './google-identity.ts'
 import { openKeyRing } from './key-ring.ts'
 import type { Platform } from './platform.ts'
 
@@ -37,7 +37,8 @@ export function createNodePlatform(settings: Settings): NodePlatform {
   const http = createNodeHttpClient()
   const entropy = createEntropy()
   const sharesWork = true
-  const outward = { http, clock, entropy, sharesWork, hasMetadataServer: true }
+  const identitySource = openIdentitySource(settings, { http, clock, entropy, hasMetadataServer: true })
+  const outward = { http, clock, entropy, sharesWork, identitySource }
   const { store, close } = openStore(settings, outward)
   const policySource = createPolicySource(settings)
 
@@ -65,7 +66,7 @@ export function createNodePlatform(settings: Settings): NodePlatform {
 
 function openStore(
   settings: Settings,
-  platform: IdentityPlatform,
+  platform: GooglePlatform,
 ): { readonly store: DocumentStore; readonly close: () => void | Promise<void> } {
   const { store: place, firestoreEmulatorHost } = settings
   const { clock } = platform

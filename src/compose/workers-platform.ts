@@ -19,8 +19,8 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
 import { createLimits } from './caller-limits.ts'
-import { openFirestoreRest, type RestPlatform } from './firestore-rest.ts'
-import { openOwnIdentity } from './google-identity.ts'
+import { openFirestoreRest } from './firestore-rest.ts'
+import { openIdentitySource, openOwnIdentity, type GooglePlatform } from './google-identity.ts'
 import { openKeyRing } from './key-ring.ts'
 import type { Platform } from './platform.ts'
 
@@ -41,7 +41,8 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
   const log = createJsonLog({ level: settings.logLevel, write: writeConsoleLine, clock })
   const policySource = createPolicySource(settings)
   const platform = { clock, entropy: createEntropy(), http: createHttpClient(), sharesWork: false }
-  const outward = { ...platform, hasMetadataServer: false }
+  const identitySource = openIdentitySource(settings, { ...platform, hasMetadataServer: false })
+  const outward = { ...platform, identitySource }
 
   return {
     ...platform,
@@ -61,7 +62,7 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
   }
 }
 
-function openStore(settings: Settings, bindings: WorkersBindings, platform: RestPlatform): DocumentStore {
+function openStore(settings: Settings, bindings: WorkersBindings, platform: GooglePlatform): DocumentStore {
   const { store: place } = settings
   const { clock } = platform
   switch (place.kind) {

@@ -1,5 +1,5 @@
 import { parseSigningKeys } from '../adapters/google-identity/parse-signing-keys.ts'
-import { parseServiceAccountKey } from '../adapters/google-identity/service-account-key.ts'
+import { parseOwnKey } from '../adapters/google-identity/own-key.ts'
 import { parsePoolProvider, parseServiceAccountEmail } from './parse-federation.ts'
 import { parseMetadataHost } from './parse-place.ts'
 import { optional, right, wrong } from './setting.ts'
@@ -12,7 +12,7 @@ export const identitySettings = {
       example: '$(cat downscope-key.json)',
     },
     (text) => {
-      const reading = parseServiceAccountKey(text)
+      const reading = parseOwnKey(text)
       return reading.ok ? right(reading.key) : wrong(reading.fault)
     },
   ),

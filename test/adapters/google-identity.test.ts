@@ -5,10 +5,7 @@ import { createHeldToken } from '../../src/adapters/google-identity/held-token.t
 import type { IdentitySource } from '../../src/adapters/google-identity/identity-source.ts'
 import { createMetadataSource } from '../../src/adapters/google-identity/metadata-identity.ts'
 import { createServiceAccountSource } from '../../src/adapters/google-identity/service-account-identity.ts'
-import {
-  parseServiceAccountKey,
-  type ServiceAccountKey,
-} from '../../src/adapters/google-identity/service-account-key.ts'
+import { parseOwnKey, type OwnKey } from '../../src/adapters/google-identity/own-key.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { HttpRequest, HttpResult } from '../../src/ports/http-client.ts'
@@ -23,13 +20,13 @@ const unavailable = { code: 'store_unavailable' }
 
 let pem: string
 let publicPem: string
-let key: ServiceAccountKey
+let key: OwnKey
 
 beforeAll(async () => {
   const pair = await generateKeyPair('RS256', { extractable: true })
   pem = await exportPKCS8(pair.privateKey)
   publicPem = await exportSPKI(pair.publicKey)
-  const reading = parseServiceAccountKey(keyFile())
+  const reading = parseOwnKey(keyFile())
   if (!reading.ok) throw new Error(reading.fault)
   key = reading.key
 })
@@ -57,7 +54,7 @@ describe("the broker's key file", () => {
     [{ private_key: '-----BEGIN PRIVATE KEY-----\\nhunter2' }, '"private_key"'],
     [{ private_key: undefined }, '"private_key"'],
   ])('P23: %j is refused with a reason that repeats nothing of it', (change, fault) => {
-    const reading = parseServiceAccountKey(typeof change === 'string' ? change : keyFile(change))
+    const reading = parseOwnKey(typeof change === 'string' ? change : keyFile(change))
 
     expect(reading).toMatchObject({ ok: false, fault: containing(fault) })
     expect(JSON.stringify(reading)).not.toMatch(/hunter2|etc\/key/)
@@ -297,7 +294,7 @@ describe('the identity of the metadata server', () => {
 
 const flavour = { 'metadata-flavor': 'Google' }
 
-function open(change: { readonly sharesWork?: boolean; readonly key?: ServiceAccountKey } = {}) {
+function open(change: { readonly sharesWork?: boolean; readonly key?: OwnKey } = {}) {
   const world = createWorld({})
   const source = createServiceAccountSource({ ...world, key, tokenUrl, ...change })
   return { ...world, source, identity: holding(source, world.clock, change.sharesWork) }

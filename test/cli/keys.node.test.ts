@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { parseSigningKeys } from '../../src/adapters/google-identity/parse-signing-keys.ts'
-import { createSignAssertion } from '../../src/adapters/google-identity/signing-keys.ts'
+import { createSignAssertion } from '../../src/adapters/google-identity/sign-assertion.ts'
 import { parseLocalKeys } from '../../src/adapters/key-ring/local-keys.ts'
 import { judgePolicy } from '../../src/compose/judge-policy.ts'
 import { createFakeClock } from '../support/fake-clock.ts'

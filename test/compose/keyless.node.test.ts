@@ -4,7 +4,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createBroker } from '../../src/compose.ts'
 import type { Serve } from '../../src/compose/platform.ts'
 import { openFirestoreRest } from '../../src/compose/firestore-rest.ts'
-import { createGoogleIdentity } from '../../src/compose/google-identity.ts'
+import {
+  createGoogleIdentity,
+  openIdentitySource,
+  type GooglePlatform,
+} from '../../src/compose/google-identity.ts'
 import { createNodePlatform, type NodePlatform } from '../../src/compose/node-platform.ts'
 import { readSettings, type Environment, type Settings } from '../../src/config.ts'
 import type { HttpClient } from '../../src/ports/http-client.ts'
@@ -84,7 +88,7 @@ describe('a broker without a Google key', () => {
       return answer([{ missing, readTime: '2026-11-21T00:00:00Z' }])
     }
     const place = { project: 'acme', database: 'downscope' }
-    const store = openFirestoreRest(place, settings, { ...platform, http, hasMetadataServer: false })
+    const store = openFirestoreRest(place, settings, { ...googlePlatform(settings), http })
 
     expect(await store.get('tokens/none')).toBeUndefined()
     expect(bearers.map((bearer) => google.token(bearer)?.subject)).toStrictEqual([principal])
@@ -229,14 +233,14 @@ describe('which identity the broker has', () => {
     await expect(open([first]).ask()).resolves.toBeDefined()
 
     const settings = settingsWith({ GCE_METADATA_HOST: new URL(google.origin).host })
-    const metadata = createGoogleIdentity(settings, { ...platform, hasMetadataServer: true }, [scope])
+    const metadata = createGoogleIdentity(googlePlatform(settings, true), [scope])
     await expect(metadata()).rejects.toMatchObject({ reason: containing('Google answered 404') })
   })
 
   test('where there is no metadata server, one of the other two is asked for', () => {
-    expect(() =>
-      createGoogleIdentity(settingsWith({}), { ...platform, hasMetadataServer: false }, [scope]),
-    ).toThrow('DOWNSCOPE_GOOGLE_CREDENTIALS or DOWNSCOPE_GOOGLE_FEDERATION is required')
+    expect(() => createGoogleIdentity(googlePlatform(settingsWith({})), [scope])).toThrow(
+      'DOWNSCOPE_GOOGLE_CREDENTIALS or DOWNSCOPE_GOOGLE_FEDERATION is required',
+    )
   })
 
   test("Firestore's SDK on Node is refused with federation, which it would not use", () => {
@@ -255,9 +259,13 @@ interface Broker {
 
 function open(keys: readonly unknown[], more: Environment = {}): Broker {
   const settings = federated(keys, more)
-  const identity = createGoogleIdentity(settings, { ...platform, hasMetadataServer: false }, [scope])
+  const identity = createGoogleIdentity(googlePlatform(settings), [scope])
   const ask = async () => (await identity()).reveal()
   return { serve: createBroker(settings, platform).serve, settings, ask }
+}
+
+function googlePlatform(settings: Settings, hasMetadataServer = false): GooglePlatform {
+  return { ...platform, identitySource: openIdentitySource(settings, { ...platform, hasMetadataServer }) }
 }
 
 function federated(keys: readonly unknown[], more: Environment): Settings {

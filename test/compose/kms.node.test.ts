@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 
+import { openIdentitySource } from '../../src/compose/google-identity.ts'
 import { openKeyRing } from '../../src/compose/key-ring.ts'
 import { createNodePlatform, type NodePlatform } from '../../src/compose/node-platform.ts'
 import { readSettings, type Environment, type Settings } from '../../src/config.ts'
@@ -75,10 +76,19 @@ describe('gcp-kms:// in the settings', () => {
     await expect(ring.ping()).resolves.toBeUndefined()
   })
 
-  test('without an identity, where there is no metadata server, it does not start', () => {
-    const settings = settingsWith({ DOWNSCOPE_GOOGLE_CREDENTIALS: '' })
+  test('and as nobody else: the key of its identity is imported once for all that it does at Google', async () => {
+    const importKey = vi.spyOn(crypto.subtle, 'importKey')
+    const broker = createNodePlatform(settingsWith({}))
+    await broker.keyRing.ping()
+    await broker.ownIdentity?.actingToken()
 
-    expect(() => openKeyRing(settings, { ...platform, hasMetadataServer: false })).toThrow(
+    expect(importKey.mock.calls.filter(([format]) => format === 'pkcs8')).toHaveLength(1)
+    importKey.mockRestore()
+    await broker.close()
+  })
+
+  test('without an identity, where there is no metadata server, it does not start', () => {
+    expect(() => open({ DOWNSCOPE_GOOGLE_CREDENTIALS: '' }, { hasMetadataServer: false })).toThrow(
       'DOWNSCOPE_GOOGLE_CREDENTIALS or DOWNSCOPE_GOOGLE_FEDERATION is required',
     )
   })
@@ -141,8 +151,10 @@ describe('P20: Cloud KMS in trouble', () => {
   })
 })
 
-function open(more: Environment = {}): KeyRing {
-  return openKeyRing(settingsWith(more), { ...platform, hasMetadataServer: true })
+function open(more: Environment = {}, { hasMetadataServer = true } = {}): KeyRing {
+  const settings = settingsWith(more)
+  const identitySource = openIdentitySource(settings, { ...platform, hasMetadataServer })
+  return openKeyRing(settings, { ...platform, identitySource })
 }
 
 function settingsWith(more: Environment): Settings {

@@ -2,7 +2,7 @@ import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/http-client.ts'
 import { createTextPolicySource } from '../../src/adapters/system/policy-text.ts'
 import { createEntropy } from '../../src/adapters/system/system-entropy.ts'
-import { openOwnIdentity } from '../../src/compose/google-identity.ts'
+import { openIdentitySource, openOwnIdentity } from '../../src/compose/google-identity.ts'
 import { createBroker } from '../../src/compose.ts'
 import type { Broker, Platform } from '../../src/compose/platform.ts'
 import { readSettings, type Environment } from '../../src/config.ts'
@@ -58,9 +58,10 @@ export async function startBrokerPair(
   const createOne = (): Broker & { readonly settled: () => Promise<void> } => {
     const background = createAwaitableBackground()
     const outward = { clock, entropy: createEntropy(), http: createHttpClient(), sharesWork: true }
+    const identitySource = openIdentitySource(settings, { ...outward, hasMetadataServer: true })
     const platform: Platform = {
       ...outward,
-      ...openOwnIdentity(settings, { ...outward, hasMetadataServer: true }),
+      ...openOwnIdentity(settings, { ...outward, identitySource }),
       sha256: webSha256,
       background,
       log: book.log,

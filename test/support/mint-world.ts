@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/http-client.ts'
-import { openOwnIdentity } from '../../src/compose/google-identity.ts'
+import { openIdentitySource, openOwnIdentity } from '../../src/compose/google-identity.ts'
 import { readSettings, type Environment } from '../../src/config.ts'
 import { grantedCredential, type Grant } from '../../src/domain/grant.ts'
 import { scopeSet } from '../../src/domain/scopes.ts'
@@ -67,7 +67,8 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
       ...env,
     })
     const http = impatient(createHttpClient(), patienceMs, clock.skip)
-    return openOwnIdentity(settings, { http, clock, entropy, sharesWork: true, hasMetadataServer: true })
+    const identitySource = openIdentitySource(settings, { http, clock, entropy, hasMetadataServer: true })
+    return openOwnIdentity(settings, { http, clock, entropy, sharesWork: true, identitySource })
   }
 
   const createInstance = (

@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair } from 'jose'
 
-import { parseSigningKeys, type SigningKeys } from '../../src/adapters/google-identity/parse-signing-keys.ts'
+import { parseSigningKeys, type BrokerKeys } from '../../src/adapters/google-identity/parse-signing-keys.ts'
 
 /** Where the broker's keys are trusted in tests. */
 export const poolProvider =
@@ -20,7 +20,7 @@ export function keySetText(...keys: readonly unknown[]): string {
   return JSON.stringify({ keys })
 }
 
-export function readKeys(...keys: readonly unknown[]): SigningKeys {
+export function readKeys(...keys: readonly unknown[]): BrokerKeys {
   const reading = parseSigningKeys(keySetText(...keys))
   if (!reading.ok) throw new Error(reading.faults.join('; '))
   return reading.keys

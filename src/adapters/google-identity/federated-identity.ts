@@ -4,7 +4,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { HttpClient } from '../../ports/http-client.ts'
 import { askForToken, parseIdentityReply, type IdentityToken } from './identity-reply.ts'
 import type { IdentitySource } from './identity-source.ts'
-import { generateAccessToken, generateIdToken } from './impersonation.ts'
+import { generateAccessToken, generateIdToken } from './iam-credentials.ts'
 import { withinBudget } from './within-budget.ts'
 
 export interface FederatedSourceDeps {

@@ -5,7 +5,7 @@ import { Secret } from '../../domain/secret.ts'
 import { epochSeconds, type EpochSeconds } from '../../domain/time.ts'
 
 /** A key that the broker itself signs with. */
-export interface SigningKey {
+export interface BrokerKey {
   readonly published: PublishedJwk
   /** A JWK in JSON, of the members that its type has and no others. */
   readonly privateJwk: Secret
@@ -14,14 +14,14 @@ export interface SigningKey {
 }
 
 /** All are published; `signing-keys.ts` says which one signs. */
-export type SigningKeys = readonly [SigningKey, ...SigningKey[]]
+export type BrokerKeys = readonly [BrokerKey, ...BrokerKey[]]
 
 export type SigningKeysReading =
-  | { readonly ok: true; readonly keys: SigningKeys }
+  | { readonly ok: true; readonly keys: BrokerKeys }
   | { readonly ok: false; readonly faults: readonly string[] }
 
 type KeyReading =
-  | { readonly ok: true; readonly key: SigningKey }
+  | { readonly ok: true; readonly key: BrokerKey }
   | { readonly ok: false; readonly fault: string }
 
 /** One signs, one comes next, one was before: more is a mistake, and makes a long answer for everybody. */

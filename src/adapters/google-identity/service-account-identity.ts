@@ -7,10 +7,10 @@ import type { HttpAnswer, HttpClient } from '../../ports/http-client.ts'
 import { identityError } from './identity-error.ts'
 import { askForToken, isToken, parseIdentityReply, requireSuccess } from './identity-reply.ts'
 import type { IdentitySource } from './identity-source.ts'
-import type { ServiceAccountKey } from './service-account-key.ts'
+import type { OwnKey } from './own-key.ts'
 
 export interface ServiceAccountSourceDeps {
-  readonly key: ServiceAccountKey
+  readonly key: OwnKey
   readonly http: HttpClient
   readonly clock: Clock
   readonly tokenUrl: string
@@ -58,7 +58,7 @@ function parseIdToken(answer: HttpAnswer): Secret {
   return new Secret(token)
 }
 
-async function importKey({ privateKey, keyId }: ServiceAccountKey): Promise<CryptoKey> {
+async function importKey({ privateKey, keyId }: OwnKey): Promise<CryptoKey> {
   try {
     return await importPKCS8(privateKey.reveal(), 'RS256')
   } catch {

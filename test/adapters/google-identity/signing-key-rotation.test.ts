@@ -1,8 +1,8 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
 
-import type { SigningKeys } from '../../../src/adapters/google-identity/parse-signing-keys.ts'
-import { createSignAssertion } from '../../../src/adapters/google-identity/signing-keys.ts'
+import type { BrokerKeys } from '../../../src/adapters/google-identity/parse-signing-keys.ts'
+import { createSignAssertion } from '../../../src/adapters/google-identity/sign-assertion.ts'
 import { extendSigningKeys } from '../../../src/compose/extend-signing-keys.ts'
 import { parseJsonObject } from '../../../src/domain/json-object.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../../../src/domain/time.ts'
@@ -72,7 +72,7 @@ describe('which key signs', () => {
 interface Deployment {
   readonly atMinute: number
   readonly instance: 'a' | 'b'
-  readonly keys: () => SigningKeys
+  readonly keys: () => BrokerKeys
 }
 
 describe('a rotation as docs/keyless.md tells it', () => {
@@ -120,9 +120,9 @@ describe('a rotation as docs/keyless.md tells it', () => {
 async function play(deployments: readonly Deployment[], publishedMinutesBefore = 10) {
   const clock = createFakeClock(start)
   const end = Math.max(...deployments.map(({ atMinute }) => atMinute)) + 60
-  const running = new Map<string, SigningKeys>()
+  const running = new Map<string, BrokerKeys>()
   const signers = new Map<string, () => Promise<string>>()
-  const published = new Map<number, readonly SigningKeys[]>()
+  const published = new Map<number, readonly BrokerKeys[]>()
   const refused: string[] = []
   const kids = new Set<unknown>()
   let checked = 0
@@ -145,12 +145,12 @@ async function play(deployments: readonly Deployment[], publishedMinutesBefore =
   return { checked, refused, kids }
 }
 
-function signer(keys: SigningKeys, clock: FakeClock): () => Promise<string> {
+function signer(keys: BrokerKeys, clock: FakeClock): () => Promise<string> {
   const sign = createSignAssertion({ keys, issuer, provider, clock, entropy: createSequence() })
   return async () => (await sign()).reveal()
 }
 
-async function verifies(jwt: string, keys: SigningKeys, clock: FakeClock): Promise<boolean> {
+async function verifies(jwt: string, keys: BrokerKeys, clock: FakeClock): Promise<boolean> {
   const set = createLocalJWKSet({ keys: keys.map(({ published }) => ({ ...published })) })
   const verified = jwtVerify(jwt, set, { issuer, currentDate: new Date(clock.now() * 1000) })
   return verified.then(
@@ -159,7 +159,7 @@ async function verifies(jwt: string, keys: SigningKeys, clock: FakeClock): Promi
   )
 }
 
-async function kidOf(keys: SigningKeys): Promise<unknown> {
+async function kidOf(keys: BrokerKeys): Promise<unknown> {
   return kidIn(await signer(keys, createFakeClock(start))())
 }
 

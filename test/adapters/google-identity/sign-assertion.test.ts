@@ -1,8 +1,8 @@
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
 
-import type { SigningKey } from '../../../src/adapters/google-identity/parse-signing-keys.ts'
-import { createSignAssertion } from '../../../src/adapters/google-identity/signing-keys.ts'
+import type { BrokerKey } from '../../../src/adapters/google-identity/parse-signing-keys.ts'
+import { createSignAssertion } from '../../../src/adapters/google-identity/sign-assertion.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { createSequence } from '../../support/sequence.ts'
 import { createPrivateJwk, poolProvider as provider, readKeys } from '../../support/signing-key-set.ts'
@@ -75,7 +75,7 @@ describe("the broker's assertion", () => {
 
 function open(jwk: Readonly<Record<string, unknown>>) {
   const clock = createFakeClock()
-  const [key]: readonly [SigningKey, ...SigningKey[]] = readKeys(jwk)
+  const [key]: readonly [BrokerKey, ...BrokerKey[]] = readKeys(jwk)
   return {
     clock,
     key,

@@ -2,21 +2,21 @@ import { parseJsonObject } from '../../domain/json-object.ts'
 import { Secret } from '../../domain/secret.ts'
 
 /** The broker's own key towards Google. */
-export interface ServiceAccountKey {
+export interface OwnKey {
   readonly clientEmail: string
   readonly keyId: string
   /** PKCS#8 in PEM. */
   readonly privateKey: Secret
 }
 
-export type ServiceAccountKeyReading =
-  | { readonly ok: true; readonly key: ServiceAccountKey }
+export type OwnKeyReading =
+  | { readonly ok: true; readonly key: OwnKey }
   | { readonly ok: false; readonly fault: string }
 
 const pkcs8Pem = /^\s*-----BEGIN PRIVATE KEY-----[\sA-Za-z0-9+/=]+-----END PRIVATE KEY-----\s*$/
 
 /** Reads Google's key file. A fault never repeats the text. The file's `token_uri` is data, and never followed (P29). */
-export function parseServiceAccountKey(text: string): ServiceAccountKeyReading {
+export function parseOwnKey(text: string): OwnKeyReading {
   const file = parseJsonObject(text)
   if (file === undefined) return fault('is no JSON object: it must be the whole key file')
   const { type, client_email: clientEmail, private_key_id: keyId, private_key: privateKey } = file

@@ -5,10 +5,10 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import { epochSeconds, type EpochSeconds } from '../../domain/time.ts'
 import { identityError } from './identity-error.ts'
-import type { SigningKey, SigningKeys } from './parse-signing-keys.ts'
+import type { BrokerKey, BrokerKeys } from './parse-signing-keys.ts'
 
 export interface SignAssertionDeps {
-  readonly keys: SigningKeys
+  readonly keys: BrokerKeys
   /** The broker's own: where its keys are published. */
   readonly issuer: string
   /** The pool provider's full resource name: `//iam.googleapis.com/projects/…`. */
@@ -56,8 +56,8 @@ export function createSignAssertion(deps: SignAssertionDeps): () => Promise<Secr
  * Of the keys whose time has come the latest, of equals the first. While none may sign yet the one that may soonest
  * does: a clock that is behind must not leave the broker without an identity.
  */
-function signingKeyAt(keys: SigningKeys, now: EpochSeconds): SigningKey {
-  const timeOf = ({ signsFrom = epochSeconds(0) }: SigningKey): EpochSeconds => signsFrom
+function signingKeyAt(keys: BrokerKeys, now: EpochSeconds): BrokerKey {
+  const timeOf = ({ signsFrom = epochSeconds(0) }: BrokerKey): EpochSeconds => signsFrom
   const [latest] = keys
     .filter((key) => timeOf(key) <= now)
     .toSorted((one, other) => timeOf(other) - timeOf(one))
@@ -66,7 +66,7 @@ function signingKeyAt(keys: SigningKeys, now: EpochSeconds): SigningKey {
 }
 
 /** The private key, after its signature verified by what is published of it: Google would only say "invalid_grant". */
-async function importPair({ published, privateJwk }: SigningKey): Promise<CryptoKey> {
+async function importPair({ published, privateJwk }: BrokerKey): Promise<CryptoKey> {
   const { alg, kid } = published
   try {
     const members: unknown = JSON.parse(privateJwk.reveal())

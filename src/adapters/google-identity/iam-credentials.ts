@@ -6,7 +6,7 @@ import type { HttpAnswer, HttpClient } from '../../ports/http-client.ts'
 import { identityError } from './identity-error.ts'
 import { askForToken, isToken, quoteError, type IdentityToken } from './identity-reply.ts'
 
-export interface Impersonation {
+export interface ActingFor {
   /** Of who impersonates. */
   readonly token: Secret
   /** An e-mail address. */
@@ -22,7 +22,7 @@ const lifetimeAsked = 3600
 export async function generateAccessToken(
   http: HttpClient,
   clock: Clock,
-  { scopes, ...as }: Impersonation & { readonly scopes: readonly string[] },
+  { scopes, ...as }: ActingFor & { readonly scopes: readonly string[] },
 ): Promise<IdentityToken> {
   const body = { scope: scopes, lifetime: `${lifetimeAsked}s` }
   return parseReply(await ask(http, as, { operation: 'generateAccessToken', body }), clock.now())
@@ -31,7 +31,7 @@ export async function generateAccessToken(
 /** Likewise, an ID token of the account for an audience; not judged. */
 export async function generateIdToken(
   http: HttpClient,
-  { audience, ...as }: Impersonation & { readonly audience: string },
+  { audience, ...as }: ActingFor & { readonly audience: string },
 ): Promise<Secret> {
   const answer = await ask(http, as, { operation: 'generateIdToken', body: { audience, includeEmail: true } })
   const { token } = parseJsonObject(answer.body) ?? {}
@@ -46,7 +46,7 @@ interface Wish {
 
 async function ask(
   http: HttpClient,
-  { token, serviceAccount, iamCredentialsUrl }: Impersonation,
+  { token, serviceAccount, iamCredentialsUrl }: ActingFor,
   { operation, body }: Wish,
 ): Promise<HttpAnswer> {
   const answer = await askForToken(http, {
