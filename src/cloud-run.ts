@@ -31,8 +31,8 @@ async function start(): Promise<void> {
 
   endOnBug(platform)
   endOnSignal({ server, platform, underWay })
-  await broker.readiness()
-  await listen(server, settings)
+  // At the same time: whoever comes before the first look has ended waits for the rest of it, and no longer.
+  await Promise.all([broker.readiness(), listen(server, settings)])
   platform.log('info', 'downscope is listening', { port: settings.port, issuer: settings.issuer })
 }
 

@@ -80,6 +80,7 @@ async function compare(world: BrokerWorld, args: BenchArguments): Promise<number
       rounds: coldStartRounds,
       bareFile: await buildBare(),
       isWanted,
+      enrolled: new Set(contenders.map(({ id }) => id)),
     })
 
     const summaries = summarize(contenders, measurements)
