@@ -30,7 +30,7 @@ import { createOAuthRefuse, createProblemRefuse, type Refuse } from './refuse.ts
 import { createNoRoute } from './no-route.ts'
 import { createRouter } from './router.ts'
 import type { RotationRoutesDeps } from './rotation-routes.ts'
-import { createTokenResponse } from './token-response.ts'
+import { tokenResponse } from './token-response.ts'
 
 export interface HallDeps {
   /** The broker's public URL, from the settings; never taken from a request. */
@@ -102,7 +102,6 @@ function createTokenRoute(
   { exchange, entropy }: HallDeps,
   refuse: Refuse,
 ): (request: Request) => Promise<Response> {
-  const tokenResponse = createTokenResponse()
   return async (request) => {
     const requestId = entropy.uuid()
     try {

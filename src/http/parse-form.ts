@@ -14,26 +14,18 @@ export type Form = ReadonlyMap<string, string>
 export function parseForm({ contentType, text }: FormMessage): Form {
   if (mediaType(contentType) !== 'application/x-www-form-urlencoded')
     throw requestMalformed('the Content-Type must be application/x-www-form-urlencoded')
+  const seen = new Set<string>()
   const form = new Map<string, string>()
-  const empty = new Set<string>()
-  let end: number
-  for (let start = 0; start < text.length; start = end + 1) {
-    end = endOf('&', text, start, text.length)
-    if (end === start) continue
-    const nameEnd = endOf('=', text, start, end)
-    const name = decodePart(text.slice(start, nameEnd))
+  for (const pair of text.split('&')) {
+    if (pair === '') continue
+    const end = pair.indexOf('=')
+    const name = decodePart(end === -1 ? pair : pair.slice(0, end))
     // RFC 6749 §3.2: a repeated parameter is malformed, whatever its name, and one without a value is omitted.
-    if (form.has(name) || empty.has(name)) throw requestMalformed('a parameter is repeated')
-    if (nameEnd < end - 1) form.set(name, decodePart(text.slice(nameEnd + 1, end)))
-    else empty.add(name)
+    if (seen.has(name)) throw requestMalformed('a parameter is repeated')
+    seen.add(name)
+    if (end !== -1 && end < pair.length - 1) form.set(name, decodePart(pair.slice(end + 1)))
   }
   return form
-}
-
-/** Where the next such character stands, at most at `max`. */
-function endOf(character: string, text: string, start: number, max: number): number {
-  const found = text.indexOf(character, start)
-  return found === -1 || found > max ? max : found
 }
 
 /**
