@@ -6,7 +6,7 @@ import { isMembers } from '../../src/domain/json-object.ts'
 import type { Call } from '../../test/support/google/calls.ts'
 import type { BrokerProcess, BrokerSettings } from '../../test/support/spawn-broker.ts'
 import { administer } from '../../test/support/test-broker/ask.ts'
-import { createTestWorld, scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
+import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
 import { clockFileName, moveClock, movedClockOption, shareClock } from './moved-clock.ts'
 
 /** Until the token endpoint knows a new key. */
@@ -22,8 +22,7 @@ export interface RotationSoak {
 }
 
 /** This process shares the clock too, for as long as it lives. */
-export async function openRotationSoak(): Promise<RotationSoak> {
-  const world = await createTestWorld()
+export function openRotationSoak(world: TestWorld): RotationSoak {
   const clock = join(world.folder, 'clock')
   writeFileSync(clock, '0')
   shareClock(clock)

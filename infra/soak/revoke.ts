@@ -3,8 +3,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 
 import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
 import { administer, askToken } from '../../test/support/test-broker/ask.ts'
-import { createTestWorld, scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
-import type { Proof } from './proof.ts'
+import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
+import { inTestWorld } from './proof.ts'
 
 const perSecond = 200
 const tickMs = 50
@@ -26,14 +26,7 @@ interface Switch {
  * Two brokers over one store serve 200 requests a second together from memory; then a credential is revoked, a caller
  * blocked, the service stopped. Ten seconds after each no token comes of it any more, on either.
  */
-export const proveRevoke: Proof = async (say) => {
-  const world = await createTestWorld()
-  try {
-    return await run(world, say)
-  } finally {
-    await world.close()
-  }
-}
+export const proveRevoke = inTestWorld(run)
 
 async function run(world: TestWorld, say: (line: string) => void): Promise<readonly string[]> {
   const settings = world.settings(

@@ -12,13 +12,8 @@ import { createCredentials, type Credentials } from '../../src/records/credentia
 import { isMembers, type Members } from '../../src/domain/json-object.ts'
 import type { BrokerProcess, BrokerSettings } from '../../test/support/spawn-broker.ts'
 import { administer, askToken } from '../../test/support/test-broker/ask.ts'
-import {
-  createTestWorld,
-  newKey,
-  scopeOf,
-  type TestWorld,
-} from '../../test/support/test-broker/test-world.ts'
-import type { Proof } from './proof.ts'
+import { newKey, scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
+import { inTestWorld } from './proof.ts'
 
 const keysEnrolled = 9950
 const grantsEnrolled = 50
@@ -31,14 +26,7 @@ const tokenLifeSeconds = 60
  * 10,000 credentials are rewrapped from one local key to another by two brokers over one SQLite store, while callers
  * ask both for tokens of rotating refresh tokens, and one broker is killed and started again ten times.
  */
-export const proveRewrap: Proof = async (say) => {
-  const world = await createTestWorld()
-  try {
-    return await run(world, say)
-  } finally {
-    await world.close()
-  }
-}
+export const proveRewrap = inTestWorld(run)
 
 async function run(world: TestWorld, say: (line: string) => void): Promise<readonly string[]> {
   const [old, fresh] = [newKey('old'), newKey('fresh')]

@@ -16,7 +16,7 @@ import {
   type RotationSoak,
 } from './kill-rotation.ts'
 import { moveClock } from './moved-clock.ts'
-import type { Proof } from './proof.ts'
+import { inTestWorld } from './proof.ts'
 
 type Say = (line: string) => void
 
@@ -29,14 +29,10 @@ const day = 86_400
  * the middle of a step, another ends the rotation right. The wall clock of all is moved over the waiting times, but
  * for those until a new key works.
  */
-export const proveRotation: Proof = async (say) => {
-  const soak = await openRotationSoak()
-  try {
-    return [...(await rotateUnderLoad(soak, say)), ...(await killAtEachPoint(soak, say))]
-  } finally {
-    await soak.world.close()
-  }
-}
+export const proveRotation = inTestWorld(async (world, say) => {
+  const soak = openRotationSoak(world)
+  return [...(await rotateUnderLoad(soak, say)), ...(await killAtEachPoint(soak, say))]
+})
 
 async function rotateUnderLoad(
   { world, settings, clock }: RotationSoak,

@@ -5,8 +5,8 @@ import { isMembers, parseJsonObject } from '../../src/domain/json-object.ts'
 import { startAuthorizationServer } from '../../test/support/oidc-provider/authorization-server.ts'
 import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
 import { administer, askToken } from '../../test/support/test-broker/ask.ts'
-import { createTestWorld, type TestWorld } from '../../test/support/test-broker/test-world.ts'
-import type { Proof } from './proof.ts'
+import type { TestWorld } from '../../test/support/test-broker/test-world.ts'
+import { inTestWorld } from './proof.ts'
 
 const cyclesWanted = 500
 const accessTokenSeconds = 3
@@ -18,8 +18,7 @@ const client = { client_id: 'shop', client_secret: 'shop-secret-of-the-soak' }
  * Two brokers over one SQLite store hand out tokens of one rotating refresh token through 500 expiries, of a certified
  * server that revokes the whole family when a refresh token comes twice. Callers ask both all the time.
  */
-export const proveUpstreamRotation: Proof = async (say) => {
-  const world = await createTestWorld()
+export const proveUpstreamRotation = inTestWorld(async (world, say) => {
   const server = await startAuthorizationServer({
     scopes,
     accessTokenSeconds,
@@ -59,9 +58,9 @@ export const proveUpstreamRotation: Proof = async (say) => {
       ...(storage.valuesOf('RefreshToken').length < posts() ? ['refreshes did not rotate'] : []),
     ]
   } finally {
-    await Promise.all([world.close(), server.close()])
+    await server.close()
   }
-}
+})
 
 interface Tally {
   asked: number

@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 
 import { killOnce, killPoints, openRotationSoak } from '../../infra/soak/kill-rotation.ts'
+import { createTestWorld } from '../support/test-broker/test-world.ts'
 
 // `npm run soak rotation` kills at every point, ten times each.
 test(
@@ -9,15 +10,13 @@ test(
     timeout: 90_000,
   },
   async () => {
-    const soak = await openRotationSoak()
-    try {
-      const broker = await soak.world.yard.start(soak.settings)
-      const point = killPoints.find(({ name }) => name === 'uploading, done')
-      if (point === undefined) throw new Error('there is no such point any more')
+    const world = await createTestWorld()
+    onTestFinished(() => world.close())
+    const soak = openRotationSoak(world)
+    const broker = await world.yard.start(soak.settings)
+    const point = killPoints.find(({ name }) => name === 'uploading, done')
+    if (point === undefined) throw new Error('there is no such point any more')
 
-      expect(await killOnce(soak, { broker, point, name: 'busy-sa' })).toMatchObject({ fault: undefined })
-    } finally {
-      await soak.world.close()
-    }
+    expect(await killOnce(soak, { broker, point, name: 'busy-sa' })).toMatchObject({ fault: undefined })
   },
 )
