@@ -1,23 +1,22 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 
-import { createFirestoreRestStore } from '../../src/adapters/firestore/rest/firestore-rest-store.ts'
-import { documentVersion } from '../../src/adapters/document-version.ts'
-import { createHttpClient } from '../../src/adapters/system/http-client.ts'
-import { createSystemClock } from '../../src/adapters/system/system-clock.ts'
-import { createEntropy } from '../../src/adapters/system/system-entropy.ts'
-import { Secret } from '../../src/domain/secret.ts'
-import { epochSeconds } from '../../src/domain/time.ts'
-import type { Clock } from '../../src/ports/clock.ts'
-import type { DocumentStore } from '../../src/ports/document-store.ts'
-import type { HttpClient, HttpRequest, HttpResult } from '../../src/ports/http-client.ts'
-import { createFakeClock } from '../support/fake-clock.ts'
-import { createSequence } from '../support/sequence.ts'
-import { createSkippingClock } from '../support/skipping-clock.ts'
-import { describeDocumentStore } from './document-store-contract.ts'
+import { createFirestoreRestStore } from '../../../src/adapters/firestore/rest/firestore-rest-store.ts'
+import { documentVersion } from '../../../src/adapters/document-version.ts'
+import { createHttpClient } from '../../../src/adapters/system/http-client.ts'
+import { createSystemClock } from '../../../src/adapters/system/system-clock.ts'
+import { createEntropy } from '../../../src/adapters/system/system-entropy.ts'
+import { Secret } from '../../../src/domain/secret.ts'
+import type { Clock } from '../../../src/ports/clock.ts'
+import type { DocumentStore } from '../../../src/ports/document-store.ts'
+import type { HttpClient, HttpRequest, HttpResult } from '../../../src/ports/http-client.ts'
+import { createFakeClock } from '../../support/fake-clock.ts'
+import { createSequence } from '../../support/sequence.ts'
+import { createSkippingClock } from '../../support/skipping-clock.ts'
+import { describeDocumentStore } from '../document-store-contract.ts'
+import { describeFirestoreLayout } from './layout-contract.ts'
 
 const emulatorHost = inject('firestoreEmulatorHost')
 const containing = (text: string): unknown => expect.stringContaining(text)
-const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern)
 const token = 'ya29.the-token-of-the-broker'
 
 describe.skipIf(emulatorHost === undefined)('with the emulator (skipped where there is none)', () => {
@@ -27,47 +26,14 @@ describe.skipIf(emulatorHost === undefined)('with the emulator (skipped where th
   })
 
   describeDocumentStore('firestore/rest', ({ clock }) => ({
-    store: openOnEmulator({ clock }).store,
+    store: openOnEmulator({ clock }),
     close: () => undefined,
   }))
 
-  test('a document is legible JSON beside a timestamp for the TTL policy', async () => {
-    const { store, rawUrl } = openOnEmulator()
-    await store.put('things/one', { a: [[1]] }, { expiresAt: epochSeconds(1_800_000_300) })
-
-    const raw: unknown = await (await fetch(`${rawUrl}/things/one`)).json()
-
-    expect(raw).toHaveProperty('fields', {
-      json: { stringValue: '{"a":[[1]]}' },
-      nonce: { stringValue: matching(/^[0-9a-f-]{36}$/) },
-      expiresAt: { timestampValue: '2027-01-15T08:05:00Z' },
-    })
-  })
-
-  test.each([
-    ['without our fields', { note: { stringValue: 'by hand' } }],
-    ['with broken JSON', { json: { stringValue: '{' }, nonce: { stringValue: 'n' } }],
-    ['with JSON that is no object', { json: { stringValue: '[]' }, nonce: { stringValue: 'n' } }],
-    ['with JSON as bytes', { json: { bytesValue: 'e30=' }, nonce: { stringValue: 'n' } }],
-    [
-      'with another kind of expiry',
-      { json: { stringValue: '{}' }, nonce: { stringValue: 'n' }, expiresAt: { stringValue: 'soon' } },
-    ],
-  ])('P25: a document %s fails its own reads and hides no other', async (_, fields) => {
-    const { store, rawUrl } = openOnEmulator()
-    await store.put('things/b', { n: 1 })
-    await fetch(`${rawUrl}/things/a`, { method: 'PATCH', body: JSON.stringify({ fields }) })
-
-    const reason = "document things/a is not in the store's own form"
-    await expect(store.get('things/a')).rejects.toMatchObject({ code: 'store_unavailable', reason })
-    const listed = await store.list({ prefix: 'things/', limit: 1 })
-    expect(listed.map(({ key }) => key)).toStrictEqual(['things/b'])
-    await store.put('things/a', { n: 2 })
-    expect((await store.get('things/a'))?.value).toStrictEqual({ n: 2 })
-  })
+  describeFirestoreLayout(openOnEmulator)
 
   test('documents too large for one answer are listed all the same, in order', async () => {
-    const { store } = openOnEmulator()
+    const store = openOnEmulator()
     const text = 'x'.repeat(800_000)
     const keys = ['things/a', 'things/b', 'things/c', 'things/d', 'things/e']
     for (const key of keys) await store.put(key, { text })
@@ -314,20 +280,17 @@ describe('without the emulator', () => {
   })
 })
 
-function openOnEmulator({ clock }: { readonly clock?: Clock } = {}) {
-  // The emulator keeps projects apart: a test of its own project starts empty.
-  const projectId = `p-${crypto.randomUUID()}`
+function openOnEmulator({ clock, projectId }: { readonly clock?: Clock; readonly projectId?: string } = {}) {
   const wall = clock ?? createFakeClock()
-  const store = createFirestoreRestStore({
-    projectId,
+  return createFirestoreRestStore({
+    // The emulator keeps projects apart: a test of its own project starts empty.
+    projectId: projectId ?? `p-${crypto.randomUUID()}`,
     emulatorHost: emulatorHost ?? '',
     http: createHttpClient(),
     // Time on the wire is real; expiry is the test's.
     clock: { ...createSystemClock(), now: wall.now },
     entropy: createEntropy(),
   })
-  const rawUrl = `http://${emulatorHost}/v1/projects/${projectId}/databases/(default)/documents`
-  return { store, rawUrl }
 }
 
 function openAgainst(

@@ -1,16 +1,15 @@
-import { createServer } from 'node:net'
+import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 
-import { beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
-
-import { createFirestoreRestStore } from '../../src/adapters/firestore/rest/firestore-rest-store.ts'
-import { createFirestoreSdkStore } from '../../src/adapters/firestore/sdk/firestore-sdk-store.ts'
-import { createHttpClient } from '../../src/adapters/system/http-client.ts'
-import { createSystemClock } from '../../src/adapters/system/system-clock.ts'
-import { createEntropy } from '../../src/adapters/system/system-entropy.ts'
-import { later, seconds } from '../../src/domain/time.ts'
-import type { DocumentStore } from '../../src/ports/document-store.ts'
-import { startLosingProxy } from '../support/losing-proxy.ts'
-import { startFirestoreEmulator, type FirestoreEmulator } from '../support/start-firestore-emulator.ts'
+import { createFirestoreRestStore } from '../../../src/adapters/firestore/rest/firestore-rest-store.ts'
+import { createFirestoreSdkStore } from '../../../src/adapters/firestore/sdk/firestore-sdk-store.ts'
+import { createHttpClient } from '../../../src/adapters/system/http-client.ts'
+import { createSystemClock } from '../../../src/adapters/system/system-clock.ts'
+import { createEntropy } from '../../../src/adapters/system/system-entropy.ts'
+import { later, seconds } from '../../../src/domain/time.ts'
+import type { DocumentStore } from '../../../src/ports/document-store.ts'
+import { startLosingProxy } from '../../support/losing-proxy.ts'
+import { must } from '../document-store-contract/scene.ts'
+import { describeFirestoreOutages } from './outage-contract.ts'
 
 const emulatorHost = inject('firestoreEmulatorHost')
 const unavailable: unknown = expect.objectContaining({ code: 'store_unavailable' })
@@ -26,55 +25,9 @@ describe.skipIf(emulatorHost === undefined)('with the emulator (skipped where th
   describeLostAnswers()
 })
 
-describe.skipIf(emulatorHost === undefined)('an emulator that hangs (skipped where there is none)', () => {
-  let emulator: FirestoreEmulator
-  beforeAll(async () => {
-    emulator = await startFirestoreEmulator()
-    return async () => {
-      process.kill(emulator.pid, 'SIGCONT')
-      await emulator.stop()
-    }
-  })
-
-  test('P20: every call settles within the deadline, and the store recovers by itself', async () => {
-    const store = openRest({ emulatorHost: emulator.host, deadlineMs: 1500 })
-    // A Java that has just started takes its time for the first calls.
-    await vi.waitFor(() => store.put('others/kept', { n: 1 }), { timeout: 8000 })
-
-    process.kill(emulator.pid, 'SIGSTOP')
-    await expectEveryCallToFailWithin(store, 1500)
-    process.kill(emulator.pid, 'SIGCONT')
-
-    // Not one of the documents above: what was asked of them is carried out now, or never.
-    await vi.waitFor(async () => expect(await store.get('others/kept')).toBeDefined(), { timeout: 8000 })
-    expect(await store.put('others/new', { n: 2 }, { if: 'absent' })).toBeDefined()
-  })
-})
-
-describe('without any answer', () => {
-  test('P20: a server that accepts and says nothing: every call settles within the deadline', async () => {
-    const store = openRest({ emulatorHost: await listenSilently(), deadlineMs: 900 })
-
-    await expectEveryCallToFailWithin(store, 900)
-  })
-
-  test('P20: the deadline is three seconds unless it is set lower', async () => {
-    const store = openRest({ emulatorHost: await listenSilently(), deadlineMs: 60_000 })
-
-    await expectEveryCallToFailWithin(store, 3000)
-  })
-
-  test('P20: a refused connection says that Firestore cannot be reached', async () => {
-    const store = openRest({ emulatorHost: '127.0.0.1:1' })
-
-    const cannotBeReached: unknown = expect.stringMatching(
-      /^Firestore: it cannot be reached \(UNAVAILABLE: POST http:\/\/127\.0\.0\.1:1\/.*documents:/,
-    )
-    await expect(store.get('things/one')).rejects.toMatchObject({ reason: cannotBeReached })
-    await expect(store.put('things/one', {}, { if: 'absent' })).rejects.toMatchObject({
-      reason: cannotBeReached,
-    })
-  })
+describeFirestoreOutages({
+  open: openRest,
+  refused: /^Firestore: it cannot be reached \(UNAVAILABLE: POST http:\/\/127\.0\.0\.1:1\/.*documents:/,
 })
 
 function describeBothDrivers(): void {
@@ -216,23 +169,6 @@ function describeLostAnswers(): void {
   })
 }
 
-async function expectEveryCallToFailWithin(store: DocumentStore, deadlineMs: number): Promise<void> {
-  const start = performance.now()
-  const calls = [
-    store.get('things/one'),
-    store.put('things/one', {}),
-    store.put('things/one', {}, { if: 'absent' }),
-    store.delete('things/one'),
-    store.list({ prefix: 'things/', limit: 5 }),
-  ]
-
-  const results = await Promise.allSettled(calls)
-
-  // The margin is for a slow machine's event loop, not for the store.
-  expect(performance.now() - start).toBeLessThan(deadlineMs + 1000)
-  expect(results).toStrictEqual(calls.map(() => ({ status: 'rejected', reason: unavailable })))
-}
-
 function openRest(target: {
   readonly emulatorHost: string
   readonly projectId?: string
@@ -246,18 +182,4 @@ function openRest(target: {
     clock,
     entropy: createEntropy(),
   })
-}
-
-async function listenSilently(): Promise<string> {
-  const server = createServer(() => {})
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => void server.close())
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
-  return `127.0.0.1:${address.port}`
-}
-
-function must<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('a value was expected')
-  return value
 }

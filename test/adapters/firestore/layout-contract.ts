@@ -1,0 +1,57 @@
+import { expect, inject, test } from 'vitest'
+
+import { epochSeconds } from '../../../src/domain/time.ts'
+import type { DocumentStore } from '../../../src/ports/document-store.ts'
+
+/** Opens a store over a project of the emulator; closed when the test is over. */
+export type OpenInProject = (target: {
+  readonly emulatorHost: string
+  readonly projectId: string
+}) => DocumentStore
+
+/** How a driver's documents look to whoever else reads or writes them. To be called where there is an emulator. */
+export function describeFirestoreLayout(open: OpenInProject): void {
+  const openRaw = () => {
+    const emulatorHost = inject('firestoreEmulatorHost') ?? ''
+    // The emulator keeps projects apart: a test of its own project starts empty.
+    const projectId = `p-${crypto.randomUUID()}`
+    const rawUrl = `http://${emulatorHost}/v1/projects/${projectId}/databases/(default)/documents`
+    return { store: open({ emulatorHost, projectId }), rawUrl }
+  }
+
+  test('a document is legible JSON beside a timestamp for the TTL policy', async () => {
+    const { store, rawUrl } = openRaw()
+    await store.put('things/one', { a: [[1]] }, { expiresAt: epochSeconds(1_800_000_300) })
+
+    const raw: unknown = await (await fetch(`${rawUrl}/things/one`)).json()
+
+    const uuid: unknown = expect.stringMatching(/^[0-9a-f-]{36}$/)
+    expect(raw).toHaveProperty('fields', {
+      json: { stringValue: '{"a":[[1]]}' },
+      nonce: { stringValue: uuid },
+      expiresAt: { timestampValue: '2027-01-15T08:05:00Z' },
+    })
+  })
+
+  test.each([
+    ['without our fields', { note: { stringValue: 'by hand' } }],
+    ['with broken JSON', { json: { stringValue: '{' }, nonce: { stringValue: 'n' } }],
+    ['with JSON that is no object', { json: { stringValue: '[]' }, nonce: { stringValue: 'n' } }],
+    ['with JSON as bytes', { json: { bytesValue: 'e30=' }, nonce: { stringValue: 'n' } }],
+    [
+      'with another kind of expiry',
+      { json: { stringValue: '{}' }, nonce: { stringValue: 'n' }, expiresAt: { stringValue: 'soon' } },
+    ],
+  ])('P25: a document %s fails its own reads and hides no other', async (_, fields) => {
+    const { store, rawUrl } = openRaw()
+    await store.put('things/b', { n: 1 })
+    await fetch(`${rawUrl}/things/a`, { method: 'PATCH', body: JSON.stringify({ fields }) })
+
+    const reason = "document things/a is not in the store's own form"
+    await expect(store.get('things/a')).rejects.toMatchObject({ code: 'store_unavailable', reason })
+    const listed = await store.list({ prefix: 'things/', limit: 1 })
+    expect(listed.map(({ key }) => key)).toStrictEqual(['things/b'])
+    await store.put('things/a', { n: 2 })
+    expect((await store.get('things/a'))?.value).toStrictEqual({ n: 2 })
+  })
+}
