@@ -22,15 +22,13 @@ import type { Readiness } from '../lifecycle/readiness.ts'
 import { addAdminRoutes } from './admin-routes.ts'
 import { createIntrospectionRoute } from './introspection-route.ts'
 import { issuerPath, issuerUrl } from './metadata.ts'
-import { parseTokenRequest } from './parse-token-request.ts'
 import { addPublicRoutes } from './public-routes.ts'
-import { readBody, textOf } from './read-body.ts'
 import { createRevocationRoute } from './revocation-route.ts'
-import { createOAuthRefuse, createProblemRefuse, type Refuse } from './refuse.ts'
+import { createOAuthRefuse, createProblemRefuse } from './refuse.ts'
 import { createNoRoute } from './no-route.ts'
 import { createRouter } from './router.ts'
 import type { RotationRoutesDeps } from './rotation-routes.ts'
-import { tokenResponse } from './token-response.ts'
+import { createTokenRoute } from './token-route.ts'
 
 export interface HallDeps {
   /** The broker's public URL, from the settings; never taken from a request. */
@@ -69,10 +67,12 @@ export function createApp(deps: HallDeps): Hono {
   const refuse = createOAuthRefuse(deps)
   const act = createAct({ ...deps, refuse: createProblemRefuse(deps) })
 
-  const serveToken = createTokenRoute(deps, refuse)
+  const serveToken = createTokenRoute({ ...deps, refuse })
+  const serveRevocation = createRevocationRoute({ ...deps, refuse })
+  const serveIntrospection = createIntrospectionRoute({ ...deps, refuse })
   app.on('POST', at('/v1/token'), ({ req }) => serveToken(req.raw))
-  app.on('POST', at('/v1/revoke'), createRevocationRoute({ ...deps, refuse }))
-  app.on('POST', at('/v1/introspect'), createIntrospectionRoute({ ...deps, refuse }))
+  app.on('POST', at('/v1/revoke'), ({ req }) => serveRevocation(req.raw))
+  app.on('POST', at('/v1/introspect'), ({ req }) => serveIntrospection(req.raw))
   addAdminRoutes(app, { ...deps, act, at, locate: (route) => issuerUrl(deps.issuer, route) })
   addPublicRoutes(app, { ...deps, at, path, refuse })
 
@@ -95,23 +95,4 @@ function serveFirst(
   const { fetch } = app
   app.fetch = (request, ...rest) =>
     request.method === 'POST' && paths.includes(getPath(request)) ? serve(request) : fetch(request, ...rest)
-}
-
-/** The hot path: no middleware, one body read, one answer with its headers given at construction. */
-function createTokenRoute(
-  { exchange, entropy }: HallDeps,
-  refuse: Refuse,
-): (request: Request) => Promise<Response> {
-  return async (request) => {
-    const requestId = entropy.uuid()
-    try {
-      const body = await readBody(request)
-      const contentType = request.headers.get('content-type')
-      // What the body fails at is thrown inside the exchange, which leaves a record of that decision too (P27).
-      const parse = () => parseTokenRequest({ contentType, text: textOf(body) })
-      return tokenResponse(await exchange({ requestId, parse }), requestId)
-    } catch (error) {
-      return refuse(error, requestId, request)
-    }
-  }
 }

@@ -1,4 +1,5 @@
 import { requestMalformed } from '../domain/broker-error.ts'
+import { Secret } from '../domain/secret.ts'
 import { mediaType } from './media-type.ts'
 
 export interface FormMessage {
@@ -40,6 +41,16 @@ function decodePart(part: string): string {
     // Octets that are not UTF-8, or a percent sign that begins nothing: read leniently there, and rare here.
     return new URLSearchParams(`part=${part}`).get('part') ?? ''
   }
+}
+
+/** Google's longest are those of STS (docs/google.md §2.1). */
+const tokenCharsMax = 12_288
+
+/** What RFC 7009 and RFC 7662 call `token`. Throws `request_malformed`. */
+export function tokenIn(form: Form): Secret {
+  const token = form.get('token') ?? missing('token')
+  if (token.length > tokenCharsMax) throw requestMalformed('the token is too long')
+  return new Secret(token)
 }
 
 export function missing(name: string): never {
