@@ -7,15 +7,13 @@ import { createServiceAccountSource } from '../adapters/google-identity/service-
 import { createSignAssertion } from '../adapters/google-identity/sign-assertion.ts'
 import type { FederationSettings, Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
+import { cloudPlatformScope } from '../domain/google.ts'
 import type { Platform } from './platform.ts'
 
 export interface GooglePlatform extends Pick<Platform, 'http' | 'clock' | 'entropy' | 'sharesWork'> {
   /** Who the broker is, for all that it does at Google; absent where it is nobody. */
   readonly identitySource: IdentitySource | undefined
 }
-
-/** What acts for service accounts (docs/google.md §3.1). */
-const actingScopes: readonly string[] = ['https://www.googleapis.com/auth/cloud-platform']
 
 /** A token of the broker itself towards Google, held in memory. Throws `not_supported` when it is nobody there. */
 export function createGoogleIdentity(platform: GooglePlatform, scopes: readonly string[]): GoogleIdentity {
@@ -35,7 +33,7 @@ export function openOwnIdentity(
 ): Pick<Platform, 'ownIdentity'> {
   const { identitySource: source } = platform
   if (source === undefined) return {}
-  const acting = createGoogleIdentity(platform, actingScopes)
+  const acting = createGoogleIdentity(platform, [cloudPlatformScope])
   return { ownIdentity: createOwnIdentity({ ...platform, source, acting, tokeninfoUrl }) }
 }
 

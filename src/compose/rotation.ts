@@ -1,6 +1,7 @@
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
+import { cloudPlatformScope } from '../domain/google.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import { grantedCredential, type Grant } from '../domain/grant.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
@@ -140,9 +141,6 @@ function createWithdraw(
 
 const tokensLive = 'access tokens that were handed out live up to an hour'
 
-/** docs/google.md §3.1 and §3.2: what the IAM API takes. */
-const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform'
-
 function createIamToken(
   { rotationIdentity }: Settings,
   { ownIdentity }: Platform,
@@ -150,7 +148,7 @@ function createIamToken(
 ): RotationDeps['iamToken'] {
   return async (credential) => {
     if (rotationIdentity === 'credential')
-      return (await mint(maintenanceGrant(credential, [cloudPlatform]))).secret
+      return (await mint(maintenanceGrant(credential, [cloudPlatformScope]))).secret
     if (ownIdentity !== undefined) return ownIdentity.actingToken()
     throw new BrokerError('target_unavailable', {
       reason: 'DOWNSCOPE_ROTATION_IDENTITY=broker, and the broker is nobody to Google here',

@@ -1,7 +1,5 @@
 import type { CredentialKind, CredentialSummary } from '../domain/credential.ts'
-
-/** docs/google.md §3.1: what IAM Credentials asks of a token that impersonates. */
-const impersonatingScope = 'https://www.googleapis.com/auth/cloud-platform'
+import { cloudPlatformScope } from '../domain/google.ts'
 
 /** Kinds whose tokens may act for a service account. */
 const actingKinds: ReadonlySet<CredentialKind> = new Set<CredentialKind>([
@@ -16,7 +14,7 @@ export function sourceFaults(source: CredentialSummary | undefined): readonly st
   if (!actingKinds.has(source.kind) || source.upstream !== 'google')
     return [`secret.source: is ${source.kind} of ${source.upstream}, which cannot act for a service account`]
   const { consentedScopes } = source
-  return consentedScopes === undefined || consentedScopes.includes(impersonatingScope)
+  return consentedScopes === undefined || consentedScopes.includes(cloudPlatformScope)
     ? []
-    : [`secret.source: was not consented ${impersonatingScope}`]
+    : [`secret.source: was not consented ${cloudPlatformScope}`]
 }

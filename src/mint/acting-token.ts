@@ -1,11 +1,9 @@
 import { BrokerError } from '../domain/broker-error.ts'
+import { cloudPlatformScope } from '../domain/google.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
-
-/** docs/google.md §3.1: what IAM Credentials asks of a token that acts for a service account. */
-const actingScope = 'https://www.googleapis.com/auth/cloud-platform'
 
 /**
  * Shares the token of a grant between requests and instances until near its end, like any token that is issued; it is
@@ -52,7 +50,7 @@ export function createActingToken({ shareToken, mintFrom, ownIdentity }: ActingT
       caller,
       rule,
       credential: source,
-      scopes: [actingScope],
+      scopes: [cloudPlatformScope],
       tokenType: 'access_token',
     }
     const mint = () => mintFrom(wanted, deadlineMs)

@@ -8,8 +8,9 @@ import type { OwnIdentity } from '../ports/own-identity.ts'
 import { requireOwnIdentity } from './acting-token.ts'
 import { requireIdTokenAudience } from './id-token-audience.ts'
 import { carriedScopes } from './judge-access-token.ts'
+import { judgeIdToken } from './judge-id-token.ts'
 import type { NoteHealth } from './note-health.ts'
-import { parseIdToken } from './parse-token-reply.ts'
+import { requireScopes } from './require-scopes.ts'
 import type { MintForUser } from './signed-by-google.ts'
 import { nonsense } from './upstream-failure.ts'
 
@@ -47,15 +48,14 @@ async function mintFrom(
   { clock, mintForUser }: BrokerIdentityDeps,
   task: Task,
 ): Promise<MintedToken> {
-  const { credential, tokenType, scopes, subject } = task.grant
+  const { credential, tokenType, subject } = task.grant
   if (tokenType === 'id_token') return await idToken(identity, clock, task.grant)
   if (tokenType !== 'access_token')
     throw new BrokerError('target_unavailable', {
       reason: `credential ${credential.name}: the broker's own identity gives no ${tokenType}`,
     })
   // Without a scope a platform gives all it has.
-  if (scopes.length === 0)
-    throw new BrokerError('scope_refused', { reason: 'the grant holds no scope to ask for' })
+  requireScopes(task.grant)
   if (subject === undefined) return await accessToken(identity, clock, task.grant)
   const account = { serviceAccount: await identity.serviceAccount(), delegates: [] }
   return await mintForUser({ ...task, account })
@@ -86,17 +86,10 @@ async function accessToken(identity: OwnIdentity, clock: Clock, grant: Grant): P
 
 async function idToken(identity: OwnIdentity, clock: Clock, grant: Grant): Promise<MintedToken> {
   const audience = requireIdTokenAudience(grant)
-  const issuedAt = clock.now()
+  const sentAt = clock.now()
   const given = await identity.idToken(audience)
-  const reply = parseIdToken({ id_token: given.reveal() }, { audience, now: issuedAt })
-  if (!reply.ok) throw nonsense(`the platform gave ${reply.fault}`)
-  const { idToken: secret, expiresAt } = reply.value
-  return {
-    secret,
-    tokenType: 'id_token',
-    scopes: [],
-    drawnFrom: [grant.credential.version],
-    issuedAt,
-    expiresAt,
-  }
+  const drawnFrom = [grant.credential.version]
+  const token = judgeIdToken({ id_token: given.reveal() }, { audience, sentAt, drawnFrom })
+  if (!token.ok) throw nonsense(`the platform gave ${token.fault}`)
+  return token.value
 }

@@ -8,6 +8,7 @@ import { judgeAccessToken } from './judge-access-token.ts'
 import { createNoteHealth, type NoteHealthDeps } from './note-health.ts'
 import { parseReplyMembers, type Judged } from './parse-token-reply.ts'
 import type { ReachedUpstream } from './reach-upstream.ts'
+import { requireScopes } from './require-scopes.ts'
 import { judgeFailure, nonsense } from './upstream-failure.ts'
 
 export interface ClientCredentialsDeps extends NoteHealthDeps {
@@ -69,12 +70,12 @@ export function createMintFromClientCredentials(
   }
 }
 
-function refuseWhatItCannotGive({ credential, tokenType, subject, scopes }: Grant): void {
+function refuseWhatItCannotGive(grant: Grant): void {
+  const { credential, tokenType, subject } = grant
   if (tokenType === 'id_token' || subject !== undefined)
     throw new BrokerError('target_unavailable', {
       reason: `credential ${credential.name}: client credentials give no ID token and act for no user`,
     })
   // Without a scope the upstream would give whatever the client may have.
-  if (scopes.length === 0)
-    throw new BrokerError('scope_refused', { reason: 'the grant holds no scope to ask for' })
+  requireScopes(grant)
 }

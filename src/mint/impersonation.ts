@@ -6,9 +6,10 @@ import type { Credentials } from '../records/credentials.ts'
 import { createActedFor } from './acted-for.ts'
 import type { ActedFor, AskIamCredentials } from './iam-credentials.ts'
 import { judgeGeneratedToken } from './judge-generated-token.ts'
+import { judgeIdToken } from './judge-id-token.ts'
 import { requireIdTokenAudience } from './id-token-audience.ts'
 import type { NoteHealth } from './note-health.ts'
-import { parseIdToken } from './parse-token-reply.ts'
+import { requireScopes } from './require-scopes.ts'
 import type { MintForUser } from './signed-by-google.ts'
 import { nonsense } from './upstream-failure.ts'
 
@@ -54,8 +55,7 @@ async function mintAs(deps: ImpersonationDeps, task: Task): Promise<MintedToken>
       reason: `credential ${grant.credential.name}: impersonation gives no ${grant.tokenType}`,
     })
   // Never a token without a scope.
-  if (grant.scopes.length === 0)
-    throw new BrokerError('scope_refused', { reason: 'the grant holds no scope to ask for' })
+  requireScopes(grant)
   return await (grant.subject === undefined ? accessToken(deps, task) : deps.mintForUser(task))
 }
 
@@ -81,12 +81,11 @@ async function idToken({ askIamCredentials }: ImpersonationDeps, task: Task): Pr
     operation: 'generateIdToken',
     body: { audience, includeEmail: true },
   })
-  const reply = parseIdToken(
-    { id_token: members['token'] },
-    { audience, now: sentAt, email: account.serviceAccount },
-  )
-  if (!reply.ok) throw nonsense(`the reply to generateIdToken has ${reply.fault}`)
-  const { idToken: secret, expiresAt } = reply.value
   const drawnFrom = [grant.credential.version, ...actedBy]
-  return { secret, tokenType: 'id_token', scopes: [], drawnFrom, issuedAt: sentAt, expiresAt }
+  const token = judgeIdToken(
+    { id_token: members['token'] },
+    { audience, email: account.serviceAccount, sentAt, drawnFrom },
+  )
+  if (!token.ok) throw nonsense(`the reply to generateIdToken has ${token.fault}`)
+  return token.value
 }

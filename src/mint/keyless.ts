@@ -4,6 +4,7 @@ import type { Credentials } from '../records/credentials.ts'
 import { createActingToken, type ActingTokenDeps } from './acting-token.ts'
 import type { AskUpstream } from './ask-upstream.ts'
 import { createMintFromBrokerIdentity } from './broker-identity.ts'
+import { createExchangeAssertion } from './exchange-assertion.ts'
 import { createIamCredentials } from './iam-credentials.ts'
 import { createMintByImpersonation } from './impersonation.ts'
 import { createNoteHealth, type NoteHealthDeps } from './note-health.ts'
@@ -26,7 +27,8 @@ export function createKeyless(deps: KeylessDeps): Keyless {
   const noteHealth = createNoteHealth(deps)
   const actingToken = createActingToken(deps)
   const askIamCredentials = createIamCredentials({ ...deps, noteHealth, actingToken })
-  const mintForUser = createMintForUser({ ...deps, noteHealth, askIamCredentials })
+  const exchangeAssertion = createExchangeAssertion({ ...deps, noteHealth })
+  const mintForUser = createMintForUser({ ...deps, askIamCredentials, exchangeAssertion })
   return {
     byImpersonation: createMintByImpersonation({ ...deps, noteHealth, askIamCredentials, mintForUser }),
     fromBrokerIdentity: createMintFromBrokerIdentity({ ...deps, noteHealth, mintForUser }),

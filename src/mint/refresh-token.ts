@@ -13,6 +13,7 @@ import { createKeepRotatedToken, type KeepRotatedTokenDeps } from './keep-rotate
 import { parseRefreshToken, parseReplyMembers, type RefreshTokenReply } from './parse-token-reply.ts'
 import type { ReachedUpstream } from './reach-upstream.ts'
 import { nearEnd, noticeOf, withNotice } from './refresh-token-end.ts'
+import { requireScopes } from './require-scopes.ts'
 import { judgeFailure, nonsense } from './upstream-failure.ts'
 
 export interface RefreshTokenDeps extends KeepRotatedTokenDeps {
@@ -95,7 +96,8 @@ export function createMintFromRefreshToken(
   }
 }
 
-function refuseWhatItCannotGive({ credential, tokenType, subject, scopes }: Grant): void {
+function refuseWhatItCannotGive(grant: Grant): void {
+  const { credential, tokenType, subject } = grant
   const refuse = (why: string): never => {
     throw new BrokerError('target_unavailable', {
       reason: `credential ${credential.name}: a refresh token ${why}`,
@@ -104,8 +106,7 @@ function refuseWhatItCannotGive({ credential, tokenType, subject, scopes }: Gran
   if (tokenType !== 'access_token') refuse(`gives no ${tokenType} of choice`)
   if (subject !== undefined) refuse('cannot act for another user')
   // RFC 6749 §6: without a scope the upstream would give everything the user ever consented to.
-  if (scopes.length === 0)
-    throw new BrokerError('scope_refused', { reason: 'the grant holds no scope to ask for' })
+  requireScopes(grant)
 }
 
 /**

@@ -1,4 +1,5 @@
 import { BrokerError } from '../../domain/broker-error.ts'
+import { cloudPlatformScope } from '../../domain/google.ts'
 import type { Secret } from '../../domain/secret.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { HttpClient } from '../../ports/http-client.ts'
@@ -21,8 +22,6 @@ export interface FederatedSourceDeps {
 }
 
 const tokenType = 'urn:ietf:params:oauth:token-type'
-/** docs/google.md §3.1: what IAM Credentials asks of a token that impersonates. */
-const impersonatingScope = 'https://www.googleapis.com/auth/cloud-platform'
 
 /**
  * The broker without a key of Google's: its own assertion, exchanged at Google's STS (RFC 8693, workload identity
@@ -43,13 +42,13 @@ export function createFederatedSource(deps: FederatedSourceDeps): IdentitySource
     accessToken: async (scopes) => {
       const { http, exchangeFor } = await begin()
       if (serviceAccount === undefined) return await exchangeFor(scopes.join(' '))
-      const { token } = await exchangeFor(impersonatingScope)
+      const { token } = await exchangeFor(cloudPlatformScope)
       return await generateAccessToken(http, clock, { token, serviceAccount, iamCredentialsUrl, scopes })
     },
     idToken: async (audience) => {
       const account = requireAccount(serviceAccount)
       const { http, exchangeFor } = await begin()
-      const { token } = await exchangeFor(impersonatingScope)
+      const { token } = await exchangeFor(cloudPlatformScope)
       return await generateIdToken(http, { token, serviceAccount: account, iamCredentialsUrl, audience })
     },
     serviceAccount: async () => requireAccount(serviceAccount),

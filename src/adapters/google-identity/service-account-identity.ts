@@ -1,5 +1,6 @@
 import { importPKCS8, SignJWT, type CryptoKey } from 'jose'
 
+import { assertionAudience, assertionLife, jwtBearerGrant } from '../../domain/google.ts'
 import { parseJsonObject } from '../../domain/json-object.ts'
 import { Secret } from '../../domain/secret.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -16,12 +17,8 @@ export interface ServiceAccountSourceDeps {
   readonly tokenUrl: string
 }
 
-/** docs/google.md §1.2: what Google checks, wherever the endpoint is configured to be. */
-const assertionAudience = 'https://oauth2.googleapis.com/token'
-const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
-/** Google's clock may be behind ours, and takes no more than an hour. */
+/** Google's clock may be behind ours. */
 const issuedBefore = 10
-const lifetime = 3600
 
 /** The broker by its own service-account key (RFC 7523); the key is imported once. */
 export function createServiceAccountSource(deps: ServiceAccountSourceDeps): IdentitySource {
@@ -32,14 +29,14 @@ export function createServiceAccountSource(deps: ServiceAccountSourceDeps): Iden
     // Two requests may import at once: on Workers one must not await the other's promise.
     imported ??= await importKey(key)
     const iat = clock.now() - issuedBefore
-    const claims = { iss: key.clientEmail, aud: assertionAudience, iat, exp: iat + lifetime, ...wish }
+    const claims = { iss: key.clientEmail, aud: assertionAudience, iat, exp: iat + assertionLife, ...wish }
     const header = { alg: 'RS256', typ: 'JWT', kid: key.keyId }
     const assertion = new Secret(await new SignJWT(claims).setProtectedHeader(header).sign(imported))
     return await askForToken(http, {
       method: 'POST',
       url: tokenUrl,
       headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
-      body: new URLSearchParams({ grant_type: jwtBearer, assertion: assertion.reveal() }).toString(),
+      body: new URLSearchParams({ grant_type: jwtBearerGrant, assertion: assertion.reveal() }).toString(),
     })
   }
 
