@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { runCli } from '../support/run-cli.ts'
+import { listenOnLoopback } from '../support/listen.ts'
 
 const apiKeyType = 'urn:downscope:params:oauth:token-type:api_key'
 const jwt = `${['{"alg":"ES256"}', '{"iss":"billing"}'].map((part) => Buffer.from(part).toString('base64url')).join('.')}.AAAA`
@@ -29,11 +30,7 @@ beforeEach(async () => {
       )
     })
   })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  url = `http://127.0.0.1:${await listenOnLoopback(server)}`
 })
 afterEach(() => new Promise((resolve) => server.close(resolve)))
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { createPerson } from '../../src/cli/person.ts'
 import { startFakeAdminApi } from '../support/fake-admin-api.ts'
+import { listenOnLoopback } from '../support/listen.ts'
 import { repository, runProgram } from '../support/run-node.ts'
 import { runCli } from '../support/run-cli.ts'
 
@@ -69,11 +70,9 @@ describe('names of credentials', () => {
   test('a broker that does not answer keeps nobody waiting', async () => {
     const asked: unknown[] = []
     const silent = createServer(({ url }) => void asked.push(url))
-    await new Promise<void>((resolve, reject) => {
-      silent.once('error', reject).listen(0, '127.0.0.1', resolve)
-    })
+    const url = `http://127.0.0.1:${await listenOnLoopback(silent)}`
     await writeFile(at('admin.jwk.json'), JSON.stringify(createPerson('ops').privateJwk), { mode: 0o600 })
-    const env = { DOWNSCOPE_URL: urlOf(silent), DOWNSCOPE_ADMIN_KEY: at('admin.jwk.json') }
+    const env = { DOWNSCOPE_URL: url, DOWNSCOPE_ADMIN_KEY: at('admin.jwk.json') }
     const finished = await runProgram(at('downscope'), words, { cwd: folder, env })
     silent.close()
 
@@ -104,8 +103,3 @@ test.skipIf(missing('fish'))('fish completes commands with their summaries, and 
 test.skipIf(missing('zsh'))('zsh can read its script', async () => {
   expect(await run('zsh', '-n', './zsh')).toEqual({ status: 0, stdout: '', stderr: '' })
 })
-
-function urlOf(server: Server): string {
-  const address = server.address()
-  return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
-}

@@ -12,6 +12,7 @@ import { readAnswer } from '../../infra/bench/read-answer.ts'
 import { median, medianRatio } from '../../infra/bench/statistics.ts'
 import { missedStartTargets, missedTargets, summarize, summarizeStarts } from '../../infra/bench/targets.ts'
 import { betweenMarkers } from '../../infra/bench/write-readme.ts'
+import { listenOnLoopback } from '../support/listen.ts'
 
 describe('the bench’s statistics', () => {
   it('the median is the middle value, or the mean of the two in the middle, in any order', () => {
@@ -195,15 +196,13 @@ describe('the bench’s load', () => {
   const answer = '{"access_token":"abc"}'
 
   async function load(listener: RequestListener, requests: number) {
-    const server = createServer(listener).listen(0, '127.0.0.1')
+    const server = createServer(listener)
     onTestFinished(() => void server.close())
-    await new Promise((resolve) => server.once('listening', resolve))
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('no port was given')
+    const port = await listenOnLoopback(server)
     const batch = Array.from({ length: requests }, () => caller.request())
     let readings = 0
     const meter = () => (readings += 7)
-    return runLoad({ port: address.port, connections: 4, durationMs: 5000, next: () => batch.pop(), meter })
+    return runLoad({ port, connections: 4, durationMs: 5000, next: () => batch.pop(), meter })
   }
 
   it('every request is sent once and every answer counted, and the window ends with the requests', async () => {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 
 import { claimsOf } from '../../src/cli/key-file.ts'
 import { jsonMembers } from './json-members.ts'
+import { listenOnLoopback } from './listen.ts'
 
 /** One answer to one request; the next one to the same line is the next in the list, and the last stays. */
 export interface FakeAnswer {
@@ -33,12 +34,7 @@ export async function startFakeAdminApi(
   const server = createServer((request, response) => {
     void answer(request, response)
   })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  const url = `http://127.0.0.1:${address.port}`
+  const url = `http://127.0.0.1:${await listenOnLoopback(server)}`
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let text = ''

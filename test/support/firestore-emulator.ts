@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { TestProject } from 'vitest/node'
 
 import { findEmulator, startFirestoreEmulator, type FirestoreEmulator } from './start-firestore-emulator.ts'
+import { listenOnLoopback } from './listen.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -25,7 +26,7 @@ export default async function provideFirestoreEmulator(project: TestProject): Pr
     return async () => {}
   }
   const { server, stop } = createLazyDoor(() => startFirestoreEmulator(files))
-  const port = await listen(server)
+  const port = await listenOnLoopback(server)
   project.provide('firestoreEmulatorHost', `127.0.0.1:${port}`)
   return stop
 }
@@ -63,14 +64,4 @@ function createLazyDoor(start: () => Promise<FirestoreEmulator>): {
     )
   }
   return { server, stop }
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
-  return address.port
 }

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http'
 
+import { listenOnLoopback } from './listen.ts'
+
 export interface LosingProxy {
   /** `127.0.0.1:PORT` */
   readonly host: string
@@ -31,11 +33,9 @@ export async function startLosingProxy(target: string): Promise<LosingProxy> {
       request.socket.destroy()
     })()
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
+  const port = await listenOnLoopback(server)
   return {
-    host: `127.0.0.1:${address.port}`,
+    host: `127.0.0.1:${port}`,
     lose: (part) => (losing = part),
     lost: () => lost,
     beforeBreaking: (next) => (work = next),

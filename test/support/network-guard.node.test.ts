@@ -9,6 +9,7 @@ import tls from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { isLoopback } from './block-outbound.ts'
+import { listenOnLoopback } from './listen.ts'
 
 // 192.0.2.0/24 is TEST-NET-1 (RFC 5737): if the guard fails, nobody is called.
 const outside = '192.0.2.1'
@@ -58,9 +59,7 @@ describe('the same on loopback passes', () => {
 
   beforeAll(async () => {
     server = createServer((_request, response) => response.end('here'))
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const address = server.address()
-    if (address !== null && typeof address === 'object') port = address.port
+    port = await listenOnLoopback(server)
   })
   afterAll(() => {
     server.closeAllConnections()

@@ -1,5 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net'
 
+import { listenOnLoopback } from './listen.ts'
+
 export interface TcpProxy {
   /** `127.0.0.1:PORT` */
   readonly host: string
@@ -19,10 +21,10 @@ interface Pair {
 
 /** Stands between a client and a loopback server, and loses what it is told to lose. */
 export async function startTcpProxy(target: string): Promise<TcpProxy> {
-  const [host, port] = target.split(':')
+  const [host, targetPort] = target.split(':')
   const pairs = new Set<Pair>()
   const listener = createServer({ noDelay: true }, (client) => {
-    const server = connect({ host: host ?? '', port: Number(port), noDelay: true })
+    const server = connect({ host: host ?? '', port: Number(targetPort), noDelay: true })
     const pair = { client, server }
     pairs.add(pair)
     client.on('error', () => {}).once('close', () => server.destroy())
@@ -31,9 +33,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     client.on('data', (chunk) => server.write(chunk))
     server.on('data', (chunk) => client.write(chunk))
   })
-  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
-  const address = listener.address()
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
+  const port = await listenOnLoopback(listener)
 
   const cut = (): void => {
     for (const { client } of pairs) client.destroy()
@@ -42,7 +42,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     for (const pair of pairs) pair[side].removeAllListeners('data').resume()
   }
   return {
-    host: `127.0.0.1:${address.port}`,
+    host: `127.0.0.1:${port}`,
     swallowAnswers: () => swallow('server'),
     swallowRequests: () => swallow('client'),
     cut,

@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -7,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createHttpClient } from '../../../src/adapters/system/http-client.ts'
 import { createNodeHttpClient } from '../../../src/adapters/system/node-http-client.ts'
 import type { HttpRequest, HttpResult } from '../../../src/ports/http-client.ts'
+import { listenOnLoopback } from '../../support/listen.ts'
 
 const secret = 'hunter2'
 /** 64 MiB of nothing in 64 KiB. */
@@ -66,8 +66,7 @@ const server = createServer((request, response) => {
 })
 
 beforeAll(async () => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  origin = `http://127.0.0.1:${await listenOnLoopback(server)}`
 })
 
 afterAll(async () => {
@@ -180,8 +179,7 @@ describe.each([
 
   test('nobody there is a failure that says why', async () => {
     const gone = createServer()
-    await new Promise<void>((resolve) => gone.listen(0, '127.0.0.1', resolve))
-    const { port } = gone.address() as AddressInfo
+    const port = await listenOnLoopback(gone)
     await new Promise((resolve) => gone.close(resolve))
 
     const result = await http({ ...request('/'), url: `http://127.0.0.1:${port}/token?key=${secret}` })

@@ -7,7 +7,7 @@ import {
 } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 
-import { listenOnLoopback, type LoopbackServer } from './loopback-server.ts'
+import { serveOnLoopback, type LoopbackServer } from './loopback-server.ts'
 
 /** One request as a client sent it. */
 export interface HeardRequest {
@@ -30,7 +30,7 @@ export async function startFrontDoor(): Promise<FrontDoor> {
   const heard: HeardRequest[] = []
   const agent = new Agent({ keepAlive: true })
   let port: number | undefined
-  const server: LoopbackServer = await listenOnLoopback(
+  const server: LoopbackServer = await serveOnLoopback(
     createServer((incoming, outgoing) => {
       void passOn(incoming).then(
         (answer) => {

@@ -1,5 +1,7 @@
 import type { Server } from 'node:http'
 
+import { listenOnLoopback } from '../listen.ts'
+
 export interface LoopbackServer {
   /** `http://127.0.0.1:PORT` */
   readonly url: string
@@ -8,15 +10,10 @@ export interface LoopbackServer {
 }
 
 /** Makes a server listen on a free port of 127.0.0.1. */
-export async function listenOnLoopback(server: Server): Promise<LoopbackServer> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
+export async function serveOnLoopback(server: Server): Promise<LoopbackServer> {
+  const port = await listenOnLoopback(server)
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     close: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

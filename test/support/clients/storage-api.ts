@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 
 import type { GoogleStandIn } from '../google/stand-in.ts'
 import { reading, writing } from './client-world.ts'
-import { listenOnLoopback, type LoopbackServer } from './loopback-server.ts'
+import { serveOnLoopback, type LoopbackServer } from './loopback-server.ts'
 
 export const bucket = 'acme-reports'
 export const object = { name: 'today.txt', text: 'all is well' } as const
@@ -12,7 +12,7 @@ export const object = { name: 'today.txt', text: 'all is well' } as const
  * 401 for a token that is not alive, 403 for one whose scopes do not cover the act, 501 for everything else.
  */
 export function startStorageApi(google: GoogleStandIn): Promise<LoopbackServer> {
-  return listenOnLoopback(
+  return serveOnLoopback(
     createServer((request, response) => {
       const { status, body } = answerTo(request, google)
       response.writeHead(status, {

@@ -7,6 +7,7 @@ import { htmlReply, notImplemented, Refusal, type Received, type Reply } from '.
 import { type EndpointName, type Route, routes } from './routes.ts'
 import type { PlayedScript } from './script.ts'
 import type { World } from './world.ts'
+import { listenOnLoopback } from '../listen.ts'
 
 export type Google = {
   readonly world: World
@@ -25,13 +26,7 @@ export async function listen(google: Google, port: number): Promise<ListeningSer
   const server = createServer((request, response) => {
     serve(google, request, response).catch((fault: unknown) => response.destroy(asError(fault)))
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no TCP address')
-  return { port: address.port, close: () => close(server) }
+  return { port: await listenOnLoopback(server, port), close: () => close(server) }
 }
 
 async function serve(google: Google, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,8 +1,9 @@
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
 
 import Provider, { type Context } from 'oidc-provider'
 
 import { createGrantStorage } from './grant-storage.ts'
+import { listenOnLoopback } from '../listen.ts'
 
 export interface ClientOptions {
   readonly client_id: string
@@ -30,7 +31,7 @@ export async function startAuthorizationServer(options: {
   readonly accessTokenSeconds?: number
 }) {
   const server = createServer()
-  const port = await listen(server)
+  const port = await listenOnLoopback(server)
   const issuer = `http://127.0.0.1:${port}`
   const storage = createGrantStorage()
   const provider = new Provider(issuer, {
@@ -102,11 +103,4 @@ export async function startAuthorizationServer(options: {
       await new Promise((resolve) => server.close(resolve))
     },
   }
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no TCP address')
-  return address.port
 }

@@ -1,4 +1,6 @@
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+
+import { listenOnLoopback } from '../listen.ts'
 
 /** Stands between a client and a loopback server, and can keep what the client says for later. */
 export interface HoldingProxy {
@@ -35,7 +37,7 @@ export async function startHoldingProxy(target: string): Promise<HoldingProxy> {
     })
   })
   return {
-    host: `127.0.0.1:${await listen(listener)}`,
+    host: `127.0.0.1:${await listenOnLoopback(listener)}`,
     hold: () => {
       isHolding = true
     },
@@ -52,14 +54,4 @@ export async function startHoldingProxy(target: string): Promise<HoldingProxy> {
       await new Promise((resolve) => listener.close(resolve))
     },
   }
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
-  return address.port
 }

@@ -1,6 +1,7 @@
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
 
 import type { PublicJwk } from '../../../src/domain/public-jwk.ts'
+import { listenOnLoopback } from '../listen.ts'
 
 /** An issuer that publishes its keys on loopback, by OpenID Connect Discovery. */
 export interface KeySite {
@@ -29,7 +30,7 @@ export async function startKeySite(): Promise<KeySite> {
     }
     response.writeHead(501).end()
   })
-  issuer = `http://127.0.0.1:${await listen(server)}`
+  issuer = `http://127.0.0.1:${await listenOnLoopback(server)}`
   return {
     issuer,
     publish: (published) => {
@@ -41,14 +42,4 @@ export async function startKeySite(): Promise<KeySite> {
       await new Promise((resolve) => server.close(resolve))
     },
   }
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
-  return address.port
 }
