@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
-import { startBrokerPair, type BrokerPair } from './support/broker-pair.ts'
+import { startBrokerPair, type BrokerPair } from '../support/broker-pair.ts'
 
 let world: BrokerPair
 let file: Awaited<ReturnType<BrokerPair['google']['createServiceAccount']>>

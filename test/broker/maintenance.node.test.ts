@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
-import { startBrokerPair, type BrokerPair } from './support/broker-pair.ts'
+import { startBrokerPair, type BrokerPair } from '../support/broker-pair.ts'
 
 const day = 86_400_000
 const calendar = 'https://www.googleapis.com/auth/calendar.readonly'
