@@ -2,7 +2,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import { seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
-import type { RefreshTurn, RefreshTurns } from '../records/refresh-turns.ts'
+import type { RefreshTurn, RefreshTurns, WantedTurn } from '../records/refresh-turns.ts'
 
 const waitMsMax = 3000
 /** Upstream and store still need this much of the deadline. */
@@ -20,9 +20,7 @@ export interface AwaitTurnDeps {
   readonly settleOwed: (name: string) => Promise<void>
 }
 
-export interface AwaitTurnFor {
-  readonly name: string
-  readonly version: string
+export interface AwaitTurnFor extends WantedTurn {
   /** By the steady clock. */
   readonly deadlineMs: number
 }
@@ -33,12 +31,13 @@ export interface AwaitTurnFor {
  */
 export async function awaitTurn(
   { refreshTurns, clock, entropy, settleOwed }: AwaitTurnDeps,
-  { name, version, deadlineMs }: AwaitTurnFor,
+  { deadlineMs, ...wanted }: AwaitTurnFor,
 ): Promise<RefreshTurn> {
+  const { name } = wanted
   const untilMs = Math.min(clock.steadyMs() + waitMsMax, deadlineMs - leftForTheRestMs)
   for (let poll = 0; ; poll += 1) {
     await settleOwed(name)
-    const turn = await refreshTurns.begin({ name, version })
+    const turn = await refreshTurns.begin(wanted)
     if (turn.held) return turn
     const pauseMs = Math.min(pollMsMax, pollMsMin * 2 ** poll) * (0.5 + entropy.fraction() / 2)
     if (clock.steadyMs() + pauseMs > untilMs)

@@ -8,6 +8,8 @@ import type { RefreshResult, RefreshTurn, RefreshTurns } from '../records/refres
 
 /** A caller waits this long for the store to come back. */
 const foregroundMs = 2000
+/** How long the end of a turn that holds no new token is tried for: what is left behind keeps the next one waiting. */
+const quietMs = 1000
 /** An outage of the store longer than this loses the token, and the next request says so. Workers cut it short. */
 const backgroundMs = 5 * 60_000
 const pauseMsMin = 50
@@ -33,18 +35,15 @@ export interface KeepRotatedToken {
 /**
  * No rotated refresh token is given up before five minutes of trying to store it (P16): two seconds while the
  * request waits, and then in the background and with each next request of the credential, which alone is sure to come
- * where the background is cut off. A turn without one is ended once, and if that fails its lease expires.
+ * where the background is cut off. A turn without one is tried to be ended for a second, and if that fails its lease expires.
  */
 export function createKeepRotatedToken(deps: KeepRotatedTokenDeps): KeepRotatedToken {
-  const { refreshTurns, log } = deps
+  const { log } = deps
   const owed = new Map<string, OwedEnd>()
 
   const endQuietly = async (turn: RefreshTurn, result: RefreshResult) => {
-    try {
-      await refreshTurns.end(turn, result)
-    } catch (error) {
-      log('warn', 'the end of a refresh turn was not stored; its lease will expire', fieldsOf(turn, error))
-    }
+    if (await endWithin(deps, { turn, result, limitMs: quietMs })) return
+    log('warn', 'the end of a refresh turn was not stored; its lease will expire', fieldsOf(turn))
   }
 
   /** Whether it is stored now, here or by somebody else meanwhile. */
@@ -99,10 +98,11 @@ async function endWithin(
     try {
       const ending = await refreshTurns.end(turn, result)
       // Also what a repeated attempt hears after one that was written although it failed.
-      if (ending === 'superseded') log('warn', 'a newer refresh token was stored already', fieldsOf(turn))
+      if (ending === 'superseded' && result.rotated !== undefined)
+        log('warn', 'a newer refresh token was stored already', fieldsOf(turn))
       return true
     } catch (error) {
-      log('warn', 'storing a rotated refresh token failed', fieldsOf(turn, error))
+      log('warn', 'storing the end of a refresh turn failed', fieldsOf(turn, error))
     }
     const pauseMs = Math.min(pauseMsMax, pauseMsMin * 2 ** attempt) * (0.5 + entropy.fraction() / 2)
     if (clock.steadyMs() + pauseMs > untilMs) return false

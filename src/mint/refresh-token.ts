@@ -50,8 +50,9 @@ export function createMintFromRefreshToken(
 
   const begin = async (task: RefreshTask): Promise<Refresh> => {
     const { name, version } = task.grant.credential
-    const { deadlineMs } = task
-    const turn = await awaitTurn({ ...deps, settleOwed }, { name, version, deadlineMs })
+    const { deadlineMs, reached } = task
+    const mayOverlap = reached.upstream.mayRepeatRefresh !== 'never'
+    const turn = await awaitTurn({ ...deps, settleOwed }, { name, version, mayOverlap, deadlineMs })
     return { ...task, turn }
   }
 

@@ -1,4 +1,4 @@
-import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
+import { epochSeconds, later, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 
 /** Longer than the longest mint (5 s of asking and 2 s of storing, `src/mint/`), so that no living holder is overtaken. */
 const leaseLife = seconds(10)
@@ -17,7 +17,13 @@ export interface Lease {
 }
 
 export function isHeld(lease: Lease | undefined, now: EpochSeconds): lease is Lease {
-  return lease !== undefined && now <= lease.expiresAt + clockMargin
+  return leaseLeft(lease, now) !== undefined
+}
+
+/** How long it is still held at most; `undefined` when it may be taken over now. */
+export function leaseLeft(lease: Lease | undefined, now: EpochSeconds): Seconds | undefined {
+  if (lease === undefined || now > lease.expiresAt + clockMargin) return undefined
+  return seconds(lease.expiresAt + clockMargin + 1 - now)
 }
 
 export function nextLease(holder: string, lastFence: number, now: EpochSeconds): Lease {

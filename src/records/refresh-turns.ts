@@ -10,7 +10,7 @@ import { credentialKey, type CredentialRecord, type CredentialVersion } from './
 import { noteHealth } from './credential-moves.ts'
 import { secretText } from './credential-secret-codec.ts'
 import { createLeaseWatch, type LeaseWatch } from './lease-watch.ts'
-import { nextLease } from './lease.ts'
+import { leaseLeft, nextLease, type Lease } from './lease.ts'
 import { openVersion, secretPlace, usableVersion, type VersionName } from './open-version.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import { reviseVersion } from './version-moves.ts'
@@ -25,12 +25,17 @@ const beginAttemptsMax = 3
  */
 export interface RefreshTurns {
   /** The right to refresh now, or how long at most until it comes free. Throws `target_unavailable` as openSecret. */
-  begin(credential: VersionName): Promise<RefreshTurn | BusyTurn>
+  begin(wanted: WantedTurn): Promise<RefreshTurn | BusyTurn>
   /**
    * Ends the turn, storing what came of it. When it resolves, a rotated token is durable. Safe to repeat after
    * `store_unavailable`. A late holder still stores its rotated token as long as nobody stored another meanwhile.
    */
   end(turn: RefreshTurn, result: RefreshResult): Promise<'ended' | 'superseded'>
+}
+
+export interface WantedTurn extends VersionName {
+  /** A second refresh meanwhile would harm nothing: what a crash left behind is over when the clock says so. */
+  readonly mayOverlap?: boolean
 }
 
 export interface RefreshTurn {
@@ -71,9 +76,9 @@ export interface RefreshTurnsDeps extends ReadModifyWriteDeps {
 export function createRefreshTurns(given: RefreshTurnsDeps): RefreshTurns {
   const deps: WatchingDeps = { ...given, watch: createLeaseWatch(given.clock) }
   return {
-    begin: async (credential) => {
+    begin: async (wanted) => {
       for (let attempt = 0; attempt < beginAttemptsMax; attempt += 1) {
-        const turn = await tryBegin(deps, credential)
+        const turn = await tryBegin(deps, wanted)
         if (turn !== undefined) return turn
       }
       return { held: false, retryAfter: seconds(1) }
@@ -87,21 +92,19 @@ interface WatchingDeps extends RefreshTurnsDeps {
 }
 
 /** `undefined` when the secret changed between opening it and taking the turn. */
-async function tryBegin(
-  deps: WatchingDeps,
-  { name, version }: VersionName,
-): Promise<RefreshTurn | BusyTurn | undefined> {
-  const { store, keyRing, watch } = deps
+async function tryBegin(deps: WatchingDeps, wanted: WantedTurn): Promise<RefreshTurn | BusyTurn | undefined> {
+  const { store, keyRing } = deps
+  const { name, version } = wanted
   const record = recordIn(await store.get(credentialKey(name)))
   const { generation, expiresAt } = usableVersion(record, { name, version })
-  const retryAfter = watch.left(secretPlace(name, version), record?.lease)
+  const retryAfter = busyFor(deps, wanted, record?.lease)
   if (retryAfter !== undefined) return { held: false, retryAfter }
   // Opened before the turn is taken: a key ring that fails leaves neither a lease nor a false mark of a crash.
   const secret = await openVersion(keyRing, record, { name, version })
   if (secret.kind !== 'refresh_token')
     throw new BrokerError('store_unavailable', { reason: `credential ${name} holds no refresh token` })
   const consentedScopes = consentedWith(record, version)
-  const taken = await take(deps, { name, version }, generation)
+  const taken = await take(deps, wanted, generation)
   if (taken === undefined || !taken.held) return taken
   return {
     ...taken,
@@ -114,6 +117,14 @@ async function tryBegin(
   }
 }
 
+function busyFor(
+  { watch, clock }: WatchingDeps,
+  { name, version, mayOverlap = false }: WantedTurn,
+  lease: Lease | undefined,
+): Seconds | undefined {
+  return mayOverlap ? leaseLeft(lease, clock.now()) : watch.left(secretPlace(name, version), lease)
+}
+
 /** A version that is still a candidate was consented by itself; its scopes become the credential's when it is active. */
 function consentedWith(record: CredentialRecord | undefined, version: string): ScopeSet | undefined {
   const own = record?.rotation?.candidate === version ? record.rotation.consentedScopes : undefined
@@ -123,10 +134,12 @@ function consentedWith(record: CredentialRecord | undefined, version: string): S
 type Taken = Pick<RefreshTurn, 'held' | 'fence' | 'interruptedAt'>
 
 function take(
-  { store, clock, entropy, holder, watch }: WatchingDeps,
-  { name, version }: VersionName,
+  deps: WatchingDeps,
+  wanted: WantedTurn,
   generation: number,
 ): Promise<Taken | BusyTurn | undefined> {
+  const { store, clock, entropy, holder } = deps
+  const { name, version } = wanted
   return readModifyWrite<Taken | BusyTurn | undefined>(
     { store, clock, entropy },
     credentialKey(name),
@@ -136,7 +149,7 @@ function take(
       const held = usableVersion(before, { name, version })
       if (before === undefined || held.generation !== generation)
         return { value: undefined, result: undefined }
-      const retryAfter = watch.left(secretPlace(name, version), before.lease)
+      const retryAfter = busyFor(deps, wanted, before.lease)
       if (retryAfter !== undefined) return { value: undefined, result: { held: false, retryAfter } }
       const lease = nextLease(holder, before.fence, now)
       const intent = held.intent ?? { fence: lease.fence, generation, startedAt: now }

@@ -4,6 +4,7 @@ import { exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { createHttpClient } from '../../src/adapters/system/http-client.ts'
+import { isBrokerError } from '../../src/domain/broker-error.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
 import { createAskTokenEndpoint } from '../../src/mint/ask-token-endpoint.ts'
 import { createAskUpstream } from '../../src/mint/ask-upstream.ts'
@@ -236,6 +237,10 @@ describe('P29: a secret goes to the host it was enrolled for', () => {
   })
 })
 
+function codeOf(error: unknown): unknown {
+  return isBrokerError(error) ? error.code : error
+}
+
 describe('P16: a connection cut while the server rotates', () => {
   test('after it did: the loss is told with the next request, and the family goes with it', async () => {
     await enrolPlain()
@@ -286,6 +291,19 @@ describe('P16: a connection cut while the server rotates', () => {
     })
     expect((await mint()).scopes).toEqual(['orders:read'])
     expect(server.posts()).toBe(2)
+  })
+
+  test.each([
+    ['is not taken over by an instance that sees it first, whatever the clock says', 'post', 'lease_busy'],
+    ['is over by the clock where no refresh token is used up', 'steady', undefined],
+  ])('by a crash: the turn %s', async (_, upstream, refused) => {
+    await enrolPlain(upstream)
+    const { name, version } = await world.administration.read('shop')
+    await world.refreshTurns.begin({ name, version })
+    world.clock.skip(13_000)
+    const minted = world.createInstance('new').mint(await world.grantFor('shop', ['orders:read']))
+    const code = await minted.then(() => undefined, codeOf)
+    expect([code, server.posts()]).toEqual([refused, refused === undefined ? 1 : 0])
   })
 
   test('before it did: nothing is lost', async () => {

@@ -265,7 +265,6 @@ describe('P16: a crash or an outage between Google’s answer and the store', ()
     expect(world.book.lines.map(({ message }) => message)).toContainEqual(
       'a rotated refresh token is lost: the store never took it',
     )
-    await outwaitTurn()
     expect((await failureOf(mint())).reason).toContain('a rotation was interrupted')
   })
 
@@ -286,6 +285,29 @@ describe('P16: a crash or an outage between Google’s answer and the store', ()
     })
     expect((await mint()).scopes).toEqual([DRIVE_READ])
     expect((await mint()).scopes).toEqual([DRIVE_READ])
+  })
+})
+
+describe('P20: a turn that a crash left behind', () => {
+  test('is over for an instance that never saw it, since Google uses no refresh token up', async () => {
+    await world.refreshTurns.begin(await reference())
+    world.clock.skip(13_000)
+    const grant = await world.grantFor('calendar-user', [DRIVE_READ])
+    expect((await world.createInstance('new').mint(grant)).scopes).toEqual([DRIVE_READ])
+    expect(world.clock.slept).toEqual([])
+  })
+
+  test('is not what a store leaves that fails once, as a turn without a new token ends', async () => {
+    world.google.script.token.next(1, () => {
+      world.store.before = (operation) => {
+        if (operation !== 'put') return Promise.resolve()
+        world.store.before = () => Promise.resolve()
+        return Promise.reject(new Error('a hiccup'))
+      }
+      return { do: 'refuse', as: 'scope_not_granted' }
+    })
+    await failureOf(mint())
+    expect(await world.refreshTurns.begin(await reference())).toMatchObject({ held: true })
   })
 })
 

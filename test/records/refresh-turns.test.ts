@@ -227,6 +227,16 @@ describe('refresh turns of instances whose clocks differ', () => {
     },
   )
 
+  it('where a second refresh harms nothing, what a crash left is free by the clock, for whoever comes first', async () => {
+    const { one, two, held, clock, which } = await createWorld()
+    await held(one)
+    const wanted = { ...which, mayOverlap: true }
+    expect(await two.begin(wanted)).toEqual({ held: false, retryAfter: 13 })
+    await clock.advance(13_000)
+    expect(await two.begin(which)).toMatchObject({ held: false })
+    expect(await two.begin(wanted)).toMatchObject({ held: true, fence: 2 })
+  })
+
   it('a clock that jumps while another refreshes changes nothing', async () => {
     const { one, two, held, clock, which } = await createWorld()
     await held(one)
