@@ -6,6 +6,7 @@ import { createMayUse } from './authorize/may-use.ts'
 import { parsePolicy } from './authorize/parse-policy.ts'
 import { createPolicyInForce } from './authorize/policy-in-force.ts'
 import { createAdministration } from './compose/administration.ts'
+import type { MintingRecords } from './compose/maintenance-mint.ts'
 import { createNotes } from './compose/notes.ts'
 import type { Broker, Platform } from './compose/platform.ts'
 import { createCheckDocument, createTellWarnings } from './compose/policy-warnings.ts'
@@ -42,7 +43,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     memoryEntriesMax: settings.memoryTokensMax,
   })
   const noting = (mint: Mint) => createNotingMint({ ...platform, ...records, mint })
-  const mintWith = (used: Pick<Records, 'credentials' | 'refreshTurns'>) =>
+  const mintWith = (used: MintingRecords) =>
     createMint({
       ...platform,
       ...used,
