@@ -13,7 +13,7 @@ const quietMs = 1000
 /** An outage of the store longer than this loses the token, and the next request says so. Workers cut it short. */
 const backgroundMs = 5 * 60_000
 const pauseMsMin = 50
-/** Short: whoever takes the next turn before the token is stored would send the consumed one. */
+/** Short: whoever takes the next turn before the token is stored would send the consumed one (`lease-watch.ts`). */
 const pauseMsMax = 1000
 const retryAfter = seconds(5)
 

@@ -7,10 +7,15 @@ import { leaseLifeMs, type Lease } from './lease.ts'
 const leasesMax = 1_000
 /** Two clocks that are an hour wrong each (P19) are two hours apart: what ended before that was left behind by a crash. */
 const abandonedAfter = seconds(3 * 3600)
-/** A holder whom the store kept waiting tries again every second (`src/mint/keep-rotated-token.ts`), and goes first. */
-const glanceMs = 2_000
-/** Between looks further apart than this the store may have been away. */
-const breakMs = 2_000
+/**
+ * A holder whom the store kept waiting goes first: its last try in vain hangs for 3 s, as long as a store's adapter
+ * lets it, it pauses for 1 s (`src/mint/keep-rotated-token.ts`), and the next try gets 2 s.
+ */
+const glanceMs = 3_000 + 1_000 + 2_000
+/** The background of such a holder ended hours ago. */
+const lateGlanceMs = 2_000
+/** Between looks further apart than this the store may have been away. A caller who comes back after 2 s is not. */
+const breakMs = 6_000
 
 export interface LeaseWatch {
   /**
@@ -31,8 +36,8 @@ interface Sight {
 
 /**
  * Judges leases for work that two at once would spoil, without trusting that clocks agree: a lease is over when this
- * instance has seen it unchanged for a lease's whole life by its own steady clock, and for the last 2 s of that without
- * a break. Whoever comes back to an abandoned one hours later waits those 2 s only: an instance may not live longer.
+ * instance has seen it unchanged for a lease's whole life by its own steady clock, and for the last 6 s of that without
+ * a break. Whoever comes to an abandoned one hours later waits 2 s only: an instance may not live longer.
  */
 export function createLeaseWatch(clock: Clock): LeaseWatch {
   const sights = createRecentlyUsed<Sight>({ sizeMax: leasesMax })
@@ -58,7 +63,9 @@ export function createLeaseWatch(clock: Clock): LeaseWatch {
       if (lease === undefined) return undefined
       const { sinceMs, steadilySinceMs, lastMs } = look(place, lease)
       const isAbandoned = until(clock.now(), lease.expiresAt) > abandonedAfter
-      const overAtMs = Math.max(isAbandoned ? 0 : sinceMs + leaseLifeMs, steadilySinceMs + glanceMs)
+      const overAtMs = isAbandoned
+        ? steadilySinceMs + lateGlanceMs
+        : Math.max(sinceMs + leaseLifeMs, steadilySinceMs + glanceMs)
       return overAtMs <= lastMs ? undefined : seconds(Math.ceil((overAtMs - lastMs) / 1000))
     },
   }
