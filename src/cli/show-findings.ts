@@ -1,4 +1,4 @@
-import type { Finding } from '../compose/examine-settings.ts'
+import type { Finding } from '../compose/examine/finding.ts'
 import type { Paint } from './paint.ts'
 import { plain } from './table.ts'
 

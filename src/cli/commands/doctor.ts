@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 
-import type { Finding } from '../../compose/examine-settings.ts'
+import type { Finding } from '../../compose/examine/finding.ts'
+import { judgeClock } from '../../compose/examine/judge-clock.ts'
 import { isMembers } from '../../domain/json-object.ts'
 import { softwareVersion } from '../../domain/version.ts'
 import type { CredentialAnswer } from '../admin-answers.ts'
@@ -66,7 +67,7 @@ function namesBroker(call: Call): boolean {
 
 async function examineHere({ terminal }: Call, progress: Progress): Promise<readonly Finding[]> {
   progress.say('Looking at the settings here')
-  const { examineSettings } = await import('../../compose/examine-settings.ts')
+  const { examineSettings } = await import('../../compose/examine/examine-settings.ts')
   return examineSettings(terminal.env, existsSync)
 }
 
@@ -83,7 +84,6 @@ async function examineBroker(call: Call, progress: Progress): Promise<readonly F
 
 /** `/readyz`, which Google's front end may keep for itself on Cloud Run (docs/deploy-cloud-run.md). */
 async function examineReadiness(url: string): Promise<readonly Finding[]> {
-  const { judgeClock } = await import('../../compose/examine-settings.ts')
   const { status, document, headers } = await send(`${url}/readyz`)
   const words = isMembers(document) ? document : {}
   const clock = judgeClock(headers.get('date') ?? undefined, 'the broker')
