@@ -39,7 +39,7 @@ export function otherHolder(
   )
 }
 
-/** The name of another credential that draws on consents to that OAuth client: of one user they are one grant. */
+/** The name of another credential that draws on consents to that OAuth client: of one user Google has one grant. */
 export function otherOfClient(
   credentials: Pick<Credentials, 'list'>,
   { name, upstream }: CredentialSummary,
@@ -64,7 +64,7 @@ async function nameOfFirst(
     const page = await credentials.list({ ...(after === undefined ? {} : { after }), limit: pageSize })
     const found = page.find(isWanted)
     if (found !== undefined) return found.name
+    if (page.length < pageSize) return undefined
     after = page.at(-1)?.name
-    if (after === undefined) return undefined
   }
 }

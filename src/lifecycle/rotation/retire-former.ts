@@ -18,7 +18,8 @@ const googleTokenLife = seconds(3600)
 const keptFor = seconds(86_400)
 
 /** Ends the time in which the former version stood by, if the new one works still. */
-export const endOverlap: TakeStep = async ({ prove }, { rotation, credential }) => {
+export const endOverlap: TakeStep = async ({ prove }, turn) => {
+  const { rotation, credential } = turn
   const { former, withdrawsFormer } = rotation
   if (isRecalled(credential, former)) return goTo('abort')
   try {
@@ -29,16 +30,19 @@ export const endOverlap: TakeStep = async ({ prove }, { rotation, credential }) 
   }
   const retired = changing(
     (record, now) => withRemoval(retire(record, former, now), { former, withdrawsFormer }, now),
-    withdrawsFormer ? goTo('disable', {}, withdrawnAfter(credential)) : endRotation,
+    withdrawsFormer ? goTo('disable', {}, withdrawnAfter(turn)) : endRotation,
   )
   // Recalled while the new version was proved: the former one is what callers are served from.
   return (record, now) =>
     activeVersion(record).id === former ? goTo('abort')(record, now) : retired(record, now)
 }
 
-/** Revoking a refresh token ends the access tokens that callers hold: the last of them has ended by then. */
-function withdrawnAfter({ kind, upstream }: CredentialSummary): Seconds {
-  if (kind !== 'refresh_token') return seenEverywhereAfter
+/**
+ * Revoking a refresh token ends the access tokens that callers hold: the last of them has ended by then, unless
+ * somebody asked for the revocation, as after a leak.
+ */
+function withdrawnAfter({ rotation, credential: { kind, upstream } }: RotationTurn): Seconds {
+  if (kind !== 'refresh_token' || rotation.isWithdrawalAsked === true) return seenEverywhereAfter
   return seconds(seenEverywhereAfter + (upstream === 'google' ? googleTokenLife : tokenLifeMax))
 }
 
@@ -79,10 +83,10 @@ async function revokeFormer(
   // Revoked with its credential, or destroyed by hand.
   if (!held.some(({ id }) => id === former)) return endRotation
   const client = credential.versions.find(({ id }) => id === former)?.identity
+  // Elsewhere a revocation ends the grant of that one token (RFC 7009 §2.1).
+  const mayEndOthers = credential.upstream === 'google' && isWithdrawalAsked !== true
   const other =
-    client === undefined || isWithdrawalAsked === true
-      ? undefined
-      : await otherOfClient(credentials, credential, client)
+    client === undefined || !mayEndOthers ? undefined : await otherOfClient(credentials, credential, client)
   if (other !== undefined)
     return wait({
       reason: `credential ${other} is of client ${client} too, and may end with it: move that one as well, or abort`,

@@ -144,12 +144,30 @@ describe('P28: the refresh token that was replaced', () => {
     expect(world.revoked).toEqual([world.former])
   })
 
-  test('is revoked all the same where somebody asked for that by name: the others may be of other users', async () => {
-    const world = await createWorld()
-    await world.credentials.add(consent('old', { name: 'team-drive' }))
-    await world.bring({ isWithdrawalAsked: true })
-    await world.pass(2 * hour)
+  test.each(['google', 'crm'])(
+    'is revoked all the same where somebody asked for that by name, as after a leak, and at once: at %s',
+    async (upstream) => {
+      const world = await createWorld({ upstream })
+      await world.credentials.add(consent('old', { name: 'team-drive', upstream }))
+      await world.bring({ isWithdrawalAsked: true })
+      await world.pass(0.5 * hour)
+      expect(world.revoked).toEqual([world.former])
+    },
+  )
+
+  test('waits for no other of its client at another upstream than Google, where a token is a grant of its own', async () => {
+    const world = await createWorld({ upstream: 'crm' })
+    await world.credentials.add(consent('old', { name: 'team-drive', upstream: 'crm' }))
+    await world.bring()
+    await world.pass(25 * hour)
     expect(world.revoked).toEqual([world.former])
+  })
+
+  test('asks the store once for the others, where all are on one page', async () => {
+    const world = await createWorld()
+    await world.bring()
+    await world.pass(2 * hour)
+    expect([world.revoked, world.store.counts.list]).toEqual([[world.former], 1])
   })
 
   test('of another upstream is revoked when its tokens have ended, which may live a day', async () => {
