@@ -27,9 +27,14 @@ export function createRoutedHttp(): RoutedHttp {
   }
 }
 
-export function answer(body: unknown, status = 200): HttpResult {
+/** Text as it is, anything else as JSON; the names of headers in small letters. */
+export function answer(
+  body: unknown,
+  status = 200,
+  headers: Readonly<Record<string, string>> = {},
+): HttpResult {
   const text = typeof body === 'string' ? body : JSON.stringify(body)
-  return { kind: 'answer', status, header: () => undefined, body: text }
+  return { kind: 'answer', status, header: (name) => headers[name], body: text }
 }
 
 export function failure(cause: 'timeout' | 'network' | 'too_large' | 'redirect'): HttpResult {

@@ -83,15 +83,6 @@ describe('the federated identity', () => {
     await expect(identity()).rejects.toMatchObject({ ...unavailable, retryAfter: 2 })
   })
 
-  test('20 calls at once share one exchange, and on Workers none waits for another', async () => {
-    const shared = open()
-    await Promise.all(Array.from({ length: 20 }, () => shared.identity()))
-    const apart = open({ sharesWork: false })
-    await Promise.all(Array.from({ length: 20 }, () => apart.identity()))
-
-    expect([shared.requests.length, apart.requests.length]).toStrictEqual([1, 20])
-  })
-
   test('both calls and their repetitions settle within two seconds together', async () => {
     const { identity, requests, clock, route } = open({ serviceAccount })
     const sts = stsRoute()
@@ -205,13 +196,8 @@ describe('the federated identity', () => {
   })
 })
 
-interface Change {
-  readonly serviceAccount?: string | undefined
-  readonly sharesWork?: boolean
-}
-
 /** An STS and an IAM that give `federated-1`, `federated-2`, `impersonated-1` and so on, an hour each. */
-function open({ serviceAccount: account, sharesWork = true }: Change = {}) {
+function open({ serviceAccount: account }: { readonly serviceAccount?: string | undefined } = {}) {
   const clock = createFakeClock()
   const { http, requests, route } = createRoutedHttp()
   route(stsUrl, stsRoute())
@@ -231,7 +217,11 @@ function open({ serviceAccount: account, sharesWork = true }: Change = {}) {
     stsUrl,
     iamCredentialsUrl,
   })
-  const identity = createHeldToken({ clock, sharesWork, fetchToken: () => source.accessToken([scope]) })
+  const identity = createHeldToken({
+    clock,
+    sharesWork: true,
+    fetchToken: () => source.accessToken([scope]),
+  })
   return { clock, requests, route, identity }
 }
 
