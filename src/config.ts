@@ -1,9 +1,10 @@
 import type { BrokerKeys } from './adapters/google-identity/parse-signing-keys.ts'
 import type { OwnKey } from './adapters/google-identity/own-key.ts'
 import type { LocalKey } from './adapters/key-ring/local-keys.ts'
-import { clientSettingNames } from './config/client-setting-names.ts'
+import { createConfigurationFault } from './config/configuration-fault.ts'
 import type { KeyRingPlace, StorePlace } from './config/parse-place.ts'
-import { wrong, type Reading, type Setting } from './config/setting.ts'
+import { settingFaults, type RefusedHere } from './config/setting-faults.ts'
+import { readSetting, type Environment, type Setting } from './config/setting.ts'
 import { settingsTable } from './config/settings-table.ts'
 import type { LogLevel } from './ports/log.ts'
 
@@ -64,35 +65,12 @@ export interface GoogleUrls {
   readonly tokeninfoUrl: string
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>
-
-/** Names that the runtime cannot honour, each with what is wrong with setting it. */
-export type RefusedHere = Readonly<Record<string, string>>
-
-export interface SettingFault {
-  readonly setting: string
-  /** What is wrong, without a word of what was set. */
-  readonly fault: string
-  readonly example?: string
-}
-
-/** Its message lists every fault, one a line, and may be shown to whoever starts the broker. */
-export interface ConfigurationFault extends Error {
-  readonly name: 'ConfigurationFault'
-  readonly faults: readonly SettingFault[]
-}
-
 /**
  * Reads and checks all settings. An empty value counts as none. Throws a `ConfigurationFault` with every fault there
  * is, also for a `DOWNSCOPE_…` name that is no setting: a typing error must not be silent.
  */
 export function readSettings(env: Environment, refused: RefusedHere = {}): Settings {
-  const faults = [
-    ...faultsOfEach(env),
-    ...faultsOfAll(env),
-    ...unknownNames(env),
-    ...faultsHere(env, refused),
-  ]
+  const faults = settingFaults(env, refused)
   if (faults.length > 0) throw createConfigurationFault(faults)
   const table = settingsTable
   const value = <T>(setting: Setting<T>): T => valueOf(setting, env)
@@ -130,10 +108,6 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
   }
 }
 
-export function isConfigurationFault(error: unknown): error is ConfigurationFault {
-  return error instanceof Error && error.name === 'ConfigurationFault' && 'faults' in error
-}
-
 function policyPlace(env: Environment): Settings['policy'] {
   const path = valueOf(settingsTable.policyPath, env)
   if (path !== undefined) return { from: 'file', path }
@@ -158,86 +132,8 @@ function federationOf(env: Environment): FederationSettings | undefined {
   return { provider, keys, serviceAccount: valueOf(settingsTable.googleServiceAccount, env) }
 }
 
-function faultsOfEach(env: Environment): readonly SettingFault[] {
-  return Object.values<Setting<unknown>>(settingsTable).flatMap((setting) => {
-    const reading = readSetting(setting, env)
-    return reading.ok ? [] : reading.faults.map((fault) => faultOf(setting, fault))
-  })
-}
-
-/** What no setting can know alone. */
-function faultsOfAll(env: Environment): readonly SettingFault[] {
-  const { keyRing, localKeys, policyPath, policyText } = settingsTable
-  const faults: SettingFault[] = []
-  const ring = readSetting(keyRing, env)
-  const hasLocal = ring.ok && ring.value.some(({ kind }) => kind === 'local')
-  if (hasLocal && textOf(localKeys, env) === undefined)
-    faults.push(faultOf(localKeys, `is required with ${keyRing.name}=local:`))
-  if (textOf(policyPath, env) !== undefined && textOf(policyText, env) !== undefined)
-    faults.push(faultOf(policyPath, `and ${policyText.name} cannot both be set`))
-  return [...faults, ...faultsOfIdentity(env)]
-}
-
-/** One identity towards Google, and all that it needs. */
-function faultsOfIdentity(env: Environment): readonly SettingFault[] {
-  const { googleCredentials, googleFederation, googleServiceAccount, signingKeys } = settingsTable
-  const isSet = (setting: Setting<unknown>): boolean => textOf(setting, env) !== undefined
-  const faults: SettingFault[] = []
-  if (isSet(googleFederation) && isSet(googleCredentials))
-    faults.push(faultOf(googleFederation, `and ${googleCredentials.name} cannot both be set`))
-  if (isSet(googleFederation) && !isSet(signingKeys))
-    faults.push(faultOf(signingKeys, `is required with ${googleFederation.name}`))
-  if (isSet(googleFederation)) return faults
-  for (const useless of [signingKeys, googleServiceAccount])
-    if (isSet(useless)) faults.push(faultOf(googleFederation, `is required with ${useless.name}`))
-  return faults
-}
-
-function unknownNames(env: Environment): readonly SettingFault[] {
-  const known = Object.values(settingsTable).map(({ name }) => name)
-  return Object.keys(env)
-    .filter((name) => name.startsWith('DOWNSCOPE_') && !known.includes(name))
-    .filter((name) => !clientSettingNames.includes(name))
-    .map((name) => ({ setting: name, fault: 'is no setting of this version; is it a typing error?' }))
-}
-
-function faultsHere(env: Environment, refused: RefusedHere): readonly SettingFault[] {
-  return Object.entries(refused)
-    .filter(([name]) => (env[name] ?? '').trim() !== '')
-    .map(([setting, fault]) => ({ setting, fault }))
-}
-
 function valueOf<T>(setting: Setting<T>, env: Environment): T {
   const reading = readSetting(setting, env)
   if (!reading.ok) throw new TypeError(`${setting.name} was not checked`)
   return reading.value
-}
-
-function readSetting<T>(setting: Setting<T>, env: Environment): Reading<T> {
-  const text = textOf(setting, env)
-  return text?.includes('\0') === true ? wrong('must not hold a NUL') : setting.read(text)
-}
-
-function textOf({ name, isDocument }: Setting<unknown>, env: Environment): string | undefined {
-  const text = env[name]
-  // Secret managers and `echo` leave a newline at the end.
-  const trimmed = text?.trim()
-  if (text === undefined || trimmed === '') return undefined
-  return isDocument === true ? text : trimmed
-}
-
-function faultOf({ name, example }: Setting<unknown>, fault: string): SettingFault {
-  return { setting: name, fault, example }
-}
-
-function createConfigurationFault(faults: readonly SettingFault[]): ConfigurationFault {
-  const lines = faults.map(({ setting, fault, example }) => {
-    const hint = example === undefined ? '' : ` (for example ${setting}=${example})`
-    return `  ${setting} ${fault}${hint}`
-  })
-  const count = faults.length === 1 ? 'one setting is wrong' : `${faults.length} settings are wrong`
-  return Object.assign(new Error(`${count}:\n${lines.join('\n')}`), {
-    name: 'ConfigurationFault' as const,
-    faults,
-  })
 }

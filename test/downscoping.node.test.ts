@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { afterEach, describe, expect, test } from 'vitest'
 
-import type { Environment } from '../src/config.ts'
+import type { Environment } from '../src/config/setting.ts'
 import { startBrokerPair, type Asked, type BrokerPair, type Scene } from './support/broker-pair.ts'
 import type { GoogleStandIn } from './support/google/stand-in.ts'
 import { federatedPrincipal } from './support/google/workload-pools.ts'

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 
 import { startFault } from '../compose/start-fault.ts'
-import { isConfigurationFault } from '../config.ts'
+import { isConfigurationFault } from '../config/configuration-fault.ts'
 import { complete } from './complete.ts'
 import { commands, families } from './commands.ts'
 import { exitCodes, type Exit } from './exit-code.ts'

@@ -1,4 +1,4 @@
-import { isConfigurationFault } from '../config.ts'
+import { isConfigurationFault } from '../config/configuration-fault.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
 
 /** Why the broker cannot start, in words for whoever starts it; `undefined` when it is a bug of ours. */

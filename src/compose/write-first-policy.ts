@@ -1,4 +1,5 @@
-import { readSettings, type Environment } from '../config.ts'
+import { readSettings } from '../config.ts'
+import type { Environment } from '../config/setting.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
 import { createPolicies, type Policies } from '../records/policies.ts'
 import { judgePolicy, type PolicyJudgement } from './judge-policy.ts'

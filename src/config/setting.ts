@@ -65,3 +65,20 @@ export function parseChoice<const T extends string>(choices: readonly T[]): Pars
     return value === undefined ? wrong(`must be one of ${choices.join(', ')}`) : right(value)
   }
 }
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** What is set, read and judged. A NUL is a fault in any of them. */
+export function readSetting<T>(setting: Setting<T>, env: Environment): Reading<T> {
+  const text = textOf(setting, env)
+  return text?.includes('\0') === true ? wrong('must not hold a NUL') : setting.read(text)
+}
+
+/** What is set; an empty value counts as none. */
+export function textOf({ name, isDocument }: Setting<unknown>, env: Environment): string | undefined {
+  const text = env[name]
+  // Secret managers and `echo` leave a newline at the end.
+  const trimmed = text?.trim()
+  if (text === undefined || trimmed === '') return undefined
+  return isDocument === true ? text : trimmed
+}

@@ -10,7 +10,8 @@ import {
   type GooglePlatform,
 } from '../../src/compose/google-identity.ts'
 import { createNodePlatform, type NodePlatform } from '../../src/compose/node-platform.ts'
-import { readSettings, type Environment, type Settings } from '../../src/config.ts'
+import { readSettings, type Settings } from '../../src/config.ts'
+import type { Environment } from '../../src/config/setting.ts'
 import type { HttpClient } from '../../src/ports/http-client.ts'
 import { startGoogleStandIn, type GoogleStandIn } from '../support/google/stand-in.ts'
 import { federatedPrincipal, type PoolProvider } from '../support/google/workload-pools.ts'

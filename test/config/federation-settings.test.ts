@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 
-import { isConfigurationFault, readSettings, type Environment } from '../../src/config.ts'
+import { readSettings } from '../../src/config.ts'
+import { isConfigurationFault } from '../../src/config/configuration-fault.ts'
+import type { Environment } from '../../src/config/setting.ts'
 import { createPrivateJwk, keySetText, poolProvider } from '../support/signing-key-set.ts'
 
 const jwk = await createPrivateJwk('k1')

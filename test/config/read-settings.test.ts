@@ -1,11 +1,8 @@
 import { describe, expect, test } from 'vitest'
 
-import {
-  isConfigurationFault,
-  readSettings,
-  type ConfigurationFault,
-  type Environment,
-} from '../../src/config.ts'
+import { readSettings } from '../../src/config.ts'
+import { isConfigurationFault, type ConfigurationFault } from '../../src/config/configuration-fault.ts'
+import type { Environment } from '../../src/config/setting.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
 
 const key = btoa('k'.repeat(32))

@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
-import type { Environment } from '../../src/config.ts'
+import type { Environment } from '../../src/config/setting.ts'
 import type { Grant } from '../../src/domain/grant.ts'
 import { federatedPrincipal } from '../support/google/workload-pools.ts'
 import {

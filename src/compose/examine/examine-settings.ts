@@ -1,4 +1,6 @@
-import { isConfigurationFault, readSettings, type Environment, type Settings } from '../../config.ts'
+import { readSettings, type Settings } from '../../config.ts'
+import { isConfigurationFault } from '../../config/configuration-fault.ts'
+import type { Environment } from '../../config/setting.ts'
 import { createNodePlatform } from '../node-platform.ts'
 import { bad, type Finding } from './finding.ts'
 import { lookInside } from './look-inside.ts'

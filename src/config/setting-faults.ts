@@ -1,0 +1,65 @@
+import { clientSettingNames } from './client-setting-names.ts'
+import type { SettingFault } from './configuration-fault.ts'
+import { readSetting, textOf, type Environment, type Setting } from './setting.ts'
+import { settingsTable } from './settings-table.ts'
+
+/** Names that the runtime cannot honour, each with what is wrong with setting it. */
+export type RefusedHere = Readonly<Record<string, string>>
+
+/** Everything that is wrong with what is set: each setting by itself, and then what none of them can know alone. */
+export function settingFaults(env: Environment, refused: RefusedHere): readonly SettingFault[] {
+  return [...faultsOfEach(env), ...faultsOfAll(env), ...unknownNames(env), ...faultsHere(env, refused)]
+}
+
+function faultsOfEach(env: Environment): readonly SettingFault[] {
+  return Object.values<Setting<unknown>>(settingsTable).flatMap((setting) => {
+    const reading = readSetting(setting, env)
+    return reading.ok ? [] : reading.faults.map((fault) => faultOf(setting, fault))
+  })
+}
+
+/** What no setting can know alone. */
+function faultsOfAll(env: Environment): readonly SettingFault[] {
+  const { keyRing, localKeys, policyPath, policyText } = settingsTable
+  const faults: SettingFault[] = []
+  const ring = readSetting(keyRing, env)
+  const hasLocal = ring.ok && ring.value.some(({ kind }) => kind === 'local')
+  if (hasLocal && textOf(localKeys, env) === undefined)
+    faults.push(faultOf(localKeys, `is required with ${keyRing.name}=local:`))
+  if (textOf(policyPath, env) !== undefined && textOf(policyText, env) !== undefined)
+    faults.push(faultOf(policyPath, `and ${policyText.name} cannot both be set`))
+  return [...faults, ...faultsOfIdentity(env)]
+}
+
+/** One identity towards Google, and all that it needs. */
+function faultsOfIdentity(env: Environment): readonly SettingFault[] {
+  const { googleCredentials, googleFederation, googleServiceAccount, signingKeys } = settingsTable
+  const isSet = (setting: Setting<unknown>): boolean => textOf(setting, env) !== undefined
+  const faults: SettingFault[] = []
+  if (isSet(googleFederation) && isSet(googleCredentials))
+    faults.push(faultOf(googleFederation, `and ${googleCredentials.name} cannot both be set`))
+  if (isSet(googleFederation) && !isSet(signingKeys))
+    faults.push(faultOf(signingKeys, `is required with ${googleFederation.name}`))
+  if (isSet(googleFederation)) return faults
+  for (const useless of [signingKeys, googleServiceAccount])
+    if (isSet(useless)) faults.push(faultOf(googleFederation, `is required with ${useless.name}`))
+  return faults
+}
+
+function unknownNames(env: Environment): readonly SettingFault[] {
+  const known = Object.values(settingsTable).map(({ name }) => name)
+  return Object.keys(env)
+    .filter((name) => name.startsWith('DOWNSCOPE_') && !known.includes(name))
+    .filter((name) => !clientSettingNames.includes(name))
+    .map((name) => ({ setting: name, fault: 'is no setting of this version; is it a typing error?' }))
+}
+
+function faultsHere(env: Environment, refused: RefusedHere): readonly SettingFault[] {
+  return Object.entries(refused)
+    .filter(([name]) => (env[name] ?? '').trim() !== '')
+    .map(([setting, fault]) => ({ setting, fault }))
+}
+
+function faultOf({ name, example }: Setting<unknown>, fault: string): SettingFault {
+  return { setting: name, fault, example }
+}
