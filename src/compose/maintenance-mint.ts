@@ -55,7 +55,7 @@ export function provingWith(mint: Mint, { find, scopesInUse }: ProofDeps): Prove
         reason: `credential ${credential.name}: its source ${credential.source} is gone or not enabled`,
       })
     const grant = maintenanceGrant(credential, scopes ?? (await provedScopes(credential)), source)
-    const { fallback: _, ...alone } = grant.credential
+    const { standby: _, ...alone } = grant.credential
     await mint({ ...grant, credential: { ...alone, version } })
   }
 }

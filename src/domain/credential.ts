@@ -141,7 +141,7 @@ export interface CredentialSummary {
   /** The id of the active version. */
   readonly version: string
   /** A retiring version, which mints where the active one fails. */
-  readonly fallback?: string
+  readonly standby?: string
   readonly versions: readonly VersionSummary[]
   /** For impersonation: the credential it draws on; absent, the broker's own identity. */
   readonly source?: string

@@ -30,7 +30,7 @@ export interface GrantedCredential {
   readonly name: string
   readonly version: string
   /** A retiring version, which mints where the active one fails. */
-  readonly fallback?: string
+  readonly standby?: string
   readonly kind: CredentialKind
   readonly upstream: string
   /** For impersonation: the credential it draws on; absent, the broker's own identity. */
@@ -38,7 +38,7 @@ export interface GrantedCredential {
 }
 
 export function grantedCredential(
-  { name, version, fallback, kind, upstream }: CredentialSummary,
+  { name, version, standby, kind, upstream }: CredentialSummary,
   source?: GrantedCredential,
 ): GrantedCredential {
   return {
@@ -46,7 +46,7 @@ export function grantedCredential(
     version,
     kind,
     upstream,
-    ...(fallback === undefined ? {} : { fallback }),
+    ...(standby === undefined ? {} : { standby }),
     ...(source === undefined ? {} : { source }),
   }
 }
@@ -62,6 +62,6 @@ export function isDrawnFrom(drawnFrom: readonly string[], credential: GrantedCre
 
 function isLive(version: string, credential: GrantedCredential): boolean {
   for (let at: GrantedCredential | undefined = credential; at !== undefined; at = at.source)
-    if (version === at.version || version === at.fallback) return true
+    if (version === at.version || version === at.standby) return true
   return false
 }

@@ -57,7 +57,7 @@ export function createExchangeAssertion(deps: ExchangeAssertionDeps): ExchangeAs
       })
       // Nothing is deleted, and the next success says healthy again (P17). Where another version stands by, it is
       // asked next, and what becomes of that is what is noted.
-      if (blamesCredential && credential.fallback === undefined)
+      if (blamesCredential && credential.standby === undefined)
         await noteHealth(credential, { status: 'broken', reason: error.reason })
       throw error
     }

@@ -23,7 +23,7 @@ import { createReachUpstream } from './reach-upstream.ts'
 import { createMintFromRefreshToken } from './refresh-token.ts'
 import { createMintFromServiceAccountKey } from './service-account-key.ts'
 import { nonsense } from './upstream-failure.ts'
-import { withFallback } from './with-fallback.ts'
+import { withStandby } from './with-standby.ts'
 
 /** Until the last upstream's answer, the wait for a turn included; a lease lives 10 s (`src/records/lease.ts`). */
 const budgetMs = 5000
@@ -65,7 +65,7 @@ export function createMint(deps: MintDeps): Mint {
   const ask = createAskUpstream(deps)
   const { tokenUrl, stsUrl } = deps.endpoints
   const mintFrom = (grant: Grant, deadlineMs: number) =>
-    withFallback(deps.log, grant, (drawing) => mintSource(drawing, deadlineMs))
+    withStandby(deps.log, grant, (drawing) => mintSource(drawing, deadlineMs))
   const { byImpersonation, fromBrokerIdentity } = createKeyless({ ...deps, ...deps.endpoints, ask, mintFrom })
   const fromServiceAccountKey = createMintFromServiceAccountKey({ ...deps, ask, tokenUrl })
   const reachUpstream = createReachUpstream({ ...deps, tokenUrl })

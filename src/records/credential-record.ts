@@ -57,14 +57,14 @@ export function credentialKey(name: string): DocumentKey {
 
 export function summaryOf(record: CredentialRecord): CredentialSummary {
   const active = activeVersion(record)
-  const fallback = record.versions.findLast(({ state }) => state === 'retiring')
+  const standby = record.versions.findLast(({ state }) => state === 'retiring')
   return {
     name: record.name,
     kind: record.kind,
     upstream: record.upstream,
     state: record.state,
     version: active.id,
-    ...(fallback === undefined ? {} : { fallback: fallback.id }),
+    ...(standby === undefined ? {} : { standby: standby.id }),
     versions: record.versions.map(versionSummaryOf),
     ...(record.source === undefined ? {} : { source: record.source }),
     identity: active.identity,

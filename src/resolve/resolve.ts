@@ -51,7 +51,7 @@ export function createResolve(deps: ResolveDeps): Resolve {
     // For whoever joins, the token is there already when it comes: only one request caused the mint.
     if (running !== undefined) {
       const { held: joined } = await running
-      // It was begun for a grant that may have had a fallback which was switched off since.
+      // It was begun for a grant that may have had a standby which was switched off since.
       return want.isLive(joined.token) ? { held: joined, source: 'memory' as const } : obtainOnce(want, held)
     }
     const work = keyOf(identity)
@@ -65,9 +65,9 @@ export function createResolve(deps: ResolveDeps): Resolve {
 
   /** The token of the version that a rotation has just replaced: good, if there is no other to be had (P28). */
   const heldOfFormer = (grant: Grant, isRevoked: BlocksInForce['isRevoked']): MemoryToken | undefined => {
-    const { fallback, ...credential } = grant.credential
-    if (fallback === undefined) return undefined
-    const held = memory.get(tokenIdentity({ ...grant, credential: { ...credential, version: fallback } }))
+    const { standby, ...credential } = grant.credential
+    if (standby === undefined) return undefined
+    const held = memory.get(tokenIdentity({ ...grant, credential: { ...credential, version: standby } }))
     if (held === undefined || isRevoked(held.digest)) return undefined
     return isDrawnFrom(held.token.drawnFrom, grant.credential) ? held : undefined
   }

@@ -49,7 +49,7 @@ test.each([
 
 test('a credential that draws on another names the version of both', async () => {
   const credential = credentialWith({ kind: 'impersonation', source: 'robot' })
-  const others = [credentialWith({ name: 'robot', version: 's2', fallback: 's1' })]
+  const others = [credentialWith({ name: 'robot', version: 's2', standby: 's1' })]
   expect((await ask({ credential, others })).credential).toEqual({
     name: 'reports',
     version: 'v1',
@@ -58,7 +58,7 @@ test('a credential that draws on another names the version of both', async () =>
     source: {
       name: 'robot',
       version: 's2',
-      fallback: 's1',
+      standby: 's1',
       kind: 'service_account_key',
       upstream: 'google',
     },

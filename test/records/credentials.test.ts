@@ -56,11 +56,11 @@ describe('credentials', () => {
       await moveTo(state)
       expect(await openKey(credentials, first)).toBe('the private key')
     }
-    expect(await credentials.find('reports-sa')).toMatchObject({ version: 'second', fallback: first })
+    expect(await credentials.find('reports-sa')).toMatchObject({ version: 'second', standby: first })
     for (const state of ['disabled', 'destroyed'] as const) {
       await moveTo(state)
       await expect(credentials.openSecret('reports-sa', first)).rejects.toThrow(`has its version ${state}`)
-      expect((await credentials.find('reports-sa'))?.fallback).toBeUndefined()
+      expect((await credentials.find('reports-sa'))?.standby).toBeUndefined()
     }
     await moveTo('active')
     await expect(credentials.find('reports-sa')).rejects.toThrow('not exactly one version is active')

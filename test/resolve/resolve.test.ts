@@ -92,7 +92,7 @@ describe('resolve', () => {
     const { resolve } = createInstance('one')
     await resolve()
     upstream.failure = down()
-    const rotated = createGrant({ credential: { ...credential, version: 'v2', fallback: 'v1' } })
+    const rotated = createGrant({ credential: { ...credential, version: 'v2', standby: 'v1' } })
     expect((await resolve(rotated)).token.secret.reveal()).toBe('token-1')
     const retired = createGrant({ credential: { ...credential, version: 'v2' } })
     await clock.advance(10_000)
@@ -106,9 +106,9 @@ describe('resolve', () => {
     const { createInstance, upstream } = createResolveWorld()
     const { credential } = createGrant()
     const [one, two] = [createInstance('one'), createInstance('two')]
-    const overlapping = createGrant({ credential: { ...credential, version: 'v2', fallback: 'v1' } })
+    const overlapping = createGrant({ credential: { ...credential, version: 'v2', standby: 'v1' } })
     await one.resolve(overlapping)
-    // Drawn from the fallback, and served as long as that may mint.
+    // Drawn from the standby, and served as long as that may mint.
     expect((await one.resolve(overlapping)).source).toBe('memory')
     expect((await two.resolve(overlapping)).source).toBe('store')
     const retired = createGrant({ credential: { ...credential, version: 'v2' } })
@@ -123,7 +123,7 @@ describe('resolve', () => {
     const { credential } = createGrant()
     const { resolve } = createInstance('one')
     upstream.takesMs = 1000
-    const first = resolve(createGrant({ credential: { ...credential, version: 'v2', fallback: 'v1' } }))
+    const first = resolve(createGrant({ credential: { ...credential, version: 'v2', standby: 'v1' } }))
     await clock.advance(500)
     const joined = resolve(createGrant({ credential: { ...credential, version: 'v2' } }))
     await clock.advance(500)
@@ -176,7 +176,7 @@ describe('resolve', () => {
     const { resolve } = createInstance('one')
     upstream.drawnFrom = ['v1', 's0']
     const overlapping = createGrant({
-      credential: { ...createGrant().credential, source: { ...source, fallback: 's0' } },
+      credential: { ...createGrant().credential, source: { ...source, standby: 's0' } },
     })
     expect((await resolve(overlapping)).source).toBe('mint')
     expect((await resolve(overlapping)).source).toBe('memory')

@@ -65,8 +65,8 @@ export async function startRotationWorld() {
       createKeyPair: keyPairs,
       iamToken,
       prove: async (credential, version, scopes = [cloudPlatform]) => {
-        // As in a broker, the fallback proves nothing.
-        const { fallback: _, ...alone } = credential
+        // As in a broker, the standby proves nothing.
+        const { standby: _, ...alone } = credential
         await exchange(alone, version, scopes)
       },
       revoke: faults.revoke ?? (() => Promise.reject(new Error('not part of this test'))),

@@ -85,13 +85,13 @@ describe('P28: an overlap that is about to end', () => {
       },
     })
     await two.rotations.begin(name)
-    const { fallback } = await world.rotate(two.drive, isInOverlap)
+    const { standby } = await world.rotate(two.drive, isInOverlap)
     isToBeDisabled = true
     const after = await world.rotate(two.drive)
     world.clock.skip(day)
     await two.removeVersions(await world.read())
 
-    expect(after.version).toBe(fallback)
+    expect(after.version).toBe(standby)
     expect(world.keysUpstream()).toEqual([{ id: oldKey(), disabled: false }])
   })
 })

@@ -59,7 +59,7 @@ describe('a rotation of a service-account key', () => {
     const refused = await world.rotate(drive, atStep('overlap'))
     expect(world.google.calls.count({ endpoint: 'token' }) - exchanges).toBe(2 + 1 + 3)
     expect(refused.version).toBe(refused.rotation?.candidate)
-    expect(refused.fallback).toBe(before.version)
+    expect(refused.standby).toBe(before.version)
   })
 
   test('the former version stands by for ten minutes, and its key is deleted a day later', async () => {
@@ -69,13 +69,13 @@ describe('a rotation of a service-account key', () => {
     const overlap = (promoted.rotation?.nextTryAt ?? 0) - world.clock.now()
     expect(overlap).toBeGreaterThanOrEqual(600)
     await drive(name)
-    expect((await world.read()).fallback).toBe(promoted.fallback)
+    expect((await world.read()).standby).toBe(promoted.standby)
 
     await world.rotate(drive)
     world.clock.skip(86_000_000)
     expect((await removeVersions(await world.read())).removed).toEqual([])
     world.clock.skip(1_000_000)
-    expect((await removeVersions(await world.read())).removed).toEqual([promoted.fallback])
+    expect((await removeVersions(await world.read())).removed).toEqual([promoted.standby])
     expect(world.keysUpstream().map(({ id }) => id)).not.toContain(oldKey())
     expect((await world.read()).versions.map(({ state }) => state)).toEqual(['destroyed', 'active'])
   })
@@ -287,9 +287,9 @@ describe('a rotation that is aborted', () => {
   test('by nobody: a former version that somebody destroyed in the overlap holds nothing up', async () => {
     const { drive, rotations, removeVersions } = world.createRotator('one')
     await rotations.begin(name)
-    const { fallback = '' } = await world.rotate(drive, atStep('overlap'))
-    await world.credentials.disableVersion(name, fallback)
-    await world.credentials.destroyVersion(name, fallback)
+    const { standby = '' } = await world.rotate(drive, atStep('overlap'))
+    await world.credentials.disableVersion(name, standby)
+    await world.credentials.destroyVersion(name, standby)
     const after = await world.rotate(drive)
     world.clock.skip(86_400_000)
     await removeVersions(await world.read())
@@ -303,7 +303,7 @@ describe('a rotation that is aborted', () => {
     const promoted = await world.rotate(drive, atStep('overlap'))
     await expect(rotations.beginAbort(name)).rejects.toMatchObject({ code: 'state_conflict' })
     await world.credentials.disableVersion(name, promoted.version)
-    expect((await world.read()).version).toBe(promoted.fallback)
+    expect((await world.read()).version).toBe(promoted.standby)
     await world.rotate(drive)
 
     expect(world.keysUpstream()).toEqual([{ id: oldKey(), disabled: false }])

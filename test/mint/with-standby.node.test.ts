@@ -50,8 +50,8 @@ async function promote(file: KeyFile): Promise<void> {
 
 async function grant(): Promise<Grant> {
   const plain = await world.grantFor('reports-sa', [STORAGE_READ])
-  const { fallback = '' } = await world.administration.read('reports-sa')
-  return { ...plain, credential: { ...plain.credential, fallback } }
+  const { standby = '' } = await world.administration.read('reports-sa')
+  return { ...plain, credential: { ...plain.credential, standby } }
 }
 
 const keysUsed = () => world.google.calls.all().map(({ credential }) => credential)
@@ -61,7 +61,7 @@ describe('P28: a credential whose former version stands by', () => {
     const { credential, ...rest } = await grant()
     const token = await world.mint({ credential, ...rest })
 
-    expect(token.drawnFrom).toEqual([credential.fallback])
+    expect(token.drawnFrom).toEqual([credential.standby])
     expect(world.google.token(token.secret.reveal())?.scopes).toEqual([STORAGE_READ])
     const [warning] = world.book.lines.filter(({ level }) => level === 'warn')
     expect(warning?.message).toContain('the one that stands by')

@@ -7,32 +7,32 @@ import type { Log } from '../ports/log.ts'
  * Mints, and where the active version is refused once more from the version that stands by: after a rotation some of
  * the upstream's servers may not know the new secret yet (P28). When both fail it throws what the active one did.
  */
-export async function withFallback(
+export async function withStandby(
   log: Log,
   grant: Grant,
   mint: (grant: Grant) => Promise<MintedToken>,
 ): Promise<MintedToken> {
-  const former = drawingOnFallback(grant)
+  const former = drawingOnStandby(grant)
   if (former === undefined) return mint(grant)
   try {
     return await mint(grant)
   } catch (error) {
     if (!isRefusal(error)) throw error
     const token = await orThrow(error, mint(former))
-    const { name, version, fallback } = grant.credential
+    const { name, version, standby } = grant.credential
     log('warn', 'the active version was refused; the one that stands by minted', {
       credential: name,
       version,
-      fallback,
+      standby,
       reason: error.reason,
     })
     return token
   }
 }
 
-function drawingOnFallback(grant: Grant): Grant | undefined {
-  const { fallback, ...credential } = grant.credential
-  return fallback === undefined ? undefined : { ...grant, credential: { ...credential, version: fallback } }
+function drawingOnStandby(grant: Grant): Grant | undefined {
+  const { standby, ...credential } = grant.credential
+  return standby === undefined ? undefined : { ...grant, credential: { ...credential, version: standby } }
 }
 
 /** Of the credential, not of the network: an outage is not asked about twice (P21). */
