@@ -38,14 +38,22 @@ export interface NewCredential {
   readonly rotateAfterDays?: number
 }
 
+type OnMalformed = (error: BrokerError) => void
+
+export interface CredentialPage {
+  readonly after?: string
+  readonly limit: number
+  readonly onMalformed?: OnMalformed
+}
+
 /** The credentials we hold. Every method may throw `store_unavailable`; those that touch secrets `key_ring_unavailable`. */
 export interface Credentials {
   find(name: string): Promise<CredentialSummary | undefined>
   /**
-   * In the order of their names; fewer than `limit` only where there are no more. A malformed document is left out and
-   * logged, and hides no other.
+   * In the order of their names; fewer than `limit` only where there are no more. A malformed document is left out,
+   * logged and told to `onMalformed`, and hides no other.
    */
-  list(page: { readonly after?: string; readonly limit: number }): Promise<readonly CredentialSummary[]>
+  list(page: CredentialPage): Promise<readonly CredentialSummary[]>
   /** The credential of that name, if it is enabled and just what this one would be. */
   findSame(credential: NewCredential): Promise<CredentialSummary | undefined>
   /** `undefined` when the name is taken. */
@@ -104,7 +112,7 @@ export interface OpenedSecret {
 
 export interface CredentialsDeps extends ReadModifyWriteDeps {
   readonly keyRing: KeyRing
-  readonly onMalformed: (error: BrokerError) => void
+  readonly onMalformed: OnMalformed
 }
 
 export function createCredentials(deps: CredentialsDeps): Credentials {
@@ -118,12 +126,13 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     expected?: Revision,
   ) => changeCredential(deps, name, revise, expected)
 
-  const readableIn = (document: Stored): readonly CredentialSummary[] => {
+  const readableIn = (document: Stored, onMalformed?: OnMalformed): readonly CredentialSummary[] => {
     try {
       return [summaryOf(parseCredentialRecord(document))]
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error
       deps.onMalformed(error)
+      onMalformed?.(error)
       return []
     }
   }
@@ -133,13 +142,13 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       const record = await readRecord(name)
       return record === undefined ? undefined : summaryOf(record)
     },
-    list: async ({ after: afterName, limit }) => {
+    list: async ({ after: afterName, limit, onMalformed }) => {
       const readable: CredentialSummary[] = []
       let after = afterName === undefined ? {} : { after: credentialKey(afterName) }
       for (;;) {
         const wanted = limit - readable.length
         const stored = await store.list({ prefix: credentialKey(''), ...after, limit: wanted })
-        readable.push(...stored.flatMap((document) => readableIn(document)))
+        readable.push(...stored.flatMap((document) => readableIn(document, onMalformed)))
         const last = stored.at(-1)
         if (last === undefined || stored.length < wanted || readable.length === limit) return readable
         after = { after: last.key }

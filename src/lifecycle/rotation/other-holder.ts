@@ -1,3 +1,4 @@
+import { BrokerError } from '../../domain/broker-error.ts'
 import type {
   CredentialState,
   CredentialSummary,
@@ -25,7 +26,8 @@ export const drawsOnKey: NeedsKey = ({ state }, credentialState) =>
 
 /**
  * The name of a credential, perhaps the same one, of which another version needs that key: one file may have been
- * enrolled under two names, or brought back, and what is withdrawn for the one would be gone for the other.
+ * enrolled under two names, or brought back, and what is withdrawn for the one would be gone for the other. Throws
+ * `store_unavailable` where none is found and one could not be read, which may need it.
  */
 export function otherHolder(
   credentials: Pick<Credentials, 'list'>,
@@ -39,7 +41,7 @@ export function otherHolder(
   )
 }
 
-/** The name of another credential that draws on consents to that OAuth client: of one user Google has one grant. */
+/** The name of another credential that draws on consents to that OAuth client: of one user Google has one grant. Throws as above. */
 export function otherOfClient(
   credentials: Pick<Credentials, 'list'>,
   { name, upstream }: CredentialSummary,
@@ -60,11 +62,20 @@ async function nameOfFirst(
   isWanted: (credential: CredentialSummary) => boolean,
 ): Promise<string | undefined> {
   let after: string | undefined
+  let unread: BrokerError | undefined
+  const onMalformed = (error: BrokerError) => {
+    unread ??= error
+  }
   for (;;) {
-    const page = await credentials.list({ ...(after === undefined ? {} : { after }), limit: pageSize })
+    const from = after === undefined ? {} : { after }
+    const page = await credentials.list({ ...from, limit: pageSize, onMalformed })
     const found = page.find(isWanted)
     if (found !== undefined) return found.name
-    if (page.length < pageSize) return undefined
+    if (page.length < pageSize) break
     after = page.at(-1)?.name
   }
+  if (unread === undefined) return undefined
+  throw new BrokerError('store_unavailable', {
+    reason: `nothing is withdrawn upstream while a credential that may need it cannot be read: ${unread.reason}`,
+  })
 }

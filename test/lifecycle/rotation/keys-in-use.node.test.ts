@@ -63,6 +63,23 @@ describe('P28: a key whose former version is due to be removed', () => {
     expect(oldKeyUpstream()).toBeUndefined()
   })
 
+  test('P25: stays upstream while a credential cannot be read, which may need it', async () => {
+    await world.enrol('team-calendar', world.file)
+    const readable = (await world.store.get('credentials/team-calendar'))?.value ?? {}
+    await world.store.put('credentials/team-calendar', { ...readable, kind: 'of_a_newer_version' })
+    await one.rotations.begin(name)
+    const isWaiting = ({ rotation }: CredentialSummary) =>
+      rotation?.reason?.includes('cannot be read: document credentials/team-calendar is malformed') === true
+    await world.rotate(one.drive, isWaiting)
+    world.clock.skip(day)
+    await expect(one.removeVersions(await world.read())).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(oldKeyUpstream()).toEqual({ id: oldKey(), disabled: false })
+
+    await world.credentials.remove('team-calendar')
+    expect((await one.removeVersions(await world.read())).removed).toHaveLength(1)
+    expect(oldKeyUpstream()).toBeUndefined()
+  })
+
   test('goes although a revoked credential has it, which draws on it no more', async () => {
     await world.enrol('team-calendar', world.file)
     await world.credentials.revoke('team-calendar')
