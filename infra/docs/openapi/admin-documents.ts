@@ -58,10 +58,11 @@ const schemas = {
 
 type DocumentOf<Route> = Route extends { readonly answer: AnswerOf<infer Document> } ? Document : never
 type Described<Schema> = Schema extends z.ZodMiniType ? z.input<Schema> : undefined
-/** `never` unless each may stand for the other. */
-type Exactly<Schema, Document> = [Described<Schema>, Document] extends [Document, Described<Schema>]
-  ? Schema
-  : never
+/** `never` unless they are the same to the last optional member, which assigning one to the other would not tell. */
+type Exactly<Schema, Document> =
+  (<T>(one: T) => T extends Described<Schema> ? 1 : 2) extends <T>(one: T) => T extends Document ? 1 : 2
+    ? Schema
+    : never
 
 /**
  * The schema of what each route of the admin API shows; `undefined` where that is nothing. The compiler holds each to its
