@@ -4,7 +4,7 @@ import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
-import type { RefreshResult, RefreshTurn, RefreshTurns } from '../records/refresh-turns.ts'
+import type { EndedTurn, RefreshResult, RefreshTurn, RefreshTurns } from '../records/refresh-turns.ts'
 
 /** A caller waits this long for the store to come back. */
 const foregroundMs = 2000
@@ -28,7 +28,7 @@ export interface KeepRotatedTokenDeps {
 export interface KeepRotatedToken {
   /** Stores what `endTurn` could not store. Throws `store_unavailable` while the store still does not take it. */
   readonly settleOwed: (name: string) => Promise<void>
-  /** Ends the turn; when it resolves, a rotated token in `result` is durable. Else it throws `store_unavailable`. */
+  /** Ends the turn; when it resolves, a rotated token in `result` is durable, or nobody is to have one. Else it throws `store_unavailable`. */
   readonly endTurn: (turn: RefreshTurn, result: RefreshResult) => Promise<void>
 }
 
@@ -42,19 +42,19 @@ export function createKeepRotatedToken(deps: KeepRotatedTokenDeps): KeepRotatedT
   const owed = new Map<string, OwedEnd>()
 
   const endQuietly = async (turn: RefreshTurn, result: RefreshResult) => {
-    if (await endWithin(deps, { turn, result, limitMs: quietMs })) return
+    if ((await endWithin(deps, { turn, result, limitMs: quietMs })) !== undefined) return
     log('warn', 'the end of a refresh turn was not stored; its lease will expire', fieldsOf(turn))
   }
 
-  /** Whether it is stored now, here or by somebody else meanwhile. */
+  /** Whether nothing is owed any more: it is stored, or another is, or its version is gone. */
   const tryOwed = async (end: OwedEnd, limitMs: number): Promise<boolean> => {
-    const isStored = await endWithin(deps, { ...end, limitMs })
+    const ended = await endWithin(deps, { ...end, limitMs })
     const isStillOwed = owed.get(end.turn.name) === end
-    if (isStored && isStillOwed) {
-      owed.delete(end.turn.name)
-      log('info', 'the rotated refresh token is stored after all', fieldsOf(end.turn))
-    }
-    return isStored || !isStillOwed
+    if (ended === undefined) return !isStillOwed
+    if (!isStillOwed) return true
+    owed.delete(end.turn.name)
+    if (ended === 'ended') log('info', 'the rotated refresh token is stored after all', fieldsOf(end.turn))
+    return true
   }
 
   return {
@@ -65,7 +65,7 @@ export function createKeepRotatedToken(deps: KeepRotatedTokenDeps): KeepRotatedT
     },
     endTurn: async (turn, result) => {
       if (result.rotated === undefined) return endQuietly(turn, result)
-      if (await endWithin(deps, { turn, result, limitMs: foregroundMs })) return
+      if ((await endWithin(deps, { turn, result, limitMs: foregroundMs })) !== undefined) return
       log('error', 'a rotated refresh token is not stored yet; trying on', fieldsOf(turn))
       const end = { turn, result }
       owed.set(turn.name, end)
@@ -88,27 +88,34 @@ interface Ending extends OwedEnd {
   readonly limitMs: number
 }
 
-/** Whether the turn could be ended within the limit; tries at least once. */
+/** How the turn ended, if it could be ended within the limit; tries at least once. */
 async function endWithin(
   { refreshTurns, clock, entropy, log }: KeepRotatedTokenDeps,
   { turn, result, limitMs }: Ending,
-): Promise<boolean> {
+): Promise<EndedTurn | undefined> {
   const untilMs = clock.steadyMs() + limitMs
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const ending = await refreshTurns.end(turn, result)
-      // Also what a repeated attempt hears after one that was written although it failed.
-      if (ending === 'superseded' && result.rotated !== undefined)
-        log('warn', 'a newer refresh token was stored already', fieldsOf(turn))
-      return true
+      const ended = await refreshTurns.end(turn, result)
+      if (result.rotated !== undefined) tellUnstored(log, turn, ended)
+      return ended
     } catch (error) {
       log('warn', 'storing the end of a refresh turn failed', fieldsOf(turn, error))
     }
     const pauseMs = Math.min(pauseMsMax, pauseMsMin * 2 ** attempt) * (0.5 + entropy.fraction() / 2)
-    if (clock.steadyMs() + pauseMs > untilMs) return false
+    if (clock.steadyMs() + pauseMs > untilMs) return undefined
     await clock.sleep(pauseMs)
   }
 }
+
+function tellUnstored(log: Log, turn: RefreshTurn, ended: EndedTurn): void {
+  // Also what a repeated attempt hears after one that was written although it failed.
+  if (ended === 'superseded') log('warn', 'a newer refresh token was stored already', fieldsOf(turn))
+  if (ended === 'gone') log('error', unrevoked, fieldsOf(turn))
+}
+
+const unrevoked =
+  'a rotated refresh token is dropped: its version was revoked or destroyed meanwhile, and it may live on upstream'
 
 function notStored(reason: string): BrokerError {
   return new BrokerError('store_unavailable', { reason, retryAfter })

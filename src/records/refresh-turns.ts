@@ -30,8 +30,11 @@ export interface RefreshTurns {
    * Ends the turn, storing what came of it. When it resolves, a rotated token is durable. Safe to repeat after
    * `store_unavailable`. A late holder still stores its rotated token as long as nobody stored another meanwhile.
    */
-  end(turn: RefreshTurn, result: RefreshResult): Promise<'ended' | 'superseded'>
+  end(turn: RefreshTurn, result: RefreshResult): Promise<EndedTurn>
 }
+
+/** `superseded`: by a newer token, or another's turn. `gone`: there is no secret any more that could be replaced. */
+export type EndedTurn = 'ended' | 'superseded' | 'gone'
 
 export interface WantedTurn extends VersionName {
   /** A second refresh meanwhile would harm nothing: what a crash left behind is over when the clock says so. */
@@ -173,7 +176,7 @@ async function endTurn(
   { store, clock, entropy, keyRing }: RefreshTurnsDeps,
   turn: RefreshTurn,
   { rotated, expiresAt, health, keepIntent = false }: RefreshResult,
-): Promise<'ended' | 'superseded'> {
+): Promise<EndedTurn> {
   const sealed =
     rotated === undefined
       ? undefined
@@ -181,29 +184,29 @@ async function endTurn(
           secretText({ ...turn.secret, refreshToken: rotated }),
           secretPlace(turn.name, turn.version),
         )
-  return readModifyWrite<'ended' | 'superseded'>(
-    { store, clock, entropy },
-    credentialKey(turn.name),
-    (stored) => {
-      const before = recordIn(stored)
-      if (before === undefined) return { value: undefined, result: 'superseded' }
-      // Fences start anew when a name is enrolled again: only together with the version do they name this turn.
-      const holdsLease =
-        before.lease?.fence === turn.fence && before.versions.some(({ id }) => id === turn.version)
-      const { versions, isOurs } = replaceSealed(before, { turn, sealed, expiresAt, holdsLease })
-      if (!isOurs && !holdsLease) return { value: undefined, result: 'superseded' }
-      const now = clock.now()
-      const { lease, ...rest } = before
-      const ended: CredentialRecord = { ...rest, versions }
-      const after: CredentialRecord = {
-        ...(holdsLease && !keepIntent ? reviseVersion(ended, turn.version, withoutIntent) : ended),
-        ...(holdsLease || lease === undefined ? {} : { lease }),
-      }
-      const noted = health === undefined ? after : noteHealth(after, health, now)
-      const isShown = noted !== after || endOf(after, turn) !== endOf(before, turn)
-      return { value: credentialDocumentOf(isShown ? stamped(noted, now) : noted), result: 'ended' }
-    },
-  )
+  return readModifyWrite<EndedTurn>({ store, clock, entropy }, credentialKey(turn.name), (stored) => {
+    const before = recordIn(stored)
+    if (before === undefined) return { value: undefined, result: 'gone' }
+    const isGone = !before.versions.some((one) => one.id === turn.version && one.sealed !== undefined)
+    // Fences start anew when a name is enrolled again: only together with the version do they name this turn.
+    const holdsLease =
+      before.lease?.fence === turn.fence && before.versions.some(({ id }) => id === turn.version)
+    const { versions, isOurs } = replaceSealed(before, { turn, sealed, expiresAt, holdsLease })
+    if (!isOurs && !holdsLease) return { value: undefined, result: isGone ? 'gone' : 'superseded' }
+    const now = clock.now()
+    const { lease, ...rest } = before
+    const ended: CredentialRecord = { ...rest, versions }
+    const after: CredentialRecord = {
+      ...(holdsLease && !keepIntent ? reviseVersion(ended, turn.version, withoutIntent) : ended),
+      ...(holdsLease || lease === undefined ? {} : { lease }),
+    }
+    const noted = health === undefined ? after : noteHealth(after, health, now)
+    const isShown = noted !== after || endOf(after, turn) !== endOf(before, turn)
+    return {
+      value: credentialDocumentOf(isShown ? stamped(noted, now) : noted),
+      result: isGone ? 'gone' : 'ended',
+    }
+  })
 }
 
 function endOf({ versions }: CredentialRecord, turn: RefreshTurn): EpochSeconds | undefined {

@@ -250,11 +250,18 @@ describe('P16: a crash or an outage between Google’s answer and the store', ()
     await failureOf(instance.mint(await world.grantFor('calendar-user', [DRIVE_READ])))
     world.clock.skip(60_000)
     await world.administration.destroy('calendar-user')
+    const linesBefore = world.book.lines.length
     file = await enrolGrant('calendar-user', { rotating: true, reuseDetection: true })
     expect((await instance.mint(await world.grantFor('calendar-user', [DRIVE_READ]))).scopes).toEqual([
       DRIVE_READ,
     ])
     expect(googleGrant()).toMatchObject({ rotations: 1, state: 'live' })
+    expect(world.book.lines.slice(linesBefore).map(({ level, message }) => [level, message])).toEqual([
+      [
+        'error',
+        'a rotated refresh token is dropped: its version was revoked or destroyed meanwhile, and it may live on upstream',
+      ],
+    ])
   })
 
   test('of the store for longer than five minutes is reported with the next request', async () => {

@@ -199,7 +199,7 @@ describe('refresh turns', () => {
     if (!turn.held) throw new Error('nobody else has it')
     await credentials.disableVersion('calendar-user', candidate)
     await credentials.destroyVersion('calendar-user', candidate)
-    await turns.end(turn, { rotated: new Secret('refresh-2') })
+    expect(await turns.end(turn, { rotated: new Secret('refresh-2') })).toBe('gone')
     expect(JSON.stringify(await store.get('credentials/calendar-user'))).not.toContain('refresh-2')
   })
 
@@ -207,7 +207,7 @@ describe('refresh turns', () => {
     const { one, held, credentials } = await createWorld()
     const turn = await held(one)
     await credentials.remove('calendar-user')
-    expect(await one.end(turn, { rotated: new Secret('refresh-2') })).toBe('superseded')
+    expect(await one.end(turn, { rotated: new Secret('refresh-2') })).toBe('gone')
     expect(await credentials.find('calendar-user')).toBeUndefined()
   })
 })
