@@ -5,6 +5,7 @@ import type { CompiledPolicy } from '../authorize/compile-policy.ts'
 import type { ExchangeSteps } from '../exchange.ts'
 import { createNoteRefusal } from '../lifecycle/note-refusal.ts'
 import { createNoteUse } from '../lifecycle/note-use.ts'
+import { createNoting } from '../lifecycle/noting.ts'
 import type { Platform } from './platform.ts'
 import type { Records } from './records.ts'
 
@@ -17,14 +18,17 @@ export function createNotes(
   { ruleUses, refusals }: Pick<Records, 'ruleUses' | 'refusals'>,
   policy: () => Promise<CompiledPolicy>,
 ): Pick<ExchangeSteps, 'noteUse' | 'noteRefusal'> {
+  const { clock } = platform
+  const noting = createNoting(platform)
   return {
-    noteUse: createNoteUse({ ...platform, ruleUses }),
+    noteUse: createNoteUse({ ruleUses, noting, clock }),
     noteRefusal: createNoteRefusal({
-      ...platform,
+      noting,
+      clock,
       refusals,
       claimsLookedAt: async () => claimsLookedAt((await policy()).policy),
       redact: withoutTokens,
-      limit: createTokenBuckets({ perMinute: keptRefusalsPerMinute, clock: platform.clock }),
+      limit: createTokenBuckets({ perMinute: keptRefusalsPerMinute, clock }),
     }),
   }
 }

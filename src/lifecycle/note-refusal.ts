@@ -1,11 +1,10 @@
 import { isBrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
 import type { Claims } from '../domain/caller.ts'
 import type { RefusalCode, RefusedRequest } from '../domain/explanation.ts'
-import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Log } from '../ports/log.ts'
 import type { RateLimit } from '../ports/rate-limit.ts'
 import type { Refusals } from '../records/refusals.ts'
+import type { Noting } from './noting.ts'
 
 /** `undefined` when there is nothing to wait for. */
 export type NoteRefusal = (refused: RefusedRequest) => Promise<void> | undefined
@@ -18,32 +17,21 @@ export interface NoteRefusalDeps {
   readonly redact: (text: string) => string
   /** Callers that are refused over and over do not fill the store. */
   readonly limit: RateLimit
-  readonly background: Background
+  readonly noting: Noting
   readonly clock: Pick<Clock, 'now'>
-  readonly log: Log
 }
 
 /** Keeps a refusal by policy for some days, for `explain`; never rejects, and holds up no answer where it need not. */
 export function createNoteRefusal(deps: NoteRefusalDeps): NoteRefusal {
-  const { background, log } = deps
+  const { noting } = deps
   return (refused) => {
     const { error } = refused
-    if (!isBrokerError(error) || !isByPolicy(error.code)) return undefined
+    if (!isBrokerError(error) || !isByPolicy(error.code) || noting.isPaused()) return undefined
     const facts: Facts = { ...refused, code: error.code, reason: error.reason, condition: error.condition }
-    const work = async () => {
-      try {
-        await keep(deps, facts)
-      } catch (fault) {
-        if (!isBrokerError(fault)) throw fault
-        log('warn', 'a refusal was not kept for explain', {
-          requestId: facts.requestId,
-          reason: fault.reason,
-        })
-      }
-    }
-    if (!background.runsAfterAnswer) return work()
-    background.run(work)
-    return undefined
+    return noting.start(() => keep(deps, facts), {
+      message: 'a refusal was not kept for explain',
+      fields: { requestId: facts.requestId },
+    })
   }
 }
 

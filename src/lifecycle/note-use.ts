@@ -1,27 +1,20 @@
-import { isBrokerError } from '../domain/broker-error.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import type { Grant } from '../domain/grant.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { RuleUse } from '../domain/rule-use.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
-import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Log } from '../ports/log.ts'
 import { dayOf, type RuleUses } from '../records/rule-uses.ts'
+import type { Noting } from './noting.ts'
 
 /** Different uses of one day that an instance remembers to have noted. */
 const knownMax = 10_000
-/** A store that is down holds up one request in so long, and not each. */
-const pauseMs = 30_000
-/** What was noted is not noted again on its day. */
-const never = Infinity
 
 export interface NoteUseDeps {
   readonly ruleUses: Pick<RuleUses, 'note'>
-  readonly background: Background
-  readonly clock: Pick<Clock, 'now' | 'steadyMs'>
-  readonly log: Log
+  readonly noting: Noting
+  readonly clock: Pick<Clock, 'now'>
 }
 
 /** `undefined` when there is nothing to wait for. */
@@ -40,11 +33,10 @@ interface LastUse {
 
 /**
  * Notes what of its rule a request made use of, once a day for each different use, so that a busy broker hardly ever
- * writes. Never rejects: a use that could not be noted is noted with a request like it half a minute later.
+ * writes. Never rejects: a use that could not be noted is noted with the next request like it after the pause.
  */
-export function createNoteUse({ ruleUses, background, clock, log }: NoteUseDeps): NoteUse {
-  // When, by the steady clock, it may be noted again.
-  const known = createRecentlyUsed<number>({ sizeMax: knownMax })
+export function createNoteUse({ ruleUses, noting, clock }: NoteUseDeps): NoteUse {
+  const known = createRecentlyUsed<true>({ sizeMax: knownMax })
   // On the hot path the same token is served again and again: to look at it costs a tenth of naming its use in full.
   const lastUses = new WeakMap<MintedToken, LastUse>()
 
@@ -52,27 +44,22 @@ export function createNoteUse({ ruleUses, background, clock, log }: NoteUseDeps)
     const now = clock.now()
     const lastUse: LastUse = { day: dayOf(now), rule: grant.rule, isByName: isByName(grant, request) }
     if (request.boundary === undefined && isSame(lastUses.get(token), lastUse)) return undefined
+    if (noting.isPaused()) return undefined
+    if (request.boundary === undefined) lastUses.set(token, lastUse)
     const use = useOf(grant, request)
     const name = JSON.stringify([lastUse.day, use])
-    const notBeforeMs = known.get(name) ?? 0
-    const isNoted = notBeforeMs === never
-    if (!isNoted && notBeforeMs > clock.steadyMs()) return undefined
-    if (request.boundary === undefined) lastUses.set(token, lastUse)
-    if (isNoted) return undefined
-    known.set(name, never)
-    const work = async () => {
+    if (known.get(name) === true) return undefined
+    known.set(name, true)
+    const write = async () => {
       try {
         await ruleUses.note(use, now)
       } catch (error) {
-        known.set(name, clock.steadyMs() + pauseMs)
+        known.delete(name)
         lastUses.delete(token)
-        if (!isBrokerError(error)) throw error
-        log('warn', 'the use of a rule was not noted', { rule: use.rule, reason: error.reason })
+        throw error
       }
     }
-    if (!background.runsAfterAnswer) return work()
-    background.run(work)
-    return undefined
+    return noting.start(write, { message: 'the use of a rule was not noted', fields: { rule: use.rule } })
   }
 }
 

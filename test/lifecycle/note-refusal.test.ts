@@ -7,6 +7,7 @@ import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { seconds } from '../../src/domain/time.ts'
 import { createNoteRefusal } from '../../src/lifecycle/note-refusal.ts'
+import { createNoting } from '../../src/lifecycle/noting.ts'
 import { createRefusals } from '../../src/records/refusals.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createFaultyStore } from '../support/faulty-store.ts'
@@ -44,9 +45,8 @@ function createWorld(admits = true) {
     claimsLookedAt: () => Promise.resolve(new Set(['ns'])),
     redact: withoutTokens,
     limit: () => (admits ? { admitted: true } : { admitted: false, retryAfter: seconds(1) }),
-    background,
+    noting: createNoting({ background, clock, log }),
     clock,
-    log,
   })
   const note = async (change: Partial<Parameters<typeof noteRefusal>[0]> = {}) => {
     await noteRefusal({ requestId, caller, request, error: refusal('scope_refused'), ...change })
@@ -101,6 +101,20 @@ describe('a refusal', () => {
     const { note, store } = createWorld(false)
     await note()
     expect(store.counts.put).toBe(0)
+  })
+
+  it('P20: waits for a store that is down once in half a minute', async () => {
+    const { note, store, clock } = createWorld()
+    store.down = true
+    await note()
+    const attempts = store.counts.put
+    await note()
+    expect(store.counts.put).toBe(attempts)
+    store.down = false
+    await clock.advance(30_000)
+    await note()
+    await note()
+    expect(store.counts.put).toBe(attempts + 2)
   })
 
   it('that cannot be kept harms nobody and is logged', async () => {

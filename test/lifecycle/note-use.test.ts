@@ -8,6 +8,7 @@ import { Secret } from '../../src/domain/secret.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
 import type { MintedToken } from '../../src/domain/token.ts'
 import { createNoteUse, type NoteUse } from '../../src/lifecycle/note-use.ts'
+import { createNoting } from '../../src/lifecycle/noting.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createAwaitableBackground, createLogBook } from '../support/quiet.ts'
 import { createGrant } from '../support/resolve-world.ts'
@@ -59,7 +60,7 @@ function createWorld({ runsAfterAnswer = true } = {}) {
     clock,
     background,
     lines,
-    noteUse: withTokens(createNoteUse({ ruleUses, background, clock, log })),
+    noteUse: withTokens(createNoteUse({ ruleUses, noting: createNoting({ background, clock, log }), clock })),
   }
 }
 
@@ -119,12 +120,35 @@ describe('the use of a rule', () => {
     await clock.advance(29_999)
     expect(noteUse(createGrant(), request)).toBeUndefined()
     expect(background.started()).toBe(1)
-    await noteUse(createGrant({ rule: 'another rule' }), request)
     await clock.advance(1)
     await noteUse(createGrant(), request)
     await noteUse(createGrant(), request)
     await background.settled()
-    expect(noted.map(({ rule }) => rule)).toEqual(['another rule', 'a rule'])
+    expect(noted.map(({ rule }) => rule)).toEqual(['a rule'])
+  })
+
+  it('P20: of whatever kind, one in half a minute waits for a store that is down', async () => {
+    const { noted, faults, clock, noteUse } = createWorld({ runsAfterAnswer: false })
+    const kinds = () => [
+      noteUse(createGrant({ rule: 'one' }), request),
+      noteUse(createGrant({ rule: 'two' }), request),
+      noteUse(createGrant(), { ...request, boundary }),
+    ]
+    const down = new BrokerError('store_unavailable', { reason: 'down' })
+    faults.push(down)
+    await noteUse(createGrant(), request)
+    expect(kinds()).toEqual([undefined, undefined, undefined])
+    await clock.advance(30_000)
+    faults.push(down)
+    const [first, ...others] = kinds()
+    expect(first).toBeInstanceOf(Promise)
+    expect(others).toEqual([undefined, undefined])
+    await first
+    expect(kinds()).toEqual([undefined, undefined, undefined])
+    await clock.advance(30_000)
+    await noteUse(createGrant({ rule: 'one' }), request)
+    for (const noting of kinds()) await noting
+    expect(noted.map(({ rule }) => rule)).toEqual(['one', 'two', 'a rule'])
   })
 
   it('is waited for only where there is no CPU after the answer', () => {
