@@ -1,9 +1,8 @@
 import { importPKCS8, type CryptoKey } from 'jose'
 import { BrokerError } from '../domain/broker-error.ts'
-import type { GrantedCredential } from '../domain/grant.ts'
-import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { Credentials } from '../records/credentials.ts'
+import { createOncePerVersion, type VersionName } from './once-per-version.ts'
 
 /** Key versions in use at once, some kilobytes each. */
 const keysMax = 500
@@ -18,28 +17,18 @@ export interface SigningKey {
 }
 
 /**
- * The imported key of a credential version, read and imported at its first use only: importing costs 1.5 signatures,
- * and a version never changes. Whether it may be used is decided before, on every request. Throws what `openSecret`
- * throws, and `target_unavailable` when what is stored is no service-account key.
+ * The imported key of a credential version, kept: importing costs 1.5 signatures. Throws what `openSecret` throws, and
+ * `target_unavailable` when what is stored is no service-account key.
  */
 export function createSigningKeys(
   credentials: Pick<Credentials, 'openSecret'>,
-): (credential: GrantedCredential) => Promise<SigningKey> {
-  const known = createRecentlyUsed<SigningKey>({ sizeMax: keysMax })
-
-  return async ({ name, version }) => {
-    const place = JSON.stringify([name, version])
-    const held = known.get(place)
-    if (held !== undefined) return held
-    // Two requests may import at once: on Workers one must not await the other's promise.
+): (version: VersionName) => Promise<SigningKey> {
+  return createOncePerVersion(keysMax, async ({ name, version }) => {
     const { secret, createdAt } = await credentials.openSecret(name, version)
     if (secret.kind !== 'service_account_key') throw unusable(name, 'holds no service-account key')
     const { clientEmail, keyId, privateKey } = secret
-    const key = await importKey(privateKey.reveal(), name)
-    const signingKey = { clientEmail, keyId, key, createdAt }
-    known.set(place, signingKey)
-    return signingKey
-  }
+    return { clientEmail, keyId, key: await importKey(privateKey.reveal(), name), createdAt }
+  })
 }
 
 async function importKey(pem: string, name: string): Promise<CryptoKey> {
