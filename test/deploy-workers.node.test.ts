@@ -14,7 +14,7 @@ import { plainEnvironment, repository, runProgram } from './support/run-node.ts'
 import { jsonObject, textOf } from './support/test-broker/json.ts'
 import { until } from './support/test-broker/until.ts'
 
-/** docs/deploy-workers.md: what needs no account is run as a reader would; docs.node.test.ts reads the rest. */
+/** docs/deploy-workers.md: what needs no account is run as a reader would; docs/guides.node.test.ts reads the rest. */
 const guide = readFileSync(join(repository, 'docs/deploy-workers.md'), 'utf8')
 const readme = readFileSync(join(repository, 'README.md'), 'utf8')
 const blocks = codeBlocksOf(guide)

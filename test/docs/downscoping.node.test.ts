@@ -3,16 +3,16 @@ import { join } from 'node:path'
 
 import { afterEach, describe, expect, test } from 'vitest'
 
-import type { Environment } from '../src/config/setting.ts'
-import { startBrokerPair, type Asked, type BrokerPair, type Scene } from './support/broker-pair.ts'
-import type { GoogleStandIn } from './support/google/stand-in.ts'
-import { federatedPrincipal } from './support/google/workload-pools.ts'
+import type { Environment } from '../../src/config/setting.ts'
+import { startBrokerPair, type Asked, type BrokerPair, type Scene } from '../support/broker-pair.ts'
+import type { GoogleStandIn } from '../support/google/stand-in.ts'
+import { federatedPrincipal } from '../support/google/workload-pools.ts'
 import {
   startAuthorizationServer,
   type AuthorizationServer,
-} from './support/oidc-provider/authorization-server.ts'
-import { repository } from './support/run-node.ts'
-import { createPrivateJwk, keySetText, poolProvider, readKeys } from './support/signing-key-set.ts'
+} from '../support/oidc-provider/authorization-server.ts'
+import { repository } from '../support/run-node.ts'
+import { createPrivateJwk, keySetText, poolProvider, readKeys } from '../support/signing-key-set.ts'
 
 // docs/downscoping.md, row by row, through whole brokers: what the server itself says that the token carries.
 

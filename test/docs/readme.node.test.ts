@@ -5,13 +5,13 @@ import { pathToFileURL } from 'node:url'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { replaceSettings } from '../infra/docs/settings-table.ts'
-import { judgeBundle, judgeStartUp } from '../infra/judge-worker.ts'
-import { startWorld, type World } from '../infra/quickstart/world.ts'
-import { parsePolicy } from '../src/authorize/parse-policy.ts'
-import { jsonMembers } from './support/json-members.ts'
-import { codeBlocksOf, type CodeBlock } from './support/markdown-blocks.ts'
-import { repository, runProgram } from './support/run-node.ts'
+import { replaceSettings } from '../../infra/docs/settings-table.ts'
+import { judgeBundle, judgeStartUp } from '../../infra/judge-worker.ts'
+import { startWorld, type World } from '../../infra/quickstart/world.ts'
+import { parsePolicy } from '../../src/authorize/parse-policy.ts'
+import { jsonMembers } from '../support/json-members.ts'
+import { codeBlocksOf, type CodeBlock } from '../support/markdown-blocks.ts'
+import { repository, runProgram } from '../support/run-node.ts'
 
 /** Every code block of README.md, run as a reader would: against a live quickstart, in the order of the page. */
 const readme = await readFile(join(repository, 'README.md'), 'utf8')

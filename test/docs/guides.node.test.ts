@@ -1,0 +1,126 @@
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+
+import { parsePolicy } from '../../src/authorize/parse-policy.ts'
+import { clientSettingNames } from '../../src/config/client-setting-names.ts'
+import { settingsTable } from '../../src/config/settings-table.ts'
+import { blocks, brokerIssuer, exists, pages } from '../support/guides.ts'
+import { jsonMembers } from '../support/json-members.ts'
+import type { CodeBlock } from '../support/markdown-blocks.ts'
+import { repository, runProgram } from '../support/run-node.ts'
+
+describe('every guide', () => {
+  test.each(pages)('$path links only to what exists', ({ path, text }) => {
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)].map(([, link]) => link ?? '')
+    const missing = links.filter((link) => !exists(join(dirname(path), link)))
+
+    expect(missing).toEqual([])
+  })
+
+  test.each(pages)('$path names only files that exist', ({ path, text }) => {
+    const named = [...text.matchAll(/`((?:src|test|infra|docs)\/[\w./-]+\.\w+)`/g)].map(
+      ([, name]) => name ?? '',
+    )
+
+    expect([path, ...named].filter((name) => !exists(name))).toEqual([])
+  })
+
+  test.each(pages)('$path names only settings that exist', ({ text }) => {
+    const own = Object.values(settingsTable).map(({ name }) => name)
+    const known = new Set<string>([...own, ...clientSettingNames])
+    const named = [...text.matchAll(/\bDOWNSCOPE_[A-Z_]*[A-Z]\b/g)].map(([name]) => name)
+
+    expect(named.filter((name) => !known.has(name))).toEqual([])
+  })
+})
+
+describe('code blocks of the guides', () => {
+  const judged = blocks.filter(({ path }) => path.startsWith('docs/'))
+
+  test.each(
+    judged.map(({ path, block }) => ({ name: `${path}:${block.line} (${block.language})`, path, block })),
+  )('$name can be read', async ({ path, block }) => judge(path, block))
+
+  test('are there', () => {
+    expect(judged.filter(({ block }) => block.language === 'yaml').length).toBeGreaterThanOrEqual(9)
+    expect(judged.filter(({ block }) => block.language === 'sh').length).toBeGreaterThanOrEqual(9)
+  })
+
+  test('a policy with a misspelt key is refused', () => {
+    expect(() => readPart('rules:\n  - name: x\n    caller: []\n')).toThrow('did you mean "callers"')
+  })
+})
+
+async function judge(path: string, { language, text }: CodeBlock): Promise<void> {
+  switch (language) {
+    case 'yaml':
+      // A Pod's spec is no policy, and only has to be YAML.
+      if (path === 'docs/policy.md' || path === 'docs/upstreams.md') readPart(text)
+      else parse(text)
+      break
+    case 'json':
+      jsonMembers(text)
+      break
+    case 'text':
+      break
+    case 'toml':
+      // test/deploy-workers.node.test.ts gives it to wrangler.
+      expect(path).toBe('docs/deploy-workers.md')
+      break
+    case 'http':
+      // test/broker/admin-api-guide.node.test.ts sends each to a broker.
+      expect(path).toBe('docs/admin-api.md')
+      break
+    case 'js':
+      await runScript(text)
+      break
+    case 'sh':
+      expect(await runProgram('bash', ['-n', '-c', text], { cwd: tmpdir() })).toMatchObject({
+        status: 0,
+        stderr: '',
+      })
+      break
+    default:
+      throw new Error(`nobody knows how to judge a block of "${language}"`)
+  }
+}
+
+/** Beside an external_account file whose token nobody asks for. */
+async function runScript(text: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'downscope-script-'))
+  const account = blocks.find(
+    ({ block }) => block.language === 'json' && block.text.includes('external_account'),
+  )
+  await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'))
+  await writeFile(join(folder, 'account.json'), account?.block.text ?? '')
+  await writeFile(join(folder, 'script.mjs'), text)
+  const guard = pathToFileURL(join(repository, 'test/support/test-broker/refuse-outbound.ts')).href
+  const finished = await runProgram(process.execPath, ['--import', guard, 'script.mjs'], {
+    cwd: folder,
+    env: { GOOGLE_APPLICATION_CREDENTIALS: join(folder, 'account.json') },
+  })
+  await rm(folder, { recursive: true })
+
+  expect(finished).toMatchObject({ status: 0, stderr: '' })
+}
+
+/** A policy, or a part of one that is completed with the issuers the guide speaks of. */
+function readPart(text: string): void {
+  const part: unknown = parse(text)
+  if (typeof part !== 'object' || part === null) throw new Error('no policy')
+  const document = new Map<string, unknown>(Object.entries(part))
+  const own: unknown = document.get('issuers')
+  const ownIssuers: readonly unknown[] = Array.isArray(own) ? own : []
+  const issuers = [...ownIssuers, ...['cluster', 'billing', 'people'].map(issuerOf)]
+  const whole = { version: 1, rules: [], ...Object.fromEntries(document), issuers }
+  parsePolicy({ text: JSON.stringify(whole), revision: '1', origin: 'guide' }, { brokerIssuer })
+}
+
+function issuerOf(name: string): object {
+  return { name, issuer: `https://${name}.acme.example`, keys: { discovery: true } }
+}

@@ -1,0 +1,53 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { describe, expect, test } from 'vitest'
+
+import { layers } from '../support/architecture.ts'
+import { exists, readPage } from '../support/guides.ts'
+import { repository } from '../support/run-node.ts'
+
+describe('src/README.md', () => {
+  const map = readPage('src/README.md')
+  const rows = [...map.matchAll(/^\| (.+?) \| (.+?) \| (.+?) \|$/gm)].map(
+    ([, name = '', where = '', may = '']) => ({
+      names: name.replace(/:.*/, '').split(', '),
+      paths: [...where.matchAll(/`([\w/-]+(?:\/|\.ts))`/g)].map(([, path]) => `src/${path}`),
+      may,
+    }),
+  )
+
+  test.each(layers.map((layer) => ({ name: layer.name, layer })))(
+    'tells of $name where it is and what it may import, as the architecture test holds it',
+    ({ name, layer }) => {
+      const row = rows.find(({ names }) => names.includes(name))
+      const [own = '', types = ''] = (row?.may ?? '')
+        .replace(/; (?:never|rooms arrive).*/, '')
+        .split(/(?:; |^)types of /)
+
+      expect(row?.paths.some((path) => layer.where.test(path.replace(/\/$/, '/x.ts')))).toBe(true)
+      expect(namedIn(own)).toEqual(layer.from.toSorted())
+      expect(namedIn(types)).toEqual([...(layer.typesFrom ?? [])].toSorted())
+    },
+  )
+
+  test('names every folder of the adapters, and no file that is not there', () => {
+    const folders = readdirSync(join(repository, 'src/adapters'), { withFileTypes: true })
+    const missing = folders.filter((entry) => entry.isDirectory() && !map.includes(`\`${entry.name}/`))
+    const files = [...map.matchAll(/`((?:\w+\/)?[\w/-]+\.ts)`/g)].map(([, file]) => file ?? '')
+
+    expect(missing).toEqual([])
+    expect(files.filter((file) => !exists(`src/${file}`) && !exists(file))).toEqual([])
+    expect(files.length).toBeGreaterThan(10)
+  })
+
+  const namedIn = (words: string): readonly string[] => {
+    const every = layers.map(({ name }) => name).filter((name) => name !== 'doors' && name !== 'command line')
+    const rooms = rows.find(({ names }) => names.includes('mint'))?.names ?? []
+    if (words === 'everything') return every.toSorted()
+    const named: readonly string[] = words.match(/[a-z]+/g) ?? []
+    return every
+      .filter((name) => named.includes(name) || (named.includes('rooms') && rooms.includes(name)))
+      .toSorted()
+  }
+})
