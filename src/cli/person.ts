@@ -23,9 +23,20 @@ export function createPerson(issuer: string, subject = issuer): Person {
 
 /** Whom a file with such a private key is of; `undefined` when it holds none. */
 export function personIn(text: string): Person | undefined {
-  const { d, iss, sub, ...publicJwk } = parseJsonObject(text) ?? {}
+  const privateJwk = parseJsonObject(text) ?? {}
+  const { kty, d, iss, sub } = privateJwk
   if (typeof d !== 'string' || typeof iss !== 'string' || typeof sub !== 'string') return undefined
-  return { issuer: iss, subject: sub, publicJwk, privateJwk: { ...publicJwk, d, iss, sub } }
+  if (!isKeyType(kty)) return undefined
+  const members = ['kty', 'kid', 'alg', ...publicMembers[kty]]
+  const publicJwk = Object.fromEntries(members.map((name) => [name, privateJwk[name]]))
+  return { issuer: iss, subject: sub, publicJwk, privateJwk }
+}
+
+/** RFC 7518 §6 and RFC 8037 §2: what of a key everybody may see. */
+const publicMembers = { EC: ['crv', 'x', 'y'], OKP: ['crv', 'x'], RSA: ['n', 'e'] } as const
+
+function isKeyType(kty: unknown): kty is keyof typeof publicMembers {
+  return typeof kty === 'string' && Object.hasOwn(publicMembers, kty)
 }
 
 /** The entry of the policy that trusts the person's key. Whoever signs for himself alone has the issuer's own name. */

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,6 +54,19 @@ describe('the files of downscope dev', () => {
     makeFirstFiles(folder)
 
     for (const name of people) expect(read('policy.yaml')).not.toContain(jsonMembers(read(name))['d'])
+  })
+
+  test('nor does any other private part of a key of another type', () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const jwk = { ...privateKey.export({ format: 'jwk' }), key_ops: ['sign'], iss: 'ops', sub: 'ops' }
+    writeFileSync(file(admin), JSON.stringify(jwk))
+
+    makeFirstFiles(folder)
+
+    expect(judge()).toMatchObject({ ok: true })
+    const { n, d, p, q, dp, dq, qi } = jsonMembers(JSON.stringify(jwk))
+    expect(read('policy.yaml')).toContain(n)
+    for (const secret of [d, p, q, dp, dq, qi]) expect(read('policy.yaml')).not.toContain(secret)
   })
 
   test('a key file that was cut off is named, and what to do', () => {
