@@ -42,7 +42,7 @@ export function servePolicy({ policy }: { readonly policy: AdministerPolicy }): 
   return [
     served(routes.readPolicy, async () => {
       const reading = await policy.read()
-      return { document: policyDocument(reading), revision: reading.latestRevision ?? reading.revision }
+      return { document: policyDocument(reading), revision: reading.revision }
     }),
     served(routes.applyPolicy, async ({ body, ifMatch, caller, query, note }) => {
       const isForced = query.force === 'true'

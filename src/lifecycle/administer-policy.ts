@@ -13,7 +13,7 @@ export interface PolicyReading {
   readonly loadedAt: EpochSeconds
   /** Why a newer document is not in force. */
   readonly fault?: string
-  /** What `apply` has to name in the place of `revision`, where that document could be read and not understood. */
+  /** What `apply` has to name in the place of `revision` by whoever has read `fault`, where that document could be read and not understood. */
   readonly latestRevision?: string
 }
 

@@ -150,7 +150,7 @@ describe('a policy that this version of the broker does not understand', () => {
     await world.clock.advance(10_000)
     const seen = await act('GET /v1/admin/policy')
     expect(seen).toMatchObject({
-      etag: '"newer"',
+      etag: '"first"',
       body: { revision: 'first', status: 'stale', latest_revision: 'newer', document: body['document'] },
     })
     const apply = (etag: string) =>
@@ -158,8 +158,8 @@ describe('a policy that this version of the broker does not understand', () => {
         body: body['document'],
         headers: { 'if-match': etag, 'content-type': 'application/yaml' },
       })
-    expect((await apply('"first"')).status).toBe(412)
-    expect((await apply(seen.etag)).status).toBe(200)
+    expect((await apply(seen.etag)).status).toBe(412)
+    expect((await apply('"newer"')).status).toBe(200)
     await world.clock.advance(10_000)
     expect((await act('GET /v1/admin/policy')).body).toMatchObject({ status: 'current' })
   })

@@ -423,11 +423,12 @@ describe('a policy that the broker does not understand', () => {
     const file = join(folder, 'policy.yaml')
     await writeFile(file, '{}')
     const outcome = await run(['policy', 'apply', file], {
-      'GET /v1/admin/policy': [{ body: reading, headers: { etag: '"newer"' } }],
+      'GET /v1/admin/policy': [{ body: reading, headers: { etag: '"first"' } }],
       'PUT /v1/admin/policy': [{ body: { revision: 'third', warnings: [] } }],
     })
 
     expect(outcome).toMatchObject({ status: 0 })
+    expect(api.preconditions).toEqual([undefined, '"newer"'])
     expect(outcome.stderr).toContain('this replaces revision newer, which the broker does not understand')
     expect(outcome.stderr).toContain('line 1: version 2')
     expect(outcome.stderr).toContain('revision third, before newer')

@@ -18,6 +18,8 @@ export interface FakeAdminApi {
   readonly bodies: readonly unknown[]
   /** Whom the JWT of each was made out to. */
   readonly audiences: readonly unknown[]
+  /** The `If-Match` of each. */
+  readonly preconditions: readonly unknown[]
   readonly close: () => Promise<void>
 }
 
@@ -31,6 +33,7 @@ export async function startFakeAdminApi(
   const asked: string[] = []
   const bodies: unknown[] = []
   const audiences: unknown[] = []
+  const preconditions: unknown[] = []
   const server = createServer((request, response) => {
     void answer(request, response)
   })
@@ -51,6 +54,7 @@ export async function startFakeAdminApi(
     }
     asked.push(line)
     audiences.push(claimsOf(authorization)?.['aud'])
+    preconditions.push(request.headers['if-match'])
     bodies.push(text === '' ? undefined : jsonMembers(text))
     const known = answers[line]
     const count = asked.filter((other) => other === line).length
@@ -65,6 +69,7 @@ export async function startFakeAdminApi(
     asked,
     bodies,
     audiences,
+    preconditions,
     close: () => new Promise((resolve) => server.close(() => resolve())),
   }
 }

@@ -148,9 +148,11 @@ async function applyByBroker(call: Call): Promise<Exit> {
       ({ odd }) =>
         `${odd('warning:')} this replaces revision ${plain(latest)}, which the broker does not understand: ${plain(fault ?? '')}`,
     )
+  // Whoever has been told what the newer one is like replaces that, and nobody by accident.
+  const ifMatch = latest === undefined ? etag : `"${latest}"`
   const path = call.has('--force') ? 'policy?force=true' : 'policy'
   const applied = await naming(place, () =>
-    client.ask({ method: 'PUT', path, yaml: text, ifMatch: etag, parse: parseAppliedPolicy }),
+    client.ask({ method: 'PUT', path, yaml: text, ifMatch, parse: parseAppliedPolicy }),
   )
   tellWarnings(call, place, applied.value.warnings)
   printAnswer(
