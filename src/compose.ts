@@ -130,7 +130,8 @@ function createRevokeAndIntrospect({
 }: IssuedDeps): Pick<HallDeps, 'revokeToken' | 'introspect'> {
   const { blocksView: blocks, credentialView: findCredential, audit } = records
   const { limits, clock } = platform
-  const revoke = createRevokeIssued({ ...platform, ...records, mayUse: createMayUse({ policy, blocks }) })
+  const mayUse = createMayUse({ policy, blocks })
+  const revoke = createRevokeIssued({ ...platform, ...records, mayUse, findCredential })
   return {
     revokeToken: createRevokeToken({ authenticate, revoke }, audit, clock),
     introspect: createIntrospect({

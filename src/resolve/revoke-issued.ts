@@ -1,5 +1,7 @@
 import { BrokerError } from '../domain/broker-error.ts'
+import type { AtHand } from '../domain/at-hand.ts'
 import type { Caller } from '../domain/caller.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Sha256 } from '../ports/entropy.ts'
@@ -11,6 +13,7 @@ export interface RevokeIssuedDeps {
   readonly blocks: Pick<BlocksRecord, 'revoke'>
   /** Throws `target_unavailable` for a credential that the caller may not use. */
   readonly mayUse: (caller: Caller, credential: string) => Promise<void>
+  readonly findCredential: (name: string) => AtHand<Pick<CredentialSummary, 'kind'> | undefined>
   readonly clock: Clock
   readonly sha256: Sha256
 }
@@ -25,6 +28,7 @@ export function createRevokeIssued({
   issuedTokens,
   blocks,
   mayUse,
+  findCredential,
   clock,
   sha256,
 }: RevokeIssuedDeps): (
@@ -36,10 +40,11 @@ export function createRevokeIssued({
     const facts = await issuedTokens.find(digest)
     if (facts === undefined || facts.expiresAt <= clock.now()) return undefined
     await mayUse(caller, facts.credential)
-    // The next one would be the same key: only its credential can be switched off.
-    if (facts.tokenType === 'api_key')
+    const kind = (await findCredential(facts.credential))?.kind
+    // The next one would be the same, and nobody else would have one: only its credential can be switched off.
+    if (facts.tokenType === 'api_key' || kind === 'broker_identity')
       throw new BrokerError('token_type_unsupported', {
-        reason: `the API key of credential ${facts.credential} cannot be given back`,
+        reason: `what credential ${facts.credential} gives cannot be given back: it gives the same again`,
       })
     const by = await sha256(JSON.stringify([caller.issuer, caller.subject]))
     await blocks.revoke({ digest, expiresAt: facts.expiresAt, by })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import { inForce } from '../../src/domain/blocks.ts'
+import type { CredentialKind } from '../../src/domain/credential.ts'
 import type { TokenType } from '../../src/domain/exchange-request.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { later, seconds } from '../../src/domain/time.ts'
@@ -21,10 +22,11 @@ const digest = quickDigest(secret.reveal())
 
 interface WorldOptions {
   readonly issued: TokenType
+  readonly kind?: CredentialKind
   readonly mayUse?: boolean
 }
 
-async function createWorld({ issued, mayUse = true }: WorldOptions) {
+async function createWorld({ issued, kind = 'service_account_key', mayUse = true }: WorldOptions) {
   const clock = createFakeClock()
   const store = createMemoryStore({ clock })
   const blocks = createBlocks({ store, clock, entropy: createSequence() })
@@ -45,6 +47,7 @@ async function createWorld({ issued, mayUse = true }: WorldOptions) {
   const revoke = createRevokeIssued({
     ...shared,
     blocks,
+    findCredential: () => ({ kind }),
     mayUse: async () => {
       if (!mayUse) throw new BrokerError('target_unavailable', { reason: 'no rule' })
     },
@@ -65,6 +68,15 @@ describe('what a caller gives back', () => {
     await expect(revoke(caller, secret)).rejects.toMatchObject({ code: 'token_type_unsupported' })
     expect(await isRevoked()).toBe(false)
   })
+
+  it.each(['access_token', 'id_token'] as const)(
+    "is no %s of the broker's own identity, of which one caller could deprive all others",
+    async (issued) => {
+      const { revoke, isRevoked } = await createWorld({ issued, kind: 'broker_identity' })
+      await expect(revoke(caller, secret)).rejects.toMatchObject({ code: 'token_type_unsupported' })
+      expect(await isRevoked()).toBe(false)
+    },
+  )
 
   it('P12: is not told apart for whom no rule gives its credential', async () => {
     const { revoke } = await createWorld({ issued: 'api_key', mayUse: false })
