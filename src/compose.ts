@@ -29,7 +29,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const { issuer } = settings
   const { store, keyRing, clock, log, entropy } = platform
   const records = createRecords(settings, platform)
-  const { policyInForce, check, policy, findUpstream, scopesInUse } = openPolicy(settings, platform, records)
+  const { policyInForce, check, policy, findUpstream, rulesInUse } = openPolicy(settings, platform, records)
 
   const authenticate = createAuthenticate({
     ...platform,
@@ -54,7 +54,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     })
   const mint = mintWith(records)
   const joined = { settings, platform, records, findUpstream }
-  const rotation = createRotationRoom({ ...joined, mint, mintWith, scopesInUse })
+  const rotation = createRotationRoom({ ...joined, mint, mintWith, rulesInUse })
   const findCredential = (name: string) =>
     useAtHand(records.credentialView(name), (found) => {
       if (found?.rotation !== undefined) rotation.notice(found)
@@ -107,9 +107,9 @@ function openPolicy({ issuer, policy: { from } }: Settings, platform: Platform, 
     check,
     policy,
     findUpstream: async (name: string) => (await policy()).findUpstream(name),
-    scopesInUse: async (credential: string) => {
+    rulesInUse: async (credential: string) => {
       const { rules } = (await policy()).policy
-      return rules.find((rule) => rule.credential === credential && rule.scopes.length > 0)?.scopes ?? []
+      return rules.filter((rule) => rule.credential === credential && rule.scopes.length > 0)
     },
   }
 }

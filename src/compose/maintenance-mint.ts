@@ -1,8 +1,9 @@
 import type { Settings } from '../config.ts'
-import { BrokerError } from '../domain/broker-error.ts'
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import { cloudPlatformScope } from '../domain/google.ts'
 import { grantedCredential, type Grant } from '../domain/grant.ts'
+import type { Rule } from '../domain/policy.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import type { ProveVersion, RotationDeps } from '../lifecycle/rotation/rotation-deps.ts'
 import type { Mint } from '../mint/mint.ts'
@@ -36,16 +37,29 @@ export function createIamToken({
 /** For a token that nobody uses. */
 const leastScope = 'https://www.googleapis.com/auth/userinfo.email'
 
+/** Rules that are tried: one may name a scope that its client may not have, which says nothing of its secret. */
+const rulesTriedMax = 3
+
 /** A version is proved alone, by a token that nobody uses: another that stands by proves nothing. */
-export function provingWith(mint: Mint, { find, scopesInUse }: ProofDeps): ProveVersion {
-  const provedScopes = async ({ name, kind, consentedScopes }: CredentialSummary): Promise<ScopeSet> => {
-    if (consentedScopes !== undefined) return consentedScopes
-    if (kind !== 'client_credentials') return [leastScope]
-    const scopes = await scopesInUse(name)
-    if (scopes.length > 0) return scopes
-    throw new BrokerError('target_unavailable', {
+export function provingWith(mint: Mint, { find, rulesInUse }: ProofDeps): ProveVersion {
+  const mintByRules = async (mintWith: MintWithScopes, name: string): Promise<void> => {
+    const rules = await rulesInUse(name)
+    let refused = new BrokerError('target_unavailable', {
       reason: `credential ${name}: it was enrolled without scopes, and no rule names any to try it with`,
     })
+    for (const rule of rules.slice(0, rulesTriedMax)) {
+      try {
+        await mintWith(rule.scopes)
+        return
+      } catch (error) {
+        if (!isBrokerError(error) || error.code !== 'scope_refused') throw error
+        const { reason } = error
+        refused = new BrokerError('scope_refused', {
+          reason: `with the scopes of rule ${rule.name}: ${reason}`,
+        })
+      }
+    }
+    throw refused
   }
 
   return async (credential, version, scopes) => {
@@ -54,16 +68,26 @@ export function provingWith(mint: Mint, { find, scopesInUse }: ProofDeps): Prove
       throw new BrokerError('target_unavailable', {
         reason: `credential ${credential.name}: its source ${credential.source} is gone or not enabled`,
       })
-    const grant = maintenanceGrant(credential, scopes ?? (await provedScopes(credential)), source)
-    const { standby: _, ...alone } = grant.credential
-    await mint({ ...grant, credential: { ...alone, version } })
+    const mintWith: MintWithScopes = async (wanted) => {
+      const grant = maintenanceGrant(credential, wanted, source)
+      const { standby: _, ...alone } = grant.credential
+      await mint({ ...grant, credential: { ...alone, version } })
+    }
+    const known = scopes ?? credential.consentedScopes
+    if (known !== undefined) return mintWith(known)
+    if (credential.kind !== 'client_credentials') return mintWith([leastScope])
+    return mintByRules(mintWith, credential.name)
   }
 }
 
+type MintWithScopes = (scopes: ScopeSet) => Promise<void>
+
+/** The rules that allow scopes for a credential, in the order of the policy. */
+export type RulesInUse = (credential: string) => Promise<readonly Pick<Rule, 'name' | 'scopes'>[]>
+
 interface ProofDeps {
   readonly find: Credentials['find']
-  /** The scopes that a rule allows for a credential; empty without one. */
-  readonly scopesInUse: (credential: string) => Promise<ScopeSet>
+  readonly rulesInUse: RulesInUse
 }
 
 /** What the broker does for itself, with a token that leaves it never. */

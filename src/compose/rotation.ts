@@ -1,5 +1,4 @@
 import type { Settings } from '../config.ts'
-import type { ScopeSet } from '../domain/scopes.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import { createMaintenance, type MaintenanceReport } from '../lifecycle/maintenance.ts'
 import type { WithdrawVersion } from '../lifecycle/revoke-credential.ts'
@@ -11,7 +10,13 @@ import { createRemoveVersions } from '../lifecycle/rotation/remove-versions.ts'
 import { createSweep } from '../lifecycle/sweep.ts'
 import type { Mint } from '../mint/mint.ts'
 import { createMaintenanceProgress } from '../records/maintenance-progress.ts'
-import { createIamToken, provingWith, withoutHealth, type MintingRecords } from './maintenance-mint.ts'
+import {
+  createIamToken,
+  provingWith,
+  withoutHealth,
+  type MintingRecords,
+  type RulesInUse,
+} from './maintenance-mint.ts'
 import type { Platform } from './platform.ts'
 import type { Records } from './records.ts'
 import { createRevokeVersion, createWithdraw } from './withdraw.ts'
@@ -24,8 +29,7 @@ export interface RotationRoomDeps {
   /** Mints from other records: such that note no health. */
   readonly mintWith: (records: MintingRecords) => Mint
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
-  /** The scopes that a rule allows for a credential; empty without one. */
-  readonly scopesInUse: (credential: string) => Promise<ScopeSet>
+  readonly rulesInUse: RulesInUse
 }
 
 export interface RotationRoom extends PursueRotation {
@@ -38,12 +42,12 @@ const pursuedForMs = { node: 60_000, workers: 20_000 }
 
 /** Joins rotation and maintenance with what mints, since a room knows no other. */
 export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
-  const { settings, platform, records, mint, mintWith, scopesInUse } = deps
+  const { settings, platform, records, mint, mintWith, rulesInUse } = deps
   const { http, clock, log } = platform
   const iamKeys = createIamKeys({ http, iamUrl: settings.google.iamUrl })
   const iamToken = createIamToken({ ...settings, ...platform, mint })
   const revoke = createRevokeVersion(deps)
-  const proof = { find: records.credentials.find, scopesInUse }
+  const proof = { find: records.credentials.find, rulesInUse }
   const shared = { iamKeys, iamToken, clock, log }
 
   const drive = createDriveRotation({
