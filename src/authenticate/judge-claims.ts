@@ -43,9 +43,10 @@ export function judgeClaims(claims: Claims, issuer: TrustedIssuer, now: EpochSec
   return { ok: true, subject: sub, use: { issuer: iss, jti, until: later(times.expiresAt, skew) } }
 }
 
-/** Why they are not accepted, if they are not. */
+/** Why claims that were accepted a moment ago are not, if they are not; that they have ended since is no reason. */
 export function claimsFault(claims: Claims, issuer: TrustedIssuer, now: EpochSeconds): string | undefined {
-  const judged = judgeClaims(claims, issuer, now)
+  const { exp } = claims
+  const judged = judgeClaims(claims, issuer, isWholeNumber(exp) && exp < now ? epochSeconds(exp) : now)
   return judged.ok ? undefined : judged.fault
 }
 

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 
+import { claimsFault, judgeClaims } from '../../src/authenticate/judge-claims.ts'
 import { seconds } from '../../src/domain/time.ts'
 import { broker, createAuthenticateWorld, trustedIssuer } from '../support/authenticate-world.ts'
 import { createSigner, type Signer } from '../support/signer.ts'
@@ -25,6 +26,15 @@ describe('claims', () => {
     const { prove } = setUp()
     expect(await prove({ aud: broker })).toBeDefined()
     expect(await prove({ aud: [broker] })).toBeDefined()
+  })
+
+  it('that were accepted and have ended since have no fault, unless there is another', () => {
+    const { issuer, now } = setUp()
+    const [iss, sub] = [issuer.issuer, issuer.issuer]
+    const claims = { iss, sub, aud: broker, jti: 'j', iat: now - 1000, exp: now - 900 }
+    expect(judgeClaims(claims, issuer, now)).toMatchObject({ ok: false, fault: 'expired 900 s ago' })
+    expect(claimsFault(claims, issuer, now)).toBeUndefined()
+    expect(claimsFault({ ...claims, aud: 'another' }, issuer, now)).toBe('"aud" is not this broker alone')
   })
 
   it('P3: "aud" is nothing else, and nothing besides', async () => {
