@@ -15,14 +15,15 @@ export const urlOptions: readonly OptionSpec[] = [
   {
     name: '--broker-issuer',
     value: 'URL',
-    summary: 'the public URL the broker calls itself, where that is another (without --url DOWNSCOPE_ISSUER)',
+    summary:
+      'the public URL the broker calls itself, where that is another (DOWNSCOPE_ISSUER, of the broker in DOWNSCOPE_URL)',
     group: 'Connection:',
   },
 ]
 
 /** Where the broker is, without a slash at the end. JWTs go there, so it is https, or this very machine. */
-export function brokerUrl({ text, terminal }: Call): string {
-  const given = text('--url') ?? terminal.env[clientSettings.url.name]?.trim() ?? ''
+export function brokerUrl(call: Call): string {
+  const given = call.text('--url') ?? urlInEnvironment(call)
   const url = given === '' ? 'http://127.0.0.1:8080' : given
   const parsed = URL.parse(url)
   if (parsed === null || !['http:', 'https:'].includes(parsed.protocol))
@@ -38,6 +39,10 @@ export function brokerUrl({ text, terminal }: Call): string {
   return url.replace(/\/+$/, '')
 }
 
+function urlInEnvironment({ terminal }: Call): string {
+  return terminal.env[clientSettings.url.name]?.trim() ?? ''
+}
+
 /**
  * What the broker calls itself, for the `aud` of a JWT. Only what is known beforehand counts: a JWT made out to the
  * name that somebody at that URL gives himself could be used elsewhere by him.
@@ -47,8 +52,9 @@ export async function brokerIssuer(call: Call): Promise<string> {
   if (named !== undefined) return named
   const url = brokerUrl(call)
   const own = call.terminal.env['DOWNSCOPE_ISSUER']?.trim() ?? ''
-  // The environment speaks of the broker that it is of, and not of another one that --url names.
-  if (own !== '' && (call.text('--url') === undefined || isAt(own, url))) return own
+  // The environment speaks of the broker that it names, and not of one at --url, or of whatever listens at the default.
+  const isOfEnvironment = call.text('--url') === undefined && urlInEnvironment(call) !== ''
+  if (own !== '' && (isOfEnvironment || isAt(own, url))) return own
   const issuer = await askIssuer(url)
   if (isAt(issuer, url)) return issuer
   throw createFault('usage', `the broker at ${url} calls itself ${issuer}`, {

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { createPerson } from '../../src/cli/person.ts'
 import { problem, startFakeAdminApi, type FakeAdminApi, type FakeAnswer } from '../support/fake-admin-api.ts'
@@ -169,6 +169,22 @@ describe('who asks, and whom', () => {
     expect([there.status, named.status]).toEqual([0, 0])
     expect(audience).toBe('https://tokens.acme.example')
     expect(elsewhere.audiences).toEqual([elsewhere.url])
+  })
+
+  test('nor is it that of what listens at the default URL, where the environment names no broker', async () => {
+    const asked: string[] = []
+    vi.stubGlobal('fetch', async (url: string) => {
+      asked.push(url)
+      return Response.json({ issuer: 'https://tokens.acme.example' })
+    })
+    const outcome = await runCli(['callers', 'list', '--admin-key', key()], {
+      env: { DOWNSCOPE_ISSUER: 'https://tokens.acme.example' },
+    })
+    vi.unstubAllGlobals()
+
+    expect(outcome).toMatchObject({ status: 2 })
+    expect(outcome.stderr).toContain('http://127.0.0.1:8080 calls itself https://tokens.acme.example')
+    expect(asked).toEqual(['http://127.0.0.1:8080/.well-known/oauth-authorization-server'])
   })
 
   test.each(['http://tokens.acme.example', 'ftp://x', 'tokens.acme.example', 'https://x/?a=b'])(
