@@ -14,7 +14,7 @@ export interface AdministerServiceDeps {
   readonly mayBlock: (named: CallerName, by: Caller) => Promise<void>
 }
 
-/** The kill switch, for everything and for single callers. Every act may be repeated. */
+/** The kill switch, for everything and for single callers. Every act but letting somebody in may be repeated. */
 export interface AdministerService {
   readonly stop: (by: Caller) => Promise<ByHand | undefined>
   readonly resume: () => Promise<ByHand | undefined>
@@ -25,7 +25,10 @@ export interface AdministerService {
    * `admin_forbidden` for whom he may not block.
    */
   readonly blockCaller: (caller: CallerName, by: Caller) => Promise<BlockedCaller>
-  /** Whom it let in, by the exact `iss` where he was blocked or the policy knows it. */
+  /**
+   * Whom it let in, by the exact `iss` where he was blocked. Throws `not_found` where nobody of that name was blocked,
+   * for then a slip would let in nobody.
+   */
   readonly unblockCaller: (caller: CallerName) => Promise<CallerName>
 }
 
@@ -61,8 +64,9 @@ export function createAdministerService({
       // As it was written down first: its issuer may have left the policy since.
       if (await blocks.unblock({ issuer, subject })) return { issuer, subject }
       const named = { issuer: (await issuerOf(issuer)) ?? issuer, subject }
-      if (named.issuer !== issuer) await blocks.unblock(named)
-      return named
+      if (named.issuer !== issuer && (await blocks.unblock(named))) return named
+      const reason = `no caller ${quote(subject)} of ${quote(named.issuer)} is blocked`
+      throw new BrokerError('not_found', { reason, publicDetail: reason })
     },
   }
 }

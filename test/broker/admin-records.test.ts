@@ -18,11 +18,14 @@ describe('P27: the record of an act of administration', () => {
   it('P27: names who was blocked and who was let in again, also where that was refused', async () => {
     await world.call('POST /v1/admin/callers:revoke', { as: 'ops', body: billing })
     await world.call('POST /v1/admin/callers:restore', { as: 'ops', body: billing })
+    const again = await world.call('POST /v1/admin/callers:restore', { as: 'ops', body: billing })
+    expect(again.status).toBe(404)
     await world.call('POST /v1/admin/callers:revoke', { as: 'billing', body: billing })
     const target = 'billing/billing'
     expect(world.audits).toMatchObject([
       { action: 'caller.revoke', outcome: 'done', caller: 'ops', target },
       { action: 'caller.restore', outcome: 'done', caller: 'ops', target },
+      { action: 'caller.restore', outcome: 'refused', reason: 'no caller "billing" of "billing" is blocked' },
       { action: 'caller.revoke', outcome: 'refused', caller: 'billing', target },
     ])
   })
