@@ -11,6 +11,10 @@ beforeEach(async () => {
 })
 
 const policyShown = z.object({ document: z.string() })
+const pageShown = z.object({
+  credentials: z.array(z.object({ name: z.string() })),
+  next_after: z.optional(z.string()),
+})
 const policyApplied = z.object({ revision: z.string() })
 const billing = { issuer: 'billing', subject: 'billing' }
 
@@ -64,5 +68,39 @@ describe('P27: the record of an act of administration', () => {
     expect((await apply('/v1/admin/policy', revision, locking)).status).toBe(409)
     expect((await apply('/v1/admin/policy?force=true', revision, locking)).status).toBe(200)
     expect(world.audits.at(-1)).toMatchObject({ formerPolicyRevision: revision, forced: true })
+  })
+})
+
+describe('P25: credentials of which some cannot be read', () => {
+  const damage = async (count: number) => {
+    for (let index = 0; index < count; index += 1)
+      await world.store.put(`credentials/a${index}`, { schema: 1 })
+  }
+  const names = async () => {
+    const seen: string[] = []
+    for (let after: string | undefined = ''; after !== undefined;) {
+      const answer = await world.call(`GET /v1/admin/credentials?limit=1${after && `&after=${after}`}`, {
+        as: 'ops',
+      })
+      const page = pageShown.parse(await answer.json())
+      seen.push(...page.credentials.map(({ name }) => name))
+      after = page.next_after
+    }
+    return seen
+  }
+
+  it('are listed to the end, page by page, without those', async () => {
+    await world.enrol()
+    await damage(5)
+    expect(await names()).toEqual(['team'])
+  })
+
+  it('are maintained, however many those are', async () => {
+    await world.enrol()
+    await damage(120)
+    await world.clock.advance(40 * 86_400_000)
+    const answer = await world.call('POST /v1/admin/maintenance:run', { as: 'ops' })
+    expect(answer.status).toBe(200)
+    expect(await answer.json()).toMatchObject({ probed: [{ credential: 'team' }] })
   })
 })
