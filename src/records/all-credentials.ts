@@ -1,5 +1,5 @@
 import type { CredentialSummary } from '../domain/credential.ts'
-import type { Credentials } from './credentials.ts'
+import type { CredentialPage, Credentials } from './credentials.ts'
 
 const pageSize = 200
 
@@ -8,10 +8,21 @@ export async function listAllCredentials(
   credentials: Pick<Credentials, 'list'>,
 ): Promise<readonly CredentialSummary[]> {
   const all: CredentialSummary[] = []
+  for await (const credential of eachCredential(credentials)) all.push(credential)
+  return all
+}
+
+/** The same one by one: whoever has found what he looks for reads no further page. */
+export async function* eachCredential(
+  credentials: Pick<Credentials, 'list'>,
+  more: Pick<CredentialPage, 'onMalformed'> = {},
+): AsyncGenerator<CredentialSummary, void> {
+  let from: Pick<CredentialPage, 'after'> = {}
   for (;;) {
-    const after = all.at(-1)?.name
-    const page = await credentials.list({ limit: pageSize, ...(after === undefined ? {} : { after }) })
-    all.push(...page)
-    if (page.length < pageSize) return all
+    const page = await credentials.list({ ...more, ...from, limit: pageSize })
+    yield* page
+    const last = page.at(-1)
+    if (last === undefined || page.length < pageSize) return
+    from = { after: last.name }
   }
 }

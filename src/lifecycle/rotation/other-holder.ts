@@ -5,9 +5,9 @@ import type {
   VersionState,
   VersionSummary,
 } from '../../domain/credential.ts'
+import { eachCredential } from '../../records/all-credentials.ts'
 import type { Credentials } from '../../records/credentials.ts'
 
-const pageSize = 200
 const used: ReadonlySet<VersionState> = new Set<VersionState>(['candidate', 'active', 'retiring'])
 
 /** A version of a credential, and the key that it holds. */
@@ -41,7 +41,10 @@ export function otherHolder(
   )
 }
 
-/** The name of another credential that draws on consents to that OAuth client: of one user Google has one grant. Throws as above. */
+/**
+ * The name of another credential that draws on consents to that OAuth client: of one user Google has one grant. Throws
+ * as above.
+ */
 export function otherOfClient(
   credentials: Pick<Credentials, 'list'>,
   { name, upstream }: CredentialSummary,
@@ -61,19 +64,12 @@ async function nameOfFirst(
   credentials: Pick<Credentials, 'list'>,
   isWanted: (credential: CredentialSummary) => boolean,
 ): Promise<string | undefined> {
-  let after: string | undefined
   let unread: BrokerError | undefined
   const onMalformed = (error: BrokerError) => {
     unread ??= error
   }
-  for (;;) {
-    const from = after === undefined ? {} : { after }
-    const page = await credentials.list({ ...from, limit: pageSize, onMalformed })
-    const found = page.find(isWanted)
-    if (found !== undefined) return found.name
-    if (page.length < pageSize) break
-    after = page.at(-1)?.name
-  }
+  for await (const credential of eachCredential(credentials, { onMalformed }))
+    if (isWanted(credential)) return credential.name
   if (unread === undefined) return undefined
   throw new BrokerError('store_unavailable', {
     reason: `nothing is withdrawn upstream while a credential that may need it cannot be read: ${unread.reason}`,
