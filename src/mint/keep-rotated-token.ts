@@ -28,14 +28,18 @@ export interface KeepRotatedTokenDeps {
 export interface KeepRotatedToken {
   /** Stores what `endTurn` could not store. Throws `store_unavailable` while the store still does not take it. */
   readonly settleOwed: (name: string) => Promise<void>
-  /** Ends the turn; when it resolves, a rotated token in `result` is durable, or nobody is to have one. Else it throws `store_unavailable`. */
+  /**
+   * Ends the turn; when it resolves, a rotated token in `result` is durable, or nobody is to have one. Else it throws
+   * `store_unavailable`.
+   */
   readonly endTurn: (turn: RefreshTurn, result: RefreshResult) => Promise<void>
 }
 
 /**
  * No rotated refresh token is given up before five minutes of trying to store it (P16): two seconds while the
  * request waits, and then in the background and with each next request of the credential, which alone is sure to come
- * where the background is cut off. A turn without one is tried to be ended for a second, and if that fails its lease expires.
+ * where the background is cut off. A turn without one is tried to be ended for a second, and if that fails its lease
+ * expires.
  */
 export function createKeepRotatedToken(deps: KeepRotatedTokenDeps): KeepRotatedToken {
   const { log } = deps

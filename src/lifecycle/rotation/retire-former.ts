@@ -71,9 +71,8 @@ function withRemoval(
 }
 
 /** Withdraws upstream what nobody here uses any more, and whatever a lost answer may have left there twice. */
-export const disableFormer: TakeStep = async (deps, turn) => {
-  return turn.credential.kind === 'service_account_key' ? disableKeys(deps, turn) : revokeFormer(deps, turn)
-}
+export const disableFormer: TakeStep = (deps, turn) =>
+  turn.credential.kind === 'service_account_key' ? disableKeys(deps, turn) : revokeFormer(deps, turn)
 
 async function revokeFormer(
   { credentials, revoke, log }: RotationDeps,
