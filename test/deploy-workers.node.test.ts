@@ -16,7 +16,7 @@ import { until } from './support/test-broker/until.ts'
 
 /** docs/deploy-workers.md: what needs no account is run as a reader would; docs/guides.node.test.ts reads the rest. */
 const guide = readFileSync(join(repository, 'docs/deploy-workers.md'), 'utf8')
-const readme = readFileSync(join(repository, 'README.md'), 'utf8')
+const tour = readFileSync(join(repository, 'docs/tour.md'), 'utf8')
 const blocks = codeBlocksOf(guide)
 
 let folder = ''
@@ -94,7 +94,7 @@ describe('the bundle', () => {
       expect(added).toHaveLength(1)
       expect(output).toContain('env.DOWNSCOPE_ISSUER ("https://tokens.acme.example")')
       expect(output).not.toMatch(/warning|unexpected/i)
-      for (const page of [guide, readme])
+      for (const page of [guide, tour])
         expect(Number(/([\d.]+) KB compressed/.exec(page)?.[1]) / kb).toBeCloseTo(1, 1)
     },
   )

@@ -10,8 +10,8 @@ export interface BenchArguments {
   readonly windowMs: number
   /** Whether a missed target makes the run fail. */
   readonly enforcesTargets: boolean
-  /** Whether the tables go into README.md. */
-  readonly writesReadme: boolean
+  /** Whether the tables go into docs/performance.md. */
+  readonly writesDocs: boolean
   readonly jsonFile?: string
   /** Only these, and the floors that they are compared with; absent, all. */
   readonly only?: ReadonlySet<ContenderId | ColdStartId>
@@ -26,7 +26,7 @@ export const usage = `npm run bench -- [options]
   --rounds N         counted rounds, at least 5 (default 15)
   --seconds N        length of one window (default 0.4)
   --no-targets       print only: a missed target does not fail the run
-  --readme           write the tables into README.md
+  --docs             write the tables into docs/performance.md
   --json FILE        write every measurement to FILE
   --only NAME,NAME   only these rows and what they are compared with: ${rowNames.join(', ')}
   --cpu-prof FOLDER  profile the hit path instead, and keep the .cpuprofile in FOLDER`
@@ -43,7 +43,7 @@ export function parseBenchArguments(argv: readonly string[]): BenchArguments {
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       'no-targets': { type: 'boolean', default: false },
-      readme: { type: 'boolean', default: false },
+      docs: { type: 'boolean', default: false },
       json: { type: 'string' },
       only: { type: 'string' },
       'cpu-prof': { type: 'string' },
@@ -54,13 +54,12 @@ export function parseBenchArguments(argv: readonly string[]): BenchArguments {
   if (!Number.isInteger(rounds) || rounds < roundsMin)
     throw new Error(`--rounds must be a whole number of at least ${roundsMin}`)
   if (seconds < 0.1 || seconds > 60) throw new Error('--seconds must be from 0.1 to 60')
-  if (values.only !== undefined && values.readme)
-    throw new Error('--readme wants every row: leave --only out')
+  if (values.only !== undefined && values.docs) throw new Error('--docs needs every row: leave --only out')
   return {
     rounds,
     windowMs: seconds * 1000,
     enforcesTargets: !values['no-targets'],
-    writesReadme: values.readme,
+    writesDocs: values.docs,
     ...(values.json === undefined ? {} : { jsonFile: fileOf('--json', values.json) }),
     ...(values.only === undefined ? {} : { only: rowsOf(values.only) }),
     ...(values['cpu-prof'] === undefined ? {} : { profileFolder: fileOf('--cpu-prof', values['cpu-prof']) }),

@@ -19,7 +19,7 @@ import { coldStartTable, loadTable, misses } from './report.ts'
 import { runRounds } from './rounds.ts'
 import { summarize, summarizeStarts } from './targets.ts'
 import { workerdVersion } from './workerd.ts'
-import { writeReadme } from './write-readme.ts'
+import { writeTables } from './write-tables.ts'
 
 const root = join(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'downscope-bench-'))
@@ -95,8 +95,8 @@ async function compare(world: BrokerWorld, args: BenchArguments): Promise<number
       ...(missed.length === 0 ? ['every target is met'] : []),
     ]
     report.forEach(print)
-    if (args.writesReadme)
-      writeReadme(join(root, 'README.md'), [machineSentence, ...report], process.argv.slice(2))
+    if (args.writesDocs)
+      writeTables(join(root, 'docs/performance.md'), [machineSentence, ...report], process.argv.slice(2))
     if (args.jsonFile !== undefined)
       writeFileSync(
         args.jsonFile,

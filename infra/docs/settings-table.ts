@@ -1,5 +1,5 @@
-// Writes the table of settings into README.md, between its two markers. `--check` writes nothing and fails when the
-// table there is not the one in src/config/settings-table.ts.
+// Writes the table of settings into docs/settings.md, between its two markers. `--check` writes nothing and fails when
+// the table there is not the one in src/config/settings-table.ts.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -39,19 +39,20 @@ export function replaceSettings(document: string): string | undefined {
 }
 
 function main(): void {
-  const path = fileURLToPath(new URL('../../README.md', import.meta.url))
+  const path = fileURLToPath(new URL('../../docs/settings.md', import.meta.url))
   const count = Object.keys(settingsTable).length
   const document = readFileSync(path, 'utf8')
   const replaced = replaceSettings(document)
   if (replaced === undefined)
-    return fail(`README.md does not hold ${settingsBegin} and ${settingsEnd} once each`)
+    return fail(`docs/settings.md does not hold ${settingsBegin} and ${settingsEnd} once each`)
   if (process.argv.includes('--check')) {
-    if (replaced !== document) return fail('the settings in README.md are stale: npm run docs:settings')
-    process.stdout.write(`README.md shows all ${count} settings\n`)
+    if (replaced !== document)
+      return fail('the settings in docs/settings.md are out of date: npm run docs:settings')
+    process.stdout.write(`docs/settings.md shows all ${count} settings\n`)
     return
   }
   writeFileSync(path, replaced)
-  process.stdout.write(`wrote ${count} settings into README.md\n`)
+  process.stdout.write(`wrote ${count} settings into docs/settings.md\n`)
 }
 
 function fail(sentence: string): void {

@@ -133,7 +133,7 @@ ${bold('Next')}
   list the credentials      curl -s ${broker.url}/v1/admin/credentials -H "Authorization: Bearer $(cat "${path('admin.jwt')}")"
   change who may have what  edit ${place.shown('policy.yaml')}, ask again after 5 seconds
   watch every decision      tail -f ${place.shown('broker.log')}
-  a tour of 5 minutes       README.md; all of policy: docs/policy.md; deploy: docs/deploy-cloud-run.md, docs/deploy-workers.md
+  a tour of 10 minutes      docs/tour.md; all of policy: docs/policy.md; deploy: docs/deploy-cloud-run.md, docs/deploy-workers.md
 
 ${dim('Running until you press Ctrl-C.')}`)
 }

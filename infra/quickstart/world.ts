@@ -76,7 +76,7 @@ function brokerEnvironment(
 
 type Running = Pick<World, 'google' | 'broker' | 'callers'>
 
-/** What the README's tour uses from another terminal. */
+/** What the tour (docs/tour.md) uses from another terminal. */
 async function writeFiles({
   place,
   google,

@@ -8,7 +8,7 @@ import {
 } from '../../infra/docs/settings-table.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
 
-describe("README's table of settings", () => {
+describe('the table of settings in the documentation', () => {
   test('has one row a setting, of three cells', () => {
     const rows = renderSettings().split('\n')
 

@@ -9,10 +9,24 @@ import { parse } from 'yaml'
 import { parsePolicy } from '../../src/authorize/parse-policy.ts'
 import { clientSettingNames } from '../../src/config/client-setting-names.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
-import { blocks, brokerIssuer, exists, pages } from '../support/guides.ts'
+import { blocks, brokerIssuer, exists, pages, readPage } from '../support/guides.ts'
 import { jsonMembers } from '../support/json-members.ts'
 import type { CodeBlock } from '../support/markdown-blocks.ts'
 import { repository, runProgram } from '../support/run-node.ts'
+
+/** The guides to what needs Google or Cloudflare. */
+const untriedGuides = [
+  'docs/clients.md',
+  'docs/deploy-cloud-run.md',
+  'docs/deploy-workers.md',
+  'docs/downscoping.md',
+  'docs/google.md',
+  'docs/key-ring.md',
+  'docs/keyless.md',
+  'docs/rotation.md',
+  'docs/tour.md',
+  'docs/upstreams.md',
+]
 
 describe('every guide', () => {
   test.each(pages)('$path links only to what exists', ({ path, text }) => {
@@ -20,6 +34,19 @@ describe('every guide', () => {
     const missing = links.filter((link) => !exists(join(dirname(path), link)))
 
     expect(missing).toEqual([])
+  })
+
+  test.each(pages)('$path links only to headings that exist', ({ path, text }) => {
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)].map(
+      ([, file = '', anchor = '']) => ({ page: file === '' ? path : join(dirname(path), file), anchor }),
+    )
+
+    expect(links.filter(({ page, anchor }) => !anchorsOf(page).has(anchor))).toEqual([])
+  })
+
+  test('a link to a heading that does not exist would be found', () => {
+    expect(anchorsOf('README.md')).toContain('what-was-never-run')
+    expect(anchorsOf('README.md')).not.toContain('what-was-never-ran')
   })
 
   test.each(pages)('$path names only files that exist', ({ path, text }) => {
@@ -37,6 +64,39 @@ describe('every guide', () => {
 
     expect(named.filter((name) => !known.has(name))).toEqual([])
   })
+})
+
+describe('what was never run', () => {
+  const claims =
+    /\b(?:none|nothing|never|not|nor)\b[^.]{0,60}\b(?:ran?|run|asked|tested|deployed)\b[^.]{0,9}(?:against|on Cloudflare|by this code)/i
+  const link = '](../README.md#what-was-never-run)'
+  const claimsIn = (text: string) => text.match(new RegExp(claims, 'gi')) ?? []
+
+  test('is said in README', () => {
+    expect(readPage('README.md')).toMatch(/## What was never run\n/)
+  })
+
+  test.each(pages.filter(({ path }) => path !== 'README.md'))('$path does not repeat it', ({ text }) => {
+    expect(claimsIn(text)).toEqual([])
+  })
+
+  test.each(untriedGuides)('%s links there', (path) => {
+    expect(readPage(path).split(link).length).toBeGreaterThan(1)
+  })
+
+  test('a guide that repeats it would be found', () => {
+    expect(claimsIn('Good. **None of this was ever run against Google Cloud**: it is.')).toHaveLength(1)
+    expect(claimsIn('Cloud KMS was never asked by this code.')).toHaveLength(1)
+  })
+})
+
+test('docs/decisions.md gives each decision its context, its choice and its consequence', () => {
+  const [, ...decisions] = readPage('docs/decisions.md').split(/^### /m)
+  const whole = /^.+\n\n- Context: .+\n- Choice: .+\n- Consequence: .+\n(?:\n|$)/
+  const broken = decisions.filter((decision) => !whole.test(decision))
+
+  expect(broken.map((decision) => decision.split('\n')[0])).toEqual([])
+  expect(decisions.length).toBeGreaterThan(30)
 })
 
 describe('code blocks of the guides', () => {
@@ -77,7 +137,8 @@ async function judge(path: string, { language, text }: CodeBlock): Promise<void>
       expect(path).toBe('docs/admin-api.md')
       break
     case 'js':
-      await runScript(text)
+      // test/docs/readme.node.test.ts runs the tour's, beside a broker.
+      if (path !== 'docs/tour.md') await runScript(text)
       break
     case 'sh':
       expect(await runProgram('bash', ['-n', '-c', text], { cwd: tmpdir() })).toMatchObject({
@@ -86,8 +147,21 @@ async function judge(path: string, { language, text }: CodeBlock): Promise<void>
       })
       break
     default:
-      throw new Error(`nobody knows how to judge a block of "${language}"`)
+      throw new Error(`no test knows how to judge a block of "${language}"`)
   }
+}
+
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(page: string): ReadonlySet<string> {
+  const headings = readPage(page).matchAll(/^#+ (.+)$/gm)
+  return new Set(
+    [...headings].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  )
 }
 
 /** Beside an external_account file whose token nobody asks for. */

@@ -22,7 +22,7 @@ describe('src/README.md', () => {
     ({ name, layer }) => {
       const row = rows.find(({ names }) => names.includes(name))
       const [own = '', types = ''] = (row?.may ?? '')
-        .replace(/; (?:never|rooms arrive).*/, '')
+        .replace(/; (?:never|modules arrive).*/, '')
         .split(/(?:; |^)types of /)
 
       expect(row?.paths.some((path) => layer.where.test(path.replace(/\/$/, '/x.ts')))).toBe(true)
@@ -42,12 +42,14 @@ describe('src/README.md', () => {
   })
 
   const namedIn = (words: string): readonly string[] => {
-    const every = layers.map(({ name }) => name).filter((name) => name !== 'doors' && name !== 'command line')
-    const rooms = rows.find(({ names }) => names.includes('mint'))?.names ?? []
+    const every = layers
+      .map(({ name }) => name)
+      .filter((name) => name !== 'entry points' && name !== 'command line')
+    const modules = rows.find(({ names }) => names.includes('mint'))?.names ?? []
     if (words === 'everything') return every.toSorted()
-    const named: readonly string[] = words.match(/[a-z]+/g) ?? []
+    const named: readonly string[] = words.match(/[a-zA-Z]+/g) ?? []
     return every
-      .filter((name) => named.includes(name) || (named.includes('rooms') && rooms.includes(name)))
+      .filter((name) => named.includes(name) || (named.includes('modules') && modules.includes(name)))
       .toSorted()
   }
 })

@@ -13,9 +13,16 @@ import { jsonMembers } from '../support/json-members.ts'
 import { codeBlocksOf, type CodeBlock } from '../support/markdown-blocks.ts'
 import { repository, runProgram } from '../support/run-node.ts'
 
-/** Every code block of README.md, run as a reader would: against a live quickstart, in the order of the page. */
+/**
+ * Every code block of README.md and docs/tour.md, run as a reader would: against a live quickstart, one page after the
+ * other, in the order of each page.
+ */
 const readme = await readFile(join(repository, 'README.md'), 'utf8')
-const blocks = codeBlocksOf(readme)
+const tour = await readFile(join(repository, 'docs/tour.md'), 'utf8')
+const blocks = [
+  ...codeBlocksOf(readme).map((block) => ({ page: 'README.md', block })),
+  ...codeBlocksOf(tour).map((block) => ({ page: 'docs/tour.md', block })),
+]
 const guard = pathToFileURL(join(repository, 'test/support/test-broker/refuse-outbound.ts')).href
 
 let folder = ''
@@ -45,8 +52,8 @@ async function linkModules(): Promise<void> {
   await symlink(join(repository, 'infra/downscope.mjs'), join(modules, '.bin/downscope'))
 }
 
-describe("README's code blocks", () => {
-  test.each(blocks.map((block) => ({ block, name: `${block.language} at line ${block.line}` })))(
+describe('the code blocks of README.md and docs/tour.md', () => {
+  test.each(blocks.map(({ page, block }) => ({ block, name: `${page}:${block.line} (${block.language})` })))(
     '$name works as it is printed',
     async ({ block }) => {
       const kind = await runBlock(block)
@@ -57,16 +64,16 @@ describe("README's code blocks", () => {
 
   test('were all run, and there were some of each kind', () => {
     const counts = Object.fromEntries(ran)
-    process.stdout.write(`README: ${blocks.length} code blocks ran: ${JSON.stringify(counts)}\n`)
+    process.stdout.write(`README and tour: ${blocks.length} code blocks ran: ${JSON.stringify(counts)}\n`)
 
     expect(blocks.length).toBeGreaterThan(10)
     expect([...ran.values()].reduce((sum, count) => sum + count, 0)).toBe(blocks.length)
-    expect(counts).toMatchObject({ shell: 8, script: 3, policy: 1, json: 2, npm: 2, picture: 2, build: 1 })
+    expect(counts).toMatchObject({ shell: 9, script: 3, policy: 1, json: 2, npm: 2, picture: 1, build: 1 })
   })
 
-  test('a block of a kind that nobody knows how to run fails', async () => {
+  test('a block of a kind that no test knows how to run fails', async () => {
     await expect(runBlock({ language: 'cobol', note: '', text: 'STOP RUN.', line: 1 })).rejects.toThrow(
-      'nobody knows how to run',
+      'no test knows how to run',
     )
   })
 
@@ -79,8 +86,18 @@ describe("README's code blocks", () => {
   })
 })
 
-test("README's table of settings is the one of the code", () => {
-  expect(replaceSettings(readme)).toBe(readme)
+test('README is at most 1,200 words', () => {
+  const words = readme.split(/\s+/).filter((word) => word !== '').length
+  process.stdout.write(`README: ${words} words\n`)
+
+  expect(words).toBeLessThanOrEqual(1_200)
+  expect(words).toBeGreaterThan(500)
+})
+
+test('the table in docs/settings.md is the one of the code (else: npm run docs:settings)', async () => {
+  const page = await readFile(join(repository, 'docs/settings.md'), 'utf8')
+
+  expect(replaceSettings(page)).toBe(page)
 })
 
 describe('what README says is not there yet', () => {
@@ -123,7 +140,7 @@ async function runBlock(block: CodeBlock): Promise<string> {
     case 'text':
       return block.text.startsWith('dist/worker') ? checkBuild(block) : 'picture'
     default:
-      throw new Error(`nobody knows how to run a block of "${block.language}" (line ${block.line})`)
+      throw new Error(`no test knows how to run a block of "${block.language}" (line ${block.line})`)
   }
 }
 

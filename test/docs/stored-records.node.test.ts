@@ -20,10 +20,10 @@ import { codeBlocksOf } from '../support/markdown-blocks.ts'
 import { createSequence, quickDigest } from '../support/sequence.ts'
 import { repository } from '../support/run-node.ts'
 
-const map = readFileSync(join(repository, 'src/README.md'), 'utf8')
+const page = readFileSync(join(repository, 'docs/records.md'), 'utf8')
 
-describe("src/README.md's example documents", () => {
-  const examples = codeBlocksOf(map).filter(({ language }) => language === 'json')
+describe('the examples in docs/records.md', () => {
+  const examples = codeBlocksOf(page).filter(({ language }) => language === 'json')
   const clock = createFakeClock()
 
   test.each(examples.map(({ note, text }) => ({ key: note, text })))(
@@ -54,6 +54,12 @@ describe("src/README.md's example documents", () => {
       'usage',
       'refusals',
     ])
+  })
+
+  test('are of every collection that the table names, and of no other', () => {
+    const named = [...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name)
+
+    expect(new Set(named)).toEqual(new Set(examples.map(({ note }) => note.split('/')[0])))
   })
 
   test('with a member of the wrong type is refused', async () => {

@@ -11,7 +11,7 @@ import { runLoad } from '../../infra/bench/load.ts'
 import { readAnswer } from '../../infra/bench/read-answer.ts'
 import { median, medianRatio } from '../../infra/bench/statistics.ts'
 import { missedStartTargets, missedTargets, summarize, summarizeStarts } from '../../infra/bench/targets.ts'
-import { betweenMarkers } from '../../infra/bench/write-readme.ts'
+import { betweenMarkers } from '../../infra/bench/write-tables.ts'
 import { listenOnLoopback } from '../support/listen.ts'
 
 describe('the bench’s statistics', () => {
@@ -97,18 +97,18 @@ describe('the bench’s command line', () => {
       rounds: 15,
       windowMs: 400,
       enforcesTargets: true,
-      writesReadme: false,
+      writesDocs: false,
     })
   })
 
   it('a quick run has short windows and still five rounds', () => {
     expect(
-      parseBenchArguments(['--quick', '--no-targets', '--readme', '--json', 'x.json', '--cpu-prof', 'p']),
+      parseBenchArguments(['--quick', '--no-targets', '--docs', '--json', 'x.json', '--cpu-prof', 'p']),
     ).toEqual({
       rounds: 5,
       windowMs: 200,
       enforcesTargets: false,
-      writesReadme: true,
+      writesDocs: true,
       jsonFile: 'x.json',
       profileFolder: 'p',
     })
@@ -116,7 +116,7 @@ describe('the bench’s command line', () => {
 
   it('may be told which rows to measure', () => {
     expect(parseBenchArguments(['--only', 'hit,rest-start']).only).toEqual(new Set(['hit', 'rest-start']))
-    expect(() => parseBenchArguments(['--only', 'hit', '--readme'])).toThrow('--readme')
+    expect(() => parseBenchArguments(['--only', 'hit', '--docs'])).toThrow('--docs')
   })
 
   it.each([
@@ -165,7 +165,7 @@ describe('what the bench reads', () => {
   })
 })
 
-describe('the tables in the README', () => {
+describe('the tables in docs/performance.md', () => {
   it('replace what is between the markers, and nothing else', () => {
     const text = 'a\n<!-- bench:begin -->\nold $1\n<!-- bench:end -->\nz\n'
     expect(betweenMarkers(text, ['new $&'])).toBe('a\n<!-- bench:begin -->\nnew $&\n<!-- bench:end -->\nz\n')

@@ -31,47 +31,47 @@ interface Layer {
   readonly packages: readonly string[]
 }
 
-const rooms = ['authenticate', 'authorize', 'resolve', 'mint', 'lifecycle'] as const
+const modules = ['authenticate', 'authorize', 'resolve', 'mint', 'lifecycle'] as const
 const libraries = ['jose', 'js-yaml', 'zod'] as const
-const every = [...rooms, 'wiring', 'hall', 'corridor', 'records', 'ports', 'adapters', 'domain'] as const
+const every = [...modules, 'assembly', 'HTTP', 'pipelines', 'records', 'ports', 'adapters', 'domain'] as const
 
 export const layers: readonly Layer[] = [
   {
-    name: 'doors',
+    name: 'entry points',
     where: /^src\/(?:cloud-run|workers)\.ts$/,
-    from: ['wiring'],
+    from: ['assembly'],
     packages: ['node:', 'cloudflare:', 'hono', '@hono/node-server'],
   },
   {
     name: 'command line',
-    // Its door too: nothing else is served from there.
+    // Its entry point too: nothing else is served from there.
     where: /^src\/cli(?:\.ts$|\/)/,
-    from: ['wiring', 'domain', 'ports'],
+    from: ['assembly', 'domain', 'ports'],
     packages: ['node:', 'commander', '@clack/prompts', 'diff', 'yaml', ...libraries],
   },
   {
-    name: 'wiring',
+    name: 'assembly',
     where: /^src\/(?:config|compose)(?:\/.+)?\.ts$/,
     from: every,
     packages: ['cloudflare:', ...libraries],
   },
   {
-    name: 'hall',
+    name: 'HTTP',
     where: /^src\/http\//,
     from: ['domain', 'ports'],
-    // The corridor too: the hall is handed its function and must be able to say its type.
-    typesFrom: [...rooms, 'corridor'],
+    // Of the pipelines too: the HTTP layer receives their functions and must be able to name their types.
+    typesFrom: [...modules, 'pipelines'],
     packages: ['hono', ...libraries],
   },
   {
-    name: 'corridor',
+    name: 'pipelines',
     where: /^src\/(?:exchange|administer|revoke-token)\.ts$/,
     from: ['domain', 'ports'],
     packages: [],
   },
-  ...rooms.map((room) => ({
-    name: room,
-    where: new RegExp(`^src/${room}/`),
+  ...modules.map((module) => ({
+    name: module,
+    where: new RegExp(`^src/${module}/`),
     from: ['domain', 'ports', 'records'],
     packages: libraries,
   })),
@@ -87,7 +87,7 @@ export const layers: readonly Layer[] = [
 ]
 
 const mayExportDefault: ReadonlySet<string> = new Set(['src/workers.ts'])
-/** The third: Workers make their objects from a class that the door exports. */
+/** The third: Workers make their objects from a class that the entry point exports. */
 const mayBeClasses: ReadonlySet<string> = new Set(['BrokerError', 'Secret', 'DocumentsObject'])
 /** The one file of data: made by infra/docs/openapi.ts, served as it is. */
 const generatedDocument = 'src/http/openapi.json'
@@ -188,8 +188,8 @@ function checkImports(
 }
 
 function mayImport(layer: Layer, to: Layer, typeOnly: boolean): boolean {
-  // Doors stand alone; every other layer may use its own files.
-  if (to.name === layer.name) return layer.name !== 'doors'
+  // Entry points stand alone; every other layer may use its own files.
+  if (to.name === layer.name) return layer.name !== 'entry points'
   return layer.from.includes(to.name) || (typeOnly && (layer.typesFrom?.includes(to.name) ?? false))
 }
 

@@ -4,7 +4,7 @@ const begin = '<!-- bench:begin -->\n'
 const end = '<!-- bench:end -->'
 
 /** Puts the report into the file between its two markers, as preformatted text below the command that made it. */
-export function writeReadme(file: string, report: readonly string[], argv: readonly string[]): void {
+export function writeTables(file: string, report: readonly string[], argv: readonly string[]): void {
   const fenced = [`\`npm run bench -- ${argv.join(' ')}\` wrote this:`, '', '```text', ...report, '```']
   writeFileSync(file, betweenMarkers(readFileSync(file, 'utf8'), fenced))
 }
