@@ -223,6 +223,15 @@ describe('published keys', () => {
       expect(await good()).toBeDefined()
       expect(fetches()).toBe(2)
     })
+
+    it('on Workers a second refusal comes at once, without another look and without waiting', async () => {
+      const { world, refused, fetches } = setUp({ sharesWork: false })
+      world.route(keysUrl, () => failure('network'))
+      expect(await refused(one)).toMatch(/keys are unavailable/)
+      // The clock stands still: whoever waited for a look that is over would wait for ever.
+      expect(await refused(one)).toMatch(/keys are unavailable/)
+      expect(fetches()).toBe(1)
+    })
   })
 
   describe('as a set', () => {
@@ -297,6 +306,17 @@ describe('published keys', () => {
       await world.clock.advance(30_000)
       expect(await good()).toBeDefined()
     })
+
+    it.each(['<!doctype html><title>Sign in</title>', '', '[]', '{"issuer":', 'null'])(
+      'P9: are unavailable where the metadata is %j',
+      async (text) => {
+        const { world, refused, fetches } = discovery()
+        world.route(metadataUrl, () => answer(text))
+        expect(await refused(one)).toMatch(/keys are unavailable/)
+        expect(world.logs.join()).toMatch(/the metadata/)
+        expect(fetches()).toBe(1)
+      },
+    )
 
     it('on this machine they may be fetched without TLS, for tests', async () => {
       const { world, issuer, good } = discovery()

@@ -17,7 +17,7 @@ const use: RuleUse = {
   resources: [],
 }
 
-async function suggest(rules: readonly object[], uses: readonly RuleUse[], days = 30) {
+async function suggest(rules: readonly object[], uses: readonly RuleUse[], days = 30, apartMs = 0) {
   const world = createCredentialWorld()
   const { clock } = world
   await world.credentials.add({ ...keyCredential, name: 'reports' })
@@ -27,7 +27,10 @@ async function suggest(rules: readonly object[], uses: readonly RuleUse[], days 
     entropy: { uuid: () => 'x', fraction: () => 0 },
     sha256: quickDigest,
   })
-  for (const one of uses) await ruleUses.note(one, clock.now())
+  for (const one of uses) {
+    await ruleUses.note(one, clock.now())
+    await clock.advance(apartMs)
+  }
   await clock.advance(2 * 86_400_000)
   const suggestPolicy = createSuggestPolicy({
     policy: () => Promise.resolve(policyOf(rules)),
@@ -132,7 +135,13 @@ describe('the policy that use suggests', () => {
 
   it('does not trust lists that are cut', async () => {
     const scopes = Array.from({ length: 600 }, (_, index) => `s${index}`)
-    expect(await ofRule({ scopes: ['read', ...scopes] }, [{ scopes }])).toMatchObject({ changes: [] })
+    const rule = { scopes: ['read', ...scopes] }
+    const suggestion = await ofRule(rule, [{ scopes }])
+    expect(suggestion).toMatchObject({ changes: [] })
+    expect(suggestion?.notes.join()).toContain('not every use is known')
+    // One list that is cut is enough, however many others are whole.
+    const onTwoDays = await suggest([ruleWith(rule)], [{ ...use, scopes }, use], 30, 86_400_000)
+    expect(onTwoDays.rules[0]?.notes.join()).toContain('not every use is known')
   })
 
   it('names credentials that no rule drew on, and since when it knows', async () => {

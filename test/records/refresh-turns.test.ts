@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { Secret } from '../../src/domain/secret.ts'
 import { later, seconds } from '../../src/domain/time.ts'
-import type { RefreshTurn, RefreshTurns } from '../../src/records/refresh-turns.ts'
+import { createRefreshTurns, type RefreshTurn, type RefreshTurns } from '../../src/records/refresh-turns.ts'
 import { createCredentialWorld, refreshCredential } from '../support/credential-world.ts'
+import { createSequence } from '../support/sequence.ts'
 
 async function createWorld() {
   const world = createCredentialWorld()
@@ -24,9 +25,21 @@ async function createWorld() {
       await world.clock.advance(ms)
     }
   }
+  /** An instance between whose opening a refresh token and taking the turn something else happens. */
+  const createTurnsOpening = (afterOpen: () => Promise<void>) => {
+    const { store, clock, keyRing } = world
+    const open: typeof keyRing.open = async (...given) => {
+      const secret = await keyRing.open(...given)
+      await afterOpen()
+      return secret
+    }
+    const entropy = createSequence(0)
+    return createRefreshTurns({ store, clock, entropy, keyRing: { ...keyRing, open }, holder: 'opening' })
+  }
   return {
     ...world,
     which,
+    createTurnsOpening,
     held,
     storedToken,
     outwait,
@@ -98,6 +111,34 @@ describe('refresh turns', () => {
     expect(await storedToken()).toBe('refresh-2')
     expect(await two.end(next, { rotated: new Secret('refresh-3') })).toBe('ended')
     expect(await storedToken()).toBe('refresh-3')
+  })
+
+  it('P16: a token that another writer stored between opening and taking is the one that is refreshed', async () => {
+    const { two, held, which, createTurnsOpening } = await createWorld()
+    let rotations = 0
+    const one = createTurnsOpening(async () => {
+      if (rotations === 1) return
+      rotations += 1
+      await two.end(await held(two), { rotated: new Secret('refresh-2') })
+    })
+    const turn = await held(one)
+    expect(rotations).toBe(1)
+    expect(turn.secret.refreshToken.reveal()).toBe('refresh-2')
+    expect(turn.generation).toBe(2)
+    expect(await two.begin(which)).toMatchObject({ held: false })
+  })
+
+  it('P16: a token that is replaced each time it was opened is in other hands', async () => {
+    const { two, held, which, createTurnsOpening, storedToken } = await createWorld()
+    let rotations = 0
+    const one = createTurnsOpening(async () => {
+      rotations += 1
+      await two.end(await held(two), { rotated: new Secret(`refresh-${rotations + 1}`) })
+    })
+    expect(await one.begin(which)).toEqual({ held: false, retryAfter: 1 })
+    expect(await storedToken()).toBe(`refresh-${rotations + 1}`)
+    // Neither a lease nor the mark of a crash was left behind.
+    expect((await held(two)).interruptedAt).toBeUndefined()
   })
 
   it('P16: a crash between sending and storing is told to the next holder', async () => {

@@ -47,6 +47,28 @@ describe('resolve', () => {
     expect(upstream.calls).toBeGreaterThanOrEqual(3)
   })
 
+  it('P19: a token that ends between the look at it and the answer is not handed out', async () => {
+    const outcomes: unknown[] = []
+    // The clock jumps over the end of the token at each of the moments at which it is read.
+    for (let jumpAt = 1; jumpAt <= 12; jumpAt += 1) {
+      const { clock, createInstance } = createResolveWorld(600)
+      let reads = -Infinity
+      const steadyMs = () => {
+        reads += 1
+        return clock.steadyMs() + (reads >= jumpAt ? 600_000 : 0)
+      }
+      const { resolve } = createInstance('one', { clock: { ...clock, steadyMs } })
+      await resolve()
+      reads = 0
+      outcomes.push(await resolve().then(({ remaining }) => remaining >= 1, (error: unknown) => error))
+    }
+    expect(outcomes.filter((outcome) => outcome === false)).toEqual([])
+    const ended = outcomes.filter((outcome) => outcome instanceof BrokerError)
+    expect(ended.length).toBeGreaterThan(0)
+    for (const error of ended)
+      expect(error).toMatchObject({ code: 'upstream_unavailable', retryAfter: 1, reason: /ended while/ })
+  })
+
   it('shows the SHA-256 of the token it answers with', async () => {
     const { createInstance } = createResolveWorld()
     const { digest } = await createInstance('one', { sha256: webSha256 }).resolve()
