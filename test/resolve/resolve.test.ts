@@ -60,7 +60,12 @@ describe('resolve', () => {
       const { resolve } = createInstance('one', { clock: { ...clock, steadyMs } })
       await resolve()
       reads = 0
-      outcomes.push(await resolve().then(({ remaining }) => remaining >= 1, (error: unknown) => error))
+      outcomes.push(
+        await resolve().then(
+          ({ remaining }) => remaining >= 1,
+          (error: unknown) => error,
+        ),
+      )
     }
     expect(outcomes.filter((outcome) => outcome === false)).toEqual([])
     const ended = outcomes.filter((outcome) => outcome instanceof BrokerError)

@@ -45,7 +45,7 @@ async function loseCreation(tuning: Parameters<RotationWorld['google']['tune']>[
 }
 
 describe('an aborted rotation whose creation was not heard of', () => {
-  test('touches neither of two unknown keys: one of them is somebody else’s', async () => {
+  test("touches neither of two unknown keys: one of them is somebody else's", async () => {
     const { world, email, rotations, drive, removeVersions } = await loseCreation()
     await world.google.addKey(email)
     await rotations.beginAbort(name)
@@ -127,6 +127,15 @@ describe('a rotation that looks for the key of a lost creation', () => {
   })
 })
 
+/** A key that was uploaded, whose name upstream nobody heard. */
+async function loseUpload(listLag = 0): Promise<Scene> {
+  const scene = await startWorld({ listLag })
+  loseAnswerTo(scene, 'uploadKey')
+  await scene.rotations.begin(name)
+  await scene.world.rotate(scene.drive, hasFailedAt('upload'))
+  return scene
+}
+
 /** Two keys of ours upstream: the answer to the first upload was lost, and the list came too late. */
 async function uploadTwice(): Promise<Scene> {
   const scene = await startWorld({ listLag: 120 })
@@ -192,13 +201,12 @@ const situations: readonly Situation[] = [
   {
     what: 'an abort after an upload whose answer was lost',
     callsMin: 3,
-    prepare: aborting(async () => {
-      const scene = await startWorld()
-      loseAnswerTo(scene, 'uploadKey')
-      await scene.rotations.begin(name)
-      await scene.world.rotate(scene.drive, hasFailedAt('upload'))
-      return scene
-    }),
+    prepare: aborting(() => loseUpload()),
+  },
+  {
+    what: 'an abort after a lost upload that is listed late',
+    callsMin: 3,
+    prepare: aborting(() => loseUpload(45)),
   },
   { what: 'an abort after two uploads', callsMin: 4, prepare: aborting(uploadTwice) },
   {
@@ -206,7 +214,17 @@ const situations: readonly Situation[] = [
     callsMin: 2,
     prepare: aborting(() => loseCreation()),
   },
+  {
+    what: 'an abort after a lost creation that is listed late',
+    callsMin: 2,
+    prepare: aborting(() => loseCreation({ listLag: 45 })),
+  },
   { what: 'the look-up of a lost creation', callsMin: 4, prepare: () => loseCreation() },
+  {
+    what: 'the look-up of a lost creation that is listed late',
+    callsMin: 4,
+    prepare: () => loseCreation({ listLag: 45 }),
+  },
 ]
 
 const failures = [

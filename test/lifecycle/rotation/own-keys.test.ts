@@ -25,7 +25,7 @@ describe('a key that Google may have made for us', () => {
     expect(found(after)).toEqual([])
   })
 
-  it('was not uploaded, not known before, and is none of the credential’s versions', () => {
+  it('was not uploaded, not known before, and is none of the versions here', () => {
     expect(found(0, { isUploaded: true })).toEqual([])
     expect(found(0, { id: 'known' })).toEqual([])
     expect(found(0, { id: 'held' })).toEqual([])
