@@ -3,19 +3,19 @@ export const clientSettings = {
   url: {
     name: 'DOWNSCOPE_URL',
     defaultsTo: '`http://127.0.0.1:8080`',
-    means: 'Where the broker is reached; `--url` goes before it.',
+    means: 'URL of the broker; `--url` takes precedence.',
   },
   adminKey: {
     name: 'DOWNSCOPE_ADMIN_KEY',
     defaultsTo: '',
     means:
-      "A file with the administrator's private key, JWK or PEM, that signs a JWT for each request; `--admin-key` goes before it.",
+      "A file with the administrator's private key, JWK or PEM, that signs a JWT for each request; `--admin-key` takes precedence.",
   },
   adminTokenFile: {
     name: 'DOWNSCOPE_ADMIN_TOKEN_FILE',
     defaultsTo: '',
     means:
-      'A file with a JWT of the administrator, instead of a key; `-` is standard input; `--admin-token-file` goes before it.',
+      'A file with a JWT of the administrator, instead of a key; `-` is standard input; `--admin-token-file` takes precedence.',
   },
   adminIssuer: {
     name: 'DOWNSCOPE_ADMIN_ISSUER',

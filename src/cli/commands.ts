@@ -18,13 +18,13 @@ import { versionCommands } from './commands/versions.ts'
 
 /** The words that open a list of commands. */
 export const families: readonly Family[] = [
-  { name: 'credentials', summary: 'enrol, look at, switch off and rotate what the broker keeps' },
-  { name: 'versions', summary: 'look at single versions of a credential, and switch them off' },
-  { name: 'policy', summary: 'check, compare and replace who may have what' },
-  { name: 'keys', summary: 'make keys, and seal the store anew' },
-  { name: 'callers', summary: 'take everything away from one caller, or give it back' },
-  { name: 'service', summary: 'how the broker fares, and the switch that stops it' },
-  { name: 'maintenance', summary: 'rotate, remove, probe and sweep what is due' },
+  { name: 'credentials', summary: 'enrol, list, disable and rotate credentials' },
+  { name: 'versions', summary: 'list and disable single versions of a credential' },
+  { name: 'policy', summary: 'check, compare and replace the policy' },
+  { name: 'keys', summary: 'generate keys and rewrap the store' },
+  { name: 'callers', summary: 'block or unblock one caller' },
+  { name: 'service', summary: 'show the broker status, stop and resume it' },
+  { name: 'maintenance', summary: 'rotate, remove, probe and delete what is due' },
 ]
 
 /** Every command, in the order of the help. */

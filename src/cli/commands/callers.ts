@@ -15,7 +15,7 @@ const who: readonly ArgumentSpec[] = [
 export const callerCommands: readonly Command[] = [
   {
     name: 'callers list',
-    summary: 'list the callers that are revoked',
+    summary: 'list the blocked callers',
     options: adminOptions,
     examples: ['downscope callers list'],
     run: async (call) => {
@@ -33,7 +33,7 @@ export const callerCommands: readonly Command[] = [
   },
   {
     name: 'callers revoke',
-    summary: 'let one caller have nothing more, whatever policy says',
+    summary: 'block one caller, whatever the policy says',
     details:
       'Every instance stops within 10 seconds; as an administrator it is locked out as well. Who may be an admin is revoked by admins alone. It asks first.',
     arguments: who,
@@ -62,7 +62,7 @@ export const callerCommands: readonly Command[] = [
   },
   {
     name: 'callers restore',
-    summary: 'let a revoked caller have what policy gives it',
+    summary: 'unblock a caller',
     arguments: who,
     options: adminOptions,
     examples: ['downscope callers restore billing billing'],

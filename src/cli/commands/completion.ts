@@ -4,7 +4,7 @@ import type { Command } from '../command.ts'
 export const completionCommands: readonly Command[] = [
   {
     name: 'completion',
-    summary: 'print what makes a shell complete commands, options, files and names of credentials',
+    summary: 'print a completion script for a shell',
     arguments: [{ name: 'SHELL', summary: 'the shell', offer: ['bash', 'zsh', 'fish'] }],
     examples: [
       'downscope completion bash >> ~/.bashrc',

@@ -53,7 +53,7 @@ export const credentialCommands: readonly Command[] = [
   },
   {
     name: 'credentials list',
-    summary: 'list all credentials, and how each fares',
+    summary: 'list all credentials and their health',
     options: adminOptions,
     examples: ['downscope credentials list', 'downscope credentials list --json'],
     run: listCredentials,
@@ -72,10 +72,10 @@ export const credentialCommands: readonly Command[] = [
     },
   },
   stateCommand('disable', {
-    summary: 'let nobody have tokens of a credential until it is enabled again',
+    summary: 'issue no token of a credential until it is enabled again',
     details: 'Every instance stops within 10 seconds, for tokens in its memory too.',
   }),
-  stateCommand('enable', { summary: 'let a disabled credential serve again' }),
+  stateCommand('enable', { summary: 'put a disabled credential back into service' }),
 ]
 
 function stateCommand(verb: 'disable' | 'enable', words: Pick<Command, 'summary' | 'details'>): Command {

@@ -14,7 +14,7 @@ import { wholeNumber } from '../whole-number.ts'
 export const devCommands: readonly Command[] = [
   {
     name: 'dev',
-    summary: 'run a broker on this machine, with everything in one folder',
+    summary: 'run a broker on this machine, with its files in one folder',
     details:
       'SQLite, keys of its own, a policy with you as its administrator: made at the first start, kept for the next. ' +
       'It asks Google itself, unless GOOGLE_OAUTH_TOKEN_URL and its like name another place; `npm run quickstart` has a stand-in for Google.',

@@ -23,7 +23,7 @@ import { counted } from '../table.ts'
 export const doctorCommands: readonly Command[] = [
   {
     name: 'doctor',
-    summary: 'look for what is wrong, and say how to mend it',
+    summary: 'check the broker and its settings, and say how to fix what is wrong',
     details:
       "Where the broker's own settings are in the environment it looks at settings, key ring, store, credentials, " +
       'policy, upstream and clock from here. With --url or DOWNSCOPE_URL, or without such settings, it asks the ' +

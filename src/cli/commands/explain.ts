@@ -11,7 +11,7 @@ import { readWishes, wishOptions } from '../wishes.ts'
 export const explainCommands: readonly Command[] = [
   {
     name: 'explain',
-    summary: 'why a caller would get, or not get, a token',
+    summary: 'explain why a caller gets a token or is refused',
     details:
       'By the request id of a refusal, or for a caller as you describe it: by a JWT of it, whose signature is not ' +
       'looked at, or by issuer, subject and claims. No token is made. Status 0 when a token would be given, 1 when not.',

@@ -11,7 +11,7 @@ import { writeNewFile } from '../write-new-file.ts'
 export const keyCommands: readonly Command[] = [
   {
     name: 'keys generate',
-    summary: 'make a key: for sealing, for the broker to sign with, for an administrator or a caller',
+    summary: 'generate a key for sealing, for signing, for an administrator or for a caller',
     details:
       'sealing: a line for DOWNSCOPE_KEYS. signing: a set for DOWNSCOPE_SIGNING_KEYS. admin and caller: a private ' +
       'key in FILE, and its public half for the policy. A file is never overwritten, and its owner alone may read it.',

@@ -11,7 +11,7 @@ import { counted, plain } from '../table.ts'
 export const maintenanceCommands: readonly Command[] = [
   {
     name: 'maintenance run',
-    summary: 'rotate, remove, probe and sweep what is due, now',
+    summary: 'rotate, remove, probe and delete what is due, now',
     details:
       'What a scheduler does from time to time (docs/rotation.md). Running it twice at once does no harm. Status 1 ' +
       'when a part of it failed; the next run tries that again.',

@@ -19,7 +19,7 @@ const fileArgument: ArgumentSpec = {
 export const policyCommands: readonly Command[] = [
   {
     name: 'policy check',
-    summary: 'look for mistakes in a policy file, without a broker',
+    summary: 'check a policy file for errors, without a broker',
     details:
       'Each fault is one line that begins with file:line:column; likewise each warning of what is allowed and ' +
       'probably not meant. Status 1 when there is a fault.',
@@ -42,7 +42,7 @@ export const policyCommands: readonly Command[] = [
   },
   {
     name: 'policy diff',
-    summary: 'show what a policy file would change of the policy in force',
+    summary: 'show what a policy file would change',
     details: 'A unified diff. Status 0 when they are the same, 1 when they differ.',
     arguments: [fileArgument],
     options: adminOptions,

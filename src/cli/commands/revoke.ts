@@ -16,7 +16,7 @@ const options: readonly OptionSpec[] = [yesOption, ...adminOptions]
 export const revokeCommands: readonly Command[] = [
   {
     name: 'credentials revoke',
-    summary: 'take a credential out of service for good, here and at its upstream',
+    summary: 'revoke a credential permanently, in the broker and at its upstream',
     details:
       'Here first: every instance stops within 10 seconds, for tokens in its memory too. Then at the upstream, where ' +
       'it can be withdrawn; given again, it finishes what failed there, which is status 1. It asks first.',
@@ -30,7 +30,7 @@ export const revokeCommands: readonly Command[] = [
   },
   {
     name: 'credentials destroy',
-    summary: 'delete a credential and its secret from the broker, for good',
+    summary: 'delete a credential and its secret from the broker permanently',
     details: 'The key itself lives on where it came from: delete it there too. It asks first.',
     arguments: [nameArgument],
     options,

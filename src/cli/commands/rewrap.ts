@@ -11,7 +11,7 @@ import { counted, plain } from '../table.ts'
 export const rewrapCommands: readonly Command[] = [
   {
     name: 'keys rewrap',
-    summary: 'seal everything in the store anew under the first key of the key ring',
+    summary: 'seal everything in the store again, under the first key of the key ring',
     details:
       'After a new key was put in front (docs/key-ring.md). It goes page by page, may be interrupted at any time and ' +
       'begun again, and says at the end whether an old key is still needed. Status 1 when a record could not be rewrapped.',

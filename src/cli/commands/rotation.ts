@@ -18,7 +18,7 @@ import { wholeNumber } from '../whole-number.ts'
 export const rotationCommands: readonly Command[] = [
   {
     name: 'credentials rotate',
-    summary: 'replace the secret of a credential while it goes on serving',
+    summary: 'replace the secret of a credential while it stays in use',
     details:
       'A service-account key is made by the broker itself; any other secret is brought with --with. The new one is ' +
       'proved before it is used, and the old one stands by until then (docs/rotation.md).',
@@ -46,7 +46,7 @@ export const rotationCommands: readonly Command[] = [
   },
   {
     name: 'credentials schedule',
-    summary: 'say after how many days a credential is rotated by itself',
+    summary: 'set after how many days a credential is rotated automatically',
     arguments: [nameArgument],
     options: [
       { name: '--after', value: 'DAYS', summary: 'how old the active version may become' },

@@ -10,7 +10,7 @@ import { counted, plain, table } from '../table.ts'
 export const serviceCommands: readonly Command[] = [
   {
     name: 'service status',
-    summary: 'how the broker fares: version, clock, store, key ring, policy, switches, settings',
+    summary: 'show the broker status: version, clock, store, key ring, policy, blocks, settings',
     details: 'Of the instance that answers. Status 1 when something is at fault or the service is stopped.',
     options: adminOptions,
     examples: ['downscope service status', 'downscope service status --json'],
@@ -18,7 +18,7 @@ export const serviceCommands: readonly Command[] = [
   },
   {
     name: 'service stop',
-    summary: 'the kill switch: nobody gets a token of anything, on every instance within 10 seconds',
+    summary: 'stop issuing tokens, on every instance within 10 seconds',
     details: 'Tokens already handed out live until they expire. The admin API goes on. It asks first.',
     options: [yesOption, ...adminOptions],
     examples: ['downscope service stop', 'downscope service stop --yes'],
@@ -32,7 +32,7 @@ export const serviceCommands: readonly Command[] = [
   },
   {
     name: 'service resume',
-    summary: 'let tokens be served again',
+    summary: 'resume issuing tokens',
     options: adminOptions,
     examples: ['downscope service resume'],
     run: async (call) => {

@@ -15,7 +15,7 @@ import { writeNewFile } from '../write-new-file.ts'
 export const suggestCommands: readonly Command[] = [
   {
     name: 'policy suggest',
-    summary: 'what the policy could lose and still have served every request of the last days',
+    summary: 'show what the policy could lose without refusing any recent request',
     details:
       'Rule by rule, and as a unified diff from the policy in force to one that says no more than was used. ' +
       'Nothing is changed: review FILE, then apply it.',

@@ -17,7 +17,7 @@ const apiKeyType = 'urn:downscope:params:oauth:token-type:api_key'
 export const tokenCommands: readonly Command[] = [
   {
     name: 'token',
-    summary: 'get a token, as a caller would',
+    summary: 'get a token as a caller does',
     details:
       'The caller is whoever the JWT names: one that a platform signed (--jwt), or one signed here with a private key ' +
       '(--key). Only the token goes to standard output.',

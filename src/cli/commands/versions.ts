@@ -24,7 +24,7 @@ export const versionCommands: readonly Command[] = [
   },
   {
     name: 'versions disable',
-    summary: 'take one version of a credential out of service, for its tokens in memory too',
+    summary: 'disable one version of a credential and its cached tokens',
     arguments: [nameArgument, versionArgument],
     options: adminOptions,
     examples: ['downscope versions disable reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11'],
@@ -40,7 +40,7 @@ export const versionCommands: readonly Command[] = [
   },
   {
     name: 'versions destroy',
-    summary: 'drop the secret of a disabled version, for good',
+    summary: 'delete the secret of a disabled version permanently',
     details: 'It asks first.',
     arguments: [nameArgument, versionArgument],
     options: [yesOption, ...adminOptions],
