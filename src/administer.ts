@@ -1,3 +1,4 @@
+import type { AtHand } from './domain/at-hand.ts'
 import { failureOf, type AdminFacts, type AuditAction, type AuditRecord } from './domain/audit-record.ts'
 import { BrokerError } from './domain/broker-error.ts'
 import type { Caller } from './domain/caller.ts'
@@ -8,6 +9,8 @@ import type { AuditTrail } from './ports/audit-trail.ts'
 import type { Clock } from './ports/clock.ts'
 
 export interface AdministerDeps {
+  /** Before anything of the request is parsed. */
+  readonly countRequest: () => AtHand<void>
   readonly authenticate: (proof: Proof) => Promise<Caller>
   /** Throws `admin_forbidden` unless policy gives the caller that role or a higher one. */
   readonly authorizeAdmin: (caller: Caller, needed: AdminRole) => Promise<AdminRole>
@@ -56,6 +59,7 @@ export function createAdminister(deps: AdministerDeps): Administer {
 
     let result
     try {
+      await deps.countRequest()
       caller = await identify(deps, context.bearer)
       await deps.authorizeAdmin(caller, context.needed)
       result = await context.perform(caller, note)

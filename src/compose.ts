@@ -1,4 +1,4 @@
-import { createAuthenticate } from './authenticate/authenticate.ts'
+import { createAuthenticate, createCountRequest, type CountRequest } from './authenticate/authenticate.ts'
 import { createAuthorize } from './authorize/authorize.ts'
 import type { CompiledPolicy } from './authorize/compile-policy.ts'
 import { heedingBlocks } from './authorize/heed-blocks.ts'
@@ -36,6 +36,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     findIssuer: (iss) => useAtHand(policyInForce.current(), ({ findIssuer }) => findIssuer(iss)),
     rememberOnce: records.replays.rememberOnce,
   })
+  const countRequest = createCountRequest(platform.limits)
   const resolve = createResolve({
     ...platform,
     ...records,
@@ -63,6 +64,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const authorizeDeps = { policy: policyInForce.current, findCredential, brokerIssuer: issuer }
   const exchange = createExchange(
     {
+      countRequest: () => countRequest('callers'),
       authenticate,
       authorize: heedingBlocks(records.blocksView, createAuthorize(authorizeDeps)),
       resolve,
@@ -77,8 +79,16 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const app = createApp({
     issuer,
     exchange,
-    ...createRevokeAndIntrospect({ platform, records, policy, authenticate }),
-    ...createAdministration({ ...joined, policyInForce, check, rotation, authenticate, authorizeDeps }),
+    ...createRevokeAndIntrospect({ platform, records, policy, authenticate, countRequest }),
+    ...createAdministration({
+      ...joined,
+      policyInForce,
+      check,
+      rotation,
+      authenticate,
+      authorizeDeps,
+      countRequest,
+    }),
     readiness,
     ...publishedKeys(settings),
     entropy,
@@ -119,6 +129,7 @@ interface IssuedDeps {
   readonly records: Records
   readonly policy: () => Promise<CompiledPolicy>
   readonly authenticate: RevokeTokenSteps['authenticate']
+  readonly countRequest: CountRequest
 }
 
 /** What can be asked about a token that was issued. */
@@ -127,19 +138,24 @@ function createRevokeAndIntrospect({
   records,
   policy,
   authenticate,
+  countRequest,
 }: IssuedDeps): Pick<HallDeps, 'revokeToken' | 'introspect'> {
   const { blocksView: blocks, credentialView: findCredential, audit } = records
-  const { limits, clock } = platform
+  const { clock } = platform
   const mayUse = createMayUse({ policy, blocks })
   const revoke = createRevokeIssued({ ...platform, ...records, mayUse, findCredential })
   return {
-    revokeToken: createRevokeToken({ authenticate, revoke }, audit, clock),
+    revokeToken: createRevokeToken(
+      { countRequest: () => countRequest('callers'), authenticate, revoke },
+      audit,
+      clock,
+    ),
     introspect: createIntrospect({
       ...platform,
       ...records,
       blocks,
       findCredential,
-      ...(limits?.total === undefined ? {} : { limit: limits.total }),
+      countRequest: () => countRequest('introspection'),
     }),
   }
 }

@@ -10,6 +10,8 @@ import type { Clock } from './ports/clock.ts'
 
 /** The rooms, in the order in which every request walks through them. */
 export interface ExchangeSteps {
+  /** Before anything of the request is parsed: who comes too often costs no more than that. */
+  countRequest(): AtHand<void>
   authenticate(proof: Proof): Promise<Caller>
   authorize(caller: Caller, request: ExchangeRequest): AtHand<Grant>
   resolve(grant: Grant, mint: () => Promise<MintedToken>): AtHand<ResolvedToken>
@@ -55,6 +57,8 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
     let request: ExchangeRequest | undefined
     let caller: Caller | undefined
     try {
+      const counted = steps.countRequest()
+      if (counted instanceof Promise) await counted
       request = parse()
       noteRequest(record, request)
       caller = await steps.authenticate(request.proof)

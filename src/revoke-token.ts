@@ -1,3 +1,4 @@
+import type { AtHand } from './domain/at-hand.ts'
 import { failureOf, type AuditRecord } from './domain/audit-record.ts'
 import type { Caller } from './domain/caller.ts'
 import type { Proof } from './domain/exchange-request.ts'
@@ -13,6 +14,8 @@ export interface RevokedTokenFacts {
 }
 
 export interface RevokeTokenSteps {
+  /** Before anything of the request is parsed. */
+  countRequest(): AtHand<void>
   authenticate(proof: Proof): Promise<Caller>
   /** `undefined` for a token that is not ours or is over. Throws what the caller may not. */
   revoke(caller: Caller, token: Secret): Promise<RevokedTokenFacts | undefined>
@@ -52,6 +55,7 @@ export function createRevokeToken(steps: RevokeTokenSteps, audit: AuditTrail, cl
 
     let revoked
     try {
+      await steps.countRequest()
       const { proof, token } = parse()
       caller = await steps.authenticate(proof)
       revoked = await steps.revoke(caller, token)

@@ -16,6 +16,7 @@ function createWorld(changes: Partial<AdministerDeps> = {}) {
   const proofs: Proof[] = []
   const clock = createFakeClock()
   const administer = createAdminister({
+    countRequest: () => undefined,
     authenticate: async (proof) => {
       proofs.push(proof)
       return caller

@@ -35,6 +35,7 @@ function createWorld(broken: Partial<ExchangeSteps> = {}) {
   const records: AuditRecord[] = []
   const grant = createGrant()
   const steps: ExchangeSteps = {
+    countRequest: () => undefined,
     authenticate: async () => {
       await Promise.resolve(walked.push('authenticate'))
       return grant.caller
@@ -149,6 +150,20 @@ describe('exchange', () => {
     await expect(exchange()).rejects.toBeInstanceOf(TypeError)
     expect(records[0]).toMatchObject({ outcome: 'failed', error: 'bug' })
     expect(JSON.stringify(records)).not.toContain('ya29')
+  })
+
+  it('a request too many is refused before anything of it is parsed, and recorded', async () => {
+    const { records, walked, exchange } = createWorld({
+      countRequest: () => {
+        throw refusal('caller_throttled')
+      },
+    })
+    const parse = () => {
+      throw new Error('it was parsed')
+    }
+    await expect(exchange(parse)).rejects.toMatchObject({ code: 'caller_throttled' })
+    expect(records).toMatchObject([{ outcome: 'refused', error: 'caller_throttled' }])
+    expect(walked).toEqual(['audit'])
   })
 
   it('P27: without its record no token leaves', async () => {

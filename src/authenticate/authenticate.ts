@@ -33,7 +33,7 @@ export interface AuthenticateDeps {
 }
 
 export interface CallerLimits {
-  /** Counts everything that asks, before a signature is looked at; administrators apart from callers. */
+  /** Counts everything that asks, before anything of it is parsed; administrators apart from callers. */
   readonly total?: RateLimit
   /** Counts each caller, once it is known who he is: nobody can use up what another one may have. */
   readonly perCaller?: RateLimit
@@ -51,10 +51,6 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
   const verifySignature = createVerifySignature({ keys: createIssuerKeys(deps), verified })
 
   return async (proof) => {
-    if (limits.total !== undefined) {
-      const admitted = admit(limits.total, proof.form === 'admin_bearer' ? 'administrators' : 'callers')
-      if (admitted instanceof Promise) await admitted
-    }
     const token = trimAsciiSpace(proof.assertion.reveal())
     const remembered = token.length > assertionLengthMax ? undefined : verified.find(token)
     const known = remembered instanceof Promise ? await remembered : remembered
@@ -91,6 +87,13 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
     // The memory ends here, so from here on a second use would look like a first one.
     if (clock.now() >= use.until) throw rejection(proof, 'assertion expired while it was verified')
   }
+}
+
+/** Counts one more request of this kind against the total. Throws `caller_throttled`. */
+export type CountRequest = (kind: 'callers' | 'administrators' | 'introspection') => AtHand<void>
+
+export function createCountRequest({ total }: CallerLimits = {}): CountRequest {
+  return (kind) => (total === undefined ? undefined : admit(total, kind))
 }
 
 function admit(limit: RateLimit, key: string): AtHand<void> {

@@ -1,4 +1,5 @@
 import { createAdminister, type AdministerDeps } from '../administer.ts'
+import type { CountRequest } from '../authenticate/authenticate.ts'
 import { claimsFault } from '../authenticate/judge-claims.ts'
 import { createAuthorizeAdmin } from '../authorize/authorize-admin.ts'
 import type { AuthorizeDeps } from '../authorize/authorize.ts'
@@ -39,6 +40,7 @@ export interface AdministrationDeps {
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   readonly rotation: RotationRoom
   readonly authenticate: AdministerDeps['authenticate']
+  readonly countRequest: CountRequest
   readonly authorizeDeps: AuthorizeDeps
 }
 
@@ -60,12 +62,14 @@ export type Administration = Pick<
 
 /** Joins the corridor of the admin API with what can be asked of it. */
 export function createAdministration(deps: AdministrationDeps): Administration {
-  const { settings, platform, records, policyInForce, findUpstream, rotation, authenticate } = deps
+  const { settings, platform, records, policyInForce, findUpstream, rotation, authenticate, countRequest } =
+    deps
   const { clock, log } = platform
   const blocks = records.blocksView
   const policy = async () => policyInForce.current()
   const authorizeAdmin = createAuthorizeAdmin({ policy })
   const administer = createAdminister({
+    countRequest: () => countRequest('administrators'),
     authenticate,
     authorizeAdmin: heedingBlockedAdmins(blocks, authorizeAdmin),
     audit: records.audit,

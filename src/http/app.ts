@@ -36,7 +36,7 @@ export interface HallDeps {
   readonly exchange: Exchange
   readonly administer: Administer
   readonly revokeToken: RevokeToken
-  readonly introspect: (token: Secret) => Promise<Introspection>
+  readonly introspect: (read: () => Secret) => Promise<Introspection>
   readonly credentials: AdministerCredentials
   readonly revokeCredential: RevokeCredential
   readonly policy: AdministerPolicy

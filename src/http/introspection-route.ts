@@ -9,7 +9,7 @@ import { parseForm, tokenIn } from './parse-form.ts'
 import type { Refuse } from './refuse.ts'
 
 export interface IntrospectionDeps extends FormRouteDeps {
-  readonly introspect: (token: Secret) => Promise<Introspection>
+  readonly introspect: (read: () => Secret) => Promise<Introspection>
   readonly log: Log
 }
 
@@ -27,7 +27,7 @@ export function createIntrospectionRoute(deps: IntrospectionDeps): (request: Req
   return createFormRoute(
     { entropy, refuse },
     {
-      perform: (read) => introspect(tokenIn(parseForm(read()))),
+      perform: (read) => introspect(() => tokenIn(parseForm(read()))),
       answer: (introspection, requestId) =>
         jsonAnswer({ status: 200, text: introspectionText(introspection), requestId }),
     },

@@ -11,35 +11,34 @@ export interface FormMessage {
 /** Parameters by name; empty ones are left out. */
 export type Form = ReadonlyMap<string, string>
 
-/** The parameters of a form-encoded body. Throws `request_malformed`. Source: RFC 6749 §3.2 and appendix B. */
+/** Far more than any request of ours has; each one costs the decoder two calls, whatever is in it. */
+const parametersMax = 100
+
+/**
+ * The parameters of a form-encoded body, as URLSearchParams reads them, in time linear in its length. Throws
+ * `request_malformed`, also for more than 100 of them. Source: RFC 6749 §3.2 and appendix B.
+ */
 export function parseForm({ contentType, text }: FormMessage): Form {
   if (mediaType(contentType) !== 'application/x-www-form-urlencoded')
     throw requestMalformed('the Content-Type must be application/x-www-form-urlencoded')
+  refuseTooMany(text)
   const seen = new Set<string>()
   const form = new Map<string, string>()
-  for (const pair of text.split('&')) {
-    if (pair === '') continue
-    const end = pair.indexOf('=')
-    const name = decodePart(end === -1 ? pair : pair.slice(0, end))
+  // The "&" keeps a leading "?", which URLSearchParams would drop. Node decodes a space ten times faster than a "+".
+  for (const [name, value] of new URLSearchParams(`&${text.replaceAll('+', ' ')}`)) {
     // RFC 6749 §3.2: a repeated parameter is malformed, whatever its name, and one without a value is omitted.
     if (seen.has(name)) throw requestMalformed('a parameter is repeated')
     seen.add(name)
-    if (end !== -1 && end < pair.length - 1) form.set(name, decodePart(pair.slice(end + 1)))
+    if (value !== '') form.set(name, value)
   }
   return form
 }
 
-/**
- * What URLSearchParams makes of a name or value (WHATWG URL §5.1), for a third of its price: on Workers each pair of
- * it is a call out of the engine. A test holds both to one reading.
- */
-function decodePart(part: string): string {
-  if (!part.includes('%') && !part.includes('+')) return part
-  try {
-    return decodeURIComponent(part.replaceAll('+', ' '))
-  } catch {
-    // Octets that are not UTF-8, or a percent sign that begins nothing: read leniently there, and rare here.
-    return new URLSearchParams(`part=${part}`).get('part') ?? ''
+function refuseTooMany(text: string): void {
+  let count = 0
+  for (const _ of text.matchAll(/[^&]+/g)) {
+    count += 1
+    if (count > parametersMax) throw requestMalformed(`there are more than ${parametersMax} parameters`)
   }
 }
 

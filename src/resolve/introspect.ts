@@ -1,5 +1,4 @@
 import type { AtHand } from '../domain/at-hand.ts'
-import { requireAdmission } from '../domain/admission.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import { grantedCredential, isDrawnFrom } from '../domain/grant.ts'
@@ -7,7 +6,6 @@ import type { Introspection } from '../domain/introspection.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Sha256 } from '../ports/entropy.ts'
-import type { RateLimit } from '../ports/rate-limit.ts'
 import type { IssuedTokens } from '../records/issued-tokens.ts'
 
 export interface IntrospectDeps {
@@ -17,21 +15,21 @@ export interface IntrospectDeps {
   readonly findCredential: (name: string) => AtHand<CredentialSummary | undefined>
   readonly clock: Clock
   readonly sha256: Sha256
-  /** Counts everybody's questions together, apart from requests for tokens: each costs a read of the store. */
-  readonly limit?: RateLimit
+  /** Counts everybody's requests together, apart from those for tokens: each costs a read of the store. */
+  readonly countRequest: () => AtHand<void>
 }
 
 /**
  * What a token of ours is, told to whoever holds it: holding it is the proof, as nobody can guess one. A token that
  * is not ours, is over, was revoked, or whose credential is disabled or gone is simply not active (RFC 7662 §2.2), and
- * none is while the service is stopped. Throws `caller_throttled` and `store_unavailable`.
+ * none is while the service is stopped. `read` parses the token once the request is counted, and throws what is wrong.
+ * Throws `caller_throttled` and `store_unavailable`.
  */
-export function createIntrospect(deps: IntrospectDeps): (token: Secret) => Promise<Introspection> {
-  const { issuedTokens, blocks, findCredential, clock, sha256, limit } = deps
-  return async (token) => {
-    if (limit !== undefined)
-      requireAdmission(await limit('introspection'), 'too many requests for introspection')
-    const digest = await sha256(token.reveal())
+export function createIntrospect(deps: IntrospectDeps): (read: () => Secret) => Promise<Introspection> {
+  const { issuedTokens, blocks, findCredential, clock, sha256, countRequest } = deps
+  return async (read) => {
+    await countRequest()
+    const digest = await sha256(read().reveal())
     const facts = await issuedTokens.find(digest)
     const { stopped, isRevoked } = await blocks()
     if (stopped !== undefined || isRevoked(digest)) return { isActive: false }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { createTokenBuckets } from '../../src/adapters/system/token-buckets.ts'
+import { createCountRequest } from '../../src/authenticate/authenticate.ts'
 import { createAuthenticateWorld, trustedIssuer } from '../support/authenticate-world.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createSigner } from '../support/signer.ts'
@@ -8,14 +9,10 @@ import { createSigner } from '../support/signer.ts'
 const signer = await createSigner('ES256', 'key')
 const issuer = trustedIssuer([signer], { selfIssued: false })
 
-function createWorld(limits: { readonly total?: number; readonly perCaller?: number }) {
+function createWorld({ perCaller }: { readonly perCaller: number }) {
   const clock = createFakeClock()
-  const buckets = (perMinute: number | undefined) =>
-    perMinute === undefined ? undefined : createTokenBuckets({ perMinute, clock })
-  const total = buckets(limits.total)
-  const perCaller = buckets(limits.perCaller)
   const world = createAuthenticateWorld({
-    limits: { ...(total === undefined ? {} : { total }), ...(perCaller === undefined ? {} : { perCaller }) },
+    limits: { perCaller: createTokenBuckets({ perMinute: perCaller, clock }) },
   })
   world.trust(issuer)
   const token = (sub: string) => signer.sign(world.claims(issuer, { sub }))
@@ -46,11 +43,13 @@ describe('limits of callers', () => {
     expect(uses).toHaveLength(1)
   })
 
-  it('the total is counted before anything is read, and administrators have their own', async () => {
-    const { token, prove, refusal } = createWorld({ total: 1 })
-    await prove(await token('a'))
-    expect((await refusal('not even a token')).code).toBe('caller_throttled')
-    expect((await prove(await token('a'), { form: 'admin_bearer' })).subject).toBe('a')
-    expect((await refusal('not even a token', { form: 'admin_bearer' })).code).toBe('caller_throttled')
+  it('the total counts callers, administrators and introspection each apart', async () => {
+    const countRequest = createCountRequest({
+      total: createTokenBuckets({ perMinute: 1, clock: createFakeClock() }),
+    })
+    for (const kind of ['callers', 'administrators', 'introspection'] as const) {
+      expect(countRequest(kind)).toBeUndefined()
+      expect(() => countRequest(kind)).toThrow(expect.objectContaining({ code: 'caller_throttled' }))
+    }
   })
 })

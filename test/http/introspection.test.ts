@@ -16,8 +16,8 @@ const active: Introspection = {
 function createWorld(introspection: Introspection = active) {
   const asked: string[] = []
   const { app } = createFakeHall({
-    introspect: async (token) => {
-      asked.push(token.reveal())
+    introspect: async (read) => {
+      asked.push(read().reveal())
       return introspection
     },
   })
@@ -84,7 +84,7 @@ describe('introspection (RFC 7662)', () => {
   })
 
   it('a token in the query string counts for nothing', async () => {
-    const { app } = createFakeHall({ introspect: async () => active })
+    const { app } = createFakeHall()
     const answer = await app.request('/v1/introspect?token=ya29.x', {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },

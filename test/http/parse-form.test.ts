@@ -55,3 +55,14 @@ describe('a form reads as URLSearchParams reads it', () => {
     },
   )
 })
+
+describe('the work for a form is bounded', () => {
+  const form = (count: number) => Array.from({ length: count }, (_, n) => `n${n}=%`).join('&')
+
+  test('100 parameters are read, one more is malformed, and empty ones do not count', () => {
+    expect(parseForm({ contentType, text: `&&&${form(100)}&&&` }).size).toBe(100)
+    expect(() => parseForm({ contentType, text: form(101) })).toThrow(
+      expect.objectContaining({ code: 'request_malformed', reason: 'there are more than 100 parameters' }),
+    )
+  })
+})

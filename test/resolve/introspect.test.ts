@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { Grant } from '../../src/domain/grant.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { later, seconds } from '../../src/domain/time.ts'
+import { createCountRequest } from '../../src/authenticate/authenticate.ts'
 import type { RateLimit } from '../../src/ports/rate-limit.ts'
 import { createNotingMint } from '../../src/mint/noting-mint.ts'
 import { createIssuedTokens } from '../../src/records/issued-tokens.ts'
@@ -33,18 +34,19 @@ async function createWorld(more: { readonly limit?: RateLimit; readonly blocks?:
     sha256: quickDigest,
     log,
   })
-  const { blocks, ...limits } = more
+  const { blocks, limit } = more
+  const countRequest = createCountRequest(limit === undefined ? {} : { total: limit })
   const introspect = createIntrospect({
     issuedTokens,
     blocks: () => inForce({ callers: [], tokens: [], ...blocks }),
     findCredential: credentials.find,
     clock,
     sha256: quickDigest,
-    ...limits,
+    countRequest: () => countRequest('introspection'),
   })
   const credential = { ...createGrant().credential, version: added?.version ?? '' }
   const issue = (change: Partial<Grant> = {}) => mint(createGrant({ credential, ...change }))
-  return { ...world, lines, issue, ask: (token = 'ya29.x') => introspect(new Secret(token)) }
+  return { ...world, lines, issue, ask: (token = 'ya29.x') => introspect(() => new Secret(token)) }
 }
 
 describe('introspection', () => {

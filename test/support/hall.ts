@@ -46,6 +46,7 @@ export function createFakeHall(changes: Partial<HallDeps> = {}): FakeHall {
       return outcome()
     },
     administer: createAdminister({
+      countRequest: () => undefined,
       authenticate: identify,
       authorizeAdmin,
       audit: async (record) => {
@@ -56,7 +57,10 @@ export function createFakeHall(changes: Partial<HallDeps> = {}): FakeHall {
     revokeToken: async ({ parse }) => {
       parse()
     },
-    introspect: async () => ({ isActive: false }),
+    introspect: async (read) => {
+      read()
+      return { isActive: false }
+    },
     credentials: createFakeCredentials(),
     revokeCredential: async (name) => ({
       credential: { ...summary, name, state: 'revoked' },
