@@ -20,9 +20,11 @@ export interface HttpAnswer {
   readonly body: string
 }
 
-/** No whole answer came; whether the other side acted is unknown. */
+/** No whole answer came; whether the other side acted is unknown, unless `isUnsent`. */
 export interface HttpFailure {
   readonly kind: 'failure'
+  /** It is certain that nothing of the request reached the other side. */
+  readonly isUnsent?: true
   readonly cause: 'timeout' | 'network' | 'too_large' | 'redirect'
   /** For the log; holds no secret. */
   readonly detail: string

@@ -1,9 +1,11 @@
+import { startDeadline } from './deadline.ts'
 import type { HttpAnswer, HttpClient, HttpRequest, HttpResult } from '../../ports/http-client.ts'
 import { describeRequest, httpFailure, isRedirect, judgeTrouble } from './http-trouble.ts'
 
 /**
  * Outbound HTTP by the platform's `fetch`, in Node and in workerd. The deadline runs from the call to the body's
- * last octet; a body that grows beyond its cap, compressed or not, is dropped together with its connection.
+ * last octet, and rejects
+ * whatever the socket does; a body that grows beyond its cap, compressed or not, is dropped together with its connection.
  */
 export function createHttpClient(): HttpClient {
   return async (request) => {
@@ -13,19 +15,20 @@ export function createHttpClient(): HttpClient {
     const aborter = new AbortController()
     let isLate = false
     // Not AbortSignal.timeout: its timer would stay until the end after each early answer.
-    const timer = setTimeout(() => {
+    const late = Promise.withResolvers<never>()
+    const stop = startDeadline(request.timeoutMs, () => {
       isLate = true
-      aborter.abort()
-    }, request.timeoutMs)
+      late.reject(new Error('late'))
+    })
     try {
-      const result = await exchange(request, where, aborter.signal)
+      const result = await Promise.race([exchange(request, where, aborter.signal), late.promise])
       if (result.kind === 'failure') aborter.abort()
       return result
     } catch (error) {
       aborter.abort()
       return judgeTrouble({ error, where, isLate, timeoutMs: request.timeoutMs })
     } finally {
-      clearTimeout(timer)
+      stop()
     }
   }
 }

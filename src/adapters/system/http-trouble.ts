@@ -17,13 +17,17 @@ export interface Trouble {
   readonly where: string
   readonly isLate: boolean
   readonly timeoutMs: number
+  readonly isUnsent?: boolean
 }
 
 /** What an exchange that threw comes to. Only codes and names are told: messages quote header values and addresses. */
-export function judgeTrouble({ error, where, isLate, timeoutMs }: Trouble): HttpFailure {
-  if (isLate) return httpFailure('timeout', `${where}: no whole answer within ${timeoutMs} ms`)
+export function judgeTrouble({ error, where, isLate, timeoutMs, isUnsent = false }: Trouble): HttpFailure {
+  const unsent = isUnsent ? ({ isUnsent } as const) : {}
+  if (isLate)
+    return { ...httpFailure('timeout', `${where}: no whole answer within ${timeoutMs} ms`), ...unsent }
   const code = codeOf(error)
-  return httpFailure(/TIMEOUT|TIMEDOUT/.test(code) ? 'timeout' : 'network', `${where}: ${code}`)
+  const cause = /TIMEOUT|TIMEDOUT/.test(code) ? 'timeout' : 'network'
+  return { ...httpFailure(cause, `${where}: ${code}`), ...unsent }
 }
 
 /** The first code among an error and its causes, such as ECONNREFUSED; without one, the error's kind. */

@@ -1,13 +1,17 @@
 import { request as requestByHttp, type ClientRequest, type IncomingMessage } from 'node:http'
 import { request as requestByHttps } from 'node:https'
 
+import { startDeadline } from './deadline.ts'
 import type { HttpAnswer, HttpClient, HttpRequest, HttpResult } from '../../ports/http-client.ts'
 import { describeRequest, httpFailure, isRedirect, judgeTrouble } from './http-trouble.ts'
 
+/** More than one server has a use for; a storm of them would keep this process busy until the deadline. */
+const informationMax = 16
+
 /**
  * Outbound HTTP by node:http: what `fetch` gives, without the time `fetch` takes to get ready and with half its price
- * for each request. The deadline runs from the call to the body's last octet; a body that grows beyond its cap,
- * compressed or not, is dropped together with its connection.
+ * for each request. The deadline runs from the call to the body's last octet, and rejects whatever the socket does; a
+ * body that grows beyond its cap, compressed or not, is dropped together with its connection.
  */
 export function createNodeHttpClient(): HttpClient {
   return async (request) => {
@@ -15,22 +19,27 @@ export function createNodeHttpClient(): HttpClient {
     if (where === undefined)
       return httpFailure('network', `${request.method}: the address is no http or https URL`)
     const { timeoutMs } = request
+    const late = Promise.withResolvers<never>()
     let isLate = false
-    let sent: ClientRequest | undefined
-    const timer = setTimeout(() => {
+    const stop = startDeadline(timeoutMs, () => {
       isLate = true
-      sent?.destroy()
-    }, timeoutMs)
+      late.reject(new Error('late'))
+    })
+    let sent: ClientRequest | undefined
+    let isUnsent = true
     try {
       sent = open(request)
-      const result = await exchange(sent, request, where)
+      whenConnected(sent, () => {
+        isUnsent = false
+      })
+      const result = await Promise.race([exchange(sent, request, where), late.promise])
       if (result.kind === 'failure') sent.destroy()
       return result
     } catch (error) {
       sent?.destroy()
-      return judgeTrouble({ error, where, isLate, timeoutMs })
+      return judgeTrouble({ error, where, isLate, timeoutMs, isUnsent })
     } finally {
-      clearTimeout(timer)
+      stop()
     }
   }
 }
@@ -46,13 +55,9 @@ function open({ method, url, headers, body }: HttpRequest): ClientRequest {
 }
 
 async function exchange(sent: ClientRequest, request: HttpRequest, where: string): Promise<HttpResult> {
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    sent.once('response', resolve)
-    // Not once: a connection may fail again while it is given up.
-    sent.on('error', reject)
-    sent.end(request.body)
-  })
+  const response = await responseTo(sent, request.body)
   const { statusCode: status = 0, headers } = response
+  if (status === 101) throw codedError('UPGRADE_NOT_ASKED_FOR')
   if (isRedirect(status)) return httpFailure('redirect', `${where}: answered with redirect ${status}`)
   const encodings = headers['content-encoding']
   const stream = encodings === undefined ? response : await decoded(response, encodings)
@@ -69,7 +74,39 @@ async function exchange(sent: ClientRequest, request: HttpRequest, where: string
   } satisfies HttpAnswer
 }
 
-/** For who compresses though he was asked not to. */
+/** The head of the answer. Rejects for everything else that a socket may do; silence is for the deadline. */
+function responseTo(sent: ClientRequest, body: string | undefined): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    let information = 0
+    sent.once('response', resolve)
+    // Not once: a connection may fail again while it is given up.
+    sent.on('error', reject)
+    sent.once('close', () => reject(codedError('CLOSED_WITHOUT_ANSWER')))
+    sent.once('upgrade', (_, socket) => {
+      socket.destroy()
+      reject(codedError('UPGRADE_NOT_ASKED_FOR'))
+    })
+    sent.on('information', () => {
+      information += 1
+      if (information > informationMax) reject(codedError('TOO_MANY_INFORMATIONAL_ANSWERS'))
+    })
+    sent.end(body)
+  })
+}
+
+/** Nothing is sent before TCP and TLS are there. */
+function whenConnected(sent: ClientRequest, note: () => void): void {
+  sent.once('socket', (socket) => {
+    if (sent.reusedSocket) note()
+    else socket.once(sent.protocol === 'https:' ? 'secureConnect' : 'connect', note)
+  })
+}
+
+function codedError(code: string): Error {
+  return Object.assign(new Error(code), { code })
+}
+
+/** Decodes responses of servers that ignore `Accept-Encoding: identity`. */
 async function decoded(response: IncomingMessage, encodings: string): Promise<NodeJS.ReadableStream> {
   const { pipeline } = await import('node:stream')
   const { createBrotliDecompress, createInflate, createUnzip } = await import('node:zlib')
@@ -106,5 +143,6 @@ function readBody(stream: NodeJS.ReadableStream, maxBytes: number): Promise<stri
     })
     stream.once('end', () => resolve(text + decoder.decode()))
     stream.on('error', reject)
+    stream.once('close', () => reject(codedError('CLOSED_WITHIN_ANSWER')))
   })
 }

@@ -184,7 +184,7 @@ describe.each([
 
     const result = await http({ ...request('/'), url: `http://127.0.0.1:${port}/token?key=${secret}` })
 
-    expect(result).toEqual({
+    expect(result).toMatchObject({
       kind: 'failure',
       cause: 'network',
       detail: `GET http://127.0.0.1:${port}/token: ECONNREFUSED`,
