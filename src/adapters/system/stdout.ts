@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs'
 
 import { createLineWriter, type LineSink, type LineWriter } from './line-writer.ts'
 
+const newline = 0x0a
 const retryMs = 5
 /** How long the end of a process may wait for whoever reads its output. */
 const finishMs = 2000
@@ -15,20 +16,25 @@ export function createStdoutWriter(): LineWriter {
   return writer
 }
 
+type WriteOctets = (fd: number, octets: Uint8Array, offset: number) => number
+
 /**
  * A file descriptor as a sink. Not a stream: of what a stream has been given, nobody can tell at the exit of the
  * process what is still unwritten, and it is lost.
  */
-export function createFileSink(fd: number): LineSink {
+export function createFileSink(fd: number, writeTo: WriteOctets = writeSync): LineSink {
   let write:
     | { readonly octets: Uint8Array; offset: number; readonly done: (error?: unknown) => void }
     | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
+  /** A full disk took a part of a line: what comes next begins a line of its own. */
+  let isTorn = false
 
   const end = (error?: unknown): void => {
     const ended = write
     write = undefined
     clearTimeout(timer)
+    if (ended !== undefined && ended.offset > 0) isTorn = ended.octets[ended.offset - 1] !== newline
     ended?.done(error)
   }
 
@@ -36,7 +42,7 @@ export function createFileSink(fd: number): LineSink {
   const advance = (): boolean => {
     try {
       while (write !== undefined && write.offset < write.octets.length)
-        write.offset += writeSync(fd, write.octets, write.offset)
+        write.offset += writeTo(fd, write.octets, write.offset)
       end()
       return true
     } catch (error) {
@@ -52,7 +58,7 @@ export function createFileSink(fd: number): LineSink {
 
   return {
     write: (text, done) => {
-      write = { octets: Buffer.from(text), offset: 0, done }
+      write = { octets: Buffer.from(isTorn ? `\n${text}` : text), offset: 0, done }
       retry()
     },
     finish: () => {

@@ -70,6 +70,27 @@ describe('standard output', () => {
     await expect(writer.write('d')).rejects.toMatchObject({ code: 'EBADF' })
     await rm(folder, { recursive: true })
   })
+
+  test('P27: after a full disk the next line is one of its own, and a torn one stays alone', async () => {
+    let room = 12
+    let written = ''
+    const disk = (_fd: number, octets: Uint8Array, offset: number): number => {
+      const taken = octets.subarray(offset, offset + room)
+      if (taken.length === 0) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+      room -= taken.length
+      written += Buffer.from(taken).toString()
+      return taken.length
+    }
+    const writer = createLineWriter(createFileSink(0, disk))
+    await writer.write('{"n":1}')
+    await expect(writer.write('{"n":2}')).rejects.toMatchObject({ code: 'ENOSPC' })
+    await expect(writer.write('{"n":3}')).rejects.toMatchObject({ code: 'ENOSPC' })
+    room = 1_000
+    await Promise.all([writer.write('{"n":4}'), writer.write('{"n":5}')])
+    await writer.write('{"n":6}')
+
+    expect(written.split('\n')).toEqual(['{"n":1}', '{"n"', '{"n":4}', '{"n":5}', '{"n":6}', ''])
+  })
 })
 
 function start(script: string) {
