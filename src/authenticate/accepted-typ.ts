@@ -7,8 +7,17 @@ import type { Proof } from '../domain/exchange-request.ts'
  */
 export function isAcceptedTyp(typ: string | undefined, form: Proof['form']): boolean {
   if (typ === undefined || typ === 'JWT') return true
-  const kind = typ.toLowerCase().replace(/^application\//, '')
+  const kind = kindOf(typ)
   return (
     kind === 'jwt' || kind === 'jose' || (kind === 'client-authentication+jwt' && form === 'client_assertion')
   )
+}
+
+/** RFC 9068 §2.1. */
+export function isAccessTokenTyp(typ: string | undefined): boolean {
+  return kindOf(typ ?? '') === 'at+jwt'
+}
+
+function kindOf(typ: string): string {
+  return typ.toLowerCase().replace(/^application\//, '')
 }

@@ -11,7 +11,7 @@ import type { Sha256 } from '../ports/entropy.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { Log } from '../ports/log.ts'
 import type { RateLimit } from '../ports/rate-limit.ts'
-import { isAcceptedTyp } from './accepted-typ.ts'
+import { isAcceptedTyp, isAccessTokenTyp } from './accepted-typ.ts'
 import { assertionLengthMax, parseCompactJws, type CompactJws } from './compact-jws.ts'
 import { createIssuerKeys } from './issuer-keys.ts'
 import { isIssuerIdentifier, judgeClaims, type AcceptedClaims, type OneUse } from './judge-claims.ts'
@@ -59,7 +59,8 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
     const found = findIssuer(iss)
     const issuer = found instanceof Promise ? await found : found
     if (issuer === undefined) throw rejection(proof, `issuer ${quote(iss)} is not in policy`)
-    const { subject, use } = readClaims(jws, issuer, proof)
+    const isAccessToken = judgeKind(jws, issuer, proof)
+    const { subject, use } = readClaims(jws, issuer, { proof, isAccessToken })
     const fault = await verifySignature({ token, jws, issuer, known })
     if (fault !== undefined) throw rejection(proof, `assertion of issuer ${quote(issuer.name)}: ${fault}`)
     // Before the one use is spent: whoever comes too fast may come again with the same assertion.
@@ -68,11 +69,21 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
       if (admitted instanceof Promise) await admitted
     }
     if (use !== undefined) judgeSpending(await rememberOnce(use), use, proof)
-    return { issuer: issuer.issuer, issuerName: issuer.name, subject, claims: jws.claims }
+    return {
+      issuer: issuer.issuer,
+      issuerName: issuer.name,
+      subject,
+      claims: jws.claims,
+      ...(isAccessToken ? { provedByAccessToken: true } : {}),
+    }
   }
 
-  function readClaims({ claims }: CompactJws, issuer: TrustedIssuer, proof: Proof): AcceptedClaims {
-    const judged = judgeClaims(claims, issuer, clock.now())
+  function readClaims(
+    { claims }: CompactJws,
+    issuer: TrustedIssuer,
+    { proof, isAccessToken }: { readonly proof: Proof; readonly isAccessToken: boolean },
+  ): AcceptedClaims {
+    const judged = judgeClaims(claims, issuer, { now: clock.now(), form: proof.form, isAccessToken })
     if (!judged.ok) throw rejection(proof, `assertion of issuer ${quote(issuer.name)}: ${judged.fault}`)
     // RFC 7521 §4.2: a client_id beside the assertion must name the same client.
     if (proof.clientId !== undefined && proof.clientId !== judged.subject)
@@ -100,8 +111,18 @@ function admit(limit: RateLimit, key: string): AtHand<void> {
   return useAtHand(limit(key), (admission) => requireAdmission(admission, `too many requests of ${key}`))
 }
 
+/** Whether it is an access token, which only an issuer's entry lets in, and only at token exchange (P8, T8). */
+function judgeKind({ header }: CompactJws, { name, accepts = [] }: TrustedIssuer, proof: Proof): boolean {
+  const isAccessToken = isAccessTokenTyp(header.typ) || proof.accessToken === 'access_token'
+  if (isAccessToken && !accepts.includes('at+jwt'))
+    throw rejection(proof, `an access token, and the entry of issuer ${quote(name)} has no accepts: [at+jwt]`)
+  return isAccessToken
+}
+
 function issOf({ header, claims: { iss } }: CompactJws, proof: Proof): string {
-  if (!isAcceptedTyp(header.typ, proof.form)) throw rejection(proof, '"typ" is of another kind of token')
+  const isLetThrough = proof.accessToken !== undefined && isAccessTokenTyp(header.typ)
+  if (!isLetThrough && !isAcceptedTyp(header.typ, proof.form))
+    throw rejection(proof, '"typ" is of another kind of token')
   if (!isIssuerIdentifier(iss)) throw rejection(proof, '"iss" is not a string of 1 to 1024 characters')
   return iss
 }

@@ -1,3 +1,4 @@
+import type { KeyUse } from '../domain/public-jwk.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import { isFetchable, parseMetadata } from './jwks-document.ts'
 
@@ -6,6 +7,8 @@ export interface KeyLocation {
   readonly from: 'jwks_uri' | 'discovery'
   readonly url: string
   readonly issuer: string
+  /** Which of the published keys count; absent, those for signatures. */
+  readonly use?: KeyUse
 }
 
 export type FetchedJwks =

@@ -1,14 +1,14 @@
 import type { AtHand } from '../domain/at-hand.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
 import { createKeySet, type KeySet } from './key-set.ts'
-import { createRemoteKeys, type RemoteKeysDeps } from './remote-keys.ts'
+import { createRemoteKeys, type NoKeys, type RemoteKeysDeps } from './remote-keys.ts'
 
 /** The keys that an issuer of the policy signs with. */
 export interface IssuerKeySource {
-  /** The same object as long as nothing changed; `undefined` when the issuer's keys cannot be had. */
-  current(issuer: TrustedIssuer): AtHand<KeySet | undefined>
+  /** The same object as long as nothing changed. */
+  current(issuer: TrustedIssuer): AtHand<KeySet | NoKeys>
   /** The same after asking the issuer again, as far as that is due; keys written in the policy never change. */
-  refreshed(issuer: TrustedIssuer): Promise<KeySet | undefined>
+  refreshed(issuer: TrustedIssuer): Promise<KeySet | NoKeys>
 }
 
 export function createIssuerKeys(deps: RemoteKeysDeps): IssuerKeySource {

@@ -1,10 +1,18 @@
 import type { Claims, Json } from '../domain/caller.ts'
+import type { Proof } from '../domain/exchange-request.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
 
 export type ClaimsJudgement =
   | ({ readonly ok: true } & AcceptedClaims)
   | { readonly ok: false; readonly fault: string }
+
+export interface JudgedAs {
+  readonly now: EpochSeconds
+  readonly form: Proof['form']
+  /** An RFC 9068 access token: it must name its client, and must not be bound to a key. */
+  readonly isAccessToken?: boolean
+}
 
 export interface AcceptedClaims {
   readonly subject: string
@@ -30,12 +38,23 @@ const jtiLengthMax = 256
  * lifetime, neither expired nor from the future by more than 60 s. The signature is judged elsewhere.
  * Source: RFC 7519 §4.1, RFC 7523 §3 (P3, P4, P5).
  */
-export function judgeClaims(claims: Claims, issuer: TrustedIssuer, now: EpochSeconds): ClaimsJudgement {
+export function judgeClaims(
+  claims: Claims,
+  issuer: TrustedIssuer,
+  { now, ...as }: JudgedAs,
+): ClaimsJudgement {
   const { iss, sub, jti } = claims
   if (iss !== issuer.issuer) return fault('"iss" is another issuer')
   if (!isIdentifier(sub, identifierLengthMax)) return fault('"sub" is not a string of 1 to 1024 characters')
   if (issuer.selfIssued && sub !== iss) return fault('self-issued, but "sub" is not "iss"')
-  if (!isForUsAlone(claims['aud'], issuer)) return fault('"aud" is not this broker alone')
+  const foreign = audienceFault(claims['aud'], issuer, as)
+  if (foreign !== undefined) return fault(foreign)
+  if (as.isAccessToken === true) {
+    if (!isIdentifier(claims['client_id'], identifierLengthMax))
+      return fault('an access token without "client_id"')
+    // RFC 7800: only whoever has the key may use it, and nothing here asks for a proof of that.
+    if (claims['cnf'] !== undefined) return fault('an access token that is bound to a key by "cnf"')
+  }
   const times = judgeTimes(claims, issuer, now)
   if (typeof times === 'string') return fault(times)
   if (issuer.replay === 'allowed') return { ok: true, subject: sub, use: undefined }
@@ -46,7 +65,10 @@ export function judgeClaims(claims: Claims, issuer: TrustedIssuer, now: EpochSec
 /** Why claims that were accepted a moment ago are not, if they are not; that they have ended since is no reason. */
 export function claimsFault(claims: Claims, issuer: TrustedIssuer, now: EpochSeconds): string | undefined {
   const { exp } = claims
-  const judged = judgeClaims(claims, issuer, isWholeNumber(exp) && exp < now ? epochSeconds(exp) : now)
+  const judged = judgeClaims(claims, issuer, {
+    now: isWholeNumber(exp) && exp < now ? epochSeconds(exp) : now,
+    form: 'admin_bearer',
+  })
   return judged.ok ? undefined : judged.fault
 }
 
@@ -59,11 +81,30 @@ function isIdentifier(value: Json | undefined, lengthMax: number): value is stri
   return typeof value === 'string' && value !== '' && value.length <= lengthMax
 }
 
-// A second audience could replay the assertion here, or we there (RFC 8725 §3.9, rfc7523bis).
-function isForUsAlone(aud: Json | undefined, issuer: TrustedIssuer): boolean {
-  const only: unknown = Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
-  return typeof only === 'string' && issuer.audiences.includes(only)
+/** A second audience could replay the assertion here, or we there (RFC 8725 §3.9, rfc7523bis). */
+function audienceFault(
+  aud: Json | undefined,
+  { audiences, toleratedAudiences = [] }: TrustedIssuer,
+  { form }: Pick<JudgedAs, 'form'>,
+): string | undefined {
+  const all: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
+  const ours = all.filter((one) => typeof one === 'string' && audiences.includes(one))
+  const others = all.filter((one) => !ours.includes(one))
+  if (ours.length === 1 && others.length === 0) return undefined
+  const fault = '"aud" is not this broker alone'
+  if (ours.length !== 1 || form !== 'subject_token') return fault
+  const isTolerated = others.every((one) => typeof one === 'string' && toleratedAudiences.includes(one))
+  return isTolerated ? undefined : `${fault}: ${audienceCure}`
 }
+
+/** The same of what a subject token says, if it names this broker and others beside it; anything else is no matter here. */
+export function sharedAudienceFault({ aud }: Claims, issuer: TrustedIssuer): string | undefined {
+  const isShared = Array.isArray(aud) && aud.some((one) => issuer.audiences.some((ours) => ours === one))
+  return isShared ? audienceFault(aud, issuer, { form: 'subject_token' }) : undefined
+}
+
+const audienceCure =
+  'have the issuer leave the others out (Keycloak: switch "Full scope allowed" of the client off), or name them in tolerated_audiences of its entry'
 
 function judgeTimes(
   { exp, iat, nbf }: Claims,

@@ -1,5 +1,6 @@
 import { isLoopback } from '../domain/loopback.ts'
-import { parsePublicJwk, type PublicJwk } from '../domain/public-jwk.ts'
+import { isMembers } from '../domain/json-object.ts'
+import { parsePublicJwk, type KeyUse, type PublicJwk } from '../domain/public-jwk.ts'
 import { repeatedKids } from './key-set.ts'
 import { parseStrictJsonObject } from '../domain/strict-json.ts'
 
@@ -17,21 +18,37 @@ export interface Jwks {
  * Reads a JWK set: the keys that we could verify with, and why each of the others was left out. One bad key does not
  * spoil the set; a text that is no JWK set has no keys at all. Source: RFC 7517 §5.
  */
-export function parseJwks(text: string): JwksJudgement {
+export function parseJwks(text: string, use: KeyUse = 'sig'): JwksJudgement {
   const document = parseStrictJsonObject(text)
   if (!document.ok) return { ok: false, fault: `the JWK set ${document.fault}` }
   const members = document.value['keys']
   if (!Array.isArray(members)) return { ok: false, fault: 'the JWK set has no array "keys"' }
   const keys: PublicJwk[] = []
   const skipped: string[] = []
+  const otherUses = new Set<string>()
   for (const [position, member] of members.entries()) {
-    const judgement = parsePublicJwk(member)
+    const other = otherUse(member, use)
+    if (other !== undefined) {
+      otherUses.add(other)
+      continue
+    }
+    const judgement = parsePublicJwk(member, use)
     if (judgement.ok) keys.push(judgement.key)
     else skipped.push(`key ${position}: ${judgement.fault}`)
   }
   for (const kid of repeatedKids(keys))
     skipped.push(`all keys of "kid" ${JSON.stringify(kid)}: it must be unique`)
+  if (keys.length === 0 && otherUses.size > 0)
+    skipped.push(
+      `all keys: they are for "use" ${JSON.stringify([...otherUses].join(', '))}, and not "${use}"`,
+    )
   return { ok: true, text, keys, skipped }
+}
+
+/** Keys for encryption, or for another kind of signature: many issuers publish them beside ours, and nothing is wrong. */
+function otherUse(member: unknown, wanted: KeyUse): string | undefined {
+  const use = isMembers(member) ? member['use'] : undefined
+  return typeof use === 'string' && use !== wanted ? use : undefined
 }
 
 export type MetadataJudgement =

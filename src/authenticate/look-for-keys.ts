@@ -22,10 +22,10 @@ export function createLookForKeys(deps: {
   const { http, log } = deps
 
   return async (location, last) => {
-    const { issuer, url } = location
+    const { issuer, url, use } = location
     const fetched = await fetchJwks(http, location)
     if (fetched.ok && fetched.text === last?.text) return last
-    const judgement = fetched.ok ? parseJwks(fetched.text) : fetched
+    const judgement = fetched.ok ? parseJwks(fetched.text, use) : fetched
     if (!judgement.ok) {
       log('warn', 'keys of an issuer unavailable', { issuer, url, reason: judgement.fault })
       return undefined

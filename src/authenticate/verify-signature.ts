@@ -1,9 +1,12 @@
+import { BrokerError } from '../domain/broker-error.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
+import { quote } from '../domain/quote.ts'
 import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
 import { allowedAlgorithm, chooseKey, type KeyChoice } from './choose-key.ts'
 import type { CompactJws, JoseHeader } from './compact-jws.ts'
 import type { IssuerKeySource } from './issuer-keys.ts'
 import type { KeySet } from './key-set.ts'
+import { isNoKeys, type NoKeys } from './remote-keys.ts'
 import { isSignedBy } from './signature.ts'
 import type { VerifiedAssertion, VerifiedAssertions } from './verified-assertions.ts'
 
@@ -22,7 +25,8 @@ export interface SignedAssertion {
 
 /**
  * `undefined` when a key of this issuer, and of no other, signed the token under an algorithm that policy and key
- * allow; else the fault. An unknown key name makes the issuer be asked again, at most every 30 s (P2, P4, P22).
+ * allow; else the fault. An unknown key name makes the issuer be asked again, within P22's bound (P2, P4). Throws
+ * `issuer_unavailable` where the keys were never read or may not be read again yet.
  */
 export function createVerifySignature(
   deps: SignatureDeps,
@@ -35,9 +39,7 @@ export function createVerifySignature(
     if (algorithm === undefined) return 'the algorithm is not one of the issuer'
     const current = keys.current(issuer)
     const set = current instanceof Promise ? await current : current
-    // Without keys nobody can tell a forged token from a good one, and then it is refused: a 503 here would let
-    // anybody who can spell the issuer's name look like an outage. Keys at hand serve on for an hour (P22).
-    if (set === undefined) return "the issuer's keys are unavailable"
+    if (isNoKeys(set)) throw unreadable(issuer, set, 'its keys are unavailable')
     if (known !== undefined && known.issuer === issuer && known.keys === set) return undefined
 
     const wanted = { header: jws.header, algorithm, issuer }
@@ -53,11 +55,25 @@ export function createVerifySignature(
   }
 
   /** The issuer may have published such a key since we last looked. */
-  async function lookForNewer(set: KeySet, choice: KeyChoice, wanted: WantedKey): Promise<FoundKey> {
+  async function lookForNewer(
+    set: KeySet,
+    choice: KeyChoice & { ok: false },
+    wanted: WantedKey,
+  ): Promise<FoundKey> {
     const { header, algorithm, issuer } = wanted
-    const newer = (await keys.refreshed(issuer)) ?? set
+    const newer = await keys.refreshed(issuer)
+    if (isNoKeys(newer))
+      throw unreadable(issuer, newer, `${choice.fault}, and its keys may not be read again yet`)
     return newer === set ? { set, choice } : { set: newer, choice: chooseKey(newer, header, algorithm) }
   }
+}
+
+/** Nobody can tell a forged token from a good one: both are told to come back, and neither gets anything (P22, T9). */
+function unreadable({ name }: TrustedIssuer, { retryAfter }: NoKeys, why: string): BrokerError {
+  return new BrokerError('issuer_unavailable', {
+    reason: `assertion of issuer ${quote(name)}: ${why}`,
+    retryAfter,
+  })
 }
 
 interface WantedKey {

@@ -5,6 +5,7 @@ import { quote } from '../domain/quote.ts'
 import { warnOfBoundary } from './check-boundary.ts'
 import { warnOfCallers } from './check-callers.ts'
 import { warnOfCredential } from './check-credential-use.ts'
+import { warnOfAccessTokens, warnOfIssuer, type IssuersWithoutJti } from './check-issuers.ts'
 import { warnOfScopes } from './check-scopes.ts'
 import { warnOfShadows } from './check-shadows.ts'
 import { isList, memberOf } from './json-member.ts'
@@ -20,6 +21,7 @@ import type { RuleContext } from './rule-context.ts'
 export function checkPolicy(
   { policy, text }: ReadPolicy,
   credentials?: readonly CredentialSummary[],
+  withoutJti: IssuersWithoutJti = new Set(),
 ): readonly PolicyWarning[] {
   const warnings: PolicyWarning[] = []
   const warn: Report = (path, message, at = 'value') => {
@@ -28,6 +30,8 @@ export function checkPolicy(
   }
   const known = new Map(credentials?.map((credential) => [credential.name, credential]))
 
+  for (const [index, issuer] of policy.issuers.entries())
+    warnOfIssuer(issuer, { path: ['issuers', index], warn, withoutJti })
   for (const [index, rule] of policy.rules.entries()) {
     const credential = known.get(rule.credential)
     const about: RuleContext = {
@@ -41,6 +45,7 @@ export function checkPolicy(
     if (credentials !== undefined && credential === undefined)
       warn([...about.path, 'credential'], `no credential ${quote(rule.credential)} is enrolled`)
     warnOfCallers(rule.callers, about)
+    warnOfAccessTokens(rule.callers, { issuers: policy.issuers, path: about.path, warn })
     warnOfScopes(about)
     warnOfBoundary(about)
     if (credential !== undefined) warnOfCredential({ ...about, credential, known })

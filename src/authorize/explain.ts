@@ -1,5 +1,5 @@
 import { isBrokerError, type BrokerError } from '../domain/broker-error.ts'
-import type { Caller } from '../domain/caller.ts'
+import type { Caller, Claims } from '../domain/caller.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import type {
@@ -24,6 +24,8 @@ import { nearMiss } from './near-miss.ts'
 import { createParseTarget } from './parse-target.ts'
 
 export interface ExplainDeps extends AuthorizeDeps {
+  /** Why the `aud` of a subject token of that issuer would be refused, where it names others beside the broker. */
+  readonly sharedAudienceFault: (claims: Claims, issuer: TrustedIssuer) => string | undefined
   readonly blocks: CurrentBlocks
 }
 
@@ -51,7 +53,7 @@ export function createExplain(deps: ExplainDeps): Explain {
       },
       ...(name === undefined ? {} : { credential: explainedCredential(name, credential) }),
     }
-    const refused = strangerFault(question, issuer, subject)
+    const refused = strangerFault(question, issuer, { subject, ...deps })
     if (issuer === undefined || refused !== undefined)
       return {
         outcome: 'refused',
@@ -87,9 +89,9 @@ function findIssuer({ findIssuer: byIss, policy }: CompiledPolicy, text: string)
 
 /** What a JWT of these claims would already be refused for, before policy is asked about it. */
 function strangerFault(
-  { issuer: asked }: Question,
+  { issuer: asked, claims }: Question,
   issuer: TrustedIssuer | undefined,
-  subject: string,
+  { subject, sharedAudienceFault }: Pick<ExplainDeps, 'sharedAudienceFault'> & { readonly subject: string },
 ): Refused | undefined {
   if (issuer === undefined) return stranger('issuers', `the policy trusts no issuer ${quote(asked)}`)
   if (subject === '') return stranger('claims.sub', 'the claim sub is missing, empty or no text')
@@ -98,6 +100,8 @@ function strangerFault(
       'self_issued',
       `${quote(issuer.name)} signs for itself only, and sub is ${quote(subject)}`,
     )
+  const shared = sharedAudienceFault(claims, issuer)
+  if (shared !== undefined) return stranger('claims.aud', shared)
   return undefined
 }
 

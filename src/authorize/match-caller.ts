@@ -14,10 +14,17 @@ export function createMatchCaller(pattern: CallerPattern, issuer: string): Match
   const matchSubject = createMatchText(pattern.subject)
   const claims = Object.entries(pattern.claims).map(([name, wanted]) => createMatchClaim(name, wanted))
   // The `iss` itself, not the name: names may be given anew while a request is on its way.
+  const takesAccessToken = namesClient(pattern)
   return (caller) =>
     caller.issuer === issuer &&
+    (caller.provedByAccessToken !== true || takesAccessToken) &&
     matchSubject(caller.subject) &&
     claims.every((matchClaim) => matchClaim(caller.claims))
+}
+
+/** Whether it says for which OAuth client it is, without which it takes no access token (T8). */
+export function namesClient({ claims }: CallerPattern): boolean {
+  return Object.hasOwn(claims, 'client_id') || Object.hasOwn(claims, '/client_id')
 }
 
 /**

@@ -2,7 +2,8 @@ import * as z from 'zod/mini'
 
 import { credentialName } from '../domain/credential.ts'
 import { tokenTypes } from '../domain/exchange-request.ts'
-import { parsePublicJwk } from '../domain/public-jwk.ts'
+import { keyUses, parsePublicJwk } from '../domain/public-jwk.ts'
+import { acceptedTokenKinds } from '../domain/policy.ts'
 import { quote } from '../domain/quote.ts'
 import { isScopeToken } from '../domain/scopes.ts'
 import { signingAlgorithms, type SigningAlgorithm } from '../domain/signing-algorithm.ts'
@@ -88,9 +89,12 @@ export const issuerSchema = exactly({
   keys: exactly({
     discovery: z.optional(z.literal(true)),
     jwks_uri: z.optional(plainText),
+    use: z.optional(z.enum(keyUses)),
     jwks: z.optional(exactly({ keys: z.array(jwk).check(z.minLength(1)) })),
   }),
   audiences: z.optional(z.array(plainText).check(z.minLength(1))),
+  tolerated_audiences: z._default(z.array(plainText), []),
+  accepts: z._default(z.array(z.enum(acceptedTokenKinds)), []),
   algorithms: z._default(z.array(algorithm).check(z.minLength(1)), [...defaultAlgorithms]),
   lifetime_seconds_max: z._default(lifetimeSeconds, defaultLifetimeSeconds),
   replay: z._default(z.enum(['once', 'allowed']), 'once'),

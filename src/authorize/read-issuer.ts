@@ -9,12 +9,21 @@ import { issuerUrlFault, urlFault } from './url-fault.ts'
 
 /** A trusted issuer of what its entry says; faults are reported, and then the result must not be used. */
 export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: string): TrustedIssuer {
+  if (entry.accepts.length > 0 && entry.tolerated_audiences.length > 0)
+    place.report(
+      [...place.path, 'accepts'],
+      'must not stand beside tolerated_audiences: an access token is for us alone',
+    )
+  if (entry.accepts.length > 0 && entry.self_issued)
+    place.report([...place.path, 'accepts'], 'means nothing for an issuer that signs for itself')
   return {
     name: entry.name,
     issuer: entry.issuer,
     selfIssued: entry.self_issued,
     keys: readKeys(entry, place),
     audiences: [...new Set(entry.audiences ?? [brokerIssuer])],
+    ...(entry.tolerated_audiences.length === 0 ? {} : { toleratedAudiences: entry.tolerated_audiences }),
+    ...(entry.accepts.length === 0 ? {} : { accepts: entry.accepts }),
     algorithms: [...new Set(entry.algorithms)],
     lifetimeMax: seconds(entry.lifetime_seconds_max),
     replay: entry.replay,
@@ -22,9 +31,11 @@ export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: 
 }
 
 function readKeys({ issuer, keys, algorithms }: IssuerEntry, { path, report }: EntryPlace): IssuerKeys {
-  const { discovery, jwks_uri: jwksUri, jwks } = keys
+  const { discovery, jwks_uri: jwksUri, jwks, use } = keys
   const given = [discovery, jwksUri, jwks].filter((way) => way !== undefined)
   if (given.length !== 1) report([...path, 'keys'], 'needs exactly one of discovery: true, jwks_uri and jwks')
+  if (use !== undefined && jwksUri === undefined)
+    report([...path, 'keys', 'use'], 'means nothing without jwks_uri')
   if (jwks !== undefined) {
     checkInlineKeys(jwks.keys, algorithms, { path: [...path, 'keys', 'jwks', 'keys'], report })
     return { from: 'inline', keys: jwks.keys }
@@ -32,7 +43,7 @@ function readKeys({ issuer, keys, algorithms }: IssuerEntry, { path, report }: E
   if (jwksUri !== undefined) {
     const fault = urlFault(jwksUri)
     if (fault !== undefined) report([...path, 'keys', 'jwks_uri'], fault)
-    return { from: 'jwks_uri', url: jwksUri }
+    return { from: 'jwks_uri', url: jwksUri, ...(use === undefined ? {} : { use }) }
   }
   const fault = issuerUrlFault(issuer)
   if (discovery === true && fault !== undefined)

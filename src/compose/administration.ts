@@ -1,6 +1,6 @@
 import { createAdminister, type AdministerDeps } from '../administer.ts'
 import type { CountRequest } from '../authenticate/authenticate.ts'
-import { claimsFault } from '../authenticate/judge-claims.ts'
+import { claimsFault, sharedAudienceFault } from '../authenticate/judge-claims.ts'
 import { createAuthorizeAdmin } from '../authorize/authorize-admin.ts'
 import type { AuthorizeDeps } from '../authorize/authorize.ts'
 import { enoughScopes } from '../authorize/enough-scopes.ts'
@@ -96,7 +96,10 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     }),
     rotation: createAdministerRotation({ ...records, findUpstream, pursue: rotation.pursue, log }),
     maintain: rotation.maintain,
-    explain: createExplainRequest({ ...records, explain: createExplain({ ...deps.authorizeDeps, blocks }) }),
+    explain: createExplainRequest({
+      ...records,
+      explain: createExplain({ ...deps.authorizeDeps, blocks, sharedAudienceFault }),
+    }),
     suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, enoughScopes, clock }),
     rewrapKeys: createRewrapKeys({ ...platform, rewraps: createRewraps(platform) }),
   }

@@ -88,6 +88,7 @@ export function failureOf(error: unknown): Pick<AuditRecord, 'outcome' | 'error'
 }
 
 const faultsOfOurs: ReadonlySet<BrokerErrorCode> = new Set<BrokerErrorCode>([
+  'issuer_unavailable',
   'upstream_unavailable',
   'upstream_nonsense',
   'store_unavailable',

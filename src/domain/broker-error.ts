@@ -18,6 +18,7 @@ export type BrokerErrorCode =
   | 'caller_throttled'
   | 'service_stopped'
   // what we stand on
+  | 'issuer_unavailable'
   | 'upstream_unavailable'
   | 'upstream_nonsense'
   | 'store_unavailable'

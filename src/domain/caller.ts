@@ -11,4 +11,6 @@ export interface Caller {
   readonly issuerName: string
   readonly subject: string
   readonly claims: Claims
+  /** An access token proved it: only a rule that names its `client_id` takes it (T8). */
+  readonly provedByAccessToken?: true
 }

@@ -12,6 +12,11 @@ export type TokenType = (typeof tokenTypes)[number]
 export interface Proof {
   readonly form: 'client_assertion' | 'subject_token' | 'admin_bearer'
   readonly assertion: Secret
+  /**
+   * Of a subject token at token exchange: which kinds of token it may be. `marked`: an RFC 9068 access token as well, by
+   * its `typ`; `access_token`: it is said to be one. Absent, none may.
+   */
+  readonly accessToken?: 'marked' | 'access_token'
   /** RFC 7521 §4.2: optional, and must agree with the assertion's subject when it is there. */
   readonly clientId?: string
 }

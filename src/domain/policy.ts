@@ -1,7 +1,7 @@
 import type { AccessBoundary } from './access-boundary.ts'
 import type { Json } from './caller.ts'
 import type { TokenType } from './exchange-request.ts'
-import type { PublicJwk } from './public-jwk.ts'
+import type { KeyUse, PublicJwk } from './public-jwk.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { SigningAlgorithm } from './signing-algorithm.ts'
 import type { Seconds } from './time.ts'
@@ -28,6 +28,10 @@ export interface TrustedIssuer {
   readonly keys: IssuerKeys
   /** Audiences accepted in `aud`; never empty: the broker's own issuer unless the policy names others. */
   readonly audiences: readonly string[]
+  /** What may stand beside ours in the `aud` of a subject token. */
+  readonly toleratedAudiences?: readonly string[]
+  /** Kinds of token besides plain JWTs that prove a caller at token exchange. */
+  readonly accepts?: readonly AcceptedTokenKind[]
   /** Asymmetric only. */
   readonly algorithms: readonly SigningAlgorithm[]
   /** Longest `exp - iat`. */
@@ -36,9 +40,14 @@ export interface TrustedIssuer {
   readonly replay: 'once' | 'allowed'
 }
 
+/** By the `typ` in their header; RFC 9068 access tokens are off until an entry names them. */
+export const acceptedTokenKinds = ['at+jwt'] as const
+
+export type AcceptedTokenKind = (typeof acceptedTokenKinds)[number]
+
 export type IssuerKeys =
   | { readonly from: 'inline'; readonly keys: readonly PublicJwk[] }
-  | { readonly from: 'jwks_uri'; readonly url: string }
+  | { readonly from: 'jwks_uri'; readonly url: string; readonly use?: KeyUse }
   /** OpenID Connect Discovery 1.0 §4 or RFC 8414: the metadata document's `jwks_uri`. */
   | { readonly from: 'discovery'; readonly url: string }
 

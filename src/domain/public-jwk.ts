@@ -1,6 +1,11 @@
 import { isMembers, type Members } from './json-object.ts'
 import type { SigningAlgorithm } from './signing-algorithm.ts'
 
+/** What keys are published for: `jwt-svid` in SPIFFE trust bundles (SPIFFE Trust Domain and Bundle §4.2.2). */
+export const keyUses = ['sig', 'jwt-svid'] as const
+
+export type KeyUse = (typeof keyUses)[number]
+
 /** A public key for verifying signatures, checked member by member (P2); nothing private, nothing symmetric. */
 export type PublicJwk = RsaPublicJwk | EcPublicJwk | OkpPublicJwk
 
@@ -61,14 +66,14 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const
 /**
  * Judges one JWK as a key to verify with: RSA of 2048 to 8192 bits with an odd exponent of at least 3, a right curve
  * point size, `use`, `key_ops` and `alg` that allow verifying, and no private or symmetric member.
- * Source: RFC 7517 §4, RFC 7518 §6, RFC 8725 §3.5.
+ * Keys without a `use` count as signature keys only. Source: RFC 7517 §4, RFC 7518 §6, RFC 8725 §3.5.
  */
-export function parsePublicJwk(value: unknown): JwkJudgement {
+export function parsePublicJwk(value: unknown, wanted: KeyUse = 'sig'): JwkJudgement {
   if (!isMembers(value)) return fault('a key must be a JSON object')
   const exposed = privateMembers.find((member) => member in value)
   if (exposed !== undefined) return fault(`a public key must not have the private member "${exposed}"`)
   const use = value['use']
-  if (use !== undefined && use !== 'sig') return fault('"use" must be "sig"')
+  if (use !== wanted && !(wanted === 'sig' && use === undefined)) return fault(`"use" must be "${wanted}"`)
   const operations = value['key_ops']
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
     return fault('"key_ops" must include "verify"')

@@ -44,6 +44,7 @@ export const answers: Readonly<Record<BrokerErrorCode, Answer>> = {
 
   service_stopped: unavailable,
 
+  issuer_unavailable: unavailable,
   upstream_unavailable: unavailable,
   upstream_nonsense: refusal(502, 'server_error', 'the upstream gave an answer that cannot be used'),
   store_unavailable: unavailable,

@@ -47,14 +47,14 @@ export function parseTokenRequest({ contentType, text }: FormMessage): ExchangeR
 /** Who asks, where no grant type says in which form he proves it. */
 export function parseCallerProof(form: Form): Proof {
   const isSubjectToken = form.has('subject_token') || form.has('subject_token_type')
-  return isSubjectToken ? parseSubjectToken(form) : parseClientAssertion(form)
+  return isSubjectToken ? parseSubjectToken(form, plainTypes) : parseClientAssertion(form)
 }
 
 function parseProof(form: Form): Proof {
   const grantType = form.get('grant_type') ?? missing('grant_type')
   switch (grantType) {
     case tokenExchangeGrant:
-      return parseSubjectToken(form)
+      return parseExchangedToken(form)
     case clientCredentialsGrant:
       return parseClientAssertion(form)
     default:
@@ -64,11 +64,26 @@ function parseProof(form: Form): Proof {
   }
 }
 
-function parseSubjectToken(form: Form): Proof {
+/** Whether the issuer's entry takes access tokens at all is not known yet. */
+function parseExchangedToken(form: Form): Proof {
+  const proof = parseSubjectToken(form, [...plainTypes, tokenTypeUrns.access_token])
+  switch (form.get('subject_token_type')) {
+    case tokenTypeUrns.access_token:
+      return { ...proof, accessToken: 'access_token' }
+    case tokenTypeUrns.id_token:
+      return proof
+    default:
+      return { ...proof, accessToken: 'marked' }
+  }
+}
+
+const plainTypes = ['urn:ietf:params:oauth:token-type:jwt', tokenTypeUrns.id_token] as const
+
+function parseSubjectToken(form: Form, types: readonly string[]): Proof {
   if (form.has('client_assertion') || form.has('client_assertion_type'))
     throw requestMalformed('subject_token and client_assertion are two proofs of identity; send one')
   const type = form.get('subject_token_type') ?? missing('subject_token_type')
-  if (type !== 'urn:ietf:params:oauth:token-type:jwt' && type !== tokenTypeUrns.id_token)
+  if (!types.includes(type))
     throw requestMalformed('subject_token_type must be urn:ietf:params:oauth:token-type:jwt or :id_token')
   // client_id names an OAuth client; who the caller is, the subject token says.
   return { form: 'subject_token', assertion: parseJwt(form, 'subject_token') }

@@ -1,5 +1,5 @@
 import type { CredentialSecret, OAuthClient } from '../domain/credential.ts'
-import { isMembers, type Members } from '../domain/json-object.ts'
+import { isMembers, parseJsonObject, type Members } from '../domain/json-object.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { signingAlgorithms, type SigningAlgorithm } from '../domain/signing-algorithm.ts'
@@ -120,7 +120,9 @@ type KeyJudgement =
 /** PKCS#8 in PEM, or a private JWK, whose own `kid` and `alg` stand where the file has none beside it. */
 function parseKey(file: Members): KeyJudgement {
   const given = file['private_key']
-  const jwk = isMembers(given) ? given : undefined
+  // As text too: that is how a key lies in a secret store or an environment variable.
+  const read = typeof given === 'string' ? parseJsonObject(given) : given
+  const jwk = isMembers(read) ? read : undefined
   const privateKey = jwk === undefined ? pemMember(file) : jwkMember(jwk)
   const algorithm = algorithmMember(file['alg'] ?? jwk?.['alg'])
   const keyId = file['kid'] ?? jwk?.['kid']

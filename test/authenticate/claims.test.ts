@@ -32,7 +32,10 @@ describe('claims', () => {
     const { issuer, now } = setUp()
     const [iss, sub] = [issuer.issuer, issuer.issuer]
     const claims = { iss, sub, aud: broker, jti: 'j', iat: now - 1000, exp: now - 900 }
-    expect(judgeClaims(claims, issuer, now)).toMatchObject({ ok: false, fault: 'expired 900 s ago' })
+    expect(judgeClaims(claims, issuer, { now, form: 'client_assertion' })).toMatchObject({
+      ok: false,
+      fault: 'expired 900 s ago',
+    })
     expect(claimsFault(claims, issuer, now)).toBeUndefined()
     expect(claimsFault({ ...claims, aud: 'another' }, issuer, now)).toBe('"aud" is not this broker alone')
   })

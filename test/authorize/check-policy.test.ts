@@ -263,3 +263,44 @@ test('of a rule that others partly take, the caller is told', () => {
     'rules[3] is never reached: "second", "everybody reads" above takes every caller it names',
   ])
 })
+
+test('T8: callers of an issuer that accepts access tokens are warned of unless they name a client_id', () => {
+  const sso = { name: 'sso', issuer: 'https://sso.example', keys: { discovery: true }, accepts: ['at+jwt'] }
+  const callers = [
+    { issuer: 'sso', subject: 'robot' },
+    { issuer: 'sso', subject: 'robot', claims: { client_id: 'robot' } },
+    { issuer: 'cluster', subject: 'robot' },
+  ]
+  expect(checked({ issuers: [...issuers, sso], rules: [ruleWith({ callers })] })).toEqual([
+    'rules[0].callers[0] names no client_id among its claims, and so takes no access token (at+jwt) of "sso"',
+  ])
+})
+
+test('replay: once is warned of where an issuer was seen without jti, and for JWT-SVIDs beforehand', () => {
+  const spire = {
+    name: 'spire',
+    issuer: 'https://spire.example',
+    keys: { jwks_uri: 'https://spire.example/bundle', use: 'jwt-svid' },
+  }
+  const both = [...issuers, spire]
+  const rules = [ruleWith({})]
+  expect(checked({ issuers: both, rules })).toEqual([expect.stringMatching(/^issuers\[3\].replay JWT-SVIDs/)])
+  expect(checked({ issuers: [...issuers, { ...spire, replay: 'allowed' }], rules })).toEqual([])
+  expect(checked({ issuers, rules, withoutJti: new Set(['google', 'nobody']) })).toEqual([
+    expect.stringMatching(/^issuers\[1\].replay "google" signs without a jti/),
+  ])
+})
+
+function checked(given: {
+  readonly issuers: readonly object[]
+  readonly rules: readonly object[]
+  readonly withoutJti?: ReadonlySet<string>
+}): readonly string[] {
+  const { withoutJti, ...document } = given
+  const text = JSON.stringify({ version: 1, ...document })
+  const read = readPolicy(
+    { text, revision: '1', origin: 'test' },
+    { brokerIssuer: 'https://tokens.acme.example' },
+  )
+  return checkPolicy(read, undefined, withoutJti).map(({ path, text: warning }) => `${path} ${warning}`)
+}

@@ -1,3 +1,4 @@
+import { sharedAudienceFault } from '../../src/authenticate/judge-claims.ts'
 import { describe, expect, it } from 'vitest'
 
 import { createExplain } from '../../src/authorize/explain.ts'
@@ -26,6 +27,7 @@ function explain({
     findCredential: (name) =>
       Promise.resolve(credential !== 'none' && name === credential.name ? credential : undefined),
     brokerIssuer: 'https://tokens.acme.example',
+    sharedAudienceFault,
     blocks: () => inForce({ callers: [], tokens: [], ...blocks }),
   })({
     issuer: 'https://cluster.example',

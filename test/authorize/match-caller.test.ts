@@ -144,3 +144,17 @@ test('patterns that mean nothing are told apart from those that do', () => {
   expect(['', '**', 'a**b'].map(patternFault)).not.toContain(undefined)
   expect(['*', 'a*b*c'].map(patternFault)).toEqual([undefined, undefined])
 })
+
+test('T8: a caller that an access token proved is taken by a pattern that names its client_id, and by no other', () => {
+  const claims = { sub: 'robot', client_id: 'robot', team: 'ops' }
+  const caller = { issuer, issuerName: 'sso', subject: 'robot', claims }
+  const matches = (wanted: Readonly<Record<string, Json>>, proved: object) =>
+    createMatchCaller({ issuer: 'sso', subject: '*', claims: wanted }, issuer)({ ...caller, ...proved })
+  const byAccessToken = { provedByAccessToken: true as const }
+  expect(matches({ client_id: 'robot' }, byAccessToken)).toBe(true)
+  expect(matches({ '/client_id': 'robot' }, byAccessToken)).toBe(true)
+  expect(matches({ client_id: 'other' }, byAccessToken)).toBe(false)
+  expect(matches({ team: 'ops' }, byAccessToken)).toBe(false)
+  expect(matches({}, byAccessToken)).toBe(false)
+  expect(matches({}, {})).toBe(true)
+})

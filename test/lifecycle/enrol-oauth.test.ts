@@ -100,6 +100,7 @@ describe('enrolling for an upstream of the policy', () => {
     ['PKCS#8, ES256', () => ({ private_key: ec.pem, alg: 'ES256', kid: 'k1' })],
     ['PKCS#8, PS256', () => ({ private_key: rsa.pem, alg: 'PS256', kid: 'k1' })],
     ['a JWK with alg and kid inside', () => ({ private_key: { ...ec.jwk, alg: 'ES256', kid: 'k1' } })],
+    ['a JWK as text', () => ({ private_key: JSON.stringify({ ...ec.jwk, alg: 'ES256', kid: 'k1' }) })],
     ['an RSA JWK', () => ({ private_key: rsa.jwk, alg: 'RS256', kid: 'k1' })],
   ])('a signing client is kept with its key: %s', async (_, key) => {
     expect(await enrol('signed', { ...robot, ...key() })).toMatchObject({ identity: 'app', keyId: 'k1' })

@@ -1,3 +1,4 @@
+import { sharedAudienceFault } from '../../src/authenticate/judge-claims.ts'
 import { expect } from 'vitest'
 
 import { createAuthorize, type AuthorizeDeps } from '../../src/authorize/authorize.ts'
@@ -59,7 +60,13 @@ export async function refusal(situation: Situation): Promise<BrokerError> {
       ...defaultRequest,
       ...request,
     }
-    expect(await createExplain({ ...depsOf(situation), blocks: nothingBlocked })(question)).toMatchObject({
+    expect(
+      await createExplain({
+        ...depsOf(situation),
+        blocks: nothingBlocked,
+        sharedAudienceFault,
+      })(question),
+    ).toMatchObject({
       outcome: 'refused',
       error: code,
       reason,

@@ -22,8 +22,10 @@ export const credentialCommands: readonly Command[] = [
     summary: 'enrol a credential file as it is',
     details:
       "A service account's key file, a user's refresh token (type authorized_user), or a form of docs/downscoping.md " +
-      '(impersonation, the identity of the broker, an API key). The broker seals it and never shows it again; a key ' +
-      'has to sign first.',
+      '(impersonation, the identity of the broker, an API key). For an upstream of the policy: {"type": ' +
+      '"oauth_refresh_token", "client_id", "client_secret", "refresh_token"} or {"type": "oauth_client_credentials", ' +
+      '"client_id", "client_secret"}; with client_auth: private_key_jwt there is a "private_key" in place of the ' +
+      'secret, as PEM or as a JWK, and "alg". The broker seals it and never shows it again; a key has to sign first.',
     arguments: [{ name: 'FILE', summary: 'the credential file, - is standard input', offer: 'file' }],
     options: [
       {
@@ -47,6 +49,7 @@ export const credentialCommands: readonly Command[] = [
     examples: [
       'downscope credentials import reports-key.json --name reports-sa',
       'downscope credentials import team.json --name team-calendar --scope https://www.googleapis.com/auth/calendar.readonly',
+      'downscope credentials import orders.json --name shop-orders --upstream sso --scope orders:read',
       'vault kv get -field=key reports | downscope credentials import - --name reports-sa',
     ],
     run: importCredential,
