@@ -68,7 +68,7 @@ const idTokens = {
 
 /** Every row of Google's. */
 const ways: Readonly<Record<string, Way>> = {
-  'Scopes of a service-account key': {
+  'Scopes of a service account key': {
     prepare: enrolKey,
     carries: { scopes: [READ], subject: target },
   },
@@ -79,7 +79,7 @@ const ways: Readonly<Record<string, Way>> = {
     },
     carries: { scopes: [READ], subject: user },
   },
-  'A user, by a service-account key': {
+  'A user, by a service account key': {
     rule: { subjects: [user] },
     prepare: enrolKey,
     params: { requested_subject: user },
@@ -144,7 +144,7 @@ const ways: Readonly<Record<string, Way>> = {
     again: { options: narrower },
     carries: { scopes: [READ], subject: target, boundary: { accessBoundaryRules: boundary } },
   },
-  'An ID token of a service-account key': {
+  'An ID token of a service account key': {
     ...idTokens,
     prepare: enrolKey,
     carries: { kind: 'id_token', scopes: [], subject: target, audience },

@@ -50,9 +50,11 @@ describe('every guide', () => {
   })
 
   test.each(pages)('$path names only files that exist', ({ path, text }) => {
-    const named = [...text.matchAll(/`((?:src|test|infra|docs)\/[\w./-]+\.\w+)`/g)].map(
-      ([, name]) => name ?? '',
-    )
+    const named = [
+      ...text.matchAll(
+        /(?<![\w/.-])((?:src|test|infra|docs)\/[\w./-]+\.(?:ts|mjs|md|json|ya?ml|toml|sh))\b/g,
+      ),
+    ].map(([, name]) => name ?? '')
 
     expect([path, ...named].filter((name) => !exists(name))).toEqual([])
   })
