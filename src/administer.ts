@@ -22,6 +22,8 @@ export interface AdministerDeps {
 export interface AdminContext<T> {
   readonly requestId: string
   readonly bearer: Secret | undefined
+  /** Somebody who signed in already, in place of a bearer token. */
+  readonly person?: Caller
   readonly action: AuditAction
   readonly needed: AdminRole
   /** What it is about, as far as the request says: also of one that is refused. */
@@ -60,7 +62,7 @@ export function createAdminister(deps: AdministerDeps): Administer {
     let result
     try {
       await deps.countRequest()
-      caller = await identify(deps, context.bearer)
+      caller = context.person ?? (await identify(deps, context.bearer))
       await deps.authorizeAdmin(caller, context.needed)
       result = await context.perform(caller, note)
     } catch (error) {

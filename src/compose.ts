@@ -11,6 +11,7 @@ import { createNotes } from './compose/notes.ts'
 import type { Broker, Platform } from './compose/platform.ts'
 import { createCheckDocument, createTellWarnings } from './compose/policy-warnings.ts'
 import { createRecords, type Records } from './compose/records.ts'
+import { createPeople, signInClients } from './compose/sign-in.ts'
 import { createRotationRoom } from './compose/rotation.ts'
 import type { Settings } from './config.ts'
 import { useAtHand } from './domain/at-hand.ts'
@@ -35,6 +36,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     ...platform,
     findIssuer: (iss) => useAtHand(policyInForce.current(), ({ findIssuer }) => findIssuer(iss)),
     rememberOnce: records.replays.rememberOnce,
+    signIn: signInClients(settings),
   })
   const countRequest = createCountRequest(platform.limits)
   const resolve = createResolve({
@@ -89,6 +91,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       authorizeDeps,
       countRequest,
     }),
+    ...createPeople({ settings, platform, records, policy }),
     readiness,
     ...publishedKeys(settings),
     entropy,

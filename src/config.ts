@@ -6,6 +6,7 @@ import type { KeyRingPlace, StorePlace } from './config/parse-place.ts'
 import { settingFaults, type RefusedHere } from './config/setting-faults.ts'
 import { readSetting, type Environment, type Setting } from './config/setting.ts'
 import { settingsTable } from './config/settings-table.ts'
+import { Secret } from './domain/secret.ts'
 import type { LogLevel } from './ports/log.ts'
 
 /** Everything that may be set, checked; read once, at the start. */
@@ -40,6 +41,22 @@ export interface Settings {
   readonly logLevel: LogLevel
   readonly google: GoogleUrls
   readonly isOnCloudRun: boolean
+  /** Absent: nobody signs in. */
+  readonly signIn: SignInSettings | undefined
+}
+
+/** Where people sign in. */
+export interface SignInSettings {
+  /** An issuer of the policy, exactly as it calls itself. */
+  readonly issuer: string
+  /** The console's. */
+  readonly clientId: string
+  /** Of a confidential client only. */
+  readonly clientSecret: Secret | undefined
+  readonly cliClientId: string
+  /** Absent: nobody signs in by device code (T22). */
+  readonly deviceClientId: string | undefined
+  readonly scope: string
 }
 
 export type KeyRingPart =
@@ -54,9 +71,10 @@ export interface FederationSettings {
   readonly serviceAccount: string | undefined
 }
 
-/** `…TokenUrl`, `revokeUrl` and `tokeninfoUrl` are whole; the others are what comes before `/v1/…`, without a slash at the end. */
+/** `…TokenUrl`, `oauthAuthorizationUrl`, `revokeUrl` and `tokeninfoUrl` are whole; the others are what comes before `/v1/…`, without a slash at the end. */
 export interface GoogleUrls {
   readonly oauthTokenUrl: string
+  readonly oauthAuthorizationUrl: string
   readonly stsTokenUrl: string
   readonly iamCredentialsUrl: string
   readonly iamUrl: string
@@ -97,6 +115,7 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
     logLevel: value(table.logLevel),
     google: {
       oauthTokenUrl: value(table.googleOauthTokenUrl),
+      oauthAuthorizationUrl: value(table.googleOauthAuthorizationUrl),
       stsTokenUrl: value(table.googleStsTokenUrl),
       iamCredentialsUrl: value(table.googleIamCredentialsUrl),
       iamUrl: value(table.googleIamUrl),
@@ -105,6 +124,23 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
       tokeninfoUrl: value(table.googleTokeninfoUrl),
     },
     isOnCloudRun,
+    signIn: signInOf(env),
+  }
+}
+
+function signInOf(env: Environment): SignInSettings | undefined {
+  const table = settingsTable
+  const issuer = valueOf(table.signInIssuer, env)
+  const clientId = valueOf(table.signInClientId, env)
+  if (issuer === undefined || clientId === undefined) return undefined
+  const clientSecret = valueOf(table.signInClientSecret, env)
+  return {
+    issuer,
+    clientId,
+    clientSecret: clientSecret === undefined ? undefined : new Secret(clientSecret),
+    cliClientId: valueOf(table.signInCliClientId, env) ?? clientId,
+    deviceClientId: valueOf(table.signInDeviceClientId, env),
+    scope: valueOf(table.signInScopes, env),
   }
 }
 

@@ -101,6 +101,34 @@ export const settingTexts: Readonly<Record<keyof typeof settingsTable, SettingTe
     means:
       'The lowest level that is logged: `debug`, `info`, `warn` or `error`. Audit records are always written.',
   },
+  signInIssuer: {
+    means:
+      'Where people sign in: the OpenID Connect issuer, which is also an issuer of the policy. See docs/sign-in.md.',
+    without: 'nobody signs in',
+  },
+  signInClientId: {
+    means: "The console's client at that issuer; its redirect URI is `{DOWNSCOPE_ISSUER}/console/callback`.",
+    without: 'required with `DOWNSCOPE_SIGN_IN_ISSUER`',
+  },
+  signInClientSecret: {
+    means: "That client's secret. A secret.",
+    without: 'a public client, proved by PKCE alone',
+  },
+  signInCliClientId: {
+    means:
+      'The public client of `downscope login`; its redirect URIs are on loopback: `http://127.0.0.1/callback`, any port.',
+    without: "the console's",
+  },
+  signInDeviceClientId: {
+    means:
+      'The public client of `downscope login --device`. Whoever signs in so is at most viewer or auditor, unless an ' +
+      '`admins` rule asks for this client in the claim `aud`.',
+    without: 'no sign-in by device code',
+  },
+  signInScopes: { means: 'The scopes that a sign-in asks for, such as one that brings the groups.' },
+  googleOauthAuthorizationUrl: {
+    means: "Google's page of consent, where a connect link leads; for tests only.",
+  },
   googleOauthTokenUrl: {
     means: "Google's OAuth token endpoint. For tests only; https, or http on loopback.",
   },

@@ -13,6 +13,7 @@ import type { Log } from '../ports/log.ts'
 import type { RateLimit } from '../ports/rate-limit.ts'
 import { isAcceptedTyp, isAccessTokenTyp } from './accepted-typ.ts'
 import { assertionLengthMax, parseCompactJws, type CompactJws } from './compact-jws.ts'
+import { personEntry, type SignInAudiences } from './person-entry.ts'
 import { createIssuerKeys } from './issuer-keys.ts'
 import { isIssuerIdentifier, judgeClaims, type AcceptedClaims, type OneUse } from './judge-claims.ts'
 import { createVerifiedAssertions } from './verified-assertions.ts'
@@ -28,6 +29,8 @@ export interface AuthenticateDeps {
   readonly sha256: Sha256
   readonly log: Log
   readonly limits?: CallerLimits
+  /** Where people sign in, whose ID tokens administrate; absent where nobody does. */
+  readonly signIn?: SignInAudiences | undefined
   /** False on Workers. */
   readonly sharesWork: boolean
 }
@@ -83,7 +86,15 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
     issuer: TrustedIssuer,
     { proof, isAccessToken }: { readonly proof: Proof; readonly isAccessToken: boolean },
   ): AcceptedClaims {
-    const judged = judgeClaims(claims, issuer, { now: clock.now(), form: proof.form, isAccessToken })
+    const judged = judgeClaims(
+      claims,
+      proof.form === 'admin_bearer' ? personEntry(claims, issuer, deps.signIn) : issuer,
+      {
+        now: clock.now(),
+        form: proof.form,
+        isAccessToken,
+      },
+    )
     if (!judged.ok) throw rejection(proof, `assertion of issuer ${quote(issuer.name)}: ${judged.fault}`)
     // RFC 7521 §4.2: a client_id beside the assertion must name the same client.
     if (proof.clientId !== undefined && proof.clientId !== judged.subject)

@@ -20,6 +20,31 @@ const everybodysIssuers: readonly {
   { issuer: 'https://gitlab.com', open: /^(?:\*|project_path:\*)/, tell: 'namespace_id or project_id' },
 ]
 
+/** Microsoft's own tenant of private accounts. */
+const microsoftConsumers = 'https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0'
+
+/**
+ * Why anybody in the world could be this administrator (T21): an e-mail address that nobody verified, or an account at an
+ * issuer where everybody may have one, without the organisation it belongs to.
+ */
+export function anybodyFault(
+  { subject, claims }: CallerPattern,
+  issuer: string | undefined,
+): string | undefined {
+  if (Object.hasOwn(claims, 'email') && claims['email_verified'] !== true)
+    return 'an e-mail address counts only beside email_verified: true'
+  // Without a star the subject is one account and no other.
+  if (!subject.includes('*')) return undefined
+  const isGoogle = issuer === 'https://accounts.google.com'
+  const isWorldwide = isGoogle || issuer === microsoftConsumers
+  if (isWorldwide && !Object.hasOwn(claims, 'hd') && !Object.hasOwn(claims, 'tid'))
+    return `this issuer signs for everybody in the world: ask for ${isGoogle ? 'hd' : 'tid'}, or for one subject`
+  const others = everybodysIssuers.find((entry) => entry.issuer === issuer && !isGoogle)
+  if (others?.open.test(subject) === true && !Object.keys(claims).some(telling))
+    return `this issuer signs for everybody in the world: ask for a claim such as ${others.tell}`
+  return undefined
+}
+
 /** Claims that are alike for everybody. */
 const telling = (name: string): boolean => name !== 'email_verified' && name !== 'aud' && name !== 'iss'
 

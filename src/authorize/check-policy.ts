@@ -50,8 +50,6 @@ export function checkPolicy(
     warnOfBoundary(about)
     if (credential !== undefined) warnOfCredential({ ...about, credential, known })
   }
-  for (const [index, { callers }] of policy.admins.entries())
-    warnOfCallers(callers, { policy, path: ['admins', index], warn })
   warnOfShadows(policy, warn)
   return warnings.toSorted((one, other) => one.line - other.line || one.column - other.column)
 }

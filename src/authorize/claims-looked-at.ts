@@ -13,6 +13,12 @@ export function claimsLookedAt({ rules }: Policy): ReadonlySet<string> {
   )
 }
 
+/** The top-level claims that roles come from. */
+export function claimsForRoles({ admins }: Policy): ReadonlySet<string> {
+  const patterns = admins.flatMap(({ callers }) => callers)
+  return new Set(patterns.flatMap(({ claims }) => Object.keys(claims)).map(topLevelName))
+}
+
 /** A name stands for itself, and of a JSON Pointer the first step counts (RFC 6901 §4). */
 function topLevelName(name: string): string {
   return name.startsWith('/') ? unescapeStep(name.slice(1).split('/')[0] ?? '') : name

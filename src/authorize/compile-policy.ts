@@ -14,8 +14,15 @@ export interface CompiledPolicy {
   findUpstream(name: string): Upstream | undefined
   /** The first rule that matches this caller and credential. */
   findRule(caller: Caller, credential: string): CompiledRule | undefined
-  /** Every role that matches this caller. */
-  findRoles(caller: Caller): readonly AdminRole[]
+  /**
+   * Every role that matches this caller; of those beyond `others`, where that is given, only what a pattern gives whose
+   * claims are `expressly` so.
+   */
+  findRoles(
+    caller: Caller,
+    expressly?: (claims: CallerPattern['claims']) => boolean,
+    others?: ReadonlySet<AdminRole>,
+  ): readonly AdminRole[]
 }
 
 export interface CompiledRule {
@@ -38,14 +45,22 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
     policy.rules.map((rule) => compileRule(rule, compile(rule.callers))),
     ({ rule }) => rule.credential,
   )
-  const admins = policy.admins.map(({ callers, role }) => ({ matchCaller: compile(callers), role }))
+  const admins = policy.admins.flatMap(({ callers, role }) =>
+    callers.map((pattern) => ({ pattern, matchCaller: compile([pattern]), role })),
+  )
 
   return {
     policy,
     findIssuer: (iss) => issuers.get(iss),
     findUpstream: (name) => upstreams.get(name),
     findRule: (caller, credential) => rules.get(credential)?.find((rule) => rule.matchCaller(caller)),
-    findRoles: (caller) => admins.filter(({ matchCaller }) => matchCaller(caller)).map(({ role }) => role),
+    findRoles: (caller, expressly = () => true, others) => {
+      const matching = admins.filter(({ matchCaller }) => matchCaller(caller))
+      const counting = matching.filter(
+        ({ pattern, role }) => others?.has(role) !== false || expressly(pattern.claims),
+      )
+      return counting.map(({ role }) => role)
+    },
   }
 }
 

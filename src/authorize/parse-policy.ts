@@ -65,6 +65,7 @@ function readWhole(value: Json, report: Report, brokerIssuer: string): Policy {
   const issuerNames = new Set(
     issuers.map((entry) => textMember(entry, 'name')).filter((name) => name !== undefined),
   )
+  const issuersByName = new Map([...issuerNames].map((name) => [name, issuerNamed(issuers, name)]))
 
   return {
     issuers: readAll(issuers, { path: ['issuers'], report }, (entry, place) => {
@@ -81,7 +82,7 @@ function readWhole(value: Json, report: Report, brokerIssuer: string): Policy {
     }),
     admins: readAll(entriesOf(value, 'admins'), { path: ['admins'], report }, (entry, place) => {
       const read = readEntry(adminSchema, entry, place)
-      return read === undefined ? undefined : readAdmin(read, place, issuerNames)
+      return read === undefined ? undefined : readAdmin(read, place, issuersByName)
     }),
   }
 }
@@ -109,6 +110,11 @@ function reportRepeated(entries: readonly Json[], member: string, { path, report
 function entriesOf(value: Json, member: string): readonly Json[] {
   const entries = memberOf(value, member)
   return entries !== undefined && isList(entries) ? entries : []
+}
+
+function issuerNamed(issuers: readonly Json[], name: string): string {
+  const entry = issuers.find((one) => textMember(one, 'name') === name)
+  return (entry === undefined ? undefined : textMember(entry, 'issuer')) ?? ''
 }
 
 function textMember(value: Json, member: string): string | undefined {

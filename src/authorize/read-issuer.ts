@@ -1,3 +1,4 @@
+import { isLoopback } from '../domain/loopback.ts'
 import type { IssuerKeys, TrustedIssuer } from '../domain/policy.ts'
 import { algorithmsFitting, type PublicJwk } from '../domain/public-jwk.ts'
 import { quote } from '../domain/quote.ts'
@@ -16,6 +17,12 @@ export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: 
     )
   if (entry.accepts.length > 0 && entry.self_issued)
     place.report([...place.path, 'accepts'], 'means nothing for an issuer that signs for itself')
+  // T27: the development issuer is on loopback, and lets anybody in.
+  if (isAtLoopback(entry.issuer) && !isAtLoopback(brokerIssuer))
+    place.report(
+      [...place.path, 'issuer'],
+      'is on loopback, and this broker is not: trust no development issuer',
+    )
   return {
     name: entry.name,
     issuer: entry.issuer,
@@ -28,6 +35,11 @@ export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: 
     lifetimeMax: seconds(entry.lifetime_seconds_max),
     replay: entry.replay,
   }
+}
+
+function isAtLoopback(issuer: string): boolean {
+  const url = URL.parse(issuer)
+  return url !== null && isLoopback(url.hostname)
 }
 
 function readKeys({ issuer, keys, algorithms }: IssuerEntry, { path, report }: EntryPlace): IssuerKeys {

@@ -3,6 +3,7 @@ import type { AdminRule, CallerPattern, Rule } from '../domain/policy.ts'
 import { quote } from '../domain/quote.ts'
 import { scopeSet } from '../domain/scopes.ts'
 import { seconds } from '../domain/time.ts'
+import { anybodyFault } from './check-callers.ts'
 import { boundaryFaults } from './boundary.ts'
 import { sampleBoundary, variableFaults } from './fill-boundary.ts'
 import type { AdminEntry, CallerEntry, RuleEntry } from './policy-schema.ts'
@@ -28,9 +29,18 @@ export function readRule(entry: RuleEntry, place: EntryPlace, issuerNames: Reado
   }
 }
 
-/** Likewise, an entry of `admins`. */
-export function readAdmin(entry: AdminEntry, place: EntryPlace, issuerNames: ReadonlySet<string>): AdminRule {
-  return { callers: readCallers(entry.callers, place, issuerNames), role: entry.role }
+/** Likewise, an entry of `admins`. `issuers` has the exact `iss` by the policy's name for it. */
+export function readAdmin(
+  entry: AdminEntry,
+  place: EntryPlace,
+  issuers: ReadonlyMap<string, string>,
+): AdminRule {
+  const callers = readCallers(entry.callers, place, new Set(issuers.keys()))
+  for (const [index, caller] of callers.entries()) {
+    const fault = anybodyFault(caller, issuers.get(caller.issuer))
+    if (fault !== undefined) place.report([...place.path, 'callers', index], fault)
+  }
+  return { callers, role: entry.role }
 }
 
 function readCallers(

@@ -1,6 +1,8 @@
 import { createAdminister, type AdministerDeps } from '../administer.ts'
 import type { CountRequest } from '../authenticate/authenticate.ts'
 import { claimsFault, sharedAudienceFault } from '../authenticate/judge-claims.ts'
+import { personEntry } from '../authenticate/person-entry.ts'
+import { signInClients } from './sign-in.ts'
 import { createAuthorizeAdmin } from '../authorize/authorize-admin.ts'
 import type { AuthorizeDeps } from '../authorize/authorize.ts'
 import { enoughScopes } from '../authorize/enough-scopes.ts'
@@ -67,7 +69,7 @@ export function createAdministration(deps: AdministrationDeps): Administration {
   const { clock, log } = platform
   const blocks = records.blocksView
   const policy = async () => policyInForce.current()
-  const authorizeAdmin = createAuthorizeAdmin({ policy })
+  const authorizeAdmin = createAuthorizeAdmin({ policy, deviceClientId: settings.signIn?.deviceClientId })
   const administer = createAdminister({
     countRequest: () => countRequest('administrators'),
     authenticate,
@@ -115,7 +117,8 @@ function createPolicyAdministration(deps: AdministrationDeps): AdministerPolicy 
         proposed: parsePolicy(document, { brokerIssuer: settings.issuer }),
         caller,
         inForce: policyInForce.status().inForce?.compiled,
-        claimsFault: (claims, trusted) => claimsFault(claims, trusted, platform.clock.now()),
+        claimsFault: (claims, trusted) =>
+          claimsFault(claims, personEntry(claims, trusted, signInClients(settings)), platform.clock.now()),
       }),
     ...(platform.policySource === undefined ? { policies: records.policies } : {}),
   })

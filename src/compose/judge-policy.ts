@@ -22,7 +22,7 @@ export type PolicyJudgement =
 
 /** A document judged as the broker would, without one. */
 export function judgePolicy(policy: PolicyToJudge): PolicyJudgement {
-  const { text, origin, brokerIssuer = 'https://broker.invalid', credentials } = policy
+  const { text, origin, brokerIssuer = 'http://127.0.0.1', credentials } = policy
   try {
     const read = readPolicy({ text, revision: 'proposed', origin: `file ${origin}` }, { brokerIssuer })
     return { ok: true, policy: read.policy, warnings: checkPolicy(read, credentials) }

@@ -11,6 +11,14 @@ export const googleEndpoints = {
     },
     parseEndpoint,
   ),
+  googleOauthAuthorizationUrl: withDefault(
+    {
+      name: 'GOOGLE_OAUTH_AUTHORIZATION_URL',
+      default: 'https://accounts.google.com/o/oauth2/v2/auth',
+      example: 'http://127.0.0.1:9000/authorize',
+    },
+    parseEndpoint,
+  ),
   googleStsTokenUrl: withDefault(
     {
       name: 'GOOGLE_STS_TOKEN_URL',

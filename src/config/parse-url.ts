@@ -16,6 +16,12 @@ export function parseIssuer(text: string): Reading<string> {
     : wrong('must be in normal form: lower-case scheme and host, no default port, nothing left to encode')
 }
 
+/** The URL by which an OpenID Connect issuer calls itself, kept to the octet: it is compared as a string. */
+export function parseIdentifierUrl(text: string): Reading<string> {
+  const url = parseUrl(text)
+  return url.ok ? right(text) : url
+}
+
 /** The URL of one endpoint, used as it is. */
 export function parseEndpoint(text: string): Reading<string> {
   const url = parseUrl(text)

@@ -1,5 +1,6 @@
 import { clientSettingNames } from './client-setting-names.ts'
 import type { SettingFault } from './configuration-fault.ts'
+import { isLoopback } from '../domain/loopback.ts'
 import { readSetting, textOf, type Environment, type Setting } from './setting.ts'
 import { settingsTable } from './settings-table.ts'
 
@@ -28,7 +29,7 @@ function faultsOfAll(env: Environment): readonly SettingFault[] {
     faults.push(faultOf(localKeys, `is required with ${keyRing.name}=local:`))
   if (textOf(policyPath, env) !== undefined && textOf(policyText, env) !== undefined)
     faults.push(faultOf(policyPath, `and ${policyText.name} cannot both be set`))
-  return [...faults, ...faultsOfIdentity(env)]
+  return [...faults, ...faultsOfIdentity(env), ...faultsOfSignIn(env)]
 }
 
 /** One identity towards Google, and all that it needs. */
@@ -44,6 +45,28 @@ function faultsOfIdentity(env: Environment): readonly SettingFault[] {
   for (const useless of [signingKeys, googleServiceAccount])
     if (isSet(useless)) faults.push(faultOf(googleFederation, `is required with ${useless.name}`))
   return faults
+}
+
+/** People sign in at an issuer as a client of it, or not at all. */
+function faultsOfSignIn(env: Environment): readonly SettingFault[] {
+  const { issuer, signInIssuer, signInClientId, ...table } = settingsTable
+  const isSet = (setting: Setting<unknown>): boolean => textOf(setting, env) !== undefined
+  const more = [table.signInClientSecret, table.signInCliClientId, table.signInDeviceClientId]
+  const faults: SettingFault[] = []
+  if (isSet(signInIssuer) && !isSet(signInClientId))
+    faults.push(faultOf(signInClientId, `is required with ${signInIssuer.name}`))
+  for (const useless of [signInClientId, ...more])
+    if (isSet(useless) && !isSet(signInIssuer))
+      faults.push(faultOf(signInIssuer, `is required with ${useless.name}`))
+  // T27: what listens on loopback is the development issuer, which lets anybody in.
+  if (isAtLoopback(textOf(signInIssuer, env)) && !isAtLoopback(textOf(issuer, env)))
+    faults.push(faultOf(signInIssuer, 'must not be on loopback unless the broker itself is'))
+  return faults
+}
+
+function isAtLoopback(url: string | undefined): boolean {
+  const parsed = url === undefined ? null : URL.parse(url)
+  return parsed !== null && isLoopback(parsed.hostname)
 }
 
 function unknownNames(env: Environment): readonly SettingFault[] {

@@ -3,6 +3,7 @@ import { googleEndpoints } from './google-endpoints.ts'
 import { identitySettings } from './identity-settings.ts'
 import { parseHostAndPort, parseKeyRing, parseStore } from './parse-place.ts'
 import { parseIssuer } from './parse-url.ts'
+import { signInSettings } from './sign-in-settings.ts'
 import {
   optional,
   parseChoice,
@@ -150,6 +151,7 @@ export const settingsTable = {
     },
     parseChoice(['debug', 'info', 'warn', 'error']),
   ),
+  ...signInSettings,
   ...googleEndpoints,
   cloudRunService: optional(
     {

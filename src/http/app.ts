@@ -19,6 +19,8 @@ import type { ServiceStatus } from '../lifecycle/service-status.ts'
 import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
 import type { RewrapKeys } from '../lifecycle/rewrap-keys.ts'
 import type { Readiness } from '../lifecycle/readiness.ts'
+import type { SignIn } from '../sign-in/sign-in.ts'
+import { addConsoleRoutes } from './console/console-routes.ts'
 import { addAdminRoutes } from './admin-routes.ts'
 import { createIntrospectionRoute } from './introspection-route.ts'
 import { issuerPath, issuerUrl } from './metadata.ts'
@@ -50,6 +52,9 @@ export interface HallDeps {
   readonly readiness: () => Promise<Readiness>
   /** The broker's own public keys; absent, it signs nothing and has no routes for them. */
   readonly publishedKeys?: readonly PublishedJwk[]
+  /** Absent: nobody signs in. */
+  readonly signIn?: SignIn
+  readonly signInDocument?: object
   readonly entropy: Entropy
   readonly log: Log
 }
@@ -74,6 +79,7 @@ export function createApp(deps: HallDeps): Hono {
   app.on('POST', at('/v1/revoke'), ({ req }) => serveRevocation(req.raw))
   app.on('POST', at('/v1/introspect'), ({ req }) => serveIntrospection(req.raw))
   addAdminRoutes(app, { ...deps, act, at, locate: (route) => issuerUrl(deps.issuer, route) })
+  addConsoleRoutes(app, { ...deps, at, path })
   addPublicRoutes(app, { ...deps, at, path, refuse })
 
   const isAdminPath = (route: string) => at('/v1/admin').some((base) => `${route}/`.startsWith(`${base}/`))

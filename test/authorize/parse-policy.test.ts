@@ -369,7 +369,6 @@ test.each([
 })
 
 test.each([
-  ['an http issuer on this machine', 'https://container.googleapis.com', 'http://127.0.0.1:8080'],
   ['keys by http on this machine', 'https://ops.acme.example/jwks', 'http://localhost:9000/jwks'],
   [
     'a boundary',

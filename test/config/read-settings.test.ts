@@ -29,6 +29,7 @@ describe('settings', () => {
       logLevel: 'info',
       google: {
         oauthTokenUrl: 'https://oauth2.googleapis.com/token',
+        oauthAuthorizationUrl: 'https://accounts.google.com/o/oauth2/v2/auth',
         stsTokenUrl: 'https://sts.googleapis.com/v1/token',
         iamCredentialsUrl: 'https://iamcredentials.googleapis.com',
         iamUrl: 'https://iam.googleapis.com',
@@ -59,6 +60,7 @@ describe('settings', () => {
       DOWNSCOPE_AUDIT_DAYS: '400',
       DOWNSCOPE_LOG_LEVEL: 'debug',
       GOOGLE_OAUTH_TOKEN_URL: 'http://127.0.0.1:1/token',
+      GOOGLE_OAUTH_AUTHORIZATION_URL: 'http://127.0.0.1:1/authorize',
       GOOGLE_STS_TOKEN_URL: 'http://127.0.0.1:2/sts/v1/token',
       GOOGLE_IAM_CREDENTIALS_URL: 'http://localhost:3/iamcredentials/',
       GOOGLE_IAM_URL: 'http://[::1]:4',
@@ -89,6 +91,7 @@ describe('settings', () => {
       logLevel: 'debug',
       google: {
         oauthTokenUrl: 'http://127.0.0.1:1/token',
+        oauthAuthorizationUrl: 'http://127.0.0.1:1/authorize',
         stsTokenUrl: 'http://127.0.0.1:2/sts/v1/token',
         iamCredentialsUrl: 'http://localhost:3/iamcredentials',
         iamUrl: 'http://[::1]:4',

@@ -31,8 +31,8 @@ interface Layer {
   readonly packages: readonly string[]
 }
 
-const modules = ['authenticate', 'authorize', 'resolve', 'mint', 'lifecycle'] as const
-const libraries = ['jose', 'js-yaml', 'zod'] as const
+const modules = ['authenticate', 'authorize', 'resolve', 'mint', 'lifecycle', 'sign-in', 'connect'] as const
+const libraries = ['jose', 'js-yaml', 'oauth4webapi', 'zod'] as const
 const every = [...modules, 'assembly', 'HTTP', 'pipelines', 'records', 'ports', 'adapters', 'domain'] as const
 
 export const layers: readonly Layer[] = [
@@ -47,7 +47,17 @@ export const layers: readonly Layer[] = [
     // Its entry point too: nothing else is served from there.
     where: /^src\/cli(?:\.ts$|\/)/,
     from: ['assembly', 'domain', 'ports'],
-    packages: ['node:', 'commander', '@clack/prompts', 'diff', 'yaml', ...libraries],
+    packages: [
+      'node:',
+      'commander',
+      '@clack/prompts',
+      'diff',
+      'hono',
+      'oidc-provider',
+      'uqr',
+      'yaml',
+      ...libraries,
+    ],
   },
   {
     name: 'assembly',

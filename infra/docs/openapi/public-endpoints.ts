@@ -65,6 +65,7 @@ const readiness = z.object({
   policy: word,
   stopped: z.optional(z.literal(true)),
 })
+const signIn = z.object({ issuer: z.string(), client_id: z.string(), device_client_id: text })
 const metadata = z.looseObject({ issuer: z.string() })
 
 export const publicEndpoints: readonly PublicEndpoint[] = [
@@ -111,6 +112,13 @@ export const publicEndpoints: readonly PublicEndpoint[] = [
     id: 'readKeys',
     summary: "The public keys of the broker's own assertions; there only where it signs any",
     answers: { 200: z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) }) },
+    refuses: true,
+  },
+  {
+    at: 'GET /v1/sign-in',
+    id: 'readSignIn',
+    summary: 'Where people sign in, for the command line; 404 where that is not set up',
+    answers: { 200: signIn },
     refuses: true,
   },
   {

@@ -1,0 +1,46 @@
+import type { html } from 'hono/html'
+
+/** What Hono's `html` template gives: text that is escaped already. */
+export type Markup = ReturnType<typeof html>
+
+export interface PageAnswer {
+  readonly status?: number
+  readonly requestId: string
+  readonly cookies?: readonly string[]
+  readonly headers?: Readonly<Record<string, string>>
+  /** Origins besides ours that a form of this page may lead to. */
+  readonly formsLeadTo?: readonly string[]
+}
+
+/** A page that nobody keeps, frames, sniffs or adds to; it has no script, so there is none to let in. */
+export async function pageAnswer(page: Markup, answer: PageAnswer): Promise<Response> {
+  const { status = 200, formsLeadTo = [] } = answer
+  const headers = headersOf(answer, ["'self'", ...formsLeadTo].join(' '))
+  headers.set('Content-Type', 'text/html; charset=utf-8')
+  return new Response(String(await page), { status, headers })
+}
+
+/** 303: whatever came, the next request is a GET (RFC 9110 §15.4.4). */
+export function redirectAnswer(to: string, answer: PageAnswer): Response {
+  const headers = headersOf(answer, "'self'")
+  headers.set('Location', to)
+  return new Response(null, { status: 303, headers })
+}
+
+function headersOf({ requestId, cookies = [], headers = {} }: PageAnswer, formAction: string): Headers {
+  const all = new Headers({
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy':
+      `default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; ` +
+      `form-action ${formAction}; frame-ancestors 'none'`,
+    'X-Frame-Options': 'DENY',
+    'X-Content-Type-Options': 'nosniff',
+    // With `no-referrer` browsers post `Origin: null`, and a form of ours could not be told from a foreign one.
+    'Referrer-Policy': 'same-origin',
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'X-Request-Id': requestId,
+    ...headers,
+  })
+  for (const cookie of cookies) all.append('Set-Cookie', cookie)
+  return all
+}
