@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     reporters: [['default', { summary: false }], createCountReporter((line) => process.stdout.write(line))],
     // At the root: started once for all projects, its host is provided to each of them.
-    globalSetup: ['test/support/firestore-emulator.ts'],
+    globalSetup: ['test/support/firestore-emulator.ts', 'test/support/measures-file.ts'],
     // Many tests wait for processes of theirs: one worker, the default on two cores, leaves a core idle.
     maxWorkers: 2,
     passWithNoTests: false,

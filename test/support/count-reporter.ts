@@ -1,5 +1,7 @@
 import type { Reporter, SerializedError, TestModule } from 'vitest/node'
 
+import { measureLines, measuresVariable } from './measures.ts'
+
 interface Counts {
   passed: number
   failed: number
@@ -7,7 +9,7 @@ interface Counts {
 }
 
 /**
- * Ends a run with a line for each runtime, `node: N passed, …`, and then `N passed, N failed, N skipped` of all, alone
+ * Ends a run with a line for each runtime, `node: N passed, …`, one for each thing that was measured, and then `N passed, N failed, N skipped` of all, alone
  * on its line. A file that could not be read and an error outside any test each count as one failure: a run that saw
  * nothing cannot look green.
  */
@@ -23,6 +25,7 @@ export function createCountReporter(write: (line: string) => void): Reporter {
         total.skipped += counts.skipped
         lines.push(`${runtime}: ${lineOf(counts)}`)
       }
+      lines.push(...measureLines(process.env[measuresVariable]))
       write(`${lines.join('\n')}\n${lineOf(total)}\n`)
     },
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { isLoopback } from './block-outbound.ts'
 import { freePort } from './free-port.ts'
 import { collectOutput, type BrokerOutput } from './test-broker/broker-output.ts'
+import { collectTurns, turnMsMax, type BrokerTurns } from './test-broker/broker-turns.ts'
 import { escapeMarker } from './test-broker/escape-marker.ts'
 import { until } from './test-broker/until.ts'
 
@@ -16,7 +17,7 @@ export interface BrokerEnd {
 }
 
 /** A broker in a process of its own, whether it is ready, on its way or over. */
-export interface BrokerProcess extends BrokerOutput {
+export interface BrokerProcess extends BrokerOutput, BrokerTurns {
   /** `http://127.0.0.1:PORT` */
   readonly url: string
   readonly port: number
@@ -35,13 +36,14 @@ export interface BrokerYard {
   readonly start: (settings: BrokerSettings) => Promise<BrokerProcess>
   /** Starts one and waits for nothing. */
   readonly launch: (settings: BrokerSettings) => Promise<BrokerProcess>
-  /** Kills what still runs; throws when any of them tried to leave this machine. */
+  /** Kills what still runs; throws when any of them tried to leave this machine, or stood still for too long. */
   readonly close: () => Promise<void>
 }
 
 const root = join(import.meta.dirname, '../..')
 const guard = import.meta.resolve('./test-broker/refuse-outbound.ts')
 const leash = import.meta.resolve('./test-broker/end-with-parent.ts')
+const probe = import.meta.resolve('./test-broker/measure-turns.ts')
 /** `DOWNSCOPE_TEST_ENTRY=dist/cloud-run.js` tests the bundle. */
 const entry = join(root, process.env['DOWNSCOPE_TEST_ENTRY'] ?? 'src/cloud-run.ts')
 const startMsMax = 40_000
@@ -58,10 +60,10 @@ export function createBrokerYard(): BrokerYard {
   const launch = async (settings: BrokerSettings): Promise<BrokerProcess> => {
     refuseOtherHosts(settings)
     const port = settings['PORT'] === undefined ? await freePort() : Number(settings['PORT'])
-    const child = spawn(process.execPath, ['--import', guard, '--import', leash, entry], {
+    const child = spawn(process.execPath, ['--import', guard, '--import', leash, '--import', probe, entry], {
       cwd: root,
       env: { ...settings, PORT: String(port) },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     })
     const broker = control(child, port)
     all.push(broker)
@@ -92,6 +94,8 @@ export function createBrokerYard(): BrokerYard {
           .split('\n')
           .filter((line) => line.startsWith(escapeMarker)),
       )
+      const slow = all.map((broker) => broker.longest()).filter(({ ms }) => ms > turnMsMax)
+      if (slow.length > 0) throw new Error(`a broker let all others wait: ${JSON.stringify(slow)}`)
       if (attempts.length > 0) throw new Error(`a broker tried to leave this machine: ${attempts.join('; ')}`)
     },
   }
@@ -111,6 +115,7 @@ function control(child: ChildProcess, port: number): BrokerProcess {
   const output = collectOutput(child)
   return {
     ...output,
+    ...collectTurns(child),
     url: `http://127.0.0.1:${port}`,
     port,
     pid,

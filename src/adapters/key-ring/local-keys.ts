@@ -22,9 +22,11 @@ export const kidPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/
 export function parseLocalKeys(text: string): LocalKeysReading {
   if (text.trim() === '') return { ok: false, faults: ['there is no key'] }
   const entries = text.split(',').map((entry) => readEntry(entry.trim()))
+  const kids = new Set<string>()
   const faults = entries.flatMap((entry, index) => {
-    const isRepeated = entries.slice(0, index).some((earlier) => earlier.kid === entry.kid)
-    const fault = isRepeated && entry.kid !== undefined ? 'has the name of an earlier key' : entry.fault
+    const isRepeated = entry.kid !== undefined && kids.has(entry.kid)
+    if (entry.kid !== undefined) kids.add(entry.kid)
+    const fault = isRepeated ? 'has the name of an earlier key' : entry.fault
     const name = entry.kid === undefined ? '' : ` (${entry.kid})`
     return fault === undefined ? [] : [`key ${index + 1}${name} ${fault}`]
   })

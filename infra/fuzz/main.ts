@@ -1,0 +1,50 @@
+// `npm run fuzz -- --seed N --count N`: documents made to be expensive, for everything that reads what others wrote, and
+// requests drawn at random against an independent model of what may be granted. Prints how many it tried.
+import { parseArgs } from 'node:util'
+
+import {
+  describeCost,
+  isTooDear,
+  measureAllCosts,
+  measureSplicedCosts,
+  type Cost,
+} from '../../test/support/cost/measure-cost.ts'
+
+const shownMax = 10
+
+process.exitCode = main()
+
+function main(): number {
+  const { values } = parseArgs({
+    options: { seed: { type: 'string', default: '1' }, count: { type: 'string', default: '20000' } },
+  })
+  const seed = Number(values.seed)
+  const count = Number(values.count)
+  return tellCosts('shapes', measureAllCosts(seed)) +
+    tellCosts('spliced', measureSplicedCosts(seed, count)) ===
+    0
+    ? 0
+    : 1
+}
+
+/** How many were too dear. */
+function tellCosts(name: string, costs: Iterable<Cost>): number {
+  let tried = 0
+  let dearest: Cost | undefined
+  const faults: Cost[] = []
+  for (const cost of costs) {
+    tried += 1
+    if (cost.ms > (dearest?.ms ?? 0)) dearest = cost
+    if (isTooDear(cost)) faults.push(cost)
+  }
+  for (const fault of faults.toSorted((one, other) => other.ms - one.ms).slice(0, shownMax))
+    print(`cost: TOO DEAR: ${describeCost(fault)}`)
+  print(
+    `cost, ${name}: ${tried} documents tried, ${faults.length} too dear; the dearest: ${dearest === undefined ? 'none' : describeCost(dearest)}`,
+  )
+  return faults.length
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

@@ -1,0 +1,145 @@
+// `npm run mutants -- --seed N --count 70`: plants small faults in src, one after the other, and says which of them the
+// tests do not notice.
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { createRandom } from '../../test/support/random.ts'
+import { runProgram } from '../../test/support/run-node.ts'
+import { mutantsOf, type Mutant } from './mutate.ts'
+import { createFindTests, type RelatedTests } from './related-tests.ts'
+import { verdictOf } from './verdicts.ts'
+
+const root = join(import.meta.dirname, '../..')
+const killedMin = 0.95
+/** A mutant that makes a test wait for ever is noticed too. */
+const testMsMax = 20_000
+
+process.exitCode = await main()
+
+interface Outcome {
+  readonly mutant: Mutant
+  /** The first test file that failed. */
+  readonly killedBy?: string
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string', default: '1' },
+      count: { type: 'string', default: '70' },
+      only: { type: 'string', default: '' },
+      'no-processes': { type: 'boolean', default: false },
+    },
+  })
+  const mutants = sample(values.only, Number(values.seed), Number(values.count))
+  const findTests = createFindTests(root)
+  const yard = mkdtempSync(join(tmpdir(), 'downscope-mutants-'))
+  try {
+    copyProject(yard)
+    const outcomes: Outcome[] = []
+    for (const mutant of mutants) {
+      const tests = findTests(mutant.file)
+      const killedBy = await tryMutant(
+        yard,
+        mutant,
+        values['no-processes'] ? { ...tests, processes: [] } : tests,
+      )
+      print(
+        `${killedBy === undefined ? 'SURVIVED' : 'killed'}  ${describe(mutant)}${killedBy === undefined ? '' : `  by ${killedBy}`}`,
+      )
+      outcomes.push({ mutant, ...(killedBy === undefined ? {} : { killedBy }) })
+    }
+    return report(outcomes)
+  } finally {
+    rmSync(yard, { recursive: true, force: true })
+  }
+}
+
+/** The same seed gives the same mutants as long as the sources are the same. */
+function sample(only: string, seed: number, count: number): readonly Mutant[] {
+  const all = globSync('src/**/*.ts', { cwd: root })
+    .toSorted()
+    .filter((file) => file.includes(only))
+    .flatMap((file) => mutantsOf(file, readFileSync(join(root, file), 'utf8')))
+  const random = createRandom(seed)
+  const drawn = new Map<Mutant, number>(all.map((mutant) => [mutant, random.fraction()]))
+  print(`seed ${seed}: ${count} of ${all.length} mutants`)
+  return [...drawn]
+    .toSorted(([, one], [, other]) => one - other)
+    .slice(0, count)
+    .map(([mutant]) => mutant)
+}
+
+/** What tests read, by copies: a mutant never stands in the working tree. */
+function copyProject(yard: string): void {
+  for (const name of globSync('*', { cwd: root }).filter((one) => one !== 'node_modules' && one !== 'dist'))
+    cpSync(join(root, name), join(yard, name), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(yard, 'node_modules'))
+}
+
+async function tryMutant(yard: string, mutant: Mutant, tests: RelatedTests): Promise<string | undefined> {
+  const path = join(yard, mutant.file)
+  const text = readFileSync(path, 'utf8')
+  writeFileSync(path, text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end))
+  try {
+    for (const files of [tests.near, tests.far, tests.processes]) {
+      const failed = files.length === 0 ? undefined : await firstFailure(yard, files)
+      if (failed !== undefined) return failed
+    }
+    return undefined
+  } finally {
+    writeFileSync(path, text)
+  }
+}
+
+async function firstFailure(yard: string, files: readonly string[]): Promise<string | undefined> {
+  const { status, stdout, stderr } = await runProgram(
+    process.execPath,
+    [
+      join(root, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      ...['--project', 'node', '--bail', '1', '--no-color'],
+      ...['--maxWorkers', String(availableParallelism())],
+      ...['--testTimeout', String(testMsMax)],
+      ...files,
+    ],
+    { cwd: yard },
+  )
+  if (status === 0) return undefined
+  return (
+    /FAIL\s+(?:\|?\s*node\s*\|?\s+)?(?<file>test\/\S+)/.exec(stdout + stderr)?.groups?.['file'] ??
+    'a run that failed'
+  )
+}
+
+function report(outcomes: readonly Outcome[]): number {
+  const survivors = outcomes.filter(({ killedBy }) => killedBy === undefined)
+  const judged = survivors.map(({ mutant }) => ({ mutant, verdict: verdictOf(mutant, lineOf(mutant)) }))
+  for (const { mutant, verdict } of judged)
+    print(
+      `survivor  ${describe(mutant)}  ${verdict === undefined ? 'NOT JUDGED' : `${verdict.is}: ${verdict.because}`}`,
+    )
+  const counted = outcomes.length - judged.filter(({ verdict }) => verdict !== undefined).length
+  const killed = outcomes.length - survivors.length
+  const share = counted === 0 ? 0 : killed / counted
+  print(
+    `${outcomes.length} mutants tried, ${killed} killed, ${survivors.length} survived; of the ${counted} that matter ${(100 * share).toFixed(1)} % were killed`,
+  )
+  return share >= killedMin ? 0 : 1
+}
+
+function describe(mutant: Mutant): string {
+  const short = (text: string): string => text.replaceAll(/\s+/g, ' ').slice(0, 70)
+  return `${mutant.file}:${mutant.line}  ${short(mutant.original)}  →  ${short(mutant.replacement)}`
+}
+
+/** The line that a mutant begins in, as it is in the sources. */
+function lineOf({ file, line }: Mutant): string {
+  return readFileSync(join(root, file), 'utf8').split('\n')[line - 1]?.trim() ?? ''
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

@@ -1,0 +1,21 @@
+import type { Mutant } from './mutate.ts'
+
+/** Why a mutant that no test notices is none to worry about. */
+export interface Verdict {
+  /** `equivalent`: nothing can tell it apart. `harmless`: something can, and nobody would mind. */
+  readonly is: 'equivalent' | 'harmless'
+  readonly because: string
+}
+
+interface Judged extends Verdict {
+  /** The line of the source, and what it became; files move, so that no path is named. */
+  readonly line: string
+  readonly replacement: string
+}
+
+const judged: readonly Judged[] = []
+
+/** What was judged of a survivor; `undefined` is a hole in the tests until somebody says otherwise. */
+export function verdictOf({ replacement }: Mutant, line: string): Verdict | undefined {
+  return judged.find((one) => one.line === line && one.replacement === replacement)
+}
