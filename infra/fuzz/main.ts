@@ -2,10 +2,11 @@
 // requests drawn at random against an independent model of what may be granted. Prints how many it tried.
 import { parseArgs } from 'node:util'
 
+import { checkers } from '../../test/support/cost/checkers.ts'
 import {
   describeCost,
   isTooDear,
-  measureAllCosts,
+  measureCosts,
   measureSplicedCosts,
   type Cost,
 } from '../../test/support/cost/measure-cost.ts'
@@ -20,8 +21,8 @@ function main(): number {
   })
   const seed = Number(values.seed)
   const count = Number(values.count)
-  return tellCosts('shapes', measureAllCosts(seed)) +
-    tellCosts('spliced', measureSplicedCosts(seed, count)) ===
+  return tellCosts('shapes', measureCosts(checkers, seed)) +
+    tellCosts('spliced', measureSplicedCosts(checkers, seed, count)) ===
     0
     ? 0
     : 1

@@ -92,12 +92,11 @@ describe('the CPU time of one request', () => {
   it('of an administrator is bounded too', { timeout: 120_000 }, async () => {
     const as = 'ops' as const
     const costs = await dearestOf([
-      ...withBodies('POST /v1/admin/policy:validate', { headers: yaml, as }),
       ...withBodies('POST /v1/admin/policy:explain', { headers: json, as }),
       ...withBodies('POST /v1/admin/credentials', { headers: json, as }),
     ])
     noteMeasure('most CPU of one request of an administrator', costs[0]?.ms ?? NaN, 'ms')
-    expect(costs.length).toBeGreaterThan(300)
+    expect(costs.length).toBeGreaterThan(150)
     expect(costs.filter(({ ms }) => ms > administratorMsMax)).toEqual([])
   })
 })

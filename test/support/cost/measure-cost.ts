@@ -1,5 +1,5 @@
 import { createRandom, type Random } from '../random.ts'
-import { checkers, type Checker } from './checkers.ts'
+import type { Checker } from './checkers.ts'
 import { documents, splice } from './documents.ts'
 
 /** What one checker used of its thread's CPU time for one document. */
@@ -28,10 +28,10 @@ const attemptsMax = 6
 /** Shapes are filled a little beyond what is asked for: so they come whole. */
 const wholeShare = 0.95
 
-/** Every checker with every document at the most that it is given, and what was above its limit. */
-export function measureAllCosts(seed = 1): readonly Cost[] {
+/** Each of the checkers with every document at the most that it is given. */
+export function measureCosts(given: readonly Checker[], seed = 1): readonly Cost[] {
   const random = createRandom(seed)
-  return checkers.flatMap((checker) =>
+  return given.flatMap((checker) =>
     documents.map(({ name, make }) =>
       measureCost(checker, name, make(Math.floor(checker.charsMax * wholeShare), random)),
     ),
@@ -39,10 +39,14 @@ export function measureAllCosts(seed = 1): readonly Cost[] {
 }
 
 /** As many documents as are wanted that are spliced of two others, each for a checker drawn by lot. */
-export function* measureSplicedCosts(seed: number, count: number): Generator<Cost> {
+export function* measureSplicedCosts(
+  given: readonly Checker[],
+  seed: number,
+  count: number,
+): Generator<Cost> {
   const random = createRandom(seed)
   for (let index = 0; index < count; index += 1) {
-    const checker = random.oneOf(checkers)
+    const checker = random.oneOf(given)
     const [one, other] = [drawDocument(random, checker.charsMax), drawDocument(random, checker.charsMax)]
     const text = splice(one.text, other.text, checker.charsMax, random)
     yield measureCost(checker, `${one.name} with ${other.name} (seed ${seed}, case ${index})`, text)
@@ -60,7 +64,10 @@ function measureCost(checker: Checker, document: string, text: string): Cost {
   const limit = costLimit(from, given.length)
   let ms = cpuMsOf(() => read(given))
   for (let attempt = 1; attempt < attemptsMax && ms > limit && ms < 4 * limit; attempt += 1)
-    ms = Math.min(ms, cpuMsOf(() => read(given)))
+    ms = Math.min(
+      ms,
+      cpuMsOf(() => read(given)),
+    )
   return { checker: name, from, document, chars: given.length, ms }
 }
 
