@@ -12,9 +12,7 @@ export interface Cost {
 }
 
 /** What a document may cost, whoever wrote it: so much at once, and so much for each character. */
-export const costLimits: Readonly<
-  Record<Checker['from'], { readonly ms: number; readonly nsPerChar: number }>
-> = {
+const costLimits: Readonly<Record<Checker['from'], { readonly ms: number; readonly nsPerChar: number }>> = {
   // A stranger's 64 KiB: 10 ms.
   stranger: { ms: 3, nsPerChar: 110 },
   administrator: { ms: 5, nsPerChar: 1_500 },
@@ -72,7 +70,7 @@ function measureCost(checker: Checker, document: string, text: string): Cost {
 }
 
 /** What a document of that size may cost at most, in milliseconds of CPU. */
-export function costLimit(from: Checker['from'], chars: number): number {
+function costLimit(from: Checker['from'], chars: number): number {
   const { ms, nsPerChar } = costLimits[from]
   return ms + (nsPerChar * chars) / 1e6
 }
@@ -86,7 +84,7 @@ export function describeCost({ checker, from, document, chars, ms }: Cost): stri
 }
 
 /** CPU time of this thread: how busy the machine is does not count. */
-export function cpuMsOf(work: () => unknown): number {
+function cpuMsOf(work: () => unknown): number {
   const before = process.threadCpuUsage()
   try {
     work()
