@@ -27,4 +27,9 @@ export const clientSettings = {
     defaultsTo: "the key file's member `sub`, else the issuer",
     means: 'The subject that the key signs as.',
   },
+  idToken: {
+    name: 'DOWNSCOPE_ID_TOKEN',
+    defaultsTo: '',
+    means: 'The ID token of a GitLab job, for `--platform gitlab`.',
+  },
 } as const

@@ -13,7 +13,8 @@ export interface Command {
   readonly options?: readonly OptionSpec[]
   /** Whole command lines. */
   readonly examples: readonly string[]
-  readonly run: (call: Call) => Promise<Exit>
+  /** How it ended; a number is the status of a command that it ran for the user. */
+  readonly run: (call: Call) => Promise<Exit | number>
 }
 
 /** A word that opens a list of commands. */
@@ -30,6 +31,8 @@ export interface ArgumentSpec {
   readonly name: string
   readonly summary: string
   readonly isOptional?: boolean
+  /** Takes all words that are left. */
+  readonly isRepeatable?: boolean
   readonly offer?: Offer
 }
 
@@ -53,6 +56,7 @@ export interface Call {
   readonly text: (name: string) => string | undefined
   /** An argument that commander has seen to. */
   readonly argument: (name: string) => string
+  /** Of an argument or option that may be repeated. */
   readonly texts: (name: string) => readonly string[]
   /** Whether a switch was given. */
   readonly has: (name: string) => boolean

@@ -1,3 +1,4 @@
+import { agentCommands } from './commands/agent.ts'
 import { callerCommands } from './commands/callers.ts'
 import type { Command, Family } from './command.ts'
 import { completionCommands } from './commands/completion.ts'
@@ -5,6 +6,7 @@ import { credentialCommands } from './commands/credentials.ts'
 import { devCommands } from './commands/dev.ts'
 import { doctorCommands } from './commands/doctor.ts'
 import { explainCommands } from './commands/explain.ts'
+import { jwtCommands } from './commands/jwt.ts'
 import { keyCommands } from './commands/keys.ts'
 import { maintenanceCommands } from './commands/maintenance.ts'
 import { policyCommands } from './commands/policy.ts'
@@ -37,6 +39,8 @@ export const commands: readonly Command[] = [
   ...suggestCommands,
   ...explainCommands,
   ...tokenCommands,
+  ...agentCommands,
+  ...jwtCommands,
   ...keyCommands,
   ...rewrapCommands,
   ...callerCommands,

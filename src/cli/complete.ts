@@ -39,7 +39,8 @@ async function candidatesFor(
   before: readonly string[],
   typed: string,
 ): Promise<readonly Candidate[]> {
-  const command = commands.find(({ name }) => startsWith(before, name.split(' ')))
+  // `agent exec` stands after `agent`.
+  const command = commands.findLast(({ name }) => startsWith(before, name.split(' ')))
   if (command === undefined) return namesAfter(before, commands, families)
   const options = command.options ?? []
   const last = options.find(({ name, value }) => value !== undefined && name === before.at(-1))

@@ -15,14 +15,14 @@ import type { Terminal } from './terminal.ts'
 export async function main(terminal: Terminal): Promise<number> {
   const [first, ...words] = terminal.args
   if (first === completionWord) return complete({ words, commands, families, terminal })
-  let exit: Exit = 'done'
+  let exit: Exit | number = 'done'
   const program = createProgram({ families, commands, terminal, onEnd: (end) => (exit = end) })
   try {
     await program.parseAsync([...terminal.args], { from: 'user' })
   } catch (error) {
     return statusOf(error, terminal)
   }
-  return exitCodes[exit].code
+  return typeof exit === 'number' ? exit : exitCodes[exit].code
 }
 
 /** What the completion scripts give in place of a command; it is in no help. */

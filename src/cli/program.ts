@@ -12,7 +12,7 @@ export interface ProgramParts {
   readonly commands: readonly Command[]
   readonly terminal: Terminal
   /** Told how the command ended. */
-  readonly onEnd: (exit: Exit) => void
+  readonly onEnd: (exit: Exit | number) => void
 }
 
 /** The command line as commander parses it: one of its commands for each of ours, in the order given. */
@@ -27,6 +27,8 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
     .helpOption('-h, --help', 'show what a command does, with examples')
     .helpCommand('help [command]', 'the same as --help')
     .usage('<command> [options]')
+    // `agent` is a command and has commands: an option belongs to the one it stands behind.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
@@ -46,8 +48,9 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
   for (const command of commands) {
     const [first = '', second] = command.name.split(' ')
     const family = families.find(({ name }) => name === first)
-    if (second === undefined || family === undefined) add(program, first, command)
-    else add(groups.get(first) ?? openGroup(family), second, command)
+    const group = groups.get(first) ?? (family === undefined ? undefined : openGroup(family))
+    if (second === undefined || group === undefined) groups.set(first, add(program, first, command))
+    else add(group, second, command)
   }
   return program
 
@@ -64,10 +67,12 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
     return group
   }
 
-  function add(parent: Commander, name: string, command: Command): void {
+  function add(parent: Commander, name: string, command: Command): Commander {
     const own = parent.command(name).summary(command.summary).description(describe(command))
-    for (const { name: argument, summary, isOptional, offer } of command.arguments ?? []) {
-      const made = new Argument(isOptional === true ? `[${argument}]` : `<${argument}>`, summary)
+    own.enablePositionalOptions().helpCommand(false)
+    for (const { name: argument, summary, isOptional, isRepeatable, offer } of command.arguments ?? []) {
+      const words = isRepeatable === true ? `${argument}...` : argument
+      const made = new Argument(isOptional === true ? `[${words}]` : `<${words}>`, summary)
       own.addArgument(typeof offer === 'object' ? made.choices([...offer]) : made)
     }
     for (const option of command.options ?? []) own.addOption(createOption(option))
@@ -76,6 +81,7 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
     own.action(async () => {
       onEnd(await command.run(createCall(own, command, terminal)))
     })
+    return own
   }
 }
 
@@ -95,7 +101,8 @@ function createOption({ name, value, summary, offer, isRepeatable, group }: Opti
 function createCall(own: Commander, command: Command, terminal: Terminal): Call {
   const options: Readonly<Record<string, unknown>> = own.opts()
   const values = new Map<string, unknown>()
-  for (const [index, { name }] of (command.arguments ?? []).entries()) values.set(name, own.args[index])
+  for (const [index, { name, isRepeatable }] of (command.arguments ?? []).entries())
+    values.set(name, isRepeatable === true ? own.args.slice(index) : own.args[index])
   for (const option of own.options) values.set(option.long ?? '', options[option.attributeName()])
   const text = (name: string): string | undefined => {
     const value = values.get(name)

@@ -5,4 +5,5 @@ export const clientSettingNames: readonly string[] = [
   'DOWNSCOPE_ADMIN_TOKEN_FILE',
   'DOWNSCOPE_ADMIN_ISSUER',
   'DOWNSCOPE_ADMIN_SUBJECT',
+  'DOWNSCOPE_ID_TOKEN',
 ]

@@ -48,7 +48,11 @@ describe('bash', () => {
   }
 
   test('completes families, commands, options and choices', async () => {
-    expect(await complete('downscope', 'cred')).toEqual({ status: 0, stdout: 'credentials\n', stderr: '' })
+    expect(await complete('downscope', 'cred')).toEqual({
+      status: 0,
+      stdout: 'credentials\ncredential-file\n',
+      stderr: '',
+    })
     expect((await complete('downscope', 'policy', 's')).stdout).toBe('show\nsuggest\n')
     expect((await complete('downscope', 'policy', 'apply', '--fo')).stdout).toBe('--force\n')
     expect((await complete('downscope', 'keys', 'generate', 'signing', '--alg', '')).stdout).toBe(

@@ -1,0 +1,139 @@
+import type { Server } from 'node:http'
+
+import type { ProofOfCaller } from '../client/proof.ts'
+import { createTokenSource, type TokenSource } from '../client/token-source.ts'
+import { createAgentServer } from './server.ts'
+import type { Account } from './metadata.ts'
+import { createOperatorLog, logFailure, type OperatorLog } from './operator-log.ts'
+import { createIsOwnPeer } from './peer-user.ts'
+import { prepareSocketPath } from './socket-path.ts'
+
+export interface AgentOptions {
+  readonly broker: string
+  /** What the broker calls itself, where that is not `broker`. */
+  readonly brokerIssuer?: string | undefined
+  readonly proof: ProofOfCaller
+  readonly accounts: readonly Account[]
+  readonly projectId?: string | undefined
+  readonly projectNumber?: string | undefined
+  /** Absent: no TCP. 0: a free port. */
+  readonly port?: number | undefined
+  readonly host: string
+  readonly socket?: string | undefined
+  /** Hosts that a request may name beside this machine's own names. */
+  readonly allowedHosts: readonly string[]
+  readonly anyUser: boolean
+  readonly recheckSeconds: number
+  /** Lines for whoever runs it. */
+  readonly write: (text: string) => void
+}
+
+export interface RunningAgent {
+  /** `http://127.0.0.1:PORT`, `unix:PATH`, or both. */
+  readonly places: readonly string[]
+  /** `127.0.0.1:PORT`, for GCE_METADATA_HOST. */
+  readonly authority: string | undefined
+  /** Breaks off what is under way. */
+  readonly close: () => void
+}
+
+/** Metadata clients give up after 3 s; by then they have a token, or a 503 that they ask again after. */
+const answerWithinMs = 2_400
+
+/** Starts the agent. Rejects with an Error whose message says what to do where it cannot listen. */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const log = createOperatorLog(options.write)
+  const sources = new Map<Account, TokenSource>(
+    options.accounts.map((account) => [account, sourceFor(account, options, log)]),
+  )
+  const hosts = new Set<string>()
+  const shared = {
+    place: options,
+    sourceOf: (account: Account) => sources.get(account) ?? sourceFor(account, options, log),
+    now: () => Date.now(),
+    hosts,
+    log,
+  }
+  const servers: Server[] = []
+  const places: string[] = []
+  let authority: string | undefined
+  if (options.port !== undefined) {
+    const isOwnPeer = options.anyUser ? undefined : createIsOwnPeer()
+    const server = createAgentServer({ ...shared, isOwnPeer })
+    const { port, host } = await listenOnTcp(server, options.host, options.port)
+    authority = `${host}:${port}`
+    places.push(`http://${authority}`)
+    servers.push(server)
+    for (const name of [host, 'localhost', '127.0.0.1', '[::1]', ...options.allowedHosts])
+      hosts.add(name.toLowerCase()).add(`${name.toLowerCase()}:${port}`)
+  }
+  if (options.socket !== undefined) {
+    // The mode of the socket says who may ask.
+    const server = createAgentServer(shared)
+    await listenOnSocket(server, options.socket)
+    places.push(`unix:${options.socket}`)
+    servers.push(server)
+    for (const name of ['localhost', ...options.allowedHosts]) hosts.add(name.toLowerCase())
+  }
+  return {
+    places,
+    authority,
+    close: () => {
+      for (const server of servers) {
+        server.close()
+        server.closeAllConnections()
+      }
+    },
+  }
+}
+
+function sourceFor(account: Account, options: AgentOptions, log: OperatorLog): TokenSource {
+  return createTokenSource({
+    url: options.broker,
+    ...(options.brokerIssuer === undefined ? {} : { issuer: options.brokerIssuer }),
+    credential: account.credential,
+    proof: options.proof,
+    recheck: options.recheckSeconds,
+    timeout: answerWithinMs,
+    onFailure: (failure) => logFailure(log, account.credential, failure),
+  })
+}
+
+interface TcpPlace {
+  readonly host: string
+  readonly port: number
+}
+
+async function listenOnTcp(server: Server, host: string, port: number): Promise<TcpPlace> {
+  await listen(server, { host, port })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port was given')
+  return { host: host.includes(':') ? `[${host}]` : host, port: address.port }
+}
+
+async function listenOnSocket(server: Server, path: string): Promise<void> {
+  const fault = await prepareSocketPath(path)
+  if (fault !== undefined) throw new Error(fault)
+  // Around the bind, which `listen` does at once: a mode that is set afterwards leaves a moment for others.
+  const before = process.umask(0o177)
+  const listening = listen(server, { path })
+  process.umask(before)
+  await listening
+}
+
+function listen(
+  server: Server,
+  place: { readonly host: string; readonly port: number } | { readonly path: string },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: Error & { readonly code?: string }) => {
+      const shown = 'path' in place ? place.path : `${place.host}:${place.port}`
+      const hint =
+        error.code === 'EADDRINUSE'
+          ? `${shown} is taken: does an agent run already? Choose another with --port`
+          : `cannot listen on ${shown}: ${error.code ?? error.message}`
+      reject(new Error(hint))
+    })
+    server.listen(place, resolve)
+  })
+}

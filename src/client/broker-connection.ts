@@ -1,0 +1,199 @@
+import { isMembers, parseJsonObject, type Members } from '../domain/json-object.ts'
+import { isLoopback } from '../domain/loopback.ts'
+import type { ProofOfCaller } from './proof.ts'
+import type { Runtime } from './runtime.ts'
+import { asTokenError, TokenError } from './token-error.ts'
+
+export interface BrokerAddress {
+  /** https, or http on this very machine. */
+  readonly url: string
+  /** What the broker calls itself, where that is another URL. It is the audience of the caller's JWT. */
+  readonly issuer?: string | undefined
+}
+
+/** A token as the broker issued it. `expiresIn` is in seconds, and more than 0. */
+export interface IssuedToken {
+  readonly text: string
+  readonly type: 'access_token' | 'id_token'
+  readonly expiresIn: number
+  readonly scopes: readonly string[]
+}
+
+export interface BrokerConnection {
+  /** Throws a TokenError. */
+  readonly exchange: (form: Readonly<Record<string, string>>) => Promise<IssuedToken>
+  /** Whether the broker says that the token is over. `undefined`: it did not say. */
+  readonly isActive: (token: string) => Promise<boolean | undefined>
+  /** Whether the last exchange sent the same JWT as the last one that was accepted. */
+  readonly repeatedItsProof: () => boolean
+}
+
+const timeoutMs = 10_000
+const answerCharactersMax = 65_536
+const typePrefix = 'urn:ietf:params:oauth:token-type:'
+
+/**
+ * Asks one broker, as one caller. A JWT is made out to the broker that was configured and to nothing that anybody
+ * claims: where the metadata at that URL names another issuer, nothing is sent (THREATS T28). Redirects are not
+ * followed.
+ */
+export function connectToBroker(
+  { url, issuer }: BrokerAddress,
+  proof: ProofOfCaller,
+  runtime: Runtime,
+): BrokerConnection {
+  const base = brokerBase(url)
+  const audience = issuer ?? base
+  let isIssuerKnown = issuer !== undefined
+  let lastSent: string | undefined
+  let lastAccepted: string | undefined
+
+  const exchange = async (form: Readonly<Record<string, string>>): Promise<IssuedToken> => {
+    if (!isIssuerKnown) isIssuerKnown = await confirmIssuer(base, runtime)
+    const jwt = await proveCaller(proof, audience, runtime)
+    lastSent = jwt
+    const answer = await ask(`${base}/v1/token`, runtime, {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token_type: `${typePrefix}jwt`,
+      subject_token: jwt,
+      ...form,
+    })
+    const token = readToken(answer)
+    lastAccepted = jwt
+    return token
+  }
+
+  return {
+    exchange,
+    isActive: async (token) => {
+      const { status, document } = await ask(`${base}/v1/introspect`, runtime, { token })
+      const active = status === 200 ? document['active'] : undefined
+      return typeof active === 'boolean' ? active : undefined
+    },
+    repeatedItsProof: () => lastSent !== undefined && lastSent === lastAccepted,
+  }
+}
+
+/** Without a slash at its end. JWTs and tokens travel there: https, or this very machine. */
+export function brokerBase(url: string): string {
+  const parsed = URL.parse(url)
+  if (parsed === null || !['http:', 'https:'].includes(parsed.protocol))
+    throw new TokenError('configuration', `${url} is not the URL of a broker`)
+  if (parsed.protocol === 'http:' && !isLoopback(parsed.hostname))
+    throw new TokenError('configuration', `${url} would send a JWT without TLS: https is needed`)
+  if (parsed.search !== '' || parsed.hash !== '' || parsed.username !== '' || parsed.password !== '')
+    throw new TokenError('configuration', 'the URL of a broker has no query, fragment or user')
+  return url.replace(/\/+$/, '')
+}
+
+/** RFC 8414. Throws where the broker calls itself by another name. Whether the issuer is known to be `base`; a broker that cannot say is asked again the next time. */
+export async function confirmIssuer(base: string, runtime: Runtime): Promise<boolean> {
+  const { status, document } = await ask(`${base}/.well-known/oauth-authorization-server`, runtime)
+  const issuer = document['issuer']
+  if (status !== 200 || typeof issuer !== 'string') return false
+  if (issuer.replace(/\/+$/, '') === base) return true
+  throw new TokenError(
+    'configuration',
+    `the broker at ${base} calls itself ${printable(issuer)}, and no JWT is made out to a name that was not given: ` +
+      'if it is right, give it as the issuer',
+  )
+}
+
+async function proveCaller(proof: ProofOfCaller, audience: string, runtime: Runtime): Promise<string> {
+  let jwt: string
+  try {
+    jwt = (await proof(audience)).trim()
+  } catch (error) {
+    throw asTokenError(error, 'proof')
+  }
+  const claims = claimsOf(jwt)
+  if (claims === undefined) throw new TokenError('proof', 'the proof is no JWT: is it written only half?')
+  const { exp } = claims
+  if (typeof exp === 'number' && exp * 1000 <= runtime.now())
+    throw new TokenError(
+      'proof',
+      `the JWT expired ${Math.ceil(runtime.now() / 1000 - exp)} s ago: whoever renews it did not`,
+    )
+  return jwt
+}
+
+/** The payload of a compact JWT, unverified: to say what is wrong with it before it is sent. */
+export function claimsOf(jwt: string): Members | undefined {
+  const payload = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(jwt)?.[1]
+  if (payload === undefined) return undefined
+  try {
+    const bytes = Uint8Array.from(atob(payload.replaceAll('-', '+').replaceAll('_', '/')), (one) =>
+      one.charCodeAt(0),
+    )
+    return parseJsonObject(new TextDecoder().decode(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+interface Answer {
+  readonly status: number
+  readonly document: Members
+  readonly headers: Headers
+}
+
+/** A form by POST, or a GET without one. Throws `unavailable` where nothing that is JSON comes back in time. */
+async function ask(url: string, runtime: Runtime, form?: Readonly<Record<string, string>>): Promise<Answer> {
+  try {
+    const response = await runtime.fetch(url, {
+      ...(form === undefined ? {} : { method: 'POST', body: new URLSearchParams(form) }),
+      headers: { accept: 'application/json' },
+      // Workers know no 'error'; a redirect is an answer that is no token.
+      redirect: 'manual',
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    const text = await response.text()
+    const document = text.length > answerCharactersMax ? undefined : parseJsonObject(text)
+    return { status: response.status, document: document ?? {}, headers: response.headers }
+  } catch (error) {
+    throw new TokenError('unavailable', `no answer from ${new URL(url).origin}: ${causeOf(error)}`)
+  }
+}
+
+function readToken(answer: Answer): IssuedToken {
+  const { status, document } = answer
+  if (status !== 200) throw refusalOf(answer)
+  const { access_token: text, issued_token_type: type, expires_in: expiresIn, scope } = document
+  if (typeof text !== 'string' || text === '' || typeof expiresIn !== 'number' || !(expiresIn > 0))
+    throw new TokenError('unavailable', 'the answer of the broker holds no token', { status })
+  return {
+    text,
+    type: type === `${typePrefix}id_token` ? 'id_token' : 'access_token',
+    expiresIn,
+    scopes: typeof scope === 'string' ? scope.split(' ').filter((one) => one !== '') : [],
+  }
+}
+
+/** RFC 6749 §5.2: 400, 401 and 403 with an `error` are a decision; all else passes by itself. */
+function refusalOf({ status, document, headers }: Answer): TokenError {
+  const { error, error_description: description } = document
+  const isDecision = [400, 401, 403].includes(status) && typeof error === 'string'
+  const words = [error, description].filter((text) => typeof text === 'string').map(printable)
+  const message = words.length === 0 ? `the broker answers ${status}` : words.join(': ')
+  const wait = Number(headers.get('retry-after') ?? '')
+  return new TokenError(isDecision ? 'refused' : 'unavailable', message, {
+    status,
+    error: typeof error === 'string' ? printable(error) : undefined,
+    requestId: headers.get('x-request-id') ?? undefined,
+    retryAfterMs: wait > 0 ? wait * 1000 : undefined,
+  })
+}
+
+function printable(text: string): string {
+  return text.slice(0, 400).replaceAll(/[^\x20-\x7E]/gu, '?')
+}
+
+/** fetch itself only says that it failed; what of is in the cause. */
+function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'it failed'
+  if (error.name === 'TimeoutError') return `nothing came within ${timeoutMs / 1000} s`
+  const { cause } = error
+  const code = isMembers(cause) ? cause['code'] : undefined
+  if (typeof code === 'string') return code
+  return cause instanceof Error ? printable(cause.message) : printable(error.message)
+}
