@@ -102,8 +102,7 @@ export const settingTexts: Readonly<Record<keyof typeof settingsTable, SettingTe
       'The lowest level that is logged: `debug`, `info`, `warn` or `error`. Audit records are always written.',
   },
   signInIssuer: {
-    means:
-      'Where people sign in: the OpenID Connect issuer, which is also an issuer of the policy. See docs/sign-in.md.',
+    means: 'Where people sign in: the OpenID Connect issuer, which is also an issuer of the policy.',
     without: 'nobody signs in',
   },
   signInClientId: {
