@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import { createAdaptorServer } from '@hono/node-server'
+import { createNodeServer } from './adapters/system/node-server.ts'
 import { createBroker } from './compose.ts'
 import './compose/without-generated-code.ts'
 import { createNodePlatform, type NodePlatform } from './compose/node-platform.ts'
@@ -9,14 +9,8 @@ import { readSettings, type Settings } from './config.ts'
 
 /** Cloud Run kills ten seconds after SIGTERM; a rotation in flight is finished well before. */
 const drainMs = 8_000
-/** A caller sends a few kilobytes; who takes longer keeps a connection from others. */
-const requestTimeoutMs = 10_000
-/** Node looks every 30 s by default who is too slow, and that long a slow sender would have. */
-const checkIntervalMs = 1_000
 /** How often the end looks whether what was busy when it began is done. */
 const sweepMs = 25
-/** Longer than load balancers keep an idle connection (Google: 600 s), so that it is never us who hang up. */
-const keepAliveTimeoutMs = 620_000
 
 // The Node door: reads the settings, opens the platform, serves until SIGTERM.
 // No await here: the bundle is a script.
@@ -27,7 +21,7 @@ async function start(): Promise<void> {
   const platform = createNodePlatform(settings)
   const broker = createBroker(settings, platform)
   const { serve, underWay } = countingUnderWay(broker.serve)
-  const server = createHttpServer(serve)
+  const server = createNodeServer(serve)
 
   endOnBug(platform)
   endOnSignal({ server, platform, underWay })
@@ -53,18 +47,6 @@ function countingUnderWay(serve: Serve): { readonly serve: Serve; readonly under
     },
     underWay: () => count,
   }
-}
-
-function createHttpServer(serve: Serve): Server {
-  const server = createAdaptorServer({
-    fetch: serve,
-    serverOptions: { connectionsCheckingInterval: checkIntervalMs },
-  })
-  if (!('requestTimeout' in server)) throw new TypeError('an HTTP/1.1 server was asked for')
-  server.requestTimeout = requestTimeoutMs
-  server.headersTimeout = requestTimeoutMs
-  server.keepAliveTimeout = keepAliveTimeoutMs
-  return server
 }
 
 function listen(server: Server, { port, host }: Settings): Promise<void> {

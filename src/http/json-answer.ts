@@ -1,7 +1,7 @@
 export interface JsonAnswer {
   readonly status: number
   /** Already JSON. */
-  readonly text: string
+  readonly text: string | Uint8Array<ArrayBuffer>
   readonly requestId: string
   readonly headers?: Readonly<Record<string, string>>
 }

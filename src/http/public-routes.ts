@@ -32,9 +32,13 @@ export function addPublicRoutes(app: Hono, deps: PublicRoutesDeps): void {
   )
   if (keys !== undefined) addPublishedKeys(app, { issuer, keys, entropy, at, metadataAt })
 
+  // Octets and not text: an answer that waits to be read then holds no copy of them.
+  let description: Uint8Array<ArrayBuffer> | undefined
   app.on('GET', at('/openapi.json'), () => {
-    const text = JSON.stringify({ ...openApi, servers: [{ url: issuerUrl(issuer, '') }] })
-    return jsonAnswer({ status: 200, text, requestId: entropy.uuid() })
+    description ??= new Uint8Array(
+      new TextEncoder().encode(JSON.stringify({ ...openApi, servers: [{ url: issuerUrl(issuer, '') }] })),
+    )
+    return jsonAnswer({ status: 200, text: description, requestId: entropy.uuid() })
   })
 
   app.on('GET', at('/healthz'), () =>

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+import { getRequestListener } from '@hono/node-server'
+
+/** A caller sends a few kilobytes; who takes longer keeps a connection from others. */
+const requestTimeoutMs = 10_000
+/** Node looks every 30 s by default who is too slow, and that long a slow sender would have. */
+const checkIntervalMs = 1_000
+/** Longer than load balancers keep an idle connection (Google: 600 s), so that it is never us who hang up. */
+const keepAliveTimeoutMs = 620_000
+/** An answer of which nothing was taken for that long, or for twice as long, is for nobody. */
+const unreadTimeoutMs = 5_000
+/** Requests of one connection without an answer that was taken; hardly any client sends a second one. */
+const pipelinedMax = 8
+/** As many as Cloud Run lets in at once, twice; each takes some 20 KB. */
+const connectionsMax = 2_000
+/** The rest is for the store, for upstreams and for what Node itself opens. */
+const shareOfDescriptors = 3 / 4
+/** What is still taken of a body that was refused, so that its sender reads the answer. */
+const refusedBytesMax = 2 ** 20
+
+/**
+ * An HTTP/1.1 server whose memory is bounded, whatever its clients do: so many connections and no more, of which the
+ * one that has been idle longest makes room for a new one; few requests a connection before their answers are taken;
+ * and an end to whoever sends or reads too slowly.
+ */
+export function createNodeServer(
+  serve: (request: Request) => Response | Promise<Response>,
+  max = Math.min(connectionsMax, Math.floor(descriptorsMax() * shareOfDescriptors)),
+): Server {
+  const listen = getRequestListener(serve)
+  const places = createPlaces(max)
+  const server = createServer({ connectionsCheckingInterval: checkIntervalMs }, (incoming, outgoing) => {
+    if (!places.beginRequest(incoming.socket, outgoing)) return
+    endUnread(incoming, outgoing)
+    void listen(incoming, outgoing)
+  })
+  server.on('connection', places.add)
+  server.maxConnections = max
+  server.requestTimeout = requestTimeoutMs
+  server.headersTimeout = requestTimeoutMs
+  server.keepAliveTimeout = keepAliveTimeoutMs
+  return server
+}
+
+interface Places {
+  readonly add: (socket: Socket) => void
+  /** False when the connection is ended instead, because it has too many requests already. */
+  readonly beginRequest: (socket: Socket, outgoing: ServerResponse) => boolean
+}
+
+function createPlaces(max: number): Places {
+  /** Without a request, the longest idle first: also who has begun to send one and goes on slowly. */
+  const idle = new Set<Socket>()
+  const pending = new Map<Socket, number>()
+  let requests = 0
+
+  return {
+    add: (socket) => {
+      idle.add(socket)
+      socket.once('close', () => {
+        idle.delete(socket)
+        // Of answers that wait behind another one nobody hears when their connection ends.
+        requests -= pending.get(socket) ?? 0
+        pending.delete(socket)
+      })
+      // One place stays free, for Node itself turns away who comes when all are taken.
+      const [longestIdle] = idle
+      if (idle.size + pending.size >= max) longestIdle?.destroy()
+    },
+    beginRequest: (socket, outgoing) => {
+      const before = pending.get(socket) ?? 0
+      const isTooMany = before >= pipelinedMax || (before > 0 && requests >= max)
+      if (isTooMany || socket.destroyed) {
+        socket.destroy()
+        return false
+      }
+      idle.delete(socket)
+      requests += 1
+      pending.set(socket, before + 1)
+      outgoing.once('close', () => {
+        const left = pending.get(socket)
+        if (left === undefined) return
+        requests -= 1
+        if (left > 1) return void pending.set(socket, left - 1)
+        pending.delete(socket)
+        if (!socket.destroyed) idle.add(socket)
+      })
+      return true
+    },
+  }
+}
+
+/** Node itself waits for ever for an answer to be read, and for the rest of a body that was refused. */
+function endUnread(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  const { socket } = incoming
+  // When all of it is read Node sets the time-out anew, to that of idle connections.
+  outgoing.once('prefinish', () => void socket.setTimeout(unreadTimeoutMs))
+  outgoing.once('finish', () => {
+    if (incoming.complete) return
+    let left = refusedBytesMax
+    incoming.on('data', ({ length }: Uint8Array) => {
+      left -= length
+      if (left < 0) socket.destroy()
+    })
+  })
+}
+
+/** How many files and sockets this process may open. */
+function descriptorsMax(): number {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
+    return soft === undefined ? Infinity : Number(soft)
+  } catch {
+    // Not on Linux.
+    return 1_024
+  }
+}
