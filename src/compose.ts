@@ -28,7 +28,7 @@ import { createRevokeToken, type RevokeTokenSteps } from './revoke-token.ts'
 /** Joins rooms, records and hall into one broker. Nothing is read, sent or written before the first request. */
 export function createBroker(settings: Settings, platform: Platform): Broker {
   const { issuer } = settings
-  const { store, keyRing, clock, log, entropy } = platform
+  const { clock, log, entropy } = platform
   const records = createRecords(settings, platform)
   const { policyInForce, check, policy, findUpstream, rulesInUse } = openPolicy(settings, platform, records)
 
@@ -77,7 +77,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     clock,
   )
 
-  const readiness = createReadiness({ store, keyRing, policy, blocks: records.blocksView, clock, log })
+  const readiness = createReadiness({ ...platform, policy, blocks: records.blocksView })
   const app = createApp({
     issuer,
     exchange,

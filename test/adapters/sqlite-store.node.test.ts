@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -229,6 +238,68 @@ describe('an SQLite store that cannot be had says why', () => {
     other.exec('ROLLBACK')
     other.close()
     expect(await store.put('things/one', {})).toBeDefined()
+  })
+
+  test('a locked file stops nobody: no call waits within SQLite, and after one in vain none waits at all', async () => {
+    const path = join(newFolder(), 'store.db')
+    const { store } = open(path)
+    await store.put('things/one', { n: 1 })
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    onTestFinished(() => other.close())
+
+    // Each stood still for 2 s, one after another.
+    const calls = Array.from({ length: 10 }, (_, n) => store.put(`things/${n}`, {}))
+    let turns = 0
+    const heart = setInterval(() => (turns += 1), 10)
+    expect((await store.get('things/one'))?.value).toStrictEqual({ n: 1 })
+    expect((await Promise.allSettled(calls)).map(({ status }) => status)).toStrictEqual(
+      calls.map(() => 'rejected'),
+    )
+    clearInterval(heart)
+    expect(turns).toBeGreaterThan(10)
+
+    turns = 0
+    const immediate = setImmediate(() => (turns += 1))
+    await expect(store.put('things/one', {})).rejects.toMatchObject({ code: 'store_unavailable' })
+    clearImmediate(immediate)
+    expect(turns).toBe(0)
+    other.exec('ROLLBACK')
+    expect(await store.put('things/one', {})).toBeDefined()
+  })
+
+  test('a lock that is held for a moment is waited for', async () => {
+    const path = join(newFolder(), 'store.db')
+    const { store } = open(path)
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    onTestFinished(() => other.close())
+    const put = store.put('things/one', {})
+    setTimeout(() => other.exec('ROLLBACK'), 100)
+
+    expect(await put).toBeDefined()
+  })
+
+  test.each([
+    ['deleted', (path: string) => rmSync(path)],
+    [
+      'replaced',
+      (path: string) => {
+        renameSync(path, `${path}.old`)
+        writeFileSync(path, '')
+      },
+    ],
+  ])('a file that was %s: what is written would be lost', async (_, change) => {
+    const path = join(newFolder(), 'store.db')
+    const { store } = open(path)
+    await store.put('things/one', {})
+    change(path)
+
+    const reason = `SQLite store ${path}: the file was deleted or replaced while it was open: restart the broker`
+    const refused = { code: 'store_unavailable', reason }
+    await expect(store.put('things/one', {})).rejects.toMatchObject(refused)
+    await expect(store.delete('things/one')).rejects.toMatchObject(refused)
+    expect(await store.get('things/one')).toBeDefined()
   })
 
   test.each([

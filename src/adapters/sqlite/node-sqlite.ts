@@ -1,22 +1,22 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 
 import type { SqlDatabase } from './sql-document-store.ts'
-import { isBusy, sqliteError } from './sqlite-error.ts'
+import { isLocked, sqliteError } from './sqlite-error.ts'
 
 export interface NodeSqlite extends SqlDatabase {
   close(): void
 }
 
-/**
- * How long a statement waits for another process, within SQLite and therefore with this process standing still.
- * Writes take milliseconds, so whoever waits longer waits for something broken.
- */
-const busyTimeoutMs = 2000
-const busyPauseMs = 20
+/** How long the start waits for another process: nobody is served yet, so the process may stand still. */
+const startTimeoutMs = 2000
+const startPauseMs = 20
 
-/** One connection of node:sqlite to an existing file; every failure is `store_unavailable`. */
+/**
+ * One connection of node:sqlite to an existing file; every failure is `store_unavailable`. No statement waits for a
+ * lock of another process: it fails at once.
+ */
 export function openNodeSqlite(path: string): NodeSqlite {
-  const connection = guard(path, () => new DatabaseSync(path, { timeout: busyTimeoutMs }))
+  const connection = guard(path, () => new DatabaseSync(path, { timeout: 0 }))
   const statements = new Map<string, StatementSync>()
   const prepare = (sql: string): StatementSync => {
     const known = statements.get(sql)
@@ -34,15 +34,14 @@ export function openNodeSqlite(path: string): NodeSqlite {
   }
 }
 
-/** Tries again while the file is locked, for steps at which SQLite's own busy timeout does not wait. */
+/** Tries again while the file is locked, standing still: for the start only. */
 export function untilUnlocked<T>(work: () => T): T {
-  for (let waitedMs = 0; ; waitedMs += busyPauseMs) {
+  for (let waitedMs = 0; ; waitedMs += startPauseMs) {
     try {
       return work()
     } catch (error) {
-      const cause = error instanceof Error ? error.cause : undefined
-      if (!isBusy(cause) || waitedMs >= busyTimeoutMs) throw error
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, busyPauseMs)
+      if (!isLocked(error) || waitedMs >= startTimeoutMs) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, startPauseMs)
     }
   }
 }

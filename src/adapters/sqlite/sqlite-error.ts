@@ -18,8 +18,9 @@ export function sqliteError(path: string, cause: unknown): BrokerError {
   return new BrokerError('store_unavailable', { reason: `SQLite store ${path}: ${reasonOf(cause)}`, cause })
 }
 
-export function isBusy(error: unknown): boolean {
-  return resultCode(error) === 5
+/** Whether it failed because another process holds a lock: nothing was done, and it may be tried again. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof BrokerError && resultCode(error.cause) === 5
 }
 
 function reasonOf(error: unknown): string {

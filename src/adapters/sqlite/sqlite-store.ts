@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 import { BrokerError } from '../../domain/broker-error.ts'
@@ -7,6 +7,7 @@ import type { DocumentStore } from '../../ports/document-store.ts'
 import { openNodeSqlite, untilUnlocked, type NodeSqlite } from './node-sqlite.ts'
 import { createSqlDocumentStore, sqlSchema } from './sql-document-store.ts'
 import { sqliteError } from './sqlite-error.ts'
+import { waitingForLocks } from './waiting-for-locks.ts'
 
 export interface SqliteStoreDeps {
   readonly path: string
@@ -39,16 +40,48 @@ export function createSqliteStore({ path, clock }: SqliteStoreDeps): SqliteStore
     untilUnlocked(() => makeTables(file, database))
     chmodSync(file, 0o600)
     untilUnlocked(() => database.exec('PRAGMA journal_mode = WAL'))
-    database.exec('PRAGMA synchronous = FULL')
+    untilUnlocked(() => database.exec('PRAGMA synchronous = FULL'))
     const briefDatabase = openNodeSqlite(file)
-    briefDatabase.exec('PRAGMA synchronous = NORMAL')
+    untilUnlocked(() => briefDatabase.exec('PRAGMA synchronous = NORMAL'))
     const close = (): void => {
       briefDatabase.close()
       database.close()
     }
-    return { store: createSqlDocumentStore({ database, briefDatabase, clock }), close }
+    const documents = createSqlDocumentStore({ database, briefDatabase, clock })
+    return { store: waitingForLocks(refusingAnotherFile(documents, file)), close }
   } catch (error) {
     database.close()
+    throw sqliteError(file, error)
+  }
+}
+
+/** A file that was deleted or replaced takes writes as before, and all of them are lost with this process. */
+function refusingAnotherFile(store: DocumentStore, file: string): DocumentStore {
+  const opened = identityOf(file)
+  const requireSameFile = (): void => {
+    if (identityOf(file) === opened) return
+    throw new BrokerError('store_unavailable', {
+      reason: `SQLite store ${file}: the file was deleted or replaced while it was open: restart the broker`,
+    })
+  }
+  return {
+    ...store,
+    put: async (...put) => {
+      requireSameFile()
+      return store.put(...put)
+    },
+    delete: async (...deletion) => {
+      requireSameFile()
+      return store.delete(...deletion)
+    },
+  }
+}
+
+function identityOf(file: string): string | undefined {
+  try {
+    const found = statSync(file, { throwIfNoEntry: false })
+    return found === undefined ? undefined : `${found.dev}:${found.ino}`
+  } catch (error) {
     throw sqliteError(file, error)
   }
 }
