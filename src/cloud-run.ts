@@ -1,5 +1,4 @@
 import type { Server } from 'node:http'
-import { createNodeServer } from './adapters/system/node-server.ts'
 import { createBroker } from './compose.ts'
 import './compose/without-generated-code.ts'
 import { createNodePlatform, type NodePlatform } from './compose/node-platform.ts'
@@ -21,7 +20,7 @@ async function start(): Promise<void> {
   const platform = createNodePlatform(settings)
   const broker = createBroker(settings, platform)
   const { serve, underWay } = countingUnderWay(broker.serve)
-  const server = createNodeServer(serve)
+  const server = platform.createServer(serve)
 
   endOnBug(platform)
   endOnSignal({ server, platform, underWay })

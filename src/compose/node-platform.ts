@@ -5,6 +5,7 @@ import { createNodeHttpClient } from '../adapters/system/node-http-client.ts'
 import { createJsonLog } from '../adapters/system/json-log.ts'
 import { createStdoutWriter } from '../adapters/system/stdout.ts'
 import { createNodeBackground } from '../adapters/system/node-background.ts'
+import { createNodeServer } from '../adapters/system/node-server.ts'
 import { nodeSha256 } from '../adapters/system/node-sha256.ts'
 import { createFilePolicySource } from '../adapters/system/policy-file.ts'
 import { createTextPolicySource } from '../adapters/system/policy-text.ts'
@@ -22,6 +23,7 @@ import { openKeyRing } from './key-ring.ts'
 import type { Platform } from './platform.ts'
 
 export interface NodePlatform extends Platform {
+  readonly createServer: typeof createNodeServer
   /** Waits for work in the background, at most that long; how much was abandoned. */
   readonly drain: (deadlineMs: number) => Promise<number>
   /** Lets go of the store, after everything that was logged is written. */
@@ -56,6 +58,7 @@ export function createNodePlatform(settings: Settings): NodePlatform {
     ...(policySource === undefined ? {} : { policySource }),
     limits: createLimits(settings, clock),
     sharesWork,
+    createServer: createNodeServer,
     drain: background.drain,
     close: async () => {
       await stdout.flush()

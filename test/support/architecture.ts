@@ -115,7 +115,7 @@ export const layers: readonly Layer[] = [
     name: 'adapters',
     where: /^src\/adapters\//,
     from: ['domain', 'ports'],
-    packages: ['node:', 'cloudflare:', '@google-cloud/', ...libraries],
+    packages: ['node:', 'cloudflare:', '@google-cloud/', '@hono/node-server', ...libraries],
   },
   { name: 'domain', where: /^src\/domain\//, from: [], packages: [] },
 ]
