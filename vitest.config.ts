@@ -1,6 +1,5 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
-
 import { createCountReporter } from './test/support/count-reporter.ts'
 
 export default defineConfig({

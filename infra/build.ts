@@ -1,14 +1,13 @@
-// Bundles the Node door to dist/ for Node 24; `node dist/cloud-run.js` runs it. The Firestore SDK is a file of its own,
-// read only when a store wants it: cold starts with another store do not pay for it. What V8 compiled lies beside it, so
-// that no start compiles again. The command line lies there too: `node dist/cli.js`.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { build, type BuildOptions, type Plugin } from 'esbuild'
-
 import { doorSource } from './built-door.ts'
 import { warmCompileCache } from './warm-compile-cache.ts'
+
+// Bundles the Node door to dist/ for Node 24; `node dist/cloud-run.js` runs it. The Firestore SDK is a file of its own,
+// read only when a store wants it: cold starts with another store do not pay for it. What V8 compiled lies beside it, so
+// that no start compiles again. The command line lies there too: `node dist/cli.js`.
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')

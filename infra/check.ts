@@ -1,8 +1,9 @@
-// Every gate, one after the other: stops at the first that fails and says which. A gate that reports how much it
-// saw must have seen every file: a gate that looks at nothing passes.
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+
+// Every gate, one after the other: stops at the first that fails and says which. A gate that reports how much it
+// saw must have seen every file: a gate that looks at nothing passes.
 
 type Command = readonly [program: string, ...args: string[]]
 

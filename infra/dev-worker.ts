@@ -1,6 +1,7 @@
+import { startWrangler } from './wrangler.ts'
+
 // Serves the Worker on this machine, without an account: `npm run dev:worker -- --port N --var NAME:VALUE …`. Settings
 // may also stand in .dev.vars (NAME=VALUE, ignored by git). What it stores lies under .wrangler/.
-import { startWrangler } from './wrangler.ts'
 
 const wrangler = startWrangler(['dev', '--show-interactive-dev-session=false', ...process.argv.slice(2)])
 

@@ -5,7 +5,6 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-
 import { doorSource } from './built-door.ts'
 import { createAccount, startWarmUpWorld } from './warm-up-world.ts'
 

@@ -1,4 +1,4 @@
-import type { AtHand } from './domain/at-hand.ts'
+import type { MaybePromise } from './domain/promises.ts'
 import { failureOf, type AdminFacts, type AuditAction, type AuditRecord } from './domain/audit-record.ts'
 import { BrokerError } from './domain/broker-error.ts'
 import type { Caller } from './domain/caller.ts'
@@ -10,7 +10,7 @@ import type { Clock } from './ports/clock.ts'
 
 export interface AdministerDeps {
   /** Before anything of the request is parsed. */
-  readonly countRequest: () => AtHand<void>
+  readonly countRequest: () => MaybePromise<void>
   readonly authenticate: (proof: Proof) => Promise<Caller>
   /** Throws `admin_forbidden` unless policy gives the caller that role or a higher one. */
   readonly authorizeAdmin: (caller: Caller, needed: AdminRole) => Promise<AdminRole>

@@ -1,28 +1,26 @@
-import { createAuthenticate, createCountRequest, type CountRequest } from './authenticate/authenticate.ts'
-import { createAuthorize } from './authorize/authorize.ts'
-import type { CompiledPolicy } from './authorize/compile-policy.ts'
-import { heedingBlocks } from './authorize/heed-blocks.ts'
-import { createMayUse } from './authorize/may-use.ts'
-import { parsePolicy } from './authorize/parse-policy.ts'
-import { createPolicyInForce } from './authorize/policy-in-force.ts'
+import { createAuthenticate, createCountRequest, type CountRequest } from './authentication/authenticate.ts'
+import { createAuthorize } from './authorization/authorize.ts'
+import type { CompiledPolicy } from './policy/compile-policy.ts'
+import { enforceBlocks, createMayUse } from './authorization/enforce-blocks.ts'
+import { parsePolicy } from './policy/parse-policy.ts'
+import { createPolicyInForce } from './policy/policy-in-force.ts'
 import { createAdministration } from './compose/administration.ts'
-import type { MintingRecords } from './compose/maintenance-mint.ts'
-import { createNotes } from './compose/notes.ts'
+import type { MintingRecords } from './rotation/prove-version.ts'
+import { createRecording } from './compose/recording.ts'
 import type { Broker, Platform } from './compose/platform.ts'
-import { createCheckDocument, createTellWarnings } from './compose/policy-warnings.ts'
+import { createCheckDocument, createLogWarnings } from './policy/policy-warnings.ts'
 import { createRecords, type Records } from './compose/records.ts'
 import { createPeople, signInClients } from './compose/sign-in.ts'
-import { createRotationRoom } from './compose/rotation.ts'
+import { createRotationModule } from './compose/rotation.ts'
 import type { Settings } from './config.ts'
-import { useAtHand } from './domain/at-hand.ts'
+import { whenReady } from './domain/promises.ts'
 import { createExchange } from './exchange.ts'
-import { createApp, type HallDeps } from './http/app.ts'
-import { createReadiness } from './lifecycle/readiness.ts'
-import { createMint, type Mint } from './mint/mint.ts'
-import { createNotingMint } from './mint/noting-mint.ts'
-import { createIntrospect } from './resolve/introspect.ts'
-import { createResolve } from './resolve/resolve.ts'
-import { createRevokeIssued } from './resolve/revoke-issued.ts'
+import { createApp, type AppDeps } from './http/app.ts'
+import { createReadiness } from './service/readiness.ts'
+import { createMint, type Mint } from './minting/mint.ts'
+import { recordIssuedTokens } from './minting/record-issued-token.ts'
+import { createIntrospect, createRevokeIssued } from './token-cache/issued-tokens.ts'
+import { createTokenCache } from './token-cache/token-cache.ts'
 import { createRevokeToken, type RevokeTokenSteps } from './revoke-token.ts'
 
 /** Joins rooms, records and hall into one broker. Nothing is read, sent or written before the first request. */
@@ -34,18 +32,18 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
 
   const authenticate = createAuthenticate({
     ...platform,
-    findIssuer: (iss) => useAtHand(policyInForce.current(), ({ findIssuer }) => findIssuer(iss)),
+    findIssuer: (iss) => whenReady(policyInForce.current(), ({ findIssuer }) => findIssuer(iss)),
     rememberOnce: records.replays.rememberOnce,
     signIn: signInClients(settings),
   })
   const countRequest = createCountRequest(platform.limits)
-  const resolve = createResolve({
+  const resolve = createTokenCache({
     ...platform,
     ...records,
     blocks: records.blocksView,
     memoryEntriesMax: settings.memoryTokensMax,
   })
-  const noting = (mint: Mint) => createNotingMint({ ...platform, ...records, mint })
+  const noting = (mint: Mint) => recordIssuedTokens({ ...platform, ...records, mint })
   const mintWith = (used: MintingRecords) =>
     createMint({
       ...platform,
@@ -57,9 +55,9 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     })
   const mint = mintWith(records)
   const joined = { settings, platform, records, findUpstream }
-  const rotation = createRotationRoom({ ...joined, mint, mintWith, rulesInUse })
+  const rotation = createRotationModule({ ...joined, mint, mintWith, rulesInUse })
   const findCredential = (name: string) =>
-    useAtHand(records.credentialView(name), (found) => {
+    whenReady(records.credentialView(name), (found) => {
       if (found?.rotation !== undefined) rotation.notice(found)
       return found
     })
@@ -68,9 +66,9 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     {
       countRequest: () => countRequest('callers'),
       authenticate,
-      authorize: heedingBlocks(records.blocksView, createAuthorize(authorizeDeps)),
+      authorize: enforceBlocks(records.blocksView, createAuthorize(authorizeDeps)),
       resolve,
-      ...createNotes(platform, records, policy),
+      ...createRecording(platform, records, policy),
       mint: noting(mint),
     },
     records.audit,
@@ -108,7 +106,7 @@ function openPolicy({ issuer, policy: { from } }: Settings, platform: Platform, 
     source: platform.policySource ?? records.policies,
     parse: (document) => parsePolicy(document, { brokerIssuer: issuer }),
     // A Worker has many instances and short ones: there `policy:validate` says it, and applying.
-    ...(sharesWork ? { onLoaded: createTellWarnings({ ...platform, check }) } : {}),
+    ...(sharesWork ? { onLoaded: createLogWarnings({ ...platform, check }) } : {}),
     clock,
     log,
     sharesWork,
@@ -142,7 +140,7 @@ function createRevokeAndIntrospect({
   policy,
   authenticate,
   countRequest,
-}: IssuedDeps): Pick<HallDeps, 'revokeToken' | 'introspect'> {
+}: IssuedDeps): Pick<AppDeps, 'revokeToken' | 'introspect'> {
   const { blocksView: blocks, credentialView: findCredential, audit } = records
   const { clock } = platform
   const mayUse = createMayUse({ policy, blocks })
@@ -163,7 +161,7 @@ function createRevokeAndIntrospect({
   }
 }
 
-function publishedKeys({ federation }: Settings): Pick<HallDeps, 'publishedKeys'> {
+function publishedKeys({ federation }: Settings): Pick<AppDeps, 'publishedKeys'> {
   if (federation === undefined) return {}
   return { publishedKeys: federation.keys.map(({ published }) => published) }
 }

@@ -1,4 +1,4 @@
-import type { AtHand } from './domain/at-hand.ts'
+import type { MaybePromise } from './domain/promises.ts'
 import { failureOf, type AuditRecord } from './domain/audit-record.ts'
 import type { Caller } from './domain/caller.ts'
 import type { ExchangeRequest, Proof } from './domain/exchange-request.ts'
@@ -11,10 +11,10 @@ import type { Clock } from './ports/clock.ts'
 /** The rooms, in the order in which every request walks through them. */
 export interface ExchangeSteps {
   /** Before anything of the request is parsed: who comes too often costs no more than that. */
-  countRequest(): AtHand<void>
+  countRequest(): MaybePromise<void>
   authenticate(proof: Proof): Promise<Caller>
-  authorize(caller: Caller, request: ExchangeRequest): AtHand<Grant>
-  resolve(grant: Grant, mint: () => Promise<MintedToken>): AtHand<ResolvedToken>
+  authorize(caller: Caller, request: ExchangeRequest): MaybePromise<Grant>
+  resolve(grant: Grant, mint: () => Promise<MintedToken>): MaybePromise<ResolvedToken>
   mint(grant: Grant): Promise<MintedToken>
   /** What it leaves behind for whoever keeps the policy small; `undefined` when there is nothing to wait for. */
   noteUse(grant: Grant, request: ExchangeRequest, token: MintedToken): Promise<void> | undefined

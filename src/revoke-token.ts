@@ -1,4 +1,4 @@
-import type { AtHand } from './domain/at-hand.ts'
+import type { MaybePromise } from './domain/promises.ts'
 import { failureOf, type AuditRecord } from './domain/audit-record.ts'
 import type { Caller } from './domain/caller.ts'
 import type { Proof } from './domain/exchange-request.ts'
@@ -15,7 +15,7 @@ export interface RevokedTokenFacts {
 
 export interface RevokeTokenSteps {
   /** Before anything of the request is parsed. */
-  countRequest(): AtHand<void>
+  countRequest(): MaybePromise<void>
   authenticate(proof: Proof): Promise<Caller>
   /** `undefined` for a token that is not ours or is over. Throws what the caller may not. */
   revoke(caller: Caller, token: Secret): Promise<RevokedTokenFacts | undefined>

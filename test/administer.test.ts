@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-
 import { createAuditTrails } from '../src/records/audit-log.ts'
 import { createAdminister, type AdminContext, type AdministerDeps } from '../src/administer.ts'
 import type { AuditRecord } from '../src/domain/audit-record.ts'

@@ -1,8 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { describe, expect, test } from 'vitest'
-
 import { checkArchitecture } from './support/architecture.ts'
 
 const root = join(import.meta.dirname, '..')

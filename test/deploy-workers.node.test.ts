@@ -3,9 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { startWorld, type World } from '../infra/quickstart/world.ts'
 import { runWrangler } from '../infra/wrangler.ts'
 import { freePort } from './support/free-port.ts'

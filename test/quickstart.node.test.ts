@@ -3,10 +3,8 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
-import { createPaint } from '../src/cli/paint.ts'
+import { createPaint } from '../src/cli/output.ts'
 import { jsonMembers } from './support/json-members.ts'
 import { plainEnvironment, repository, runProgram } from './support/run-node.ts'
 

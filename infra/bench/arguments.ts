@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util'
-
 import { coldStartIds, type ColdStartId } from './cold-start.ts'
 import { contenderIds, type ContenderId } from './contenders.ts'
 

@@ -1,5 +1,6 @@
-// A program of its own: the least that Node needs from its start to its first answer.
 import { createServer } from 'node:http'
+
+// A program of its own: the least that Node needs from its start to its first answer.
 
 const answer = JSON.stringify({ access_token: 'the-same-for-everybody' })
 

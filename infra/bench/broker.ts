@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-
 import type { GoogleStandIn } from '../../test/support/google/stand-in.ts'
 import { createCaller, type BenchCaller } from './callers.ts'
 import { brokerIssuer, credentialName, scope } from './names.ts'

@@ -1,5 +1,4 @@
 import { generateKeyPairSync, randomUUID, sign, type JsonWebKey, type KeyObject } from 'node:crypto'
-
 import { brokerIssuer, credentialName, scope, tokenPath } from './names.ts'
 
 /** A service that calls: who it says it is, and the public key that shows it. */

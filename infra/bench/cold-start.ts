@@ -1,6 +1,5 @@
 import { connect } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
-
 import { freePort } from '../../test/support/free-port.ts'
 import { brokerEnvironment, brokerFile, startBroker, type BrokerWorld } from './broker.ts'
 import { signBatch } from './callers.ts'

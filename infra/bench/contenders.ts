@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-
 import { startBroker, type BrokerProcess, type BrokerWorld } from './broker.ts'
 import { createCaller, tokenRequest, type BenchCaller } from './callers.ts'
 import { runLoad } from './load.ts'

@@ -1,10 +1,10 @@
-// The floor (a program of its own): the least that a token endpoint for signed JWTs can do. Bare Hono on
-// @hono/node-server, form parsed, ES256 JWT verified by jose, small JSON answer; no policy, no replay record, no audit.
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { importSPKI, jwtVerify } from 'jose'
-
 import { brokerIssuer, tokenPath } from './names.ts'
+
+// The floor (a program of its own): the least that a token endpoint for signed JWTs can do. Bare Hono on
+// @hono/node-server, form parsed, ES256 JWT verified by jose, small JSON answer; no policy, no replay record, no audit.
 
 const env = process.env
 const key = await importSPKI(env['BENCH_SPKI'] ?? '', 'ES256')

@@ -1,5 +1,4 @@
 import { connect } from 'node:net'
-
 import { readAnswer } from './read-answer.ts'
 
 export interface LoadOptions {

@@ -2,9 +2,7 @@ import { readFileSync } from 'node:fs'
 import { SourceMap } from 'node:module'
 import { dirname, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-
 import { z } from 'zod'
-
 import type { CallFrame } from './function-times.ts'
 
 /** Names functions of a profile by what they are called and where they are in the source, by the bundle's source map. */

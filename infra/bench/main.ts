@@ -1,12 +1,9 @@
-// `npm run bench`: the broker's speed as ratios to a floor measured in the same run, never as seconds.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-
 import { build } from 'esbuild'
-
 import { startGoogleStandIn } from '../../test/support/google/stand-in.ts'
 import { findEmulator, startFirestoreEmulator } from '../../test/support/start-firestore-emulator.ts'
 import { parseBenchArguments, usage, type BenchArguments } from './arguments.ts'
@@ -20,6 +17,8 @@ import { runRounds } from './rounds.ts'
 import { summarize, summarizeStarts } from './targets.ts'
 import { workerdVersion } from './workerd.ts'
 import { writeTables } from './write-tables.ts'
+
+// `npm run bench`: the broker's speed as ratios to a floor measured in the same run, never as seconds.
 
 const root = join(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'downscope-bench-'))

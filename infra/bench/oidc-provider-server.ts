@@ -1,8 +1,8 @@
+import Provider from 'oidc-provider'
+import { brokerIssuer, scope, tokenPath } from './names.ts'
+
 // A program of its own: oidc-provider doing the same job. Client credentials with private_key_jwt, opaque tokens, and
 // its own in-memory adapter, which keeps the `jti` of every assertion.
-import Provider from 'oidc-provider'
-
-import { brokerIssuer, scope, tokenPath } from './names.ts'
 
 const env = process.env
 const jwk: unknown = JSON.parse(env['BENCH_JWK'] ?? '')

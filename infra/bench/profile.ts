@@ -1,8 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { z } from 'zod'
-
 import { startBroker, type BrokerWorld } from './broker.ts'
 import { signBatch } from './callers.ts'
 import { startFloor } from './contenders.ts'

@@ -1,8 +1,8 @@
-// The floor's twin for workerd: a bare Hono Worker that verifies the same ES256 JWT by jose and answers the same.
 import { Hono } from 'hono'
 import { importSPKI, jwtVerify, type CryptoKey } from 'jose'
-
 import { brokerIssuer, tokenPath } from './names.ts'
+
+// The floor's twin for workerd: a bare Hono Worker that verifies the same ES256 JWT by jose and answers the same.
 
 interface Bindings {
   readonly BENCH_SPKI: string

@@ -2,10 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-
 import { build } from 'esbuild'
 import { z } from 'zod'
-
 import { runWrangler } from '../wrangler.ts'
 import { brokerEnvironment, enrolIn, type BrokerProcess, type BrokerWorld } from './broker.ts'
 import { startServer, type ServerCommand, type ServerProcess } from './server-process.ts'

@@ -1,11 +1,11 @@
-// Writes the tables of docs/cli.md, between their markers, from the command line itself: `npm run docs:cli`.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-
 import type { Command } from '../../src/cli/command.ts'
 import { commands } from '../../src/cli/commands.ts'
-import { exitCodes } from '../../src/cli/exit-code.ts'
-import { clientSettings } from '../../src/cli/client-settings.ts'
+import { exitCodes } from '../../src/cli/fault.ts'
+import { clientSettings } from '../../src/cli/broker-url.ts'
+
+// Writes the tables of docs/cli.md, between their markers, from the command line itself: `npm run docs:cli`.
 
 const tables: Readonly<Record<string, () => string>> = {
   commands: () => {

@@ -1,9 +1,9 @@
-// Writes src/http/openapi.json, which the broker serves, from the table of routes. `--check` writes nothing and fails
-// when the document there is not the one that the code makes.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-
 import { buildOpenApi } from './openapi/build-openapi.ts'
+
+// Writes src/http/openapi.json, which the broker serves, from the table of routes. `--check` writes nothing and fails
+// when the document there is not the one that the code makes.
 
 const path = fileURLToPath(new URL('../../src/http/openapi.json', import.meta.url))
 const document = buildOpenApi()

@@ -1,10 +1,10 @@
-// Holds the scope catalogue against Google's discovery documents: `npm run docs:scopes -- FOLDER`, a folder of them, as in
-// google-api-python-client under googleapiclient/discovery_cache/documents.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-
-import { scopeCatalogue } from '../../src/authorize/scope-catalogue.ts'
+import { scopeCatalogue } from '../../src/policy/scope-catalogue.ts'
 import { judgeCatalogue, methodsByScope } from './scopes/judge-catalogue.ts'
+
+// Holds the scope catalogue against Google's discovery documents: `npm run docs:scopes -- FOLDER`, a folder of them, as in
+// google-api-python-client under googleapiclient/discovery_cache/documents.
 
 const folder = process.argv[2]
 if (folder === undefined) {

@@ -1,11 +1,11 @@
-// Writes the table of settings into docs/settings.md, between its two markers. `--check` writes nothing and fails when
-// the table there is not the one in src/config/settings-table.ts.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-
 import type { Setting } from '../../src/config/setting.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
 import { settingTexts } from './setting-texts.ts'
+
+// Writes the table of settings into docs/settings.md, between its two markers. `--check` writes nothing and fails when
+// the table there is not the one in src/config/settings-table.ts.
 
 export const settingsBegin = '<!-- settings:begin -->'
 export const settingsEnd = '<!-- settings:end -->'

@@ -1,7 +1,4 @@
-// `npm run fuzz -- --seed N --count N`: documents made to be expensive, for everything that reads what others wrote, and
-// requests drawn at random against an independent model of what may be granted. Prints how many it tried.
 import { parseArgs } from 'node:util'
-
 import { checkers } from '../../test/support/cost/checkers.ts'
 import {
   describeCost,
@@ -10,6 +7,9 @@ import {
   measureSplicedCosts,
   type Cost,
 } from '../../test/support/cost/measure-cost.ts'
+
+// `npm run fuzz -- --seed N --count N`: documents made to be expensive, for everything that reads what others wrote, and
+// requests drawn at random against an independent model of what may be granted. Prints how many it tried.
 
 const shownMax = 10
 

@@ -1,15 +1,15 @@
-// `npm run mutants -- --seed N --count 70`: plants small faults in src, one after the other, and says which of them the
-// tests do not notice.
 import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-
 import { createRandom } from '../../test/support/random.ts'
 import { runProgram } from '../../test/support/run-node.ts'
 import { mutantsOf, type Mutant } from './mutate.ts'
 import { createFindTests, type RelatedTests } from './related-tests.ts'
 import { verdictOf } from './verdicts.ts'
+
+// `npm run mutants -- --seed N --count 70`: plants small faults in src, one after the other, and says which of them the
+// tests do not notice.
 
 const root = join(import.meta.dirname, '../..')
 const killedMin = 0.95

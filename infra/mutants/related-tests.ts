@@ -1,6 +1,5 @@
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-
 import { parseSync } from 'oxc-parser'
 
 /** Which tests see a file, the nearest first; those that start whole programs last, for they take seconds each. */

@@ -1,9 +1,10 @@
-// `npm run quickstart`: the whole path on this machine, with a local stand-in for Google. `-- --once` ends after the
-// show; `-- --folder PATH` puts the files elsewhere than .downscope/quickstart.
 import { parseArguments } from './arguments.ts'
-import { createPaint } from '../../src/cli/paint.ts'
+import { createPaint } from '../../src/cli/output.ts'
 import { createShow } from './show.ts'
 import { startWorld, type World } from './world.ts'
+
+// `npm run quickstart`: the whole path on this machine, with a local stand-in for Google. `-- --once` ends after the
+// show; `-- --folder PATH` puts the files elsewhere than .downscope/quickstart.
 
 const paint = createPaint(process.stdout)
 const print = (text: string): void => void process.stdout.write(`${text}\n`)

@@ -1,7 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-
-import { takeFolder } from '../../src/cli/dev/take-folder.ts'
+import { takeFolder } from '../../src/cli/dev/first-files.ts'
 
 /** The folder where one quickstart keeps its files; readable by their owner alone. */
 export interface Place {

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose'
 
 /** Somebody who proves by a signed JWT who he is. */

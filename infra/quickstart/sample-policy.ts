@@ -1,5 +1,4 @@
 import type { JWK } from 'jose'
-
 import type { SampleCallers } from './sample-callers.ts'
 
 export const devstorageReadOnly = 'https://www.googleapis.com/auth/devstorage.read_only'

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-
 import { choosePort, startBroker, type BrokerProcess } from '../../src/cli/dev/broker-process.ts'
 import { startGoogleStandIn, type GoogleStandIn } from '../../test/support/google/stand-in.ts'
 import { enrol } from './enrol.ts'

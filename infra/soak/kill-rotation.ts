@@ -1,8 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-
-import { isMembers } from '../../src/domain/json-object.ts'
+import { isMembers } from '../../src/domain/json.ts'
 import type { Call } from '../../test/support/google/calls.ts'
 import type { BrokerProcess, BrokerSettings } from '../../test/support/spawn-broker.ts'
 import { administer } from '../../test/support/test-broker/ask.ts'

@@ -1,5 +1,6 @@
-// `npm run soak NAME`: proofs that take too long for the test suite. Each prints what it counted.
 import type { Proof } from './proof.ts'
+
+// `npm run soak NAME`: proofs that take too long for the test suite. Each prints what it counted.
 
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   revoke: async () => (await import('./revoke.ts')).proveRevoke,

@@ -1,5 +1,4 @@
 import { setTimeout as wait } from 'node:timers/promises'
-
 import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
 import { askToken } from '../../test/support/test-broker/ask.ts'
 import type { TestWorld } from '../../test/support/test-broker/test-world.ts'

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-
-import { isMembers, parseJsonObject } from '../../src/domain/json-object.ts'
+import { isMembers, parseJsonObject } from '../../src/domain/json.ts'
 import { startAuthorizationServer } from '../../test/support/oidc-provider/authorization-server.ts'
 import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
 import { administer, askToken } from '../../test/support/test-broker/ask.ts'

@@ -1,5 +1,4 @@
 import type { Server } from 'node:http'
-
 import type { ProofOfCaller } from '../client/proof.ts'
 import { createTokenSource, type TokenSource } from '../client/token-source.ts'
 import { createAgentServer } from './server.ts'
@@ -7,6 +6,7 @@ import type { Account } from './metadata.ts'
 import { createOperatorLog, logFailure, type OperatorLog } from './operator-log.ts'
 import { createIsOwnPeer } from './peer-user.ts'
 import { prepareSocketPath } from './socket-path.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export interface AgentOptions {
   readonly broker: string
@@ -90,7 +90,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 function sourceFor(account: Account, options: AgentOptions, log: OperatorLog): TokenSource {
   return createTokenSource({
     url: options.broker,
-    ...(options.brokerIssuer === undefined ? {} : { issuer: options.brokerIssuer }),
+    ...omitUndefined({ issuer: options.brokerIssuer }),
     credential: account.credential,
     proof: options.proof,
     recheck: options.recheckSeconds,

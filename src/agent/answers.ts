@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-
 import { isTokenError, TokenError } from '../client/token-error.ts'
 import type { Token, TokenSource } from '../client/token-source.ts'
 import type { Account, MetadataPlace, MetadataRequest } from './metadata.ts'

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
-
 import type { Environment } from './proofs.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export interface ChildPlace {
   readonly authority: string
@@ -27,7 +27,7 @@ export function childEnvironment(env: Environment, { authority, projectId }: Chi
   const noProxy = direct.filter((host) => host !== '').join(',')
   const kept = Object.entries(env).filter(([name]) => !proofVariables.test(name) && !detours.includes(name))
   return {
-    ...(projectId === undefined ? {} : { GOOGLE_CLOUD_PROJECT: projectId }),
+    ...omitUndefined({ GOOGLE_CLOUD_PROJECT: projectId }),
     ...Object.fromEntries(kept),
     GCE_METADATA_HOST: authority,
     GCE_METADATA_IP: authority,

@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process'
 import { open } from 'node:fs/promises'
-
 import { claimsOf } from '../client/broker-connection.ts'
 import type { ProofOfCaller } from '../client/proof.ts'
 import { TokenError } from '../client/token-error.ts'
-import { isMembers, parseJsonObject } from '../domain/json-object.ts'
-import { isLoopback } from '../domain/loopback.ts'
+import { isMembers, parseJsonObject } from '../domain/json.ts'
+import { isLoopback } from '../domain/url.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-
 import { answerMetadata, type Answer, type AnswerDeps } from './answers.ts'
 import { judgeRequest } from './judge-request.ts'
 import { readMetadataRequest } from './metadata.ts'

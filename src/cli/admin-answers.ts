@@ -1,4 +1,6 @@
 import * as z from 'zod/mini'
+import { isMembers } from '../domain/json.ts'
+import type { AdminClient } from './admin-client.ts'
 
 // What the admin API answers, as far as the command line shows it. Members that a newer broker adds are ignored.
 
@@ -70,7 +72,7 @@ const appliedAnswer = z.object({
 })
 
 export const parseCredential = (document: unknown): CredentialAnswer => credentialAnswer.parse(document)
-export const parseCredentialPage = (document: unknown): z.infer<typeof credentialPageAnswer> =>
+const parseCredentialPage = (document: unknown): z.infer<typeof credentialPageAnswer> =>
   credentialPageAnswer.parse(document)
 export const parseVersions = (document: unknown): { readonly versions: readonly VersionAnswer[] } =>
   z.object({ versions: z.array(versionAnswer) }).parse(document)
@@ -79,3 +81,30 @@ export const parseAppliedPolicy = (document: unknown): z.infer<typeof appliedAns
   appliedAnswer.parse(document)
 /** An answer without a body, or one that is shown to nobody. */
 export const parseNothing = (): undefined => undefined
+
+/** All that are enrolled, page by page; `documents` are they as they came. */
+export async function allCredentials(client: AdminClient): Promise<{
+  readonly credentials: readonly CredentialAnswer[]
+  readonly documents: readonly unknown[]
+}> {
+  const credentials: CredentialAnswer[] = []
+  const documents: unknown[] = []
+  let after: string | undefined
+  do {
+    const query: string = after === undefined ? '' : `&after=${encodeURIComponent(after)}`
+    const { value, document } = await client.ask({
+      method: 'GET',
+      path: `credentials?limit=500${query}`,
+      parse: parseCredentialPage,
+    })
+    credentials.push(...value.credentials)
+    documents.push(...documentsIn(document))
+    after = value.next_after
+  } while (after !== undefined)
+  return { credentials, documents }
+}
+
+function documentsIn(page: unknown): readonly unknown[] {
+  const list = isMembers(page) ? page['credentials'] : undefined
+  return Array.isArray(list) ? list : []
+}

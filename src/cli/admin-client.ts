@@ -1,11 +1,10 @@
-import { isMembers } from '../domain/json-object.ts'
+import { isMembers } from '../domain/json.ts'
 import { readAdminIdentity, identityOptions, type AdminIdentity } from './admin-identity.ts'
 import { brokerIssuer, brokerUrl, urlOptions } from './broker-url.ts'
 import { jsonOption, type Call, type OptionSpec } from './command.ts'
-import type { Exit } from './exit-code.ts'
-import { createFault } from './fault.ts'
+import { type Exit, createFault } from './fault.ts'
 import { send, type Received } from './send.ts'
-import { plain } from './table.ts'
+import { plain } from './output.ts'
 
 /** One act of administration. */
 export interface AdminRequest<T> {

@@ -1,9 +1,9 @@
 import { Secret } from '../domain/secret.ts'
-import { clientSettings } from './client-settings.ts'
+import { clientSettings } from './broker-url.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { createFault } from './fault.ts'
 import { claimsOf, readKeyFile } from './key-file.ts'
-import { readInput } from './read-input.ts'
+import { readInput } from './files.ts'
 
 /** Who asks the admin API. */
 export interface AdminIdentity {

@@ -1,4 +1,4 @@
-import type { Exit } from './exit-code.ts'
+import type { Exit } from './fault.ts'
 import type { Terminal } from './terminal.ts'
 
 /** One command as data: commander parses by it, help and completion show it, and docs/cli.md is held to it. */

@@ -8,15 +8,13 @@ import { doctorCommands } from './commands/doctor.ts'
 import { explainCommands } from './commands/explain.ts'
 import { jwtCommands } from './commands/jwt.ts'
 import { keyCommands } from './commands/keys.ts'
-import { maintenanceCommands } from './commands/maintenance.ts'
+import { maintenanceCommands, rewrapCommands } from './commands/maintenance.ts'
 import { policyCommands } from './commands/policy.ts'
-import { revokeCommands } from './commands/revoke.ts'
-import { rewrapCommands } from './commands/rewrap.ts'
+import { revokeCommands, versionCommands } from './commands/versions.ts'
 import { rotationCommands } from './commands/rotation.ts'
 import { serviceCommands } from './commands/service.ts'
 import { suggestCommands } from './commands/suggest.ts'
 import { tokenCommands } from './commands/token.ts'
-import { versionCommands } from './commands/versions.ts'
 
 /** The words that open a list of commands. */
 export const families: readonly Family[] = [

@@ -1,13 +1,33 @@
+import { type Members, isMembers, parseJsonObject } from '../domain/json.ts'
+import { Secret } from '../domain/secret.ts'
+import type { Call, OptionSpec } from './command.ts'
+import { createFault } from './fault.ts'
+import { readInput, causeOf, readTextFile } from './files.ts'
 import { createPrivateKey, randomUUID, type KeyObject } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-
-import { isMembers, parseJsonObject, type Members } from '../domain/json-object.ts'
-import { Secret } from '../domain/secret.ts'
-import type { SigningAlgorithm } from '../domain/signing-algorithm.ts'
-import { createFault } from './fault.ts'
-import { causeOf, readTextFile } from './read-input.ts'
-import { warn } from './print.ts'
+import type { SigningAlgorithm } from '../domain/jwk.ts'
+import { warn } from './output.ts'
 import type { Terminal } from './terminal.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+export const jwtOption: OptionSpec = {
+  name: '--jwt',
+  value: 'FILE',
+  summary: 'a file with a JWT of the caller, - is standard input',
+  offer: 'file',
+}
+
+/** What `--jwt` names, its signature not looked at; `undefined` without the option. */
+export async function readCallerJwt(
+  call: Call,
+): Promise<{ readonly jwt: Secret; readonly claims: Members } | undefined> {
+  const file = call.text('--jwt')
+  if (file === undefined) return undefined
+  const jwt = (await readInput(file, call.terminal)).trim()
+  const claims = claimsOf(jwt)
+  if (claims !== undefined) return { jwt: new Secret(jwt), claims }
+  throw createFault('usage', `${file === '-' ? 'standard input' : file} holds no JWT`)
+}
 
 /** Somebody who signs JWTs of his own with the key in a file. */
 export interface KeyFile {
@@ -43,7 +63,7 @@ export async function readKeyFile(path: string, terminal: Terminal): Promise<Key
     sign: async ({ issuer, subject, audience }) => {
       const { SignJWT } = await import('jose')
       const jwt = await new SignJWT()
-        .setProtectedHeader({ alg, ...(kid === undefined ? {} : { kid }) })
+        .setProtectedHeader({ alg, ...omitUndefined({ kid }) })
         .setIssuer(issuer)
         .setSubject(subject)
         .setAudience(audience)

@@ -1,13 +1,10 @@
 import { CommanderError } from 'commander'
-
 import { startFault } from '../compose/start-fault.ts'
-import { isConfigurationFault } from '../config/configuration-fault.ts'
-import { complete } from './complete.ts'
+import { isConfigurationFault } from '../config/setting-faults.ts'
+import { complete } from './commands/completion.ts'
 import { commands, families } from './commands.ts'
-import { exitCodes, type Exit } from './exit-code.ts'
-import { createFault, isFault, type Fault } from './fault.ts'
-import { createPaint } from './paint.ts'
-import { json } from './print.ts'
+import { exitCodes, type Exit, createFault, isFault, type Fault } from './fault.ts'
+import { createPaint, json } from './output.ts'
 import { createProgram } from './program.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -1,4 +1,4 @@
-import type { Paint } from './paint.ts'
+import type { Paint } from './output.ts'
 
 export interface PoliciesToCompare {
   readonly inForce: { readonly document: string; readonly revision: string }

@@ -1,10 +1,8 @@
 import { Argument, Command as Commander, Option } from 'commander'
-
 import { softwareVersion } from '../domain/version.ts'
 import type { Call, Command, Family, OptionSpec } from './command.ts'
-import { exitCodes, type Exit } from './exit-code.ts'
-import { createPaint } from './paint.ts'
-import { table } from './table.ts'
+import { exitCodes, type Exit } from './fault.ts'
+import { createPaint, table } from './output.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface ProgramParts {

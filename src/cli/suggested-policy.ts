@@ -1,8 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-
 import { isMap, isSeq, parseDocument, visit, type YAMLMap, type YAMLSeq } from 'yaml'
-
-import { judgePolicy } from '../compose/judge-policy.ts'
+import { judgePolicy } from '../policy/policy-warnings.ts'
 import type { Policy, Rule } from '../domain/policy.ts'
 import { scopeSet } from '../domain/scopes.ts'
 import { applyEdits, removeItems, removeMember, setWords, type Edit } from './yaml-edits.ts'

@@ -1,6 +1,9 @@
 import type { Readable, Writable } from 'node:stream'
-
-import type { BrokerDoor } from './dev/broker-process.ts'
+import type { BrokerCommand } from './dev/broker-process.ts'
+import type { Call } from './command.ts'
+import { createFault } from './fault.ts'
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
+import { parseJsonObject } from '../domain/json.ts'
 
 /** Who gave the command, and where its words go. */
 export interface Terminal {
@@ -11,7 +14,7 @@ export interface Terminal {
   readonly stdout: Output
   readonly stderr: Output
   /** What `downscope dev` runs. */
-  readonly door: BrokerDoor
+  readonly door: BrokerCommand
 }
 
 export type Output = Writable & {
@@ -21,6 +24,75 @@ export type Output = Writable & {
 }
 
 /** Whether somebody sits there who can be asked. */
-export function isInteractive({ stdin, stderr }: Terminal): boolean {
+function isInteractive({ stdin, stderr }: Terminal): boolean {
   return stdin.isTTY === true && stderr.isTTY === true
+}
+
+/**
+ * Goes on only when somebody at a terminal says yes, or `--yes` was given. A script without it is refused: nobody is
+ * there who could mean it.
+ */
+export async function confirm(call: Call, question: string): Promise<void> {
+  if (call.has('--yes')) return
+  const { terminal } = call
+  if (!isInteractive(terminal))
+    throw createFault('usage', 'this asks before it does anything, and there is no terminal to ask at', {
+      hints: ['With --yes it does not ask.'],
+    })
+  const prompts = await import('@clack/prompts')
+  const answer = await prompts.confirm({
+    message: question,
+    initialValue: false,
+    input: terminal.stdin,
+    output: terminal.stderr,
+    withGuide: false,
+  })
+  if (prompts.isCancel(answer)) throw createFault('interrupted', 'interrupted: nothing was done')
+  if (!answer) throw createFault('refused', 'nothing was done')
+}
+
+/** Somebody who signs JWTs of his own, new. */
+export interface Person {
+  readonly issuer: string
+  readonly subject: string
+  /** For a file; whoever has it is this person. */
+  readonly privateJwk: object
+  /** For the policy. */
+  readonly publicJwk: object
+}
+
+export function createPerson(issuer: string, subject = issuer): Person {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const kid = `${issuer.replaceAll(/[^\w-]+/g, '-').slice(-40)}-${randomUUID().slice(0, 8)}`
+  const { x, y } = publicKey.export({ format: 'jwk' })
+  const publicJwk = { kty: 'EC', crv: 'P-256', kid, alg: 'ES256', x, y }
+  const { d } = privateKey.export({ format: 'jwk' })
+  return { issuer, subject, publicJwk, privateJwk: { ...publicJwk, d, iss: issuer, sub: subject } }
+}
+
+/** Whom a file with such a private key is of; `undefined` when it holds none. */
+export function personIn(text: string): Person | undefined {
+  const privateJwk = parseJsonObject(text) ?? {}
+  const { kty, d, iss, sub } = privateJwk
+  if (typeof d !== 'string' || typeof iss !== 'string' || typeof sub !== 'string') return undefined
+  if (!isKeyType(kty)) return undefined
+  const members = ['kty', 'kid', 'alg', ...publicMembers[kty]]
+  const publicJwk = Object.fromEntries(members.map((name) => [name, privateJwk[name]]))
+  return { issuer: iss, subject: sub, publicJwk, privateJwk }
+}
+
+/** RFC 7518 §6 and RFC 8037 §2: what of a key everybody may see. */
+const publicMembers = { EC: ['crv', 'x', 'y'], OKP: ['crv', 'x'], RSA: ['n', 'e'] } as const
+
+function isKeyType(kty: unknown): kty is keyof typeof publicMembers {
+  return typeof kty === 'string' && Object.hasOwn(publicMembers, kty)
+}
+
+/** The entry of the policy that trusts the person's key. Whoever signs for himself alone has the issuer's own name. */
+export function issuerEntry({ issuer, subject, publicJwk }: Person, name: string): string {
+  const own = issuer === subject ? '\n    self_issued: true' : ''
+  return `  - name: ${name}
+    issuer: ${JSON.stringify(issuer)}${own}
+    keys: { jwks: { keys: [${JSON.stringify(publicJwk)}] } }
+`
 }

@@ -1,5 +1,5 @@
-import { isMembers, parseJsonObject, type Members } from '../domain/json-object.ts'
-import { isLoopback } from '../domain/loopback.ts'
+import { isMembers, parseJsonObject, type Members } from '../domain/json.ts'
+import { isLoopback } from '../domain/url.ts'
 import type { ProofOfCaller } from './proof.ts'
 import type { Runtime } from './runtime.ts'
 import { asTokenError, TokenError } from './token-error.ts'

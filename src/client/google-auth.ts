@@ -1,5 +1,4 @@
 import { AuthClient } from 'google-auth-library'
-
 import { createTokenSource, type TokenSource, type TokenSourceOptions } from './token-source.ts'
 
 /** Google's client libraries for Node take it wherever they take an `authClient`. Tokens are those of a token source. */

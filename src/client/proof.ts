@@ -1,5 +1,4 @@
 import { importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
-
 import { TokenError } from './token-error.ts'
 
 /** A JWT that says who the caller is, made out to `audience`, which is the broker's issuer. Asked for anew each time. */

@@ -3,6 +3,7 @@ import { createHeldToken, type Held, type HeldToken } from './held-token.ts'
 import { signedWithOwnKey, type OwnKey, type ProofOfCaller } from './proof.ts'
 import { platformRuntime, type Runtime } from './runtime.ts'
 import { TokenError } from './token-error.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export type { OwnKey, ProofOfCaller } from './proof.ts'
 export type { Runtime } from './runtime.ts'
@@ -123,7 +124,7 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
 function sharedWishes({ lifetime, accessBoundary, subject }: TokenSourceOptions): Record<string, string> {
   return {
     ...(lifetime === undefined ? {} : { requested_lifetime: String(lifetime) }),
-    ...(subject === undefined ? {} : { requested_subject: subject }),
+    ...omitUndefined({ requested_subject: subject }),
     ...(accessBoundary === undefined ? {} : { options: JSON.stringify({ accessBoundary }) }),
   }
 }

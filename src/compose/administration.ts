@@ -1,37 +1,34 @@
-import { createAdminister, type AdministerDeps } from '../administer.ts'
-import type { CountRequest } from '../authenticate/authenticate.ts'
-import { claimsFault, sharedAudienceFault } from '../authenticate/judge-claims.ts'
-import { personEntry } from '../authenticate/person-entry.ts'
+import { createAdminister, type AdministerDeps, type Administer } from '../administer.ts'
+import type { CountRequest } from '../authentication/authenticate.ts'
+import { claimsFault, sharedAudienceFault } from '../authentication/judge-claims.ts'
+import { personEntry } from '../authentication/person-entry.ts'
 import { signInClients } from './sign-in.ts'
-import { createAuthorizeAdmin } from '../authorize/authorize-admin.ts'
-import type { AuthorizeDeps } from '../authorize/authorize.ts'
-import { enoughScopes } from '../authorize/enough-scopes.ts'
-import { createExplain } from '../authorize/explain.ts'
-import { heedingBlockedAdmins } from '../authorize/heed-blocks.ts'
-import { lockOutFault } from '../authorize/lock-out.ts'
-import { createMatchText } from '../authorize/match-caller.ts'
-import { createMayBlock } from '../authorize/may-block.ts'
-import { parsePolicy } from '../authorize/parse-policy.ts'
-import type { PolicyInForce } from '../authorize/policy-in-force.ts'
+import { createAuthorizeAdmin, lockOutFault, createMayBlock } from '../authorization/authorize-admin.ts'
+import type { AuthorizeDeps } from '../authorization/authorize.ts'
+import { enoughScopes } from '../policy/scope-catalogue.ts'
+import { createExplain } from '../authorization/explain.ts'
+import { enforceAdminBlocks } from '../authorization/enforce-blocks.ts'
+import { createMatchText } from '../policy/match-caller.ts'
+import { parsePolicy } from '../policy/parse-policy.ts'
+import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import type { Settings } from '../config.ts'
 import type { Upstream } from '../domain/upstream.ts'
-import type { HallDeps } from '../http/app.ts'
-import { createAdministerCredentials } from '../lifecycle/administer-credentials.ts'
-import { createAdministerPolicy, type AdministerPolicy } from '../lifecycle/administer-policy.ts'
-import { createAdministerService } from '../lifecycle/administer-service.ts'
-import { createExplainRequest } from '../lifecycle/explain-request.ts'
-import { createRevokeCredential } from '../lifecycle/revoke-credential.ts'
-import { createRewrapKeys } from '../lifecycle/rewrap-keys.ts'
-import { createAdministerRotation } from '../lifecycle/rotation/administer-rotation.ts'
-import { createServiceStatus } from '../lifecycle/service-status.ts'
-import { createSuggestPolicy } from '../lifecycle/suggest-policy.ts'
+import type { AppDeps } from '../http/app.ts'
+import { createAdministerCredentials } from '../enrolment/administer-credentials.ts'
+import { createAdministerPolicy, type AdministerPolicy } from '../policy/administer-policy.ts'
+import { createAdministerService, createServiceStatus } from '../service/administer-service.ts'
+import { createExplainRequest } from '../advice/explain-request.ts'
+import { createRevokeCredential } from '../enrolment/revoke-credential.ts'
+import { createRewrapKeys } from '../maintenance/rewrap-keys.ts'
+import { createAdministerRotation } from '../rotation/administer-rotation.ts'
+import { createSuggestPolicy } from '../advice/suggest-policy.ts'
 import { createRewraps } from '../records/rewraps.ts'
-import { outlivingCallers } from './outliving-callers.ts'
 import type { Platform } from './platform.ts'
-import type { CheckDocument } from './policy-warnings.ts'
+import type { CheckDocument } from '../policy/policy-warnings.ts'
 import type { Records } from './records.ts'
-import type { RotationRoom } from './rotation.ts'
-import { shownSettings } from './shown-settings.ts'
+import type { RotationModule } from './rotation.ts'
+import { settled } from '../domain/promises.ts'
+import type { Background } from '../ports/background.ts'
 
 export interface AdministrationDeps {
   readonly settings: Settings
@@ -40,7 +37,7 @@ export interface AdministrationDeps {
   readonly policyInForce: PolicyInForce
   readonly check: CheckDocument
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
-  readonly rotation: RotationRoom
+  readonly rotation: RotationModule
   readonly authenticate: AdministerDeps['authenticate']
   readonly countRequest: CountRequest
   readonly authorizeDeps: AuthorizeDeps
@@ -48,7 +45,7 @@ export interface AdministrationDeps {
 
 /** What the hall takes for the admin API. */
 export type Administration = Pick<
-  HallDeps,
+  AppDeps,
   | 'administer'
   | 'credentials'
   | 'revokeCredential'
@@ -73,14 +70,14 @@ export function createAdministration(deps: AdministrationDeps): Administration {
   const administer = createAdminister({
     countRequest: () => countRequest('administrators'),
     authenticate,
-    authorizeAdmin: heedingBlockedAdmins(blocks, authorizeAdmin),
+    authorizeAdmin: enforceAdminBlocks(blocks, authorizeAdmin),
     audit: records.audit,
     clock,
   })
   const administerPolicy = createPolicyAdministration(deps)
 
   return {
-    administer: outlivingCallers(administer, platform.background),
+    administer: completeAfterDisconnect(administer, platform.background),
     credentials: createAdministerCredentials({ credentials: records.credentials, findUpstream, log }),
     revokeCredential: createRevokeCredential({ ...records, withdraw: rotation.withdraw }),
     policy: administerPolicy,
@@ -122,4 +119,71 @@ function createPolicyAdministration(deps: AdministrationDeps): AdministerPolicy 
       }),
     ...(platform.policySource === undefined ? { policies: records.policies } : {}),
   })
+}
+
+/** Settings as they are in force, by their names, for administrators. Picked one by one: none of them is a secret (P23). */
+function shownSettings(settings: Settings): Readonly<Record<string, string>> {
+  const { federation, google } = settings
+  return {
+    DOWNSCOPE_STORE: storeText(settings.store),
+    DOWNSCOPE_KEY_RING: settings.keyRing.map(keyRingText).join(','),
+    DOWNSCOPE_POLICY: policyText(settings.policy),
+    DOWNSCOPE_REFRESH: settings.refresh,
+    DOWNSCOPE_MEMORY_TOKENS: String(settings.memoryTokensMax),
+    DOWNSCOPE_CALLER_RATE: String(settings.callerRate),
+    DOWNSCOPE_TOTAL_RATE: String(settings.totalRate),
+    DOWNSCOPE_AUDIT: settings.audit,
+    DOWNSCOPE_AUDIT_DAYS: String(settings.auditDays),
+    DOWNSCOPE_LOG_LEVEL: settings.logLevel,
+    ...(federation === undefined ? {} : { DOWNSCOPE_GOOGLE_FEDERATION: federation.provider }),
+    GOOGLE_OAUTH_TOKEN_URL: google.oauthTokenUrl,
+  }
+}
+
+function storeText(store: Settings['store']): string {
+  switch (store.kind) {
+    case 'memory':
+      return 'memory:'
+    case 'sqlite':
+      return `sqlite:${store.path}`
+    case 'firestore':
+      return `firestore${store.driver === 'rest' ? '+rest' : ''}://${store.project}/${store.database}`
+  }
+}
+
+/** Of local keys the names, first the one that seals. */
+function keyRingText(part: Settings['keyRing'][number]): string {
+  switch (part.kind) {
+    case 'local':
+      return `local: (keys ${part.keys.map(({ kid }) => kid).join(', ')})`
+    case 'gcp-kms':
+      return `gcp-kms://${part.cryptoKey}`
+  }
+}
+
+function policyText(policy: Settings['policy']): string {
+  switch (policy.from) {
+    case 'file':
+      return policy.path
+    case 'setting':
+      return `(${policy.name})`
+    case 'store':
+      return '(in the store)'
+  }
+}
+
+/**
+ * An act of administration is finished, and leaves its record, also when its caller has hung up and nobody waits for
+ * it. Whoever asks for a token does not pass here: to register each request in a Worker costs as much as a fifth of
+ * it, and what must not be cut off there, `resolve` keeps in the background itself.
+ */
+export function completeAfterDisconnect(
+  administer: Administer,
+  background: Pick<Background, 'run'>,
+): Administer {
+  return (context) => {
+    const act = administer(context)
+    background.run(() => settled(act))
+    return act
+  }
 }

@@ -4,23 +4,27 @@ import { createSqliteStore } from '../adapters/sqlite/sqlite-store.ts'
 import { createNodeHttpClient } from '../adapters/system/node-http-client.ts'
 import { createJsonLog } from '../adapters/system/json-log.ts'
 import { createStdoutWriter } from '../adapters/system/stdout.ts'
-import { createNodeBackground } from '../adapters/system/node-background.ts'
+import { createNodeBackground } from '../adapters/system/background.ts'
 import { createNodeServer } from '../adapters/system/node-server.ts'
 import { nodeSha256 } from '../adapters/system/node-sha256.ts'
 import { createFilePolicySource } from '../adapters/system/policy-file.ts'
 import { createTextPolicySource } from '../adapters/system/policy-text.ts'
-import { createStdoutAuditTrail } from '../adapters/system/stdout-audit-trail.ts'
-import { createSystemClock } from '../adapters/system/system-clock.ts'
-import { createEntropy } from '../adapters/system/system-entropy.ts'
+import { createStdoutAuditTrail } from '../adapters/system/audit-trail.ts'
+import { createSystemClock, createEntropy } from '../adapters/system/clock-and-entropy.ts'
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
-import { createLimits } from './caller-limits.ts'
-import { openFirestoreRest } from './firestore-rest.ts'
-import { openIdentitySource, openOwnIdentity, type GooglePlatform } from './google-identity.ts'
-import { openKeyRing } from './key-ring.ts'
+import { createLimits } from './recording.ts'
+import {
+  openFirestoreRest,
+  openIdentitySource,
+  openOwnIdentity,
+  type GooglePlatform,
+  openKeyRing,
+} from './google-cloud.ts'
 import type { Platform } from './platform.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export interface NodePlatform extends Platform {
   readonly createServer: typeof createNodeServer
@@ -55,7 +59,7 @@ export function createNodePlatform(settings: Settings): NodePlatform {
     store,
     keyRing: openKeyRing(settings, outward),
     ...openOwnIdentity(settings, outward),
-    ...(policySource === undefined ? {} : { policySource }),
+    ...omitUndefined({ policySource }),
     limits: createLimits(settings, clock),
     sharesWork,
     createServer: createNodeServer,
@@ -92,7 +96,7 @@ function openStore(
       return createFirestoreSdkStore({
         projectId: place.project,
         databaseId: place.database,
-        ...(firestoreEmulatorHost === undefined ? {} : { emulatorHost: firestoreEmulatorHost }),
+        ...omitUndefined({ emulatorHost: firestoreEmulatorHost }),
         clock,
       })
   }

@@ -1,17 +1,16 @@
-import { auditMembers } from '../adapters/system/audit-members.ts'
+import { auditMembers } from '../adapters/system/audit-trail.ts'
 import type { Settings } from '../config.ts'
-import type { AtHand } from '../domain/at-hand.ts'
+import type { MaybePromise } from '../domain/promises.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { AuditTrail } from '../ports/audit-trail.ts'
 import { createAuditTrails, createStoredAuditTrail } from '../records/audit-log.ts'
-import { createBlocks, type BlocksRecord } from '../records/blocks.ts'
-import { createBlocksView } from '../records/blocks-view.ts'
+import { createBlocks, type BlocksRecord, createBlocksView } from '../records/blocks.ts'
 import { createCredentialView } from '../records/credential-view.ts'
 import { createCredentials, type Credentials } from '../records/credentials.ts'
 import { createIssuedTokens, type IssuedTokens } from '../records/issued-tokens.ts'
 import { createPolicies, type Policies } from '../records/policies.ts'
-import { createRefreshTurns, type RefreshTurns } from '../records/refresh-turns.ts'
+import { createRefreshLeases, type RefreshLeases } from '../records/refresh-leases.ts'
 import { createRefusals, type Refusals } from '../records/refusals.ts'
 import { createReplays, type Replays } from '../records/replays.ts'
 import { createRotations, type Rotations } from '../records/rotations.ts'
@@ -24,8 +23,8 @@ export interface Records {
   readonly blocks: BlocksRecord
   readonly blocksView: () => BlocksInForce | Promise<BlocksInForce>
   readonly credentials: Credentials
-  readonly credentialView: (name: string) => AtHand<CredentialSummary | undefined>
-  readonly refreshTurns: RefreshTurns
+  readonly credentialView: (name: string) => MaybePromise<CredentialSummary | undefined>
+  readonly refreshTurns: RefreshLeases
   readonly rotations: Rotations
   readonly tokens: Tokens
   readonly issuedTokens: IssuedTokens
@@ -55,7 +54,7 @@ export function createRecords(settings: Settings, platform: Platform): Records {
     blocksView: createBlocksView({ ...platform, blocks }),
     credentials,
     credentialView: createCredentialView({ ...platform, credentials }),
-    refreshTurns: createRefreshTurns({ ...platform, holder }),
+    refreshTurns: createRefreshLeases({ ...platform, holder }),
     rotations: createRotations({ ...platform, holder }),
     tokens: createTokens({ ...platform, holder }),
     issuedTokens: createIssuedTokens(platform),

@@ -1,14 +1,12 @@
 import type { Settings } from '../config.ts'
 import type { Upstream } from '../domain/upstream.ts'
-import { createMaintenance, type MaintenanceReport } from '../lifecycle/maintenance.ts'
-import type { WithdrawVersion } from '../lifecycle/revoke-credential.ts'
-import { createDriveRotation } from '../lifecycle/rotation/drive-rotation.ts'
-import { createIamKeys } from '../lifecycle/rotation/iam-keys.ts'
-import { createKeyPairs } from '../lifecycle/rotation/key-pair.ts'
-import { createPursueRotation, type PursueRotation } from '../lifecycle/rotation/pursue-rotation.ts'
-import { createRemoveVersions } from '../lifecycle/rotation/remove-versions.ts'
-import { createSweep } from '../lifecycle/sweep.ts'
-import type { Mint } from '../mint/mint.ts'
+import { createMaintenance, type MaintenanceReport, createSweep } from '../maintenance/maintenance.ts'
+import type { WithdrawVersion } from '../enrolment/revoke-credential.ts'
+import { createDriveRotation, createPursueRotation, type PursueRotation } from '../rotation/drive-rotation.ts'
+import { createIamKeys } from '../google/iam-keys.ts'
+import { createKeyPairs } from '../rotation/key-pair.ts'
+import { createRemoveVersions } from '../rotation/remove-versions.ts'
+import type { Mint } from '../minting/mint.ts'
 import { createMaintenanceProgress } from '../records/maintenance-progress.ts'
 import {
   createIamToken,
@@ -16,12 +14,12 @@ import {
   withoutHealth,
   type MintingRecords,
   type RulesInUse,
-} from './maintenance-mint.ts'
+} from '../rotation/prove-version.ts'
 import type { Platform } from './platform.ts'
 import type { Records } from './records.ts'
-import { createRevokeVersion, createWithdraw } from './withdraw.ts'
+import { createRevokeVersion, createWithdraw } from '../enrolment/withdraw-upstream.ts'
 
-export interface RotationRoomDeps {
+export interface RotationModuleDeps {
   readonly settings: Settings
   readonly platform: Platform
   readonly records: Pick<Records, 'credentials' | 'rotations' | 'refreshTurns'>
@@ -32,7 +30,7 @@ export interface RotationRoomDeps {
   readonly rulesInUse: RulesInUse
 }
 
-export interface RotationRoom extends PursueRotation {
+export interface RotationModule extends PursueRotation {
   readonly withdraw: WithdrawVersion
   readonly maintain: () => Promise<MaintenanceReport>
 }
@@ -41,7 +39,7 @@ export interface RotationRoom extends PursueRotation {
 const pursuedForMs = { node: 60_000, workers: 20_000 }
 
 /** Joins rotation and maintenance with what mints, since a room knows no other. */
-export function createRotationRoom(deps: RotationRoomDeps): RotationRoom {
+export function createRotationModule(deps: RotationModuleDeps): RotationModule {
   const { settings, platform, records, mint, mintWith, rulesInUse } = deps
   const { http, clock, log } = platform
   const iamKeys = createIamKeys({ http, iamUrl: settings.google.iamUrl })

@@ -1,10 +1,9 @@
-import type { SignInAudiences } from '../authenticate/person-entry.ts'
-import { createRolesOf } from '../authorize/authorize-admin.ts'
-import { claimsForRoles } from '../authorize/claims-looked-at.ts'
-import type { CompiledPolicy } from '../authorize/compile-policy.ts'
+import type { SignInAudiences } from '../authentication/person-entry.ts'
+import { createRolesOf } from '../authorization/authorize-admin.ts'
+import { claimsForRoles, type CompiledPolicy } from '../policy/compile-policy.ts'
 import type { Settings } from '../config.ts'
-import type { HallDeps } from '../http/app.ts'
-import { issuerUrl } from '../http/metadata.ts'
+import type { AppDeps } from '../http/app.ts'
+import { issuerUrl } from '../http/public-routes.ts'
 import { createEndedSessions } from '../records/ended-sessions.ts'
 import { createOpenIdClient } from '../sign-in/openid-client.ts'
 import { createSessions } from '../sign-in/sessions.ts'
@@ -33,7 +32,7 @@ export function createPeople({
   platform,
   records,
   policy,
-}: SignInParts): Pick<HallDeps, 'signIn' | 'signInDocument'> {
+}: SignInParts): Pick<AppDeps, 'signIn' | 'signInDocument'> {
   const { issuer, signIn: wanted } = settings
   if (wanted === undefined) return {}
   const { keyRing } = platform

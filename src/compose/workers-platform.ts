@@ -1,28 +1,29 @@
 import { waitUntil } from 'cloudflare:workers'
-
 import { createDurableObjectStore } from '../adapters/durable-object/durable-object-store.ts'
 import type { DocumentsObject } from '../adapters/durable-object/documents-object.ts'
 import { createMemoryStore } from '../adapters/memory/memory-store.ts'
-import { writeConsoleLine } from '../adapters/system/console-line.ts'
-import { createHttpClient } from '../adapters/system/http-client.ts'
-import { createJsonLog } from '../adapters/system/json-log.ts'
+import { writeConsoleLine, createJsonLog } from '../adapters/system/json-log.ts'
+import { createHttpClient } from '../adapters/system/fetch-http-client.ts'
 import { createTextPolicySource } from '../adapters/system/policy-text.ts'
-import { createStdoutAuditTrail } from '../adapters/system/stdout-audit-trail.ts'
-import { createRateLimitBinding, type RateLimitBinding } from '../adapters/system/rate-limit-binding.ts'
-import { createSystemClock } from '../adapters/system/system-clock.ts'
-import { createEntropy } from '../adapters/system/system-entropy.ts'
-import { webSha256 } from '../adapters/system/web-sha256.ts'
-import { createWorkersBackground } from '../adapters/system/workers-background.ts'
-import type { CallerLimits } from '../authenticate/authenticate.ts'
+import { createStdoutAuditTrail } from '../adapters/system/audit-trail.ts'
+import { createRateLimitBinding, type RateLimitBinding } from '../adapters/system/rate-limits.ts'
+import { createSystemClock, createEntropy, webSha256 } from '../adapters/system/clock-and-entropy.ts'
+import { createWorkersBackground } from '../adapters/system/background.ts'
+import type { CallerLimits } from '../authentication/authenticate.ts'
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
-import { createLimits } from './caller-limits.ts'
-import { openFirestoreRest } from './firestore-rest.ts'
-import { openIdentitySource, openOwnIdentity, type GooglePlatform } from './google-identity.ts'
-import { openKeyRing } from './key-ring.ts'
+import { createLimits } from './recording.ts'
+import {
+  openFirestoreRest,
+  openIdentitySource,
+  openOwnIdentity,
+  type GooglePlatform,
+  openKeyRing,
+} from './google-cloud.ts'
 import type { Platform } from './platform.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** What `wrangler.toml` binds, besides settings. */
 export interface WorkersBindings {
@@ -57,7 +58,7 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
     store: openStore(settings, bindings, outward),
     keyRing: openKeyRing(settings, outward),
     ...openOwnIdentity(settings, outward),
-    ...(policySource === undefined ? {} : { policySource }),
+    ...omitUndefined({ policySource }),
     limits: { ...createLimits(settings, clock), ...boundLimits(bindings) },
   }
 }

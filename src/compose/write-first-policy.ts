@@ -2,7 +2,7 @@ import { readSettings } from '../config.ts'
 import type { Environment } from '../config/setting.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
 import { createPolicies, type Policies } from '../records/policies.ts'
-import { judgePolicy, type PolicyJudgement } from './judge-policy.ts'
+import { judgePolicy, type PolicyJudgement } from '../policy/policy-warnings.ts'
 import { createNodePlatform } from './node-platform.ts'
 
 export type Written =

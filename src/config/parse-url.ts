@@ -1,4 +1,4 @@
-import { isLoopback } from '../domain/loopback.ts'
+import { isLoopback } from '../domain/url.ts'
 import { right, wrong, type Reading } from './setting.ts'
 
 /**
@@ -42,4 +42,78 @@ function parseUrl(text: string): Reading<URL> {
   if (url.username !== '' || url.password !== '') return wrong('must not hold a user or password')
   if (/[?#]/.test(text)) return wrong('must not have a query or fragment')
   return right(url)
+}
+
+/** Where what must last lies. */
+export type StorePlace =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | {
+      readonly kind: 'firestore'
+      /** `native` is what the runtime does best: the SDK on Node, REST on Workers. */
+      readonly driver: 'native' | 'rest'
+      readonly project: string
+      readonly database: string
+    }
+  | { readonly kind: 'memory' }
+
+/** Who holds the keys that seal the store. */
+export type KeyRingPlace =
+  | { readonly kind: 'local' }
+  /** `projects/P/locations/L/keyRings/R/cryptoKeys/K` */
+  | { readonly kind: 'gcp-kms'; readonly cryptoKey: string }
+
+export function parseStore(text: string): Reading<StorePlace> {
+  if (text === 'memory:') return right({ kind: 'memory' })
+  if (text.startsWith('sqlite:')) return parseSqlite(text.slice('sqlite:'.length))
+  const firestore = /^firestore(?<rest>\+rest)?:\/\/(?<project>[^/]*)(?:\/(?<database>.*))?$/s.exec(
+    text,
+  )?.groups
+  if (firestore === undefined)
+    return wrong(
+      'must be sqlite:PATH, firestore://PROJECT/DATABASE, firestore+rest://PROJECT/DATABASE or memory:',
+    )
+  const { rest, project = '', database = '' } = firestore
+  if (!/^[a-zA-Z0-9][\w.:-]{0,62}$/.test(project))
+    return wrong('names no Google Cloud project after firestore://')
+  if (!/^(?:|\(default\)|[a-zA-Z0-9][\w-]{0,62})$/.test(database))
+    return wrong('names no Firestore database after the project')
+  const driver = rest === undefined ? 'native' : 'rest'
+  return right({ kind: 'firestore', driver, project, database: database === '' ? '(default)' : database })
+}
+
+/** One or several, with commas between: the first seals, all open. */
+export function parseKeyRing(text: string): Reading<readonly KeyRingPlace[]> {
+  const places = text.split(',').flatMap((part): readonly KeyRingPlace[] => parseKeyRingPlace(part.trim()))
+  // Without a word of the text: whoever takes this for the place of the keys writes them here.
+  if (places.length < text.split(',').length)
+    return wrong(
+      'must be local: or gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K; keys go to DOWNSCOPE_KEYS',
+    )
+  const names = places.map((place) => (place.kind === 'local' ? '' : place.cryptoKey))
+  return new Set(names).size === names.length ? right(places) : wrong('names one of them twice')
+}
+
+function parseKeyRingPlace(text: string): readonly KeyRingPlace[] {
+  if (text === 'local:') return [{ kind: 'local' }]
+  const cryptoKey =
+    /^gcp-kms:\/\/(projects\/[^/]+\/locations\/[^/]+\/keyRings\/[^/]+\/cryptoKeys\/[^/]+)$/.exec(text)?.[1]
+  return cryptoKey !== undefined && /^[\w./:-]+$/.test(cryptoKey) ? [{ kind: 'gcp-kms', cryptoKey }] : []
+}
+
+export function parseHostAndPort(text: string): Reading<string> {
+  const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9.-]+):(\d{1,5})$/.exec(text)?.[1])
+  return port >= 1 && port <= 65_535 ? right(text) : wrong('must be HOST:PORT, without a scheme')
+}
+
+/** `HOST` or `HOST:PORT`. */
+export function parseMetadataHost(text: string): Reading<string> {
+  if (/^[a-zA-Z0-9.-]{1,253}$/.test(text)) return right(text)
+  return parseHostAndPort(text).ok ? right(text) : wrong('must be HOST or HOST:PORT, without a scheme')
+}
+
+function parseSqlite(path: string): Reading<StorePlace> {
+  if (path === '') return wrong('names no file after sqlite:')
+  if (path === ':memory:') return wrong('must name a file: a store that forgets is memory:')
+  if (path.startsWith('//')) return wrong('is sqlite:PATH, without "//"')
+  return right({ kind: 'sqlite', path })
 }

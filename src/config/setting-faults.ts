@@ -1,6 +1,4 @@
-import { clientSettingNames } from './client-setting-names.ts'
-import type { SettingFault } from './configuration-fault.ts'
-import { isLoopback } from '../domain/loopback.ts'
+import { isLoopback } from '../domain/url.ts'
 import { readSetting, textOf, type Environment, type Setting } from './setting.ts'
 import { settingsTable } from './settings-table.ts'
 
@@ -86,3 +84,42 @@ function faultsHere(env: Environment, refused: RefusedHere): readonly SettingFau
 function faultOf({ name, example }: Setting<unknown>, fault: string): SettingFault {
   return { setting: name, fault, example }
 }
+
+export interface SettingFault {
+  readonly setting: string
+  /** What is wrong, without a word of what was set. */
+  readonly fault: string
+  readonly example?: string
+}
+
+/** Its message lists every fault, one a line, and may be shown to whoever starts the broker. */
+export interface ConfigurationFault extends Error {
+  readonly name: 'ConfigurationFault'
+  readonly faults: readonly SettingFault[]
+}
+
+export function createConfigurationFault(faults: readonly SettingFault[]): ConfigurationFault {
+  const lines = faults.map(({ setting, fault, example }) => {
+    const hint = example === undefined ? '' : ` (for example ${setting}=${example})`
+    return `  ${setting} ${fault}${hint}`
+  })
+  const count = faults.length === 1 ? 'one setting is wrong' : `${faults.length} settings are wrong`
+  return Object.assign(new Error(`${count}:\n${lines.join('\n')}`), {
+    name: 'ConfigurationFault' as const,
+    faults,
+  })
+}
+
+export function isConfigurationFault(error: unknown): error is ConfigurationFault {
+  return error instanceof Error && error.name === 'ConfigurationFault' && 'faults' in error
+}
+
+/** What `downscope`, the command line, reads from the environment. The broker knows these names and ignores them. */
+export const clientSettingNames: readonly string[] = [
+  'DOWNSCOPE_URL',
+  'DOWNSCOPE_ADMIN_KEY',
+  'DOWNSCOPE_ADMIN_TOKEN_FILE',
+  'DOWNSCOPE_ADMIN_ISSUER',
+  'DOWNSCOPE_ADMIN_SUBJECT',
+  'DOWNSCOPE_ID_TOKEN',
+]

@@ -1,8 +1,6 @@
 import { parseLocalKeys } from '../adapters/key-ring/local-keys.ts'
-import { googleEndpoints } from './google-endpoints.ts'
-import { identitySettings } from './identity-settings.ts'
-import { parseHostAndPort, parseKeyRing, parseStore } from './parse-place.ts'
-import { parseIssuer } from './parse-url.ts'
+import { googleEndpoints, identitySettings } from './google-settings.ts'
+import { parseHostAndPort, parseKeyRing, parseStore, parseIssuer } from './parse-url.ts'
 import { signInSettings } from './sign-in-settings.ts'
 import {
   optional,

@@ -2,13 +2,13 @@ import type { Caller } from './caller.ts'
 import type { EpochSeconds } from './time.ts'
 
 /** Who switched something off by hand, and when. */
-export interface ByHand {
+export interface BlockedBy {
   /** `ISSUER/SUBJECT` of the administrator. */
   readonly by: string
   readonly since: EpochSeconds
 }
 
-export interface BlockedCaller extends ByHand {
+export interface BlockedCaller extends BlockedBy {
   /** The exact `iss`. */
   readonly issuer: string
   readonly subject: string
@@ -25,7 +25,7 @@ export interface RevokedToken {
 /** What is switched off by hand, over all that policy says. */
 export interface Blocks {
   /** Absent: tokens are served. */
-  readonly stopped?: ByHand
+  readonly stopped?: BlockedBy
   readonly callers: readonly BlockedCaller[]
   readonly tokens: readonly RevokedToken[]
 }

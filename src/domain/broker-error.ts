@@ -1,4 +1,5 @@
 import type { Seconds } from './time.ts'
+import { omitUndefined } from './omit-undefined.ts'
 
 /**
  * Every planned failure. Test the code, never the message. The hall owns what each code looks like on the wire
@@ -72,10 +73,28 @@ export function requestMalformed(fault: string, condition?: string): BrokerError
   return new BrokerError('request_malformed', {
     reason: fault,
     publicDetail: fault,
-    ...(condition === undefined ? {} : { condition }),
+    ...omitUndefined({ condition }),
   })
 }
 
 export function isBrokerError(error: unknown): error is BrokerError {
   return error instanceof BrokerError
+}
+
+/** What a rate limit says of one more request. */
+export type Admission =
+  | { readonly admitted: true }
+  | { readonly admitted: false; readonly retryAfter: Seconds }
+
+/** Throws `caller_throttled` unless the request was admitted. */
+export function requireAdmission(admission: Admission, reason: string): void {
+  if (admission.admitted) return
+  const { retryAfter } = admission
+  throw new BrokerError('caller_throttled', { reason, retryAfter })
+}
+
+/** Every fault is told outside: none may name a secret. */
+export function invalidDocument(faults: readonly string[]): BrokerError {
+  const text = faults.join('; ')
+  return new BrokerError('document_invalid', { reason: text, publicDetail: text })
 }

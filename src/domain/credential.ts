@@ -1,7 +1,7 @@
 import type { RotationStatus } from './rotation.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { Secret } from './secret.ts'
-import type { SigningAlgorithm } from './signing-algorithm.ts'
+import type { SigningAlgorithm } from './jwk.ts'
 import type { EpochSeconds } from './time.ts'
 
 /** What a credential may be called: safe in a URL's path, a document's key and a log line. */
@@ -187,3 +187,10 @@ export interface VersionRemoval {
   /** Whether its key is deleted upstream as well. */
   readonly upstreamToo: boolean
 }
+
+/** Kinds that stand for a service account, which has an identity of its own and may have domain-wide delegation. */
+export const identifiesAsAccount: ReadonlySet<CredentialKind> = new Set<CredentialKind>([
+  'service_account_key',
+  'impersonation',
+  'broker_identity',
+])

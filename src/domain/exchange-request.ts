@@ -22,7 +22,7 @@ export interface Proof {
 }
 
 /** What is asked for, apart from who asks and with which proof. */
-export interface Wish {
+export interface TokenWanted {
   /** The `audience` parameter as sent: a credential's name, `//HOST/credentials/NAME` or `ISSUER/credentials/NAME`. */
   readonly target: string
   /** Empty means: all that the rule allows. */
@@ -37,6 +37,6 @@ export interface Wish {
 }
 
 /** What a caller asks of `POST /v1/token`, parsed and bounded, believed in nothing yet. */
-export interface ExchangeRequest extends Wish {
+export interface ExchangeRequest extends TokenWanted {
   readonly proof: Proof
 }

@@ -2,7 +2,7 @@ import type { AccessBoundary } from './access-boundary.ts'
 import type { BrokerErrorCode } from './broker-error.ts'
 import type { Caller, Json } from './caller.ts'
 import type { CredentialKind, CredentialState } from './credential.ts'
-import type { ExchangeRequest, TokenType, Wish } from './exchange-request.ts'
+import type { ExchangeRequest, TokenType, TokenWanted } from './exchange-request.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { EpochSeconds, Seconds } from './time.ts'
 
@@ -88,11 +88,11 @@ export interface Refusal {
   readonly error: RefusalCode
   readonly reason: string
   readonly condition?: string
-  readonly question: Question
+  readonly question: ExplainQuestion
 }
 
 /** A request without its proof: who asks, and what for. */
-export interface Question extends Wish {
+export interface ExplainQuestion extends TokenWanted {
   /** The exact `iss`, or the policy's name for the issuer. */
   readonly issuer: string
   /** `sub` among them. */

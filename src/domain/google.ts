@@ -9,3 +9,8 @@ export const jwtBearerGrant = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 /** Of a token that acts for a service account, or changes its keys (docs/google.md §3.1, §3.2). */
 export const cloudPlatformScope = 'https://www.googleapis.com/auth/cloud-platform'
+
+/** Whether it is the e-mail address of a Google service account, and so harmless as a part of a URL. */
+export function isServiceAccountEmail(text: string): boolean {
+  return /^[a-z0-9][a-z0-9-]{0,62}@[a-z0-9][a-z0-9.-]{0,190}\.gserviceaccount\.com$/.test(text)
+}

@@ -4,6 +4,7 @@ import type { CredentialKind, CredentialSummary } from './credential.ts'
 import type { TokenType } from './exchange-request.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { Seconds } from './time.ts'
+import { omitUndefined } from './omit-undefined.ts'
 
 /** What policy allows this caller now: the request, narrowed. Everything a token depends on is in here. */
 export interface Grant {
@@ -46,8 +47,7 @@ export function grantedCredential(
     version,
     kind,
     upstream,
-    ...(standby === undefined ? {} : { standby }),
-    ...(source === undefined ? {} : { source }),
+    ...omitUndefined({ standby, source }),
   }
 }
 

@@ -1,10 +1,9 @@
 import type { AccessBoundary } from './access-boundary.ts'
 import type { Json } from './caller.ts'
 import type { TokenType } from './exchange-request.ts'
-import type { KeyUse, PublicJwk } from './public-jwk.ts'
+import type { KeyUse, PublicJwk, SigningAlgorithm } from './jwk.ts'
 import type { ScopeSet } from './scopes.ts'
-import type { SigningAlgorithm } from './signing-algorithm.ts'
-import type { Seconds } from './time.ts'
+import type { Seconds, EpochSeconds } from './time.ts'
 import type { Upstream } from './upstream.ts'
 
 /** The whole policy, parsed and checked; what the YAML document means. */
@@ -83,4 +82,45 @@ export type AdminRole = 'viewer' | 'operator' | 'admin'
 export interface AdminRule {
   readonly callers: readonly CallerPattern[]
   readonly role: AdminRole
+}
+
+/** What the policy could lose and still have served every request of the days looked at. */
+export interface PolicySuggestion {
+  readonly days: number
+  /** The first day of which anything is known; later than asked for, it says that the suggestion knows less. */
+  readonly observedSince?: EpochSeconds
+  /** Every rule, in the order of the policy. */
+  readonly rules: readonly RuleSuggestion[]
+  /** Enrolled, and no rule drew on them. */
+  readonly unusedCredentials: readonly string[]
+}
+
+export interface RuleSuggestion {
+  readonly rule: string
+  readonly credential: string
+  readonly advice: 'keep' | 'narrow' | 'remove'
+  /** The last day on which it gave anything. */
+  readonly lastUsed?: EpochSeconds
+  readonly changes: readonly RuleChange[]
+  /** Why more cannot be said. */
+  readonly notes: readonly string[]
+}
+
+/** The members of a rule that can say less. */
+export const ruleMembers = ['scopes', 'token_types', 'subjects', 'id_token_audiences'] as const
+
+export interface RuleChange {
+  readonly member: (typeof ruleMembers)[number]
+  readonly now: readonly string[]
+  readonly enough: readonly string[]
+}
+
+/** What a policy may say and probably should not: no fault, it means what it says. */
+export interface PolicyWarning {
+  /** From 1, as editors count; likewise `column`. */
+  readonly line: number
+  readonly column: number
+  /** Such as `rules[0].scopes[1]`. */
+  readonly path: string
+  readonly text: string
 }

@@ -1,19 +1,34 @@
 import type { CredentialSummary, VersionSummary } from '../domain/credential.ts'
 import type { RotationStatus } from '../domain/rotation.ts'
 import { formatTimestamp, type EpochSeconds } from '../domain/time.ts'
-import type { RevokedCredential } from '../lifecycle/revoke-credential.ts'
-import type { PolicyReading } from '../lifecycle/administer-policy.ts'
+import type { RevokedCredential } from '../enrolment/revoke-credential.ts'
+import type { PolicyReading } from '../policy/administer-policy.ts'
 import type {
   CredentialDocument,
   CredentialPageDocument,
   RevokedCredentialDocument,
   RotationDocument,
   VersionDocument,
-} from './document-schemas/credential.ts'
-import type { PolicyDocument } from './document-schemas/policy.ts'
+  PolicyDocument,
+} from './credential-schemas.ts'
+import type { Reply } from './route-schemas.ts'
+import type { MaintenanceReport } from '../maintenance/maintenance.ts'
+import type {
+  MaintenanceDocument,
+  BlockedCallerDocument,
+  ServiceDocument,
+  StopDocument,
+  ExplanationDocument,
+  SuggestionDocument,
+} from './document-schemas.ts'
+import type { BlockedCaller, BlockedBy } from '../domain/blocks.ts'
+import type { PartStatus, ServiceStatus } from '../service/administer-service.ts'
+import type { Explanation } from '../domain/explanation.ts'
+import type { ExplainedRequest } from '../advice/explain-request.ts'
+import type { PolicySuggestion } from '../domain/policy.ts'
 
 /** A credential as the admin API shows it: member by member, so that nothing secret gets in by being added. */
-export function credentialDocument(credential: CredentialSummary): CredentialDocument {
+function credentialDocument(credential: CredentialSummary): CredentialDocument {
   const { health, consentedScopes, revocation } = credential
   return {
     name: credential.name,
@@ -105,4 +120,114 @@ export function policyDocument(policy: PolicyReading): PolicyDocument {
 
 function optional(instant: EpochSeconds | undefined): string | undefined {
   return instant === undefined ? undefined : formatTimestamp(instant)
+}
+
+/** What a route answers that shows a credential: with the revision that a change may name in `If-Match`. */
+export function showCredential(credential: CredentialSummary): Reply<CredentialDocument> {
+  return { document: credentialDocument(credential), revision: String(credential.revision) }
+}
+
+/** What `maintenance:run` shows. */
+export function maintenanceDocument(report: MaintenanceReport): MaintenanceDocument {
+  const { begun, rotations, removed, probed, swept, faults, isMoreLeft } = report
+  return {
+    begun: [...begun],
+    rotations: rotations.map(({ credential, step, reason }) => ({ credential, step, reason })),
+    removed: removed.map(({ credential, version }) => ({ credential, version })),
+    probed: probed.map(({ credential, works }) => ({ credential, works })),
+    swept: { deleted: swept?.deleted ?? 0, more_left: swept?.isMoreLeft ?? true },
+    faults: faults.map(({ task, credential, reason }) => ({ task, credential, reason })),
+    more_left: isMoreLeft,
+  }
+}
+
+export function serviceDocument(status: ServiceStatus): ServiceDocument {
+  const { policy } = status
+  return {
+    version: status.version,
+    time: formatTimestamp(status.now),
+    issuer: status.issuer,
+    ...stopDocument(status.stopped),
+    blocked_callers: status.blockedCallers,
+    store: part(status.store),
+    key_ring: part(status.keyRing),
+    policy: {
+      ...part(policy),
+      revision: policy.revision,
+      origin: policy.origin,
+      loaded_at: policy.loadedAt === undefined ? undefined : formatTimestamp(policy.loadedAt),
+    },
+    settings: { ...status.settings },
+  }
+}
+
+export function stopDocument(stopped: BlockedBy | undefined): StopDocument {
+  return {
+    stopped: stopped === undefined ? undefined : { by: stopped.by, since: formatTimestamp(stopped.since) },
+  }
+}
+
+export function blockedCallerDocument(caller: BlockedCaller): BlockedCallerDocument {
+  const { issuer, subject, by, since } = caller
+  return { issuer, subject, by, since: formatTimestamp(since) }
+}
+
+function part({ ok, reason }: PartStatus): ServiceDocument['store'] {
+  return { status: ok ? 'ok' : 'fault', reason }
+}
+
+// What `policy:explain` and `policy:suggest` show.
+
+export function explanationDocument({ explanation, refused }: ExplainedRequest): ExplanationDocument {
+  const { caller, credential, rules, narrowestScopes: narrowest, hints } = explanation
+  return {
+    outcome: explanation.outcome,
+    error: explanation.error,
+    reason: explanation.reason,
+    condition: explanation.condition,
+    caller: { issuer: caller.issuer, issuer_name: caller.issuerName, subject: caller.subject },
+    credential,
+    rules: rules.map(({ rule, outcome, failed }) => ({ rule, outcome, failed: [...failed] })),
+    token: tokenDocument(explanation.token),
+    narrowest_scopes: narrowest === undefined ? undefined : [...narrowest],
+    hints: [...hints],
+    refused_then:
+      refused === undefined
+        ? undefined
+        : {
+            at: formatTimestamp(refused.at),
+            error: refused.error,
+            reason: refused.reason,
+            condition: refused.condition,
+          },
+  }
+}
+
+function tokenDocument(token: Explanation['token']): ExplanationDocument['token'] {
+  if (token === undefined) return undefined
+  const { tokenType, scopes, audience, subject, boundary, lifetimeMax, upstream } = token
+  return {
+    token_type: tokenType,
+    scopes: [...scopes],
+    audience,
+    subject,
+    access_boundary_rules: boundary === undefined ? undefined : [...boundary],
+    lifetime_seconds_max: lifetimeMax,
+    upstream,
+  }
+}
+
+export function suggestionDocument(suggestion: PolicySuggestion): SuggestionDocument {
+  const { days, observedSince, rules, unusedCredentials } = suggestion
+  return {
+    days,
+    observed_since: observedSince === undefined ? undefined : formatTimestamp(observedSince),
+    rules: rules.map(({ lastUsed, changes, notes, ...rule }) => ({
+      ...rule,
+      last_used: lastUsed === undefined ? undefined : formatTimestamp(lastUsed),
+      changes: changes.map(({ member, now, enough }) => ({ member, now: [...now], enough: [...enough] })),
+      notes: [...notes],
+    })),
+    unused_credentials: [...unusedCredentials],
+  }
 }

@@ -1,16 +1,21 @@
 import type { Context } from 'hono'
-
 import type { AdminFacts, AuditAction } from '../domain/audit-record.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { AdminRole } from '../domain/policy.ts'
-import type { Act } from './act.ts'
-import { pathParameter } from './path-template.ts'
-import { parseIfMatch } from './parse-admin-request.ts'
+import {
+  parseIfMatch,
+  render,
+  type AnswerOf,
+  type Reply,
+  type BodyOf,
+  type QueryOf,
+  parseBearer,
+  storedNamePattern,
+} from './route-schemas.ts'
 import { readBody } from './read-body.ts'
-import { render, type AnswerOf, type Reply } from './route-answer.ts'
-import type { BodyOf } from './route-body.ts'
-import type { RouteMethod } from './route-methods.ts'
-import type { QueryOf } from './route-query.ts'
+import type { AdminContext, Administer } from '../administer.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import type { Refuse } from './refuse.ts'
 
 /**
  * One route of the admin API as data: what Hono serves, what is checked before anything is done, and what
@@ -98,3 +103,53 @@ function attempt<Given, T>(parse: (given: Given) => T, given: Given): Attempt<T>
     return { ok: false, error }
   }
 }
+
+/** One route of the admin API: what the corridor is told, and how the result is shown. */
+export interface Action<T> extends Omit<AdminContext<T>, 'requestId' | 'bearer'> {
+  readonly render: (result: T, requestId: string) => Response
+}
+
+/** Walks an admin request through the corridor and answers it, whatever happens. */
+export type Act = <T>(context: Context, action: Action<T>) => Promise<Response>
+
+export interface ActDeps {
+  readonly administer: Administer
+  readonly entropy: Entropy
+  readonly refuse: Refuse
+}
+
+export function createAct({ administer, entropy, refuse }: ActDeps): Act {
+  return async (context, { render, ...action }) => {
+    const request = context.req.raw
+    const requestId = entropy.uuid()
+    try {
+      const bearer = parseBearer(request.headers.get('authorization'))
+      return render(await administer({ ...action, requestId, bearer }), requestId)
+    } catch (error) {
+      return refuse(error, requestId, request)
+    }
+  }
+}
+
+/**
+ * The router's pattern of a path template: `/v1/admin/credentials/{name}:disable` has the verb in its last segment, and
+ * the router knows only whole segments, so that a parameter takes the verb along.
+ */
+export function routePattern(template: string): string {
+  return template.replaceAll(
+    /\{(?<name>\w+)\}(?<verb>:\w+)?/g,
+    (_, name: string, verb: string | undefined) => `:${name}{${storedNamePattern}${verb ?? ''}}`,
+  )
+}
+
+/** A parameter without the verb. Throws TypeError for one that the template does not have. */
+function pathParameter(value: string | undefined, name: string): string {
+  if (value === undefined) throw new TypeError(`the path has no {${name}}`)
+  const colon = value.indexOf(':')
+  return colon === -1 ? value : value.slice(0, colon)
+}
+
+/** Every method that some route takes; HEAD and OPTIONS come by themselves. */
+export const routeMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+
+export type RouteMethod = (typeof routeMethods)[number]

@@ -1,14 +1,18 @@
 import type { Hono } from 'hono'
-
-import type { Act } from './act.ts'
+import { type Act, routePattern } from './admin-route.ts'
 import { adviceRoutes, serveAdvice, type AdviceRoutesDeps } from './advice-routes.ts'
 import { credentialRoutes, serveCredentials, type CredentialRoutesDeps } from './credential-routes.ts'
-import { rewrapRoutes, serveRewrap, type RewrapRoutesDeps } from './rewrap-route.ts'
-import { routePattern } from './path-template.ts'
+import {
+  rewrapRoutes,
+  serveRewrap,
+  type RewrapRoutesDeps,
+  serveService,
+  serviceRoutes,
+  type ServiceRoutesDeps,
+} from './service-routes.ts'
 import { policyRoutes, servePolicy } from './policy-routes.ts'
 import { rotationRoutes, serveRotation, type RotationRoutesDeps } from './rotation-routes.ts'
-import { serveService, serviceRoutes, type ServiceRoutesDeps } from './service-routes.ts'
-import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
+import type { AdministerPolicy } from '../policy/administer-policy.ts'
 
 /** Every route of the admin API by its name. The OpenAPI document is made from this table (`npm run docs:openapi`). */
 export const adminRoutes = {

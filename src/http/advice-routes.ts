@@ -1,18 +1,16 @@
 import * as z from 'zod/mini'
-
 import { requestMalformed } from '../domain/broker-error.ts'
-import { tokenTypes, type Wish } from '../domain/exchange-request.ts'
+import { tokenTypes, type TokenWanted } from '../domain/exchange-request.ts'
 import { parseScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { seconds } from '../domain/time.ts'
-import type { Explainable, ExplainedRequest } from '../lifecycle/explain-request.ts'
-import type { PolicySuggestion } from '../domain/policy-suggestion.ts'
+import type { Explainable, ExplainedRequest } from '../advice/explain-request.ts'
+import type { PolicySuggestion } from '../domain/policy.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
-import { explanationDocument, suggestionDocument } from './advice-documents.ts'
-import type { ExplanationDocument, SuggestionDocument } from './document-schemas/advice.ts'
-import { parseAccessBoundary } from './parse-options.ts'
-import { shows } from './route-answer.ts'
-import { jsonBody } from './route-body.ts'
-import { noQuery } from './route-query.ts'
+import { explanationDocument, suggestionDocument } from './admin-documents.ts'
+import type { ExplanationDocument, SuggestionDocument } from './document-schemas.ts'
+import { parseAccessBoundary } from './parse-token-request.ts'
+import { shows, jsonBody, noQuery } from './route-schemas.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const daysMax = 120
 const daysDefault = 30
@@ -83,17 +81,16 @@ function explainable(body: z.output<typeof explainBody>): Explainable {
   return { question: { issuer, claims, ...wishOf(target, wish) } }
 }
 
-function wishOf(target: string, wish: Omit<z.output<typeof explainBody>, 'credential'>): Wish {
+function wishOf(target: string, wish: Omit<z.output<typeof explainBody>, 'credential'>): TokenWanted {
   const { resource, requested_subject: subject, requested_lifetime: lifetime, options } = wish
   const boundary = options === undefined ? undefined : parseAccessBoundary(options)
   return {
     target,
     scopes: scopesOf(wish.scope),
     tokenType: wish.token_type ?? 'access_token',
-    ...(resource === undefined ? {} : { resource }),
-    ...(subject === undefined ? {} : { subject }),
+    ...omitUndefined({ resource, subject }),
     ...(lifetime === undefined ? {} : { lifetime: seconds(lifetime) }),
-    ...(boundary === undefined ? {} : { boundary }),
+    ...omitUndefined({ boundary }),
   }
 }
 

@@ -1,38 +1,33 @@
 import type { Hono } from 'hono'
 import { HonoBase } from 'hono/hono-base'
 import { getPath } from 'hono/utils/url'
-
 import type { Administer } from '../administer.ts'
-import type { PublishedJwk } from '../domain/published-jwk.ts'
+import type { PublishedJwk } from '../domain/jwk.ts'
 import type { Exchange } from '../exchange.ts'
 import type { RevokeToken } from '../revoke-token.ts'
-import type { Introspection } from '../domain/introspection.ts'
+import type { Introspection } from '../domain/token.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
-import { createAct } from './act.ts'
+import { createAct } from './admin-route.ts'
 import type { AdviceRoutesDeps } from './advice-routes.ts'
-import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
-import type { RevokeCredential } from '../lifecycle/revoke-credential.ts'
-import type { AdministerService } from '../lifecycle/administer-service.ts'
-import type { ServiceStatus } from '../lifecycle/service-status.ts'
-import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
-import type { RewrapKeys } from '../lifecycle/rewrap-keys.ts'
-import type { Readiness } from '../lifecycle/readiness.ts'
+import type { AdministerCredentials } from '../enrolment/administer-credentials.ts'
+import type { RevokeCredential } from '../enrolment/revoke-credential.ts'
+import type { AdministerService, ServiceStatus } from '../service/administer-service.ts'
+import type { AdministerPolicy } from '../policy/administer-policy.ts'
+import type { RewrapKeys } from '../maintenance/rewrap-keys.ts'
+import type { Readiness } from '../service/readiness.ts'
 import type { SignIn } from '../sign-in/sign-in.ts'
 import { addConsoleRoutes } from './console/console-routes.ts'
 import { addAdminRoutes } from './admin-routes.ts'
-import { createIntrospectionRoute } from './introspection-route.ts'
-import { issuerPath, issuerUrl } from './metadata.ts'
-import { addPublicRoutes } from './public-routes.ts'
-import { createRevocationRoute } from './revocation-route.ts'
+import { createIntrospectionRoute, createRevocationRoute, createTokenRoute } from './oauth-routes.ts'
+import { issuerPath, issuerUrl, addPublicRoutes } from './public-routes.ts'
 import { createOAuthRefuse, createProblemRefuse } from './refuse.ts'
 import { createNoRoute } from './no-route.ts'
 import { createRouter } from './router.ts'
 import type { RotationRoutesDeps } from './rotation-routes.ts'
-import { createTokenRoute } from './token-route.ts'
 
-export interface HallDeps {
+export interface AppDeps {
   /** The broker's public URL, from the settings; never taken from a request. */
   readonly issuer: string
   readonly exchange: Exchange
@@ -65,7 +60,7 @@ export interface HallDeps {
  * string. There is no CORS: a browser has no business here. Routes are served below the issuer's path as well as at
  * the root, so that a proxy may strip that path or leave it.
  */
-export function createApp(deps: HallDeps): Hono {
+export function createApp(deps: AppDeps): Hono {
   const app: Hono = new HonoBase({ router: createRouter() })
   const path = issuerPath(deps.issuer)
   const at = (route: string) => (path === '' ? [route] : [route, `${path}${route}`])

@@ -1,21 +1,26 @@
 import * as z from 'zod/mini'
-
 import { credentialName } from '../domain/credential.ts'
-import type { RevokeCredential } from '../lifecycle/revoke-credential.ts'
-import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
-import { credentialPageDocument, revokedCredentialDocument } from './admin-documents.ts'
+import type { RevokeCredential } from '../enrolment/revoke-credential.ts'
+import type { AdministerCredentials } from '../enrolment/administer-credentials.ts'
+import { credentialPageDocument, revokedCredentialDocument, showCredential } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import type {
   CredentialDocument,
   CredentialPageDocument,
   RevokedCredentialDocument,
-} from './document-schemas/credential.ts'
+} from './credential-schemas.ts'
 import { rotateAfterDays } from './rotation-routes.ts'
-import { storedName } from './parse-admin-request.ts'
-import { creates, shows, showsNothing } from './route-answer.ts'
-import { jsonBody, noBody } from './route-body.ts'
-import { noQuery, queryOf } from './route-query.ts'
-import { showCredential } from './show-credential.ts'
+import {
+  storedName,
+  creates,
+  shows,
+  showsNothing,
+  jsonBody,
+  noBody,
+  noQuery,
+  queryOf,
+} from './route-schemas.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const pageLimitDefault = 100
 const pageLimitMax = 500
@@ -131,7 +136,7 @@ export function serveCredentials({
     served(routes.enrolCredential, async ({ body: { rotate_after_days: days, ...enrolment }, note }) => {
       const credential = await credentials.enrol({
         ...enrolment,
-        ...(days === undefined ? {} : { rotateAfterDays: days }),
+        ...omitUndefined({ rotateAfterDays: days }),
       })
       note({ credentialVersion: credential.version })
       return { ...showCredential(credential), location: locate(`/v1/admin/credentials/${credential.name}`) }

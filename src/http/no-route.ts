@@ -1,11 +1,9 @@
 import type { Context, Hono } from 'hono'
-
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Entropy } from '../ports/entropy.ts'
-import type { Act } from './act.ts'
+import { type Act, routeMethods } from './admin-route.ts'
 import { problem } from './answers.ts'
 import { emptyAnswer, jsonAnswer } from './json-answer.ts'
-import { routeMethods } from './route-methods.ts'
 
 export interface NoRouteDeps {
   readonly app: Hono

@@ -1,6 +1,6 @@
 import { requestMalformed } from '../domain/broker-error.ts'
 import { Secret } from '../domain/secret.ts'
-import { mediaType } from './media-type.ts'
+import { mediaType } from './read-body.ts'
 
 export interface FormMessage {
   /** The header as sent. */

@@ -1,12 +1,10 @@
 import * as z from 'zod/mini'
-
-import type { AdministerPolicy } from '../lifecycle/administer-policy.ts'
+import type { AdministerPolicy } from '../policy/administer-policy.ts'
 import { policyDocument } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
-import type { AppliedPolicyDocument, PolicyDocument, ValidPolicyDocument } from './document-schemas/policy.ts'
-import { shows } from './route-answer.ts'
-import { noBody, policyText } from './route-body.ts'
-import { noQuery, queryOf } from './route-query.ts'
+import type { AppliedPolicyDocument, PolicyDocument, ValidPolicyDocument } from './credential-schemas.ts'
+import { shows, noBody, policyText, noQuery, queryOf } from './route-schemas.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** Viewers read and validate, admins replace the revision they have seen. */
 export const policyRoutes = {
@@ -47,7 +45,7 @@ export function servePolicy({ policy }: { readonly policy: AdministerPolicy }): 
     served(routes.applyPolicy, async ({ body, ifMatch, caller, query, note }) => {
       const isForced = query.force === 'true'
       note({
-        ...(ifMatch === undefined ? {} : { formerPolicyRevision: ifMatch }),
+        ...omitUndefined({ formerPolicyRevision: ifMatch }),
         ...(isForced ? { forced: true } : {}),
       })
       const { revision, warnings } = await policy.apply({

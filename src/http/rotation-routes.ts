@@ -1,17 +1,13 @@
 import * as z from 'zod/mini'
-
-import type { AdministerCredentials } from '../lifecycle/administer-credentials.ts'
-import type { MaintenanceReport } from '../lifecycle/maintenance.ts'
-import type { AdministerRotation } from '../lifecycle/rotation/administer-rotation.ts'
-import { versionDocument } from './admin-documents.ts'
+import type { AdministerCredentials } from '../enrolment/administer-credentials.ts'
+import type { MaintenanceReport } from '../maintenance/maintenance.ts'
+import type { AdministerRotation } from '../rotation/administer-rotation.ts'
+import { versionDocument, maintenanceDocument, showCredential } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
-import type { CredentialDocument, VersionDocument } from './document-schemas/credential.ts'
-import type { MaintenanceDocument } from './document-schemas/maintenance.ts'
-import { maintenanceDocument } from './maintenance-document.ts'
-import { creates, shows } from './route-answer.ts'
-import { jsonBody, noBody } from './route-body.ts'
-import { noQuery } from './route-query.ts'
-import { showCredential } from './show-credential.ts'
+import type { CredentialDocument, VersionDocument } from './credential-schemas.ts'
+import type { MaintenanceDocument } from './document-schemas.ts'
+import { creates, shows, jsonBody, noBody, noQuery } from './route-schemas.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** Longer than any key should live. */
 const daysMax = 3650
@@ -119,7 +115,7 @@ export function serveRotation(deps: RotationRoutesDeps): readonly ServedRoute[] 
     served(routes.bringVersion, async ({ param, body, ifMatch, note }) => {
       const name = param('name')
       const { withdraw_former: withdrawFormer, ...file } = body
-      const brought = { ...file, ...(withdrawFormer === undefined ? {} : { withdrawFormer }) }
+      const brought = { ...file, ...omitUndefined({ withdrawFormer }) }
       const credential = await rotation.bring(name, brought, ifMatch)
       const candidate = credential.rotation?.candidate
       if (candidate !== undefined) note({ credentialVersion: candidate })

@@ -1,20 +1,27 @@
 import * as z from 'zod/mini'
-
 import type { AdminFacts } from '../domain/audit-record.ts'
 import type { Caller } from '../domain/caller.ts'
-import type { AdministerService } from '../lifecycle/administer-service.ts'
-import type { ServiceStatus } from '../lifecycle/service-status.ts'
-import { blockedCallerDocument, serviceDocument, stopDocument } from './service-documents.ts'
+import type { AdministerService, ServiceStatus } from '../service/administer-service.ts'
+import { blockedCallerDocument, serviceDocument, stopDocument } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import type {
   BlockedCallerDocument,
   BlockedCallersDocument,
   ServiceDocument,
   StopDocument,
-} from './document-schemas/service.ts'
-import { shows, showsNothing } from './route-answer.ts'
-import { jsonBody, noBody } from './route-body.ts'
-import { noQuery } from './route-query.ts'
+  RewrapDocument,
+} from './document-schemas.ts'
+import {
+  shows,
+  showsNothing,
+  jsonBody,
+  noBody,
+  noQuery,
+  storedNamePattern,
+  queryOf,
+} from './route-schemas.ts'
+import { formatTimestamp } from '../domain/time.ts'
+import type { RewrapKeys, RewrapReport } from '../maintenance/rewrap-keys.ts'
 
 const name = z.string().check(z.minLength(1), z.maxLength(1_024))
 const caller = jsonBody(z.strictObject({ issuer: name, subject: name }))
@@ -101,4 +108,54 @@ export function serveService({ service, serviceStatus }: ServiceRoutesDeps): rea
 /** As an administrator named him, and then as the blocks have him: by the exact `iss`. */
 function targetOf({ issuer, subject }: Pick<Caller, 'issuer' | 'subject'>): AdminFacts {
   return { target: `${issuer}/${subject}` }
+}
+
+/** With one call for each and some for the key ring, a run stays below the 1,000 that a Worker may make. */
+const limitMax = 400
+const limitDefault = 100
+
+const page = z.object({
+  after: z.exactOptional(
+    z.string().check(z.regex(new RegExp(`^(?:credentials|tokens)/${storedNamePattern}$`))),
+  ),
+  limit: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(limitMax)), limitDefault),
+})
+
+export const rewrapRoutes = {
+  rewrapKeys: adminRoute({
+    at: 'POST /v1/admin/keys:rewrap',
+    needs: 'admin',
+    action: 'keys.rewrap',
+    query: queryOf(page),
+    body: noBody,
+    answer: shows<RewrapDocument>(),
+  }),
+} as const
+
+export interface RewrapRoutesDeps {
+  readonly rewrapKeys: RewrapKeys
+}
+
+export function serveRewrap({ rewrapKeys }: RewrapRoutesDeps): readonly ServedRoute[] {
+  return [
+    served(rewrapRoutes.rewrapKeys, async ({ query }) => ({
+      document: rewrapDocument(await rewrapKeys(query)),
+    })),
+  ]
+}
+
+function rewrapDocument(report: RewrapReport): RewrapDocument {
+  return {
+    sealing_key: report.sealingKey,
+    rewrapped: report.rewrapped,
+    already: report.already,
+    passing: report.passing,
+    failed: report.failed.map(({ key, reason }) => ({ key, reason })),
+    still_in_use: report.stillInUse.map(({ keyId, records, until }) => ({
+      key_id: keyId,
+      records,
+      until: until === undefined ? undefined : formatTimestamp(until),
+    })),
+    after: report.after,
+  }
 }

@@ -1,8 +1,8 @@
-import type { AtHand } from '../domain/at-hand.ts'
+import type { MaybePromise } from '../domain/promises.ts'
 import type { AuditRecord } from '../domain/audit-record.ts'
 
 /**
  * Done when the record is written, which may be at once; throws or rejects when it could not be, and then no answer
  * may leave.
  */
-export type AuditTrail = (record: AuditRecord) => AtHand<void>
+export type AuditTrail = (record: AuditRecord) => MaybePromise<void>

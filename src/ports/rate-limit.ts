@@ -1,4 +1,4 @@
-import type { Admission } from '../domain/admission.ts'
+import type { Admission } from '../domain/broker-error.ts'
 
 /**
  * Asks whether one more request may come under this key now, and counts it if so. Never rejects: a limiter that

@@ -1,12 +1,20 @@
 import * as z from 'zod/mini'
-
 import { BrokerError } from '../domain/broker-error.ts'
-import type { BlockedCaller, Blocks, RevokedToken } from '../domain/blocks.ts'
+import {
+  type BlockedCaller,
+  type Blocks,
+  type RevokedToken,
+  inForce,
+  type BlocksInForce,
+} from '../domain/blocks.ts'
 import type { Caller } from '../domain/caller.ts'
 import { later, seconds } from '../domain/time.ts'
 import type { Document, Stored } from '../ports/document-store.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import { filledText, instant, malformed } from './stored-fields.ts'
+import type { Clock } from '../ports/clock.ts'
+import { createRefreshingValue } from '../domain/refreshing-value.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /**
  * What is switched off by hand, in one document, because every request asks for all of it. All acts are idempotent: the
@@ -140,8 +148,37 @@ const blocksDocument = z.pipe(
     tokens: z.array(revokedToken),
   }),
   z.transform(({ stopped, callers, tokens }): Blocks => ({
-    ...(stopped === undefined ? {} : { stopped }),
+    ...omitUndefined({ stopped }),
     callers,
     tokens,
   })),
 )
+
+export interface BlocksViewDeps {
+  readonly blocks: Pick<BlocksRecord, 'read'>
+  readonly clock: Clock
+  /** False on Workers. */
+  readonly sharesWork: boolean
+}
+
+const bounds = {
+  // P26: 10 s, of which 5 s of age and 2 s of reading.
+  freshMs: 5_000,
+  // P20: tokens in memory are served on while the store is down, and none of them lives longer than this.
+  staleMs: 3_600_000,
+  deadlineMs: 2_000,
+  pauseMs: 2_000,
+}
+
+/**
+ * What is switched off by hand as this instance sees it: at most 7 s behind the store while that answers, an hour while
+ * it does not. After that, and before the first reading, throws `store_unavailable`.
+ */
+export function createBlocksView({
+  blocks,
+  clock,
+  sharesWork,
+}: BlocksViewDeps): () => BlocksInForce | Promise<BlocksInForce> {
+  const read = async (): Promise<BlocksInForce> => inForce(await blocks.read())
+  return createRefreshingValue({ read, clock, bounds, sharesWork })
+}

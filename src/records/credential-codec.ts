@@ -18,6 +18,7 @@ import {
 } from './credential-record.ts'
 import { rotationDocument, rotationDocumentOf } from './rotation-codec.ts'
 import { filledText, instant, leaseDocument, leaseDocumentOf, malformed } from './stored-fields.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** Reads a stored document; throws `store_unavailable` naming what is wrong with it, and touches nothing. */
 export function parseCredentialRecord({ key, value }: Stored): CredentialRecord {
@@ -46,18 +47,16 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
     upstream: record.upstream,
     state: record.state,
     versions: record.versions.map(versionDocumentOf),
-    ...(record.source === undefined ? {} : { source: record.source }),
-    ...(record.consentedScopes === undefined ? {} : { consented_scopes: record.consentedScopes }),
+    ...omitUndefined({ source: record.source, consented_scopes: record.consentedScopes }),
     health: {
       status: record.health.status,
       since: record.health.since,
-      ...(record.health.reason === undefined ? {} : { reason: record.health.reason }),
-      ...(record.health.checkedAt === undefined ? {} : { checked_at: record.health.checkedAt }),
+      ...omitUndefined({ reason: record.health.reason, checked_at: record.health.checkedAt }),
     },
     ...(record.lease === undefined ? {} : { lease: leaseDocumentOf(record.lease) }),
     fence: record.fence,
     ...(record.rotation === undefined ? {} : { rotation: rotationDocumentOf(record.rotation) }),
-    ...(record.rotateAfterDays === undefined ? {} : { rotate_after_days: record.rotateAfterDays }),
+    ...omitUndefined({ rotate_after_days: record.rotateAfterDays }),
     ...(record.revocation === undefined ? {} : { revocation: revocationDocumentOf(record.revocation) }),
     revision: record.revision,
     created_at: record.createdAt,
@@ -66,7 +65,7 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
 }
 
 function revocationDocumentOf({ upstream, at, detail }: Revocation): Document {
-  return { upstream, at, ...(detail === undefined ? {} : { detail }) }
+  return { upstream, at, ...omitUndefined({ detail }) }
 }
 
 function versionDocumentOf(version: CredentialVersion): Document {
@@ -74,8 +73,7 @@ function versionDocumentOf(version: CredentialVersion): Document {
     id: version.id,
     state: version.state,
     identity: version.identity,
-    ...(version.keyId === undefined ? {} : { key_id: version.keyId }),
-    ...(version.sealed === undefined ? {} : { sealed: version.sealed }),
+    ...omitUndefined({ key_id: version.keyId, sealed: version.sealed }),
     generation: version.generation,
     ...(version.intent === undefined
       ? {}
@@ -88,7 +86,7 @@ function versionDocumentOf(version: CredentialVersion): Document {
         }),
     created_at: version.createdAt,
     changed_at: version.changedAt,
-    ...(version.expiresAt === undefined ? {} : { expires_at: version.expiresAt }),
+    ...omitUndefined({ expires_at: version.expiresAt }),
     ...(version.removal === undefined
       ? {}
       : { removal: { due_at: version.removal.dueAt, upstream_too: version.removal.upstreamToo } }),
@@ -105,8 +103,7 @@ const healthDocument = z.pipe(
   z.transform(({ status, since, reason, checked_at: checkedAt }): CredentialHealth => ({
     status,
     since,
-    ...(reason === undefined ? {} : { reason }),
-    ...(checkedAt === undefined ? {} : { checkedAt }),
+    ...omitUndefined({ reason, checkedAt }),
   })),
 )
 
@@ -148,11 +145,7 @@ const versionDocument = z.pipe(
       ...same,
       createdAt,
       changedAt,
-      ...(expiresAt === undefined ? {} : { expiresAt }),
-      ...(keyId === undefined ? {} : { keyId }),
-      ...(sealed === undefined ? {} : { sealed }),
-      ...(intent === undefined ? {} : { intent }),
-      ...(removal === undefined ? {} : { removal }),
+      ...omitUndefined({ expiresAt, keyId, sealed, intent, removal }),
     }),
   ),
 )
@@ -198,11 +191,7 @@ const credentialDocument = z.pipe(
       ...same,
       createdAt,
       updatedAt,
-      ...(source === undefined ? {} : { source }),
-      ...(consentedScopes === undefined ? {} : { consentedScopes }),
-      ...(lease === undefined ? {} : { lease }),
-      ...(rotation === undefined ? {} : { rotation }),
-      ...(rotateAfterDays === undefined ? {} : { rotateAfterDays }),
+      ...omitUndefined({ source, consentedScopes, lease, rotation, rotateAfterDays }),
     }),
   ),
 )

@@ -11,6 +11,7 @@ import type { EpochSeconds } from '../domain/time.ts'
 import type { DocumentKey } from '../ports/document-store.ts'
 import type { Lease } from './lease.ts'
 import { rotationStatusOf, type Rotation } from './rotation-codec.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** One document of the collection `credentials`: everything of a credential that must change together. */
 export interface CredentialRecord {
@@ -66,14 +67,16 @@ export function summaryOf(record: CredentialRecord): CredentialSummary {
     version: active.id,
     ...(standby === undefined ? {} : { standby: standby.id }),
     versions: record.versions.map(versionSummaryOf),
-    ...(record.source === undefined ? {} : { source: record.source }),
+    ...omitUndefined({ source: record.source }),
     identity: active.identity,
-    ...(active.keyId === undefined ? {} : { keyId: active.keyId }),
-    ...(record.consentedScopes === undefined ? {} : { consentedScopes: record.consentedScopes }),
-    ...(active.expiresAt === undefined ? {} : { expiresAt: active.expiresAt }),
+    ...omitUndefined({
+      keyId: active.keyId,
+      consentedScopes: record.consentedScopes,
+      expiresAt: active.expiresAt,
+    }),
     health: record.health,
     ...(record.rotation === undefined ? {} : { rotation: rotationStatusOf(record.rotation) }),
-    ...(record.rotateAfterDays === undefined ? {} : { rotateAfterDays: record.rotateAfterDays }),
+    ...omitUndefined({ rotateAfterDays: record.rotateAfterDays }),
     ...(record.revocation === undefined || record.state !== 'revoked'
       ? {}
       : { revocation: record.revocation }),
@@ -89,11 +92,10 @@ function versionSummaryOf(version: CredentialVersion): VersionSummary {
     id,
     state,
     identity,
-    ...(keyId === undefined ? {} : { keyId }),
+    ...omitUndefined({ keyId }),
     createdAt,
     changedAt,
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...(removal === undefined ? {} : { removal }),
+    ...omitUndefined({ expiresAt, removal }),
   }
 }
 

@@ -1,9 +1,9 @@
-import type { AtHand } from '../domain/at-hand.ts'
+import type { MaybePromise } from '../domain/promises.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Credentials } from './credentials.ts'
-import { createKeptCurrent } from './kept-current.ts'
+import { createRefreshingValue } from '../domain/refreshing-value.ts'
 
 /** Names that policy does not know never come here, so this bounds an operator's mistake, not an attacker. */
 const namesMax = 10_000
@@ -15,7 +15,7 @@ export interface CredentialViewDeps {
   readonly sharesWork: boolean
 }
 
-type View = () => AtHand<CredentialSummary | undefined>
+type View = () => MaybePromise<CredentialSummary | undefined>
 
 const bounds = {
   // Disabling takes effect within 10 s (P26): 5 s of age and 2 s of reading.
@@ -34,13 +34,13 @@ export function createCredentialView({
   credentials,
   clock,
   sharesWork,
-}: CredentialViewDeps): (name: string) => AtHand<CredentialSummary | undefined> {
+}: CredentialViewDeps): (name: string) => MaybePromise<CredentialSummary | undefined> {
   const views = createRecentlyUsed<View>({ sizeMax: namesMax })
 
   return (name) => {
     const known = views.get(name)
     if (known !== undefined) return known()
-    const view = createKeptCurrent({ read: () => credentials.find(name), clock, bounds, sharesWork })
+    const view = createRefreshingValue({ read: () => credentials.find(name), clock, bounds, sharesWork })
     views.set(name, view)
     return view()
   }

@@ -10,7 +10,12 @@ import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { Stored } from '../ports/document-store.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
-import { changeCredential, refuseUnlessAt, type Revision } from './change-credential.ts'
+import {
+  changeCredential,
+  refuseUnlessAt,
+  type Revision,
+  type ReadModifyWriteDeps,
+} from './read-modify-write.ts'
 import { credentialDocumentOf, parseCredentialRecord, recordIn } from './credential-codec.ts'
 import {
   credentialKey,
@@ -18,12 +23,19 @@ import {
   type CredentialRecord,
   type CredentialVersion,
 } from './credential-record.ts'
-import { enterState, noteHealth, rotateAfter } from './credential-moves.ts'
-import { secretOf, secretText } from './credential-secret-codec.ts'
-import { openVersion, secretPlace, usableVersion } from './open-version.ts'
-import type { ReadModifyWriteDeps } from './read-modify-write.ts'
-import { noteWithdrawn, revokeRecord, type HeldVersion } from './revocation-moves.ts'
-import { destroyVersion, disableVersion, removeVersion } from './version-moves.ts'
+import {
+  enterState,
+  noteHealth,
+  rotateAfter,
+  noteWithdrawn,
+  revokeRecord,
+  type HeldVersion,
+  destroyVersion,
+  disableVersion,
+  removeVersion,
+} from './version-changes.ts'
+import { secretOf, secretText, openVersion, secretPlace, usableVersion } from './credential-secrets.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** What is enrolled: a parsed and checked secret with the facts that may be shown. */
 export interface NewCredential {
@@ -223,7 +235,7 @@ function newRecord(credential: NewCredential, { id, sealed, now }: FirstVersion)
     id,
     state: 'active',
     identity,
-    ...(keyId === undefined ? {} : { keyId }),
+    ...omitUndefined({ keyId }),
     sealed,
     generation: 1,
     createdAt: now,
@@ -235,10 +247,9 @@ function newRecord(credential: NewCredential, { id, sealed, now }: FirstVersion)
     upstream,
     state: 'enabled',
     versions: [version],
-    ...(source === undefined ? {} : { source }),
-    ...(consentedScopes === undefined ? {} : { consentedScopes }),
+    ...omitUndefined({ source, consentedScopes }),
     health: { status: 'unknown', since: now },
-    ...(rotateAfterDays === undefined ? {} : { rotateAfterDays }),
+    ...omitUndefined({ rotateAfterDays }),
     fence: 0,
     revision: 1,
     createdAt: now,
@@ -255,4 +266,30 @@ function isSameButSecret(record: CredentialRecord, other: NewCredential): boolea
       one.rotateAfterDays ?? null,
     ])
   return record.kind === other.secret.kind && facts(record) === facts(other)
+}
+
+const pageSize = 200
+
+/** Every credential that can be read, by name, however many there are. Throws what `list` throws. */
+export async function listAllCredentials(
+  credentials: Pick<Credentials, 'list'>,
+): Promise<readonly CredentialSummary[]> {
+  const all: CredentialSummary[] = []
+  for await (const credential of eachCredential(credentials)) all.push(credential)
+  return all
+}
+
+/** The same one by one: whoever has found what he looks for reads no further page. */
+export async function* eachCredential(
+  credentials: Pick<Credentials, 'list'>,
+  more: Pick<CredentialPage, 'onMalformed'> = {},
+): AsyncGenerator<CredentialSummary, void> {
+  let from: Pick<CredentialPage, 'after'> = {}
+  for (;;) {
+    const page = await credentials.list({ ...more, ...from, limit: pageSize })
+    yield* page
+    const last = page.at(-1)
+    if (last === undefined || page.length < pageSize) return
+    from = { after: last.name }
+  }
 }

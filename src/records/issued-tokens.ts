@@ -1,10 +1,10 @@
 import * as z from 'zod/mini'
-
 import { tokenTypes, type TokenType } from '../domain/exchange-request.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import { instant, malformed } from './stored-fields.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** What is known of tokens by their digest alone, so that whoever shows one can be told what it is (RFC 7662). */
 export interface IssuedTokens {
@@ -32,7 +32,7 @@ export function createIssuedTokens({ store }: { readonly store: DocumentStore })
         credential,
         token_type: tokenType,
         drawn_from: drawnFrom,
-        ...(subject === undefined ? {} : { subject }),
+        ...omitUndefined({ subject }),
         scopes,
         issued_at: issuedAt,
         expires_at: expiresAt,
@@ -77,7 +77,7 @@ const issuedDocument = z.pipe(
       credential,
       tokenType,
       drawnFrom,
-      ...(subject === undefined ? {} : { subject }),
+      ...omitUndefined({ subject }),
       scopes,
       issuedAt,
       expiresAt,

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import type { DocumentStore } from '../ports/document-store.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** How far the last maintenance run came, when it did not come to the end. */
 export interface MaintenanceProgress {
@@ -23,7 +24,7 @@ export function createMaintenanceProgress({ store }: { readonly store: DocumentS
     keep: async (after) => {
       // Most runs come to the end, and then there is nothing to write.
       if (after === (await read())) return
-      await store.put(key, { schema: 1, ...(after === undefined ? {} : { after }) })
+      await store.put(key, { schema: 1, ...omitUndefined({ after }) })
     },
   }
 }

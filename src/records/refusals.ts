@@ -1,11 +1,11 @@
 import * as z from 'zod/mini'
-
 import type { AccessBoundaryRule } from '../domain/access-boundary.ts'
 import { tokenTypes } from '../domain/exchange-request.ts'
 import type { Refusal } from '../domain/explanation.ts'
 import { later, seconds } from '../domain/time.ts'
 import type { Document, DocumentStore, Stored } from '../ports/document-store.ts'
 import { instant, malformed } from './stored-fields.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** Refusals of known callers, so that each can be explained by its request id. May throw `store_unavailable`. */
 export interface Refusals {
@@ -44,15 +44,17 @@ function documentOf({ requestId, at, error, reason, condition, question }: Refus
     at,
     error,
     reason,
-    ...(condition === undefined ? {} : { condition }),
+    ...omitUndefined({ condition }),
     issuer: question.issuer,
     claims: question.claims,
     target: question.target,
     scopes: question.scopes,
     token_type: question.tokenType,
-    ...(question.resource === undefined ? {} : { resource: question.resource }),
-    ...(question.subject === undefined ? {} : { subject: question.subject }),
-    ...(question.lifetime === undefined ? {} : { lifetime_seconds: question.lifetime }),
+    ...omitUndefined({
+      resource: question.resource,
+      subject: question.subject,
+      lifetime_seconds: question.lifetime,
+    }),
     ...(question.boundary === undefined ? {} : { boundary: question.boundary.map(boundaryRuleOf) }),
   }
 }
@@ -80,17 +82,16 @@ function parseRefusal({ key, value }: Stored): Refusal {
     at: data.at,
     error: data.error,
     reason: data.reason,
-    ...(condition === undefined ? {} : { condition }),
+    ...omitUndefined({ condition }),
     question: {
       issuer: data.issuer,
       claims: data.claims,
       target: data.target,
       scopes: data.scopes,
       tokenType: data.token_type,
-      ...(resource === undefined ? {} : { resource }),
-      ...(subject === undefined ? {} : { subject }),
+      ...omitUndefined({ resource, subject }),
       ...(lifetime === undefined ? {} : { lifetime: seconds(lifetime) }),
-      ...(boundary === undefined ? {} : { boundary }),
+      ...omitUndefined({ boundary }),
     },
   }
 }

@@ -5,6 +5,7 @@ import type { EpochSeconds } from '../domain/time.ts'
 import type { Document } from '../ports/document-store.ts'
 import type { Lease } from './lease.ts'
 import { filledText, instant, leaseDocument, leaseDocumentOf } from './stored-fields.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** A rotation as its credential's document holds it: enough for any instance to go on after a crash. */
 export interface Rotation extends RotationStatus {
@@ -37,8 +38,7 @@ export function rotationStatusOf(rotation: Rotation): RotationStatus {
     startedAt,
     nextTryAt,
     failures,
-    ...(reason === undefined ? {} : { reason }),
-    ...(candidate === undefined ? {} : { candidate }),
+    ...omitUndefined({ reason, candidate }),
     former,
   }
 }
@@ -52,18 +52,19 @@ export function rotationDocumentOf(rotation: Rotation): Document {
     started_at: rotation.startedAt,
     next_try_at: rotation.nextTryAt,
     failures: rotation.failures,
-    ...(rotation.reason === undefined ? {} : { reason: rotation.reason }),
-    ...(rotation.candidate === undefined ? {} : { candidate: rotation.candidate }),
+    ...omitUndefined({ reason: rotation.reason, candidate: rotation.candidate }),
     former: rotation.former,
     ...(rotation.lease === undefined ? {} : { lease: leaseDocumentOf(rotation.lease) }),
     fence: rotation.fence,
-    ...(rotation.begunAt === undefined ? {} : { begun_at: rotation.begunAt }),
+    ...omitUndefined({ begun_at: rotation.begunAt }),
     proofs: rotation.proofs,
-    ...(rotation.knownKeys === undefined ? {} : { known_keys: rotation.knownKeys }),
-    ...(rotation.certificate === undefined ? {} : { certificate: rotation.certificate }),
-    ...(rotation.consentedScopes === undefined ? {} : { consented_scopes: rotation.consentedScopes }),
+    ...omitUndefined({
+      known_keys: rotation.knownKeys,
+      certificate: rotation.certificate,
+      consented_scopes: rotation.consentedScopes,
+    }),
     withdraws_former: rotation.withdrawsFormer,
-    ...(rotation.isWithdrawalAsked === undefined ? {} : { withdrawal_asked: rotation.isWithdrawalAsked }),
+    ...omitUndefined({ withdrawal_asked: rotation.isWithdrawalAsked }),
   }
 }
 
@@ -108,14 +109,16 @@ export const rotationDocument = z.pipe(
       startedAt,
       nextTryAt,
       withdrawsFormer,
-      ...(isWithdrawalAsked === undefined ? {} : { isWithdrawalAsked }),
-      ...(reason === undefined ? {} : { reason }),
-      ...(candidate === undefined ? {} : { candidate }),
-      ...(lease === undefined ? {} : { lease }),
-      ...(begunAt === undefined ? {} : { begunAt }),
-      ...(knownKeys === undefined ? {} : { knownKeys }),
-      ...(certificate === undefined ? {} : { certificate }),
-      ...(consentedScopes === undefined ? {} : { consentedScopes }),
+      ...omitUndefined({
+        isWithdrawalAsked,
+        reason,
+        candidate,
+        lease,
+        begunAt,
+        knownKeys,
+        certificate,
+        consentedScopes,
+      }),
     }),
   ),
 )

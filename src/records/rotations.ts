@@ -1,22 +1,28 @@
-import type { CredentialSecret, CredentialSummary } from '../domain/credential.ts'
-import type { RotationStep } from '../domain/rotation.ts'
+import type { CredentialSecret, CredentialSummary, CredentialKind } from '../domain/credential.ts'
+import type { RotationStep, RotationMethod } from '../domain/rotation.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
-import { changeCredential, stamped, type Revision } from './change-credential.ts'
+import {
+  changeCredential,
+  stamped,
+  type Revision,
+  readModifyWrite,
+  type ReadModifyWriteDeps,
+} from './read-modify-write.ts'
 import { credentialDocumentOf, recordIn } from './credential-codec.ts'
 import {
   credentialKey,
   summaryOf,
   type CredentialRecord,
   type CredentialVersion,
+  activeVersion,
 } from './credential-record.ts'
-import { secretText } from './credential-secret-codec.ts'
+import { secretText, secretPlace } from './credential-secrets.ts'
 import { isHeld, nextLease } from './lease.ts'
-import { secretPlace } from './open-version.ts'
-import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import type { Rotation } from './rotation-codec.ts'
-import { aborting, abortingStill, beginImport, beginUpload, type RotatingRecord } from './rotation-moves.ts'
+import { stateConflict, addCandidate } from './version-changes.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** A secret that is to become a version, with the facts of it that may be shown. */
 export interface NewSecret {
@@ -78,7 +84,7 @@ export function createRotations(deps: RotationsDeps): Rotations {
       id,
       state: 'candidate',
       identity,
-      ...(keyId === undefined ? {} : { keyId }),
+      ...omitUndefined({ keyId }),
       sealed: await keyRing.seal(secretText(secret), secretPlace(name, id)),
       generation: 1,
       createdAt: now,
@@ -100,7 +106,7 @@ export function createRotations(deps: RotationsDeps): Rotations {
     beginImport: async (name, { consentedScopes, ...brought }, { expected, ...withdrawal }) => {
       const version = await seal(name, brought)
       const { kind } = brought.secret
-      const plan = { ...withdrawal, ...(consentedScopes === undefined ? {} : { consentedScopes }) }
+      const plan = { ...withdrawal, ...omitUndefined({ consentedScopes }) }
       const revise = (record: CredentialRecord, now: EpochSeconds) =>
         beginImport(record, { id: entropy.uuid(), now, kind, version, plan })
       return changeCredential(deps, name, revise, expected)
@@ -155,7 +161,7 @@ function claim(
         ...rotation,
         lease,
         fence: lease.fence,
-        ...(begunAt === undefined ? {} : { begunAt }),
+        ...omitUndefined({ begunAt }),
       }
       return {
         value: credentialDocumentOf({ ...record, rotation: claimed }),
@@ -167,3 +173,92 @@ function claim(
 
 /** What must be written down before it is begun: nobody can ask the upstream later whether it was. */
 const makesKeys: ReadonlySet<RotationStep> = new Set<RotationStep>(['upload', 'create'])
+
+/*
+ * The moves of a credential's rotation as a whole: how it begins, enters a step and is turned back. Each gives back the
+ * same record where nothing is left to do, and throws `state_conflict` for a move that is not to be made now.
+ */
+
+export type RotatingRecord = CredentialRecord & { readonly rotation: Rotation }
+
+interface Beginning {
+  readonly id: string
+  readonly now: EpochSeconds
+}
+
+/** Begins one that makes its key, or leaves the one that runs as it is. */
+function beginUpload(record: CredentialRecord, beginning: Beginning): CredentialRecord {
+  if (record.rotation !== undefined) return record
+  if (record.state !== 'enabled') throw stateConflict(record, `it is ${record.state}`)
+  const rotation = newRotation(record, { ...beginning, method: 'upload', step: 'count' })
+  return { ...record, rotation: { ...rotation, withdrawsFormer: true } }
+}
+
+interface Import extends Beginning {
+  readonly kind: CredentialKind
+  readonly version: CredentialVersion
+  readonly plan: Pick<Rotation, 'withdrawsFormer' | 'isWithdrawalAsked' | 'consentedScopes'>
+}
+
+/** Begins one with a version that somebody brought, which is proved next. */
+function beginImport(
+  record: CredentialRecord,
+  { kind, version, plan, ...beginning }: Import,
+): CredentialRecord {
+  if (record.rotation !== undefined) throw stateConflict(record, 'a rotation is under way: abort it first')
+  if (record.kind !== kind) throw stateConflict(record, `it is a ${record.kind}`)
+  const rotation = newRotation(record, { ...beginning, method: 'import', step: 'prove' })
+  return { ...addCandidate(record, version), rotation: { ...rotation, candidate: version.id, ...plan } }
+}
+
+interface NewRotation extends Beginning {
+  readonly method: RotationMethod
+  readonly step: RotationStep
+}
+
+function newRotation(
+  record: CredentialRecord,
+  { now, ...what }: NewRotation,
+): Omit<Rotation, 'withdrawsFormer'> {
+  const former = activeVersion(record).id
+  return { ...what, since: now, startedAt: now, nextTryAt: now, failures: 0, former, fence: 0, proofs: 0 }
+}
+
+/** Turned back; throws `state_conflict` when there is nothing to turn back. */
+function aborting(record: CredentialRecord, now: EpochSeconds): CredentialRecord {
+  const { rotation } = record
+  if (rotation === undefined) throw stateConflict(record, 'no rotation is under way')
+  if (rotation.step === 'abort') return record
+  if (rotation.step === 'overlap')
+    throw stateConflict(record, 'the new version is active already: disable that version to go back')
+  // Nothing is left to take back: only that the former secret is withdrawn upstream is given up.
+  if (rotation.step === 'disable') return withoutRotation(record)
+  // The lease stays, and when it was begun: what was begun must be over before it is taken back.
+  const { begunAt } = rotation
+  const entered = enteringStep(rotation, 'abort', now)
+  return { ...record, rotation: { ...entered, ...omitUndefined({ begunAt }) } }
+}
+
+function withoutRotation(record: CredentialRecord): CredentialRecord {
+  const { rotation: _, ...rest } = record
+  return rest
+}
+
+/** The rotation at its next step, with a clean slate. */
+export function enteringStep(
+  { reason: _reason, begunAt: _begunAt, ...rotation }: Rotation,
+  step: RotationStep,
+  now: EpochSeconds,
+): Rotation {
+  return { ...rotation, step, since: now, nextTryAt: now, failures: 0, proofs: 0 }
+}
+
+/** The step stays that of the abort; what was made meanwhile is kept, unless it was a promotion. */
+function abortingStill(aborting: RotatingRecord, revised: CredentialRecord): CredentialRecord {
+  const { rotation } = revised
+  // A promotion begins with being written: until then nobody was served from the candidate.
+  if (rotation === undefined || activeVersion(revised).id !== activeVersion(aborting).id) return aborting
+  const { reason: _, ...kept } = rotation
+  const { step, since, nextTryAt } = aborting.rotation
+  return { ...revised, rotation: { ...kept, step, since, nextTryAt } }
+}

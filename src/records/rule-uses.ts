@@ -1,5 +1,4 @@
 import * as z from 'zod/mini'
-
 import { tokenTypes } from '../domain/exchange-request.ts'
 import type { RuleDay, RuleUse } from '../domain/rule-use.ts'
 import { scopeSet } from '../domain/scopes.ts'

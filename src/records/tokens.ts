@@ -1,11 +1,14 @@
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { DocumentKey, DocumentStore, Version } from '../ports/document-store.ts'
+import type { DocumentKey, DocumentStore, Version, Document, Stored } from '../ports/document-store.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { Log } from '../ports/log.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
 import { leaseForgottenAt, isHeld, nextLease, type Lease } from './lease.ts'
-import { parseTokenRecord, tokenDocumentOf, type TokenRecord } from './token-codec.ts'
+import * as z from 'zod/mini'
+import { tokenTypes } from '../domain/exchange-request.ts'
+import { filledText, instant, leaseDocument, leaseDocumentOf, malformed } from './stored-fields.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** The tokens all instances share, sealed, each with the lease on minting its successor. */
 export interface Tokens {
@@ -61,7 +64,7 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
       try {
         const record = parseTokenRecord(stored)
         const token = await open(key, record)
-        return { key, record, version: stored.version, ...(token === undefined ? {} : { token }) }
+        return { key, record, version: stored.version, ...omitUndefined({ token }) }
       } catch (error) {
         if (!isBrokerError(error)) throw error
         // A cache entry we cannot read is only a miss: the next claim replaces it.
@@ -115,3 +118,80 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
 export function tokenPlace(key: DocumentKey): string {
   return `${key}#token`
 }
+
+/** One document of the collection `tokens`. */
+export interface TokenRecord {
+  readonly token?: SealedToken
+  readonly lease?: Lease
+  readonly fence: number
+}
+
+export type SealedToken = Omit<MintedToken, 'secret'> & { readonly sealed: string }
+
+/** Throws `store_unavailable` naming what is wrong with the document. */
+export function parseTokenRecord({ key, value }: Stored): TokenRecord {
+  const parsed = tokenDocument.safeParse(value)
+  if (!parsed.success) throw malformed(key, parsed.error)
+  return parsed.data
+}
+
+export function tokenDocumentOf({ token, lease, fence }: TokenRecord): Document {
+  return {
+    schema: 1,
+    fence,
+    ...(lease === undefined ? {} : { lease: leaseDocumentOf(lease) }),
+    ...(token === undefined
+      ? {}
+      : {
+          token: {
+            sealed: token.sealed,
+            token_type: token.tokenType,
+            scopes: token.scopes,
+            drawn_from: token.drawnFrom,
+            issued_at: token.issuedAt,
+            expires_at: token.expiresAt,
+          },
+        }),
+  }
+}
+
+const sealedToken = z.pipe(
+  z.object({
+    sealed: filledText,
+    token_type: z.enum(tokenTypes),
+    scopes: z.array(z.string()),
+    drawn_from: z.array(z.string()).check(z.minLength(1)),
+    issued_at: instant,
+    expires_at: instant,
+  }),
+  z.transform(
+    ({
+      sealed,
+      token_type: tokenType,
+      scopes,
+      drawn_from: drawnFrom,
+      issued_at: issuedAt,
+      expires_at: expiresAt,
+    }): SealedToken => ({
+      sealed,
+      tokenType,
+      scopes,
+      drawnFrom,
+      issuedAt,
+      expiresAt,
+    }),
+  ),
+)
+
+const tokenDocument = z.pipe(
+  z.object({
+    schema: z.literal(1),
+    fence: z.int(),
+    lease: z.optional(leaseDocument),
+    token: z.optional(sealedToken),
+  }),
+  z.transform(({ fence, lease, token }): TokenRecord => ({
+    fence,
+    ...omitUndefined({ lease, token }),
+  })),
+)

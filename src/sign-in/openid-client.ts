@@ -1,9 +1,8 @@
 import * as oauth from 'oauth4webapi'
 import * as z from 'zod/mini'
-
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Claims } from '../domain/caller.ts'
-import { isLoopback } from '../domain/loopback.ts'
+import { isLoopback } from '../domain/url.ts'
 import type { Secret } from '../domain/secret.ts'
 import { seconds } from '../domain/time.ts'
 import { unguessable } from '../domain/unguessable.ts'

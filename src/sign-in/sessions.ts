@@ -1,5 +1,4 @@
 import * as z from 'zod/mini'
-
 import { isBrokerError } from '../domain/broker-error.ts'
 import type { Claims } from '../domain/caller.ts'
 import { Secret } from '../domain/secret.ts'

@@ -1,10 +1,9 @@
 import * as z from 'zod/mini'
-
 import { failureOf, type AuditRecord } from '../domain/audit-record.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { AdminRole } from '../domain/policy.ts'
-import { quote } from '../domain/quote.ts'
+import { quote } from '../domain/text.ts'
 import { Secret } from '../domain/secret.ts'
 import { later, seconds } from '../domain/time.ts'
 import type { AuditTrail } from '../ports/audit-trail.ts'

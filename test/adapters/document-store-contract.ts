@@ -1,5 +1,4 @@
 import { describe } from 'vitest'
-
 import { describeConditions } from './document-store-contract/conditions.ts'
 import { describeDeletion, describeExpiry } from './document-store-contract/expiry-and-deletion.ts'
 import { describeLists } from './document-store-contract/lists.ts'

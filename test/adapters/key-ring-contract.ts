@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import type { KeyRing } from '../../src/ports/key-ring.ts'

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
 import { createFakeClock } from '../support/fake-clock.ts'

@@ -12,9 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-
 import { describe, expect, onTestFinished, test } from 'vitest'
-
 import { createSqliteStore, type SqliteStore } from '../../src/adapters/sqlite/sqlite-store.ts'
 import { sqliteError } from '../../src/adapters/sqlite/sqlite-error.ts'
 import { epochSeconds } from '../../src/domain/time.ts'

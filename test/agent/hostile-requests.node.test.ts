@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import { sendRaw, startTestAgent, tokenPath, type AgentUnderTest } from '../support/agent-under-test.ts'
 import { startFakeBroker, type FakeBroker } from '../support/fake-broker.ts'
 

@@ -1,5 +1,4 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-
 import { startTestAgent, tokenPath, type AgentUnderTest } from '../support/agent-under-test.ts'
 import { refusal, startFakeBroker, token, type FakeBroker } from '../support/fake-broker.ts'
 

@@ -4,9 +4,7 @@ import { Agent, get } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as wait } from 'node:timers/promises'
-
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import { tokenPath } from '../support/agent-under-test.ts'
 import { startDownscope, type AgentProcess } from '../support/agent-process.ts'
 import { freePort } from '../support/free-port.ts'

@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import { adminRoutes } from '../../src/http/admin-routes.ts'
 import { createBrokerWorld, jsonAnswer, type BrokerWorld } from '../support/broker-world.ts'
 import { codeBlocksOf } from '../support/markdown-blocks.ts'

@@ -1,7 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-
 import * as z from 'zod'
-
 import { createBrokerWorld, type BrokerWorld } from '../support/broker-world.ts'
 
 let world: BrokerWorld

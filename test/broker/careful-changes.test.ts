@@ -1,6 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import * as z from 'zod'
-
 import {
   createBrokerWorld,
   jsonAnswer,

@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import * as z from 'zod'
-
 import { softwareVersion } from '../../src/domain/version.ts'
 import { createBrokerWorld, type BrokerWorld } from '../support/broker-world.ts'
 

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-
 import { startBrokerPair, type BrokerPair } from '../support/broker-pair.ts'
 
 const day = 86_400_000

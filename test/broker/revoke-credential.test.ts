@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-
 import { createBrokerWorld, jsonAnswer, type BrokerWorld } from '../support/broker-world.ts'
 
 const revokeUrl = 'https://oauth2.googleapis.com/revoke'

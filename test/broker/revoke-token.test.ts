@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import * as z from 'zod'
-
 import { createBrokerWorld, type BrokerWorld, type Person } from '../support/broker-world.ts'
 
 let world: BrokerWorld

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-
 import { startBrokerPair, type BrokerPair } from '../support/broker-pair.ts'
 
 let world: BrokerPair

@@ -1,10 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-
-import { createPerson } from '../../src/cli/person.ts'
+import { createPerson } from '../../src/cli/terminal.ts'
 import { problem, startFakeAdminApi, type FakeAdminApi, type FakeAnswer } from '../support/fake-admin-api.ts'
 import { jsonMembers } from '../support/json-members.ts'
 import { runCli, type CliSurroundings } from '../support/run-cli.ts'

@@ -1,8 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { text } from 'node:stream/consumers'
-
 import { afterEach, beforeEach, expect, test } from 'vitest'
-
 import { runCli } from '../support/run-cli.ts'
 import { listenOnLoopback } from '../support/listen.ts'
 

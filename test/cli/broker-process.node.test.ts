@@ -2,9 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { expect, onTestFinished, test } from 'vitest'
-
 import { startBroker } from '../../src/cli/dev/broker-process.ts'
 import { listenOnLoopback } from '../support/listen.ts'
 

@@ -4,10 +4,8 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { PassThrough } from 'node:stream'
-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
-import { createPerson } from '../../src/cli/person.ts'
+import { createPerson } from '../../src/cli/terminal.ts'
 import { startFakeAdminApi } from '../support/fake-admin-api.ts'
 import { listenOnLoopback } from '../support/listen.ts'
 import { repository, runProgram } from '../support/run-node.ts'

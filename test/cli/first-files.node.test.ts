@@ -2,11 +2,9 @@ import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-
 import { makeFirstFiles } from '../../src/cli/dev/first-files.ts'
-import { judgePolicy } from '../../src/compose/judge-policy.ts'
+import { judgePolicy } from '../../src/policy/policy-warnings.ts'
 import { jsonMembers } from '../support/json-members.ts'
 
 /** The folder of `downscope dev`, whatever is there of it already. */

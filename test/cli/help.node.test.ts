@@ -1,15 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-
 import { describe, expect, test } from 'vitest'
-
 import { replaceCliTables } from '../../infra/docs/cli-tables.ts'
-import { clientSettings } from '../../src/cli/client-settings.ts'
+import { clientSettings } from '../../src/cli/broker-url.ts'
 import { commands, families } from '../../src/cli/commands.ts'
-import { exitCodes } from '../../src/cli/exit-code.ts'
+import { exitCodes } from '../../src/cli/fault.ts'
 import { createProgram } from '../../src/cli/program.ts'
-import { clientSettingNames } from '../../src/config/client-setting-names.ts'
+import { clientSettingNames } from '../../src/config/setting-faults.ts'
 import { softwareVersion } from '../../src/domain/version.ts'
 import { commandLines } from '../support/command-lines.ts'
 import { codeBlocksOf } from '../support/markdown-blocks.ts'

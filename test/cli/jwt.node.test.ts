@@ -1,11 +1,9 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { exportJWK, generateKeyPair, jwtVerify, type CryptoKey } from 'jose'
 import { IdentityPoolClient, PluggableAuthClient, type PluggableAuthClientOptions } from 'google-auth-library'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
-
-import { parsePublicJwk } from '../../src/domain/public-jwk.ts'
+import { parsePublicJwk } from '../../src/domain/jwk.ts'
 import { createClientWorld, reading, type ClientWorld } from '../support/clients/client-world.ts'
 import { repository } from '../support/run-node.ts'
 import { runCli } from '../support/run-cli.ts'

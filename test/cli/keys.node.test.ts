@@ -1,13 +1,10 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-
-import { parseSigningKeys } from '../../src/adapters/google-identity/parse-signing-keys.ts'
-import { createSignAssertion } from '../../src/adapters/google-identity/sign-assertion.ts'
+import { parseSigningKeys, createSignAssertion } from '../../src/adapters/google-identity/signing-keys.ts'
 import { parseLocalKeys } from '../../src/adapters/key-ring/local-keys.ts'
-import { judgePolicy } from '../../src/compose/judge-policy.ts'
+import { judgePolicy } from '../../src/policy/policy-warnings.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { runCli } from '../support/run-cli.ts'
 import { createSequence } from '../support/sequence.ts'

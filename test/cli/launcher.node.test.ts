@@ -1,9 +1,7 @@
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { softwareVersion } from '../../src/domain/version.ts'
 import { jsonMembers } from '../support/json-members.ts'
 import { repository, runProgram } from '../support/run-node.ts'

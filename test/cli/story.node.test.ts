@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { commands } from '../../src/cli/commands.ts'
 import { createCliWorld, type CliWorld } from '../support/cli-world.ts'
 import { freePort } from '../support/free-port.ts'

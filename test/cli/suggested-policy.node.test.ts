@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
-
 import { suggestedPolicy, type RuleAdvice } from '../../src/cli/suggested-policy.ts'
-import { judgePolicy } from '../../src/compose/judge-policy.ts'
+import { judgePolicy } from '../../src/policy/policy-warnings.ts'
 
 const storage = 'https://www.googleapis.com/auth/devstorage.read_only'
 const yaml = `# Who may have what.

@@ -1,9 +1,7 @@
 import { createServer } from 'node:http'
-
 import { Storage } from '@google-cloud/storage'
 import { GoogleAuth } from 'google-auth-library'
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import { DownscopeAuthClient } from '../../src/client/google-auth.ts'
 import { serveOnLoopback, type LoopbackServer } from '../support/clients/loopback-server.ts'
 import { looksLikeJwt, startFakeBroker, token, type FakeBroker } from '../support/fake-broker.ts'

@@ -1,6 +1,5 @@
 import { exportJWK, generateKeyPair, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
-
 import { createTokenSource, TokenError, type TokenSourceOptions } from '../../src/client/token-source.ts'
 
 interface Asked {

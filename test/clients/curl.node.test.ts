@@ -2,9 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import { createClientWorld, reading, type ClientWorld } from '../support/clients/client-world.ts'
 import { jsonObject, textOf } from '../support/test-broker/json.ts'
 

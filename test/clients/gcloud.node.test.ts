@@ -2,9 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import type { BrokerProcess } from '../support/spawn-broker.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
 

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-
 import {
   ExternalAccountClient,
   GoogleAuth,
@@ -9,8 +8,7 @@ import {
 } from 'google-auth-library'
 import { exportJWK, exportPKCS8, generateKeyPair, importPKCS8, SignJWT } from 'jose'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-
-import { parsePublicJwk } from '../../src/domain/public-jwk.ts'
+import { parsePublicJwk } from '../../src/domain/jwk.ts'
 import {
   createClientWorld,
   mail,

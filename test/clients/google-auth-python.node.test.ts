@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import { createClientWorld, mail, reading, type ClientWorld } from '../support/clients/client-world.ts'
 import { externalAccount } from '../support/clients/external-account.ts'
 import { findGooglePython } from '../support/clients/google-python.ts'

@@ -1,7 +1,6 @@
 import { Storage } from '@google-cloud/storage'
 import { IdentityPoolClient } from 'google-auth-library'
 import { beforeAll, expect, test } from 'vitest'
-
 import { createClientWorld, reading, writing, type ClientWorld } from '../support/clients/client-world.ts'
 import { externalAccount } from '../support/clients/external-account.ts'
 import type { LoopbackServer } from '../support/clients/loopback-server.ts'

@@ -1,7 +1,6 @@
 import { decodeJwt } from 'jose'
 import * as client from 'openid-client'
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import { createClientWorld, mail, reading, type ClientWorld } from '../support/clients/client-world.ts'
 import { createOAuthService, type OAuthService } from '../support/clients/oauth-service.ts'
 

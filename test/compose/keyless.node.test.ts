@@ -1,14 +1,13 @@
 import { decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-
 import { createBroker } from '../../src/compose.ts'
 import type { Serve } from '../../src/compose/platform.ts'
-import { openFirestoreRest } from '../../src/compose/firestore-rest.ts'
 import {
+  openFirestoreRest,
   createGoogleIdentity,
   openIdentitySource,
   type GooglePlatform,
-} from '../../src/compose/google-identity.ts'
+} from '../../src/compose/google-cloud.ts'
 import { createNodePlatform, type NodePlatform } from '../../src/compose/node-platform.ts'
 import { readSettings, type Settings } from '../../src/config.ts'
 import type { Environment } from '../../src/config/setting.ts'

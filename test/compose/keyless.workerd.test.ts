@@ -1,6 +1,5 @@
 import { env } from 'cloudflare:workers'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-
 import { createWorkerBroker } from '../../src/compose/worker-broker.ts'
 import { createPrivateJwk, poolProvider } from '../support/signing-key-set.ts'
 

@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-
-import { openIdentitySource } from '../../src/compose/google-identity.ts'
-import { openKeyRing } from '../../src/compose/key-ring.ts'
+import { openIdentitySource, openKeyRing } from '../../src/compose/google-cloud.ts'
 import { createNodePlatform, type NodePlatform } from '../../src/compose/node-platform.ts'
 import { readSettings, type Settings } from '../../src/config.ts'
 import type { Environment } from '../../src/config/setting.ts'

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
-
-import { createEntropy } from '../../src/adapters/system/system-entropy.ts'
-import { createOutOfService } from '../../src/compose/out-of-service.ts'
+import { createEntropy } from '../../src/adapters/system/clock-and-entropy.ts'
+import { createOutOfService } from '../../src/compose/start-fault.ts'
 
 test.each(['/v1/token', '/healthz', '/readyz', '/v1/admin/credentials', '/nothing'])(
   'a broker out of service answers %s with 503, uncached, with a request id and without a reason',

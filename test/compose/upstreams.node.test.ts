@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createBroker } from '../../src/compose.ts'
 import type { Serve } from '../../src/compose/platform.ts'

@@ -1,8 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-
 import { createDurableObjectStore } from '../../src/adapters/durable-object/durable-object-store.ts'
-import { createSystemClock } from '../../src/adapters/system/system-clock.ts'
+import { createSystemClock } from '../../src/adapters/system/clock-and-entropy.ts'
 import { createWorkerBroker } from '../../src/compose/worker-broker.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
 

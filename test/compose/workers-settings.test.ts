@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-
 import { readWorkersSettings } from '../../src/compose/workers-settings.ts'
 
 const key = `k1:${btoa('k'.repeat(32))}`

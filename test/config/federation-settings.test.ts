@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
-
 import { readSettings } from '../../src/config.ts'
-import { isConfigurationFault } from '../../src/config/configuration-fault.ts'
+import { isConfigurationFault } from '../../src/config/setting-faults.ts'
 import type { Environment } from '../../src/config/setting.ts'
 import { createPrivateJwk, keySetText, poolProvider } from '../support/signing-key-set.ts'
 

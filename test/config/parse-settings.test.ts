@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest'
-
-import { parseHostAndPort, parseKeyRing, parseStore } from '../../src/config/parse-place.ts'
-import { parseBaseUrl, parseEndpoint, parseIssuer } from '../../src/config/parse-url.ts'
+import {
+  parseHostAndPort,
+  parseKeyRing,
+  parseStore,
+  parseBaseUrl,
+  parseEndpoint,
+  parseIssuer,
+} from '../../src/config/parse-url.ts'
 import { parseInteger, type Reading } from '../../src/config/setting.ts'
 
 describe('the issuer', () => {

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
-
 import { readSettings } from '../../src/config.ts'
-import { isConfigurationFault, type ConfigurationFault } from '../../src/config/configuration-fault.ts'
+import { isConfigurationFault, type ConfigurationFault } from '../../src/config/setting-faults.ts'
 import type { Environment } from '../../src/config/setting.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
 

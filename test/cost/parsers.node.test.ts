@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-
 import { checkers } from '../support/cost/checkers.ts'
 import { documents } from '../support/cost/documents.ts'
 import { describeCost, isTooDear, measureCosts, measureSplicedCosts } from '../support/cost/measure-cost.ts'

@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-
 import { createBrokerWorld, type BrokerWorld, type Person } from '../support/broker-world.ts'
 import { documents } from '../support/cost/documents.ts'
 import { noteMeasure } from '../support/measures.ts'

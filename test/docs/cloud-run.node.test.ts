@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-
-import { parsePolicy } from '../../src/authorize/parse-policy.ts'
+import { parsePolicy } from '../../src/policy/parse-policy.ts'
 import { readSettings } from '../../src/config.ts'
 import { brokerIssuer } from '../support/guides.ts'
 import { repository } from '../support/run-node.ts'

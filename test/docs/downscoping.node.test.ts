@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { afterEach, describe, expect, test } from 'vitest'
-
 import type { Environment } from '../../src/config/setting.ts'
 import { startBrokerPair, type Asked, type BrokerPair, type Scene } from '../support/broker-pair.ts'
 import type { GoogleStandIn } from '../support/google/stand-in.ts'

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-
 import { answers } from '../../src/http/answers.ts'
 import { readPage } from '../support/guides.ts'
 

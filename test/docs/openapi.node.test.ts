@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { buildOpenApi } from '../../infra/docs/openapi/build-openapi.ts'
 import openApi from '../../src/http/openapi.json' with { type: 'json' }
 

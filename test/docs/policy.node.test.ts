@@ -1,16 +1,19 @@
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { toJSONSchema } from 'zod/mini'
-
-import { fullScopeName, scopesImpliedBy, shortScopeName } from '../../src/authorize/implied-scopes.ts'
+import {
+  fullScopeName,
+  scopesImpliedBy,
+  shortScopeName,
+  scopeCatalogue,
+} from '../../src/policy/scope-catalogue.ts'
 import {
   adminSchema,
   issuerSchema,
   policyDocumentSchema,
   ruleSchema,
   upstreamSchema,
-} from '../../src/authorize/policy-schema.ts'
-import { scopeCatalogue } from '../../src/authorize/scope-catalogue.ts'
+} from '../../src/policy/policy-schema.ts'
 import { blocks, readPage } from '../support/guides.ts'
 
 describe('docs/policy.md', () => {

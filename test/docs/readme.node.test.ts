@@ -2,13 +2,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { replaceSettings } from '../../infra/docs/settings-table.ts'
 import { judgeBundle, judgeStartUp } from '../../infra/judge-worker.ts'
 import { startWorld, type World } from '../../infra/quickstart/world.ts'
-import { parsePolicy } from '../../src/authorize/parse-policy.ts'
+import { parsePolicy } from '../../src/policy/parse-policy.ts'
 import { jsonMembers } from '../support/json-members.ts'
 import { codeBlocksOf, type CodeBlock } from '../support/markdown-blocks.ts'
 import { repository, runProgram } from '../support/run-node.ts'

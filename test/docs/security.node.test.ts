@@ -1,8 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { describe, expect, test } from 'vitest'
-
 import { readPage } from '../support/guides.ts'
 import { repository } from '../support/run-node.ts'
 

@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
-
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
 import type { Document, DocumentStore, Stored } from '../../src/ports/document-store.ts'
@@ -13,7 +11,7 @@ import { createIssuedTokens } from '../../src/records/issued-tokens.ts'
 import { createPolicies } from '../../src/records/policies.ts'
 import { createRefusals } from '../../src/records/refusals.ts'
 import { createRuleUses } from '../../src/records/rule-uses.ts'
-import { parseTokenRecord } from '../../src/records/token-codec.ts'
+import { parseTokenRecord } from '../../src/records/tokens.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { jsonMembers } from '../support/json-members.ts'
 import { codeBlocksOf } from '../support/markdown-blocks.ts'

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-
-import { isLoopback } from '../../src/domain/loopback.ts'
+import { isLoopback } from '../../src/domain/url.ts'
 
 const hostOf = (url: string): string => new URL(url).hostname
 

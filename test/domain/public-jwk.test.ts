@@ -1,7 +1,6 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
-
-import { algorithmsFitting, parsePublicJwk } from '../../src/domain/public-jwk.ts'
+import { algorithmsFitting, parsePublicJwk } from '../../src/domain/jwk.ts'
 
 describe('a registered public key', () => {
   const keys = new Map<string, JWK>()

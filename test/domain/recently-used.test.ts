@@ -1,6 +1,5 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-
 import { createRecentlyUsed } from '../../src/domain/recently-used.ts'
 
 describe('what was used lately', () => {

@@ -1,7 +1,5 @@
 import { expect, test } from 'vitest'
-
-import { epochSeconds } from '../../src/domain/time.ts'
-import { parseRetryAfter } from '../../src/domain/retry-after.ts'
+import { epochSeconds, parseRetryAfter } from '../../src/domain/time.ts'
 
 // Fri, 15 Jan 2027 08:00:00 GMT
 const now = epochSeconds(1_800_000_000)

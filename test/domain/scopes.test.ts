@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { formatScope, parseScope, scopesBeyond, scopesIn, scopeSet } from '../../src/domain/scopes.ts'
 
 test('equal sets of scopes are equal lists, whatever the order and repetition', () => {

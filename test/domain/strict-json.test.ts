@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-
-import { parseStrictJsonObject } from '../../src/domain/strict-json.ts'
+import { parseStrictJsonObject } from '../../src/domain/json.ts'
 
 describe('reading a JSON object strictly', () => {
   it('P7: what JSON.parse reads from text without duplicates is what it reads', () => {

@@ -1,7 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-
-import { parseRfc3339 } from '../../src/domain/utc-instant.ts'
+import { parseRfc3339 } from '../../src/domain/time.ts'
 
 test('every second of UTC that Google writes is the second that the platform reads', () => {
   fc.assert(

@@ -1,7 +1,5 @@
 import { connect } from 'node:net'
-
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import type { BrokerProcess } from '../support/spawn-broker.ts'
 import { askToken } from '../support/test-broker/ask.ts'
 import { converse } from '../support/test-broker/converse.ts'

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { createBrokerYard } from '../support/spawn-broker.ts'
 import { post } from '../support/test-broker/ask.ts'
 import { callerOf } from '../support/test-broker/callers.ts'

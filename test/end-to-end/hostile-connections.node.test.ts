@@ -1,8 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-
 import { afterEach, expect, test } from 'vitest'
-
 import { createNodeServer } from '../../src/adapters/system/node-server.ts'
 import { listenOnLoopback } from '../support/listen.ts'
 import { send } from '../support/test-broker/ask.ts'

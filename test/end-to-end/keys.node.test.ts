@@ -1,7 +1,5 @@
 import { join } from 'node:path'
-
 import { expect, test } from 'vitest'
-
 import { askToken } from '../support/test-broker/ask.ts'
 import { createTestWorld, newKey, scopeOf } from '../support/test-broker/test-world.ts'
 

@@ -1,7 +1,5 @@
 import { join } from 'node:path'
-
 import { expect, test } from 'vitest'
-
 import { askToken } from '../support/test-broker/ask.ts'
 import { createTestWorld, scopeOf } from '../support/test-broker/test-world.ts'
 import { until } from '../support/test-broker/until.ts'

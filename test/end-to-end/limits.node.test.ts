@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { administer, assertionForm, exchangeForm, post } from '../support/test-broker/ask.ts'
 import { createTestWorld, scopeOf } from '../support/test-broker/test-world.ts'
 

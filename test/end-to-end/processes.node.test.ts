@@ -1,5 +1,4 @@
 import { describe, vi } from 'vitest'
-
 import { describeLateInstance } from './scenarios/late-instance.ts'
 import { describePolicyFile } from './scenarios/policy-file.ts'
 import { describeRotation } from './scenarios/rotation.ts'

@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import type { Signer } from '../support/signer.ts'
 import type { BrokerProcess } from '../support/spawn-broker.ts'
 import {

@@ -1,5 +1,4 @@
 import { expect, onTestFinished, test } from 'vitest'
-
 import { killOnce, killPoints, openRotationSoak } from '../../infra/soak/kill-rotation.ts'
 import { createTestWorld } from '../support/test-broker/test-world.ts'
 

@@ -1,8 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { describe, expect, inject, test } from 'vitest'
-
 import type { BrokerProcess, BrokerSettings } from '../support/spawn-broker.ts'
 import { administer, askToken, assertionForm, post, send } from '../support/test-broker/ask.ts'
 import type { TestCaller } from '../support/test-broker/callers.ts'

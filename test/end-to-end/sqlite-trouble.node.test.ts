@@ -1,9 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-
 import { expect, test } from 'vitest'
-
 import { administer, askToken, send } from '../support/test-broker/ask.ts'
 import { createTestWorld, scopeOf } from '../support/test-broker/test-world.ts'
 import { until } from '../support/test-broker/until.ts'

@@ -2,9 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-
 import type { BrokerEnd, BrokerSettings } from '../support/spawn-broker.ts'
 import { send } from '../support/test-broker/ask.ts'
 import { createTestWorld, firestoreSettings, type TestWorld } from '../support/test-broker/test-world.ts'

@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-
 import { decodeJwt } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import type { BrokerProcess } from '../support/spawn-broker.ts'
 import { askToken, assertionForm, exchangeForm, post, type Answer } from '../support/test-broker/ask.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'

@@ -1,6 +1,5 @@
 import { decodeJwt } from 'jose'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
-
 import type { Behaviour } from '../support/google/behaviour.ts'
 import type { Call } from '../support/google/calls.ts'
 import type { LieName } from '../support/google/lies.ts'

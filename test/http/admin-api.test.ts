@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
-
 import { adminRoutes } from '../../src/http/admin-routes.ts'
 import { adminRows } from '../support/admin-rows.ts'
 import { call, collection, unusedCredentials } from '../support/call-admin.ts'
-import { createFakeHall, type FakeHall } from '../support/hall.ts'
+import { createFakeHall, type FakeHall } from '../support/http-layer.ts'
 
 it('every route of the table has a row here, and each row is in the table', () => {
   const pathOf = (line: string) =>

@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest'
-
 import type { Explanation } from '../../src/domain/explanation.ts'
 import { seconds } from '../../src/domain/time.ts'
-import type { Explainable, ExplainedRequest } from '../../src/lifecycle/explain-request.ts'
-import type { PolicySuggestion } from '../../src/domain/policy-suggestion.ts'
+import type { Explainable, ExplainedRequest } from '../../src/advice/explain-request.ts'
+import type { PolicySuggestion } from '../../src/domain/policy.ts'
 import { call } from '../support/call-admin.ts'
-import { summary } from '../support/fake-rooms.ts'
-import { createFakeHall } from '../support/hall.ts'
+import { summary } from '../support/fake-modules.ts'
+import { createFakeHall } from '../support/http-layer.ts'
 
 const explanation: Explanation = {
   outcome: 'refused',

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
-
 import { BrokerError, type BrokerErrorCode } from '../../src/domain/broker-error.ts'
 import { seconds } from '../../src/domain/time.ts'
 import { answers } from '../../src/http/answers.ts'
-import { createFakeHall, failing, post, tokenForm } from '../support/hall.ts'
+import { createFakeHall, failing, post, tokenForm } from '../support/http-layer.ts'
 
 /** docs/errors.md, row by row, with the bytes. */
 const table: Readonly<Record<BrokerErrorCode, readonly [number, string]>> = {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
-
-import { issuer } from '../support/fake-rooms.ts'
-import { createFakeHall, post, tokenForm } from '../support/hall.ts'
+import { issuer } from '../support/fake-modules.ts'
+import { createFakeHall, post, tokenForm } from '../support/http-layer.ts'
 
 describe('server metadata (RFC 8414)', () => {
   const place = '/.well-known/oauth-authorization-server'

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
-
 import { call, collection, enrolment, unusedCredentials } from '../support/call-admin.ts'
-import { issuer, summary } from '../support/fake-rooms.ts'
-import { createFakeHall } from '../support/hall.ts'
+import { issuer, summary } from '../support/fake-modules.ts'
+import { createFakeHall } from '../support/http-layer.ts'
 
 const one = {
   name: 'reports-sa',

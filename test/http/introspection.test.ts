@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
-
 import { BrokerError } from '../../src/domain/broker-error.ts'
-import type { Introspection } from '../../src/domain/introspection.ts'
+import type { Introspection } from '../../src/domain/token.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
-import { createFakeHall } from '../support/hall.ts'
+import { createFakeHall } from '../support/http-layer.ts'
 
 const active: Introspection = {
   isActive: true,

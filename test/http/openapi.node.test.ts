@@ -1,13 +1,12 @@
 import { validate } from '@apidevtools/swagger-parser'
 import { describe, expect, it } from 'vitest'
-
 import packageFile from '../../package.json' with { type: 'json' }
 import openApi from '../../src/http/openapi.json' with { type: 'json' }
-import { storedNamePattern } from '../../src/http/parse-admin-request.ts'
+import { storedNamePattern } from '../../src/http/route-schemas.ts'
 import { adminRows } from '../support/admin-rows.ts'
 import { call } from '../support/call-admin.ts'
-import { issuer } from '../support/fake-rooms.ts'
-import { createFakeHall, post, tokenForm } from '../support/hall.ts'
+import { issuer } from '../support/fake-modules.ts'
+import { createFakeHall, post, tokenForm } from '../support/http-layer.ts'
 import { judgeByOpenApi } from '../support/openapi-judge.ts'
 
 const published = { kty: 'EC', kid: 'k', alg: 'ES256', crv: 'P-256', x: 'x', y: 'y' } as const

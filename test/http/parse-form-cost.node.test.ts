@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { parseForm } from '../../src/http/parse-form.ts'
 import { leastCpuMs } from '../support/cpu-time.ts'
 

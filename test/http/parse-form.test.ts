@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-
 import { parseForm } from '../../src/http/parse-form.ts'
 
 const contentType = 'application/x-www-form-urlencoded'

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-
-import { tokenForm } from '../support/hall.ts'
+import { tokenForm } from '../support/http-layer.ts'
 import { parseForm, refused } from '../support/token-request.ts'
 
 describe('options', () => {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
-
 import { parseTokenRequest } from '../../src/http/parse-token-request.ts'
-import { tokenForm } from '../support/hall.ts'
+import { tokenForm } from '../support/http-layer.ts'
 import { parseForm, refusalOf, refused } from '../support/token-request.ts'
 
 const assertionForm = (changes: Readonly<Record<string, string | undefined>> = {}) =>

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
-
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import { call, unusedPolicy } from '../support/call-admin.ts'
-import { summary, taskQueueWarning } from '../support/fake-rooms.ts'
-import { createFakeHall, type FakeHall } from '../support/hall.ts'
+import { summary, taskQueueWarning } from '../support/fake-modules.ts'
+import { createFakeHall, type FakeHall } from '../support/http-layer.ts'
 
 describe('policy', () => {
   const put = (hall: FakeHall, body: string, headers: Record<string, string>) =>

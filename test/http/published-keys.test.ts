@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
-
-import type { PublishedJwk } from '../../src/domain/published-jwk.ts'
-import { issuer } from '../support/fake-rooms.ts'
-import { createFakeHall } from '../support/hall.ts'
+import type { PublishedJwk } from '../../src/domain/jwk.ts'
+import { issuer } from '../support/fake-modules.ts'
+import { createFakeHall } from '../support/http-layer.ts'
 import { createPrivateJwk, privateTexts, readKeys } from '../support/signing-key-set.ts'
 
 const configurationPath = '/.well-known/openid-configuration'

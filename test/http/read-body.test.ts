@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
-
 import { bodyBytesMax, readBody } from '../../src/http/read-body.ts'
-import { createFakeHall, post, tokenForm } from '../support/hall.ts'
+import { createFakeHall, post, tokenForm } from '../support/http-layer.ts'
 
 interface Source {
   readonly stream: ReadableStream<Uint8Array>

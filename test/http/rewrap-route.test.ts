@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest'
-
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import { seconds } from '../../src/domain/time.ts'
 import { call } from '../support/call-admin.ts'
-import { rewrapReport } from '../support/fake-rooms.ts'
-import { createFakeHall } from '../support/hall.ts'
+import { rewrapReport } from '../support/fake-modules.ts'
+import { createFakeHall } from '../support/http-layer.ts'
 
 const line = 'POST /v1/admin/keys:rewrap'
 

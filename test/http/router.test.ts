@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-
 import { createRouter } from '../../src/http/router.ts'
 
 const found = (router: ReturnType<typeof createRouter<string>>, method: string, path: string) =>

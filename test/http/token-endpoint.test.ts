@@ -1,9 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import { epochSeconds, seconds } from '../../src/domain/time.ts'
-import { createFakeHall, failing, outcome, post, tokenForm } from '../support/hall.ts'
+import { createFakeHall, failing, outcome, post, tokenForm } from '../support/http-layer.ts'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern)

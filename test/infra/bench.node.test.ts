@@ -1,7 +1,5 @@
 import { createServer, type RequestListener } from 'node:http'
-
 import { describe, expect, it, onTestFinished } from 'vitest'
-
 import { parseBenchArguments } from '../../infra/bench/arguments.ts'
 import { createCaller, signBatch } from '../../infra/bench/callers.ts'
 import { parseCoreList, parseCpuMs } from '../../infra/bench/cores.ts'

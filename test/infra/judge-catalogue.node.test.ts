@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
-
 import { judgeCatalogue, methodsByScope } from '../../infra/docs/scopes/judge-catalogue.ts'
-import type { ScopeEdges } from '../../src/authorize/scope-catalogue.ts'
+import type { ScopeEdges } from '../../src/policy/scope-catalogue.ts'
 
 const auth = 'https://www.googleapis.com/auth/'
 const scopes = (...names: readonly string[]) => names.map((name) => `${auth}${name}`)

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { judgeBundle, judgeStartUp, type WorkerBundle } from '../../infra/judge-worker.ts'
 
 const good: WorkerBundle = {
@@ -18,7 +17,7 @@ test.each([
   [{ inputs: ['src/workers.ts'] }, /not the whole Worker/],
   [{ externals: ['cloudflare:workers', 'node:fs'] }, /node:fs/],
   [{ inputs: [...good.inputs, 'node_modules/unenv/dist/x.mjs'] }, /stand-in for Node/],
-  [{ inputs: [...good.inputs, 'src/http/document-schemas/policy.ts'] }, /only documentation/],
+  [{ inputs: [...good.inputs, 'src/http/credential-schemas.ts'] }, /only documentation/],
 ])('a bundle with %j fails', (fault, words) => {
   expect(judgeBundle({ ...good, ...fault })).toEqual([expect.stringMatching(words)])
 })

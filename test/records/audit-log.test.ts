@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
-
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
-import { auditMembers } from '../../src/adapters/system/audit-members.ts'
+import { auditMembers } from '../../src/adapters/system/audit-trail.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import { epochSeconds, seconds } from '../../src/domain/time.ts'
 import { createAuditTrails, createStoredAuditTrail } from '../../src/records/audit-log.ts'

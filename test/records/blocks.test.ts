@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest'
-
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { inForce } from '../../src/domain/blocks.ts'
 import { later, seconds } from '../../src/domain/time.ts'
-import { createBlocks } from '../../src/records/blocks.ts'
-import { createBlocksView } from '../../src/records/blocks-view.ts'
+import { createBlocks, createBlocksView } from '../../src/records/blocks.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createFaultyStore } from '../support/faulty-store.ts'
 import { createSequence } from '../support/sequence.ts'

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-
 import { createCredentialView } from '../../src/records/credential-view.ts'
 import { createCredentialWorld, keyCredential } from '../support/credential-world.ts'
 

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { tokenTypes } from '../../src/domain/exchange-request.ts'
 import type { Refusal } from '../../src/domain/explanation.ts'

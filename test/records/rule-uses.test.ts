@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import type { RuleUse } from '../../src/domain/rule-use.ts'
 import { later, seconds } from '../../src/domain/time.ts'

@@ -1,6 +1,5 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-
 import { versionStates, type VersionState } from '../../src/domain/credential.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
 import type { CredentialRecord, CredentialVersion } from '../../src/records/credential-record.ts'
@@ -9,7 +8,7 @@ import {
   destroyVersion,
   disableVersion,
   promoteVersion,
-} from '../../src/records/version-moves.ts'
+} from '../../src/records/version-changes.ts'
 
 const start = epochSeconds(1_800_000_000)
 

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { startPeopleWorld, type PeopleWorld } from '../support/people-world.ts'
 import { createVisitor } from '../support/visitor.ts'
 

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-
 import { collectOutput } from './test-broker/broker-output.ts'
 import { plainEnvironment, repository } from './run-node.ts'
 

@@ -1,5 +1,4 @@
 import { connect } from 'node:net'
-
 import { startAgent, type AgentOptions, type RunningAgent } from '../../src/agent/agent.ts'
 import { looksLikeJwt } from './fake-broker.ts'
 

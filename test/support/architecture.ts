@@ -1,5 +1,4 @@
 import { dirname, join } from 'node:path/posix'
-
 import {
   parseSync,
   Visitor,

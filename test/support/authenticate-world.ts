@@ -1,5 +1,5 @@
-import { createAuthenticate, type AuthenticateDeps } from '../../src/authenticate/authenticate.ts'
-import { parseStrictJsonObject } from '../../src/domain/strict-json.ts'
+import { createAuthenticate, type AuthenticateDeps } from '../../src/authentication/authenticate.ts'
+import { parseStrictJsonObject } from '../../src/domain/json.ts'
 import type { Caller, Claims } from '../../src/domain/caller.ts'
 import { isBrokerError, type BrokerError } from '../../src/domain/broker-error.ts'
 import type { Proof } from '../../src/domain/exchange-request.ts'

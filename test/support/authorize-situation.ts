@@ -1,9 +1,8 @@
-import { sharedAudienceFault } from '../../src/authenticate/judge-claims.ts'
+import { sharedAudienceFault } from '../../src/authentication/judge-claims.ts'
 import { expect } from 'vitest'
-
-import { createAuthorize, type AuthorizeDeps } from '../../src/authorize/authorize.ts'
-import type { CompiledPolicy } from '../../src/authorize/compile-policy.ts'
-import { createExplain } from '../../src/authorize/explain.ts'
+import { createAuthorize, type AuthorizeDeps } from '../../src/authorization/authorize.ts'
+import type { CompiledPolicy } from '../../src/policy/compile-policy.ts'
+import { createExplain } from '../../src/authorization/explain.ts'
 import { inForce } from '../../src/domain/blocks.ts'
 import { isBrokerError, type BrokerError } from '../../src/domain/broker-error.ts'
 import type { Caller } from '../../src/domain/caller.ts'

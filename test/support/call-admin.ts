@@ -1,7 +1,6 @@
 import type { Hono } from 'hono'
-
-import type { AdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
-import type { AdministerPolicy } from '../../src/lifecycle/administer-policy.ts'
+import type { AdministerCredentials } from '../../src/enrolment/administer-credentials.ts'
+import type { AdministerPolicy } from '../../src/policy/administer-policy.ts'
 
 export const collection = '/v1/admin/credentials'
 

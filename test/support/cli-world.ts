@@ -1,7 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { freePort } from './free-port.ts'
 import { startGoogleStandIn, type GoogleStandIn } from './google/stand-in.ts'
 import { runCli, type CliOutcome } from './run-cli.ts'

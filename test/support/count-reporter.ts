@@ -1,5 +1,4 @@
 import type { Reporter, SerializedError, TestModule } from 'vitest/node'
-
 import { measureLines, measuresVariable } from './measures.ts'
 
 interface Counts {

@@ -2,7 +2,7 @@ import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
 import { createCredentials, type NewCredential } from '../../src/records/credentials.ts'
-import { createRefreshTurns } from '../../src/records/refresh-turns.ts'
+import { createRefreshLeases } from '../../src/records/refresh-leases.ts'
 import { createRotations } from '../../src/records/rotations.ts'
 import { createFakeClock } from './fake-clock.ts'
 import { createFaultyStore } from './faulty-store.ts'
@@ -20,7 +20,7 @@ export function createCredentialWorld() {
   const credentials = createCredentials({ ...deps, onMalformed: ({ reason }) => malformed.push(reason) })
   /** `off` seconds from the others by its wall clock. */
   const createTurns = (holder: string, off = 0) =>
-    createRefreshTurns({ ...deps, clock: { ...clock, now: () => epochSeconds(clock.now() + off) }, holder })
+    createRefreshLeases({ ...deps, clock: { ...clock, now: () => epochSeconds(clock.now() + off) }, holder })
   const createRotationsOf = (holder: string) => createRotations({ ...deps, holder })
   return { clock, store, keyRing, malformed, credentials, createTurns, createRotations: createRotationsOf }
 }

@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-
 import { claimsOf } from '../../src/cli/key-file.ts'
 import { jsonMembers } from './json-members.ts'
 import { listenOnLoopback } from './listen.ts'

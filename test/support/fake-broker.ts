@@ -1,6 +1,5 @@
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
-
 import { serveOnLoopback, type LoopbackServer } from './clients/loopback-server.ts'
 
 export interface FakeAnswer {

@@ -1,5 +1,5 @@
-import { decodeBase64, encodeBase64 } from '../../src/adapters/key-ring/base64.ts'
-import { parseJsonObject, type Members } from '../../src/domain/json-object.ts'
+import { decodeBase64, encodeBase64 } from '../../src/adapters/key-ring/ring-keys.ts'
+import { parseJsonObject, type Members } from '../../src/domain/json.ts'
 import type { HttpResult } from '../../src/ports/http-client.ts'
 import { crc32c } from './google/crc32c.ts'
 import { answer, createRoutedHttp, type RoutedHttp } from './routed-http.ts'

@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-
-import type { LineSink } from '../../src/adapters/system/line-writer.ts'
+import type { LineSink } from '../../src/adapters/system/stdout.ts'
 
 export interface FakeLineSink extends LineSink {
   /** The texts handed over, a write each. */

@@ -1,5 +1,4 @@
 import { describe, expect, inject, test } from 'vitest'
-
 import { findEmulator, startFirestoreEmulator } from './start-firestore-emulator.ts'
 
 const host = inject('firestoreEmulatorHost')

@@ -1,7 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
-
 import type { TestProject } from 'vitest/node'
-
 import { findEmulator, startFirestoreEmulator, type FirestoreEmulator } from './start-firestore-emulator.ts'
 import { listenOnLoopback } from './listen.ts'
 

@@ -1,5 +1,4 @@
 import { createServer } from 'node:net'
-
 import { listenOnLoopback } from './listen.ts'
 
 /** A loopback port nobody listened on a moment ago. Prefer port 0 where the server can say what it got. */

@@ -1,6 +1,5 @@
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { accessToken, assert, callJson, DRIVE, postForm, READ, refresh } from './google/ask.ts'
 import { type GoogleStandIn, startGoogleStandIn } from './google/stand-in.ts'
 

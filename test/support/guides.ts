@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { codeBlocksOf } from './markdown-blocks.ts'
 import { repository } from './run-node.ts'
 

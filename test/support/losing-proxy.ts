@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage } from 'node:http'
-
 import { listenOnLoopback } from './listen.ts'
 
 export interface LosingProxy {

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { measuresVariable } from './measures.ts'
 
 /** Gives a test run the file in which its workers leave what they measured. */

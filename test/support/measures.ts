@@ -1,5 +1,4 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-
 import { isObject, jsonObject } from './test-broker/json.ts'
 
 /** Names the file in which the workers of a test run leave what they measured. */

@@ -1,20 +1,19 @@
 import { inspect } from 'node:util'
-
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
-import { createHttpClient } from '../../src/adapters/system/http-client.ts'
-import { openIdentitySource, openOwnIdentity } from '../../src/compose/google-identity.ts'
+import { createHttpClient } from '../../src/adapters/system/fetch-http-client.ts'
+import { openIdentitySource, openOwnIdentity } from '../../src/compose/google-cloud.ts'
 import { readSettings } from '../../src/config.ts'
 import type { Environment } from '../../src/config/setting.ts'
 import { grantedCredential, type Grant } from '../../src/domain/grant.ts'
 import { scopeSet } from '../../src/domain/scopes.ts'
 import type { EpochSeconds } from '../../src/domain/time.ts'
 import type { MintedToken } from '../../src/domain/token.ts'
-import { createAdministerCredentials } from '../../src/lifecycle/administer-credentials.ts'
-import type { ShareToken } from '../../src/mint/acting-token.ts'
-import { createMint, type Mint, type MintDeps } from '../../src/mint/mint.ts'
+import { createAdministerCredentials } from '../../src/enrolment/administer-credentials.ts'
+import type { ShareToken } from '../../src/minting/impersonator-token.ts'
+import { createMint, type Mint, type MintDeps } from '../../src/minting/mint.ts'
 import type { HttpClient } from '../../src/ports/http-client.ts'
 import { createCredentials } from '../../src/records/credentials.ts'
-import { createRefreshTurns } from '../../src/records/refresh-turns.ts'
+import { createRefreshLeases } from '../../src/records/refresh-leases.ts'
 import { createRotations } from '../../src/records/rotations.ts'
 import { createFaultyStore } from './faulty-store.ts'
 import { startGoogleStandIn } from './google/stand-in.ts'
@@ -77,7 +76,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
     more: Partial<Pick<MintDeps, 'ownIdentity' | 'background'>> = {},
   ) => {
     const background = createAwaitableBackground()
-    const refreshTurns = createRefreshTurns({ ...deps, holder })
+    const refreshTurns = createRefreshLeases({ ...deps, holder })
     const mint = createMint({
       http: impatient(createHttpClient(), patienceMs, clock.skip),
       clock,

@@ -5,9 +5,7 @@ import http2 from 'node:http2'
 import https from 'node:https'
 import net from 'node:net'
 import tls from 'node:tls'
-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { isLoopback } from './block-outbound.ts'
 import { listenOnLoopback } from './listen.ts'
 

@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeEach } from 'vitest'
-
 import { blockOutbound } from './block-outbound.ts'
 
 /** Set-up file of every test file: an attempt to leave this machine fails the test that made it. */

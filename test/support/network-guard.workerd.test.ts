@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { unreportedAttempts } from './workerd-network-guard.ts'
 
 test.each(['https://example.com/', 'http://169.254.169.254/', 'https://127.0.0.1.example.com/'])(

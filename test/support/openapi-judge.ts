@@ -1,7 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
-
 import openApi from '../../src/http/openapi.json' with { type: 'json' }
-import { isMembers, type Members } from '../../src/domain/json-object.ts'
+import { isMembers, type Members } from '../../src/domain/json.ts'
 
 export interface AnswerSeen {
   /** `GET /v1/admin/policy`, with or without a query. */

@@ -1,5 +1,4 @@
 import { serve } from '@hono/node-server'
-
 import { createBroker } from '../../src/compose.ts'
 import { createNodePlatform } from '../../src/compose/node-platform.ts'
 import type { Platform } from '../../src/compose/platform.ts'

@@ -1,5 +1,5 @@
-import { parsePolicy } from '../../src/authorize/parse-policy.ts'
-import { compilePolicy, type CompiledPolicy } from '../../src/authorize/compile-policy.ts'
+import { parsePolicy } from '../../src/policy/parse-policy.ts'
+import { compilePolicy, type CompiledPolicy } from '../../src/policy/compile-policy.ts'
 import type { Caller, Claims } from '../../src/domain/caller.ts'
 import type { CredentialSummary } from '../../src/domain/credential.ts'
 import { epochSeconds } from '../../src/domain/time.ts'

@@ -7,7 +7,7 @@ import type { MintedToken } from '../../src/domain/token.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Sha256 } from '../../src/ports/entropy.ts'
 import { createTokens } from '../../src/records/tokens.ts'
-import { createResolve } from '../../src/resolve/resolve.ts'
+import { createTokenCache } from '../../src/token-cache/token-cache.ts'
 import { createFakeClock } from './fake-clock.ts'
 import { createFaultyStore } from './faulty-store.ts'
 import { createPlainKeyRing } from './plain-key-ring.ts'
@@ -69,7 +69,7 @@ export function createResolveWorld(lifetime = 3600) {
     const time = options.clock ?? clock
     const background = createAwaitableBackground(options.inline !== true)
     const tokens = createTokens({ store, keyRing, clock: time, log: logBook.log, holder: name })
-    const resolve = createResolve({
+    const resolve = createTokenCache({
       tokens,
       clock: time,
       entropy: createSequence(options.fraction ?? 0.5),

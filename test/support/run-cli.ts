@@ -1,5 +1,4 @@
 import { PassThrough, type Readable } from 'node:stream'
-
 import { main } from '../../src/cli/main.ts'
 
 export interface CliOutcome {

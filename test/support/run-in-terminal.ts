@@ -1,6 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-
 import { plainEnvironment, repository } from './run-node.ts'
 
 /** A command as somebody at a terminal gave it, and all that the terminal showed. */

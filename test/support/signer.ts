@@ -1,8 +1,6 @@
 import { exportJWK, generateKeyPair, type CryptoKey } from 'jose'
-
 import type { Claims } from '../../src/domain/caller.ts'
-import type { SigningAlgorithm } from '../../src/domain/signing-algorithm.ts'
-import { parsePublicJwk, type PublicJwk } from '../../src/domain/public-jwk.ts'
+import { type SigningAlgorithm, parsePublicJwk, type PublicJwk } from '../../src/domain/jwk.ts'
 
 /** One who holds a private key and signs whatever text it is given, well-formed or not. */
 export interface Signer {

@@ -1,6 +1,5 @@
 import { exportJWK, generateKeyPair } from 'jose'
-
-import { parseSigningKeys, type BrokerKeys } from '../../src/adapters/google-identity/parse-signing-keys.ts'
+import { parseSigningKeys, type BrokerKeys } from '../../src/adapters/google-identity/signing-keys.ts'
 
 /** Where the broker's keys are trusted in tests. */
 export const poolProvider =

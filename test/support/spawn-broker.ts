@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-
 import { isLoopback } from './block-outbound.ts'
 import { freePort } from './free-port.ts'
 import { collectOutput, type BrokerOutput } from './test-broker/broker-output.ts'

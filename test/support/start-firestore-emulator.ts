@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process'
 import { accessSync, constants, existsSync, realpathSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-
 import { freePort } from './free-port.ts'
 
 export interface FirestoreEmulator {

@@ -1,5 +1,4 @@
 import { connect, createServer, type Socket } from 'node:net'
-
 import { listenOnLoopback } from './listen.ts'
 
 export interface TcpProxy {

@@ -1,7 +1,7 @@
 import { isBrokerError } from '../../src/domain/broker-error.ts'
 import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
 import { parseTokenRequest } from '../../src/http/parse-token-request.ts'
-import { tokenForm } from './hall.ts'
+import { tokenForm } from './http-layer.ts'
 
 /** A form as it is, read as the token endpoint reads it. */
 export function parseForm(text: string): ExchangeRequest {

@@ -1,4 +1,4 @@
-import { parsePolicy } from '../../src/authorize/parse-policy.ts'
+import { parsePolicy } from '../../src/policy/parse-policy.ts'
 import type { Upstream } from '../../src/domain/upstream.ts'
 
 /** The upstreams that a policy with these entries has, read by the broker's own parser. */

@@ -1,7 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import {
   administer,
   askToken,
@@ -13,7 +11,7 @@ import {
 } from '../support/test-broker/ask.ts'
 import { callerOf } from '../support/test-broker/callers.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
-import { createWorkerYard, type WorkerProcess, type WorkerYard } from '../support/worker-yard.ts'
+import { createWorkerYard, type WorkerProcess, type WorkerYard } from '../support/worker-sandbox.ts'
 
 // The whole Worker under `wrangler dev`, over HTTP: what the Node door's tests say of the broker holds here too.
 

@@ -1,27 +1,25 @@
 import * as z from 'zod/mini'
-
 import type { adminRoutes } from '../../../src/http/admin-routes.ts'
-import { explanationSchema, suggestionSchema } from '../../../src/http/document-schemas/advice.ts'
+import {
+  explanationSchema,
+  suggestionSchema,
+  maintenanceSchema,
+  rewrapSchema,
+  blockedCallerSchema,
+  blockedCallersSchema,
+  serviceSchema,
+  stopSchema,
+} from '../../../src/http/document-schemas.ts'
 import {
   credentialPageSchema,
   credentialSchema,
   revokedCredentialSchema,
   versionSchema,
-} from '../../../src/http/document-schemas/credential.ts'
-import { maintenanceSchema } from '../../../src/http/document-schemas/maintenance.ts'
-import {
   appliedPolicySchema,
   policySchema,
   validPolicySchema,
-} from '../../../src/http/document-schemas/policy.ts'
-import { rewrapSchema } from '../../../src/http/document-schemas/rewrap.ts'
-import {
-  blockedCallerSchema,
-  blockedCallersSchema,
-  serviceSchema,
-  stopSchema,
-} from '../../../src/http/document-schemas/service.ts'
-import type { AnswerOf } from '../../../src/http/route-answer.ts'
+} from '../../../src/http/credential-schemas.ts'
+import type { AnswerOf } from '../../../src/http/route-schemas.ts'
 
 type Routes = typeof adminRoutes
 

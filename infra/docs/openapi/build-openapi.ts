@@ -1,11 +1,8 @@
 import * as z from 'zod/mini'
-
 import { softwareVersion } from '../../../src/domain/version.ts'
 import { adminRoutes } from '../../../src/http/admin-routes.ts'
 import { answers } from '../../../src/http/answers.ts'
-import type { AnswerOf } from '../../../src/http/route-answer.ts'
-import type { BodyOf } from '../../../src/http/route-body.ts'
-import type { QueryOf } from '../../../src/http/route-query.ts'
+import type { AnswerOf, BodyOf, QueryOf } from '../../../src/http/route-schemas.ts'
 import { adminDocuments } from './admin-documents.ts'
 import { adminSummaries } from './admin-summaries.ts'
 import { createJsonSchemas, type JsonSchemas } from './json-schema.ts'

@@ -1,8 +1,7 @@
 import * as z from 'zod/mini'
-
-import * as credentials from '../../../src/http/document-schemas/credential.ts'
-import * as policies from '../../../src/http/document-schemas/policy.ts'
-import { timestamp } from '../../../src/http/document-schemas/timestamp.ts'
+import * as credentials from '../../../src/http/credential-schemas.ts'
+import * as policies from '../../../src/http/credential-schemas.ts'
+import { timestamp } from '../../../src/http/document-schemas.ts'
 
 type JsonSchema = Readonly<Record<string, unknown>>
 

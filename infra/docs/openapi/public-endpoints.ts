@@ -1,9 +1,12 @@
+import * as z from 'zod/mini'
+import {
+  clientCredentialsGrant,
+  tokenExchangeGrant,
+  tokenTypeUrns,
+} from '../../../src/http/parse-token-request.ts'
+
 // What everybody may ask, described for the OpenAPI document. These parse and answer by hand, for speed and for the
 // exact words of their RFCs; test/http/openapi.node.test.ts holds real answers against what is said here.
-import * as z from 'zod/mini'
-
-import { clientCredentialsGrant, tokenExchangeGrant } from '../../../src/http/parse-token-request.ts'
-import { tokenTypeUrns } from '../../../src/http/token-type-urns.ts'
 
 export interface PublicEndpoint {
   readonly at: `${'GET' | 'POST'} /${string}`

@@ -1,5 +1,4 @@
-import { fullScopeName } from '../../../src/authorize/implied-scopes.ts'
-import type { ScopeEdges } from '../../../src/authorize/scope-catalogue.ts'
+import { fullScopeName, type ScopeEdges } from '../../../src/policy/scope-catalogue.ts'
 
 /** The methods that take a scope, each by its API and id; what a scope is not asked for anywhere has none. */
 export type MethodsByScope = ReadonlyMap<string, ReadonlySet<string>>

@@ -1,7 +1,7 @@
 import { isBrokerError } from '../../domain/broker-error.ts'
 import { epochSeconds, type EpochSeconds } from '../../domain/time.ts'
 import type { DocumentStore, PutOptions, Stored } from '../../ports/document-store.ts'
-import { parseDocument } from '../document-json.ts'
+import { parseDocument } from '../documents.ts'
 import { createSqlDocumentStore, type SqlDatabase } from '../sqlite/sql-document-store.ts'
 import type { DocumentsRpc, PlainPut, PlainStored, Reply } from './documents-rpc.ts'
 

@@ -1,5 +1,4 @@
 import { DurableObject } from 'cloudflare:workers'
-
 import { BrokerError } from '../../domain/broker-error.ts'
 import type { EpochSeconds } from '../../domain/time.ts'
 import type { DocumentKey, ListOptions, Version } from '../../ports/document-store.ts'

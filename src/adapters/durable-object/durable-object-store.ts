@@ -1,10 +1,9 @@
 import { BrokerError } from '../../domain/broker-error.ts'
 import { seconds } from '../../domain/time.ts'
-import { inTime } from '../../domain/in-time.ts'
+import { withDeadline } from '../../domain/promises.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { DocumentStore, Stored } from '../../ports/document-store.ts'
-import { formatDocument, parseDocument } from '../document-json.ts'
-import { checkExpiry, checkKey, checkListOptions } from '../document-key.ts'
+import { formatDocument, parseDocument, checkExpiry, checkKey, checkListOptions } from '../documents.ts'
 import type { DocumentsRpc, PlainStored, Reply } from './documents-rpc.ts'
 
 export interface DurableObjectStoreDeps {
@@ -26,7 +25,7 @@ export function createDurableObjectStore(deps: DurableObjectStoreDeps): Document
 
   const ask = async <T>(call: (documents: DocumentsRpc) => Promise<Reply<T>>): Promise<T> => {
     const late = () => unavailable(`gave no answer within ${deadlineMs} ms`)
-    const reply = await inTime(reach(connect, call), clock.sleep(deadlineMs), late)
+    const reply = await withDeadline(reach(connect, call), clock.sleep(deadlineMs), late)
     if (!reply.ok) throw unavailable(`failed: ${reply.fault}`)
     return reply.value
   }

@@ -1,9 +1,14 @@
 import { Secret } from '../../domain/secret.ts'
-import { isServiceAccountEmail } from '../../domain/service-account-email.ts'
+import { isServiceAccountEmail } from '../../domain/google.ts'
 import type { HttpAnswer, HttpClient } from '../../ports/http-client.ts'
-import { identityError } from './identity-error.ts'
-import { askForToken, isToken, parseIdentityReply, requireSuccess } from './identity-reply.ts'
-import type { IdentitySource } from './identity-source.ts'
+import {
+  identityError,
+  askForToken,
+  isToken,
+  parseIdentityReply,
+  requireSuccess,
+  type IdentitySource,
+} from './identity-source.ts'
 
 export interface MetadataSourceDeps {
   readonly http: HttpClient

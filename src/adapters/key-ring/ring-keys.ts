@@ -1,4 +1,6 @@
 import type { CryptoKey } from 'jose'
+import { BrokerError } from '../../domain/broker-error.ts'
+import type { Seconds } from '../../domain/time.ts'
 
 /** What a sealed text says of the key that sealed it. */
 export interface KeyName {
@@ -22,4 +24,32 @@ export interface RingKeys {
   renew(): Promise<string>
   /** Throws when the keys could not be had now. */
   ping(): Promise<void>
+}
+
+export const dataKeyBytes = 32
+
+/** A key that seals and opens, and that nobody gets out of the platform again. */
+export function importDataKey(octets: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+  return crypto.subtle.importKey('raw', octets, 'AES-GCM', false, ['encrypt', 'decrypt'])
+}
+
+/** `key_ring_unavailable`, with the reason that only the log sees. */
+export function keyRingError(
+  reason: string,
+  { cause, retryAfter }: { readonly cause?: unknown; readonly retryAfter?: Seconds } = {},
+): BrokerError {
+  const wait = retryAfter === undefined ? {} : { retryAfter }
+  return new BrokerError('key_ring_unavailable', { reason, cause, ...wait })
+}
+
+/** RFC 4648 §4 and §3.5: the standard alphabet, padded, unused bits zero; nothing else decodes. */
+export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) return undefined
+  const binary = atob(text)
+  if (btoa(binary) !== text) return undefined
+  return Uint8Array.from(binary, (char) => char.charCodeAt(0))
+}
+
+export function encodeBase64(octets: Uint8Array): string {
+  return btoa(String.fromCharCode(...octets))
 }

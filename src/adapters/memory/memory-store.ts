@@ -1,9 +1,15 @@
 import type { EpochSeconds } from '../../domain/time.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { DocumentKey, DocumentStore, PutOptions, Stored, Version } from '../../ports/document-store.ts'
-import { formatDocument, parseDocument } from '../document-json.ts'
-import { checkExpiry, checkKey, checkListOptions } from '../document-key.ts'
-import { documentVersion } from '../document-version.ts'
+import {
+  formatDocument,
+  parseDocument,
+  checkExpiry,
+  checkKey,
+  checkListOptions,
+  documentVersion,
+} from '../documents.ts'
+import { omitUndefined } from '../../domain/omit-undefined.ts'
 
 interface Entry {
   readonly key: DocumentKey
@@ -87,7 +93,7 @@ function storedOf({ key, json, version, expiresAt }: Entry): Stored {
     key,
     value: parseDocument(key, json),
     version: versionOf(version),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...omitUndefined({ expiresAt }),
   }
 }
 

@@ -7,9 +7,16 @@ import type {
   PutOptions,
   Stored,
 } from '../../ports/document-store.ts'
-import { formatDocument, parseDocument, unreadableDocument } from '../document-json.ts'
-import { checkExpiry, checkKey, checkListOptions, endOfPrefix } from '../document-key.ts'
-import { documentVersion } from '../document-version.ts'
+import {
+  formatDocument,
+  parseDocument,
+  unreadableDocument,
+  checkExpiry,
+  checkKey,
+  checkListOptions,
+  endOfPrefix,
+  documentVersion,
+} from '../documents.ts'
 
 /** SQLite as this store needs it: node:sqlite and Durable Objects both have it, synchronous and positional. */
 export interface SqlDatabase {

@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises'
-
 import type { DocumentStore } from '../../ports/document-store.ts'
 import { isLocked } from './sqlite-error.ts'
 

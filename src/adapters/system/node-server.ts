@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-
 import { getRequestListener } from '@hono/node-server'
 
 /** A caller sends a few kilobytes; who takes longer keeps a connection from others. */

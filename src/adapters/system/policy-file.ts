@@ -1,6 +1,5 @@
 import type { BigIntStats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
-
 import { BrokerError } from '../../domain/broker-error.ts'
 import type { PolicySource } from '../../ports/policy-source.ts'
 

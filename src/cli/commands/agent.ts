@@ -1,11 +1,10 @@
-import { isLoopback } from '../../domain/loopback.ts'
+import { isLoopback } from '../../domain/url.ts'
 import type { AgentOptions, RunningAgent } from '../../agent/agent.ts'
 import type { Account } from '../../agent/metadata.ts'
 import { brokerGiven, brokerOptions, proofGiven, proofOptions } from '../caller-proof.ts'
 import type { Call, Command, OptionSpec } from '../command.ts'
-import type { Exit } from '../exit-code.ts'
-import { createFault } from '../fault.ts'
-import { wholeNumber } from '../whole-number.ts'
+import { type Exit, createFault } from '../fault.ts'
+import { wholeNumber } from '../options.ts'
 
 const accountOptions: readonly OptionSpec[] = [
   {

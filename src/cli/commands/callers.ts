@@ -1,11 +1,9 @@
 import * as z from 'zod/mini'
-
 import { parseNothing } from '../admin-answers.ts'
 import { adminOptions, connect } from '../admin-client.ts'
 import { yesOption, type ArgumentSpec, type Call, type Command } from '../command.ts'
-import { confirm } from '../confirm.ts'
-import { printAnswer } from '../print.ts'
-import { plain, table } from '../table.ts'
+import { confirm } from '../terminal.ts'
+import { printAnswer, plain, table } from '../output.ts'
 
 const who: readonly ArgumentSpec[] = [
   { name: 'ISSUER', summary: 'the iss of its JWTs, to the octet' },

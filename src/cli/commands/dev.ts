@@ -1,15 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-
 import type { Call, Command } from '../command.ts'
 import { choosePort, startBroker, type BrokerProcess } from '../dev/broker-process.ts'
-import { makeFirstFiles } from '../dev/first-files.ts'
-import { takeFolder } from '../dev/take-folder.ts'
-import type { Exit } from '../exit-code.ts'
-import { createFault } from '../fault.ts'
-import { createPaint } from '../paint.ts'
-import { withProgress } from '../progress.ts'
-import { wholeNumber } from '../whole-number.ts'
+import { makeFirstFiles, takeFolder } from '../dev/first-files.ts'
+import { type Exit, createFault } from '../fault.ts'
+import { createPaint, withProgress } from '../output.ts'
+import { wholeNumber } from '../options.ts'
 
 export const devCommands: readonly Command[] = [
   {

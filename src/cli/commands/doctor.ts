@@ -1,24 +1,16 @@
 import { existsSync } from 'node:fs'
-
-import type { Finding } from '../../compose/examine/finding.ts'
-import { judgeClock } from '../../compose/examine/judge-clock.ts'
-import { isMembers } from '../../domain/json-object.ts'
+import { type Finding, judgeClock } from '../examine-settings.ts'
+import { isMembers } from '../../domain/json.ts'
 import { softwareVersion } from '../../domain/version.ts'
-import type { CredentialAnswer } from '../admin-answers.ts'
+import { type CredentialAnswer, allCredentials } from '../admin-answers.ts'
 import { adminOptions, connect } from '../admin-client.ts'
-import { askIssuer, brokerUrl } from '../broker-url.ts'
-import { clientSettings } from '../client-settings.ts'
+import { askIssuer, brokerUrl, clientSettings } from '../broker-url.ts'
 import type { Call, Command } from '../command.ts'
-import { allCredentials } from '../all-credentials.ts'
-import type { Exit } from '../exit-code.ts'
-import { isFault } from '../fault.ts'
-import { printAnswer } from '../print.ts'
-import { withProgress, type Progress } from '../progress.ts'
-import { stepWords } from '../step-words.ts'
+import { type Exit, isFault } from '../fault.ts'
+import { printAnswer, withProgress, type Progress, counted, type Paint, plain } from '../output.ts'
+import { stepWords } from './versions.ts'
 import { send } from '../send.ts'
-import { parseService, stopWords, type ServiceAnswer } from '../service-answer.ts'
-import { showFindings } from '../show-findings.ts'
-import { counted } from '../table.ts'
+import { parseService, stopWords, type ServiceAnswer } from './service.ts'
 
 export const doctorCommands: readonly Command[] = [
   {
@@ -67,7 +59,7 @@ function namesBroker(call: Call): boolean {
 
 async function examineHere({ terminal }: Call, progress: Progress): Promise<readonly Finding[]> {
   progress.say('Looking at the settings here')
-  const { examineSettings } = await import('../../compose/examine/examine-settings.ts')
+  const { examineSettings } = await import('../examine-settings.ts')
   return examineSettings(terminal.env, existsSync)
 }
 
@@ -200,5 +192,34 @@ async function attempt(
   } catch (error) {
     if (!isFault(error)) throw error
     return [{ what, verdict: 'bad', says: error.message, mend: error.hints }]
+  }
+}
+
+/** The findings as a list, and how to mend what is bad or odd below each. */
+function showFindings(findings: readonly Finding[], paint: Paint): string {
+  const width = Math.max(...findings.map(({ what }) => what.length))
+  return findings.map((finding) => showFinding(finding, width, paint)).join('')
+}
+
+function showFinding({ what, verdict, says, mend = [] }: Finding, width: number, paint: Paint): string {
+  const [first = '', ...more] = says.split('\n').map(plain)
+  const below = [
+    ...more,
+    ...mend.map((line, at) => `${at === 0 ? paint.bold('mend:') : '     '} ${plain(line)}`),
+  ]
+  const indent = ' '.repeat(width + 11)
+  return `${markOf(verdict, paint)}  ${what.padEnd(width)}  ${first}\n${below.map((line) => `${indent}${line}\n`).join('')}`
+}
+
+function markOf(verdict: Finding['verdict'], { good, bad, odd, dim }: Paint): string {
+  switch (verdict) {
+    case 'good':
+      return good('ok     ')
+    case 'bad':
+      return bad('fault  ')
+    case 'odd':
+      return odd('look   ')
+    case 'unknown':
+      return dim('-      ')
   }
 }

@@ -1,16 +1,14 @@
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Writable } from 'node:stream'
-
 import { claimsOf } from '../../client/broker-connection.ts'
 import { readAdminIdentity } from '../admin-identity.ts'
 import { audienceFor, brokerGiven, brokerOptions, proofGiven, proofOptions } from '../caller-proof.ts'
-import { clientSettings } from '../client-settings.ts'
+import { clientSettings } from '../broker-url.ts'
 import type { Call, Command } from '../command.ts'
-import type { Exit } from '../exit-code.ts'
-import { createFault } from '../fault.ts'
-import { json, note } from '../print.ts'
-import { writeNewFile } from '../write-new-file.ts'
+import { type Exit, createFault } from '../fault.ts'
+import { json, note } from '../output.ts'
+import { writeNewFile } from '../files.ts'
 
 const jwtType = 'urn:ietf:params:oauth:token-type:jwt'
 
@@ -211,7 +209,7 @@ function signingCommand(call: Call): string {
 async function headersIn(call: Call): Promise<Readonly<Record<string, string>>> {
   const file = call.text('--header')
   if (file === undefined) return {}
-  const { readTextFile } = await import('../read-input.ts')
+  const { readTextFile } = await import('../files.ts')
   const lines = (await readTextFile(file)).split('\n').filter((line) => line.trim() !== '')
   return Object.fromEntries(
     lines.map((line) => {

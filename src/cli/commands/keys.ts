@@ -1,12 +1,10 @@
-import { isSealingKeyName, newSealingKey } from '../../compose/sealing-key.ts'
+import { isSealingKeyName, newSealingKey } from '../../compose/keys.ts'
 import { epochSeconds, type EpochSeconds } from '../../domain/time.ts'
 import { jsonOption, type Call, type Command } from '../command.ts'
-import type { Exit } from '../exit-code.ts'
-import { createFault } from '../fault.ts'
-import { createPerson, issuerEntry, type Person } from '../person.ts'
-import { json, note, printAnswer } from '../print.ts'
-import { readTextFile } from '../read-input.ts'
-import { writeNewFile } from '../write-new-file.ts'
+import { type Exit, createFault } from '../fault.ts'
+import { createPerson, issuerEntry, type Person } from '../terminal.ts'
+import { json, note, printAnswer } from '../output.ts'
+import { readTextFile, writeNewFile } from '../files.ts'
 
 export const keyCommands: readonly Command[] = [
   {
@@ -83,7 +81,7 @@ function sealingKey(kid: string | undefined): string {
 
 async function signingKeys(call: Call): Promise<string> {
   const before = call.text('--add-to')
-  const { extendSigningKeys } = await import('../../compose/extend-signing-keys.ts')
+  const { extendSigningKeys } = await import('../../compose/keys.ts')
   const reading = await extendSigningKeys(
     before === undefined ? undefined : await readTextFile(before),
     call.text('--alg') === 'RS256' ? 'RS256' : 'ES256',

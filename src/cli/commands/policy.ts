@@ -1,14 +1,11 @@
-import type { PolicyWarning } from '../../domain/policy-warning.ts'
-import type { Policy } from '../../domain/policy.ts'
+import type { PolicyWarning, Policy } from '../../domain/policy.ts'
 import { parseAppliedPolicy, parsePolicyAnswer } from '../admin-answers.ts'
 import { adminOptions, connect } from '../admin-client.ts'
 import { jsonOption, type ArgumentSpec, type Call, type Command } from '../command.ts'
-import type { Exit } from '../exit-code.ts'
-import { createFault, isFault } from '../fault.ts'
+import { type Exit, createFault, isFault } from '../fault.ts'
 import { policyDiff, shownDiff } from '../policy-diff.ts'
-import { note, printAnswer } from '../print.ts'
-import { readInput } from '../read-input.ts'
-import { counted, plain } from '../table.ts'
+import { note, printAnswer, counted, plain } from '../output.ts'
+import { readInput } from '../files.ts'
 
 const fileArgument: ArgumentSpec = {
   name: 'FILE',
@@ -86,7 +83,7 @@ export const policyCommands: readonly Command[] = [
 
 async function checkFile(call: Call): Promise<Exit> {
   const { text, place } = await readPolicy(call)
-  const { judgePolicy } = await import('../../compose/judge-policy.ts')
+  const { judgePolicy } = await import('../../policy/policy-warnings.ts')
   const brokerIssuer = call.text('--broker-issuer') ?? call.terminal.env['DOWNSCOPE_ISSUER']
   const judgement = judgePolicy({ text, origin: place, brokerIssuer })
   if (!judgement.ok) return tellFaults(call, judgement.faults)

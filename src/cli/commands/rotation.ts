@@ -1,19 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises'
-
 import { parseCredential, type CredentialAnswer, type RotationAnswer } from '../admin-answers.ts'
 import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
 import type { Call, Command } from '../command.ts'
-import { credentialPath, nameArgument } from '../credential-arguments.ts'
-import type { Exit } from '../exit-code.ts'
-import { createFault } from '../fault.ts'
-import type { Paint } from '../paint.ts'
-import { note, printAnswer } from '../print.ts'
-import { withProgress, type Progress } from '../progress.ts'
-import { readJsonInput } from '../read-input.ts'
-import { scopeOption, scopesGiven } from '../scopes-given.ts'
-import { stepWords } from '../step-words.ts'
-import { counted, plain } from '../table.ts'
-import { wholeNumber } from '../whole-number.ts'
+import { credentialPath, nameArgument, scopeOption, scopesGiven, wholeNumber } from '../options.ts'
+import { type Exit, createFault } from '../fault.ts'
+import { type Paint, note, printAnswer, withProgress, type Progress, counted, plain } from '../output.ts'
+import { readJsonInput } from '../files.ts'
+import { stepWords } from './versions.ts'
 
 export const rotationCommands: readonly Command[] = [
   {

@@ -1,11 +1,9 @@
 import { adminOptions, connect } from '../admin-client.ts'
 import { yesOption, type Call, type Command } from '../command.ts'
-import { confirm } from '../confirm.ts'
-import type { Exit } from '../exit-code.ts'
-import type { Paint } from '../paint.ts'
-import { printAnswer } from '../print.ts'
-import { parseService, parseStop, stopWords, type ServiceAnswer } from '../service-answer.ts'
-import { counted, plain, table } from '../table.ts'
+import { confirm } from '../terminal.ts'
+import type { Exit } from '../fault.ts'
+import { type Paint, printAnswer, counted, plain, table } from '../output.ts'
+import * as z from 'zod/mini'
 
 export const serviceCommands: readonly Command[] = [
   {
@@ -79,4 +77,41 @@ function describe(service: ServiceAnswer, paint: Paint): string {
 function partWords({ status, reason }: ServiceAnswer['store'], { good, bad }: Paint): string {
   if (status === 'ok') return good('ok')
   return `${bad(plain(status))}${reason === undefined ? '' : `: ${plain(reason)}`}`
+}
+
+const byHand = z.object({ by: z.string(), since: z.string() })
+const part = z.object({ status: z.string(), reason: z.optional(z.string()) })
+
+const serviceAnswer = z.object({
+  version: z.string(),
+  time: z.string(),
+  issuer: z.string(),
+  stopped: z.optional(byHand),
+  blocked_callers: z.number(),
+  store: part,
+  key_ring: part,
+  policy: z.object({
+    status: z.string(),
+    reason: z.optional(z.string()),
+    revision: z.optional(z.string()),
+    origin: z.optional(z.string()),
+    loaded_at: z.optional(z.string()),
+  }),
+  settings: z.record(z.string(), z.string()),
+})
+
+export type ServiceAnswer = z.infer<typeof serviceAnswer>
+
+export function parseService(document: unknown): ServiceAnswer {
+  return serviceAnswer.parse(document)
+}
+
+export function stopWords({ stopped }: Pick<ServiceAnswer, 'stopped'>): string {
+  return stopped === undefined ? 'nobody gets a token' : plain(`by ${stopped.by}, ${stopped.since}`)
+}
+
+const stopAnswer = z.pick(serviceAnswer, { stopped: true })
+
+function parseStop(document: unknown): z.infer<typeof stopAnswer> {
+  return stopAnswer.parse(document)
 }

@@ -1,16 +1,13 @@
 import * as z from 'zod/mini'
-
-import { isMembers } from '../../domain/json-object.ts'
+import { isMembers } from '../../domain/json.ts'
 import { parsePolicyAnswer } from '../admin-answers.ts'
 import { adminOptions, connect } from '../admin-client.ts'
 import type { Call, Command } from '../command.ts'
-import type { Exit } from '../exit-code.ts'
-import type { Paint } from '../paint.ts'
+import type { Exit } from '../fault.ts'
+import { type Paint, note, printAnswer, plain } from '../output.ts'
 import { policyDiff, shownDiff } from '../policy-diff.ts'
-import { note, printAnswer } from '../print.ts'
-import { wholeNumber } from '../whole-number.ts'
-import { plain } from '../table.ts'
-import { writeNewFile } from '../write-new-file.ts'
+import { wholeNumber } from '../options.ts'
+import { writeNewFile } from '../files.ts'
 
 export const suggestCommands: readonly Command[] = [
   {

@@ -1,15 +1,12 @@
-import { isMembers, type Members } from '../../domain/json-object.ts'
+import { isMembers, type Members } from '../../domain/json.ts'
 import { Secret } from '../../domain/secret.ts'
 import { brokerIssuer, brokerUrl, urlOptions } from '../broker-url.ts'
-import { jwtOption, readCallerJwt } from '../caller-jwt.ts'
+import { jwtOption, readCallerJwt, readKeyFile } from '../key-file.ts'
 import { jsonOption, type Call, type Command } from '../command.ts'
-import type { Exit } from '../exit-code.ts'
-import { createFault } from '../fault.ts'
-import { readKeyFile } from '../key-file.ts'
-import { note, printAnswer } from '../print.ts'
+import { type Exit, createFault } from '../fault.ts'
+import { note, printAnswer, plain } from '../output.ts'
 import { send, type Received } from '../send.ts'
-import { plain } from '../table.ts'
-import { readWishes, wishOptions } from '../wishes.ts'
+import { readTokenOptions, tokenOptions } from '../options.ts'
 
 const typePrefix = 'urn:ietf:params:oauth:token-type:'
 const apiKeyType = 'urn:downscope:params:oauth:token-type:api_key'
@@ -27,7 +24,7 @@ export const tokenCommands: readonly Command[] = [
       { name: '--key', value: 'FILE', summary: 'the private key of the caller, JWK or PEM', offer: 'file' },
       { name: '--issuer', value: 'NAME', summary: 'as whom the key signs, unless its file says' },
       { name: '--subject', value: 'NAME', summary: 'by default the issuer' },
-      ...wishOptions,
+      ...tokenOptions,
       { name: '--id-token', summary: 'an ID token instead of an access token' },
       { name: '--api-key', summary: 'the API key that the credential is, for it gives no tokens' },
       {
@@ -100,7 +97,7 @@ async function assertionBy(path: string, call: Call): Promise<Secret> {
 }
 
 async function wishesOf(call: Call): Promise<Record<string, string>> {
-  const { scopes, lifetimeSeconds, actFor, boundary, resource } = await readWishes(call)
+  const { scopes, lifetimeSeconds, actFor, boundary, resource } = await readTokenOptions(call)
   const wishes: readonly (readonly [string, string | undefined])[] = [
     ['scope', scopes?.join(' ')],
     ['requested_lifetime', lifetimeSeconds?.toString()],

@@ -1,11 +1,17 @@
-import { parseCredential, parseVersions } from '../admin-answers.ts'
+import {
+  parseCredential,
+  parseVersions,
+  parseNothing,
+  type VersionAnswer,
+  type RotationAnswer,
+} from '../admin-answers.ts'
 import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
-import { yesOption, type Call, type Command } from '../command.ts'
-import { confirm } from '../confirm.ts'
-import { credentialPath, nameArgument, versionArgument, versionPath } from '../credential-arguments.ts'
-import { printAnswer } from '../print.ts'
-import { plain } from '../table.ts'
-import { versionTable } from '../version-table.ts'
+import { yesOption, type Call, type Command, type OptionSpec } from '../command.ts'
+import { confirm } from '../terminal.ts'
+import { credentialPath, nameArgument, versionArgument, versionPath } from '../options.ts'
+import { printAnswer, plain, type Paint, withProgress, table, counted } from '../output.ts'
+import * as z from 'zod/mini'
+import type { Exit } from '../fault.ts'
 
 export const versionCommands: readonly Command[] = [
   {
@@ -61,4 +67,117 @@ export const versionCommands: readonly Command[] = [
 
 function actOnVersion(call: Call, client: AdminClient, verb: 'disable' | 'destroy') {
   return client.ask({ method: 'POST', path: versionPath(call, `:${verb}`), parse: parseCredential })
+}
+
+const options: readonly OptionSpec[] = [yesOption, ...adminOptions]
+
+export const revokeCommands: readonly Command[] = [
+  {
+    name: 'credentials revoke',
+    summary: 'revoke a credential permanently, in the broker and at its upstream',
+    details:
+      'Here first: every instance stops within 10 seconds, for tokens in its memory too. Then at the upstream, where ' +
+      'it can be withdrawn; given again, it finishes what failed there, which is status 1. It asks first.',
+    arguments: [nameArgument],
+    options,
+    examples: [
+      'downscope credentials revoke reports-sa',
+      'downscope credentials revoke reports-sa --yes --json',
+    ],
+    run: revoke,
+  },
+  {
+    name: 'credentials destroy',
+    summary: 'delete a credential and its secret from the broker permanently',
+    details: 'The key itself lives on where it came from: delete it there too. It asks first.',
+    arguments: [nameArgument],
+    options,
+    examples: ['downscope credentials destroy reports-sa', 'downscope credentials destroy reports-sa --yes'],
+    run: destroy,
+  },
+]
+
+async function revoke(call: Call): Promise<Exit> {
+  const name = call.argument('NAME')
+  const client = await connect(call)
+  await confirm(call, `Revoke ${plain(name)} at ${client.url} and at its upstream, for good?`)
+  const path = credentialPath(call, ':revoke')
+  const answer = await withProgress(call, 'Revoking', () =>
+    client.ask({ method: 'POST', path, parse: parseRevocation }),
+  )
+  printAnswer(call, answer.document, (paint) => describe(name, answer.value, paint))
+  return answer.value.upstream === 'failed' ? 'refused' : 'done'
+}
+
+async function destroy(call: Call): Promise<Exit> {
+  const name = call.argument('NAME')
+  const client = await connect(call)
+  await confirm(call, `Delete ${plain(name)} from ${client.url}, for good?`)
+  await client.ask({ method: 'DELETE', path: credentialPath(call), parse: parseNothing })
+  printAnswer(call, { name, destroyed: true }, ({ good }) => `${good('destroyed')} ${plain(name)}\n`)
+  return 'done'
+}
+
+const revocationAnswer = z.object({ upstream: z.string(), detail: z.optional(z.string()) })
+
+type RevocationAnswer = z.infer<typeof revocationAnswer>
+
+function parseRevocation(document: unknown): RevocationAnswer {
+  return revocationAnswer.parse(document)
+}
+
+function describe(name: string, { upstream, detail }: RevocationAnswer, { good, bad, odd }: Paint): string {
+  const words: Readonly<Record<string, string>> = {
+    done: good('done'),
+    already_dead: good('it was dead already'),
+    not_possible: odd('not possible'),
+    failed: bad('failed, give the command again'),
+  }
+  const why = detail === undefined ? '' : `: ${plain(detail)}`
+  return `${good('revoked')} ${plain(name)}\n  here      done\n  upstream  ${words[upstream] ?? plain(upstream)}${why}\n`
+}
+
+export function versionTable(versions: readonly VersionAnswer[], paint: Paint): string {
+  const isAnyRemoved = versions.some(({ removal }) => removal !== undefined)
+  const names = ['VERSION', 'STATE', 'SINCE', 'KEY', ...(isAnyRemoved ? ['REMOVED'] : [])]
+  const heading = names.map((word) => paint.bold(word))
+  const rows = versions.map(({ id, state, changed_at: since, key_id: key, removal }) => [
+    plain(id),
+    stateWord(state, paint),
+    plain(since),
+    plain(key ?? '-'),
+    ...(isAnyRemoved ? [plain(removal?.due_at ?? '-')] : []),
+  ])
+  return table([heading, ...rows])
+}
+
+/** The state of a credential or of a version. */
+export function stateWord(state: string, { good, bad, dim }: Paint): string {
+  switch (state) {
+    case 'enabled':
+    case 'active':
+      return good(state)
+    case 'disabled':
+    case 'revoked':
+      return bad(state)
+    default:
+      return dim(plain(state))
+  }
+}
+
+/** Where a rotation stands, in words. */
+export function stepWords({ step, failures, reason, next_try_at: next }: RotationAnswer): string {
+  const words: Readonly<Record<string, string>> = {
+    count: 'looking at the keys there are',
+    generate: 'making a key pair',
+    upload: 'uploading its certificate',
+    create: 'having the upstream make a key',
+    prove: 'proving that the new one works',
+    overlap: 'the former one stands by',
+    disable: 'withdrawing the former one',
+    abort: 'taking it back',
+  }
+  const trouble = reason === undefined ? '' : `: ${plain(reason)}`
+  const again = failures === 0 ? '' : ` (tried ${counted(failures, 'time')}, again at ${plain(next)})`
+  return `${words[step] ?? plain(step)}${trouble}${again}`
 }

@@ -16,11 +16,11 @@ export interface BrokerStart {
   readonly port: number
   readonly env: Readonly<Record<string, string>>
   readonly logFile: string
-  readonly door: BrokerDoor
+  readonly door: BrokerCommand
 }
 
 /** URLs of the Node door, and of the module that ends it when we end. */
-export interface BrokerDoor {
+export interface BrokerCommand {
   readonly broker: string
   readonly leash: string
 }

@@ -1,9 +1,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-
 import type Provider from 'oidc-provider'
 import type { Interaction } from 'oidc-provider'
-
 import { consentPage, homePage, signInPage } from './development-pages.ts'
 import { createGrants } from './development-grants.ts'
 

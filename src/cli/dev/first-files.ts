@@ -1,10 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-
-import { newSealingKey } from '../../compose/sealing-key.ts'
+import { newSealingKey } from '../../compose/keys.ts'
 import { createFault } from '../fault.ts'
-import { createPerson, issuerEntry, personIn, type Person } from '../person.ts'
-import { writeNewFile } from '../write-new-file.ts'
+import { createPerson, issuerEntry, personIn, type Person } from '../terminal.ts'
+import { writeNewFile } from '../files.ts'
 
 /** What a broker of one folder begins with. */
 export interface FirstFiles {
@@ -57,4 +56,39 @@ rules:              # the first rule that matches caller and credential decides
     credential: reports-sa
     scopes: [https://www.googleapis.com/auth/devstorage.read_only]
 `
+}
+
+/**
+ * Makes a folder ours, for its owner alone, until the function it returns is called. Throws while another process that
+ * lives has it; `elsewhere` is the command that takes another one.
+ */
+export function takeFolder(folder: string, elsewhere: string): () => void {
+  const pidFile = join(folder, 'pid')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const pid = readPid(pidFile)
+  if (pid !== undefined && pid !== process.pid && isAlive(pid))
+    throw new Error(
+      `another one (process ${pid}) is using ${folder}. End it with Ctrl-C, or use another folder: ${elsewhere}`,
+    )
+  writeFileSync(pidFile, String(process.pid), { mode: 0o600 })
+  return () => rmSync(pidFile, { force: true })
+}
+
+function readPid(file: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(file, 'utf8'))
+    return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // Somebody else's process: that number was given anew.
+    return error instanceof Error && 'code' in error && error.code !== 'ESRCH' && error.code !== 'EPERM'
+  }
 }

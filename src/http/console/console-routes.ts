@@ -1,11 +1,10 @@
 import type { Context, Hono } from 'hono'
 import { html } from 'hono/html'
-
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Person, SignIn } from '../../sign-in/sign-in.ts'
 import { jsonAnswer } from '../json-answer.ts'
-import { issuerUrl } from '../metadata.ts'
+import { issuerUrl } from '../public-routes.ts'
 import { clearCookie, cookieOf, setCookie } from './cookies.ts'
 import { createRefusePage } from './error-page.ts'
 import { ownForm, refuseForeignForm } from './forms.ts'

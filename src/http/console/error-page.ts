@@ -1,9 +1,8 @@
 import { html } from 'hono/html'
-
 import { isBrokerError, type BrokerErrorCode } from '../../domain/broker-error.ts'
 import type { Log } from '../../ports/log.ts'
 import { answers } from '../answers.ts'
-import { locateBug } from '../locate-bug.ts'
+import { locateBug } from '../refuse.ts'
 import { layout } from './layout.ts'
 import { pageAnswer } from './page-answer.ts'
 

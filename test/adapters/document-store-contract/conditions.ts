@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import type { Version } from '../../../src/ports/document-store.ts'
 import { key, must, numbers, type OpenScene } from './scene.ts'
 

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { key, must, numbers, type OpenScene } from './scene.ts'
 
 export function describeExpiry(scene: OpenScene): void {

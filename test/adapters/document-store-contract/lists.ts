@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import type { DocumentStore } from '../../../src/ports/document-store.ts'
 import { keysOf, numbers, type OpenScene } from './scene.ts'
 

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { epochSeconds } from '../../../src/domain/time.ts'
 import { key, numbers, type OpenScene } from './scene.ts'
 

@@ -2,7 +2,6 @@ import { epochSeconds, type EpochSeconds } from '../../../src/domain/time.ts'
 import type { Clock } from '../../../src/ports/clock.ts'
 import type { DocumentStore, Stored } from '../../../src/ports/document-store.ts'
 import { onTestFinished } from 'vitest'
-
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts'
 
 /** A store that nothing else writes to, empty. */

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import type { Document } from '../../../src/ports/document-store.ts'
 import { key, type OpenScene } from './scene.ts'
 

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-
 import { createDocumentsAnswers } from '../../../src/adapters/durable-object/answer-documents.ts'
 import type { DocumentsRpc } from '../../../src/adapters/durable-object/documents-rpc.ts'
 import { createDurableObjectStore } from '../../../src/adapters/durable-object/durable-object-store.ts'

@@ -1,5 +1,4 @@
 import { env } from 'cloudflare:workers'
-
 import { createDurableObjectStore } from '../../../src/adapters/durable-object/durable-object-store.ts'
 import { describeDocumentStore } from '../document-store-contract.ts'
 

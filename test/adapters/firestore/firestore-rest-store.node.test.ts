@@ -1,10 +1,8 @@
 import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
-
 import { createFirestoreRestStore } from '../../../src/adapters/firestore/rest/firestore-rest-store.ts'
 import { createFirestoreSdkStore } from '../../../src/adapters/firestore/sdk/firestore-sdk-store.ts'
-import { createHttpClient } from '../../../src/adapters/system/http-client.ts'
-import { createSystemClock } from '../../../src/adapters/system/system-clock.ts'
-import { createEntropy } from '../../../src/adapters/system/system-entropy.ts'
+import { createHttpClient } from '../../../src/adapters/system/fetch-http-client.ts'
+import { createSystemClock, createEntropy } from '../../../src/adapters/system/clock-and-entropy.ts'
 import { later, seconds } from '../../../src/domain/time.ts'
 import type { DocumentStore } from '../../../src/ports/document-store.ts'
 import { startLosingProxy } from '../../support/losing-proxy.ts'

@@ -1,10 +1,8 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-
 import { createFirestoreRestStore } from '../../../src/adapters/firestore/rest/firestore-rest-store.ts'
-import { documentVersion } from '../../../src/adapters/document-version.ts'
-import { createHttpClient } from '../../../src/adapters/system/http-client.ts'
-import { createSystemClock } from '../../../src/adapters/system/system-clock.ts'
-import { createEntropy } from '../../../src/adapters/system/system-entropy.ts'
+import { documentVersion } from '../../../src/adapters/documents.ts'
+import { createHttpClient } from '../../../src/adapters/system/fetch-http-client.ts'
+import { createSystemClock, createEntropy } from '../../../src/adapters/system/clock-and-entropy.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import type { Clock } from '../../../src/ports/clock.ts'
 import type { DocumentStore } from '../../../src/ports/document-store.ts'

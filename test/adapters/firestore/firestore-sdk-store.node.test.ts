@@ -1,8 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-
 import { beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
-
 import { createFirestoreSdkStore } from '../../../src/adapters/firestore/sdk/firestore-sdk-store.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'

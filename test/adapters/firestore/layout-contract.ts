@@ -1,5 +1,4 @@
 import { expect, inject, test } from 'vitest'
-
 import { epochSeconds } from '../../../src/domain/time.ts'
 import type { DocumentStore } from '../../../src/ports/document-store.ts'
 

@@ -1,7 +1,5 @@
 import { createServer } from 'node:net'
-
 import { beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
-
 import type { DocumentStore } from '../../../src/ports/document-store.ts'
 import { listenOnLoopback } from '../../support/listen.ts'
 import { startFirestoreEmulator, type FirestoreEmulator } from '../../support/start-firestore-emulator.ts'

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
-
 import { createFederatedSource } from '../../../src/adapters/google-identity/federated-identity.ts'
-import { createHeldToken } from '../../../src/adapters/google-identity/held-token.ts'
+import { createCachedToken } from '../../../src/adapters/google-identity/own-identity.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import type { HttpRequest, HttpResult } from '../../../src/ports/http-client.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
@@ -217,7 +216,7 @@ function open({ serviceAccount: account }: { readonly serviceAccount?: string | 
     stsUrl,
     iamCredentialsUrl,
   })
-  const identity = createHeldToken({
+  const identity = createCachedToken({
     clock,
     sharesWork: true,
     fetchToken: () => source.accessToken([scope]),

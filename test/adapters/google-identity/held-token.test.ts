@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-
-import { createHeldToken } from '../../../src/adapters/google-identity/held-token.ts'
+import { createCachedToken } from '../../../src/adapters/google-identity/own-identity.ts'
 import { BrokerError } from '../../../src/domain/broker-error.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import { seconds } from '../../../src/domain/time.ts'
@@ -116,6 +115,6 @@ function open({ sharesWork = true }: { readonly sharesWork?: boolean } = {}) {
       held = promise
       return resolve
     },
-    identity: createHeldToken({ clock, sharesWork, fetchToken }),
+    identity: createCachedToken({ clock, sharesWork, fetchToken }),
   }
 }

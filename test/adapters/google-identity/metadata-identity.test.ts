@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-
-import { createHeldToken } from '../../../src/adapters/google-identity/held-token.ts'
+import { createCachedToken } from '../../../src/adapters/google-identity/own-identity.ts'
 import { createMetadataSource } from '../../../src/adapters/google-identity/metadata-identity.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { answer, createRoutedHttp, type Route } from '../../support/routed-http.ts'
@@ -81,5 +80,5 @@ function open({ host }: { readonly host?: string } = {}) {
   )
   const source = createMetadataSource({ http, ...(host === undefined ? {} : { host }) })
   const fetchToken = () => source.accessToken([scope])
-  return { clock, requests, answerWith, identity: createHeldToken({ clock, sharesWork: true, fetchToken }) }
+  return { clock, requests, answerWith, identity: createCachedToken({ clock, sharesWork: true, fetchToken }) }
 }

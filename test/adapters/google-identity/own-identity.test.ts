@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-
 import { createOwnIdentity } from '../../../src/adapters/google-identity/own-identity.ts'
 import type { IdentitySource } from '../../../src/adapters/google-identity/identity-source.ts'
 import { BrokerError } from '../../../src/domain/broker-error.ts'

@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import { parseSigningKeys } from '../../../src/adapters/google-identity/parse-signing-keys.ts'
+import { parseSigningKeys } from '../../../src/adapters/google-identity/signing-keys.ts'
 import { createPrivateJwk, keySetText, privateTexts, readKeys } from '../../support/signing-key-set.ts'
 
 type Refusal = readonly [what: string, text: () => string, fault: string]

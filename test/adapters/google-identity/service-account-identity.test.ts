@@ -1,8 +1,9 @@
 import { exportPKCS8, generateKeyPair, jwtVerify, type CryptoKey } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import type { OwnKey } from '../../../src/adapters/google-identity/own-key.ts'
-import { createServiceAccountSource } from '../../../src/adapters/google-identity/service-account-identity.ts'
+import {
+  type OwnKey,
+  createServiceAccountSource,
+} from '../../../src/adapters/google-identity/service-account-identity.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { answer, createRoutedHttp, failure, type Route } from '../../support/routed-http.ts'

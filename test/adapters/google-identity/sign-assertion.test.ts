@@ -1,8 +1,6 @@
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
-
-import type { BrokerKey } from '../../../src/adapters/google-identity/parse-signing-keys.ts'
-import { createSignAssertion } from '../../../src/adapters/google-identity/sign-assertion.ts'
+import { type BrokerKey, createSignAssertion } from '../../../src/adapters/google-identity/signing-keys.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { createSequence } from '../../support/sequence.ts'
 import { createPrivateJwk, poolProvider as provider, readKeys } from '../../support/signing-key-set.ts'

@@ -1,10 +1,8 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import type { BrokerKeys } from '../../../src/adapters/google-identity/parse-signing-keys.ts'
-import { createSignAssertion } from '../../../src/adapters/google-identity/sign-assertion.ts'
-import { extendSigningKeys } from '../../../src/compose/extend-signing-keys.ts'
-import { parseJsonObject } from '../../../src/domain/json-object.ts'
+import { type BrokerKeys, createSignAssertion } from '../../../src/adapters/google-identity/signing-keys.ts'
+import { extendSigningKeys } from '../../../src/compose/keys.ts'
+import { parseJsonObject } from '../../../src/domain/json.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../../../src/domain/time.ts'
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts'
 import { createSequence } from '../../support/sequence.ts'

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-
-import { crc32c } from '../../../src/adapters/key-ring/crc32c.ts'
+import { crc32c } from '../../../src/adapters/key-ring/kms-client.ts'
 
 test.each([
   ['', 0],

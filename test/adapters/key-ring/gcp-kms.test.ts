@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'vitest'
-
-import { createKmsRingKeys } from '../../../src/adapters/key-ring/gcp-kms/kms-ring-keys.ts'
+import { createKmsRingKeys } from '../../../src/adapters/key-ring/kms-ring-keys.ts'
 import { createKeyRing } from '../../../src/adapters/key-ring/key-ring.ts'
-import { createLocalRingKeys } from '../../../src/adapters/key-ring/local.ts'
+import { createLocalRingKeys } from '../../../src/adapters/key-ring/local-keys.ts'
 import { BrokerError } from '../../../src/domain/broker-error.ts'
-import { parseJsonObject } from '../../../src/domain/json-object.ts'
+import { parseJsonObject } from '../../../src/domain/json.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import { seconds } from '../../../src/domain/time.ts'
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts'

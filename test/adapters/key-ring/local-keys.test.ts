@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-
 import { decodeLocalKey, parseLocalKeys } from '../../../src/adapters/key-ring/local-keys.ts'
 
 const one = key(32, 1)

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
-
 import { createKeyRing } from '../../../src/adapters/key-ring/key-ring.ts'
-import { createLocalRingKeys } from '../../../src/adapters/key-ring/local.ts'
+import { createLocalRingKeys } from '../../../src/adapters/key-ring/local-keys.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import type { KeyRing } from '../../../src/ports/key-ring.ts'
 import { base64, describeKeyRing, refusalOf } from '../key-ring-contract.ts'

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-
-import { createAuditLine } from '../../../src/adapters/system/audit-line.ts'
+import { createAuditLine } from '../../../src/adapters/system/audit-trail.ts'
 import type { AuditRecord } from '../../../src/domain/audit-record.ts'
 import { epochSeconds, seconds } from '../../../src/domain/time.ts'
 

@@ -1,9 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
-import { createHttpClient } from '../../../src/adapters/system/http-client.ts'
+import { createHttpClient } from '../../../src/adapters/system/fetch-http-client.ts'
 import { createNodeHttpClient } from '../../../src/adapters/system/node-http-client.ts'
 import type { HttpRequest, HttpResult } from '../../../src/ports/http-client.ts'
 import { listenOnLoopback } from '../../support/listen.ts'

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-
 import { createJsonLog } from '../../../src/adapters/system/json-log.ts'
 import { BrokerError } from '../../../src/domain/broker-error.ts'
 import { Secret } from '../../../src/domain/secret.ts'

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-
-import { createLineWriter } from '../../../src/adapters/system/line-writer.ts'
+import { createLineWriter } from '../../../src/adapters/system/stdout.ts'
 import { createFakeSink, turn } from '../../support/fake-line-sink.ts'
 
 describe('the line writer', () => {

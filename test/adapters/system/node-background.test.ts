@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-
-import { createNodeBackground } from '../../../src/adapters/system/node-background.ts'
+import { createNodeBackground } from '../../../src/adapters/system/background.ts'
 
 describe('background work', () => {
   test('starts at once, and its failure is logged and hurts nobody', async () => {

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { nodeSha256 } from '../../../src/adapters/system/node-sha256.ts'
 
 test('SHA-256 in lower-case hex, of the UTF-8 octets', async () => {

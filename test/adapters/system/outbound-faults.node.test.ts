@@ -1,9 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
-
 import { afterEach, describe, expect, test } from 'vitest'
-
-import { createHttpClient } from '../../../src/adapters/system/http-client.ts'
+import { createHttpClient } from '../../../src/adapters/system/fetch-http-client.ts'
 import { createNodeHttpClient } from '../../../src/adapters/system/node-http-client.ts'
 import type { HttpClient, HttpResult } from '../../../src/ports/http-client.ts'
 import { listenOnLoopback } from '../../support/listen.ts'

@@ -1,7 +1,5 @@
 import { describe, expect, test } from 'vitest'
-
-import { createSystemClock } from '../../../src/adapters/system/system-clock.ts'
-import { createEntropy } from '../../../src/adapters/system/system-entropy.ts'
+import { createSystemClock, createEntropy } from '../../../src/adapters/system/clock-and-entropy.ts'
 
 describe('the system clock', () => {
   test('shows whole seconds of the wall clock', () => {

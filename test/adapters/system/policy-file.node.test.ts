@@ -1,9 +1,7 @@
 import { mkdir, mkdtemp, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-
 import { createFilePolicySource } from '../../../src/adapters/system/policy-file.ts'
 import { BrokerError } from '../../../src/domain/broker-error.ts'
 

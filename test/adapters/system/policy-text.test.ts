@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { createTextPolicySource } from '../../../src/adapters/system/policy-text.ts'
 
 test('a policy in a setting is read once and never changes', async () => {

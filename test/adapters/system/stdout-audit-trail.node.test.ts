@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
-
-import { createLineWriter } from '../../../src/adapters/system/line-writer.ts'
-import { createStdoutAuditTrail } from '../../../src/adapters/system/stdout-audit-trail.ts'
+import { createLineWriter } from '../../../src/adapters/system/stdout.ts'
+import { createStdoutAuditTrail } from '../../../src/adapters/system/audit-trail.ts'
 import { epochSeconds } from '../../../src/domain/time.ts'
 import { createFakeSink, turn } from '../../support/fake-line-sink.ts'
 

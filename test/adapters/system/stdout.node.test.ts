@@ -5,11 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-
 import { describe, expect, test } from 'vitest'
-
-import { createLineWriter } from '../../../src/adapters/system/line-writer.ts'
-import { createFileSink } from '../../../src/adapters/system/stdout.ts'
+import { createLineWriter, createFileSink } from '../../../src/adapters/system/stdout.ts'
 
 const source = fileURLToPath(new URL('../../../src/adapters/system/stdout.ts', import.meta.url))
 const prelude = `

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-
-import { createTokenBuckets } from '../../../src/adapters/system/token-buckets.ts'
+import { createTokenBuckets } from '../../../src/adapters/system/rate-limits.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 
 function createWorld(perMinute: number) {

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-
-import { webSha256 } from '../../../src/adapters/system/web-sha256.ts'
+import { webSha256 } from '../../../src/adapters/system/clock-and-entropy.ts'
 
 // FIPS 180-4's examples, and one beyond ASCII.
 test.each([

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-
-import { withoutTokens } from '../../../src/adapters/system/without-tokens.ts'
+import { redactTokens } from '../../../src/adapters/system/audit-trail.ts'
 
 describe('a text without tokens', () => {
   it.each([
@@ -11,21 +10,21 @@ describe('a text without tokens', () => {
     ['a refresh token of Google, percent-encoded', '1%2F%2F0', 16],
   ])('%s of the shortest length is cut, also where it is the whole text', (_what, prefix, length) => {
     const secret = prefix + 'a'.repeat(length)
-    expect(withoutTokens(secret)).toBe('[cut]')
-    expect(withoutTokens(`scope ${secret} asked`)).toBe('scope [cut] asked')
+    expect(redactTokens(secret)).toBe('[cut]')
+    expect(redactTokens(`scope ${secret} asked`)).toBe('scope [cut] asked')
     // One character shorter it is a name like any other.
-    expect(withoutTokens(secret.slice(0, -1))).toBe(secret.slice(0, -1))
+    expect(redactTokens(secret.slice(0, -1))).toBe(secret.slice(0, -1))
   })
 
   it('cuts every one of them, whole', () => {
-    expect(withoutTokens(`ya29.${'a'.repeat(200)} and GOCSPX-${'b'.repeat(28)}`)).toBe('[cut] and [cut]')
-    expect(withoutTokens(`eyJ${'a'.repeat(20)}.eyJ${'b'.repeat(20)}.${'c'.repeat(43)}`)).toBe('[cut]')
+    expect(redactTokens(`ya29.${'a'.repeat(200)} and GOCSPX-${'b'.repeat(28)}`)).toBe('[cut] and [cut]')
+    expect(redactTokens(`eyJ${'a'.repeat(20)}.eyJ${'b'.repeat(20)}.${'c'.repeat(43)}`)).toBe('[cut]')
   })
 
   it.each(['reports-sa', 'devstorage.read_only', 'https://www.googleapis.com/auth/drive'])(
     'leaves the name %s as it is',
     (text) => {
-      expect(withoutTokens(text)).toBe(text)
+      expect(redactTokens(text)).toBe(text)
     },
   )
 })

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-
-import { createWorkersBackground } from '../../../src/adapters/system/workers-background.ts'
+import { createWorkersBackground } from '../../../src/adapters/system/background.ts'
 import { createLogBook } from '../../support/quiet.ts'
 
 test('work is handed over running, and its failure is logged and hurts nobody', async () => {

@@ -1,5 +1,4 @@
 import { describe, expect, inject, test } from 'vitest'
-
 import { administer, askToken, type Answer } from '../../support/test-broker/ask.ts'
 import { startHoldingProxy } from '../../support/test-broker/holding-proxy.ts'
 import { createTestWorld, firestoreSettings, scopeOf } from '../../support/test-broker/test-world.ts'

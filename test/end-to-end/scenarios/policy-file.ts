@@ -1,8 +1,6 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { describe, expect, test } from 'vitest'
-
 import { administer, askToken } from '../../support/test-broker/ask.ts'
 import { createTestWorld, scopeOf } from '../../support/test-broker/test-world.ts'
 import { until } from '../../support/test-broker/until.ts'

@@ -1,7 +1,5 @@
 import { join } from 'node:path'
-
 import { describe, expect, test } from 'vitest'
-
 import type { Behaviour } from '../../support/google/behaviour.ts'
 import type { AuthorizedUserFile } from '../../support/google/refresh-grants.ts'
 import type { BrokerProcess, BrokerSettings } from '../../support/spawn-broker.ts'

@@ -1,7 +1,5 @@
 import { connect, type Socket } from 'node:net'
-
 import { expect, test } from 'vitest'
-
 import { askToken } from '../../support/test-broker/ask.ts'
 import { createTestWorld, scopeOf } from '../../support/test-broker/test-world.ts'
 

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-
 import type { BrokerProcess } from '../../support/spawn-broker.ts'
 import { findEmulator, startFirestoreEmulator } from '../../support/start-firestore-emulator.ts'
 import { administer, askToken, assertionForm, post, send } from '../../support/test-broker/ask.ts'

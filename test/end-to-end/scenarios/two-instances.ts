@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-
 import type { BrokerProcess } from '../../support/spawn-broker.ts'
 import { administer, askToken, type Answer } from '../../support/test-broker/ask.ts'
 import {

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-
-import type { PublicJwk } from '../../../src/domain/public-jwk.ts'
+import type { PublicJwk } from '../../../src/domain/jwk.ts'
 import type { IssuedToken } from '../google/issued-tokens.ts'
 import type { BrokerProcess } from '../spawn-broker.ts'
 import { brokerIssuer } from '../test-broker/callers.ts'

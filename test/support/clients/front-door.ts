@@ -6,7 +6,6 @@ import {
   type IncomingMessage,
 } from 'node:http'
 import { buffer } from 'node:stream/consumers'
-
 import { serveOnLoopback, type LoopbackServer } from './loopback-server.ts'
 
 /** One request as a client sent it. */

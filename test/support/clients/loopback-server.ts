@@ -1,5 +1,4 @@
 import type { Server } from 'node:http'
-
 import { listenOnLoopback } from '../listen.ts'
 
 export interface LoopbackServer {

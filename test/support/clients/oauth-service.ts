@@ -1,7 +1,5 @@
 import { exportJWK, generateKeyPair, type CryptoKey } from 'jose'
-
-import type { SigningAlgorithm } from '../../../src/domain/signing-algorithm.ts'
-import { parsePublicJwk } from '../../../src/domain/public-jwk.ts'
+import { type SigningAlgorithm, parsePublicJwk } from '../../../src/domain/jwk.ts'
 import type { SelfIssuer } from './client-world.ts'
 
 /** A service that proves itself with a key of its own by private_key_jwt (RFC 7523). */

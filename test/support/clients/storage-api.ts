@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage } from 'node:http'
-
 import type { GoogleStandIn } from '../google/stand-in.ts'
 import { reading, writing } from './client-world.ts'
 import { serveOnLoopback, type LoopbackServer } from './loopback-server.ts'

@@ -1,5 +1,4 @@
 import { createServer } from 'node:http'
-
 import { serveOnLoopback, type LoopbackServer } from './loopback-server.ts'
 
 /** What must come along, as a metadata service wants it. */

@@ -1,7 +1,5 @@
 import { createPrivateKey } from 'node:crypto'
-
 import { type JWTPayload, SignJWT } from 'jose'
-
 import type { AuthorizedUserFile } from './refresh-grants.ts'
 import { isObject, type JsonObject } from './reply.ts'
 import type { ServiceAccountFile } from './service-accounts.ts'

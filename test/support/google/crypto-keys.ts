@@ -1,5 +1,4 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-
 import { createPermissions, type Permissions } from './permissions.ts'
 
 export type VersionState = 'ENABLED' | 'DISABLED' | 'DESTROYED'

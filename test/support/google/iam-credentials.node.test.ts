@@ -1,8 +1,6 @@
 import { verify } from 'node:crypto'
-
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { accessToken, assert, AUD, callJson, postAssertion, postForm, READ } from './ask.ts'
 import { CLOUD_PLATFORM, IAM } from './scopes.ts'
 import type { ServiceAccountFile } from './service-accounts.ts'

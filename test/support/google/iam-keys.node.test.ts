@@ -1,7 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-
 import { accessToken, assert, callJson, READ } from './ask.ts'
 import { isObject } from './reply.ts'
 import { CLOUD_PLATFORM } from './scopes.ts'

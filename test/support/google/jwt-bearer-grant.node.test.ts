@@ -1,6 +1,5 @@
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { accessToken, assert, AUD, DRIVE, postAssertion, READ } from './ask.ts'
 import type { ServiceAccountFile } from './service-accounts.ts'
 import { type GoogleStandIn, startGoogleStandIn } from './stand-in.ts'

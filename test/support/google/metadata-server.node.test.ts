@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-
 import { CLOUD_PLATFORM } from './scopes.ts'
 import { startGoogleStandIn, type GoogleStandIn } from './stand-in.ts'
 

@@ -1,7 +1,6 @@
 import { IdentityPoolClient, UserRefreshClient } from 'google-auth-library'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-
 import { DRIVE, READ } from './ask.ts'
 import { federatedPrincipal } from './workload-pools.ts'
 import { type GoogleStandIn, startGoogleStandIn } from './stand-in.ts'

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { accessToken, DRIVE, READ, refresh } from './ask.ts'
 import { type GoogleStandIn, startGoogleStandIn } from './stand-in.ts'
 

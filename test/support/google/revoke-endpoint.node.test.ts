@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-
 import { accessToken, assert, DRIVE, postForm, refresh } from './ask.ts'
 import { type GoogleStandIn, startGoogleStandIn } from './stand-in.ts'
 

@@ -1,7 +1,5 @@
 import { request } from 'node:http'
-
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-
 import { accessToken, answerOf, assert, callJson, DRIVE, READ, refresh } from './ask.ts'
 import type { Behaviour } from './behaviour.ts'
 import type { AuthorizedUserFile } from './refresh-grants.ts'

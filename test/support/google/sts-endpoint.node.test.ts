@@ -1,6 +1,5 @@
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { accessToken, assert, DRIVE, postForm, READ, refresh } from './ask.ts'
 import { CLOUD_PLATFORM } from './scopes.ts'
 import type { ServiceAccountFile } from './service-accounts.ts'

@@ -1,7 +1,5 @@
 import { createServer } from 'node:http'
-
 import Provider, { type Context } from 'oidc-provider'
-
 import { createGrantStorage } from './grant-storage.ts'
 import { listenOnLoopback } from '../listen.ts'
 

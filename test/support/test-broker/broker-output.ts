@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process'
-
 import { isObject, jsonObject, type JsonObject } from './json.ts'
 import { until } from './until.ts'
 

@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process'
-
 import { noteMeasure } from '../measures.ts'
 import { isObject, jsonObject } from './json.ts'
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-
 import type { Claims } from '../../../src/domain/caller.ts'
 import { createSigner, type Signer } from '../signer.ts'
 import type { KeySite } from './key-site.ts'

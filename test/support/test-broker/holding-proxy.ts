@@ -1,5 +1,4 @@
 import { connect, createServer, type Socket } from 'node:net'
-
 import { listenOnLoopback } from '../listen.ts'
 
 /** Stands between a client and a loopback server, and can keep what the client says for later. */

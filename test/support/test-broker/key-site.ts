@@ -1,6 +1,5 @@
 import { createServer } from 'node:http'
-
-import type { PublicJwk } from '../../../src/domain/public-jwk.ts'
+import type { PublicJwk } from '../../../src/domain/jwk.ts'
 import { listenOnLoopback } from '../listen.ts'
 
 /** An issuer that publishes its keys on loopback, by OpenID Connect Discovery. */

@@ -1,5 +1,4 @@
 import { writeSync } from 'node:fs'
-
 import { blockOutbound } from '../block-outbound.ts'
 import { escapeMarker } from './escape-marker.ts'
 

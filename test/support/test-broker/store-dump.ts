@@ -1,6 +1,5 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { isObject } from './json.ts'
 
 /** Every byte of the SQLite store in that folder: the database, its log and its index. */

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import type { AuthorizedUserFile, NewRefreshToken } from '../google/refresh-grants.ts'
 import type { NewServiceAccount, ServiceAccountFile } from '../google/service-accounts.ts'
 import { startGoogleStandIn, type GoogleStandIn } from '../google/stand-in.ts'

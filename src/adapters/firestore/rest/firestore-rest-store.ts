@@ -2,12 +2,12 @@ import type { Clock } from '../../../ports/clock.ts'
 import type { DocumentStore } from '../../../ports/document-store.ts'
 import type { Entropy } from '../../../ports/entropy.ts'
 import type { HttpClient } from '../../../ports/http-client.ts'
-import { formatDocument } from '../../document-json.ts'
-import { checkExpiry, checkKey, checkListOptions } from '../../document-key.ts'
-import { createAskFirestore, type AccessToken } from './ask-firestore.ts'
+import { formatDocument, checkExpiry, checkKey, checkListOptions } from '../../documents.ts'
+import { createSendFirestore, type AccessToken } from './send-firestore.ts'
 import type { DocumentsRoot } from './rest-document.ts'
 import { createRestReads } from './rest-reads.ts'
 import { createRestWrites } from './rest-writes.ts'
+import { omitUndefined } from '../../../domain/omit-undefined.ts'
 
 export type FirestoreRestStoreDeps = FirestoreServer & {
   readonly projectId: string
@@ -40,7 +40,7 @@ export function createFirestoreRestStore(deps: FirestoreRestStoreDeps): Document
   const { projectId, databaseId = '(default)', clock, entropy } = deps
   const deadlineMs = Math.min(deps.deadlineMs ?? deadlineMsMax, deadlineMsMax)
   const root = documentsRoot(projectId, databaseId)
-  const ask = createAskFirestore({ ...deps, ...serverOf(deps, root), attemptMs: (deadlineMs * 2) / 3 })
+  const ask = createSendFirestore({ ...deps, ...serverOf(deps, root), attemptMs: (deadlineMs * 2) / 3 })
   const reads = createRestReads({ ask, root, clock })
   const writes = createRestWrites({ ask, root, clock, find: reads.find })
   const endMs = (): number => clock.steadyMs() + deadlineMs
@@ -55,7 +55,7 @@ export function createFirestoreRestStore(deps: FirestoreRestStoreDeps): Document
       checkExpiry(options)
       const { expiresAt } = options
       const json = formatDocument(value)
-      const fields = { json, nonce: entropy.uuid(), ...(expiresAt === undefined ? {} : { expiresAt }) }
+      const fields = { json, nonce: entropy.uuid(), ...omitUndefined({ expiresAt }) }
       return await writes.put({ key, fields, endMs: endMs() }, options.if)
     },
     delete: async (key, { version } = {}) => {

@@ -1,9 +1,14 @@
-import { isMembers, type Members } from '../../../domain/json-object.ts'
+import { isMembers, type Members } from '../../../domain/json.ts'
 import type { Document, DocumentKey, Stored, Version } from '../../../ports/document-store.ts'
-import { tryParseDocument } from '../../document-json.ts'
-import { parseFields, type DocumentFields } from '../document-fields.ts'
-import { documentPath } from '../document-path.ts'
-import { formatUpdateTime, parseUpdateTime } from '../update-time.ts'
+import { tryParseDocument } from '../../documents.ts'
+import {
+  parseFields,
+  type DocumentFields,
+  documentPath,
+  formatUpdateTime,
+  parseUpdateTime,
+} from '../firestore-document.ts'
+import { omitUndefined } from '../../../domain/omit-undefined.ts'
 
 /** A document as it lies there, expired or not. */
 export interface Found {
@@ -57,7 +62,7 @@ export function parseVersion(updateTime: unknown): Version | undefined {
 }
 
 export function storedOf({ key, fields: { expiresAt }, value, version }: Found): Stored {
-  return { key, value, version, ...(expiresAt === undefined ? {} : { expiresAt }) }
+  return { key, value, version, ...omitUndefined({ expiresAt }) }
 }
 
 function contentOf(value: unknown, type: 'stringValue' | 'timestampValue'): unknown {

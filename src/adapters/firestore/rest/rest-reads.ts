@@ -1,11 +1,9 @@
-import { isMembers, type Members } from '../../../domain/json-object.ts'
+import { isMembers, type Members } from '../../../domain/json.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { DocumentKey, ListOptions, Stored } from '../../../ports/document-store.ts'
-import { unreadableDocument } from '../../document-json.ts'
-import { isExpired, isListed } from '../document-fields.ts'
-import { documentKey, documentPath, endOfIds } from '../document-path.ts'
-import type { AskFirestore } from './ask-firestore.ts'
-import { restError, restFault } from './rest-answer.ts'
+import { unreadableDocument } from '../../documents.ts'
+import { isExpired, isListed, documentKey, documentPath, endOfIds } from '../firestore-document.ts'
+import { type SendFirestore, restError, restFault } from './send-firestore.ts'
 import {
   documentId,
   documentName,
@@ -16,7 +14,7 @@ import {
 } from './rest-document.ts'
 
 export interface RestReadsDeps {
-  readonly ask: AskFirestore
+  readonly ask: SendFirestore
   readonly root: DocumentsRoot
   readonly clock: Clock
 }

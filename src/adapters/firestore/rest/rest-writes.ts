@@ -1,16 +1,22 @@
 import { BrokerError } from '../../../domain/broker-error.ts'
-import { isMembers } from '../../../domain/json-object.ts'
+import { isMembers } from '../../../domain/json.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { DocumentKey, PutOptions, Version } from '../../../ports/document-store.ts'
-import { isExpired, type DocumentFields } from '../document-fields.ts'
+import { isExpired, type DocumentFields } from '../firestore-document.ts'
 import { blamesDatabase, type Status } from '../status.ts'
-import type { AskFirestore } from './ask-firestore.ts'
-import { mayHaveWritten, restError, restFault, type RestFault, type RestReply } from './rest-answer.ts'
+import {
+  type SendFirestore,
+  mayHaveWritten,
+  restError,
+  restFault,
+  type RestFault,
+  type RestReply,
+} from './send-firestore.ts'
 import { documentName, parseVersion, restFields, type DocumentsRoot } from './rest-document.ts'
 import type { RestReads } from './rest-reads.ts'
 
 export interface RestWritesDeps {
-  readonly ask: AskFirestore
+  readonly ask: SendFirestore
   readonly find: RestReads['find']
   readonly root: DocumentsRoot
   readonly clock: Clock

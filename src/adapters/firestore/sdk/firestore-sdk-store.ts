@@ -1,12 +1,10 @@
 import type { Clock } from '../../../ports/clock.ts'
 import type { DocumentStore } from '../../../ports/document-store.ts'
-import { formatDocument } from '../../document-json.ts'
-import { checkExpiry, checkKey, checkListOptions } from '../../document-key.ts'
-import { createCallDeadlines } from './call-deadline.ts'
-import { createInFlight } from './in-flight.ts'
-import { createLazySdkClient } from './sdk-client.ts'
+import { formatDocument, checkExpiry, checkKey, checkListOptions } from '../../documents.ts'
+import { createCallDeadlines, createInFlight, createLazySdkClient } from './sdk-client.ts'
 import { createSdkReads } from './sdk-reads.ts'
 import { createSdkWrites } from './sdk-writes.ts'
+import { omitUndefined } from '../../../domain/omit-undefined.ts'
 
 export interface FirestoreSdkStoreDeps {
   readonly projectId: string
@@ -55,7 +53,7 @@ export function createFirestoreSdkStore(deps: FirestoreSdkStoreDeps): FirestoreS
       checkExpiry(options)
       const { expiresAt } = options
       const json = formatDocument(value)
-      const fields = { json, nonce: crypto.randomUUID(), ...(expiresAt === undefined ? {} : { expiresAt }) }
+      const fields = { json, nonce: crypto.randomUUID(), ...omitUndefined({ expiresAt }) }
       return await inTime(() => writes.put(key, fields, options.if))
     },
     delete: async (key, { version } = {}) => {

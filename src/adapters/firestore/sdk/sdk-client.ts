@@ -1,8 +1,8 @@
 import type * as FirestoreSdk from '@google-cloud/firestore'
 import type { Firestore, Settings } from '@google-cloud/firestore'
-
-import { firestoreError } from '../status.ts'
-import type { CallDeadlines } from './call-deadline.ts'
+import { firestoreError, statusOfNumber, statusOfName, type Status } from '../status.ts'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { isBrokerError, type BrokerError } from '../../../domain/broker-error.ts'
 
 export interface SdkClient {
   readonly sdk: typeof FirestoreSdk
@@ -65,3 +65,136 @@ async function openClient({
 
 /** Stands in for google-auth-library, which would ask the metadata server whether it is there, emulator or not. */
 const noCredentials = { getUniverseDomain: async () => 'googleapis.com' }
+
+export interface CallDeadlines {
+  /** Settles within `ms`, and what `work` began on the wire ends by then too. Nested, the earlier end counts. */
+  readonly within: <T>(ms: number, work: () => Promise<T>) => Promise<T>
+  /** For the client's setting `grpc.callInvocationTransformer`, which sees every attempt of every call. */
+  readonly transformCall: (call: GrpcCall) => GrpcCall
+}
+
+/** Deadlines that reach into the SDK, which allows a call 60 s and its repetitions ten minutes, and takes no other. */
+export function createCallDeadlines(): CallDeadlines {
+  const ends = new AsyncLocalStorage<number>()
+  return {
+    within: (ms, work) => {
+      const end = Math.min(performance.now() + ms, ends.getStore() ?? Infinity)
+      return settleBy(end, ends.run(end, work))
+    },
+    transformCall: (call) => {
+      const end = ends.getStore()
+      const once = disableResend(call)
+      if (end === undefined) return once
+      // gRPC's deadline is of the wall clock and ours is not: each attempt converts what is left of it.
+      const deadline = Date.now() + (end - performance.now())
+      return { ...once, callOptions: { ...once.callOptions, deadline } }
+    },
+  }
+}
+
+/** For what happens outside gRPC: loading the SDK, credentials. */
+async function settleBy<T>(end: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(firestoreError('DEADLINE_EXCEEDED', undefined)), end - performance.now())
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export interface InFlight {
+  readonly track: <T>(work: () => Promise<T>) => Promise<T>
+  /** Resolves when all that was tracked until now has settled. Never rejects. */
+  readonly settled: () => Promise<void>
+}
+
+/** Work begun and not settled: a client terminated under it ends the process with an unhandled rejection. */
+export function createInFlight(): InFlight {
+  const running = new Set<Promise<unknown>>()
+  return {
+    track: async (work) => {
+      const promise = work()
+      running.add(promise)
+      try {
+        return await promise
+      } finally {
+        running.delete(promise)
+      }
+    },
+    settled: async () => {
+      await Promise.allSettled(running)
+    },
+  }
+}
+
+/** The parts of grpc-js' CallProperties and interceptors that matter here. */
+export interface GrpcCall {
+  readonly methodDefinition: { readonly path: string }
+  readonly callOptions: Readonly<Record<string, unknown>>
+}
+
+interface CallStatus {
+  readonly code: number
+  readonly details: string
+}
+
+interface CallListener {
+  readonly onReceiveStatus: (status: CallStatus) => void
+}
+
+interface InterceptedCall {
+  start(metadata: unknown, listener: CallListener): void
+}
+
+type NextCall = (options: unknown) => InterceptedCall
+
+/** The one status that the SDK never answers by sending again. */
+const unknownCode = 2
+/** Certainly not done: the SDK may send the commit again within its deadline. */
+const retriedCommits: readonly unknown[] = ['ABORTED', 'RESOURCE_EXHAUSTED']
+
+/**
+ * A call whose failure the SDK does not answer by sending it again: a commit may have been done, and repetitions of a
+ * read outlive the deadline and end as an unhandled rejection when the client is terminated meanwhile. The true
+ * status stands before the details.
+ */
+function disableResend(call: GrpcCall): GrpcCall {
+  const isCommit = call.methodDefinition.path.endsWith('/Commit')
+  const mask = (status: CallStatus): CallStatus => {
+    const name = statusOfNumber(status.code)
+    if (name === undefined || !mayBeResent(name) || (isCommit && retriedCommits.includes(name))) return status
+    return { ...status, code: unknownCode, details: `${name}: ${status.details}` }
+  }
+  const interceptor = (options: unknown, next: NextCall): InterceptedCall => {
+    const inner = next(options)
+    const start = inner.start.bind(inner)
+    inner.start = (metadata, listener) =>
+      start(metadata, { ...listener, onReceiveStatus: (status) => listener.onReceiveStatus(mask(status)) })
+    return inner
+  }
+  return { ...call, callOptions: { ...call.callOptions, interceptors: [interceptor] } }
+}
+
+/** All that any method of the SDK repeats. */
+function mayBeResent(name: string): boolean {
+  return ['ABORTED', 'DEADLINE_EXCEEDED', 'INTERNAL', 'RESOURCE_EXHAUSTED', 'UNAVAILABLE'].includes(name)
+}
+
+/** The status that `withoutResend` put before the details. */
+function maskedStatusName(details: unknown): string | undefined {
+  return typeof details === 'string' ? /^([A-Z_]+): /.exec(details)?.[1] : undefined
+}
+
+/** The canonical status of what the SDK threw; `undefined` when it is not an answer of the server. */
+export function sdkStatus(error: unknown): Status | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  const masked = 'details' in error ? statusOfName(maskedStatusName(error.details)) : undefined
+  return masked ?? statusOfNumber(error.code)
+}
+
+export function sdkError(error: unknown): BrokerError {
+  return isBrokerError(error) ? error : firestoreError(sdkStatus(error), error)
+}

@@ -1,13 +1,19 @@
 import type { DocumentSnapshot, Query, Timestamp } from '@google-cloud/firestore'
-
 import type { Clock } from '../../../ports/clock.ts'
 import type { Document, DocumentKey, ListOptions, Stored } from '../../../ports/document-store.ts'
-import { tryParseDocument, unreadableDocument } from '../../document-json.ts'
-import { isExpired, isListed, parseFields, type DocumentFields } from '../document-fields.ts'
-import { documentKey, documentPath, endOfIds } from '../document-path.ts'
-import { formatUpdateTime } from '../update-time.ts'
-import type { LazySdkClient, SdkClient } from './sdk-client.ts'
-import { sdkError, sdkStatus } from './sdk-error.ts'
+import { tryParseDocument, unreadableDocument } from '../../documents.ts'
+import {
+  isExpired,
+  isListed,
+  parseFields,
+  type DocumentFields,
+  documentKey,
+  documentPath,
+  endOfIds,
+  formatUpdateTime,
+} from '../firestore-document.ts'
+import { type LazySdkClient, type SdkClient, sdkError, sdkStatus } from './sdk-client.ts'
+import { omitUndefined } from '../../../domain/omit-undefined.ts'
 
 /** A document as it lies there, expired or not. */
 export interface Found {
@@ -122,5 +128,5 @@ function foundIn(sdk: SdkClient['sdk'], key: DocumentKey, snapshot: DocumentSnap
 
 function storedOf({ key, fields: { expiresAt }, value, updateTime }: Found): Stored {
   const version = formatUpdateTime({ seconds: updateTime.seconds, nanos: updateTime.nanoseconds })
-  return { key, value, version, ...(expiresAt === undefined ? {} : { expiresAt }) }
+  return { key, value, version, ...omitUndefined({ expiresAt }) }
 }

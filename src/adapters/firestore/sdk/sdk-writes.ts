@@ -1,14 +1,17 @@
 import type { DocumentReference, Precondition, WriteResult } from '@google-cloud/firestore'
-
 import { BrokerError, isBrokerError } from '../../../domain/broker-error.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { DocumentKey, PutOptions, Version } from '../../../ports/document-store.ts'
-import { isExpired, type DocumentFields } from '../document-fields.ts'
-import { documentPath } from '../document-path.ts'
+import {
+  isExpired,
+  type DocumentFields,
+  documentPath,
+  formatUpdateTime,
+  parseUpdateTime,
+  type UpdateTime,
+} from '../firestore-document.ts'
 import { blamesDatabase, leavesOutcomeUnknown, type Status } from '../status.ts'
-import { formatUpdateTime, parseUpdateTime, type UpdateTime } from '../update-time.ts'
-import type { LazySdkClient, SdkClient } from './sdk-client.ts'
-import { sdkError, sdkStatus } from './sdk-error.ts'
+import { type LazySdkClient, type SdkClient, sdkError, sdkStatus } from './sdk-client.ts'
 import type { SdkReads } from './sdk-reads.ts'
 
 export interface SdkWritesDeps {

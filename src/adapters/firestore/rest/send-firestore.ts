@@ -1,0 +1,214 @@
+import type { Secret } from '../../../domain/secret.ts'
+import type { Clock } from '../../../ports/clock.ts'
+import type { Entropy } from '../../../ports/entropy.ts'
+import type { HttpClient, HttpAnswer, HttpResult } from '../../../ports/http-client.ts'
+import { type Status, firestoreError, leavesOutcomeUnknown, statusOfName } from '../status.ts'
+import { BrokerError } from '../../../domain/broker-error.ts'
+import { isMembers, type Members } from '../../../domain/json.ts'
+import { parseRetryAfter, type EpochSeconds, type Seconds } from '../../../domain/time.ts'
+import { omitUndefined } from '../../../domain/omit-undefined.ts'
+
+/**
+ * A token for Firestore. Settles within two seconds; throws `store_unavailable`. `refused`: the one that was answered
+ * with 401; the same again means that there is no other.
+ */
+export type AccessToken = (refused?: Secret) => Promise<Secret>
+
+export interface SendFirestoreDeps {
+  /** Ends in `/documents`. */
+  readonly documentsUrl: string
+  /** Absent beside an emulator. */
+  readonly accessToken: AccessToken | undefined
+  readonly http: HttpClient
+  readonly clock: Clock
+  readonly entropy: Entropy
+  /** Most that one attempt may take. */
+  readonly attemptMs: number
+}
+
+export interface FirestoreCall {
+  readonly method: 'batchGet' | 'commit' | 'runQuery'
+  readonly body: unknown
+  /** By the steady clock; nothing of the call outlives it. */
+  readonly endMs: number
+  readonly maxBytes: number
+}
+
+export type SendFirestore = (call: FirestoreCall) => Promise<RestReply>
+
+/** Every rule of the emulator's grants it. */
+const emulatorToken = 'owner'
+const retriesMax = 2
+/** Full jitter over 100 ms, then 200 ms. */
+const pauseMs = 100
+/** Less than this is no attempt: what may come of it is an unknown outcome. */
+const attemptMsMin = 50
+
+/** Certainly not done, whatever the method. */
+const notDone: readonly unknown[] = ['ABORTED', 'RESOURCE_EXHAUSTED'] satisfies readonly Status[]
+const passing: readonly unknown[] = [
+  'CANCELLED',
+  'DEADLINE_EXCEEDED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'UNKNOWN',
+] satisfies readonly Status[]
+
+/**
+ * One call of Firestore's REST API, sent again while the deadline allows it: a read after any passing trouble, a
+ * write only when it certainly was not done. What went wrong is a value; only `accessToken` makes it throw.
+ */
+export function createSendFirestore(deps: SendFirestoreDeps): SendFirestore {
+  const { clock, entropy } = deps
+  return async (call) => {
+    let token = await deps.accessToken?.()
+    for (let attempt = 0; ; attempt += 1) {
+      const leftMs = call.endMs - clock.steadyMs()
+      if (leftMs < attemptMsMin) return restFault('DEADLINE_EXCEEDED', 'no time was left to ask')
+      const reply = await send(deps, call, { token, timeoutMs: Math.min(deps.attemptMs, leftMs) })
+      if (reply.ok || attempt === retriesMax) return reply
+      if (reply.status === 'UNAUTHENTICATED' && token !== undefined) {
+        const next = await deps.accessToken?.(token)
+        if (next?.reveal() === token.reveal()) return reply
+        token = next
+        continue
+      }
+      if (!mayRepeat(call, reply)) return reply
+      const waitMs = (reply.retryAfter ?? 0) * 1000 + entropy.fraction() * pauseMs * 2 ** attempt
+      if (clock.steadyMs() + waitMs + attemptMsMin > call.endMs) return reply
+      await clock.sleep(waitMs)
+    }
+  }
+}
+
+interface Attempt {
+  readonly token: Secret | undefined
+  readonly timeoutMs: number
+}
+
+async function send(
+  { http, clock, documentsUrl }: SendFirestoreDeps,
+  { method, body, maxBytes }: FirestoreCall,
+  { token, timeoutMs }: Attempt,
+): Promise<RestReply> {
+  const result = await http({
+    method: 'POST',
+    url: `${documentsUrl}:${method}`,
+    headers: {
+      authorization: `Bearer ${token?.reveal() ?? emulatorToken}`,
+      'content-type': 'application/json',
+      accept: 'application/json',
+    },
+    body: JSON.stringify(body),
+    timeoutMs,
+    maxBytes,
+  })
+  const reply = readRestResult(result, clock.now())
+  return reply.ok || token === undefined ? reply : withoutToken(reply, token)
+}
+
+/** A proxy's error page may show the request: what is quoted never holds the token (P23). */
+function withoutToken(fault: RestFault, token: Secret): RestFault {
+  return { ...fault, message: fault.message.replaceAll(token.reveal(), '[cut]') }
+}
+
+function mayRepeat({ method }: FirestoreCall, { status }: RestFault): boolean {
+  return notDone.includes(status) || (method !== 'commit' && passing.includes(status))
+}
+
+export type RestReply = { readonly ok: true; readonly body: unknown } | RestFault
+
+export interface RestFault {
+  readonly ok: false
+  /** `undefined` when what came is none of Firestore's answers. */
+  readonly status: Status | undefined
+  /** Firestore's own words, or what is wrong with the answer. */
+  readonly message: string
+  readonly isTooLarge: boolean
+  readonly retryAfter?: Seconds
+}
+
+/** What came of one call: the parsed body of a success, or the fault with its canonical status. */
+export function readRestResult(result: HttpResult, now: EpochSeconds): RestReply {
+  if (result.kind === 'answer') return readAnswer(result, now)
+  const { cause, detail } = result
+  switch (cause) {
+    case 'timeout':
+      return restFault('DEADLINE_EXCEEDED', detail)
+    case 'network':
+      return restFault('UNAVAILABLE', detail)
+    case 'too_large':
+      return { ...restFault(undefined, detail), isTooLarge: true }
+    case 'redirect':
+      return restFault(undefined, detail)
+  }
+}
+
+export function restFault(status: Status | undefined, message: string): RestFault {
+  return { ok: false, status, message, isTooLarge: false }
+}
+
+/** After these a write may have been done, or may not. An answer that is not Firestore's says nothing about it. */
+export function mayHaveWritten({ status }: RestFault): boolean {
+  return status === undefined || leavesOutcomeUnknown(status)
+}
+
+/** `store_unavailable`, with the wait that Firestore asked for. */
+export function restError({ status, message, retryAfter }: RestFault): BrokerError {
+  if (status === undefined) {
+    const words = message.slice(0, 200)
+    return new BrokerError('store_unavailable', { reason: `Firestore: its answer is unusable (${words})` })
+  }
+  const { code, reason, cause } = firestoreError(status, new Error(message))
+  return new BrokerError(code, { reason, cause, ...omitUndefined({ retryAfter }) })
+}
+
+function readAnswer({ status, body, header }: HttpAnswer, now: EpochSeconds): RestReply {
+  const json = parseJson(body)
+  const error = errorIn(json)
+  if (status === 200 && error === undefined)
+    return json === undefined ? restFault(undefined, 'it is not JSON') : { ok: true, body: json }
+  const message = typeof error?.['message'] === 'string' ? error['message'] : `HTTP ${status}`
+  const retryAfter = parseRetryAfter(header('retry-after'), now)
+  return {
+    ...restFault(statusOfName(error?.['status']) ?? statusOfHttp(status), message),
+    ...omitUndefined({ retryAfter }),
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** `{"error":{…}}`; a streaming method wraps it in an array, and may end an array with it that began with 200. */
+function errorIn(json: unknown): Members | undefined {
+  const elements: readonly unknown[] = Array.isArray(json) ? json : [json]
+  for (const element of elements)
+    if (isMembers(element) && isMembers(element['error'])) return element['error']
+  return undefined
+}
+
+/** For answers of what stands between: only where the number alone says whose fault it is. */
+function statusOfHttp(status: number): Status | undefined {
+  switch (status) {
+    case 401:
+      return 'UNAUTHENTICATED'
+    case 403:
+      return 'PERMISSION_DENIED'
+    case 429:
+      return 'RESOURCE_EXHAUSTED'
+    case 500:
+      return 'INTERNAL'
+    case 502:
+    case 503:
+      return 'UNAVAILABLE'
+    case 504:
+      return 'DEADLINE_EXCEEDED'
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,249 @@
+import { type Members, isMembers, parseJsonObject } from '../../domain/json.ts'
+import { decodeBase64, encodeBase64, dataKeyBytes, keyRingError } from './ring-keys.ts'
+import { isBrokerError, type BrokerError } from '../../domain/broker-error.ts'
+import { parseRetryAfter, seconds, type EpochSeconds } from '../../domain/time.ts'
+import type { Secret } from '../../domain/secret.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { HttpAnswer, HttpClient, HttpResult } from '../../ports/http-client.ts'
+import { quoteError } from '../google-identity/identity-source.ts'
+
+/** Reversed, as the register shifts to the right. */
+const polynomial = 0x82f63b78
+
+/** CRC-32C (Castagnoli, RFC 9260 appendix A), from 0 to 2^32-1. Bit by bit: it is used for a few hundred octets. */
+export function crc32c(octets: Uint8Array): number {
+  let crc = 0xffffffff
+  for (const octet of octets) {
+    crc ^= octet
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ ((crc & 1) === 1 ? polynomial : 0)
+  }
+  return ~crc >>> 0
+}
+
+/** A data key as Cloud KMS wrapped it. */
+export interface WrappedKey {
+  /** Base64. */
+  readonly wrapped: string
+  /** The version of the key that wrapped it: `projects/…/cryptoKeys/K/cryptoKeyVersions/N`. */
+  readonly version: string
+}
+
+/** Longer makes every sealed text long; Cloud KMS needs about 115 octets. */
+const wrappedLengthMax = 3000
+
+/**
+ * Sent with every data key and wanted back with it, so that what another program had wrapped by the same key is none
+ * of ours, and none of ours is any good to it. Nothing that an operator may change is in it, such as the issuer's URL:
+ * then no record could be opened any more.
+ */
+const purpose = encodeBase64(new TextEncoder().encode('downscope data key 1'))
+
+const aad = { additionalAuthenticatedData: purpose, additionalAuthenticatedDataCrc32c: checksum(purpose) }
+
+/** Wraps under the primary version of the key. The checksums say that both sides had the same octets. */
+export function wrapKey(
+  ask: KmsClient,
+  cryptoKey: string,
+  dataKey: Uint8Array<ArrayBuffer>,
+): Promise<KmsReply<WrappedKey>> {
+  const plaintext = encodeBase64(dataKey)
+  return ask({
+    method: 'encrypt',
+    body: { plaintext, plaintextCrc32c: checksum(plaintext), ...aad },
+    read: (answer) => readEncryptAnswer(answer, cryptoKey),
+  })
+}
+
+/** Which version of the key wrapped it, Cloud KMS knows. */
+export function unwrapKey(ask: KmsClient, wrapped: string): Promise<KmsReply<Uint8Array<ArrayBuffer>>> {
+  return ask({
+    method: 'decrypt',
+    body: { ciphertext: wrapped, ciphertextCrc32c: checksum(wrapped), ...aad },
+    read: readDecryptAnswer,
+  })
+}
+
+/** Every member by name: https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys/encrypt */
+function readEncryptAnswer(answer: Members, cryptoKey: string): Reading<WrappedKey> {
+  const { name, ciphertext, ciphertextCrc32c } = answer
+  if (
+    answer['verifiedPlaintextCrc32c'] !== true ||
+    answer['verifiedAdditionalAuthenticatedDataCrc32c'] !== true
+  )
+    return fault('does not say that what was sent arrived whole')
+  if (typeof name !== 'string' || !isVersionOf(cryptoKey, name)) return fault('names no version of that key')
+  if (
+    typeof ciphertext !== 'string' ||
+    ciphertext.length > wrappedLengthMax ||
+    !decodeBase64(ciphertext)?.length
+  )
+    return fault('has no usable ciphertext')
+  if (ciphertextCrc32c !== checksum(ciphertext)) return fault('has a ciphertext of another checksum')
+  return { ok: true, value: { wrapped: ciphertext, version: name } }
+}
+
+/** Every member by name: https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys/decrypt */
+function readDecryptAnswer({ plaintext, plaintextCrc32c }: Members): Reading<Uint8Array<ArrayBuffer>> {
+  const dataKey = typeof plaintext === 'string' ? decodeBase64(plaintext) : undefined
+  if (typeof plaintext !== 'string' || dataKey?.length !== dataKeyBytes) return fault('holds no data key')
+  if (plaintextCrc32c !== checksum(plaintext)) return fault('has a plaintext of another checksum')
+  return { ok: true, value: dataKey }
+}
+
+export function isVersionOf(cryptoKey: string, name: string): boolean {
+  const start = `${cryptoKey}/cryptoKeyVersions/`
+  return name.startsWith(start) && /^\d{1,20}$/.test(name.slice(start.length))
+}
+
+/** Of the octets that the base64 stands for; an int64, which is a string in JSON. */
+function checksum(base64: string): string {
+  return String(crc32c(decodeBase64(base64) ?? new Uint8Array()))
+}
+
+function fault(text: string): { readonly ok: false; readonly fault: string } {
+  return { ok: false, fault: text }
+}
+
+export interface KmsClientDeps {
+  /** `projects/P/locations/L/keyRings/R/cryptoKeys/K` */
+  readonly cryptoKey: string
+  /** What comes before `/v1/…`. */
+  readonly kmsUrl: string
+  /**
+   * A token for Cloud KMS. Settles within two seconds; throws `store_unavailable`. `refused`: the one that was
+   * answered with 401; the same again means that there is no other.
+   */
+  readonly accessToken: (refused?: Secret) => Promise<Secret>
+  readonly http: HttpClient
+  readonly clock: Clock
+}
+
+export interface KmsRequest<T> {
+  readonly method: 'encrypt' | 'decrypt'
+  readonly body: Readonly<Record<string, string>>
+  /** What the answer says, or what is wrong with it, without a word of it. */
+  readonly read: (answer: Members) => Reading<T>
+}
+
+export type Reading<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly fault: string }
+
+/** A refusal was said by Cloud KMS; anything else may pass, and says nothing against a key that was had before. */
+export type KmsReply<T> = { readonly ok: true; readonly value: T } | KmsFailure
+
+export interface KmsFailure {
+  readonly ok: false
+  readonly isRefusal: boolean
+  readonly error: BrokerError
+}
+
+export type KmsClient = <T>(call: KmsRequest<T>) => Promise<KmsReply<T>>
+
+/** For the token and all attempts together: sealing and opening are part of a mint, which has five seconds. */
+const budgetMs = 2000
+const attemptMs = 1000
+/** Less is no attempt. */
+const attemptMsMin = 50
+/** An answer has some hundred bytes. */
+const answerBytesMax = 64 * 1024
+
+/**
+ * One call of Cloud KMS's REST API (v1), settled within about two seconds. Both methods may be repeated: it is asked
+ * once more at once after passing trouble, and after an answer that came damaged, as Google advises.
+ */
+export function createKmsClient({ cryptoKey, kmsUrl, accessToken, http, clock }: KmsClientDeps): KmsClient {
+  return async ({ method, body, read }) => {
+    const what = `${method} with ${cryptoKey}`
+    const endMs = clock.steadyMs() + budgetMs
+    try {
+      let token = await accessToken()
+      for (let isLast = false; ; isLast = true) {
+        const leftMs = Math.floor(endMs - clock.steadyMs())
+        if (leftMs < attemptMsMin) return passing(`${what}: what came before took all of ${budgetMs} ms`)
+        const result = await http({
+          method: 'POST',
+          url: `${kmsUrl}/v1/${cryptoKey}:${method}`,
+          headers: {
+            authorization: `Bearer ${token.reveal()}`,
+            'content-type': 'application/json',
+            accept: 'application/json',
+          },
+          body: JSON.stringify(body),
+          timeoutMs: Math.min(attemptMs, leftMs),
+          maxBytes: answerBytesMax,
+        })
+        const reply = judge(result, { what, read, now: clock.now() })
+        if (reply.ok || isLast) return reply
+        if (result.kind === 'answer' && result.status === 401) {
+          const next = await accessToken(token)
+          if (next.reveal() === token.reveal()) return reply
+          token = next
+        } else if (reply.isRefusal || wantsWait(result)) return reply
+      }
+    } catch (error) {
+      // The broker's own identity could not be had.
+      if (!isBrokerError(error)) throw error
+      return passing(`${what}: ${error.reason}`, error.retryAfter)
+    }
+  }
+}
+
+interface Expected<T> {
+  readonly what: string
+  readonly read: KmsRequest<T>['read']
+  readonly now: EpochSeconds
+}
+
+function judge<T>(result: HttpResult, { what, read, now }: Expected<T>): KmsReply<T> {
+  if (result.kind === 'failure') return passing(`${what}: ${result.detail}`)
+  const { status, header } = result
+  if (status === 200) {
+    const reading = read(parseJsonObject(result.body) ?? {})
+    return reading.ok ? reading : passing(`${what}: the answer ${reading.fault}`)
+  }
+  const reason = `${what}: Cloud KMS answered ${describe(result)}`
+  if (isRefusal(result)) return { ok: false, isRefusal: true, error: keyRingError(reason) }
+  return passing(reason, parseRetryAfter(header('retry-after'), now))
+}
+
+/** A quota is per minute: to ask again at once would only use up more of it. */
+function wantsWait(result: HttpResult): boolean {
+  return result.kind === 'answer' && (result.status === 429 || result.header('retry-after') !== undefined)
+}
+
+/** What came damaged is refused by its checksum, and may come whole the next time. */
+function isRefusal({ status, body }: HttpAnswer): boolean {
+  const { message } = errorIn(body)
+  const isDamaged = typeof message === 'string' && message.startsWith('The checksum in field ')
+  return status >= 400 && status < 500 && status !== 408 && status !== 429 && !isDamaged
+}
+
+/** By then it is asked again. */
+const retryAfterTrouble = seconds(2)
+
+function passing(reason: string, retryAfter = retryAfterTrouble): KmsFailure {
+  return { ok: false, isRefusal: false, error: keyRingError(reason, { retryAfter }) }
+}
+
+/** Long words are cut: a proxy's error may repeat what was sent (P23). */
+function describe({ status, body }: HttpAnswer): string {
+  const { status: word, message } = errorIn(body)
+  const hint = typeof word === 'string' ? (hints.get(word) ?? '') : ''
+  return `${status}${quoteError({ error: word, error_description: message })}${hint}`
+}
+
+/** Google's JSON services nest their error. */
+function errorIn(body: string): Members {
+  const { error } = parseJsonObject(body) ?? {}
+  return isMembers(error) ? error : {}
+}
+
+const hints: ReadonlyMap<string, string> = new Map([
+  [
+    'PERMISSION_DENIED',
+    "; the broker's identity needs roles/cloudkms.cryptoKeyEncrypterDecrypter on that key",
+  ],
+  ['FAILED_PRECONDITION', '; the version of the key is disabled or destroyed, or the API is not enabled'],
+  ['INVALID_ARGUMENT', '; another key wrapped it, or it was changed'],
+])

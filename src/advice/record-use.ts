@@ -1,0 +1,211 @@
+import type { ExchangeRequest } from '../domain/exchange-request.ts'
+import type { Grant } from '../domain/grant.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
+import type { RuleUse } from '../domain/rule-use.ts'
+import type { EpochSeconds } from '../domain/time.ts'
+import type { MintedToken } from '../domain/token.ts'
+import type { Clock } from '../ports/clock.ts'
+import { dayOf, type RuleUses } from '../records/rule-uses.ts'
+import { isBrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
+import type { Claims } from '../domain/caller.ts'
+import type { RefusalCode, RefusedRequest } from '../domain/explanation.ts'
+import type { RateLimit } from '../ports/rate-limit.ts'
+import type { Refusals } from '../records/refusals.ts'
+import type { Background } from '../ports/background.ts'
+import type { Log } from '../ports/log.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+/** Different uses of one day that an instance remembers to have noted. */
+const knownMax = 10_000
+
+export interface RecordUseDeps {
+  readonly ruleUses: Pick<RuleUses, 'note'>
+  readonly noting: UsageRecorder
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** `undefined` when there is nothing to wait for. */
+export type RecordUse = (
+  grant: Grant,
+  request: ExchangeRequest,
+  token: MintedToken,
+) => Promise<void> | undefined
+
+/** What was noted last of a token: with the token itself it says all that a use does, but for boundaries asked for. */
+interface LastUse {
+  readonly day: EpochSeconds
+  readonly rule: string
+  readonly isByName: boolean
+}
+
+/**
+ * Notes what of its rule a request made use of, once a day for each different use, so that a busy broker hardly ever
+ * writes. Never rejects: a use that could not be noted is noted with the next request like it after the pause.
+ */
+export function createRecordUse({ ruleUses, noting, clock }: RecordUseDeps): RecordUse {
+  const known = createRecentlyUsed<true>({ sizeMax: knownMax })
+  // On the hot path the same token is served again and again: to look at it costs a tenth of naming its use in full.
+  const lastUses = new WeakMap<MintedToken, LastUse>()
+
+  return (grant, request, token) => {
+    const now = clock.now()
+    const lastUse: LastUse = { day: dayOf(now), rule: grant.rule, isByName: isByName(grant, request) }
+    if (request.boundary === undefined && isSame(lastUses.get(token), lastUse)) return undefined
+    if (noting.isPaused()) return undefined
+    if (request.boundary === undefined) lastUses.set(token, lastUse)
+    const use = useOf(grant, request)
+    const name = JSON.stringify([lastUse.day, use])
+    if (known.get(name) === true) return undefined
+    known.set(name, true)
+    const write = async () => {
+      try {
+        await ruleUses.note(use, now)
+      } catch (error) {
+        known.delete(name)
+        lastUses.delete(token)
+        throw error
+      }
+    }
+    return noting.start(write, { message: 'the use of a rule was not noted', fields: { rule: use.rule } })
+  }
+}
+
+function isByName({ scopes }: Grant, { scopes: asked }: ExchangeRequest): boolean {
+  return asked.length > 0 && asked.every((scope) => scopes.includes(scope))
+}
+
+function isSame(one: LastUse | undefined, other: LastUse): boolean {
+  return one?.day === other.day && one.rule === other.rule && one.isByName === other.isByName
+}
+
+function useOf(grant: Grant, request: ExchangeRequest): RuleUse {
+  const { rule, credential, tokenType, scopes, subject, audience } = grant
+  return {
+    rule,
+    credential: credential.name,
+    tokenType,
+    scopes: isByName(grant, request) ? scopes : undefined,
+    ...omitUndefined({ subject, audience }),
+    resources: (request.boundary ?? []).map(({ availableResource }) => availableResource),
+  }
+}
+
+/** `undefined` when there is nothing to wait for. */
+export type RecordRefusal = (refused: RefusedRequest) => Promise<void> | undefined
+
+export interface RecordRefusalDeps {
+  readonly refusals: Pick<Refusals, 'keep'>
+  /** The names of the claims that the policy in force looks at; no others are kept. */
+  readonly claimsLookedAt: () => Promise<ReadonlySet<string>>
+  /** A caller's own words without the secrets he may have put into the wrong parameter. */
+  readonly redact: (text: string) => string
+  /** Callers that are refused over and over do not fill the store. */
+  readonly limit: RateLimit
+  readonly noting: UsageRecorder
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** Keeps a refusal by policy for some days, for `explain`; never rejects, and holds up no answer where it need not. */
+export function createRecordRefusal(deps: RecordRefusalDeps): RecordRefusal {
+  const { noting } = deps
+  return (refused) => {
+    const { error } = refused
+    if (!isBrokerError(error) || !isByPolicy(error.code) || noting.isPaused()) return undefined
+    const facts: Facts = { ...refused, code: error.code, reason: error.reason, condition: error.condition }
+    return noting.start(() => keep(deps, facts), {
+      message: 'a refusal was not kept for explain',
+      fields: { requestId: facts.requestId },
+    })
+  }
+}
+
+interface Facts extends Omit<RefusedRequest, 'error'> {
+  readonly code: RefusalCode
+  readonly reason: string
+  readonly condition: string | undefined
+}
+
+async function keep(deps: RecordRefusalDeps, { requestId, caller, request, code, reason, condition }: Facts) {
+  const { admitted } = await deps.limit('refusals')
+  if (!admitted) return
+  const { redact } = deps
+  const { resource, subject, lifetime, boundary } = request
+  await deps.refusals.keep({
+    requestId,
+    at: deps.clock.now(),
+    error: code,
+    reason: redact(reason),
+    ...omitUndefined({ condition }),
+    question: {
+      issuer: caller.issuer,
+      claims: { ...claimsIn(caller.claims, await deps.claimsLookedAt()), sub: caller.subject },
+      target: redact(request.target),
+      scopes: request.scopes.map(redact),
+      tokenType: request.tokenType,
+      ...(resource === undefined ? {} : { resource: redact(resource) }),
+      ...(subject === undefined ? {} : { subject: redact(subject) }),
+      ...omitUndefined({ lifetime, boundary }),
+    },
+  })
+}
+
+function claimsIn(claims: Claims, names: ReadonlySet<string>): Claims {
+  return Object.fromEntries(Object.entries(claims).filter(([name]) => names.has(name)))
+}
+
+function isByPolicy(code: BrokerErrorCode): code is RefusalCode {
+  return code === 'target_unavailable' || code === 'scope_refused' || code === 'request_malformed'
+}
+
+const pauseMs = 30_000
+
+export interface UsageRecorderDeps {
+  readonly background: Background
+  readonly clock: Pick<Clock, 'steadyMs'>
+  readonly log: Log
+}
+
+/** What is logged of a note that was not taken, besides why. */
+export interface RecorderFailure {
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** What requests leave behind in the store beside their answers: it may fail, and then it is nobody's failure. */
+export interface UsageRecorder {
+  isPaused(): boolean
+  /** Never rejects; `undefined` when there is nothing to wait for. */
+  start(write: () => Promise<void>, complaint: RecorderFailure): Promise<void> | undefined
+}
+
+/**
+ * A store that is down holds up one request in half a minute, whatever there is to note: after a failure all notes
+ * pause, and then one at a time tries until one is taken.
+ */
+export function createUsageRecorder({ background, clock, log }: UsageRecorderDeps): UsageRecorder {
+  /** By the steady clock; `undefined` while the store takes what it is given. */
+  let notBeforeMs: number | undefined
+  const pause = () => {
+    notBeforeMs = clock.steadyMs() + pauseMs
+  }
+
+  return {
+    isPaused: () => notBeforeMs !== undefined && clock.steadyMs() < notBeforeMs,
+    start: (write, { message, fields }) => {
+      if (notBeforeMs !== undefined) pause()
+      const work = async () => {
+        try {
+          await write()
+          notBeforeMs = undefined
+        } catch (error) {
+          pause()
+          if (!isBrokerError(error)) throw error
+          log('warn', message, { ...fields, reason: error.reason })
+        }
+      }
+      if (!background.runsAfterAnswer) return work()
+      background.run(work)
+      return undefined
+    },
+  }
+}

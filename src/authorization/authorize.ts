@@ -1,0 +1,230 @@
+import { whenReady, type MaybePromise } from '../domain/promises.ts'
+import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
+import type { Caller } from '../domain/caller.ts'
+import { type CredentialSummary, identifiesAsAccount, credentialName } from '../domain/credential.ts'
+import type { ExchangeRequest } from '../domain/exchange-request.ts'
+import { grantedCredential, type Grant, type GrantedCredential } from '../domain/grant.ts'
+import { quote } from '../domain/text.ts'
+import { termsOf, type Upstream } from '../domain/upstream.ts'
+import type { CompiledPolicy, CompiledRule } from '../policy/compile-policy.ts'
+import { narrowBoundary } from './narrow-boundary.ts'
+import { narrowLifetime, narrowScopes } from './narrow.ts'
+import { scopesBeyond, type ScopeSet } from '../domain/scopes.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+export interface AuthorizeDeps {
+  readonly policy: () => MaybePromise<CompiledPolicy>
+  readonly findCredential: (name: string) => MaybePromise<CredentialSummary | undefined>
+  /** The broker's public URL. */
+  readonly brokerIssuer: string
+}
+
+/**
+ * What policy allows this caller of what he asks, and never more (P13). Throws `target_unavailable`, alike for a
+ * credential that is unknown, not allowed or disabled (P12), `scope_refused` and `request_malformed`. A credential
+ * that no rule gives this caller is not even looked for.
+ */
+export function createAuthorize(
+  deps: AuthorizeDeps,
+): (caller: Caller, request: ExchangeRequest) => MaybePromise<Grant> {
+  const parseTarget = createParseTarget(deps.brokerIssuer)
+
+  const findRule = (policy: CompiledPolicy, caller: Caller, request: ExchangeRequest): FoundRule => {
+    const name = parseTarget(request.target)
+    if (name === undefined)
+      throw unavailable('audience', `the target ${quote(request.target)} names no credential`)
+    const rule = policy.findRule(caller, name)
+    if (rule === undefined)
+      throw unavailable(
+        'rules',
+        `no rule gives ${quote(name)} to ${quote(caller.subject)} of ${quote(caller.issuer)}`,
+      )
+    return { name, rule }
+  }
+
+  return (caller, request) =>
+    whenReady(deps.policy(), (policy) => {
+      const { name, rule } = findRule(policy, caller, request)
+      return whenReady(deps.findCredential(name), (found) => {
+        const credential = refuseUnlessEnabled(found, name, rule)
+        const upstream = policy.findUpstream(credential.upstream)
+        const asked = { caller, request, rule, credential, ...omitUndefined({ upstream }) }
+        if (credential.source === undefined) return narrow(asked)
+        return findSource(deps, credential, whereOf(rule)).then((source) =>
+          narrow(source === undefined ? asked : { ...asked, source }),
+        )
+      })
+    })
+}
+
+interface FoundRule {
+  /** The credential's. */
+  readonly name: string
+  readonly rule: CompiledRule
+}
+
+function refuseUnlessEnabled(
+  credential: CredentialSummary | undefined,
+  name: string,
+  rule: CompiledRule,
+): CredentialSummary {
+  if (credential === undefined)
+    throw unavailable('credential', `${whereOf(rule)}: no credential ${quote(name)} is enrolled`)
+  if (credential.state !== 'enabled')
+    throw unavailable('credential.state', `${whereOf(rule)}: ${quote(name)} is ${credential.state}`)
+  return credential
+}
+
+function whereOf({ rule }: CompiledRule): string {
+  return `rule ${quote(rule.name)}`
+}
+
+/** What an impersonating credential draws on must be enabled as well, or disabling it would leave a way around. */
+async function findSource(
+  { findCredential }: AuthorizeDeps,
+  { name, source: sourceName }: CredentialSummary,
+  where: string,
+): Promise<GrantedCredential | undefined> {
+  if (sourceName === undefined) return undefined
+  const source = await findCredential(sourceName)
+  if (source?.state !== 'enabled')
+    throw unavailable(
+      'credential.source',
+      `${where}: ${quote(name)} draws on ${quote(sourceName)}, which is ${source?.state ?? 'not enrolled'}`,
+    )
+  if (source.source !== undefined)
+    throw unavailable(
+      'credential.source',
+      `${where}: ${quote(name)} draws on ${quote(sourceName)}, which draws on another itself`,
+    )
+  return grantedCredential(source)
+}
+
+interface Asked {
+  readonly caller: Caller
+  readonly request: ExchangeRequest
+  readonly rule: CompiledRule
+  readonly credential: CredentialSummary
+  readonly source?: GrantedCredential
+  /** Where it is not Google. */
+  readonly upstream?: Upstream
+}
+
+function narrow(asked: Asked): Grant {
+  const { caller, request, rule, credential, source } = asked
+  const { kind } = credential
+  if (!rule.rule.tokenTypes.includes(request.tokenType))
+    throw unavailable('token_types', `rule ${quote(rule.rule.name)} gives no ${request.tokenType}`)
+  if ((kind === 'api_key') !== (request.tokenType === 'api_key'))
+    throw unavailable(
+      'credential.kind',
+      `rule ${quote(rule.rule.name)}: ${kind} ${quote(credential.name)} gives no ${request.tokenType}`,
+    )
+  const grant = { caller, rule: rule.rule.name, credential: grantedCredential(credential, source) }
+
+  if (request.tokenType === 'id_token') {
+    const audience = idTokenAudience(asked)
+    narrowLifetime(asked)
+    return { ...grant, scopes: [], tokenType: 'id_token', audience }
+  }
+  if (request.tokenType === 'api_key') {
+    refuseBeyondKey(request)
+    narrowLifetime(asked)
+    return { ...grant, scopes: [], tokenType: 'api_key' }
+  }
+  if (request.resource !== undefined) throw requestMalformed('resource is for ID tokens only', 'resource')
+  const scopes = narrowScopes(request.scopes, rule, credential)
+  refuseLessThanConsented(scopes, credential, asked.upstream)
+  const lifetime = narrowLifetime(asked)
+  const subject = allowedSubject(asked)
+  const boundary = narrowBoundary(request.boundary, rule, asked)
+  return {
+    ...grant,
+    scopes,
+    tokenType: 'access_token',
+    ...(asked.upstream === undefined ? {} : { upstreamTerms: termsOf(asked.upstream) }),
+    ...omitUndefined({ lifetime, subject, boundary }),
+  }
+}
+
+/** Nothing that the broker could do makes an API key smaller, and a request that wants that is not answered with one. */
+function refuseBeyondKey({ scopes, resource, subject, boundary }: ExchangeRequest): void {
+  const isMore =
+    scopes.length > 0 || resource !== undefined || subject !== undefined || boundary !== undefined
+  if (isMore)
+    throw requestMalformed('an API key takes no scope, resource, subject or access boundary', 'token_types')
+}
+
+/** An ID token carries no scopes, acts for nobody else and cannot be bounded: what asks for that is malformed. */
+function idTokenAudience({ request, rule, credential }: Asked): string {
+  const { name, idTokenAudiences } = rule.rule
+  if (!identifiesAsAccount.has(credential.kind))
+    throw unavailable(
+      'credential.kind',
+      `rule ${quote(name)}: ${credential.kind} ${quote(credential.name)} cannot give ID tokens`,
+    )
+  if (request.subject !== undefined)
+    throw requestMalformed('requested_subject is not possible for an ID token', 'requested_subject')
+  if (request.boundary !== undefined)
+    throw requestMalformed('an access boundary is not possible for an ID token', 'boundary')
+  const [only, ...others] = idTokenAudiences
+  const audience = request.resource ?? (others.length === 0 ? only : undefined)
+  if (audience === undefined) throw requestMalformed('resource must say whom the ID token is for', 'resource')
+  if (!idTokenAudiences.includes(audience))
+    throw unavailable('id_token_audiences', `rule ${quote(name)} gives no ID token for ${quote(audience)}`)
+  return audience
+}
+
+/** Without `requested_subject` the token is the credential's own, also where the rule names subjects. */
+function allowedSubject({ request, rule, credential }: Asked): string | undefined {
+  const { subject } = request
+  if (subject === undefined) return undefined
+  const where = `rule ${quote(rule.rule.name)}`
+  // Domain-wide delegation is a service account's; a refresh token already is somebody's.
+  if (!identifiesAsAccount.has(credential.kind))
+    throw unavailable(
+      'credential.kind',
+      `${where}: ${credential.kind} ${quote(credential.name)} cannot act for another`,
+    )
+  if (!rule.matchSubject(subject))
+    throw unavailable('subjects', `${where} does not allow acting for ${quote(subject)}`)
+  return subject
+}
+
+function unavailable(condition: string, reason: string): BrokerError {
+  return new BrokerError('target_unavailable', { reason, condition })
+}
+
+/**
+ * The credential that an `audience` names: `NAME`, `//HOST/credentials/NAME` or `ISSUER/credentials/NAME`, where
+ * host and issuer are this broker's, compared octet by octet. `undefined` for everything else.
+ */
+export function createParseTarget(brokerIssuer: string): (target: string) => string | undefined {
+  const prefixes = [
+    `//${new URL(brokerIssuer).host}/credentials/`,
+    `${brokerIssuer.replace(/\/$/, '')}/credentials/`,
+  ]
+  return (target) => {
+    const prefix = prefixes.find((candidate) => target.startsWith(candidate)) ?? ''
+    const name = target.slice(prefix.length)
+    return credentialName.test(name) ? name : undefined
+  }
+}
+
+/**
+ * An upstream that takes no scope with a refresh gives all that was consented: whoever is granted less gets nothing,
+ * `scope_refused`, for a narrower token cannot be had.
+ */
+function refuseLessThanConsented(
+  scopes: ScopeSet,
+  { name, kind, consentedScopes = [] }: CredentialSummary,
+  upstream: Upstream | undefined,
+): void {
+  if (kind !== 'refresh_token' || upstream?.scopeInRefresh !== 'omit') return
+  const missing = scopesBeyond(consentedScopes, scopes)
+  if (missing.length === 0) return
+  throw new BrokerError('scope_refused', {
+    reason: `"${name}": upstream ${upstream.name} cannot narrow a refresh, so rule and request must have all scopes consented; missing: ${missing.slice(0, 20).join(' ')}`,
+    condition: 'scopes',
+  })
+}

@@ -1,0 +1,92 @@
+import type { MaybePromise } from '../domain/promises.ts'
+import { BrokerError } from '../domain/broker-error.ts'
+import type { BlocksInForce } from '../domain/blocks.ts'
+import type { Caller } from '../domain/caller.ts'
+import { quote } from '../domain/text.ts'
+import { seconds } from '../domain/time.ts'
+import type { CompiledPolicy } from '../policy/compile-policy.ts'
+
+/** Throws `store_unavailable` when it cannot say. */
+export type CurrentBlocks = () => MaybePromise<BlocksInForce>
+
+/** Long enough to spare a service that was stopped on purpose. */
+const retryAfterStop = seconds(30)
+
+/**
+ * Nobody gets a grant while the service is stopped (`service_stopped`), nor a blocked caller ever: his answer is that
+ * of a credential he may not use (P12).
+ */
+export function enforceBlocks<Request, Grant>(
+  blocks: CurrentBlocks,
+  authorize: (caller: Caller, request: Request) => MaybePromise<Grant>,
+): (caller: Caller, request: Request) => MaybePromise<Grant> {
+  /** What follows need not wait for it. */
+  const whileReading = async (
+    reading: Promise<BlocksInForce>,
+    caller: Caller,
+    request: Request,
+  ): Promise<Grant> => {
+    const authorizing = (async () => authorize(caller, request))()
+    const [read, grant] = await Promise.all([reading, authorizing])
+    refuseBlocked(read, caller)
+    return grant
+  }
+
+  return (caller, request) => {
+    const known = blocks()
+    if (known instanceof Promise) return whileReading(known, caller, request)
+    refuseBlocked(known, caller)
+    return authorize(caller, request)
+  }
+}
+
+function refuseBlocked({ stopped, blocked }: BlocksInForce, caller: Caller): void {
+  if (stopped !== undefined)
+    throw new BrokerError('service_stopped', {
+      reason: `${quote(stopped.by)} stopped the service`,
+      condition: 'service.stopped',
+      retryAfter: retryAfterStop,
+    })
+  const block = blocked(caller)
+  if (block !== undefined)
+    throw new BrokerError('target_unavailable', {
+      reason: describe(caller, block.by),
+      condition: 'caller.blocked',
+    })
+}
+
+/** A blocked caller administers nothing either, lest he unblock himself; a stopped service is administered on. */
+export function enforceAdminBlocks<Role, Given>(
+  blocks: CurrentBlocks,
+  authorizeAdmin: (caller: Caller, needed: Role) => Promise<Given>,
+): (caller: Caller, needed: Role) => Promise<Given> {
+  return async (caller, needed) => {
+    const given = await authorizeAdmin(caller, needed)
+    const blocked = (await blocks()).blocked(caller)
+    if (blocked !== undefined)
+      throw new BrokerError('admin_forbidden', { reason: describe(caller, blocked.by) })
+    return given
+  }
+}
+
+function describe({ issuer, subject }: Caller, by: string): string {
+  return `${quote(subject)} of ${quote(issuer)} is blocked, by ${quote(by)}`
+}
+
+/** Throws `target_unavailable` unless some rule gives this caller the credential and nobody blocked him. */
+export function createMayUse(deps: {
+  readonly policy: () => Promise<CompiledPolicy>
+  readonly blocks: CurrentBlocks
+}): (caller: Caller, credential: string) => Promise<void> {
+  return async (caller, credential) => {
+    const { subject, issuer } = caller
+    if ((await deps.blocks()).blocked(caller) !== undefined)
+      throw unavailable(`${quote(subject)} of ${quote(issuer)} is blocked`)
+    if ((await deps.policy()).findRule(caller, credential) === undefined)
+      throw unavailable(`no rule gives ${quote(credential)} to ${quote(subject)} of ${quote(issuer)}`)
+  }
+}
+
+function unavailable(reason: string): BrokerError {
+  return new BrokerError('target_unavailable', { reason })
+}

@@ -1,0 +1,277 @@
+import { isBrokerError, type BrokerError } from '../domain/broker-error.ts'
+import { type Caller, type Claims, createFindClaim } from '../domain/caller.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { ExchangeRequest } from '../domain/exchange-request.ts'
+import type {
+  ExplainedCredential,
+  ExplainedToken,
+  Explanation,
+  ExplainQuestion,
+  RuleExplanation,
+  FailedCondition,
+} from '../domain/explanation.ts'
+import type { Grant } from '../domain/grant.ts'
+import type { Policy, TrustedIssuer, CallerPattern } from '../domain/policy.ts'
+import { quote, closestMatch } from '../domain/text.ts'
+import { formatScope, type ScopeSet } from '../domain/scopes.ts'
+import { Secret } from '../domain/secret.ts'
+import { createAuthorize, type AuthorizeDeps, createParseTarget } from './authorize.ts'
+import type { CompiledPolicy, CompiledRule } from '../policy/compile-policy.ts'
+import { enforceBlocks, type CurrentBlocks } from './enforce-blocks.ts'
+import { scopesImpliedBy } from '../policy/scope-catalogue.ts'
+import { narrowScopes } from './narrow.ts'
+import { createMatchCaller, createMatchClaim, createMatchText } from '../policy/match-caller.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+export interface ExplainDeps extends AuthorizeDeps {
+  /** Why the `aud` of a subject token of that issuer would be refused, where it names others beside the broker. */
+  readonly sharedAudienceFault: (claims: Claims, issuer: TrustedIssuer) => string | undefined
+  readonly blocks: CurrentBlocks
+}
+
+export type Explain = (question: ExplainQuestion) => Promise<Explanation>
+
+/**
+ * Why a caller would get, or not get, what he asks for: the verdict of `authorize` itself, and beside it each rule for
+ * the credential with the condition that failed. Asks no upstream, and proves nothing about who asks: claims are taken
+ * as given. Throws `policy_unavailable` and `store_unavailable`.
+ */
+export function createExplain(deps: ExplainDeps): Explain {
+  const parseTarget = createParseTarget(deps.brokerIssuer)
+
+  return async (question) => {
+    const compiled = await deps.policy()
+    const issuer = findIssuer(compiled, question.issuer)
+    const subject = typeof question.claims['sub'] === 'string' ? question.claims['sub'] : ''
+    const name = parseTarget(question.target)
+    const credential = name === undefined ? undefined : await deps.findCredential(name)
+    const about = {
+      caller: {
+        issuer: issuer?.issuer ?? question.issuer,
+        ...(issuer === undefined ? {} : { issuerName: issuer.name }),
+        subject,
+      },
+      ...(name === undefined ? {} : { credential: explainedCredential(name, credential) }),
+    }
+    const refused = strangerFault(question, issuer, { subject, ...deps })
+    if (issuer === undefined || refused !== undefined)
+      return {
+        outcome: 'refused',
+        ...about,
+        ...refused,
+        rules: [],
+        hints: issuerHints(question, compiled.policy),
+      }
+
+    const caller: Caller = {
+      issuer: issuer.issuer,
+      issuerName: issuer.name,
+      subject,
+      claims: question.claims,
+    }
+    const rules = name === undefined ? [] : explainRules(compiled.policy, caller, name)
+    const verdict = await judge({ ...deps, policy: () => Promise.resolve(compiled) }, caller, question)
+    const rule = name === undefined ? undefined : compiled.findRule(caller, name)
+    const narrowest = narrowestScopes(question, rule, credential)
+    return {
+      ...about,
+      ...verdict.told,
+      rules,
+      ...(narrowest.length === 0 ? {} : { narrowestScopes: narrowest }),
+      hints: hintsOf({ question, name, verdict, rules, policy: compiled.policy }),
+    }
+  }
+}
+
+function findIssuer({ findIssuer: byIss, policy }: CompiledPolicy, text: string): TrustedIssuer | undefined {
+  return byIss(text) ?? policy.issuers.find(({ name }) => name === text)
+}
+
+/** What a JWT of these claims would already be refused for, before policy is asked about it. */
+function strangerFault(
+  { issuer: asked, claims }: ExplainQuestion,
+  issuer: TrustedIssuer | undefined,
+  { subject, sharedAudienceFault }: Pick<ExplainDeps, 'sharedAudienceFault'> & { readonly subject: string },
+): Refused | undefined {
+  if (issuer === undefined) return stranger('issuers', `the policy trusts no issuer ${quote(asked)}`)
+  if (subject === '') return stranger('claims.sub', 'the claim sub is missing, empty or no text')
+  if (issuer.selfIssued && subject !== issuer.issuer)
+    return stranger(
+      'self_issued',
+      `${quote(issuer.name)} signs for itself only, and sub is ${quote(subject)}`,
+    )
+  const shared = sharedAudienceFault(claims, issuer)
+  if (shared !== undefined) return stranger('claims.aud', shared)
+  return undefined
+}
+
+type Refused = Pick<Explanation, 'outcome' | 'error' | 'reason' | 'condition'>
+
+function stranger(condition: string, reason: string): Refused {
+  return { outcome: 'refused', error: 'subject_token_rejected', reason, condition }
+}
+
+function explainedCredential(name: string, credential: CredentialSummary | undefined): ExplainedCredential {
+  if (credential === undefined) return { name }
+  const { kind, state, version } = credential
+  return { name, kind, state, version }
+}
+
+function explainRules(policy: Policy, caller: Caller, credential: string): readonly RuleExplanation[] {
+  const rules: RuleExplanation[] = []
+  let isDecided = false
+  for (const rule of policy.rules) {
+    if (rule.credential !== credential) continue
+    if (isDecided) {
+      rules.push({ rule: rule.name, outcome: 'not_reached', failed: [] })
+      continue
+    }
+    const failed = explainCallers(rule.callers, caller, policy.issuers)
+    isDecided = failed.length === 0
+    rules.push({ rule: rule.name, outcome: isDecided ? 'decides' : 'does_not_match', failed })
+  }
+  return rules
+}
+
+interface Verdict {
+  readonly told: Pick<Explanation, 'outcome' | 'error' | 'reason' | 'condition' | 'token'>
+  readonly error?: BrokerError
+}
+
+async function judge(deps: ExplainDeps, caller: Caller, question: ExplainQuestion): Promise<Verdict> {
+  const { issuer: _, claims: __, ...asked } = question
+  // Nothing is verified here, and authorize never looks at the proof.
+  const request: ExchangeRequest = { ...asked, proof: { form: 'subject_token', assertion: new Secret('') } }
+  try {
+    return {
+      told: {
+        outcome: 'granted',
+        token: explainedToken(await enforceBlocks(deps.blocks, createAuthorize(deps))(caller, request)),
+      },
+    }
+  } catch (error) {
+    if (!isBrokerError(error) || error.condition === undefined) throw error
+    const { code, reason, condition } = error
+    return { told: { outcome: 'refused', error: code, reason, condition }, error }
+  }
+}
+
+/** What the rule would give of what is asked if it left out what it cannot, and no scope that another one implies. */
+function narrowestScopes(
+  { scopes, tokenType }: ExplainQuestion,
+  rule: CompiledRule | undefined,
+  credential: CredentialSummary | undefined,
+): ScopeSet {
+  if (rule === undefined || credential === undefined || tokenType !== 'access_token') return []
+  const lenient = { ...rule, rule: { ...rule.rule, excessScopes: 'drop' as const } }
+  try {
+    const given = narrowScopes(scopes, lenient, credential)
+    return given.filter((scope) => !given.some((other) => scopesImpliedBy(other).has(scope)))
+  } catch (error) {
+    if (isBrokerError(error)) return []
+    throw error
+  }
+}
+
+function explainedToken({
+  tokenType,
+  scopes,
+  audience,
+  subject,
+  boundary,
+  lifetime,
+  credential,
+}: Grant): ExplainedToken {
+  return {
+    tokenType,
+    scopes,
+    ...omitUndefined({ audience, subject, boundary, lifetimeMax: lifetime }),
+    upstream: credential.upstream,
+  }
+}
+
+function issuerHints({ issuer }: ExplainQuestion, { issuers }: Policy): readonly string[] {
+  const meant = closestMatch(
+    issuer,
+    issuers.flatMap((entry) => [entry.name, entry.issuer]),
+  )
+  return meant === undefined
+    ? []
+    : [`Did you mean the issuer ${quote(meant)}? Issuers are compared octet by octet.`]
+}
+
+interface HintContext {
+  readonly question: ExplainQuestion
+  readonly name: string | undefined
+  readonly verdict: Verdict
+  readonly rules: readonly RuleExplanation[]
+  readonly policy: Policy
+}
+
+function hintsOf({ question, name, verdict, rules, policy }: HintContext): readonly string[] {
+  if (verdict.error === undefined) return []
+  if (rules.length === 0) {
+    const meant = closestMatch(name ?? question.target, [
+      ...new Set(policy.rules.map(({ credential }) => credential)),
+    ])
+    return meant === undefined
+      ? ['No rule of the policy is about this credential.']
+      : [`No rule is about this credential. Did you mean ${quote(meant)}?`]
+  }
+  const deciding = policy.rules.find(({ name: rule }) =>
+    rules.some((one) => one.rule === rule && one.outcome === 'decides'),
+  )
+  if (deciding === undefined)
+    return ['Every rule for this credential names other callers: add this one to a rule, or a rule for it.']
+  if (verdict.error.code !== 'scope_refused') return []
+  return [
+    `The rule ${quote(deciding.name)} gives: ${formatScope(deciding.scopes)}.`,
+    ...(deciding.excessScopes === 'refuse'
+      ? ['With excess_scopes: drop the rule would give what it can of what is asked.']
+      : []),
+  ]
+}
+
+/**
+ * Why none of a rule's patterns takes a caller: of each the first part that does not match, in the order of the
+ * policy. Empty when one takes him, and then `findRule` finds the rule too.
+ */
+function explainCallers(
+  patterns: readonly CallerPattern[],
+  caller: Caller,
+  issuers: readonly TrustedIssuer[],
+): readonly FailedCondition[] {
+  const failed: FailedCondition[] = []
+  for (const [index, pattern] of patterns.entries()) {
+    const issuer = issuers.find(({ name }) => name === pattern.issuer)?.issuer ?? ''
+    if (createMatchCaller(pattern, issuer)(caller)) return []
+    failed.push(explainPattern(pattern, caller, { issuer, at: `callers[${index}]` }))
+  }
+  return failed
+}
+
+interface PatternPlace {
+  /** The exact `iss` that the pattern's issuer name stands for. */
+  readonly issuer: string
+  readonly at: string
+}
+
+function explainPattern(
+  pattern: CallerPattern,
+  caller: Caller,
+  { issuer, at }: PatternPlace,
+): FailedCondition {
+  if (caller.issuer !== issuer)
+    return { condition: `${at}.issuer`, wanted: pattern.issuer, found: caller.issuerName }
+  if (!createMatchText(pattern.subject)(caller.subject))
+    return { condition: `${at}.subject`, wanted: pattern.subject, found: caller.subject }
+  const [name = '', wanted] =
+    Object.entries(pattern.claims).find(([claim, value]) => !createMatchClaim(claim, value)(caller.claims)) ??
+    []
+  const found = createFindClaim(name)(caller.claims)
+  return {
+    condition: `${at}.claims[${JSON.stringify(name)}]`,
+    wanted: JSON.stringify(wanted),
+    found: found === undefined ? 'no such claim' : JSON.stringify(found),
+  }
+}

@@ -1,0 +1,114 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
+import { formatScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import type { CompiledRule, RuleScopes } from '../policy/compile-policy.ts'
+import { scopesImpliedBy } from '../policy/scope-catalogue.ts'
+import type { ExchangeRequest } from '../domain/exchange-request.ts'
+import type { Rule } from '../domain/policy.ts'
+import { quote } from '../domain/text.ts'
+import { seconds, type Seconds } from '../domain/time.ts'
+import { tokenLifeOf, type TokenLifeOf } from '../policy/token-life.ts'
+
+/**
+ * Credential ∩ rule ∩ request, never empty (P13). An empty request asks for all the rule allows. A scope that a rule's
+ * scope implies is given as it was asked for. What was asked for and cannot be had is refused with `scope_refused`, or
+ * with `drop` in the rule left out; of a scope too broad there remains what the rule allows of that which it implies.
+ */
+export function narrowScopes(asked: ScopeSet, rule: CompiledRule, credential: CredentialSummary): ScopeSet {
+  const { name, excessScopes } = rule.rule
+  const allowed = rule.scopesAt(credential.upstream)
+  const beyondRule = asked.filter((scope) => !allowed.allows(scope))
+  if (beyondRule.length > 0 && excessScopes === 'refuse')
+    throw refused(`beyond rule "${name}": ${shorten(beyondRule)}`)
+
+  const within = asked.length === 0 ? allowed.scopes : asked.filter(allowed.allows)
+  const remains = beyondRule.length === 0 ? [] : remainsOf(beyondRule, allowed)
+  const allowsNone = () => `rule "${name}" allows none of: ${shorten(asked)}`
+  const consented = credential.consentedScopes
+  if (consented === undefined) return someOf([...within, ...broadest(remains)], allowsNone)
+
+  // docs/google.md §1.1: the upstream compares consented scopes as text; a wider one does not imply a narrower one.
+  const notConsented = within.filter((scope) => !consented.includes(scope))
+  const explanation = () =>
+    `not consented for "${credential.name}": ${shorten(notConsented)}; consented: ${shorten(consented)}`
+  if (notConsented.length > 0 && asked.length > 0 && excessScopes === 'refuse') throw refused(explanation())
+  const has = (scope: string): boolean => consented.includes(scope)
+  return someOf(
+    [...within.filter(has), ...broadest(remains.filter(has))],
+    within.length === 0 ? allowsNone : explanation,
+  )
+}
+
+function remainsOf(beyondRule: ScopeSet, { allowedOf }: RuleScopes): ScopeSet {
+  return scopeSet(beyondRule.flatMap(allowedOf))
+}
+
+/** Without those that another of them implies. */
+function broadest(scopes: ScopeSet): ScopeSet {
+  return scopes.filter((scope) => !scopes.some((other) => scopesImpliedBy(other).has(scope)))
+}
+
+/** The reason is told by a function: on the hot path nobody reads it. */
+function someOf(scopes: ScopeSet, otherwise: () => string): ScopeSet {
+  if (scopes.length === 0) throw refused(otherwise())
+  return scopeSet(scopes)
+}
+
+function refused(reason: string): BrokerError {
+  return new BrokerError('scope_refused', { reason, condition: 'scopes' })
+}
+
+function shorten(scopes: ScopeSet): string {
+  const text = formatScope(scopes.slice(0, 20))
+  return scopes.length > 20 || text.length > 1000 ? `${text.slice(0, 1000)} …` : text
+}
+
+export interface NarrowLifetime {
+  readonly request: Pick<ExchangeRequest, 'lifetime' | 'tokenType' | 'subject'>
+  readonly rule: { readonly rule: Rule }
+  readonly credential: TokenLifeOf
+}
+
+/**
+ * The longest life that the token may turn out to have. Where the upstream can shorten a token, it is what the
+ * upstream is asked for: what the caller asks, within what the rule allows. Elsewhere it is the rule's, which minting
+ * holds against what the upstream gave, and what cannot be kept is refused, never pretended: `request_malformed` where
+ * the caller asked for it, `target_unavailable` where the rule does.
+ */
+export function narrowLifetime({ request, rule: { rule }, credential }: NarrowLifetime): Seconds | undefined {
+  const { lifetime: asked } = request
+  const { lifetimeMax } = rule
+  const malformed = (fault: string, condition = 'requested_lifetime'): BrokerError =>
+    new BrokerError('request_malformed', {
+      reason: `rule ${quote(rule.name)}: ${fault}`,
+      publicDetail: fault,
+      condition,
+    })
+  if (asked !== undefined && (!Number.isSafeInteger(asked) || asked <= 0))
+    throw malformed('requested_lifetime must be a whole number of seconds')
+  if (asked !== undefined && lifetimeMax !== undefined && asked > lifetimeMax)
+    throw malformed('requested_lifetime is longer than what this caller may have', 'lifetime_seconds_max')
+
+  const { usual, choice } = tokenLifeOf(credential, request)
+  if (lifetimeMax !== undefined && lifetimeMax < (choice?.shortest ?? usual ?? 0))
+    throw new BrokerError('target_unavailable', {
+      reason: `rule ${quote(rule.name)}: lifetime_seconds_max of ${lifetimeMax} cannot be kept, ${credential.kind} gives ${lifeInWords(usual)}`,
+      condition: 'lifetime_seconds_max',
+    })
+  if (choice !== undefined) {
+    if (asked !== undefined && asked < choice.shortest)
+      throw malformed(`requested_lifetime is too short: the least is ${choice.shortest}`)
+    const most = lifetimeMax ?? usual ?? choice.longest
+    return seconds(Math.min(asked ?? usual ?? most, most, choice.longest))
+  }
+  if (asked !== undefined && (usual === undefined || asked < usual))
+    throw malformed(
+      "requested_lifetime is too short: the upstream of this credential cannot shorten a token's life",
+    )
+  // Not what was asked: tokens asked for with 3600 and 3601 seconds are the same token, and share a cache entry.
+  return lifetimeMax
+}
+
+function lifeInWords(life: Seconds | undefined): string {
+  return life === undefined || life === Infinity ? 'no less than it likes' : `tokens of ${life} s`
+}

@@ -1,0 +1,137 @@
+import { parseSigningKeys } from '../adapters/google-identity/signing-keys.ts'
+import { parseOwnKey } from '../adapters/google-identity/service-account-identity.ts'
+import { parseMetadataHost, parseBaseUrl, parseEndpoint } from './parse-url.ts'
+import { optional, right, wrong, withDefault, type Reading } from './setting.ts'
+import { isServiceAccountEmail } from '../domain/google.ts'
+
+/** Who the broker itself is towards Google: by a key, by federation, or by the metadata server. */
+export const identitySettings = {
+  googleCredentials: optional(
+    {
+      name: 'DOWNSCOPE_GOOGLE_CREDENTIALS',
+      example: '$(cat downscope-key.json)',
+    },
+    (text) => {
+      const reading = parseOwnKey(text)
+      return reading.ok ? right(reading.key) : wrong(reading.fault)
+    },
+  ),
+  signingKeys: optional(
+    {
+      name: 'DOWNSCOPE_SIGNING_KEYS',
+      example: '$(npx downscope keys generate signing)',
+    },
+    (text) => {
+      const reading = parseSigningKeys(text)
+      return reading.ok ? right(reading.keys) : wrong(...reading.faults)
+    },
+  ),
+  googleFederation: optional(
+    {
+      name: 'DOWNSCOPE_GOOGLE_FEDERATION',
+      example:
+        '//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/downscope/providers/broker',
+    },
+    parsePoolProvider,
+  ),
+  googleServiceAccount: optional(
+    {
+      name: 'DOWNSCOPE_GOOGLE_SERVICE_ACCOUNT',
+      example: 'downscope@acme-tokens.iam.gserviceaccount.com',
+    },
+    parseServiceAccountEmail,
+  ),
+  metadataHost: optional(
+    {
+      name: 'GCE_METADATA_HOST',
+      example: '127.0.0.1:8090',
+    },
+    parseMetadataHost,
+  ),
+} as const
+
+/** The only addresses of Google that are ever called (P29). */
+export const googleEndpoints = {
+  googleOauthTokenUrl: withDefault(
+    {
+      name: 'GOOGLE_OAUTH_TOKEN_URL',
+      default: 'https://oauth2.googleapis.com/token',
+      example: 'http://127.0.0.1:9000/token',
+    },
+    parseEndpoint,
+  ),
+  googleOauthAuthorizationUrl: withDefault(
+    {
+      name: 'GOOGLE_OAUTH_AUTHORIZATION_URL',
+      default: 'https://accounts.google.com/o/oauth2/v2/auth',
+      example: 'http://127.0.0.1:9000/authorize',
+    },
+    parseEndpoint,
+  ),
+  googleStsTokenUrl: withDefault(
+    {
+      name: 'GOOGLE_STS_TOKEN_URL',
+      default: 'https://sts.googleapis.com/v1/token',
+      example: 'http://127.0.0.1:9000/sts/v1/token',
+    },
+    parseEndpoint,
+  ),
+  googleIamCredentialsUrl: withDefault(
+    {
+      name: 'GOOGLE_IAM_CREDENTIALS_URL',
+      default: 'https://iamcredentials.googleapis.com',
+      example: 'http://127.0.0.1:9000/iamcredentials',
+    },
+    parseBaseUrl,
+  ),
+  googleIamUrl: withDefault(
+    {
+      name: 'GOOGLE_IAM_URL',
+      default: 'https://iam.googleapis.com',
+      example: 'http://127.0.0.1:9000/iam',
+    },
+    parseBaseUrl,
+  ),
+  googleKmsUrl: withDefault(
+    {
+      name: 'GOOGLE_KMS_URL',
+      default: 'https://cloudkms.googleapis.com',
+      example: 'http://127.0.0.1:9000/kms',
+    },
+    parseBaseUrl,
+  ),
+  googleRevokeUrl: withDefault(
+    {
+      name: 'GOOGLE_REVOKE_URL',
+      default: 'https://oauth2.googleapis.com/revoke',
+      example: 'http://127.0.0.1:9000/revoke',
+    },
+    parseEndpoint,
+  ),
+  googleTokeninfoUrl: withDefault(
+    {
+      name: 'GOOGLE_TOKENINFO_URL',
+      default: 'https://oauth2.googleapis.com/tokeninfo',
+      example: 'http://127.0.0.1:9000/tokeninfo',
+    },
+    parseEndpoint,
+  ),
+} as const
+
+const poolProvider =
+  /^\/\/iam\.googleapis\.com\/projects\/\d{1,20}\/locations\/global\/workloadIdentityPools\/[a-z0-9-]{4,32}\/providers\/[a-z0-9-]{4,32}$/
+
+/** The full resource name of a workload identity pool's provider: what Google's STS takes for `audience`. */
+function parsePoolProvider(text: string): Reading<string> {
+  if (poolProvider.test(text)) return right(text)
+  return wrong(
+    'must be //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER, ' +
+      'with the number of the project and without https:',
+  )
+}
+
+/** The e-mail address of a service account; it becomes a part of a URL. */
+function parseServiceAccountEmail(text: string): Reading<string> {
+  if (isServiceAccountEmail(text)) return right(text)
+  return wrong("must be a service account's e-mail address, which ends in .gserviceaccount.com")
+}

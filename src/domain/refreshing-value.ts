@@ -1,0 +1,83 @@
+import { BrokerError, isBrokerError } from './broker-error.ts'
+import { withDeadline } from './promises.ts'
+import { seconds } from './time.ts'
+import type { Clock } from '../ports/clock.ts'
+
+export interface RefreshingValueBounds {
+  /** A value read longer ago than this is read again before it is used. */
+  readonly freshMs: number
+  /** While reading fails, the last value serves until it is this old. */
+  readonly staleMs: number
+  /** How long a reader may take; then it counts as failed for this use. */
+  readonly deadlineMs: number
+  /** After a failure the last value serves this long without another try. */
+  readonly pauseMs: number
+}
+
+export interface RefreshingValueDeps<T> {
+  readonly read: () => Promise<T>
+  readonly clock: Clock
+  readonly bounds: RefreshingValueBounds
+  /** False on Workers. */
+  readonly sharesWork: boolean
+}
+
+/**
+ * A value read from elsewhere, never older than `freshMs` while the reader works. There is no timer: whoever finds
+ * it too old waits for the next read, so that an idle instance is not out of date when it wakes.
+ */
+export function createRefreshingValue<T>({
+  read,
+  clock,
+  bounds,
+  sharesWork,
+}: RefreshingValueDeps<T>): () => T | Promise<T> {
+  let held: { readonly value: T; readonly readAt: number } | undefined
+  let tryAgainAt = 0
+  let reading: Promise<T> | undefined
+
+  const readOnce = async (): Promise<T> => {
+    const startedAt = clock.steadyMs()
+    const value = await read()
+    // A read that began earlier and came back later has nothing newer to say.
+    if (held === undefined || startedAt >= held.readAt) held = { value, readAt: startedAt }
+    return value
+  }
+
+  const join = (): Promise<T> => {
+    reading ??= readOnce().finally(() => {
+      reading = undefined
+    })
+    return reading
+  }
+
+  const refresh = async (): Promise<T> => {
+    try {
+      return await withDeadline(sharesWork ? join() : readOnce(), clock.sleep(bounds.deadlineMs), () =>
+        late(bounds),
+      )
+    } catch (error) {
+      const now = clock.steadyMs()
+      tryAgainAt = now + bounds.pauseMs
+      if (held === undefined || now - held.readAt > bounds.staleMs || !isBrokerError(error)) throw error
+      return held.value
+    }
+  }
+
+  return () => {
+    const now = clock.steadyMs()
+    if (held !== undefined) {
+      const age = now - held.readAt
+      if (age <= bounds.freshMs) return held.value
+      if (now < tryAgainAt && age <= bounds.staleMs) return held.value
+    }
+    return refresh()
+  }
+}
+
+function late({ deadlineMs }: RefreshingValueBounds): BrokerError {
+  return new BrokerError('store_unavailable', {
+    reason: `no answer within ${deadlineMs} ms`,
+    retryAfter: seconds(2),
+  })
+}

@@ -1,0 +1,66 @@
+/** Foreign text as part of a sentence, for logs and faults: quoted, escaped, on one line, and cut. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text)
+}
+
+/**
+ * Without the white space of ASCII around it: a token read from a file brings the file's newline. Not `trim()`, which
+ * also takes what Unicode calls a space and so gives one token many spellings (P7).
+ */
+export function trimAsciiSpace(text: string): string {
+  // Not a pattern: `[…]+$` is quadratic in a long run of spaces.
+  let start = 0
+  let end = text.length
+  while (start < end && isAsciiSpace(text.charCodeAt(start))) start += 1
+  while (end > start && isAsciiSpace(text.charCodeAt(end - 1))) end -= 1
+  return text.slice(start, end)
+}
+
+function isAsciiSpace(code: number): boolean {
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d)
+}
+
+/**
+ * The known word that `word` was most likely meant to be, or `undefined`. A word in another case or with other
+ * separators (`excessScopes`) is a near miss, and so is one within two edits, a swap of neighbours counting once.
+ */
+export function closestMatch(word: string, known: readonly string[]): string | undefined {
+  const bare = withoutSeparators(word)
+  const same = known.find((candidate) => withoutSeparators(candidate) === bare)
+  if (same !== undefined || word.length > 64) return same
+  const nearest = known
+    .map((candidate) => ({ candidate, edits: editsBetween(word, candidate) }))
+    .toSorted((one, other) => one.edits - other.edits)[0]
+  if (nearest === undefined) return undefined
+  return nearest.edits <= Math.min(2, Math.floor(word.length / 2)) ? nearest.candidate : undefined
+}
+
+function withoutSeparators(word: string): string {
+  return word.toLowerCase().replaceAll(/[-_ ]/g, '')
+}
+
+/** Optimal string alignment distance. */
+function editsBetween(from: string, to: string): number {
+  let before: number[] = []
+  let above = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (let row = 1; row <= from.length; row += 1) {
+    const line = [row]
+    for (let column = 1; column <= to.length; column += 1) {
+      const change = from[row - 1] === to[column - 1] ? 0 : 1
+      const isSwap = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1]
+      line[column] = Math.min(
+        at(above, column) + 1,
+        at(line, column - 1) + 1,
+        at(above, column - 1) + change,
+        isSwap ? at(before, column - 2) + 1 : Infinity,
+      )
+    }
+    before = above
+    above = line
+  }
+  return at(above, to.length)
+}
+
+function at(line: readonly number[], index: number): number {
+  return line[index] ?? Infinity
+}

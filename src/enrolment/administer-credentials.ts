@@ -1,0 +1,127 @@
+import { BrokerError, requestMalformed, invalidDocument } from '../domain/broker-error.ts'
+import {
+  credentialName,
+  type CredentialState,
+  type CredentialSummary,
+  type CredentialKind,
+} from '../domain/credential.ts'
+import type { Upstream } from '../domain/upstream.ts'
+import type { Log } from '../ports/log.ts'
+import type { Credentials } from '../records/credentials.ts'
+import type { CredentialFile } from './credential-file.ts'
+import { faultsInUse, foundCredential, noSuchCredential } from './credential-faults.ts'
+import { parseCredentialFile } from './parse-credential-file.ts'
+import { cloudPlatformScope } from '../domain/google.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+const pageDefault = 100
+const pageMax = 500
+
+export interface AdministerCredentialsDeps {
+  readonly credentials: Pick<Credentials, 'find' | 'findSame' | 'list' | 'add' | 'setState' | 'remove'>
+  /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
+  readonly findUpstream: (name: string) => Promise<Upstream | undefined>
+  readonly log: Log
+}
+
+/** What is sent to enrol a credential; nothing of it is believed yet. */
+export interface Enrolment extends CredentialFile {
+  readonly name: string
+  /** Of a service-account key only: how old it may become. */
+  readonly rotateAfterDays?: number
+}
+
+/** All that may be done to credentials. What is not there, or could not be, is `not_found`. */
+export interface AdministerCredentials {
+  /** In ascending order of the name, at most 500. */
+  readonly list: (page: {
+    readonly after?: string
+    readonly limit?: number
+  }) => Promise<readonly CredentialSummary[]>
+  readonly read: (name: string) => Promise<CredentialSummary>
+  /**
+   * Throws `document_invalid`, with every fault in its public detail and no secret, or `already_exists`. The same once
+   * more is no error: whoever lost the first answer may ask again.
+   */
+  readonly enrol: (enrolment: Enrolment) => Promise<CredentialSummary>
+  /** These three throw `changed_meanwhile` unless the credential is at that revision, if one is named. */
+  readonly disable: (name: string, revision?: string) => Promise<CredentialSummary>
+  readonly enable: (name: string, revision?: string) => Promise<CredentialSummary>
+  readonly destroy: (name: string, revision?: string) => Promise<void>
+}
+
+/** Enrols nothing that could not sign, and asks no upstream: a broken one never stops an administrator. */
+export function createAdministerCredentials({
+  credentials,
+  findUpstream,
+  log,
+}: AdministerCredentialsDeps): AdministerCredentials {
+  const setState = async (name: string, state: CredentialState, revision?: string) =>
+    foundCredential(name, isName(name) ? await credentials.setState(name, state, revision) : undefined)
+
+  return {
+    list: async ({ after, limit = pageDefault }) =>
+      credentials.list({
+        limit: Math.min(pageMax, Math.max(1, Math.floor(limit))),
+        ...(after === undefined ? {} : { after: checkedAfter(after) }),
+      }),
+    read: async (name) => foundCredential(name, isName(name) ? await credentials.find(name) : undefined),
+    enrol: async ({ name, rotateAfterDays: days, ...file }) => {
+      if (!isName(name)) throw invalidDocument([`name: must match ${credentialName.source}`])
+      const { upstream } = file
+      const named = typeof upstream === 'string' && upstream !== 'google'
+      const judgement = parseCredentialFile(file, named ? await findUpstream(upstream) : undefined)
+      if (!judgement.ok) throw invalidDocument(judgement.faults)
+      const { credential, ignored } = judgement
+      const { secret, source } = credential
+      const faults = [
+        ...(await faultsInUse(secret)),
+        ...(days === undefined || secret.kind === 'service_account_key'
+          ? []
+          : ['rotate_after_days: only a service-account key can be replaced without a person']),
+        ...(source === undefined ? [] : sourceFaults(await credentials.find(source))),
+      ]
+      if (faults.length > 0) throw invalidDocument(faults)
+      const wanted = { name, ...credential, ...omitUndefined({ rotateAfterDays: days }) }
+      const added = (await credentials.add(wanted)) ?? (await credentials.findSame(wanted))
+      if (added === undefined)
+        throw new BrokerError('already_exists', { reason: `there is a credential ${name} already` })
+      if (ignored.length > 0)
+        log('warn', 'parts of a credential file are neither followed nor kept', { credential: name, ignored })
+      return added
+    },
+    disable: (name, revision) => setState(name, 'disabled', revision),
+    enable: (name, revision) => setState(name, 'enabled', revision),
+    destroy: async (name, revision) => {
+      if (!isName(name) || !(await credentials.remove(name, revision))) throw noSuchCredential(name)
+    },
+  }
+}
+
+function isName(name: string): boolean {
+  return credentialName.test(name)
+}
+
+function checkedAfter(after: string): string {
+  // Not a whole name: an earlier page may end with one that no longer matches today's pattern.
+  if (/^[A-Za-z0-9_.@-]{1,200}$/.test(after)) return after
+  throw requestMalformed('after: must be the name of a credential')
+}
+
+/** Kinds whose tokens may act for a service account. */
+const actingKinds: ReadonlySet<CredentialKind> = new Set<CredentialKind>([
+  'service_account_key',
+  'refresh_token',
+  'broker_identity',
+])
+
+/** Why nothing could be impersonated by this credential; empty if nothing speaks against it. */
+function sourceFaults(source: CredentialSummary | undefined): readonly string[] {
+  if (source === undefined) return ['secret.source: no credential of that name is enrolled']
+  if (!actingKinds.has(source.kind) || source.upstream !== 'google')
+    return [`secret.source: is ${source.kind} of ${source.upstream}, which cannot act for a service account`]
+  const { consentedScopes } = source
+  return consentedScopes === undefined || consentedScopes.includes(cloudPlatformScope)
+    ? []
+    : [`secret.source: was not consented ${cloudPlatformScope}`]
+}

@@ -1,0 +1,94 @@
+import type { AccessBoundary } from '../domain/access-boundary.ts'
+import type { BrokerError } from '../domain/broker-error.ts'
+import type { Grant } from '../domain/grant.ts'
+import type { Members } from '../domain/json.ts'
+import { epochSeconds, later } from '../domain/time.ts'
+import type { MintedToken } from '../domain/token.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { HttpAnswer } from '../ports/http-client.ts'
+import type { SendWithRetry } from '../oauth/send-with-retry.ts'
+import {
+  carriedScopes,
+  parseAccessToken,
+  parseReplyMembers,
+  type AccessTokenReply,
+  type Judged,
+} from '../oauth/token-response.ts'
+import { judgeFailure, invalidResponse } from '../oauth/upstream-failure.ts'
+
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
+
+export interface AccessBoundaryDeps {
+  readonly ask: SendWithRetry
+  readonly clock: Clock
+  readonly stsUrl: string
+}
+
+export interface BoundaryTask {
+  readonly grant: Grant
+  readonly boundary: AccessBoundary
+  /** Without a boundary: a token that has one already cannot get another (docs/google.md §2.2). */
+  readonly source: MintedToken
+  readonly deadlineMs: number
+}
+
+export type Bounded =
+  | { readonly kind: 'bounded'; readonly token: MintedToken }
+  /** The STS does not take the source, whatever the boundary. */
+  | { readonly kind: 'source_refused'; readonly error: BrokerError }
+
+export type ExchangeBoundary = (task: BoundaryTask) => Promise<Bounded>
+
+/** A token that reaches no further than the boundary and lives no longer than its source, which goes no further. */
+export function createExchangeBoundary(deps: AccessBoundaryDeps): ExchangeBoundary {
+  return async ({ grant, boundary, source, deadlineMs }) => {
+    const reply = await deps.ask({
+      url: deps.stsUrl,
+      form: {
+        grant_type: tokenExchange,
+        requested_token_type: accessTokenType,
+        subject_token: source.secret.reveal(),
+        subject_token_type: accessTokenType,
+        options: JSON.stringify({ accessBoundary: { accessBoundaryRules: boundary } }),
+      },
+      credential: grant.credential.name,
+      repeatable: 'always',
+      deadlineMs,
+    })
+    if (reply.kind !== 'answer' || reply.answer.status !== 200) {
+      const failure = judgeFailure(reply, { now: deps.clock.now(), secrets: [source.secret] })
+      // The STS saw no credential of ours but the token of a moment ago: its refusal is about that.
+      if (!failure.blamesCredential) throw failure.error
+      return {
+        kind: 'source_refused',
+        error: invalidResponse(`of a token without boundary, ${failure.error.reason}`),
+      }
+    }
+    const told = judgeReply(reply.answer, source)
+    if (!told.ok) throw invalidResponse(`the STS's reply has ${told.fault}`)
+    const { accessToken, expiresIn } = told.value
+    // docs/google.md §2.1: without expires_in, as for users' tokens, the source's end is the end.
+    const ownEnd = expiresIn === undefined ? source.expiresAt : later(reply.sentAt, expiresIn)
+    const expiresAt = epochSeconds(Math.min(source.expiresAt, ownEnd))
+    return { kind: 'bounded', token: { ...source, secret: accessToken, expiresAt } }
+  }
+}
+
+function judgeReply(answer: HttpAnswer, source: MintedToken): Judged<AccessTokenReply> {
+  const members = parseReplyMembers(answer)
+  if (!members.ok) return members
+  if (!isAccessToken(members.value)) return { ok: false, fault: 'an issued_token_type other than asked for' }
+  const reply = parseAccessToken(members.value)
+  if (!reply.ok) return reply
+  if (reply.value.accessToken.reveal() === source.secret.reveal())
+    return { ok: false, fault: 'the source token itself, without a boundary' }
+  const { scopes } = reply.value
+  const isWider = scopes !== undefined && carriedScopes(source.scopes, scopes) === undefined
+  return isWider ? { ok: false, fault: 'a token that carries more scopes than its source' } : reply
+}
+
+/** RFC 8693 §2.2.1: required. */
+function isAccessToken({ issued_token_type: type }: Members): boolean {
+  return type === accessTokenType
+}

@@ -1,0 +1,106 @@
+import * as z from 'zod/mini'
+import {
+  credentialKinds,
+  credentialStates,
+  upstreamRevocations,
+  versionStates,
+} from '../domain/credential.ts'
+import { rotationMethods, rotationSteps } from '../domain/rotation.ts'
+import { timestamp } from './document-schemas.ts'
+
+export const versionSchema = z.object({
+  id: z.string(),
+  state: z.enum(versionStates),
+  identity: z.string(),
+  key_id: z.optional(z.string()),
+  created_at: timestamp,
+  changed_at: timestamp,
+  /** When the upstream will take it no more, where it said so. */
+  expires_at: z.optional(timestamp),
+  /** When its secret is destroyed by itself, and whether its key is deleted upstream as well. */
+  removal: z.optional(z.object({ due_at: timestamp, upstream_too: z.boolean() })),
+})
+
+const rotationSchema = z.object({
+  id: z.string(),
+  method: z.enum(rotationMethods),
+  step: z.enum(rotationSteps),
+  since: timestamp,
+  started_at: timestamp,
+  next_try_at: timestamp,
+  failures: z.int(),
+  /** Why it could not go on when it was last tried. */
+  reason: z.optional(z.string()),
+  candidate: z.optional(z.string()),
+  former: z.string(),
+})
+
+export const credentialSchema = z.object({
+  name: z.string(),
+  kind: z.enum(credentialKinds),
+  upstream: z.string(),
+  state: z.enum(credentialStates),
+  version: z.string(),
+  versions: z.array(versionSchema),
+  source: z.optional(z.string()),
+  identity: z.string(),
+  key_id: z.optional(z.string()),
+  scopes: z.optional(z.array(z.string())),
+  expires_at: z.optional(timestamp),
+  health: z.object({
+    status: z.enum(['unknown', 'healthy', 'broken']),
+    since: timestamp,
+    reason: z.optional(z.string()),
+    checked_at: z.optional(timestamp),
+  }),
+  rotation: z.optional(rotationSchema),
+  rotate_after_days: z.optional(z.int()),
+  /** Of a revoked one: what became of its secrets upstream. */
+  revocation: z.optional(
+    z.object({ upstream: z.enum(upstreamRevocations), at: timestamp, detail: z.optional(z.string()) }),
+  ),
+  created_at: timestamp,
+  updated_at: timestamp,
+})
+
+/** `local` is done whenever there is an answer; the upstream part may be asked for again. */
+export const revokedCredentialSchema = z.object({
+  local: z.literal('done'),
+  upstream: z.enum(upstreamRevocations),
+  detail: z.optional(z.string()),
+  credential: credentialSchema,
+})
+
+/** `next_after` is there when there may be more and goes into `?after=`. */
+export const credentialPageSchema = z.object({
+  credentials: z.array(credentialSchema),
+  next_after: z.optional(z.string()),
+})
+
+export type VersionDocument = z.input<typeof versionSchema>
+export type RotationDocument = z.input<typeof rotationSchema>
+export type CredentialDocument = z.input<typeof credentialSchema>
+export type RevokedCredentialDocument = z.input<typeof revokedCredentialSchema>
+export type CredentialPageDocument = z.input<typeof credentialPageSchema>
+
+/** `stale`: a newer document is broken and the last good one stays in force. */
+export const policySchema = z.object({
+  revision: z.string(),
+  origin: z.string(),
+  status: z.enum(['current', 'stale']),
+  fault: z.optional(z.string()),
+  /** Of that document, where it could be read: the `ETag` is its, and who applies another replaces it. */
+  latest_revision: z.optional(z.string()),
+  loaded_at: timestamp,
+  document: z.string(),
+})
+
+const warnings = z.array(z.object({ line: z.int(), column: z.int(), path: z.string(), text: z.string() }))
+
+export const appliedPolicySchema = z.object({ revision: z.string(), warnings })
+
+export const validPolicySchema = z.object({ valid: z.literal(true), warnings })
+
+export type PolicyDocument = z.input<typeof policySchema>
+export type AppliedPolicyDocument = z.input<typeof appliedPolicySchema>
+export type ValidPolicyDocument = z.input<typeof validPolicySchema>

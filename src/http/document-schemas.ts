@@ -1,0 +1,138 @@
+import * as z from 'zod/mini'
+import { credentialKinds, credentialStates } from '../domain/credential.ts'
+import { tokenTypes } from '../domain/exchange-request.ts'
+import { ruleMembers } from '../domain/policy.ts'
+
+/** RFC 3339, in UTC. */
+export const timestamp = z.string()
+
+const texts = z.array(z.string())
+
+const failedSchema = z.object({ condition: z.string(), wanted: z.string(), found: z.string() })
+
+/** `refused_then`: of a request id, what was decided at the time; the rest is what would be decided now. */
+export const explanationSchema = z.object({
+  outcome: z.enum(['granted', 'refused']),
+  error: z.optional(z.string()),
+  reason: z.optional(z.string()),
+  condition: z.optional(z.string()),
+  caller: z.object({ issuer: z.string(), issuer_name: z.optional(z.string()), subject: z.string() }),
+  credential: z.optional(
+    z.object({
+      name: z.string(),
+      kind: z.optional(z.enum(credentialKinds)),
+      state: z.optional(z.enum(credentialStates)),
+      version: z.optional(z.string()),
+    }),
+  ),
+  rules: z.array(
+    z.object({
+      rule: z.string(),
+      outcome: z.enum(['decides', 'does_not_match', 'not_reached']),
+      failed: z.array(failedSchema),
+    }),
+  ),
+  token: z.optional(
+    z.object({
+      token_type: z.enum(tokenTypes),
+      scopes: texts,
+      audience: z.optional(z.string()),
+      subject: z.optional(z.string()),
+      access_boundary_rules: z.optional(z.array(z.unknown())),
+      lifetime_seconds_max: z.optional(z.number()),
+      upstream: z.string(),
+    }),
+  ),
+  narrowest_scopes: z.optional(texts),
+  hints: texts,
+  refused_then: z.optional(
+    z.object({ at: z.string(), error: z.string(), reason: z.string(), condition: z.optional(z.string()) }),
+  ),
+})
+
+export const suggestionSchema = z.object({
+  days: z.number(),
+  observed_since: z.optional(z.string()),
+  rules: z.array(
+    z.object({
+      rule: z.string(),
+      credential: z.string(),
+      advice: z.enum(['keep', 'narrow', 'remove']),
+      last_used: z.optional(z.string()),
+      changes: z.array(z.object({ member: z.enum(ruleMembers), now: texts, enough: texts })),
+      notes: texts,
+    }),
+  ),
+  unused_credentials: texts,
+})
+
+export type ExplanationDocument = z.input<typeof explanationSchema>
+export type SuggestionDocument = z.input<typeof suggestionSchema>
+
+const partSchema = z.object({ status: z.enum(['ok', 'fault']), reason: z.optional(z.string()) })
+const byHandSchema = z.object({ by: z.string(), since: timestamp })
+
+/** `stopped` is there as long as the service is. */
+export const stopSchema = z.object({ stopped: z.optional(byHandSchema) })
+
+export const serviceSchema = z.object({
+  version: z.string(),
+  time: timestamp,
+  issuer: z.string(),
+  stopped: z.optional(byHandSchema),
+  blocked_callers: z.int(),
+  store: partSchema,
+  key_ring: partSchema,
+  policy: z.object({
+    ...partSchema.shape,
+    revision: z.optional(z.string()),
+    origin: z.optional(z.string()),
+    loaded_at: z.optional(timestamp),
+  }),
+  settings: z.record(z.string(), z.string()),
+})
+
+export const blockedCallerSchema = z.object({
+  issuer: z.string(),
+  subject: z.string(),
+  by: z.string(),
+  since: timestamp,
+})
+
+export const blockedCallersSchema = z.object({ callers: z.array(blockedCallerSchema) })
+
+export type StopDocument = z.input<typeof stopSchema>
+export type ServiceDocument = z.input<typeof serviceSchema>
+export type BlockedCallerDocument = z.input<typeof blockedCallerSchema>
+export type BlockedCallersDocument = z.input<typeof blockedCallersSchema>
+
+/** What `maintenance:run` shows. */
+export const maintenanceSchema = z.object({
+  /** The credentials whose rotation was begun because it was due. */
+  begun: z.array(z.string()),
+  /** Where the rotations under way stand; `over` is the end. */
+  rotations: z.array(z.object({ credential: z.string(), step: z.string(), reason: z.optional(z.string()) })),
+  /** Former versions, of which nothing is left. */
+  removed: z.array(z.object({ credential: z.string(), version: z.string() })),
+  /** Credentials that nobody used lately, and whether they work. */
+  probed: z.array(z.object({ credential: z.string(), works: z.boolean() })),
+  swept: z.object({ deleted: z.int(), more_left: z.boolean() }),
+  /** What the next run tries again. */
+  faults: z.array(z.object({ task: z.string(), credential: z.optional(z.string()), reason: z.string() })),
+  more_left: z.boolean(),
+})
+
+export type MaintenanceDocument = z.input<typeof maintenanceSchema>
+
+/** `after` is there when there is more and goes into `?after=`; `still_in_use` counts what was looked at. */
+export const rewrapSchema = z.object({
+  sealing_key: z.string(),
+  rewrapped: z.int(),
+  already: z.int(),
+  passing: z.int(),
+  failed: z.array(z.object({ key: z.string(), reason: z.string() })),
+  still_in_use: z.array(z.object({ key_id: z.string(), records: z.int(), until: z.optional(z.string()) })),
+  after: z.optional(z.string()),
+})
+
+export type RewrapDocument = z.input<typeof rewrapSchema>

@@ -1,4 +1,0 @@
-import * as z from 'zod/mini'
-
-/** RFC 3339, in UTC. */
-export const timestamp = z.string()

@@ -1,0 +1,80 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { OAuthClient } from '../domain/credential.ts'
+import type { Grant } from '../domain/grant.ts'
+import type { MintedToken } from '../domain/token.ts'
+import type { Credentials } from '../records/credentials.ts'
+import { grantingAnswer, type RequestToken } from '../oauth/token-endpoint.ts'
+import { judgeAccessToken, parseReplyMembers, type Judged, requireScopes } from '../oauth/token-response.ts'
+import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
+import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
+import { judgeFailure, invalidResponse } from '../oauth/upstream-failure.ts'
+
+export interface ClientCredentialsDeps extends RecordHealthDeps {
+  readonly ask: RequestToken
+  readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
+}
+
+export interface ClientCredentialsTask {
+  readonly grant: Grant
+  readonly reached: ResolvedUpstream
+  /** By the steady clock. */
+  readonly deadlineMs: number
+}
+
+/** A token that an OAuth client gets for itself (RFC 6749 §4.4), of exactly the granted scopes. */
+export function createMintFromClientCredentials(
+  deps: ClientCredentialsDeps,
+): (task: ClientCredentialsTask) => Promise<MintedToken> {
+  const noteHealth = createRecordHealth(deps)
+
+  const openClient = async ({ credential: { name, version } }: Grant): Promise<OAuthClient> => {
+    const { secret } = await deps.credentials.openSecret(name, version)
+    if (secret.kind === 'client_credentials') return secret.client
+    throw new BrokerError('target_unavailable', { reason: `credential ${name} holds no OAuth client` })
+  }
+
+  return async ({ grant, reached, deadlineMs }) => {
+    refuseWhatItCannotGive(grant)
+    const { upstream } = reached
+    const { reply, secrets } = await deps.ask({
+      reached,
+      client: await openClient(grant),
+      credential: grant.credential.name,
+      form: { grant_type: 'client_credentials', scope: grant.scopes.join(upstream.scopeSeparator) },
+      repeatable: 'always',
+      deadlineMs,
+    })
+    const granting = grantingAnswer(reply, upstream)
+    if (granting === undefined) {
+      const { invalidGrantErrors } = upstream
+      const failure = judgeFailure(reply, { now: deps.clock.now(), secrets, invalidGrantErrors })
+      const { error, blamesCredential } = failure
+      // Nothing is deleted, and the next success says healthy again (P17).
+      if (blamesCredential) await noteHealth(grant.credential, { status: 'broken', reason: error.reason })
+      throw error
+    }
+    const members = parseReplyMembers(granting.answer)
+    const token: Judged<MintedToken> = members.ok
+      ? judgeAccessToken(members.value, {
+          asked: grant.scopes,
+          sentAt: granting.sentAt,
+          drawnFrom: [grant.credential.version],
+          form: upstream,
+        })
+      : members
+    if (!token.ok)
+      throw invalidResponse(`the token endpoint's reply to client credentials has ${token.fault}`)
+    await noteHealth(grant.credential, { status: 'healthy' })
+    return token.value
+  }
+}
+
+function refuseWhatItCannotGive(grant: Grant): void {
+  const { credential, tokenType, subject } = grant
+  if (tokenType === 'id_token' || subject !== undefined)
+    throw new BrokerError('target_unavailable', {
+      reason: `credential ${credential.name}: client credentials give no ID token and act for no user`,
+    })
+  // Without a scope the upstream would give whatever the client may have.
+  requireScopes(grant)
+}

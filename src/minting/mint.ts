@@ -1,0 +1,230 @@
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import type { Grant } from '../domain/grant.ts'
+import { until, later, seconds } from '../domain/time.ts'
+import type { MintedToken } from '../domain/token.ts'
+import type { Upstream } from '../domain/upstream.ts'
+import type { Background } from '../ports/background.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import type { HttpClient } from '../ports/http-client.ts'
+import type { Log } from '../ports/log.ts'
+import type { OwnIdentity } from '../ports/own-identity.ts'
+import type { Credentials } from '../records/credentials.ts'
+import type { RefreshLeases } from '../records/refresh-leases.ts'
+import { type ShareToken, createImpersonatorToken, type ImpersonatorTokenDeps } from './impersonator-token.ts'
+import { createExchangeBoundary } from '../google/sts.ts'
+import { createRequestToken } from '../oauth/token-endpoint.ts'
+import { createSendWithRetry, type SendWithRetry } from '../oauth/send-with-retry.ts'
+import { createMintBounded } from './bounded-token.ts'
+import { createMintFromClientCredentials } from './client-credentials.ts'
+import { createResolveUpstream } from '../oauth/resolve-upstream.ts'
+import { createMintFromRefreshToken } from './refresh-token.ts'
+import { createMintFromServiceAccountKey } from './service-account-key.ts'
+import { invalidResponse } from '../oauth/upstream-failure.ts'
+import { createMintFromBrokerIdentity } from './broker-identity.ts'
+import { createExchangeAssertion } from './exchange-assertion.ts'
+import { createIamCredentials } from './iam-credentials.ts'
+import { createMintByImpersonation } from './impersonation.ts'
+import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
+import { createMintForUser } from './sign-jwt.ts'
+
+/** Until the last upstream's answer, the wait for a turn included; a lease lives 10 s (`src/records/lease.ts`). */
+const budgetMs = 5000
+
+export interface MintDeps {
+  readonly http: HttpClient
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly log: Log
+  readonly background: Background
+  readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
+  readonly refreshTurns: RefreshLeases
+  readonly endpoints: MintEndpoints
+  readonly shareToken: ShareToken
+  /** Absent where the broker is nobody to Google. */
+  readonly ownIdentity?: OwnIdentity
+  /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
+  readonly findUpstream: (name: string) => Promise<Upstream | undefined>
+  /** False on Workers. */
+  readonly sharesWork: boolean
+}
+
+/** Google's addresses; with those of the policy's upstreams the only ones that are ever called (P29). */
+export interface MintEndpoints {
+  /** What comes before `/v1/…`. */
+  readonly iamCredentialsUrl: string
+  readonly tokenUrl: string
+  readonly stsUrl: string
+}
+
+export type Mint = (grant: Grant) => Promise<MintedToken>
+
+/**
+ * A fresh token from the upstream that carries no more than the grant allows. Throws `upstream_unavailable`,
+ * `upstream_nonsense`, `target_unavailable`, `scope_refused`, `lease_busy`, `store_unavailable` or
+ * `key_ring_unavailable`; none of them holds a secret.
+ */
+export function createMint(deps: MintDeps): Mint {
+  const ask = createSendWithRetry(deps)
+  const { tokenUrl, stsUrl } = deps.endpoints
+  const mintFrom = (grant: Grant, deadlineMs: number) =>
+    withStandby(deps.log, grant, (drawing) => mintSource(drawing, deadlineMs))
+  const { byImpersonation, fromBrokerIdentity } = createKeyless({ ...deps, ...deps.endpoints, ask, mintFrom })
+  const fromServiceAccountKey = createMintFromServiceAccountKey({ ...deps, ask, tokenUrl })
+  const reachUpstream = createResolveUpstream({ ...deps, tokenUrl })
+  const askTokenEndpoint = createRequestToken({ ...deps, ask })
+  const fromRefreshToken = createMintFromRefreshToken({ ...deps, ask: askTokenEndpoint })
+  const fromClientCredentials = createMintFromClientCredentials({ ...deps, ask: askTokenEndpoint })
+  const handOutApiKey = createReturnApiKey(deps)
+  const putBoundary = createExchangeBoundary({ ...deps, ask, stsUrl })
+
+  const mintSource = async (grant: Grant, deadlineMs: number): Promise<MintedToken> => {
+    switch (grant.credential.kind) {
+      case 'service_account_key':
+        return fromServiceAccountKey(grant, deadlineMs)
+      case 'refresh_token':
+        return fromRefreshToken({ grant, reached: await reachUpstream(grant.credential), deadlineMs })
+      case 'api_key':
+        return handOutApiKey(grant)
+      case 'client_credentials':
+        return fromClientCredentials({ grant, reached: await reachUpstream(grant.credential), deadlineMs })
+      case 'impersonation':
+        return byImpersonation(grant, deadlineMs)
+      case 'broker_identity':
+        return fromBrokerIdentity(grant, deadlineMs)
+    }
+  }
+
+  const mintUnbounded = async (grant: Grant, deadlineMs: number): Promise<MintedToken> => {
+    const token = await mintFrom(grant, deadlineMs)
+    refuseLongerLife(grant, token)
+    return token
+  }
+  const mintBounded = createMintBounded({ ...deps, mintUnbounded, putBoundary })
+
+  return async (grant) => {
+    refuseWhatOnlyGoogleHas(grant)
+    const deadlineMs = deps.clock.steadyMs() + budgetMs
+    const { boundary = [] } = grant
+    return boundary.length === 0 ? mintUnbounded(grant, deadlineMs) : mintBounded(grant, deadlineMs)
+  }
+}
+
+function refuseWhatOnlyGoogleHas({ credential: { name, kind, upstream }, boundary = [] }: Grant): void {
+  if (upstream === 'google') return
+  const only = boundary.length > 0 ? 'access boundaries' : kind
+  if (boundary.length > 0 || (kind !== 'refresh_token' && kind !== 'client_credentials'))
+    throw new BrokerError('target_unavailable', {
+      reason: `credential ${name}: upstream ${upstream} has no ${only}`,
+    })
+}
+
+function refuseLongerLife({ lifetime }: Grant, { issuedAt, expiresAt }: MintedToken): void {
+  if (lifetime !== undefined && until(expiresAt, issuedAt) > lifetime)
+    throw invalidResponse(
+      `the upstream's token lives ${until(expiresAt, issuedAt)} s, and ${lifetime} s are allowed`,
+    )
+}
+
+/**
+ * Mints, and where the active version is refused once more from the version that stands by: after a rotation some of
+ * the upstream's servers may not know the new secret yet (P28). When both fail it throws what the active one did.
+ */
+async function withStandby(
+  log: Log,
+  grant: Grant,
+  mint: (grant: Grant) => Promise<MintedToken>,
+): Promise<MintedToken> {
+  const former = drawingOnStandby(grant)
+  if (former === undefined) return mint(grant)
+  try {
+    return await mint(grant)
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    const token = await orThrow(error, mint(former))
+    const { name, version, standby } = grant.credential
+    log('warn', 'the active version was refused; the one that stands by minted', {
+      credential: name,
+      version,
+      standby,
+      reason: error.reason,
+    })
+    return token
+  }
+}
+
+function drawingOnStandby(grant: Grant): Grant | undefined {
+  const { standby, ...credential } = grant.credential
+  return standby === undefined ? undefined : { ...grant, credential: { ...credential, version: standby } }
+}
+
+/** Of the credential, not of the network: an outage is not asked about twice (P21). */
+function isRefusal(error: unknown): error is BrokerError {
+  return isBrokerError(error) && error.code === 'target_unavailable'
+}
+
+async function orThrow(first: BrokerError, second: Promise<MintedToken>): Promise<MintedToken> {
+  try {
+    return await second
+  } catch (error) {
+    throw isBrokerError(error) ? first : error
+  }
+}
+
+export interface KeylessDeps extends RecordHealthDeps, ImpersonatorTokenDeps {
+  readonly ask: SendWithRetry
+  readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
+  readonly iamCredentialsUrl: string
+  readonly tokenUrl: string
+}
+
+export interface Keyless {
+  readonly byImpersonation: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
+  readonly fromBrokerIdentity: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
+}
+
+/** Minting for which no key is stored: whoever acts shows a token, and Google does the rest. */
+export function createKeyless(deps: KeylessDeps): Keyless {
+  const noteHealth = createRecordHealth(deps)
+  const actingToken = createImpersonatorToken(deps)
+  const askIamCredentials = createIamCredentials({ ...deps, noteHealth, actingToken })
+  const exchangeAssertion = createExchangeAssertion({ ...deps, noteHealth })
+  const mintForUser = createMintForUser({ ...deps, askIamCredentials, exchangeAssertion })
+  return {
+    byImpersonation: createMintByImpersonation({ ...deps, noteHealth, askIamCredentials, mintForUser }),
+    fromBrokerIdentity: createMintFromBrokerIdentity({ ...deps, noteHealth, mintForUser }),
+  }
+}
+
+/** When to ask again: a key has no end of its own, and one that was replaced should not be used for long. */
+const askAgainAfter = seconds(3600)
+
+export interface ApiKeyDeps {
+  readonly credentials: Pick<Credentials, 'openSecret'>
+  readonly clock: Clock
+}
+
+/**
+ * The stored key itself, as what it is: it carries no scope, and its end is when to ask again. Nothing is asked
+ * upstream. Throws what `openSecret` throws, and `target_unavailable` when anything but a key was granted.
+ */
+function createReturnApiKey({ credentials, clock }: ApiKeyDeps): (grant: Grant) => Promise<MintedToken> {
+  return async ({ credential: { name, version }, tokenType }) => {
+    if (tokenType !== 'api_key')
+      throw new BrokerError('target_unavailable', {
+        reason: `credential ${name}: no ${tokenType} comes of an API key`,
+      })
+    const { secret } = await credentials.openSecret(name, version)
+    if (secret.kind !== 'api_key')
+      throw new BrokerError('target_unavailable', { reason: `credential ${name} holds no API key` })
+    const issuedAt = clock.now()
+    return {
+      secret: secret.key,
+      tokenType,
+      scopes: [],
+      drawnFrom: [version],
+      issuedAt,
+      expiresAt: later(issuedAt, askAgainAfter),
+    }
+  }
+}

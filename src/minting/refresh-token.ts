@@ -1,0 +1,296 @@
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import type { Grant } from '../domain/grant.ts'
+import type { Members } from '../domain/json.ts'
+import { scopesBeyond } from '../domain/scopes.ts'
+import type { MintedToken } from '../domain/token.ts'
+import { later, type EpochSeconds, seconds, until } from '../domain/time.ts'
+import type { Upstream } from '../domain/upstream.ts'
+import type {
+  RefreshResult,
+  RefreshLease,
+  RefreshLeases,
+  WantedRefreshLease,
+} from '../records/refresh-leases.ts'
+import { grantingAnswer, type RequestToken, type TokenReply } from '../oauth/token-endpoint.ts'
+import {
+  judgeAccessToken,
+  parseRefreshToken,
+  parseReplyMembers,
+  type RefreshTokenReply,
+  requireScopes,
+} from '../oauth/token-response.ts'
+import { createStoreRotatedToken, type StoreRotatedTokenDeps } from './store-rotated-token.ts'
+import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
+import { judgeFailure, invalidResponse } from '../oauth/upstream-failure.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy } from '../ports/entropy.ts'
+
+export interface RefreshTokenDeps extends StoreRotatedTokenDeps {
+  readonly ask: RequestToken
+}
+
+export interface RefreshTask {
+  readonly grant: Grant
+  readonly reached: ResolvedUpstream
+  /** By the steady clock. */
+  readonly deadlineMs: number
+}
+
+/** What came of one refresh, and what the credential's document is to keep of it. */
+type Outcome =
+  | { readonly kind: 'minted'; readonly token: MintedToken; readonly result: RefreshResult }
+  | { readonly kind: 'failed'; readonly error: BrokerError; readonly result: RefreshResult }
+  /** The upstream refused the credential itself. */
+  | { readonly kind: 'refused'; readonly error: BrokerError; readonly isInterrupted: boolean }
+
+interface Refresh extends RefreshTask {
+  readonly turn: RefreshLease
+}
+
+/**
+ * An access token of exactly the granted scopes, from a refresh token (RFC 6749 §6). A rotated refresh token is
+ * durable before the access token is returned (P16), also when the access token itself is refused. One refusal marks
+ * nothing: only when the refresh token that is current then is refused too, the credential is called broken (P17).
+ */
+export function createMintFromRefreshToken(
+  deps: RefreshTokenDeps,
+): (task: RefreshTask) => Promise<MintedToken> {
+  const { settleOwed, endTurn } = createStoreRotatedToken(deps)
+
+  const begin = async (task: RefreshTask): Promise<Refresh> => {
+    const { name, version } = task.grant.credential
+    const { deadlineMs, reached } = task
+    const mayOverlap = reached.upstream.mayRepeatRefresh !== 'never'
+    const turn = await acquireRefreshLease({ ...deps, settleOwed }, { name, version, mayOverlap, deadlineMs })
+    return { ...task, turn }
+  }
+
+  const perform = async (refresh: Refresh): Promise<Outcome> => {
+    try {
+      refuseNarrowing(refresh)
+      return judgeReply(refresh, await postRefresh(deps, refresh), deps.clock.now())
+    } catch (error) {
+      // What we refuse ourselves was never sent.
+      if (isBrokerError(error)) return { kind: 'failed', error, result: untouched(refresh.turn) }
+      await endTurn(refresh.turn, { keepIntent: true })
+      throw error
+    }
+  }
+
+  const settle = async ({ turn }: Refresh, outcome: Exclude<Outcome, { kind: 'refused' }>) => {
+    const end = nearEnd(turn, outcome.result, deps.clock.now())
+    const result = end === undefined ? outcome.result : withNotice(outcome.result, end)
+    await endTurn(turn, result)
+    if (outcome.kind === 'failed') throw outcome.error
+    if (end !== undefined) deps.log('warn', noticeOf(end), { credential: turn.name, version: turn.version })
+    return outcome.token
+  }
+
+  return async (task) => {
+    refuseWhatItCannotGive(task.grant)
+    const first = await begin(task)
+    const outcome = await perform(first)
+    if (outcome.kind !== 'refused') return settle(first, outcome)
+    // A new turn reads what is current now: somebody may have stored a newer token meanwhile.
+    await endTurn(first.turn, { keepIntent: outcome.isInterrupted })
+    const second = await begin(task)
+    const again = await perform(second)
+    if (again.kind !== 'refused') return settle(second, again)
+    const error = again.isInterrupted ? interrupted(again.error, second.turn) : again.error
+    await endTurn(second.turn, {
+      health: { status: 'broken', reason: error.reason },
+      // So that the next request tells the same true reason.
+      keepIntent: again.isInterrupted,
+    })
+    throw error
+  }
+}
+
+function refuseWhatItCannotGive(grant: Grant): void {
+  const { credential, tokenType, subject } = grant
+  const refuse = (why: string): never => {
+    throw new BrokerError('target_unavailable', {
+      reason: `credential ${credential.name}: a refresh token ${why}`,
+    })
+  }
+  if (tokenType !== 'access_token') refuse(`gives no ${tokenType} of choice`)
+  if (subject !== undefined) refuse('cannot act for another user')
+  // RFC 6749 §6: without a scope the upstream would give everything the user ever consented to.
+  requireScopes(grant)
+}
+
+/**
+ * An upstream that takes no scope with a refresh gives all that was consented: a grant of less cannot be kept. Policy
+ * refuses it beforehand; here it is held against what is stored.
+ */
+function refuseNarrowing({ turn, grant, reached: { upstream } }: Refresh): void {
+  if (upstream.scopeInRefresh === 'send') return
+  const consented = turn.consentedScopes ?? []
+  const isWhole =
+    consented.length === grant.scopes.length && scopesBeyond(consented, grant.scopes).length === 0
+  if (isWhole) return
+  throw new BrokerError('scope_refused', {
+    reason: `credential ${turn.name}: upstream ${upstream.name} cannot narrow a refresh, so its token goes only to who is granted all consented scopes`,
+  })
+}
+
+function untouched({ interruptedAt }: RefreshLease): RefreshResult {
+  return { keepIntent: interruptedAt !== undefined }
+}
+
+function postRefresh(
+  { ask }: RefreshTokenDeps,
+  { turn, grant, reached, deadlineMs }: Refresh,
+): Promise<TokenReply> {
+  const { scopeInRefresh, scopeSeparator, mayRepeatRefresh } = reached.upstream
+  return ask({
+    reached,
+    client: turn.secret.client,
+    credential: turn.name,
+    form: {
+      grant_type: 'refresh_token',
+      refresh_token: turn.secret.refreshToken.reveal(),
+      ...(scopeInRefresh === 'send' ? { scope: grant.scopes.join(scopeSeparator) } : {}),
+    },
+    repeatable: mayRepeatRefresh,
+    deadlineMs,
+  })
+}
+
+function judgeReply(
+  { turn, grant, reached: { upstream } }: Refresh,
+  { reply, secrets }: TokenReply,
+  now: EpochSeconds,
+): Outcome {
+  const mayBeLost = upstream.mayRepeatRefresh !== 'always' && reply.uncertain
+  const isInterrupted = mayBeLost || turn.interruptedAt !== undefined
+  const granting = grantingAnswer(reply, upstream)
+  if (granting === undefined) {
+    const { error, blamesCredential } = judgeFailure(reply, {
+      now,
+      secrets: [...secrets, turn.secret.refreshToken],
+      invalidGrantErrors: upstream.invalidGrantErrors,
+    })
+    if (blamesCredential) return { kind: 'refused', error, isInterrupted }
+    return { kind: 'failed', error, result: { keepIntent: isInterrupted } }
+  }
+  const members = parseReplyMembers(granting.answer)
+  // From here on the upstream did act: a refresh token that we cannot read is lost.
+  if (!members.ok) return failed(members.fault, { keepIntent: true })
+  const refreshToken = parseRefreshToken(members.value)
+  if (!refreshToken.ok) return failed(refreshToken.fault, { keepIntent: true })
+  const kept = keptOf(refreshToken.value, turn, granting.sentAt)
+  const token = judgeAccessToken(withoutEmptyScope(members.value, upstream), {
+    asked: grant.scopes,
+    sentAt: granting.sentAt,
+    drawnFrom: [turn.version],
+    form: upstream,
+  })
+  if (!token.ok) return failed(token.fault, kept)
+  return { kind: 'minted', token: token.value, result: { ...kept, health: { status: 'healthy' } } }
+}
+
+/** Where nothing can be narrowed, an empty scope means that the upstream has none to tell. */
+function withoutEmptyScope(members: Members, { scopeInRefresh }: Upstream): Members {
+  const { scope, ...rest } = members
+  return scopeInRefresh === 'omit' && scope === '' ? rest : members
+}
+
+function keptOf(
+  { token, expiresIn }: RefreshTokenReply,
+  { secret }: RefreshLease,
+  sentAt: EpochSeconds,
+): RefreshResult {
+  const isOther = token !== undefined && token.reveal() !== secret.refreshToken.reveal()
+  return {
+    ...(isOther ? { rotated: token } : {}),
+    ...(expiresIn === undefined ? {} : { expiresAt: later(sentAt, expiresIn) }),
+  }
+}
+
+function failed(fault: string, result: RefreshResult): Outcome {
+  return {
+    kind: 'failed',
+    error: invalidResponse(`the token endpoint's reply to a refresh has ${fault}`),
+    result,
+  }
+}
+
+function interrupted({ reason }: BrokerError, { interruptedAt }: RefreshLease): BrokerError {
+  const when = interruptedAt === undefined ? 'just now' : `at ${interruptedAt} (seconds since 1970)`
+  return new BrokerError('target_unavailable', {
+    reason: `${reason}; a rotation was interrupted ${when} and its refresh token was lost: consent and enrol again`,
+  })
+}
+
+const waitMsMax = 3000
+/** Upstream and store still need this much of the deadline. */
+const leftForTheRestMs = 1000
+/** Turns are short: only behind a crash does one last to the end of its lease, and asking again then costs little. */
+const retryAfterMax = seconds(2)
+const pollMsMin = 50
+const pollMsMax = 500
+
+export interface AcquireRefreshLeaseDeps {
+  readonly refreshTurns: RefreshLeases
+  readonly clock: Clock
+  readonly entropy: Entropy
+  /** Throws when this instance must not refresh the credential now. */
+  readonly settleOwed: (name: string) => Promise<void>
+}
+
+export interface AcquireRefreshLeaseFor extends WantedRefreshLease {
+  /** By the steady clock. */
+  readonly deadlineMs: number
+}
+
+/**
+ * The turn to refresh this credential, after at most 3 s of jittered polls; `lease_busy` when others kept it. Throws
+ * what `begin` and `settleOwed` throw.
+ */
+async function acquireRefreshLease(
+  { refreshTurns, clock, entropy, settleOwed }: AcquireRefreshLeaseDeps,
+  { deadlineMs, ...wanted }: AcquireRefreshLeaseFor,
+): Promise<RefreshLease> {
+  const { name } = wanted
+  const untilMs = Math.min(clock.steadyMs() + waitMsMax, deadlineMs - leftForTheRestMs)
+  for (let poll = 0; ; poll += 1) {
+    await settleOwed(name)
+    const turn = await refreshTurns.begin(wanted)
+    if (turn.held) return turn
+    const pauseMs = Math.min(pollMsMax, pollMsMin * 2 ** poll) * (0.5 + entropy.fraction() / 2)
+    if (clock.steadyMs() + pauseMs > untilMs)
+      throw new BrokerError('lease_busy', {
+        reason: `credential ${name} is being refreshed by another request`,
+        retryAfter: seconds(Math.min(retryAfterMax, turn.retryAfter)),
+      })
+    await clock.sleep(pauseMs)
+  }
+}
+
+/** Long enough to find whoever has to consent again. */
+const noticeBefore = seconds(7 * 86_400)
+/** What an end that was told in seconds from now moves, when it does not move. */
+const blurred = seconds(60)
+
+/** When the refresh token will end soon although it was just used; an end that moves with every use is no news. */
+function nearEnd(
+  { expiresAt: before }: RefreshLease,
+  { rotated, expiresAt }: RefreshResult,
+  now: EpochSeconds,
+): EpochSeconds | undefined {
+  const end = expiresAt ?? (rotated === undefined ? before : undefined)
+  if (end === undefined || before === undefined) return undefined
+  return until(end, before) < blurred && until(end, now) < noticeBefore ? end : undefined
+}
+
+function noticeOf(end: EpochSeconds): string {
+  return `its refresh token ends at ${end} (seconds since 1970), and no use prolongs it: consent and enrol again`
+}
+
+/** A credential that fares well for now, and says for how long. */
+function withNotice(result: RefreshResult, end: EpochSeconds): RefreshResult {
+  return result.health?.status === 'healthy'
+    ? { ...result, health: { status: 'healthy', reason: noticeOf(end) } }
+    : result
+}

@@ -1,0 +1,124 @@
+import { SignJWT, importPKCS8, type CryptoKey } from 'jose'
+import { BrokerError } from '../domain/broker-error.ts'
+import { assertionAudience, assertionLife } from '../domain/google.ts'
+import type { Grant } from '../domain/grant.ts'
+import { formatScope } from '../domain/scopes.ts'
+import { Secret } from '../domain/secret.ts'
+import { later, seconds, type EpochSeconds } from '../domain/time.ts'
+import type { MintedToken } from '../domain/token.ts'
+import type { Credentials } from '../records/credentials.ts'
+import type { SendWithRetry } from '../oauth/send-with-retry.ts'
+import { createExchangeAssertion, requireIdTokenAudience } from './exchange-assertion.ts'
+import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
+import { requireScopes } from '../oauth/token-response.ts'
+import { createOncePerVersion, type VersionName } from './once-per-version.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+/** Google's clock may be behind ours (docs/google.md §1.2). */
+const issuedBefore = seconds(-10)
+
+export interface ServiceAccountKeyDeps extends RecordHealthDeps {
+  readonly ask: SendWithRetry
+  readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
+  readonly tokenUrl: string
+}
+
+/**
+ * A token for a service account's own signed assertion (RFC 7523), of the granted scopes or for the granted audience.
+ * With the key in memory nothing is read from the store. The reply to an assertion names no scope: the token carries
+ * what was signed.
+ */
+export function createMintFromServiceAccountKey(
+  deps: ServiceAccountKeyDeps,
+): (grant: Grant, deadlineMs: number) => Promise<MintedToken> {
+  const signingKey = createSigningKeys(deps.credentials)
+  const noteHealth = createRecordHealth(deps)
+  const exchange = createExchangeAssertion({ ...deps, noteHealth })
+
+  return async (grant, deadlineMs) => {
+    const claims = claimsOf(grant)
+    const key = await signingKey(grant.credential)
+    const assertion = await sign(key, claims, deps.clock.now())
+    const token = await exchange({
+      grant,
+      assertion,
+      drawnFrom: [grant.credential.version],
+      // Where another version stands by, a key that is not known everywhere yet need not be waited for.
+      ...(grant.credential.standby === undefined ? { versionCreatedAt: key.createdAt } : {}),
+      deadlineMs,
+    })
+    await noteHealth(grant.credential, { status: 'healthy' })
+    return token
+  }
+}
+
+type AssertionClaims = Readonly<Record<string, string>>
+
+function claimsOf(grant: Grant): AssertionClaims {
+  const { credential, tokenType, scopes, subject } = grant
+  switch (tokenType) {
+    case 'access_token':
+      // Never an assertion without a scope.
+      requireScopes(grant)
+      return { scope: formatScope(scopes), ...omitUndefined({ sub: subject }) }
+    case 'id_token':
+      return { target_audience: requireIdTokenAudience(grant) }
+    case 'api_key':
+      throw new BrokerError('target_unavailable', {
+        reason: `credential ${credential.name}: a service-account key gives no API key`,
+      })
+  }
+}
+
+async function sign(key: SigningKey, claims: AssertionClaims, now: EpochSeconds): Promise<Secret> {
+  const iat = later(now, issuedBefore)
+  const payload = {
+    iss: key.clientEmail,
+    aud: assertionAudience,
+    iat,
+    exp: later(iat, assertionLife),
+    ...claims,
+  }
+  const header = { alg: 'RS256', typ: 'JWT', kid: key.keyId }
+  return new Secret(await new SignJWT(payload).setProtectedHeader(header).sign(key.key))
+}
+
+/** Key versions in use at once, some kilobytes each. */
+const keysMax = 500
+
+/** An imported key of one credential version: everything a signature needs. */
+export interface SigningKey {
+  readonly clientEmail: string
+  readonly keyId: string
+  readonly key: CryptoKey
+  /** When the version was added. */
+  readonly createdAt: EpochSeconds
+}
+
+/**
+ * The imported key of a credential version, kept: importing costs 1.5 signatures. Throws what `openSecret` throws, and
+ * `target_unavailable` when what is stored is no service-account key.
+ */
+function createSigningKeys(
+  credentials: Pick<Credentials, 'openSecret'>,
+): (version: VersionName) => Promise<SigningKey> {
+  return createOncePerVersion(keysMax, async ({ name, version }) => {
+    const { secret, createdAt } = await credentials.openSecret(name, version)
+    if (secret.kind !== 'service_account_key') throw unusable(name, 'holds no service-account key')
+    const { clientEmail, keyId, privateKey } = secret
+    return { clientEmail, keyId, key: await importKey(privateKey.reveal(), name), createdAt }
+  })
+}
+
+async function importKey(pem: string, name: string): Promise<CryptoKey> {
+  try {
+    return await importPKCS8(pem, 'RS256')
+  } catch {
+    // The cause may quote the text.
+    throw unusable(name, 'holds a private key that cannot be imported')
+  }
+}
+
+function unusable(name: string, why: string): BrokerError {
+  return new BrokerError('target_unavailable', { reason: `credential ${name} ${why}` })
+}

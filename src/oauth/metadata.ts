@@ -1,0 +1,161 @@
+import { isBrokerError, BrokerError } from '../domain/broker-error.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { HttpClient, HttpAnswer } from '../ports/http-client.ts'
+import { parseJsonObject } from '../domain/json.ts'
+import { seconds } from '../domain/time.ts'
+import { invalidResponse } from './upstream-failure.ts'
+
+export interface DiscoverEndpointsDeps {
+  readonly http: HttpClient
+  readonly clock: Clock
+  /** False on Workers. */
+  readonly sharesWork: boolean
+}
+
+/** An endpoint moves once in years, and then the old one answers for a while. */
+const freshMs = 3_600_000
+const staleMs = 86_400_000
+/** Between two looks at an issuer that failed. */
+const pauseMs = 30_000
+/** Only issuers of a policy come here; this bounds what replaced policies leave behind. */
+const issuersMax = 1_000
+
+interface Place {
+  held?: { readonly metadata: Metadata; readonly readAtMs: number }
+  failed?: { readonly error: BrokerError; readonly atMs: number }
+  reading?: Promise<Metadata>
+}
+
+/**
+ * The endpoints that an issuer's metadata names, at most an hour old while the issuer answers and a day when it
+ * does not. After a failure it is not asked again for 30 s. Throws `upstream_unavailable` and `upstream_nonsense`.
+ */
+export function createDiscoverEndpoints({
+  http,
+  clock,
+  sharesWork,
+}: DiscoverEndpointsDeps): (issuer: string) => Promise<Metadata> {
+  const places = createRecentlyUsed<Place>({ sizeMax: issuersMax })
+
+  const placeOf = (issuer: string): Place => {
+    const known = places.get(issuer) ?? {}
+    places.set(issuer, known)
+    return known
+  }
+
+  const read = async (issuer: string, place: Place): Promise<Metadata> => {
+    const startedAtMs = clock.steadyMs()
+    const metadata = await readMetadata(http, issuer)
+    place.held = { metadata, readAtMs: startedAtMs }
+    delete place.failed
+    return metadata
+  }
+
+  const readShared = (issuer: string, place: Place): Promise<Metadata> => {
+    place.reading ??= read(issuer, place).finally(() => {
+      delete place.reading
+    })
+    return place.reading
+  }
+
+  return async (issuer) => {
+    const place = placeOf(issuer)
+    const { held, failed } = place
+    const now = clock.steadyMs()
+    const age = held === undefined ? Infinity : now - held.readAtMs
+    if (held !== undefined && age <= freshMs) return held.metadata
+    try {
+      if (failed !== undefined && now - failed.atMs < pauseMs) throw failed.error
+      return await (sharesWork ? readShared(issuer, place) : read(issuer, place))
+    } catch (error) {
+      if (!isBrokerError(error)) throw error
+      if (place.failed?.error !== error) place.failed = { error, atMs: clock.steadyMs() }
+      if (held !== undefined && age <= staleMs) return held.metadata
+      throw error
+    }
+  }
+}
+
+/** Together within the 3 s that a request waits for them. */
+const timeoutMs = 1_400
+const documentBytesMax = 64 * 1024
+const retryAfter = seconds(30)
+
+/** What an authorization server's metadata says of where to ask it (RFC 8414 §2). */
+export interface Metadata {
+  readonly tokenEndpoint: string
+  /** Absent where there is none, or it is not on the issuer's own host. */
+  readonly revocationEndpoint?: string
+}
+
+/**
+ * Reads the metadata of exactly this issuer: RFC 8414's document, and OpenID Connect's where there is none. Nothing
+ * but the issuer's own host is asked, and an endpoint on another host is refused (P29): whoever wants that states it
+ * in policy. Throws `upstream_unavailable` and `upstream_nonsense`.
+ */
+async function readMetadata(http: HttpClient, issuer: string): Promise<Metadata> {
+  const own = await fetchDocument(http, oauthMetadataUrl(issuer))
+  const answer = isAbsent(own) ? await fetchDocument(http, openIdMetadataUrl(issuer)) : own
+  if (answer.status !== 200) throw unreadable(issuer, `status ${answer.status}`)
+  return parseMetadata(answer.body, issuer)
+}
+
+/** RFC 8414 §3.1: the well-known part comes before the issuer's path. */
+function oauthMetadataUrl(issuer: string): string {
+  const { origin, pathname } = new URL(issuer)
+  return `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`
+}
+
+/** OpenID Connect Discovery 1.0 §4.1: and here after it. */
+function openIdMetadataUrl(issuer: string): string {
+  return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+}
+
+async function fetchDocument(http: HttpClient, url: string): Promise<HttpAnswer> {
+  const headers = { accept: 'application/json' }
+  // No retry: the next request asks, after the pause, and until then the last document serves.
+  const result = await http({ method: 'GET', url, headers, timeoutMs, maxBytes: documentBytesMax })
+  if (result.kind === 'answer') return result
+  throw unreadable(url, `${result.cause}: ${result.detail}`)
+}
+
+/** Some servers answer 400, 401 or 403 to a path that they do not know. */
+function isAbsent({ status }: HttpAnswer): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429
+}
+
+function parseMetadata(text: string, issuer: string): Metadata {
+  const members = parseJsonObject(text)
+  if (members === undefined) throw unfit(issuer, 'is no JSON object')
+  // RFC 8414 §3.3: another issuer's document must not be used.
+  if (members['issuer'] !== issuer) throw unfit(issuer, 'is of another "issuer"')
+  const { token_endpoint: token, revocation_endpoint: revocation } = members
+  if (typeof token !== 'string') throw unfit(issuer, 'has no "token_endpoint"')
+  if (!isPlainUrl(token)) throw unfit(issuer, 'has a "token_endpoint" that is no plain URL')
+  if (!isOnHostOf(token, issuer))
+    throw unfit(
+      issuer,
+      'has its "token_endpoint" on another host: state token_endpoint in the policy instead',
+    )
+  const isUsable = typeof revocation === 'string' && isPlainUrl(revocation) && isOnHostOf(revocation, issuer)
+  return { tokenEndpoint: token, ...(isUsable ? { revocationEndpoint: revocation } : {}) }
+}
+
+function isPlainUrl(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && url.username === '' && url.password === '' && url.hash === ''
+}
+
+/** Its scheme with it: policy lets nothing but https be an issuer, and http on this very machine. */
+function isOnHostOf(url: string, issuer: string): boolean {
+  return new URL(url).origin === new URL(issuer).origin
+}
+
+function unreadable(place: string, why: string): BrokerError {
+  return new BrokerError('upstream_unavailable', { reason: `metadata of ${place}: ${why}`, retryAfter })
+}
+
+function unfit(issuer: string, why: string): BrokerError {
+  return invalidResponse(`the metadata of ${issuer} ${why}`)
+}

@@ -1,0 +1,185 @@
+import type { Members } from '../domain/json.ts'
+import { createRecentlyUsed } from '../domain/recently-used.ts'
+import { parseRetryAfter, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import type { Repeatable } from '../domain/upstream.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import type { HttpAnswer, HttpClient, HttpFailure, HttpResult } from '../ports/http-client.ts'
+
+/** A token endpoint answers in 0.1 s; three seconds are an outage. */
+const attemptTimeoutMs = 3000
+/** Less than this is no attempt: what may come of it is an unknown outcome. */
+const attemptTimeoutMinMs = 250
+const answerBytesMax = 64 * 1024
+const retriesMax = 2
+/** Full jitter over 300 ms, then 600 ms. */
+const pauseMs = 300
+/** Credentials whose upstream asked for a pause, at most at once. */
+const heldBackMax = 1000
+
+/** A form as OAuth has it, or JSON as Google's own services have it. */
+export type UpstreamRequest = Errand &
+  ({ readonly form: Readonly<Record<string, string>> } | { readonly json: Members })
+
+interface Errand {
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+  /**
+   * What proves us, to be sent along. Made anew for every attempt: a signed assertion counts once, and its second
+   * coming would be blamed on the client. Never rejects.
+   */
+  readonly prove?: () => Promise<ClientProof>
+  /** Whose request it is: a `Retry-After` holds back the requests of this credential and no others. */
+  readonly credential: string
+  readonly repeatable: Repeatable
+  /** By the steady clock. */
+  readonly deadlineMs: number
+}
+
+export interface ClientProof {
+  readonly headers: Readonly<Record<string, string>>
+  readonly form: Readonly<Record<string, string>>
+}
+
+/** `uncertain`: some attempt may have taken effect upstream without our hearing of it. */
+export type UpstreamReply =
+  | {
+      readonly kind: 'answer'
+      readonly answer: HttpAnswer
+      readonly sentAt: EpochSeconds
+      readonly uncertain: boolean
+    }
+  | { readonly kind: 'failure'; readonly failure: HttpFailure; readonly uncertain: boolean }
+  | {
+      readonly kind: 'not_sent'
+      readonly reason: string
+      readonly retryAfter: Seconds
+      readonly uncertain: boolean
+    }
+
+export interface SendWithRetryDeps {
+  readonly http: HttpClient
+  readonly clock: Clock
+  readonly entropy: Entropy
+}
+
+export type SendWithRetry = (question: UpstreamRequest) => Promise<UpstreamReply>
+
+/**
+ * Posts a question and gives back what came of it; never rejects. At most 3 s an attempt, two retries with full jitter
+ * within the deadline and the retry budget, none before `Retry-After` has passed; until then later questions of the
+ * same credential are not sent either (P21).
+ */
+export function createSendWithRetry(deps: SendWithRetryDeps): SendWithRetry {
+  const { clock, entropy } = deps
+  const budget = createRetryBudget()
+  const heldBack = createRecentlyUsed<number>({ sizeMax: heldBackMax })
+
+  return async (question) => {
+    const place = JSON.stringify([question.url, question.credential])
+    const heldMs = (heldBack.get(place) ?? 0) - clock.steadyMs()
+    if (heldMs > 0) return notSent('the upstream asked for a pause', heldMs)
+    budget.noteFirstAttempt()
+    let uncertain = false
+    for (let attempt = 0; ; attempt += 1) {
+      const timeoutMs = Math.min(attemptTimeoutMs, question.deadlineMs - clock.steadyMs())
+      if (timeoutMs < attemptTimeoutMinMs) return { ...notSent('no time was left to ask', 1000), uncertain }
+      const sentAt = clock.now()
+      const result = await post(deps.http, question, timeoutMs)
+      uncertain ||= mayHaveActed(result)
+      const asked = pauseAskedFor(result, clock.now())
+      if (asked !== undefined)
+        heldBack.set(place, clock.steadyMs() + asked * 1000 * (1 + entropy.fraction() / 10))
+      const waitMs = (asked ?? 0) * 1000 + entropy.fraction() * pauseMs * 2 ** attempt
+      const isTooLate = clock.steadyMs() + waitMs + attemptTimeoutMinMs > question.deadlineMs
+      const isLast = attempt === retriesMax || isTooLate || !mayRepeat(result, question)
+      if (isLast || !budget.mayRetry()) return replyOf(result, sentAt, uncertain)
+      await clock.sleep(waitMs)
+    }
+  }
+}
+
+/** Whether an answer says no more than "not now". */
+export function isTransientStatus(status: number): boolean {
+  // 501 is no passing trouble: that server will not learn it.
+  return status === 408 || status === 429 || (status >= 500 && status !== 501)
+}
+
+async function post(http: HttpClient, question: UpstreamRequest, timeoutMs: number): Promise<HttpResult> {
+  const proof = await question.prove?.()
+  const { type, body } = contentOf(question, proof)
+  return http({
+    method: 'POST',
+    url: question.url,
+    headers: { ...question.headers, ...proof?.headers, 'content-type': type, accept: 'application/json' },
+    body,
+    timeoutMs,
+    maxBytes: answerBytesMax,
+  })
+}
+
+function contentOf(
+  question: UpstreamRequest,
+  proof: ClientProof | undefined,
+): { readonly type: string; readonly body: string } {
+  if ('json' in question) return { type: 'application/json', body: JSON.stringify(question.json) }
+  const form = new URLSearchParams({ ...question.form, ...proof?.form })
+  return { type: 'application/x-www-form-urlencoded', body: form.toString() }
+}
+
+function mayRepeat(result: HttpResult, { repeatable }: UpstreamRequest): boolean {
+  if (result.kind === 'answer')
+    return isTransientStatus(result.status) && (repeatable !== 'never' || !mayHaveActed(result))
+  return repeatable === 'always' && (result.cause === 'network' || result.cause === 'timeout')
+}
+
+/** A 429 comes before any work; of every other failure nobody knows where it happened. */
+function mayHaveActed(result: HttpResult): boolean {
+  return result.kind === 'failure' || (result.status !== 429 && isTransientStatus(result.status))
+}
+
+function pauseAskedFor(result: HttpResult, now: EpochSeconds): Seconds | undefined {
+  if (result.kind === 'failure' || !isTransientStatus(result.status)) return undefined
+  return parseRetryAfter(result.header('retry-after'), now)
+}
+
+function replyOf(result: HttpResult, sentAt: EpochSeconds, uncertain: boolean): UpstreamReply {
+  if (result.kind === 'failure') return { kind: 'failure', failure: result, uncertain }
+  return { kind: 'answer', answer: result, sentAt, uncertain }
+}
+
+function notSent(reason: string, waitMs: number): UpstreamReply & { readonly kind: 'not_sent' } {
+  return { kind: 'not_sent', reason, retryAfter: seconds(Math.ceil(waitMs / 1000)), uncertain: false }
+}
+
+/** Tenths of a retry, so that the sums stay exact. */
+const retryCost = 10
+const earnedByFirstAttempt = 1
+/** A single fault on a quiet instance may be retried at once. */
+const startingReserve = 2 * retryCost
+/** What a busy hour may save up: so small that an outage does not begin with a burst. */
+const reserveMax = 4 * retryCost
+
+export interface RetryBudget {
+  noteFirstAttempt(): void
+  /** Whether one more retry may be sent; if so it is paid for. */
+  mayRetry(): boolean
+}
+
+/**
+ * Retries stay at most a tenth of the first attempts, beyond a reserve of four: in a total outage, when every request
+ * would be retried twice, an upstream gets no more than 1.2 times the requests we got (P21).
+ */
+function createRetryBudget(): RetryBudget {
+  let saved = startingReserve
+  return {
+    noteFirstAttempt: () => {
+      saved = Math.min(reserveMax, saved + earnedByFirstAttempt)
+    },
+    mayRetry: () => {
+      if (saved < retryCost) return false
+      saved -= retryCost
+      return true
+    },
+  }
+}

@@ -1,0 +1,99 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { Caller } from '../domain/caller.ts'
+import type { PolicyWarning } from '../domain/policy.ts'
+import type { EpochSeconds } from '../domain/time.ts'
+import type { PolicyDocument } from '../ports/policy-source.ts'
+import type { Policies } from '../records/policies.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+/** What an administrator reads of the policy in force. */
+export interface PolicyReading {
+  readonly text: string
+  readonly revision: string
+  readonly origin: string
+  readonly loadedAt: EpochSeconds
+  /** Why a newer document is not in force. */
+  readonly fault?: string
+  /** What `apply` has to name in the place of `revision` by whoever has read `fault`, where that document could be read and not understood. */
+  readonly latestRevision?: string
+}
+
+export interface AppliedPolicy {
+  readonly revision: string
+  readonly warnings: readonly PolicyWarning[]
+}
+
+export interface AdministerPolicyDeps {
+  readonly inForce: () => {
+    readonly inForce?: { readonly document: PolicyDocument; readonly loadedAt: EpochSeconds }
+    readonly lastFault?: { readonly reason: string; readonly revision?: string }
+  }
+  /** What to warn of. Throws `document_invalid` with every fault and its line, and `store_unavailable`. */
+  readonly check: (document: PolicyDocument) => Promise<readonly PolicyWarning[]>
+  /** Why under a document, a valid one, the caller could not administer any more. */
+  readonly lockOut: (document: PolicyDocument, caller: Caller) => string | undefined
+  /** Absent where the policy lies in a file or a setting, and is changed there. */
+  readonly policies?: Pick<Policies, 'apply'>
+}
+
+export interface AdministerPolicy {
+  /** Throws `policy_unavailable` as long as there never was a good one. */
+  readonly read: () => Promise<PolicyReading>
+  /** What to warn of. Throws `document_invalid`. */
+  readonly validate: (text: string) => Promise<readonly PolicyWarning[]>
+  /**
+   * Throws `document_invalid`, `changed_meanwhile` unless the policy in force is at `ifMatch` (`undefined`: unless
+   * there is none), `would_lock_out` when the caller could administer no more and did not say `force`, and
+   * `not_supported` where the policy does not lie in the store.
+   */
+  readonly apply: (change: {
+    readonly text: string
+    readonly ifMatch: string | undefined
+    readonly caller: Caller
+    readonly force?: boolean
+  }) => Promise<AppliedPolicy>
+}
+
+/** Reads, checks and replaces the policy in force. Nothing is replaced by a document with a fault (P25). */
+export function createAdministerPolicy({
+  inForce,
+  check,
+  lockOut,
+  policies,
+}: AdministerPolicyDeps): AdministerPolicy {
+  const proposed = (text: string): PolicyDocument => ({ text, revision: 'proposed', origin: 'policy' })
+  const validate = (text: string) => check(proposed(text))
+
+  return {
+    read: async () => {
+      const { inForce: loaded, lastFault } = inForce()
+      if (loaded === undefined)
+        throw new BrokerError('policy_unavailable', { reason: lastFault?.reason ?? 'no policy was read yet' })
+      const { text, revision, origin } = loaded.document
+      const reading = { text, revision, origin, loadedAt: loaded.loadedAt }
+      if (lastFault === undefined) return reading
+      const { reason: fault, revision: latestRevision } = lastFault
+      return { ...reading, fault, ...omitUndefined({ latestRevision }) }
+    },
+
+    validate,
+
+    apply: async (change) => {
+      if (policies === undefined)
+        throw new BrokerError('not_supported', {
+          reason: 'the policy does not lie in the store',
+          publicDetail: 'the policy comes from a file or a setting: change it there',
+        })
+      const warnings = await validate(change.text)
+      const fault = change.force === true ? undefined : lockOut(proposed(change.text), change.caller)
+      if (fault !== undefined)
+        throw new BrokerError('would_lock_out', {
+          reason: fault,
+          publicDetail: `this policy would lock you out: ${fault}; apply it with force=true if that is meant`,
+        })
+      const by = `${change.caller.issuer}/${change.caller.subject}`
+      const { revision } = await policies.apply({ text: change.text, expected: change.ifMatch, by })
+      return { revision, warnings }
+    },
+  }
+}

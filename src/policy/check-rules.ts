@@ -1,0 +1,158 @@
+import { type CredentialSummary, identifiesAsAccount } from '../domain/credential.ts'
+import { quote, closestMatch } from '../domain/text.ts'
+import { tokenLifeOf } from './token-life.ts'
+import {
+  fullScopeName,
+  scopesImpliedBy,
+  shortScopeName,
+  shortScopeNames,
+  bareScopes,
+  deprecatedScopes,
+} from './scope-catalogue.ts'
+import type { Policy, Rule } from '../domain/policy.ts'
+import type { Path, Report } from './policy-faults.ts'
+
+export interface CredentialContext extends RuleContext {
+  readonly credential: CredentialSummary
+  /** All that are enrolled, by name. */
+  readonly known: ReadonlyMap<string, CredentialSummary>
+}
+
+/** Warns of what a rule promises and its credential cannot keep: each would be refused when it is asked for. */
+export function warnOfCredential(context: CredentialContext): void {
+  const { policy, rule, credential, known, path, warn } = context
+  const { kind, upstream, source } = credential
+  const named = `${kind} ${quote(credential.name)}`
+  const given = rule.tokenTypes.filter((type) => (type === 'api_key') === (kind === 'api_key'))
+  if (given.length < rule.tokenTypes.length)
+    warn(
+      [...path, 'token_types'],
+      `${named} gives no ${rule.tokenTypes.filter((type) => !given.includes(type)).join(', no ')}`,
+    )
+  else if (rule.tokenTypes.includes('id_token') && !identifiesAsAccount.has(kind))
+    warn([...path, 'token_types'], `${named} gives no ID tokens`)
+  if (rule.subjects.length > 0 && !identifiesAsAccount.has(kind))
+    warn([...path, 'subjects'], `${named} cannot act for users`)
+  if (rule.boundary.length > 0 && upstream !== 'google')
+    warn([...path, 'boundary'], `${named} cannot be bounded: only an access token of Google's can`)
+  if (upstream !== 'google' && !policy.upstreams.some(({ name }) => name === upstream))
+    warn(
+      [...path, 'credential'],
+      `${named} is of the upstream ${quote(upstream)}, which is not in this policy`,
+    )
+  if (source !== undefined && !known.has(source))
+    warn([...path, 'credential'], `${named} draws on ${quote(source)}, which is not enrolled`)
+  warnOfLifetime(context)
+}
+
+function warnOfLifetime({ rule, credential, path, warn }: CredentialContext): void {
+  const { lifetimeMax, tokenTypes, subjects } = rule
+  if (lifetimeMax === undefined) return
+  const place = [...path, 'lifetime_seconds_max']
+  const lives = [
+    ...tokenTypes.map((tokenType) => ({ what: tokenType, life: tokenLifeOf(credential, { tokenType }) })),
+    ...(subjects[0] === undefined
+      ? []
+      : [
+          {
+            what: 'user’s access_token',
+            life: tokenLifeOf(credential, { tokenType: 'access_token', subject: subjects[0] }),
+          },
+        ]),
+  ]
+  const broken = lives.find(({ life: { usual, choice } }) => lifetimeMax < (choice?.shortest ?? usual ?? 0))
+  if (broken !== undefined)
+    warn(
+      place,
+      `cannot be kept, and so gives nothing: an ${broken.what} of ${credential.kind} lives ${lifeOf(broken.life.usual)}`,
+    )
+  for (const {
+    life: { choice, usual },
+  } of lives) {
+    if (choice === undefined || usual === undefined || lifetimeMax <= usual) continue
+    const most = lifetimeMax > choice.longest ? `, and more than ${choice.longest} s to nobody` : ''
+    warn(
+      place,
+      `Google gives more than ${usual} s only where an organisation policy lists the account${most}`,
+    )
+  }
+}
+
+function lifeOf(life: number | undefined): string {
+  return life === undefined || life === Infinity ? 'for ever' : `${life} s`
+}
+
+/** Warns of scopes that say nothing new, are misspelt, are of an API that is gone, or were never consented to. */
+export function warnOfScopes({ rule, credential, warn, pathOfScope }: RuleContext): void {
+  const isGoogles = credential === undefined || credential.upstream === 'google'
+  for (const scope of rule.scopes) {
+    const path = pathOfScope(scope)
+    if (isGoogles) {
+      const text =
+        redundancy(scope, rule.scopes) ?? deprecation(scope) ?? misspelling(scope, credential !== undefined)
+      if (text !== undefined) warn(path, text)
+    }
+    const meant = isGoogles ? fullScopeName(scope) : scope
+    if (credential?.consentedScopes?.includes(meant) === false)
+      warn(path, `was never consented to for ${quote(credential.name)}, so no token carries it`)
+  }
+}
+
+function redundancy(scope: string, scopes: readonly string[]): string | undefined {
+  const meant = fullScopeName(scope)
+  const broader = scopes.find((other) => {
+    const full = fullScopeName(other)
+    // Of two names of one scope only the second is too much.
+    const isAlias = full === meant || scopesImpliedBy(meant).has(full)
+    return (
+      other !== scope && (full === meant || scopesImpliedBy(full).has(meant)) && !(isAlias && scope < other)
+    )
+  })
+  if (broader === undefined) return undefined
+  return `${quote(broader)} gives this too: leave it out, or, if it is all that is needed, leave out ${quote(broader)}`
+}
+
+function deprecation(scope: string): string | undefined {
+  const name = shortScopeName(scope)
+  return Object.hasOwn(deprecatedScopes, name) ? `is deprecated: ${deprecatedScopes[name]}` : undefined
+}
+
+function misspelling(scope: string, isSurelyGoogles: boolean): string | undefined {
+  const known = [...shortScopeNames(), ...bareScopes]
+  const name = scope.replace(/^https:\/\/www\.googleapis\.com\/auth\//, '')
+  if (known.includes(name)) return undefined
+  const meant = closestMatch(name, known)
+  if (meant !== undefined) return `is not in the catalogue of Google's scopes; did you mean ${quote(meant)}?`
+  return isSurelyGoogles && !scope.includes('://')
+    ? 'is no short name: a scope outside the catalogue is written as a URL'
+    : undefined
+}
+
+/** Warns of boundaries that reach more than they seem to, or nothing. */
+export function warnOfBoundary({ rule, path, warn }: RuleContext): void {
+  if (rule.boundary.length === 0) return
+  for (const [index, { availabilityCondition }] of rule.boundary.entries())
+    if (openPrefix.test(availabilityCondition?.expression ?? ''))
+      warn(
+        [...path, 'boundary', index, 'availabilityCondition', 'expression'],
+        'a prefix ends in a variable: the claim "a" reaches what belongs to "ab" too, unless a "/" follows',
+      )
+  const names = rule.scopes.map((scope) => shortScopeName(fullScopeName(scope)))
+  if (!names.some((name) => name === 'cloud-platform' || name.startsWith('devstorage.')))
+    warn(
+      [...path, 'scopes'],
+      'the boundary leaves Cloud Storage only, and none of these scopes gives anything there',
+    )
+}
+
+const openPrefix = /\.startsWith\s*\(\s*(['"])[^'"]*\$\{claims\.[^}]*\}\1/
+
+/** A rule that is looked at, and what is known of its credential. */
+export interface RuleContext {
+  readonly policy: Policy
+  readonly rule: Rule
+  readonly credential?: CredentialSummary
+  readonly path: Path
+  readonly warn: Report
+  readonly pathOfScope: (scope: string) => Path
+}

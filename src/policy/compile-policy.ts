@@ -1,0 +1,148 @@
+import { type Caller, unescapeStep } from '../domain/caller.ts'
+import type { AdminRole, CallerPattern, Policy, Rule, TrustedIssuer } from '../domain/policy.ts'
+import type { Upstream } from '../domain/upstream.ts'
+import { createFillBoundary, type FillBoundary, claimsInBoundary } from '../boundaries/fill-boundary.ts'
+import { createMatchCaller, createMatchText, type MatchCaller } from './match-caller.ts'
+import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import { fullScopeName, scopesImpliedBy } from './scope-catalogue.ts'
+
+/** A policy made ready to be asked on every request. */
+export interface CompiledPolicy {
+  readonly policy: Policy
+  /** By the exact `iss`. The same object for as long as the entry means the same, across reloads. */
+  findIssuer(iss: string): TrustedIssuer | undefined
+  /** By the policy's name for it; Google is not one of these. */
+  findUpstream(name: string): Upstream | undefined
+  /** The first rule that matches this caller and credential. */
+  findRule(caller: Caller, credential: string): CompiledRule | undefined
+  /**
+   * Every role that matches this caller; of those beyond `others`, where that is given, only what a pattern gives whose
+   * claims are `expressly` so.
+   */
+  findRoles(
+    caller: Caller,
+    expressly?: (claims: CallerPattern['claims']) => boolean,
+    others?: ReadonlySet<AdminRole>,
+  ): readonly AdminRole[]
+}
+
+export interface CompiledRule {
+  readonly rule: Rule
+  readonly matchCaller: MatchCaller
+  readonly scopesAt: (upstream: string) => RuleScopes
+  readonly fillBoundary: FillBoundary
+  readonly matchSubject: (subject: string) => boolean
+}
+
+/** Compiles a checked policy; issuers that mean the same as in `previous` stay the same objects. */
+export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): CompiledPolicy {
+  const policy = { ...parsed, issuers: parsed.issuers.map((issuer) => keepSame(issuer, previous)) }
+  const issuers = new Map(policy.issuers.map((issuer) => [issuer.issuer, issuer]))
+  const issuersByName = new Map(policy.issuers.map((issuer) => [issuer.name, issuer]))
+  const upstreams = new Map(policy.upstreams.map((upstream) => [upstream.name, upstream]))
+  const compile = (callers: readonly CallerPattern[]) => compileCallers(callers, issuersByName)
+
+  const rules = Map.groupBy(
+    policy.rules.map((rule) => compileRule(rule, compile(rule.callers))),
+    ({ rule }) => rule.credential,
+  )
+  const admins = policy.admins.flatMap(({ callers, role }) =>
+    callers.map((pattern) => ({ pattern, matchCaller: compile([pattern]), role })),
+  )
+
+  return {
+    policy,
+    findIssuer: (iss) => issuers.get(iss),
+    findUpstream: (name) => upstreams.get(name),
+    findRule: (caller, credential) => rules.get(credential)?.find((rule) => rule.matchCaller(caller)),
+    findRoles: (caller, expressly = () => true, others) => {
+      const matching = admins.filter(({ matchCaller }) => matchCaller(caller))
+      const counting = matching.filter(
+        ({ pattern, role }) => others?.has(role) !== false || expressly(pattern.claims),
+      )
+      return counting.map(({ role }) => role)
+    },
+  }
+}
+
+/** Caches of keys and of verified assertions hang on the object: a new one for an equal entry would empty them. */
+function keepSame(issuer: TrustedIssuer, previous: CompiledPolicy | undefined): TrustedIssuer {
+  const before = previous?.findIssuer(issuer.issuer)
+  // Both come from parsePolicy, which writes members in one order: equal entries are equal as JSON.
+  return before !== undefined && JSON.stringify(before) === JSON.stringify(issuer) ? before : issuer
+}
+
+function compileRule(rule: Rule, matchCaller: MatchCaller): CompiledRule {
+  const subjects = rule.subjects.map(createMatchText)
+  return {
+    rule,
+    matchCaller,
+    scopesAt: createRuleScopes(rule.scopes),
+    fillBoundary: createFillBoundary(rule.boundary),
+    matchSubject: (subject) => subjects.some((matchText) => matchText(subject)),
+  }
+}
+
+function compileCallers(
+  patterns: readonly CallerPattern[],
+  issuersByName: ReadonlyMap<string, TrustedIssuer>,
+): MatchCaller {
+  const matchers = patterns.flatMap((pattern) => {
+    const issuer = issuersByName.get(pattern.issuer)
+    // parsePolicy refuses such a rule; without its issuer it matches nobody.
+    return issuer === undefined ? [] : [createMatchCaller(pattern, issuer.issuer)]
+  })
+  return (caller) => matchers.some((matchCaller) => matchCaller(caller))
+}
+
+/** The scopes of a rule, as one upstream understands them. */
+export interface RuleScopes {
+  readonly scopes: ScopeSet
+  /** Whether a token may carry it: a scope of the rule, or one that a scope of the rule implies. */
+  readonly allows: (scope: string) => boolean
+  /** What the rule allows of that which a broader scope implies. */
+  readonly allowedOf: (broader: string) => ScopeSet
+}
+
+/** The scopes of a rule at each upstream: the catalogue speaks of Google's, and everywhere else a scope is a word. */
+function createRuleScopes(written: ScopeSet): (upstream: string) => RuleScopes {
+  const literal = literalScopes(written)
+  const google = googleScopes(scopeSet(written.map(fullScopeName)))
+  return (upstream) => (upstream === 'google' ? google : literal)
+}
+
+function literalScopes(scopes: ScopeSet): RuleScopes {
+  const known = new Set(scopes)
+  return { scopes, allows: (scope) => known.has(scope), allowedOf: () => [] }
+}
+
+function googleScopes(scopes: ScopeSet): RuleScopes {
+  const reach = new Set([...scopes, ...scopes.flatMap((scope) => [...scopesImpliedBy(scope)])])
+  return {
+    scopes,
+    allows: (scope) => reach.has(scope),
+    allowedOf: (broader) => scopeSet(scopesImpliedBy(broader).intersection(reach)),
+  }
+}
+
+/** The top-level claims that some rule's callers are told by, or its boundary speaks of, `sub` aside. */
+export function claimsLookedAt({ rules }: Policy): ReadonlySet<string> {
+  return new Set(
+    rules.flatMap(({ callers, boundary }) =>
+      [...callers.flatMap(({ claims }) => Object.keys(claims)), ...claimsInBoundary(boundary)].map(
+        topLevelName,
+      ),
+    ),
+  )
+}
+
+/** The top-level claims that roles come from. */
+export function claimsForRoles({ admins }: Policy): ReadonlySet<string> {
+  const patterns = admins.flatMap(({ callers }) => callers)
+  return new Set(patterns.flatMap(({ claims }) => Object.keys(claims)).map(topLevelName))
+}
+
+/** A name stands for itself, and of a JSON Pointer the first step counts (RFC 6901 §4). */
+function topLevelName(name: string): string {
+  return name.startsWith('/') ? unescapeStep(name.slice(1).split('/')[0] ?? '') : name
+}

@@ -1,0 +1,205 @@
+import type { MaybePromise } from '../domain/promises.ts'
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import type { Policy } from '../domain/policy.ts'
+import type { EpochSeconds } from '../domain/time.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Log } from '../ports/log.ts'
+import type { PolicyDocument, PolicySource } from '../ports/policy-source.ts'
+import { compilePolicy, type CompiledPolicy } from './compile-policy.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+export interface PolicyInForce {
+  /**
+   * The policy as the source had it at most 2 s ago, 5 s when it is just being looked at, and for as long as it takes
+   * when the source is down or holds a broken document (P25). Throws `policy_unavailable` if there never was a good
+   * one. Waits at most 2 s.
+   */
+  current(): MaybePromise<CompiledPolicy>
+  status(): PolicyStatus
+}
+
+export interface PolicyStatus {
+  /** Absent as long as there never was a good policy. */
+  readonly inForce?: LoadedPolicy
+  /** Why the source's present document is not in force; absent when it is. */
+  readonly lastFault?: PolicyFault
+}
+
+export interface LoadedPolicy {
+  readonly document: PolicyDocument
+  readonly compiled: CompiledPolicy
+  readonly loadedAt: EpochSeconds
+}
+
+export interface PolicyFault {
+  /** Absent when the source itself could not be read. */
+  readonly origin?: string
+  readonly revision?: string
+  readonly reason: string
+  readonly since: EpochSeconds
+}
+
+export interface PolicyInForceDeps {
+  readonly source: PolicySource
+  /** Throws `document_invalid`. */
+  readonly parse: (document: PolicyDocument) => Policy
+  readonly clock: Clock
+  readonly log: Log
+  /** False on Workers. */
+  readonly sharesWork: boolean
+  /** Told of each document that comes into force; must not throw. */
+  readonly onLoaded?: (document: PolicyDocument) => void
+  /** Whether the text is a file that may be read while it is half written. */
+  readonly isWrittenInPlace: boolean
+}
+
+// A change is promised to be seen within 10 s: two of these and the source's own delay stay well below.
+const lookAfterMs = 2000
+// While one request looks, the others go on with what is at most this old rather than wait.
+const waitAfterMs = 5000
+const lookTimeoutMs = 2000
+
+/** The policy in force. There is no timer: the request that finds the last look too old looks again. */
+export function createPolicyInForce(deps: PolicyInForceDeps): PolicyInForce {
+  const { source, clock, sharesWork } = deps
+  const shelf = createShelf(deps)
+  let lookedAtMs = -Infinity
+  let looking: Promise<void> | undefined
+  let lookNumber = 0
+
+  /** Never rejects. An answer that comes after the deadline still counts, unless a later look was quicker. */
+  const look = async (): Promise<void> => {
+    lookNumber += 1
+    const number = lookNumber
+    const reading = read(source, shelf.knownRevision()).then((outcome) => shelf.put(number, outcome))
+    const deadline = clock.sleep(lookTimeoutMs).then(() => 'late' as const)
+    const first = await Promise.race([reading, deadline])
+    if (first === 'late') shelf.put(number, { kind: 'down', reason: `no answer within ${lookTimeoutMs} ms` })
+    lookedAtMs = clock.steadyMs()
+  }
+
+  const lookShared = (): Promise<void> => {
+    const mine = look().finally(() => {
+      if (looking === mine) looking = undefined
+    })
+    looking = mine
+    return mine
+  }
+
+  const lookedAgain = async (ageMs: number): Promise<CompiledPolicy> => {
+    if (looking === undefined) await lookShared()
+    else if (ageMs >= waitAfterMs) await (sharesWork ? looking : lookShared())
+    return shelf.inForce()
+  }
+
+  return {
+    current: () => {
+      const ageMs = clock.steadyMs() - lookedAtMs
+      return ageMs < lookAfterMs ? shelf.inForce() : lookedAgain(ageMs)
+    },
+    status: () => shelf.status(),
+  }
+}
+
+type Outcome =
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'read'; readonly document: PolicyDocument }
+  | { readonly kind: 'down'; readonly reason: string }
+
+async function read(source: PolicySource, known: string | undefined): Promise<Outcome> {
+  try {
+    const document = await source.read(known)
+    return document === undefined ? { kind: 'unchanged' } : { kind: 'read', document }
+  } catch (error) {
+    return { kind: 'down', reason: reasonOf(error) }
+  }
+}
+
+interface Shelf {
+  /** Takes the outcome of a look, unless one of a later look has been taken. Never throws. */
+  put(lookNumber: number, outcome: Outcome): void
+  /** Of the last document read, good or bad: neither is read or judged twice. */
+  knownRevision(): string | undefined
+  inForce(): CompiledPolicy
+  status(): PolicyStatus
+}
+
+/** Holds the last good policy; only a good one ever takes its place. */
+function createShelf({ parse, onLoaded, clock, log, isWrittenInPlace }: PolicyInForceDeps): Shelf {
+  let loaded: LoadedPolicy | undefined
+  let broken: PolicyFault | undefined
+  let down: PolicyFault | undefined
+  let known: string | undefined
+  let newest = 0
+
+  const take = (document: PolicyDocument): void => {
+    known = document.revision
+    broken = undefined
+    const { origin, revision } = document
+    try {
+      if (isWrittenInPlace && loaded !== undefined && looksCutOff(document.text, loaded.document.text))
+        throw new BrokerError('document_invalid', {
+          reason:
+            'this is the policy in force up to the middle of a line: if that is meant, end it with a new line',
+        })
+      const compiled = compilePolicy(parse(document), loaded?.compiled)
+      loaded = { document, compiled, loadedAt: clock.now() }
+      const { issuers, rules, admins } = compiled.policy
+      const counts = { issuers: issuers.length, rules: rules.length, admins: admins.length }
+      // Allowed, and worth a second look: such a policy gives nothing to anybody, or nobody can change it.
+      const level = rules.length === 0 || admins.length === 0 ? 'warn' : 'info'
+      log(level, 'policy in force', { origin, revision, ...counts })
+      onLoaded?.(document)
+    } catch (error) {
+      // Whatever went wrong, a bug of ours included: the policy in force stays (P25).
+      broken = { origin, revision, reason: reasonOf(error), since: clock.now() }
+      log('error', 'policy refused; the last good one stays in force', {
+        origin,
+        revision,
+        reason: broken.reason,
+      })
+    }
+  }
+
+  return {
+    put: (lookNumber, outcome) => {
+      if (lookNumber < newest) return
+      newest = lookNumber
+      if (outcome.kind === 'down') {
+        if (down === undefined) log('error', 'policy source cannot be read', { reason: outcome.reason })
+        down = { reason: outcome.reason, since: down?.since ?? clock.now() }
+        return
+      }
+      if (down !== undefined) log('info', 'policy source can be read again')
+      down = undefined
+      if (outcome.kind === 'read') take(outcome.document)
+    },
+    knownRevision: () => known,
+    inForce: () => {
+      if (loaded !== undefined) return loaded.compiled
+      const fault = broken ?? down
+      throw new BrokerError('policy_unavailable', { reason: `no policy yet: ${fault?.reason ?? 'not read'}` })
+    },
+    status: () => {
+      const lastFault = down ?? broken
+      return {
+        ...omitUndefined({ inForce: loaded, lastFault }),
+      }
+    },
+  }
+}
+
+/** A file caught while it is written: what is there is the old text, and it ends in the middle of a line. */
+function looksCutOff(text: string, before: string): boolean {
+  return (
+    text.length < before.length &&
+    !text.endsWith('\n') &&
+    before[text.length] !== '\n' &&
+    before.startsWith(text)
+  )
+}
+
+function reasonOf(error: unknown): string {
+  if (isBrokerError(error)) return error.reason
+  return error instanceof Error ? `${error.name}: ${error.message}` : 'unknown'
+}

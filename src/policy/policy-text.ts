@@ -1,0 +1,101 @@
+import { EVENT_ID, parseEvents, YAMLException, type Event } from 'js-yaml'
+import type { Json } from '../domain/caller.ts'
+import type { Fault, Path, Position } from './policy-faults.ts'
+import { readYamlTree, type Place } from './yaml-tree.ts'
+
+/** A document as plain values, each of which knows its place in the text. */
+export interface PolicyText {
+  readonly value: Json
+  /** Not empty: the document is not fit to be used, whatever `value` holds. */
+  readonly faults: readonly Fault[]
+  /** Of the value at `path`, or of its key; of the nearest thing around it where the document has no such path. */
+  readonly locate: (path: Path, at: 'key' | 'value') => Position
+}
+
+// A policy is 7 levels deep and a long one has some thousand values; a bomb of aliases has more of either.
+const depthMax = 32
+const valuesMax = 100_000
+const bytesMax = 1024 * 1024
+
+/**
+ * Reads one YAML 1.2 (core schema) or JSON document, and never throws: no second document, no directive, no tag, no
+ * merge key, no key twice, no key but text, no control character, at most 1 MiB. Aliases are counted at full size. Of
+ * faults in the syntax only the first is found; what comes behind it has no certain meaning.
+ */
+export function readPolicyText(text: string): PolicyText {
+  const size = Math.max(text.length, new TextEncoder().encode(text.slice(0, bytesMax + 1)).length)
+  if (size > bytesMax) return unreadable('longer than 1 MiB')
+  if (text.trim() === '') return unreadable('the document is empty')
+  // YAML 1.2.2 §5.1; U+FFFD is what a decoder leaves of octets that are not UTF-8.
+  if (!text.isWellFormed() || /[\p{Cc}--[\t\n\r\x85]]|\uFFFD/v.test(text))
+    return unreadable('not text in UTF-8')
+  try {
+    return readDocument(text)
+  } catch (error) {
+    return syntaxFault(error)
+  }
+}
+
+function readDocument(text: string): PolicyText {
+  const positionOf = createPositionOf(text)
+  const events = parseEvents(text, { maxDepth: depthMax })
+  const fault = documentFault(events)
+  if (fault !== undefined) return unreadable(fault)
+  const faults: Fault[] = []
+  const whole = readYamlTree({
+    source: text,
+    events: events.slice(1),
+    valuesMax,
+    note: (offset, path, message) => faults.push({ position: positionOf(offset), path, text: message }),
+  })
+  return { value: whole.json, faults, locate: (path, at) => positionOf(offsetOf(whole.place, path, at)) }
+}
+
+function documentFault(events: readonly Event[]): string | undefined {
+  const documents = events.filter((event) => event.type === EVENT_ID.DOCUMENT)
+  const [document] = documents
+  if (document === undefined) return 'the document is empty'
+  if (documents.length > 1) return 'there are multiple documents, and a policy is one'
+  return document.directives.length > 0 ? 'a %YAML directive is not allowed, nor any other' : undefined
+}
+
+/** The parser promises an exception of its own; a policy must not be able to prove it wrong (P25). */
+function syntaxFault(error: unknown): PolicyText {
+  if (!(error instanceof YAMLException))
+    return unreadable(`the parser gave up: ${error instanceof Error ? error.message : 'unknown'}`)
+  const { reason, mark } = error
+  const position = mark === undefined ? { line: 1, col: 1 } : { line: mark.line + 1, col: mark.column + 1 }
+  return unreadable(
+    /alias/.test(reason) ? `${reason} (put a value that begins with * in quotes)` : reason,
+    position,
+  )
+}
+
+/** From offsets to lines and columns, in logarithmic time. */
+function createPositionOf(text: string): (offset: number) => Position {
+  const starts = [0]
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1)
+  return (offset) => {
+    let [low, high] = [0, starts.length - 1]
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if ((starts[middle] ?? 0) <= offset) low = middle
+      else high = middle - 1
+    }
+    return { line: low + 1, col: offset - (starts[low] ?? 0) + 1 }
+  }
+}
+
+function offsetOf(root: Place, path: Path, at: 'key' | 'value'): number {
+  let place = root
+  for (const step of path) {
+    const next = place.parts.get(step)
+    if (next === undefined) return place.value
+    place = next
+  }
+  return at === 'key' ? place.key : place.value
+}
+
+function unreadable(text: string, position: Position = { line: 1, col: 1 }): PolicyText {
+  return { value: null, faults: [{ position, path: [], text }], locate: () => position }
+}

@@ -1,0 +1,230 @@
+import en from 'zod/v4/locales/en.js'
+import type * as z from 'zod/mini'
+import type { Json } from '../domain/caller.ts'
+import { isList, memberOf } from '../domain/json.ts'
+import type { Path, Report } from './policy-faults.ts'
+import { isLoopback, issuerUrlFault, urlFault } from '../domain/url.ts'
+import type { IssuerKeys, TrustedIssuer } from '../domain/policy.ts'
+import { algorithmsFitting, type PublicJwk, type SigningAlgorithm } from '../domain/jwk.ts'
+import { quote } from '../domain/text.ts'
+import { seconds } from '../domain/time.ts'
+import type { IssuerEntry, UpstreamEntry } from './policy-schema.ts'
+import type { Upstream, UpstreamEndpoints } from '../domain/upstream.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+/**
+ * What `schema` makes of `value`, every fault reported where it is. With unknown keys as its only faults an entry is
+ * still read, so that what else is wrong with it shows in the same run.
+ */
+export function readEntry<Entry>(
+  schema: z.ZodMiniType<Entry>,
+  value: Json,
+  place: EntryPlace,
+): Entry | undefined {
+  const result = schema.safeParse(value, { error: wording })
+  if (result.success) return result.data
+  const { issues } = result.error
+  for (const issue of issues) reportIssue(issue, value, place)
+  const unknown = issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [],
+  )
+  if (issues.some((issue) => issue.code !== 'unrecognized_keys') || unknown.length > strippedMax)
+    return undefined
+  return schema.safeParse(unknown.reduce(without, value)).data
+}
+
+/** zod/mini says nothing but "Invalid input" of itself. */
+const wording = en().localeError
+
+// More unknown keys than this are no slip of the hand, and taking each out would take its time.
+const strippedMax = 20
+
+export interface EntryPlace {
+  readonly path: Path
+  readonly report: Report
+}
+
+function reportIssue(issue: z.core.$ZodIssue, value: Json, { path, report }: EntryPlace): void {
+  const inner = issue.path.map((step) => (typeof step === 'number' ? step : String(step)))
+  if (issue.code === 'unrecognized_keys') {
+    const lines = issue.message.split('\n')
+    for (const [index, key] of issue.keys.entries())
+      report([...path, ...inner, key], lines[index] ?? '', 'key')
+    return
+  }
+  if (issue.code === 'invalid_key')
+    report([...path, ...inner], issue.issues[0]?.message ?? issue.message, 'key')
+  else report([...path, ...inner], isMissing(value, inner) ? 'is missing' : describeIssue(issue))
+}
+
+function isMissing(value: Json, path: Path): boolean {
+  let found: Json | undefined = value
+  for (const step of path) found = found === undefined ? undefined : memberOf(found, String(step))
+  return found === undefined
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_union') return describeUnion(issue)
+  if (issue.code !== 'invalid_type')
+    return issue.message.replace(/^(?:Invalid input|Invalid option|Too \w+): /, '')
+  const text = issue.message.replace(/^Invalid input: /, '')
+  return issue.expected === 'string' && /(?:number|boolean|null)$/.test(text)
+    ? `${text}; put it in quotes`
+    : text
+}
+
+/** A branch that took the value's type and found another fault says more than "none of these". */
+function describeUnion(issue: z.core.$ZodIssueInvalidUnion): string {
+  const specific = issue.errors.flat().find((inner) => inner.code !== 'invalid_type')
+  return specific?.message ?? issue.message
+}
+
+function without(value: Json, path: readonly PropertyKey[]): Json {
+  const [step, ...rest] = path
+  if (typeof value !== 'object' || value === null || step === undefined) return value
+  if (isList(value)) return value.map((item, index) => (index === step ? without(item, rest) : item))
+  const members = Object.entries(value)
+  return Object.fromEntries(
+    rest.length === 0
+      ? members.filter(([name]) => name !== step)
+      : members.map(([name, item]) => [name, name === step ? without(item, rest) : item]),
+  )
+}
+
+/** A trusted issuer of what its entry says; faults are reported, and then the result must not be used. */
+export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: string): TrustedIssuer {
+  if (entry.accepts.length > 0 && entry.tolerated_audiences.length > 0)
+    place.report(
+      [...place.path, 'accepts'],
+      'must not stand beside tolerated_audiences: an access token is for us alone',
+    )
+  if (entry.accepts.length > 0 && entry.self_issued)
+    place.report([...place.path, 'accepts'], 'means nothing for an issuer that signs for itself')
+  // T27: the development issuer is on loopback, and lets anybody in.
+  if (isAtLoopback(entry.issuer) && !isAtLoopback(brokerIssuer))
+    place.report(
+      [...place.path, 'issuer'],
+      'is on loopback, and this broker is not: trust no development issuer',
+    )
+  return {
+    name: entry.name,
+    issuer: entry.issuer,
+    selfIssued: entry.self_issued,
+    keys: readKeys(entry, place),
+    audiences: [...new Set(entry.audiences ?? [brokerIssuer])],
+    ...(entry.tolerated_audiences.length === 0 ? {} : { toleratedAudiences: entry.tolerated_audiences }),
+    ...(entry.accepts.length === 0 ? {} : { accepts: entry.accepts }),
+    algorithms: [...new Set(entry.algorithms)],
+    lifetimeMax: seconds(entry.lifetime_seconds_max),
+    replay: entry.replay,
+  }
+}
+
+function isAtLoopback(issuer: string): boolean {
+  const url = URL.parse(issuer)
+  return url !== null && isLoopback(url.hostname)
+}
+
+function readKeys({ issuer, keys, algorithms }: IssuerEntry, { path, report }: EntryPlace): IssuerKeys {
+  const { discovery, jwks_uri: jwksUri, jwks, use } = keys
+  const given = [discovery, jwksUri, jwks].filter((way) => way !== undefined)
+  if (given.length !== 1) report([...path, 'keys'], 'needs exactly one of discovery: true, jwks_uri and jwks')
+  if (use !== undefined && jwksUri === undefined)
+    report([...path, 'keys', 'use'], 'means nothing without jwks_uri')
+  if (jwks !== undefined) {
+    checkInlineKeys(jwks.keys, algorithms, { path: [...path, 'keys', 'jwks', 'keys'], report })
+    return { from: 'inline', keys: jwks.keys }
+  }
+  if (jwksUri !== undefined) {
+    const fault = urlFault(jwksUri)
+    if (fault !== undefined) report([...path, 'keys', 'jwks_uri'], fault)
+    return { from: 'jwks_uri', url: jwksUri, ...omitUndefined({ use }) }
+  }
+  const fault = issuerUrlFault(issuer)
+  if (discovery === true && fault !== undefined)
+    report([...path, 'issuer'], `keys are found by discovery, so the issuer ${fault}`)
+  // OpenID Connect Discovery 1.0 §4.1: a terminating slash is removed first.
+  return { from: 'discovery', url: `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration` }
+}
+
+function checkInlineKeys(
+  keys: readonly PublicJwk[],
+  algorithms: readonly SigningAlgorithm[],
+  { path, report }: EntryPlace,
+): void {
+  const seen = new Set<string>()
+  for (const [index, { kid }] of keys.entries()) {
+    if (kid === undefined) continue
+    if (seen.has(kid)) report([...path, index, 'kid'], `the kid ${quote(kid)} occurs twice`)
+    seen.add(kid)
+  }
+  if (!keys.some((key) => algorithmsFitting(key).some((fitting) => algorithms.includes(fitting))))
+    report(path, `none of these keys can be used with ${algorithms.join(', ')}`)
+}
+
+/** An upstream of what its entry says; faults are reported, and then the result must not be used. */
+export function readUpstream(entry: UpstreamEntry, place: EntryPlace): Upstream {
+  const { issuer, lifetime_seconds_default: lifetimeDefault } = entry
+  return {
+    name: entry.name,
+    ...omitUndefined({ issuer }),
+    endpoints: readEndpoints(entry, place),
+    clientAuthentication: entry.client_auth,
+    assertionAudience: readAssertionAudience(entry, place),
+    scopeSeparator: entry.scope_separator,
+    scopeInRefresh: entry.scope_in_refresh,
+    tokenType: entry.token_type.toLowerCase(),
+    ...(lifetimeDefault === undefined ? {} : { lifetimeDefault: seconds(lifetimeDefault) }),
+    readsTextualLifetime: entry.expires_in_text,
+    mayRepeatRefresh: entry.refresh_token_rotates ? 'never' : 'always',
+    refusesWithStatus200: entry.errors_with_status_200,
+    invalidGrantErrors: [...new Set(entry.invalid_grant_errors)],
+    extraParameters: entry.extra_parameters,
+  }
+}
+
+function readEndpoints(entry: UpstreamEntry, { path, report }: EntryPlace): UpstreamEndpoints {
+  const { issuer, discovery, token_endpoint: token, revocation_endpoint: revocation } = entry
+  if ((discovery === undefined) === (token === undefined))
+    report(path, 'needs exactly one of discovery: true and token_endpoint')
+  if (discovery === true) {
+    const fault = issuer === undefined ? 'is missing' : issuerUrlFault(issuer)
+    if (fault !== undefined)
+      report([...path, 'issuer'], `endpoints are found by discovery, so the issuer ${fault}`)
+    if (revocation !== undefined)
+      report([...path, 'revocation_endpoint'], 'is found by discovery, and must not be stated beside it')
+    return { from: 'discovery', issuer: issuer ?? '' }
+  }
+  if (token !== undefined && revocation !== undefined && isElsewhere(revocation, token))
+    report(
+      [...path, 'revocation_endpoint'],
+      'must be on the host of token_endpoint: it is shown the same secrets',
+    )
+  const checked = { token_endpoint: token, revocation_endpoint: revocation }
+  for (const [member, url] of Object.entries(checked)) {
+    const fault = url === undefined ? undefined : endpointFault(url)
+    if (fault !== undefined) report([...path, member], fault)
+  }
+  return { from: 'policy', token: token ?? '', ...omitUndefined({ revocation }) }
+}
+
+function isElsewhere(url: string, other: string): boolean {
+  return URL.parse(url)?.origin !== URL.parse(other)?.origin
+}
+
+/** RFC 6749 §3.2: the endpoint has no fragment, and may have a query. */
+function endpointFault(url: string): string | undefined {
+  return urlFault(url) ?? (url.includes('#') ? 'must have no fragment' : undefined)
+}
+
+/** The issuer is the safer one: an assertion for it is of no use at another server (draft-ietf-oauth-rfc7523bis). */
+function readAssertionAudience(
+  { issuer, client_auth: clientAuth, client_assertion_audience: stated }: UpstreamEntry,
+  { path, report }: EntryPlace,
+): Upstream['assertionAudience'] {
+  const at = [...path, 'client_assertion_audience']
+  if (stated !== undefined && clientAuth !== 'private_key_jwt')
+    report(at, 'means nothing unless client_auth is private_key_jwt')
+  if (stated === 'issuer' && issuer === undefined) report(at, 'is the issuer, which is not stated')
+  return stated ?? (issuer === undefined ? 'token_endpoint' : 'issuer')
+}

@@ -1,0 +1,108 @@
+import type { AccessBoundary } from '../domain/access-boundary.ts'
+import type { AdminRule, CallerPattern, Rule } from '../domain/policy.ts'
+import { quote } from '../domain/text.ts'
+import { scopeSet } from '../domain/scopes.ts'
+import { seconds } from '../domain/time.ts'
+import { anybodyFault } from './check-policy.ts'
+import { boundaryFaults } from '../boundaries/boundary.ts'
+import { sampleBoundary, variableFaults } from '../boundaries/fill-boundary.ts'
+import type { AdminEntry, CallerEntry, RuleEntry } from './policy-schema.ts'
+import type { EntryPlace } from './read-entries.ts'
+import { shortestLifeOfAny } from './token-life.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+/** A rule of what its entry says; faults are reported, and then the result must not be used. */
+export function readRule(entry: RuleEntry, place: EntryPlace, issuerNames: ReadonlySet<string>): Rule {
+  checkTokenTypes(entry, place)
+  checkLifetime(entry, place)
+  const boundary = readBoundary(entry, place)
+  return {
+    name: entry.name,
+    callers: readCallers(entry.callers, place, issuerNames),
+    credential: entry.credential,
+    scopes: scopeSet(entry.scopes),
+    excessScopes: entry.excess_scopes,
+    ...(entry.lifetime_seconds_max === undefined ? {} : { lifetimeMax: seconds(entry.lifetime_seconds_max) }),
+    tokenTypes: [...new Set(entry.token_types)],
+    idTokenAudiences: [...new Set(entry.id_token_audiences)],
+    subjects: [...new Set(entry.subjects)],
+    boundary,
+  }
+}
+
+/** Likewise, an entry of `admins`. `issuers` has the exact `iss` by the policy's name for it. */
+export function readAdmin(
+  entry: AdminEntry,
+  place: EntryPlace,
+  issuers: ReadonlyMap<string, string>,
+): AdminRule {
+  const callers = readCallers(entry.callers, place, new Set(issuers.keys()))
+  for (const [index, caller] of callers.entries()) {
+    const fault = anybodyFault(caller, issuers.get(caller.issuer))
+    if (fault !== undefined) place.report([...place.path, 'callers', index], fault)
+  }
+  return { callers, role: entry.role }
+}
+
+function readCallers(
+  entries: readonly CallerEntry[],
+  { path, report }: EntryPlace,
+  issuerNames: ReadonlySet<string>,
+): readonly CallerPattern[] {
+  for (const [index, { issuer }] of entries.entries())
+    if (!issuerNames.has(issuer))
+      report([...path, 'callers', index, 'issuer'], `no issuer has the name ${quote(issuer)}`)
+  return entries
+}
+
+function checkTokenTypes(entry: RuleEntry, { path, report }: EntryPlace): void {
+  const givesAccess = entry.token_types.includes('access_token')
+  const givesIdentity = entry.token_types.includes('id_token')
+  const [first, ...others] = new Set(entry.token_types)
+  if (entry.token_types.includes('api_key') && others.length > 0)
+    report([...path, 'token_types'], 'api_key stands alone: no token comes from an API key, and none is one')
+  if (first === 'api_key' && entry.scopes.length > 0)
+    report([...path, 'scopes'], 'mean nothing for an API key: it is limited where it was made')
+  if (givesAccess && entry.scopes.length === 0)
+    report([...path, 'scopes'], 'must name at least one scope: without one the rule gives no access token')
+  if (givesIdentity && entry.id_token_audiences.length === 0)
+    report([...path, 'id_token_audiences'], 'must name at least one audience, since token_types has id_token')
+  if (!givesIdentity && entry.id_token_audiences.length > 0)
+    report([...path, 'id_token_audiences'], 'means nothing unless token_types has id_token')
+  if (!givesAccess && entry.subjects.length > 0)
+    report([...path, 'subjects'], 'means nothing unless token_types has access_token')
+  if (!givesAccess && entry.boundary.length > 0)
+    report([...path, 'boundary'], 'means nothing unless token_types has access_token')
+}
+
+function checkLifetime({ lifetime_seconds_max: wanted }: RuleEntry, { path, report }: EntryPlace): void {
+  // What the rule's own credential can give is known only with the store: `checkPolicy` says it.
+  if (wanted !== undefined && wanted < shortestLifeOfAny)
+    report(
+      [...path, 'lifetime_seconds_max'],
+      `no upstream can make a token live less than ${shortestLifeOfAny} seconds, so ${wanted} could not be kept`,
+    )
+}
+
+function readBoundary(entry: RuleEntry, { path, report }: EntryPlace): AccessBoundary {
+  if (entry.boundary.length === 0) return []
+  const boundary = entry.boundary.map(
+    ({ availableResource, availablePermissions, availabilityCondition: when }) => ({
+      availableResource,
+      availablePermissions,
+      ...(when === undefined
+        ? {}
+        : {
+            availabilityCondition: {
+              expression: when.expression,
+              ...omitUndefined({ title: when.title, description: when.description }),
+            },
+          }),
+    }),
+  )
+  const variables = variableFaults(boundary)
+  // A variable that is none would be judged as text.
+  const faults = variables.length > 0 ? variables : boundaryFaults(sampleBoundary(boundary))
+  for (const fault of faults) report([...path, 'boundary', ...fault.path], fault.text)
+  return boundary
+}

@@ -1,0 +1,180 @@
+import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
+
+/** How it is known that whoever holds one scope may do all that another allows. */
+export type ScopeEvidence =
+  /** Every method of Google's discovery documents that takes the narrower scope takes the broader one too. */
+  | 'discovery'
+  /** Likewise in the documents of an API that has been withdrawn since. */
+  | 'withdrawn_api'
+  /** No method in discovery names it; Google's own description of the two scopes says so. */
+  | 'description'
+  /** Two names of one scope: consented to under the short one, granted under the long one. */
+  | 'alias'
+
+export interface ScopeEdges {
+  readonly scope: string
+  readonly evidence: ScopeEvidence
+  /** Each with the number of methods that take it, where the evidence is one. */
+  readonly implies: Readonly<Record<string, number | null>>
+}
+
+/**
+ * Which Google scope implies which, by hand and with its evidence: docs/google.md §6.3, whose numbers come from 604
+ * discovery documents (google-api-python-client 2.201.0). What is not here implies nothing, however broad it sounds:
+ * `devstorage.read_write` takes 33 of the 35 methods of `devstorage.read_only`, `cloud-platform` nothing of Drive.
+ * Names are short: they follow `https://www.googleapis.com/auth/`.
+ */
+export const scopeCatalogue: readonly ScopeEdges[] = [
+  {
+    scope: 'cloud-platform',
+    evidence: 'discovery',
+    implies: {
+      'appengine.admin': 90,
+      bigquery: 443,
+      'bigtable.admin': 82,
+      'cloud-billing': 55,
+      'cloud-platform.read-only': 845,
+      cloudkms: 87,
+      compute: 4480,
+      container: 139,
+      datastore: 121,
+      'devstorage.full_control': 96,
+      'firebase.readonly': 57,
+      'logging.admin': 254,
+      monitoring: 77,
+      'ndev.clouddns.readwrite': 117,
+      pubsub: 81,
+      run: 135,
+      'service.management': 78,
+      servicecontrol: 5,
+      'spanner.admin': 79,
+      'spanner.data': 20,
+      'sqlservice.admin': 166,
+      'trace.append': 6,
+      'trace.readonly': 4,
+    },
+  },
+  { scope: 'compute', evidence: 'discovery', implies: { 'compute.readonly': 2020 } },
+  {
+    scope: 'devstorage.full_control',
+    evidence: 'discovery',
+    implies: { 'devstorage.read_only': 35, 'devstorage.read_write': 66 },
+  },
+  { scope: 'devstorage.full_control', evidence: 'description', implies: { 'devstorage.write_only': null } },
+  { scope: 'devstorage.read_write', evidence: 'description', implies: { 'devstorage.write_only': null } },
+  { scope: 'cloud-billing', evidence: 'discovery', implies: { 'cloud-billing.readonly': 37 } },
+  { scope: 'taskqueue', evidence: 'withdrawn_api', implies: { 'taskqueue.consumer': 8 } },
+  { scope: 'bigquery', evidence: 'discovery', implies: { 'bigquery.insertdata': 1 } },
+  { scope: 'logging.admin', evidence: 'discovery', implies: { 'logging.read': 120, 'logging.write': 4 } },
+  { scope: 'monitoring', evidence: 'discovery', implies: { 'monitoring.read': 40, 'monitoring.write': 17 } },
+  { scope: 'ndev.clouddns.readwrite', evidence: 'discovery', implies: { 'ndev.clouddns.readonly': 55 } },
+  { scope: 'service.management', evidence: 'discovery', implies: { 'service.management.readonly': 11 } },
+  {
+    scope: 'drive',
+    evidence: 'discovery',
+    implies: {
+      documents: 4,
+      'drive.file': 163,
+      'drive.metadata': 63,
+      'drive.readonly': 86,
+      presentations: 5,
+      spreadsheets: 31,
+    },
+  },
+  {
+    scope: 'drive.readonly',
+    evidence: 'discovery',
+    implies: {
+      'documents.readonly': 1,
+      'drive.metadata.readonly': 47,
+      'presentations.readonly': 3,
+      'spreadsheets.readonly': 10,
+    },
+  },
+  { scope: 'drive.metadata', evidence: 'discovery', implies: { 'drive.metadata.readonly': 47 } },
+  { scope: 'documents', evidence: 'discovery', implies: { 'documents.readonly': 1 } },
+  { scope: 'presentations', evidence: 'discovery', implies: { 'presentations.readonly': 3 } },
+  { scope: 'spreadsheets', evidence: 'discovery', implies: { 'spreadsheets.readonly': 10 } },
+  { scope: 'email', evidence: 'alias', implies: { 'userinfo.email': null } },
+  { scope: 'userinfo.email', evidence: 'alias', implies: { email: null } },
+  { scope: 'profile', evidence: 'alias', implies: { 'userinfo.profile': null } },
+  { scope: 'userinfo.profile', evidence: 'alias', implies: { profile: null } },
+]
+
+/** Scopes of OpenID Connect, which Google knows under these names and no others. */
+export const bareScopes: readonly string[] = ['openid', 'email', 'profile']
+
+const queueIsGone = "the Task Queue's REST API has been withdrawn; Cloud Tasks takes cloud-platform"
+
+/** Scopes of APIs that are gone, and what became of them (docs/google.md §6.3). */
+export const deprecatedScopes: Readonly<Record<string, string>> = {
+  taskqueue: queueIsGone,
+  'taskqueue.consumer': queueIsGone,
+}
+
+const prefix = 'https://www.googleapis.com/auth/'
+const knownShortNames: ReadonlySet<string> = new Set(
+  scopeCatalogue.flatMap(({ scope, implies }) => [scope, ...Object.keys(implies)]),
+)
+const direct: ReadonlyMap<string, readonly string[]> = new Map(
+  [...Map.groupBy(scopeCatalogue, ({ scope }) => fullScopeName(scope))].map(([scope, edges]) => [
+    scope,
+    edges.flatMap(({ implies }) => Object.keys(implies).map(fullScopeName)),
+  ]),
+)
+const implied: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  [...direct.keys()].map((scope) => [scope, reachableFrom(scope)]),
+)
+const none: ReadonlySet<string> = new Set()
+
+/** What a policy's word stands for at Google: `compute.readonly` for its URL. What the catalogue has not stays itself. */
+export function fullScopeName(word: string): string {
+  return knownShortNames.has(word) && !bareScopes.includes(word) ? `${prefix}${word}` : word
+}
+
+/** The words that stand for a scope at Google. */
+export function shortScopeNames(): readonly string[] {
+  return [...knownShortNames]
+}
+
+/** The word that stands for a scope, or the scope itself where there is none. */
+export function shortScopeName(scope: string): string {
+  const word = scope.startsWith(prefix) ? scope.slice(prefix.length) : scope
+  return knownShortNames.has(word) ? word : scope
+}
+
+/** Every scope that a Google scope implies, itself not included, in however many steps of the catalogue. */
+export function scopesImpliedBy(scope: string): ReadonlySet<string> {
+  return implied.get(scope) ?? none
+}
+
+function reachableFrom(start: string): ReadonlySet<string> {
+  const found = new Set([start])
+  // A set is walked to its end, what is added on the way included.
+  for (const scope of found) for (const next of direct.get(scope) ?? []) found.add(next)
+  found.delete(start)
+  return found
+}
+
+export interface ScopesInUse {
+  /** As the rule's author wrote them. */
+  readonly written: ScopeSet
+  /** As tokens carried them. */
+  readonly used: ScopeSet
+  readonly upstream: string
+}
+
+/** The least scopes of a rule that would still have given all that was used, in the words of the rule. */
+export function enoughScopes({ written, used, upstream }: ScopesInUse): ScopeSet {
+  if (upstream !== 'google') return used
+  const needed = used.filter((scope) => !used.some((other) => isBroader(other, scope, used)))
+  return scopeSet(
+    needed.map((scope) => written.find((word) => fullScopeName(word) === scope) ?? shortScopeName(scope)),
+  )
+}
+
+/** Of two names of one scope the first stays. */
+function isBroader(other: string, scope: string, used: ScopeSet): boolean {
+  if (!scopesImpliedBy(other).has(scope)) return false
+  return !scopesImpliedBy(scope).has(other) || used.indexOf(other) < used.indexOf(scope)
+}

@@ -1,0 +1,126 @@
+import { isBrokerError } from '../domain/broker-error.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
+import { until } from '../domain/time.ts'
+import type { Background } from '../ports/background.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Log } from '../ports/log.ts'
+import type { RotationStep } from '../domain/rotation.ts'
+import type { ReviseRotating, RotationTurn } from '../records/rotations.ts'
+import { countKeys, createKey, makeKey, uploadKey } from './make-key.ts'
+import { proveCandidate } from './prove-candidate.ts'
+import { disableFormer, endOverlap } from './retire-former.ts'
+import { type RotationDeps, type TakeStep, wait } from './rotation-step.ts'
+import { removeNewKey } from './remove-new-key.ts'
+
+export interface PursueRotationDeps {
+  readonly drive: DriveRotation
+  readonly find: (name: string) => Promise<CredentialSummary | undefined>
+  readonly background: Background
+  readonly clock: Clock
+  readonly log: Log
+  /** How long work after an answer may take: on Workers half a minute. */
+  readonly pursuedForMs: number
+}
+
+export interface PursueRotation {
+  /** Goes on with a rotation that somebody has just begun, after the answer. */
+  readonly pursue: (name: string) => void
+  /** Takes the steps that are due of a rotation that a request came across. */
+  readonly notice: (credential: CredentialSummary) => void
+}
+
+/** One look at a rotation in so much time is enough, however many requests come across it. */
+const noticedAgainAfterMs = 2_000
+
+/**
+ * Drives rotations beside the requests, so that they need not wait for the next maintenance run. Where there is no CPU
+ * after an answer it does nothing. What it does not finish, maintenance does.
+ */
+export function createPursueRotation(deps: PursueRotationDeps): PursueRotation {
+  const { drive, find, background, clock, log } = deps
+  let lookAgainAtMs = new Map<string, number>()
+
+  const quietly = (name: string, work: () => Promise<void>): void => {
+    if (!background.runsAfterAnswer) return
+    background.run(async () => {
+      try {
+        await work()
+      } catch (error) {
+        if (!isBrokerError(error)) throw error
+        log('warn', 'a rotation was not driven on; maintenance will', { credential: name, error })
+      }
+    })
+  }
+
+  const driveOn = async (name: string): Promise<void> => {
+    const endMs = clock.steadyMs() + deps.pursuedForMs
+    for (;;) {
+      await drive(name)
+      const rotation = (await find(name))?.rotation
+      if (rotation === undefined) return
+      const waitMs = Math.max(1, until(rotation.nextTryAt, clock.now())) * 1000
+      if (clock.steadyMs() + waitMs > endMs) return
+      await clock.sleep(waitMs)
+    }
+  }
+
+  return {
+    pursue: (name) => quietly(name, () => driveOn(name)),
+    notice: ({ name, rotation }) => {
+      if (rotation === undefined || rotation.nextTryAt > clock.now()) return
+      const nowMs = clock.steadyMs()
+      if ((lookAgainAtMs.get(name) ?? 0) > nowMs) return
+      // Forgets what is over: it holds no more names than there are rotations.
+      lookAgainAtMs = new Map([...lookAgainAtMs].filter(([, atMs]) => atMs > nowMs))
+      lookAgainAtMs.set(name, nowMs + noticedAgainAfterMs)
+      quietly(name, async () => {
+        await drive(name)
+      })
+    },
+  }
+}
+
+const steps: Readonly<Record<RotationStep, TakeStep>> = {
+  count: countKeys,
+  generate: makeKey,
+  upload: uploadKey,
+  create: createKey,
+  prove: proveCandidate,
+  overlap: endOverlap,
+  disable: disableFormer,
+  abort: removeNewKey,
+}
+
+/** A rotation at its quickest takes seven steps until it has to wait. */
+const stepsMax = 12
+
+/**
+ * Takes the steps of a rotation that are due, one after the other, each under a lease of its own; waits for nothing.
+ * How many it took. Any instance may call it at any time, and so may two at once. Throws `store_unavailable`.
+ */
+export type DriveRotation = (name: string) => Promise<number>
+
+export function createDriveRotation(deps: RotationDeps): DriveRotation {
+  return async (name) => {
+    for (let taken = 0; taken < stepsMax; taken += 1) {
+      const turn = await deps.rotations.claim(name)
+      if (turn === undefined) return taken
+      const outcome = await takeStep(deps, turn)
+      const ending = await deps.rotations.settle(turn, outcome)
+      const { step } = turn.rotation
+      deps.log('info', 'rotation: a step was taken', { credential: name, step, ending })
+    }
+    return stepsMax
+  }
+}
+
+async function takeStep(deps: RotationDeps, turn: RotationTurn): Promise<ReviseRotating> {
+  const { step } = turn.rotation
+  try {
+    return await steps[step](deps, turn)
+  } catch (error) {
+    if (!isBrokerError(error)) throw error
+    deps.log('warn', 'rotation: a step could not be taken', { credential: turn.name, step, error })
+    return wait({ reason: error.reason, mayBeDone: true })
+  }
+}

@@ -1,0 +1,122 @@
+import type { Settings } from '../config.ts'
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
+import { cloudPlatformScope } from '../domain/google.ts'
+import { grantedCredential, type Grant } from '../domain/grant.ts'
+import type { Rule } from '../domain/policy.ts'
+import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import type { ProveVersion, RotationDeps } from './rotation-step.ts'
+import type { Mint } from '../minting/mint.ts'
+import type { OwnIdentity } from '../ports/own-identity.ts'
+import type { Credentials } from '../records/credentials.ts'
+import type { RefreshLeases } from '../records/refresh-leases.ts'
+import type { Records } from '../compose/records.ts'
+
+export interface IamTokenDeps {
+  readonly rotationIdentity: Settings['rotationIdentity']
+  readonly ownIdentity?: OwnIdentity
+  readonly mint: Mint
+}
+
+/** The token by which the keys of a service account are changed: of the credential itself, or of the broker. */
+export function createIamToken({
+  rotationIdentity,
+  ownIdentity,
+  mint,
+}: IamTokenDeps): RotationDeps['iamToken'] {
+  return async (credential) => {
+    if (rotationIdentity === 'credential')
+      return (await mint(maintenanceGrant(credential, [cloudPlatformScope]))).secret
+    if (ownIdentity !== undefined) return ownIdentity.actingToken()
+    throw new BrokerError('target_unavailable', {
+      reason: 'DOWNSCOPE_ROTATION_IDENTITY=broker, and the broker is nobody to Google here',
+    })
+  }
+}
+
+/** For a token that nobody uses. */
+const leastScope = 'https://www.googleapis.com/auth/userinfo.email'
+
+/** Rules that are tried: one may name a scope that its client may not have, which says nothing of its secret. */
+const rulesTriedMax = 3
+
+/** A version is proved alone, by a token that nobody uses: another that stands by proves nothing. */
+export function provingWith(mint: Mint, { find, rulesInUse }: ProofDeps): ProveVersion {
+  const mintByRules = async (mintWith: MintWithScopes, name: string): Promise<void> => {
+    const rules = await rulesInUse(name)
+    let refused = new BrokerError('target_unavailable', {
+      reason: `credential ${name}: it was enrolled without scopes, and no rule names any to try it with`,
+    })
+    for (const rule of rules.slice(0, rulesTriedMax)) {
+      try {
+        await mintWith(rule.scopes)
+        return
+      } catch (error) {
+        if (!isBrokerError(error) || error.code !== 'scope_refused') throw error
+        const { reason } = error
+        refused = new BrokerError('scope_refused', {
+          reason: `with the scopes of rule ${rule.name}: ${reason}`,
+        })
+      }
+    }
+    throw refused
+  }
+
+  return async (credential, version, scopes) => {
+    const source = credential.source === undefined ? undefined : await find(credential.source)
+    if (credential.source !== undefined && source?.state !== 'enabled')
+      throw new BrokerError('target_unavailable', {
+        reason: `credential ${credential.name}: its source ${credential.source} is gone or not enabled`,
+      })
+    const mintWith: MintWithScopes = async (wanted) => {
+      const grant = maintenanceGrant(credential, wanted, source)
+      const { standby: _, ...alone } = grant.credential
+      await mint({ ...grant, credential: { ...alone, version } })
+    }
+    const known = scopes ?? credential.consentedScopes
+    if (known !== undefined) return mintWith(known)
+    if (credential.kind !== 'client_credentials') return mintWith([leastScope])
+    return mintByRules(mintWith, credential.name)
+  }
+}
+
+type MintWithScopes = (scopes: ScopeSet) => Promise<void>
+
+/** The rules that allow scopes for a credential, in the order of the policy. */
+export type RulesInUse = (credential: string) => Promise<readonly Pick<Rule, 'name' | 'scopes'>[]>
+
+interface ProofDeps {
+  readonly find: Credentials['find']
+  readonly rulesInUse: RulesInUse
+}
+
+/** What the broker does for itself, with a token that leaves it never. */
+function maintenanceGrant(
+  credential: CredentialSummary,
+  scopes: readonly string[],
+  source?: CredentialSummary,
+): Grant {
+  return {
+    caller: { issuer: 'downscope', issuerName: 'downscope', subject: 'maintenance', claims: {} },
+    rule: 'maintenance',
+    credential: grantedCredential(credential, source === undefined ? undefined : grantedCredential(source)),
+    scopes: scopeSet(scopes),
+    tokenType: credential.kind === 'api_key' ? 'api_key' : 'access_token',
+  }
+}
+
+export type MintingRecords = Pick<Records, 'credentials' | 'refreshTurns'>
+
+/** What becomes of a candidate says nothing of the credential's health. */
+export function withoutHealth({ credentials, refreshTurns }: MintingRecords): MintingRecords {
+  return {
+    credentials: { ...credentials, noteHealth: () => Promise.resolve() },
+    refreshTurns: {
+      ...refreshTurns,
+      end: (...[turn, result]: Parameters<RefreshLeases['end']>) => {
+        const { health: _, ...rest } = result
+        return refreshTurns.end(turn, rest)
+      },
+    },
+  }
+}

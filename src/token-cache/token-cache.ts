@@ -1,0 +1,149 @@
+import { type MaybePromise, settled } from '../domain/promises.ts'
+import type { BlocksInForce } from '../domain/blocks.ts'
+import { BrokerError } from '../domain/broker-error.ts'
+import { isDrawnFrom, type Grant } from '../domain/grant.ts'
+import { seconds } from '../domain/time.ts'
+import type { MintedToken, ResolvedToken, TokenSource } from '../domain/token.ts'
+import type { Background } from '../ports/background.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy, Sha256 } from '../ports/entropy.ts'
+import type { Log } from '../ports/log.ts'
+import type { TokenKey, Tokens } from '../records/tokens.ts'
+import { createMemoryTokens, type MemoryToken } from './memory-tokens.ts'
+import { createObtain, type Obtained, type WantedToken } from './obtain.ts'
+import { createRefreshAhead } from './refresh-ahead.ts'
+
+/**
+ * A token for the grant: from memory, from the store, or by `mint`, of which at most one runs at a time per token
+ * over all instances (P15). Never one that is dead; one with little life left only when no better can be had (P19).
+ * Throws what `mint` throws, `store_unavailable`, `key_ring_unavailable` or `lease_busy`.
+ */
+export type GetToken = (grant: Grant, mint: () => Promise<MintedToken>) => MaybePromise<ResolvedToken>
+
+export interface TokenCacheDeps {
+  readonly tokens: Tokens
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly sha256: Sha256
+  readonly background: Background
+  readonly log: Log
+  /** What is switched off by hand. Throws `store_unavailable`. */
+  readonly blocks: () => BlocksInForce | Promise<BlocksInForce>
+  readonly memoryEntriesMax: number
+  /** False on Workers: there the lease alone keeps order. */
+  readonly sharesWork: boolean
+}
+
+export function createTokenCache(deps: TokenCacheDeps): GetToken {
+  const { background, clock, entropy, sha256, sharesWork } = deps
+  const memory = createMemoryTokens({ clock, fraction: entropy.fraction, entriesMax: deps.memoryEntriesMax })
+  const obtain = createObtain(deps, memory)
+  const refreshAhead = createRefreshAhead(deps, obtain)
+  const inFlight = new Map<string, Promise<Obtained>>()
+
+  const keyOf = async (identity: string): Promise<TokenKey> => `tokens/${await sha256(identity)}`
+
+  const obtainOnce = async (
+    want: Omit<WantedToken, 'key'>,
+    held: MemoryToken | undefined,
+  ): Promise<Obtained> => {
+    const { identity } = want
+    const running = sharesWork ? inFlight.get(identity) : undefined
+    // For whoever joins, the token is there already when it comes: only one request caused the mint.
+    if (running !== undefined) {
+      const { held: joined } = await running
+      // It was begun for a grant that may have had a standby which was switched off since.
+      return want.isLive(joined.token) ? { held: joined, source: 'memory' as const } : obtainOnce(want, held)
+    }
+    const work = keyOf(identity)
+      .then((key) => obtain.foreground({ ...want, key }, held))
+      .finally(() => inFlight.delete(identity))
+    if (sharesWork) inFlight.set(identity, work)
+    // Finished also when the caller has hung up: a refresh that is cut off loses a rotated refresh token (P16).
+    background.run(() => settled(work))
+    return work
+  }
+
+  /** The token of the version that a rotation has just replaced: good, if there is no other to be had (P28). */
+  const heldOfFormer = (grant: Grant, isRevoked: BlocksInForce['isRevoked']): MemoryToken | undefined => {
+    const { standby, ...credential } = grant.credential
+    if (standby === undefined) return undefined
+    const held = memory.get(tokenIdentity({ ...grant, credential: { ...credential, version: standby } }))
+    if (held === undefined || isRevoked(held.digest)) return undefined
+    return isDrawnFrom(held.token.drawnFrom, grant.credential) ? held : undefined
+  }
+
+  const answer = (held: MemoryToken, source: TokenSource): ResolvedToken => {
+    const remaining = memory.left(held)
+    // Its last second ended since it was looked at, as happens to tokens that live seconds only.
+    if (remaining < 1) throw ended()
+    return { token: held.token, digest: held.digest, source, remaining }
+  }
+
+  const refreshed = async (want: Omit<WantedToken, 'key'>, held: MemoryToken): Promise<ResolvedToken> => {
+    const better = await refreshAhead.look({ ...want, keyOf }, held)
+    return better === undefined ? answer(held, 'memory') : answer(better.held, better.source)
+  }
+
+  const obtained = async (
+    want: Omit<WantedToken, 'key'>,
+    fallback: MemoryToken | undefined,
+  ): Promise<ResolvedToken> => {
+    const { held, source } = await obtainOnce(want, fallback)
+    return answer(held, source)
+  }
+
+  const serve = (
+    { isRevoked }: BlocksInForce,
+    grant: Grant,
+    mint: () => Promise<MintedToken>,
+  ): ResolvedToken | Promise<ResolvedToken> => {
+    const identity = tokenIdentity(grant)
+    const isLive = (token: MintedToken) => isDrawnFrom(token.drawnFrom, grant.credential)
+    const remembered = memory.get(identity)
+    const isServable = remembered !== undefined && isLive(remembered.token) && !isRevoked(remembered.digest)
+    const held = isServable ? remembered : undefined
+    const freshness = held === undefined ? 'dead' : memory.freshness(held)
+    if (held !== undefined && freshness === 'fresh') return answer(held, 'memory')
+    const want = { identity, mint, isLive }
+    if (held !== undefined && freshness === 'due') return refreshed(want, held)
+    return obtained(want, freshness === 'short' ? held : heldOfFormer(grant, isRevoked))
+  }
+
+  return (grant, mint) => {
+    const blocks = deps.blocks()
+    // Authorisation asked just now, so that nearly always it is known.
+    return blocks instanceof Promise
+      ? blocks.then((known) => serve(known, grant, mint))
+      : serve(blocks, grant, mint)
+  }
+}
+
+function ended(): BrokerError {
+  return new BrokerError('upstream_unavailable', {
+    reason: 'the token ended while it was being handed out',
+    retryAfter: seconds(1),
+  })
+}
+
+/**
+ * Names everything a token depends on, so that two grants share a token only if all of it is equal (P14). JSON keeps
+ * the parts apart whatever they contain. The caller is not in it: two callers that are allowed the same thing share.
+ */
+export function tokenIdentity(grant: Grant): string {
+  const { credential, tokenType, scopes, audience, subject, boundary, lifetime, upstreamTerms } = grant
+  return JSON.stringify([
+    credential.name,
+    credential.version,
+    credential.upstream,
+    credential.source?.name ?? null,
+    credential.source?.version ?? null,
+    tokenType,
+    scopes,
+    audience ?? null,
+    subject ?? null,
+    boundary ?? null,
+    lifetime ?? null,
+    upstreamTerms ?? null,
+  ])
+}

@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest'
+import { BrokerError } from '../../src/domain/broker-error.ts'
+import { createRefreshingValue } from '../../src/domain/refreshing-value.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
+
+const bounds = { freshMs: 5_000, staleMs: 60_000, deadlineMs: 2_000, pauseMs: 2_000 }
+
+function createWorld({ sharesWork = true } = {}) {
+  const clock = createFakeClock()
+  const source = {
+    value: 'first',
+    reads: 0,
+    isDown: false,
+    takesMs: 0,
+    read: async () => {
+      source.reads += 1
+      if (source.takesMs > 0) await clock.sleep(source.takesMs)
+      if (source.isDown) throw new BrokerError('store_unavailable', { reason: 'down' })
+      return source.value
+    },
+  }
+  return { clock, source, current: createRefreshingValue({ read: source.read, clock, bounds, sharesWork }) }
+}
+
+describe('a value kept current', () => {
+  it('is read once while it is fresh, and without waiting', async () => {
+    const { current, source } = createWorld()
+    await current()
+    source.value = 'second'
+    expect(current()).toBe('first')
+    expect(source.reads).toBe(1)
+  })
+
+  it('is read again by the first who finds it too old, also after a long idle time', async () => {
+    const { current, source, clock } = createWorld()
+    await current()
+    source.value = 'second'
+    await clock.advance(3_600_000)
+    expect(await current()).toBe('second')
+  })
+
+  it('shares one read among all who wait for it', async () => {
+    const { current, source } = createWorld()
+    await Promise.all([current(), current(), current()])
+    expect(source.reads).toBe(1)
+  })
+
+  it('lets each request read for itself where they must not wait for one another', async () => {
+    const { current, source } = createWorld({ sharesWork: false })
+    await Promise.all([current(), current(), current()])
+    expect(source.reads).toBe(3)
+    expect(current()).toBe('first')
+  })
+
+  it('serves the last value while the source is down, asking again only every 2 s', async () => {
+    const { current, source, clock } = createWorld()
+    await current()
+    source.isDown = true
+    await clock.advance(5_001)
+    expect(await current()).toBe('first')
+    expect(current()).toBe('first')
+    expect(source.reads).toBe(2)
+    await clock.advance(2_001)
+    source.isDown = false
+    source.value = 'second'
+    expect(await current()).toBe('second')
+  })
+
+  it('serves nothing older than its bound', async () => {
+    const { current, source, clock } = createWorld()
+    await current()
+    source.isDown = true
+    await clock.advance(60_001)
+    await expect(current()).rejects.toMatchObject({ code: 'store_unavailable' })
+  })
+
+  it('a source that hangs counts as down after the deadline', async () => {
+    const { current, source, clock } = createWorld()
+    await current()
+    source.takesMs = 3_600_000
+    await clock.advance(5_001)
+    const asked = current()
+    await clock.advance(2_000)
+    expect(await asked).toBe('first')
+  })
+
+  it('a bug in the reader is never covered by an old value', async () => {
+    const { clock } = createWorld()
+    let reads = 0
+    const read = async () => {
+      await Promise.resolve()
+      reads += 1
+      if (reads > 1) throw new TypeError('a bug')
+      return 'first'
+    }
+    const current = createRefreshingValue({ read, clock, bounds, sharesWork: true })
+    await current()
+    await clock.advance(5_001)
+    await expect(current()).rejects.toBeInstanceOf(TypeError)
+  })
+})
