@@ -29,39 +29,39 @@ describe('src holds its import table', () => {
 
 describe('a seeded fault is found', () => {
   test.each([
-    ['layers', 'src/mint/a.ts', "import { x } from '../resolve/x.ts'"],
-    ['layers', 'src/mint/a.ts', "import type { x } from '../resolve/x.ts'"],
-    ['layers', 'src/mint/a.ts', "import { type x } from '../http/x.ts'"],
-    ['layers', 'src/mint/a.ts', "export { x } from '../adapters/x.ts'"],
-    ['layers', 'src/mint/a.ts', "export * from '../adapters/x.ts'\nexport const y = 1"],
-    ['layers', 'src/mint/a.ts', "export const load = () => import('../adapters/x.ts')"],
-    ['layers', 'src/mint/a.ts', "export type X = import('../adapters/x.ts').X"],
-    ['layers', 'src/records/a.ts', "import { x } from '../mint/x.ts'"],
+    ['layers', 'src/minting/a.ts', "import { x } from '../token-cache/x.ts'"],
+    ['layers', 'src/minting/a.ts', "import type { x } from '../token-cache/x.ts'"],
+    ['layers', 'src/minting/a.ts', "import { type x } from '../http/x.ts'"],
+    ['layers', 'src/minting/a.ts', "export { x } from '../adapters/x.ts'"],
+    ['layers', 'src/minting/a.ts', "export * from '../adapters/x.ts'\nexport const y = 1"],
+    ['layers', 'src/minting/a.ts', "export const load = () => import('../adapters/x.ts')"],
+    ['layers', 'src/minting/a.ts', "export type X = import('../adapters/x.ts').X"],
+    ['layers', 'src/records/a.ts', "import { x } from '../minting/x.ts'"],
     ['layers', 'src/adapters/a.ts', "import { x } from '../records/x.ts'"],
     ['layers', 'src/domain/a.ts', "import type { x } from '../ports/x.ts'"],
     ['layers', 'src/ports/a.ts', "import { x } from '../domain/x.ts'"],
-    ['layers', 'src/http/a.ts', "import { x } from '../mint/x.ts'"],
+    ['layers', 'src/http/a.ts', "import { x } from '../minting/x.ts'"],
     ['layers', 'src/http/a.ts', "import { x } from '../adapters/x.ts'"],
-    ['layers', 'src/exchange.ts', "import type { x } from './mint/x.ts'"],
+    ['layers', 'src/exchange.ts', "import type { x } from './minting/x.ts'"],
     ['layers', 'src/cloud-run.ts', "import { x } from './adapters/x.ts'"],
     ['layers', 'src/stray.ts', 'export const x = 1'],
-    ['imports', 'src/mint/a.ts', "import { x } from '../domain/missing.ts'"],
+    ['imports', 'src/minting/a.ts', "import { x } from '../domain/missing.ts'"],
     ['imports', 'src/adapters/a.ts', 'export const load = (name: string) => import(name)'],
     ['packages', 'src/domain/a.ts', "import { z } from 'zod'"],
-    ['packages', 'src/mint/a.ts', "import { hash } from 'node:crypto'"],
-    ['packages', 'src/mint/a.ts', "import { Hono } from 'hono'"],
-    ['packages', 'src/mint/a.ts', "import { x } from 'jose-look-alike'"],
+    ['packages', 'src/minting/a.ts', "import { hash } from 'node:crypto'"],
+    ['packages', 'src/minting/a.ts', "import { Hono } from 'hono'"],
+    ['packages', 'src/minting/a.ts', "import { x } from 'jose-look-alike'"],
     ['packages', 'src/records/a.ts', "import type { Firestore } from '@google-cloud/firestore'"],
     ['packages', 'src/http/a.ts', "import { readFile } from 'node:fs'"],
     ['packages', 'src/config.ts', "import { Hono } from 'hono'"],
     ['packages', 'src/adapters/a.ts', "import { Hono } from 'hono'"],
-    ['packages', 'src/authorize/a.ts', "import { parseDocument } from 'yaml'"],
+    ['packages', 'src/policy/a.ts', "import { parseDocument } from 'yaml'"],
     ['packages', 'src/compose/a.ts', "import { parseDocument } from 'yaml'"],
     ['default exports', 'src/domain/a.ts', 'export default 1'],
     ['default exports', 'src/domain/a.ts', 'const a = 1\nexport { a as default }'],
     ['classes', 'src/domain/a.ts', 'export class Manager {}'],
     ['classes', 'src/domain/a.ts', 'export const make = () => class {}'],
-    ['classes', 'src/mint/a.ts', 'export class DocumentsObject {}'],
+    ['classes', 'src/minting/a.ts', 'export class DocumentsObject {}'],
     ['layers', 'src/workers.ts', "export { x } from './adapters/x.ts'"],
     [
       'layers',
@@ -69,7 +69,7 @@ describe('a seeded fault is found', () => {
       "export { DocumentsObject } from './adapters/durable-object/documents-object.ts'",
     ],
     ['names', 'src/domain/utils.ts', 'export const x = 1'],
-    ['names', 'src/mint/token-manager.ts', 'export const x = 1'],
+    ['names', 'src/minting/token-manager.ts', 'export const x = 1'],
     ['names', 'src/records/helpers/x.ts', 'export const x = 1'],
     ['module state', 'src/domain/a.ts', 'export let count = 0'],
     [
@@ -92,18 +92,18 @@ describe('a seeded fault is found', () => {
 describe('what is allowed passes', () => {
   test.each([
     [
-      'src/mint/a.ts',
+      'src/minting/a.ts',
       "import { x } from '../domain/x.ts'\nimport { y } from './x.ts'\nimport { SignJWT } from 'jose'",
     ],
-    ['src/mint/a.ts', "import { x } from '../records/x.ts'\nimport type { y } from '../ports/x.ts'"],
-    ['src/http/a.ts', "import type { x } from '../mint/x.ts'\nimport { Hono } from 'hono'"],
-    ['src/http/a.ts', "import { type x, type y } from '../mint/x.ts'"],
+    ['src/minting/a.ts', "import { x } from '../records/x.ts'\nimport type { y } from '../ports/x.ts'"],
+    ['src/http/a.ts', "import type { x } from '../minting/x.ts'\nimport { Hono } from 'hono'"],
+    ['src/http/a.ts', "import { type x, type y } from '../minting/x.ts'"],
     ['src/ports/a.ts', "import type { x } from '../domain/x.ts'\nexport interface Port { x(): x }"],
     [
       'src/adapters/a.ts',
       "import { hash } from 'node:crypto'\nexport const l = () => import('@google-cloud/firestore')",
     ],
-    ['src/compose.ts', "import { x } from './adapters/x.ts'\nimport { y } from './mint/x.ts'"],
+    ['src/compose.ts', "import { x } from './adapters/x.ts'\nimport { y } from './minting/x.ts'"],
     ['src/cloud-run.ts', "import { x } from './compose.ts'\nimport { serve } from '@hono/node-server'"],
     ['src/workers.ts', "import { x } from './compose.ts'\nexport default { fetch: x }"],
     [
@@ -123,7 +123,7 @@ describe('what is allowed passes', () => {
 })
 
 function rulesBroken(file: string, text: string): readonly string[] {
-  const surroundings = ['domain', 'ports', 'records', 'mint', 'resolve', 'http', 'adapters'].map(
+  const surroundings = ['domain', 'ports', 'records', 'minting', 'token-cache', 'http', 'adapters'].map(
     (folder) => [`src/${folder}/x.ts`, ''] as const,
   )
   const object = 'src/adapters/durable-object/documents-object.ts'

@@ -41,7 +41,19 @@ const seeds: readonly (readonly [rule: string, file: string, source: string])[] 
   ['parameter-properties', 'test', 'export class A {\n  constructor(readonly x: string) {}\n}'],
   ['no-console', 'src/http', "export const f = (): void => console.log('x')"],
   ['no-focused-tests', 'test', "import { test } from 'vitest'\ntest.only('x', () => {})"],
-  ...['authenticate', 'authorize', 'resolve', 'mint', 'lifecycle', 'records', 'domain'].flatMap((room) =>
+  ...[
+    'authentication',
+    'policy',
+    'authorization',
+    'token-cache',
+    'minting',
+    'enrolment',
+    'rotation',
+    'google',
+    'oauth',
+    'records',
+    'domain',
+  ].flatMap((folder) =>
     [
       'Date.now()',
       'new Date()',
@@ -50,14 +62,14 @@ const seeds: readonly (readonly [rule: string, file: string, source: string])[] 
       'setTimeout(() => {}, 1)',
       'globalThis.Date',
       'performance.now()',
-    ].map((x) => ['no-restricted-globals', `src/${room}`, `export const f = (): unknown => ${x}`] as const),
+    ].map((x) => ['no-restricted-globals', `src/${folder}`, `export const f = (): unknown => ${x}`] as const),
   ),
   ...[
     'Math.random()',
     'crypto.randomUUID()',
     'crypto.getRandomValues(new Uint8Array(1))',
     'AbortSignal.timeout(1)',
-  ].map((x) => ['no-restricted-properties', 'src/mint', `export const f = (): unknown => ${x}`] as const),
+  ].map((x) => ['no-restricted-properties', 'src/minting', `export const f = (): unknown => ${x}`] as const),
 ]
 
 const clean: readonly (readonly [file: string, source: string])[] = [
@@ -65,7 +77,7 @@ const clean: readonly (readonly [file: string, source: string])[] = [
   ['src/adapters/clock.ts', 'export const now = (): number => Date.now()'],
   ['src/domain/types.ts', 'export interface Grant {\n  readonly name: string\n}'],
   [
-    'src/mint/hash.ts',
+    'src/minting/hash.ts',
     "export const hash = (x: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> => crypto.subtle.digest('SHA-256', x)",
   ],
 ]

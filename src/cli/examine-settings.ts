@@ -77,7 +77,7 @@ function absentStore({ store }: Settings, fileExists: (path: string) => boolean)
 const credentialsMax = 500
 
 /** What the broker keeps: key ring, store, and the credentials and the policy in it. */
-export async function examineLocally(settings: Settings, platform: Platform): Promise<readonly Finding[]> {
+async function examineLocally(settings: Settings, platform: Platform): Promise<readonly Finding[]> {
   const { store, keyRing, entropy } = platform
   const startedMs = platform.clock.steadyMs()
   const ring = await tryOut('key ring', 'Is DOWNSCOPE_KEYS, or the KMS key, the right one?', async () => {
@@ -189,7 +189,7 @@ const noAdministrator: Finding = {
 const probeMsMax = 10_000
 
 /** What the broker asks: the upstream, and with it what time it is there. */
-export async function examineRemotely(
+async function examineRemotely(
   { google }: Settings,
   platform?: Pick<Platform, 'http'>,
 ): Promise<readonly Finding[]> {
@@ -239,7 +239,7 @@ export interface Finding {
 }
 
 /** Whether some work can be done, and in which words. */
-export async function tryOut(what: string, mend: string, work: () => Promise<string>): Promise<Finding> {
+async function tryOut(what: string, mend: string, work: () => Promise<string>): Promise<Finding> {
   try {
     return { what, verdict: 'good', says: await work() }
   } catch (error) {
@@ -248,7 +248,7 @@ export async function tryOut(what: string, mend: string, work: () => Promise<str
 }
 
 /** A planned failure, in the words of its reason. Anything else is a bug and goes on. */
-export function bad(what: string, error: unknown, mend: string): Finding {
+function bad(what: string, error: unknown, mend: string): Finding {
   if (!isBrokerError(error)) throw error
   return { what, verdict: 'bad', says: error.reason, ...(mend === '' ? {} : { mend: [mend] }) }
 }

@@ -44,7 +44,12 @@ export function createRotationModule(deps: RotationModuleDeps): RotationModule {
   const { http, clock, log } = platform
   const iamKeys = createIamKeys({ http, iamUrl: settings.google.iamUrl })
   const iamToken = createIamToken({ ...settings, ...platform, mint })
-  const revoke = createRevokeVersion(deps)
+  const revoke = createRevokeVersion({
+    ...platform,
+    ...records,
+    ...settings,
+    findUpstream: deps.findUpstream,
+  })
   const proof = { find: records.credentials.find, rulesInUse }
   const shared = { iamKeys, iamToken, clock, log }
 

@@ -7,7 +7,7 @@ import type { EpochSeconds } from './time.ts'
 /** What a credential may be called: safe in a URL's path, a document's key and a log line. */
 export const credentialName = /^[a-z0-9][a-z0-9._-]{0,62}$/
 
-/** What a token can be drawn from; each kind is minted from by one file in `src/mint/`. */
+/** What a token can be drawn from; each kind is minted from by one file in `src/minting/`. */
 export const credentialKinds = [
   'service_account_key',
   'refresh_token',

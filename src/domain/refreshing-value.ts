@@ -1,7 +1,6 @@
 import { BrokerError, isBrokerError } from './broker-error.ts'
 import { withDeadline } from './promises.ts'
 import { seconds } from './time.ts'
-import type { Clock } from '../ports/clock.ts'
 
 export interface RefreshingValueBounds {
   /** A value read longer ago than this is read again before it is used. */
@@ -16,7 +15,7 @@ export interface RefreshingValueBounds {
 
 export interface RefreshingValueDeps<T> {
   readonly read: () => Promise<T>
-  readonly clock: Clock
+  readonly clock: { steadyMs(): number; sleep(ms: number): Promise<void> }
   readonly bounds: RefreshingValueBounds
   /** False on Workers. */
   readonly sharesWork: boolean

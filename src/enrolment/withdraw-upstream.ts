@@ -1,49 +1,52 @@
-import type { Settings } from '../config.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import type { HttpClient } from '../ports/http-client.ts'
+import type { Log } from '../ports/log.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import { grantedCredential, type GrantedCredential } from '../domain/grant.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import type { WithdrawVersion } from './revoke-credential.ts'
 import type { IamKeys } from '../google/iam-keys.ts'
-import type { RevokeVersion } from '../rotation/rotation-step.ts'
 import { createRequestToken, type RequestToken } from '../oauth/token-endpoint.ts'
 import { createSendWithRetry } from '../oauth/send-with-retry.ts'
 import { createResolveUpstream, type ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
-import type { Platform } from '../compose/platform.ts'
-import type { Records } from '../compose/records.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Credentials } from '../records/credentials.ts'
 import { readOAuthError, judgeFailure } from '../oauth/upstream-failure.ts'
 
 export interface RevokeVersionDeps {
-  readonly settings: Pick<Settings, 'google'>
-  readonly platform: Platform
-  readonly records: Pick<Records, 'credentials' | 'refreshTurns'>
+  readonly http: HttpClient
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly sharesWork: boolean
+  readonly log: Log
+  readonly credentials: Pick<Credentials, 'openWithdrawn'>
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
+  readonly google: { readonly oauthTokenUrl: string; readonly revokeUrl: string }
 }
 
+/** Revokes what a version holds at its upstream (RFC 7009). Throws a `BrokerError`. */
+export type RevokeVersion = (
+  credential: CredentialSummary,
+  version: string,
+) => Promise<'done' | 'already_dead' | 'no_endpoint'>
+
 /** Revokes the refresh token of one version at its upstream. */
-export function createRevokeVersion({
-  settings,
-  platform,
-  records,
-  findUpstream,
-}: RevokeVersionDeps): RevokeVersion {
-  const { google } = settings
-  const ask = createRequestToken({ ...platform, ask: createSendWithRetry(platform) })
+export function createRevokeVersion(deps: RevokeVersionDeps): RevokeVersion {
+  const { google } = deps
   const revoke = createRevokeRefreshToken({
-    ...records,
-    ...platform,
-    ask,
-    reachUpstream: createResolveUpstream({ ...platform, findUpstream, tokenUrl: google.oauthTokenUrl }),
+    ...deps,
+    ask: createRequestToken({ ...deps, ask: createSendWithRetry(deps) }),
+    reachUpstream: createResolveUpstream({ ...deps, tokenUrl: google.oauthTokenUrl }),
     googleRevokeUrl: google.revokeUrl,
   })
   return (credential, version) => revoke({ ...grantedCredential(credential), version })
 }
 
 export interface WithdrawDeps {
-  readonly rotationIdentity: Settings['rotationIdentity']
+  readonly rotationIdentity: 'credential' | 'broker'
   readonly ownIdentity?: OwnIdentity
   readonly iamKeys: Pick<IamKeys, 'disable'>
   readonly revoke: RevokeVersion

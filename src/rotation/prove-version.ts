@@ -1,4 +1,3 @@
-import type { Settings } from '../config.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import { cloudPlatformScope } from '../domain/google.ts'
@@ -6,14 +5,15 @@ import { grantedCredential, type Grant } from '../domain/grant.ts'
 import type { Rule } from '../domain/policy.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import type { ProveVersion, RotationDeps } from './rotation-step.ts'
-import type { Mint } from '../minting/mint.ts'
+import type { MintedToken } from '../domain/token.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { RefreshLeases } from '../records/refresh-leases.ts'
-import type { Records } from '../compose/records.ts'
+
+type Mint = (grant: Grant) => Promise<MintedToken>
 
 export interface IamTokenDeps {
-  readonly rotationIdentity: Settings['rotationIdentity']
+  readonly rotationIdentity: 'credential' | 'broker'
   readonly ownIdentity?: OwnIdentity
   readonly mint: Mint
 }
@@ -105,7 +105,10 @@ function maintenanceGrant(
   }
 }
 
-export type MintingRecords = Pick<Records, 'credentials' | 'refreshTurns'>
+export interface MintingRecords {
+  readonly credentials: Credentials
+  readonly refreshTurns: RefreshLeases
+}
 
 /** What becomes of a candidate says nothing of the credential's health. */
 export function withoutHealth({ credentials, refreshTurns }: MintingRecords): MintingRecords {

@@ -1,3 +1,4 @@
+import type { RevokeVersion } from '../enrolment/withdraw-upstream.ts'
 import type { RotationStep } from '../domain/rotation.ts'
 import { later, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { CredentialRecord } from '../records/credential-record.ts'
@@ -97,12 +98,6 @@ export type ProveVersion = (
   version: string,
   scopes?: ScopeSet,
 ) => Promise<void>
-
-/** Revokes what a version holds at its upstream (RFC 7009). Throws a `BrokerError`. */
-export type RevokeVersion = (
-  credential: CredentialSummary,
-  version: string,
-) => Promise<'done' | 'already_dead' | 'no_endpoint'>
 
 /** Takes one step and gives back what is to be written of it; throws a `BrokerError` when it could not be taken. */
 export type TakeStep = (deps: RotationDeps, turn: RotationTurn) => Promise<ReviseRotating>

@@ -20,7 +20,7 @@ describe('src/README.md', () => {
     ({ name, layer }) => {
       const row = rows.find(({ names }) => names.includes(name))
       const [own = '', types = ''] = (row?.may ?? '')
-        .replace(/; (?:never|modules arrive).*/, '')
+        .replace(/; (?:of another module|modules arrive).*/, '')
         .split(/(?:; |^)types of /)
 
       expect(row?.paths.some((path) => layer.where.test(path.replace(/\/$/, '/x.ts')))).toBe(true)
@@ -40,14 +40,12 @@ describe('src/README.md', () => {
   })
 
   const namedIn = (words: string): readonly string[] => {
-    const every = layers
+    const all = layers
       .map(({ name }) => name)
       .filter((name) => name !== 'entry points' && name !== 'command line')
-    const modules = rows.find(({ names }) => names.includes('mint'))?.names ?? []
-    if (words === 'everything') return every.toSorted()
-    const named: readonly string[] = words.match(/[a-zA-Z]+/g) ?? []
-    return every
-      .filter((name) => named.includes(name) || (named.includes('modules') && modules.includes(name)))
-      .toSorted()
+    const modules = rows.find(({ names }) => names.includes('minting'))?.names ?? []
+    if (words === 'everything') return all.toSorted()
+    const named = words.split(', ').flatMap((name) => (name === 'modules' ? modules : [name]))
+    return all.filter((name) => named.includes(name)).toSorted()
   }
 })

@@ -5,7 +5,7 @@ import { createDriveRotation, type DriveRotation } from '../../src/rotation/driv
 import { createIamKeys } from '../../src/google/iam-keys.ts'
 import { createKeyPairs, type CreateKeyPair, type NewKeyPair } from '../../src/rotation/key-pair.ts'
 import { createRemoveVersions } from '../../src/rotation/remove-versions.ts'
-import type { RevokeVersion } from '../../src/rotation/rotation-step.ts'
+import type { RevokeVersion } from '../../src/enrolment/withdraw-upstream.ts'
 import type { HttpClient } from '../../src/ports/http-client.ts'
 import type { DocumentStore } from '../../src/ports/document-store.ts'
 import { createRotations } from '../../src/records/rotations.ts'

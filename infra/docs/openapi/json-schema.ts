@@ -1,13 +1,12 @@
 import * as z from 'zod/mini'
-import * as credentials from '../../../src/http/credential-schemas.ts'
-import * as policies from '../../../src/http/credential-schemas.ts'
+import * as schemas from '../../../src/http/credential-schemas.ts'
 import { timestamp } from '../../../src/http/document-schemas.ts'
 
 type JsonSchema = Readonly<Record<string, unknown>>
 
 /** What several answers show gets a name: `credentialSchema` becomes `#/components/schemas/Credential`. */
 const named = z.registry<{ readonly id: string }>()
-for (const [name, schema] of Object.entries({ ...credentials, ...policies }))
+for (const [name, schema] of Object.entries(schemas))
   named.add(schema, { id: `${name.charAt(0).toUpperCase()}${name.slice(1, -'Schema'.length)}` })
 
 /** Turns zod's schemas into JSON Schema 2020-12, and keeps the named ones that they spoke of. */
