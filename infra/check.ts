@@ -38,6 +38,10 @@ const gates: readonly Gate[] = [
     countSeen: (output) => numberIn(output, /on (\d+) files/),
   },
   { name: 'dead code', commands: [['npm', 'run', '--silent', 'dead-code']] },
+  {
+    name: 'files and calls that one request crosses',
+    commands: [['node', 'infra/crossings.ts', '--max', '45', '75']],
+  },
   { name: 'size and start-up of the Worker', commands: [['npm', 'run', '--silent', 'build:worker']] },
   ...(staticOnly
     ? [{ name: 'architecture', commands: [['npm', 'run', '--silent', 'architecture']] } as const]
