@@ -84,6 +84,13 @@ describe('the code blocks of README.md and docs/tour.md', () => {
   })
 })
 
+test('README links every guide', async () => {
+  const guides = (await readdir(join(repository, 'docs'))).filter((name) => name.endsWith('.md'))
+
+  expect(guides.filter((name) => !readme.includes(`](docs/${name})`))).toEqual([])
+  expect(guides.length).toBeGreaterThan(15)
+})
+
 test('README is at most 1,200 words', () => {
   const words = readme.split(/\s+/).filter((word) => word !== '').length
   process.stdout.write(`README: ${words} words\n`)
@@ -107,8 +114,8 @@ describe('what README says is not there yet', () => {
     expect(jsonMembers(await metadata.text())).not.toHaveProperty('authorization_endpoint')
   })
 
-  test('a metadata server is named there, and there is none', async () => {
-    expect(section).toContain('metadata server')
+  test('a metadata server is not named there: it is the agent, and never the broker', async () => {
+    expect(section).not.toContain('metadata server')
     expect(await statusOf('/computeMetadata/v1/instance')).toBe(404)
   })
 
