@@ -11,14 +11,64 @@ const houseWords =
   /\b(?:hall|corridor|room|door|errand|wish|leash|octet by octet|mend(?:ing|ed)?|heed(?:ing|ed)?)(?:e?s)?\b|\bnobody to Google\b|\bhow (?:it|each|an instance|the broker) fares\b|\bto the octet\b/gi
 const aboutMen = /\b(?:he|his|him|himself)\b/gi
 
-/** Not plain yet. A folder leaves this list when it is, and none is added. */
-const unclean: readonly string[] = ['infra', 'src', 'test']
+/** Folders and files that are not plain yet. One leaves this list when it is, and none is added. */
+const unclean: readonly string[] = [
+  'infra/build-worker.ts',
+  'infra/build.ts',
+  'infra/built-door.ts',
+  'infra/docs',
+  'infra/downscope.mjs',
+  'infra/policy',
+  'infra/quickstart',
+  'infra/soak',
+  'infra/warm-compile-cache.ts',
+  'src/adapters',
+  'src/administer.ts',
+  'src/advice',
+  'src/authentication',
+  'src/authorization',
+  'src/cli',
+  'src/cli.ts',
+  'src/client',
+  'src/cloud-run.ts',
+  'src/compose',
+  'src/compose.ts',
+  'src/config',
+  'src/domain',
+  'src/enrolment',
+  'src/exchange.ts',
+  'src/http',
+  'src/minting',
+  'src/oauth',
+  'src/policy',
+  'src/ports',
+  'src/records',
+  'src/revoke-token.ts',
+  'src/rotation',
+  'src/service',
+  'src/workers.ts',
+  'test/adapters',
+  'test/authentication',
+  'test/authorization',
+  'test/broker',
+  'test/cli',
+  'test/clients',
+  'test/config',
+  'test/domain',
+  'test/end-to-end',
+  'test/exchange.test.ts',
+  'test/http',
+  'test/minting',
+  'test/records',
+  'test/support',
+  'test/token-cache',
+  'test/worker',
+]
 
 const own = 'test/plain-english.node.test.ts'
 const files = readFiles()
 /** Documentation is held wherever it is. */
-const isUnclean = (path: string): boolean =>
-  !path.endsWith('.md') && unclean.some((folder) => path.startsWith(`${folder}/`))
+const isUnclean = (path: string): boolean => !path.endsWith('.md') && unclean.some((name) => isIn(path, name))
 
 describe('Plain English', () => {
   const held = [...files].filter(([path]) => !isUnclean(path))
@@ -38,10 +88,13 @@ describe('Plain English', () => {
     expect([...pages, ...guides].filter((path) => !seen.has(path))).toEqual([])
     expect(guides.length).toBeGreaterThan(15)
     expect(files.size).toBeGreaterThan(500)
+    expect(held.length).toBeGreaterThan(100)
+    // It only shrinks: lower this when a name leaves the list.
+    expect(unclean.length).toBeLessThanOrEqual(50)
   })
 
   test.each(unclean)('%s is still on the list for a reason (else take it off)', (folder) => {
-    const inside = [...files].filter(([path]) => isUnclean(path) && path.startsWith(`${folder}/`))
+    const inside = [...files].filter(([path]) => isIn(path, folder) && isUnclean(path))
 
     expect(inside.flatMap(([path, text]) => slipsIn(path, text)).length).toBeGreaterThan(0)
   })
@@ -64,6 +117,10 @@ describe('Plain English', () => {
     )
   })
 })
+
+function isIn(path: string, name: string): boolean {
+  return path === name || path.startsWith(`${name}/`)
+}
 
 /** `PATH:LINE: WORD` for each slip in a file's name and text. */
 function slipsIn(path: string, text: string): readonly string[] {
