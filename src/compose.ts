@@ -1,4 +1,5 @@
 import { createAuthenticate, createCountRequest, type CountRequest } from './authentication/authenticate.ts'
+import { createVerifyIssued } from './authentication/verify-issued.ts'
 import { createAuthorize } from './authorization/authorize.ts'
 import type { CompiledPolicy } from './policy/compile-policy.ts'
 import { enforceBlocks, createMayUse } from './authorization/enforce-blocks.ts'
@@ -44,10 +45,12 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     memoryEntriesMax: settings.memoryTokensMax,
   })
   const noting = (mint: Mint) => recordIssuedTokens({ ...platform, ...records, mint })
+  const verifyIssued = createVerifyIssued(platform)
   const mintWith = (used: MintingRecords) =>
     createMint({
       ...platform,
       ...used,
+      verifyAccessToken: (token, from) => verifyIssued(token.reveal(), from),
       findUpstream,
       endpoints: mintEndpoints(settings),
       // What a credential's source gives is kept like a token that is issued, and may be issued itself.

@@ -165,7 +165,7 @@ function isAcceptedTyp(typ: string | undefined, form: Proof['form']): boolean {
 }
 
 /** RFC 9068 §2.1. */
-function isAccessTokenTyp(typ: string | undefined): boolean {
+export function isAccessTokenTyp(typ: string | undefined): boolean {
   return kindOf(typ ?? '') === 'at+jwt'
 }
 

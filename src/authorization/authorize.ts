@@ -1,7 +1,12 @@
 import { whenReady, type MaybePromise } from '../domain/promises.ts'
 import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
-import { type CredentialSummary, identifiesAsAccount, credentialName } from '../domain/credential.ts'
+import {
+  missingOfConsent,
+  type CredentialSummary,
+  identifiesAsAccount,
+  credentialName,
+} from '../domain/credential.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import { grantedCredential, type Grant, type GrantedCredential } from '../domain/grant.ts'
 import { quote } from '../domain/text.ts'
@@ -9,7 +14,7 @@ import { termsOf, type Upstream } from '../domain/upstream.ts'
 import type { CompiledPolicy, CompiledRule } from '../policy/compile-policy.ts'
 import { narrowBoundary } from './narrow-boundary.ts'
 import { narrowLifetime, narrowScopes } from './narrow.ts'
-import { scopesBeyond, type ScopeSet } from '../domain/scopes.ts'
+import type { ScopeSet } from '../domain/scopes.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export interface AuthorizeDeps {
@@ -212,19 +217,19 @@ export function createParseTarget(brokerIssuer: string): (target: string) => str
 }
 
 /**
- * An upstream that takes no scope with a refresh gives all that was consented: whoever is granted less gets nothing,
- * `scope_refused`, for a narrower token cannot be had.
+ * An upstream that takes no scope with a refresh, or that was seen to give more than was asked for, gives all that was
+ * consented: whoever is granted less gets nothing, `scope_refused`, for a narrower token cannot be had.
  */
 function refuseLessThanConsented(
   scopes: ScopeSet,
-  { name, kind, consentedScopes = [] }: CredentialSummary,
+  credential: CredentialSummary,
   upstream: Upstream | undefined,
 ): void {
-  if (kind !== 'refresh_token' || upstream?.scopeInRefresh !== 'omit') return
-  const missing = scopesBeyond(consentedScopes, scopes)
+  const missing = missingOfConsent(scopes, credential, upstream)
   if (missing.length === 0) return
+  const { name } = credential
   throw new BrokerError('scope_refused', {
-    reason: `"${name}": upstream ${upstream.name} cannot narrow a refresh, so rule and request must have all scopes consented; missing: ${missing.slice(0, 20).join(' ')}`,
+    reason: `"${name}": upstream ${credential.upstream} cannot narrow a refresh, so rule and request must have all scopes consented; missing: ${missing.slice(0, 20).join(' ')}`,
     condition: 'scopes',
   })
 }

@@ -44,6 +44,8 @@ export interface BrokerErrorDetails {
   /** What the requester may read beyond the code's fixed text; only for faults in what he himself sent. */
   readonly publicDetail?: string
   readonly retryAfter?: Seconds
+  /** How long the same request needs not be tried again, because it would fail the same way. */
+  readonly rememberFor?: Seconds
   /** Of a refusal by policy: the condition that did not hold, as `explain` names it. */
   readonly condition?: string
   readonly cause?: unknown
@@ -55,6 +57,7 @@ export class BrokerError extends Error {
   readonly reason: string
   readonly publicDetail: string | undefined
   readonly retryAfter: Seconds | undefined
+  readonly rememberFor: Seconds | undefined
   readonly condition: string | undefined
 
   constructor(code: BrokerErrorCode, details: BrokerErrorDetails) {
@@ -64,6 +67,7 @@ export class BrokerError extends Error {
     this.reason = details.reason
     this.publicDetail = details.publicDetail
     this.retryAfter = details.retryAfter
+    this.rememberFor = details.rememberFor
     this.condition = details.condition
   }
 }

@@ -1,8 +1,9 @@
 import type { RotationStatus } from './rotation.ts'
-import type { ScopeSet } from './scopes.ts'
+import { scopesBeyond, type ScopeSet } from './scopes.ts'
 import type { Secret } from './secret.ts'
 import type { SigningAlgorithm } from './jwk.ts'
 import type { EpochSeconds } from './time.ts'
+import type { Upstream } from './upstream.ts'
 
 /** What a credential may be called: safe in a URL's path, a document's key and a log line. */
 export const credentialName = /^[a-z0-9][a-z0-9._-]{0,62}$/
@@ -107,6 +108,21 @@ export type CredentialSecret =
   | BrokerIdentity
   | ApiKey
 
+/**
+ * What tells that a refreshed token carries no more than was asked for: the reply, or the token itself where the reply
+ * names more (`by_token`). `no`: nothing does, so that only who is granted the whole consent gets a token.
+ */
+export const narrowingWays = ['by_reply', 'by_token', 'no'] as const
+
+export type NarrowingWay = (typeof narrowingWays)[number]
+
+export interface Narrowing {
+  /** As enrolment or a refresh showed it; absent where nothing did. */
+  readonly way?: NarrowingWay
+  /** A narrower token was refused a moment ago: until then none is asked for. */
+  readonly refusedUntil?: EpochSeconds
+}
+
 /** How a credential fares, as its last uses showed. Changes here never delete anything (P17). */
 export interface CredentialHealth {
   readonly status: 'unknown' | 'healthy' | 'broken'
@@ -151,6 +167,8 @@ export interface CredentialSummary {
   readonly keyId?: string
   /** The scopes consented at enrolment; absent for a key, which has no such limit. */
   readonly consentedScopes?: ScopeSet
+  /** Of a refresh token: what is known of whether a refresh can give less than all that was consented. */
+  readonly narrowing?: Narrowing
   /** When the upstream will take the active version no more, where it said so. */
   readonly expiresAt?: EpochSeconds
   readonly health: CredentialHealth
@@ -194,3 +212,13 @@ export const identifiesAsAccount: ReadonlySet<CredentialKind> = new Set<Credenti
   'impersonation',
   'broker_identity',
 ])
+
+/** What a rule or a request of these scopes lacks of the whole consent, where nothing less can be had; else nothing. */
+export function missingOfConsent(
+  scopes: ScopeSet,
+  { kind, consentedScopes = [], narrowing }: CredentialSummary,
+  upstream: Pick<Upstream, 'scopeInRefresh'> | undefined,
+): ScopeSet {
+  const cannotNarrow = upstream?.scopeInRefresh === 'omit' || narrowing?.way === 'no'
+  return kind === 'refresh_token' && cannotNarrow ? scopesBeyond(consentedScopes, scopes) : []
+}

@@ -40,6 +40,8 @@ export interface Upstream {
   readonly invalidGrantErrors: readonly string[]
   /** Sent along with every request for a token, like `audience` or `resource`. */
   readonly extraParameters: Readonly<Record<string, string>>
+  /** Roles in its tokens count for nothing where the tokens go, so they need not shrink with the scopes (T7). */
+  readonly acceptsRoles: boolean
 }
 
 /**
@@ -51,7 +53,14 @@ export type Repeatable = 'always' | 'after_answer' | 'never'
 
 /** The only addresses of an upstream that are ever called (P29). */
 export type UpstreamEndpoints =
-  | { readonly from: 'policy'; readonly token: string; readonly revocation?: string }
+  | {
+      readonly from: 'policy'
+      readonly token: string
+      readonly revocation?: string
+      readonly introspection?: string
+      /** Where the keys lie that its access tokens verify by. */
+      readonly keys?: string
+    }
   /** Its metadata, at `issuer` (RFC 8414, OpenID Connect Discovery 1.0), says where they are. */
   | { readonly from: 'discovery'; readonly issuer: string }
 
@@ -61,6 +70,6 @@ export function originOf({ endpoints }: Upstream): string {
 }
 
 /** On what its tokens depend besides what each request asks for: a policy that changes this makes other tokens. */
-export function termsOf({ endpoints, extraParameters }: Upstream): string {
-  return JSON.stringify([endpoints, extraParameters])
+export function termsOf({ endpoints, extraParameters, acceptsRoles }: Upstream): string {
+  return JSON.stringify([endpoints, extraParameters, ...(acceptsRoles ? ['roles'] : [])])
 }

@@ -41,6 +41,7 @@ function credentialDocument(credential: CredentialSummary): CredentialDocument {
     identity: credential.identity,
     key_id: credential.keyId,
     scopes: consentedScopes === undefined ? undefined : [...consentedScopes],
+    narrows: credential.narrowing?.way,
     expires_at: optional(credential.expiresAt),
     health: {
       status: health.status,

@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import {
   credentialKinds,
   credentialStates,
+  narrowingWays,
   upstreamRevocations,
   versionStates,
 } from '../domain/credential.ts'
@@ -46,6 +47,8 @@ export const credentialSchema = z.object({
   identity: z.string(),
   key_id: z.optional(z.string()),
   scopes: z.optional(z.array(z.string())),
+  /** Of a refresh token: how a token of less than all scopes is told, where that was seen. */
+  narrows: z.optional(z.enum(narrowingWays)),
   expires_at: z.optional(timestamp),
   health: z.object({
     status: z.enum(['unknown', 'healthy', 'broken']),

@@ -1,16 +1,19 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { BrokerError, type BrokerErrorDetails } from '../domain/broker-error.ts'
 import type { OAuthClient } from '../domain/credential.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Credentials } from '../records/credentials.ts'
 import { grantingAnswer, type RequestToken } from '../oauth/token-endpoint.ts'
-import { judgeAccessToken, parseReplyMembers, type Judged, requireScopes } from '../oauth/token-response.ts'
+import type { ConfirmScopes } from './confirm-scopes.ts'
+import { refusalRemembered } from './narrowing.ts'
 import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
+import { parseAccessToken, parseReplyMembers, requireScopes } from '../oauth/token-response.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
-import { judgeFailure, invalidResponse } from '../oauth/upstream-failure.ts'
+import { judgeFailure } from '../oauth/upstream-failure.ts'
 
 export interface ClientCredentialsDeps extends RecordHealthDeps {
   readonly ask: RequestToken
+  readonly confirmScopes: ConfirmScopes
   readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
 }
 
@@ -36,9 +39,10 @@ export function createMintFromClientCredentials(
   return async ({ grant, reached, deadlineMs }) => {
     refuseWhatItCannotGive(grant)
     const { upstream } = reached
+    const client = await openClient(grant)
     const { reply, secrets } = await deps.ask({
       reached,
-      client: await openClient(grant),
+      client,
       credential: grant.credential.name,
       form: { grant_type: 'client_credentials', scope: grant.scopes.join(upstream.scopeSeparator) },
       repeatable: 'always',
@@ -54,19 +58,28 @@ export function createMintFromClientCredentials(
       throw error
     }
     const members = parseReplyMembers(granting.answer)
-    const token: Judged<MintedToken> = members.ok
-      ? judgeAccessToken(members.value, {
-          asked: grant.scopes,
-          sentAt: granting.sentAt,
-          drawnFrom: [grant.credential.version],
-          form: upstream,
-        })
-      : members
-    if (!token.ok)
-      throw invalidResponse(`the token endpoint's reply to client credentials has ${token.fault}`)
+    const parsed = members.ok ? parseAccessToken(members.value, upstream) : members
+    if (!parsed.ok) throw replyHas(parsed.fault)
+    const confirmed = await deps.confirmScopes({
+      reply: parsed.value,
+      asked: grant.scopes,
+      sentAt: granting.sentAt,
+      drawnFrom: [grant.credential.version],
+      reached,
+      client,
+      credential: grant.credential.name,
+      mayKeepRoles: upstream.acceptsRoles,
+      deadlineMs,
+    })
+    if (!confirmed.ok) throw replyHas(confirmed.fault, { rememberFor: refusalRemembered })
     await noteHealth(grant.credential, { status: 'healthy' })
-    return token.value
+    return confirmed.value.token
   }
+}
+
+function replyHas(fault: string, more: Pick<BrokerErrorDetails, 'rememberFor'> = {}): BrokerError {
+  const reason = `the token endpoint's reply to client credentials has ${fault}`
+  return new BrokerError('upstream_nonsense', { reason, ...more })
 }
 
 function refuseWhatItCannotGive(grant: Grant): void {

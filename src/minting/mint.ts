@@ -17,6 +17,8 @@ import { createRequestToken } from '../oauth/token-endpoint.ts'
 import { createSendWithRetry, type SendWithRetry } from '../oauth/send-with-retry.ts'
 import { createMintBounded } from './bounded-token.ts'
 import { createMintFromClientCredentials } from './client-credentials.ts'
+import { createConfirmScopes } from './confirm-scopes.ts'
+import type { VerifyAccessToken } from './token-statement.ts'
 import { createResolveUpstream } from '../oauth/resolve-upstream.ts'
 import { createMintFromRefreshToken } from './refresh-token.ts'
 import { createMintFromServiceAccountKey } from './service-account-key.ts'
@@ -37,7 +39,8 @@ export interface MintDeps {
   readonly entropy: Entropy
   readonly log: Log
   readonly background: Background
-  readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
+  readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth' | 'noteNarrowing'>
+  readonly verifyAccessToken: VerifyAccessToken
   readonly refreshTurns: RefreshLeases
   readonly endpoints: MintEndpoints
   readonly shareToken: ShareToken
@@ -73,8 +76,13 @@ export function createMint(deps: MintDeps): Mint {
   const fromServiceAccountKey = createMintFromServiceAccountKey({ ...deps, ask, tokenUrl })
   const reachUpstream = createResolveUpstream({ ...deps, tokenUrl })
   const askTokenEndpoint = createRequestToken({ ...deps, ask })
-  const fromRefreshToken = createMintFromRefreshToken({ ...deps, ask: askTokenEndpoint })
-  const fromClientCredentials = createMintFromClientCredentials({ ...deps, ask: askTokenEndpoint })
+  const confirmScopes = createConfirmScopes({ ...deps, ask: askTokenEndpoint })
+  const fromRefreshToken = createMintFromRefreshToken({ ...deps, ask: askTokenEndpoint, confirmScopes })
+  const fromClientCredentials = createMintFromClientCredentials({
+    ...deps,
+    ask: askTokenEndpoint,
+    confirmScopes,
+  })
   const handOutApiKey = createReturnApiKey(deps)
   const putBoundary = createExchangeBoundary({ ...deps, ask, stsUrl })
 

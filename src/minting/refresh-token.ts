@@ -1,10 +1,12 @@
-import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import { BrokerError, isBrokerError, type BrokerErrorDetails } from '../domain/broker-error.ts'
+import type { Narrowing } from '../domain/credential.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { Members } from '../domain/json.ts'
 import { scopesBeyond } from '../domain/scopes.ts'
 import type { MintedToken } from '../domain/token.ts'
 import { later, type EpochSeconds, seconds, until } from '../domain/time.ts'
 import type { Upstream } from '../domain/upstream.ts'
+import type { Credentials } from '../records/credentials.ts'
 import type {
   RefreshResult,
   RefreshLease,
@@ -12,21 +14,26 @@ import type {
   WantedRefreshLease,
 } from '../records/refresh-leases.ts'
 import { grantingAnswer, type RequestToken, type TokenReply } from '../oauth/token-endpoint.ts'
+import type { ConfirmScopes } from './confirm-scopes.ts'
+import { createStoreRotatedToken, type StoreRotatedTokenDeps } from './store-rotated-token.ts'
 import {
-  judgeAccessToken,
+  parseAccessToken,
   parseRefreshToken,
   parseReplyMembers,
+  type AccessTokenReply,
   type RefreshTokenReply,
   requireScopes,
 } from '../oauth/token-response.ts'
-import { createStoreRotatedToken, type StoreRotatedTokenDeps } from './store-rotated-token.ts'
+import { learnedOf, refusalRemembered, refusedNarrowing } from './narrowing.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
-import { judgeFailure, invalidResponse } from '../oauth/upstream-failure.ts'
+import { judgeFailure } from '../oauth/upstream-failure.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 
 export interface RefreshTokenDeps extends StoreRotatedTokenDeps {
   readonly ask: RequestToken
+  readonly confirmScopes: ConfirmScopes
+  readonly credentials: Pick<Credentials, 'noteNarrowing'>
 }
 
 export interface RefreshTask {
@@ -38,7 +45,12 @@ export interface RefreshTask {
 
 /** What came of one refresh, and what the credential's document is to keep of it. */
 type Outcome =
-  | { readonly kind: 'minted'; readonly token: MintedToken; readonly result: RefreshResult }
+  | {
+      readonly kind: 'replied'
+      readonly reply: AccessTokenReply
+      readonly sentAt: EpochSeconds
+      readonly result: RefreshResult
+    }
   | { readonly kind: 'failed'; readonly error: BrokerError; readonly result: RefreshResult }
   /** The upstream refused the credential itself. */
   | { readonly kind: 'refused'; readonly error: BrokerError; readonly isInterrupted: boolean }
@@ -67,7 +79,7 @@ export function createMintFromRefreshToken(
 
   const perform = async (refresh: Refresh): Promise<Outcome> => {
     try {
-      refuseNarrowing(refresh)
+      refuseNarrowing(refresh, deps.clock.now())
       return judgeReply(refresh, await postRefresh(deps, refresh), deps.clock.now())
     } catch (error) {
       // What we refuse ourselves was never sent.
@@ -83,19 +95,44 @@ export function createMintFromRefreshToken(
     await endTurn(turn, result)
     if (outcome.kind === 'failed') throw outcome.error
     if (end !== undefined) deps.log('warn', noticeOf(end), { credential: turn.name, version: turn.version })
-    return outcome.token
+    return outcome
+  }
+
+  /** After the rotated token is durable: the keys of an upstream may be slow to come. */
+  const confirm = async (
+    { turn, grant, reached, deadlineMs }: Refresh,
+    { reply, sentAt }: Outcome & { kind: 'replied' },
+  ): Promise<MintedToken> => {
+    const isWhole = isWholeConsent(turn, grant)
+    const confirmed = await deps.confirmScopes({
+      reply,
+      asked: grant.scopes,
+      sentAt,
+      drawnFrom: [turn.version],
+      reached,
+      client: turn.secret.client,
+      credential: turn.name,
+      mayKeepRoles: isWhole || reached.upstream.acceptsRoles || turn.narrowing?.way === 'by_token',
+      deadlineMs,
+    })
+    const learned = isWhole ? undefined : learnedOf(confirmed, turn.narrowing, deps.clock.now())
+    if (learned !== undefined) await noteQuietly(deps, turn.name, learned)
+    if (confirmed.ok) return confirmed.value.token
+    throw replyHas(confirmed.fault, isWhole ? undefined : { rememberFor: refusalRemembered })
   }
 
   return async (task) => {
     refuseWhatItCannotGive(task.grant)
     const first = await begin(task)
     const outcome = await perform(first)
-    if (outcome.kind !== 'refused') return settle(first, outcome)
+    if (outcome.kind !== 'refused') return confirm(first, await settle(first, outcome))
     // A new turn reads what is current now: somebody may have stored a newer token meanwhile.
     await endTurn(first.turn, { keepIntent: outcome.isInterrupted })
     const second = await begin(task)
-    const again = await perform(second)
-    if (again.kind !== 'refused') return settle(second, again)
+    // A token whose answer was lost has come twice by now, and what came twice looks like theft: it is not sent again.
+    const isSame = second.turn.generation === first.turn.generation
+    const again = outcome.isInterrupted && isSame ? outcome : await perform(second)
+    if (again.kind !== 'refused') return confirm(second, await settle(second, again))
     const error = again.isInterrupted ? interrupted(again.error, second.turn) : again.error
     await endTurn(second.turn, {
       health: { status: 'broken', reason: error.reason },
@@ -123,15 +160,32 @@ function refuseWhatItCannotGive(grant: Grant): void {
  * An upstream that takes no scope with a refresh gives all that was consented: a grant of less cannot be kept. Policy
  * refuses it beforehand; here it is held against what is stored.
  */
-function refuseNarrowing({ turn, grant, reached: { upstream } }: Refresh): void {
+function refuseNarrowing({ turn, grant, reached: { upstream } }: Refresh, now: EpochSeconds): void {
+  if (isWholeConsent(turn, grant)) return
+  const refused = refusedNarrowing(turn, now)
+  if (refused !== undefined) throw refused
   if (upstream.scopeInRefresh === 'send') return
-  const consented = turn.consentedScopes ?? []
-  const isWhole =
-    consented.length === grant.scopes.length && scopesBeyond(consented, grant.scopes).length === 0
-  if (isWhole) return
   throw new BrokerError('scope_refused', {
     reason: `credential ${turn.name}: upstream ${upstream.name} cannot narrow a refresh, so its token goes only to who is granted all consented scopes`,
   })
+}
+
+function isWholeConsent({ consentedScopes = [] }: RefreshLease, { scopes }: Grant): boolean {
+  return consentedScopes.length === scopes.length && scopesBeyond(consentedScopes, scopes).length === 0
+}
+
+/** The token is good or refused either way: what was learned is learned again. */
+async function noteQuietly(
+  { credentials, log }: RefreshTokenDeps,
+  name: string,
+  learned: Narrowing,
+): Promise<void> {
+  try {
+    await credentials.noteNarrowing(name, learned)
+  } catch (error) {
+    const reason = isBrokerError(error) ? error.reason : error
+    log('warn', 'whether a refresh can be narrowed was not noted', { credential: name, reason })
+  }
 }
 
 function untouched({ interruptedAt }: RefreshLease): RefreshResult {
@@ -158,7 +212,7 @@ function postRefresh(
 }
 
 function judgeReply(
-  { turn, grant, reached: { upstream } }: Refresh,
+  { turn, reached: { upstream } }: Refresh,
   { reply, secrets }: TokenReply,
   now: EpochSeconds,
 ): Outcome {
@@ -180,14 +234,10 @@ function judgeReply(
   const refreshToken = parseRefreshToken(members.value)
   if (!refreshToken.ok) return failed(refreshToken.fault, { keepIntent: true })
   const kept = keptOf(refreshToken.value, turn, granting.sentAt)
-  const token = judgeAccessToken(withoutEmptyScope(members.value, upstream), {
-    asked: grant.scopes,
-    sentAt: granting.sentAt,
-    drawnFrom: [turn.version],
-    form: upstream,
-  })
+  const token = parseAccessToken(withoutEmptyScope(members.value, upstream), upstream)
   if (!token.ok) return failed(token.fault, kept)
-  return { kind: 'minted', token: token.value, result: { ...kept, health: { status: 'healthy' } } }
+  const result: RefreshResult = { ...kept, health: { status: 'healthy' } }
+  return { kind: 'replied', reply: token.value, sentAt: granting.sentAt, result }
 }
 
 /** Where nothing can be narrowed, an empty scope means that the upstream has none to tell. */
@@ -209,11 +259,12 @@ function keptOf(
 }
 
 function failed(fault: string, result: RefreshResult): Outcome {
-  return {
-    kind: 'failed',
-    error: invalidResponse(`the token endpoint's reply to a refresh has ${fault}`),
-    result,
-  }
+  return { kind: 'failed', error: replyHas(fault), result }
+}
+
+function replyHas(fault: string, more: Pick<BrokerErrorDetails, 'rememberFor'> = {}): BrokerError {
+  const reason = `the token endpoint's reply to a refresh has ${fault}`
+  return new BrokerError('upstream_nonsense', { reason, ...more })
 }
 
 function interrupted({ reason }: BrokerError, { interruptedAt }: RefreshLease): BrokerError {

@@ -5,6 +5,7 @@ import type { HttpClient, HttpAnswer } from '../ports/http-client.ts'
 import { parseJsonObject } from '../domain/json.ts'
 import { seconds } from '../domain/time.ts'
 import { invalidResponse } from './upstream-failure.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export interface DiscoverEndpointsDeps {
   readonly http: HttpClient
@@ -87,6 +88,9 @@ export interface Metadata {
   readonly tokenEndpoint: string
   /** Absent where there is none, or it is not on the issuer's own host. */
   readonly revocationEndpoint?: string
+  /** Likewise. */
+  readonly introspectionEndpoint?: string
+  readonly jwksUri?: string
 }
 
 /**
@@ -130,7 +134,7 @@ function parseMetadata(text: string, issuer: string): Metadata {
   if (members === undefined) throw unfit(issuer, 'is no JSON object')
   // RFC 8414 §3.3: another issuer's document must not be used.
   if (members['issuer'] !== issuer) throw unfit(issuer, 'is of another "issuer"')
-  const { token_endpoint: token, revocation_endpoint: revocation } = members
+  const { token_endpoint: token } = members
   if (typeof token !== 'string') throw unfit(issuer, 'has no "token_endpoint"')
   if (!isPlainUrl(token)) throw unfit(issuer, 'has a "token_endpoint" that is no plain URL')
   if (!isOnHostOf(token, issuer))
@@ -138,8 +142,17 @@ function parseMetadata(text: string, issuer: string): Metadata {
       issuer,
       'has its "token_endpoint" on another host: state token_endpoint in the policy instead',
     )
-  const isUsable = typeof revocation === 'string' && isPlainUrl(revocation) && isOnHostOf(revocation, issuer)
-  return { tokenEndpoint: token, ...(isUsable ? { revocationEndpoint: revocation } : {}) }
+  const beside = (member: string): string | undefined => {
+    const url = members[member]
+    return typeof url === 'string' && isPlainUrl(url) && isOnHostOf(url, issuer) ? url : undefined
+  }
+  const revocation = beside('revocation_endpoint')
+  const introspection = beside('introspection_endpoint')
+  const keys = beside('jwks_uri')
+  return {
+    tokenEndpoint: token,
+    ...omitUndefined({ revocationEndpoint: revocation, introspectionEndpoint: introspection, jwksUri: keys }),
+  }
 }
 
 function isPlainUrl(text: string): boolean {

@@ -17,6 +17,10 @@ export interface ResolvedUpstream {
   readonly tokenUrl: string
   /** Absent where there is none; Google's is a setting of its own. */
   readonly revocationUrl?: string
+  /** RFC 7662, where it has one on the same host. */
+  readonly introspectionUrl?: string
+  /** Where the keys lie that its access tokens verify by, on the same host. */
+  readonly keysUrl?: string
 }
 
 /**
@@ -30,10 +34,17 @@ export function createResolveUpstream(
   const discover = createDiscoverEndpoints(deps)
   const google = googleUpstream(deps.tokenUrl)
 
-  const endpointsOf = async ({ endpoints }: Upstream) => {
-    if (endpoints.from === 'policy') return endpoints
-    const { tokenEndpoint: token, revocationEndpoint: revocation } = await discover(endpoints.issuer)
-    return { token, revocation }
+  const endpointsOf = async ({ endpoints }: Upstream): Promise<Omit<ResolvedUpstream, 'upstream'>> => {
+    if (endpoints.from === 'policy') {
+      const { token, revocation, introspection, keys } = endpoints
+      return reachedAt(token, { revocationUrl: revocation, introspectionUrl: introspection, keysUrl: keys })
+    }
+    const found = await discover(endpoints.issuer)
+    return reachedAt(found.tokenEndpoint, {
+      revocationUrl: found.revocationEndpoint,
+      introspectionUrl: found.introspectionEndpoint,
+      keysUrl: found.jwksUri,
+    })
   }
 
   return async ({ name, upstream: wanted }) => {
@@ -42,8 +53,19 @@ export function createResolveUpstream(
       throw new BrokerError('target_unavailable', {
         reason: `credential ${name}: the policy in force has no upstream ${wanted}`,
       })
-    const { token: tokenUrl, revocation: revocationUrl } = await endpointsOf(upstream)
-    return { upstream, tokenUrl, ...omitUndefined({ revocationUrl }) }
+    return { upstream, ...(await endpointsOf(upstream)) }
+  }
+}
+
+type Beside = Readonly<Record<'revocationUrl' | 'introspectionUrl' | 'keysUrl', string | undefined>>
+
+function reachedAt(
+  tokenUrl: string,
+  { revocationUrl, introspectionUrl, keysUrl }: Beside,
+): Omit<ResolvedUpstream, 'upstream'> {
+  return {
+    tokenUrl,
+    ...omitUndefined({ revocationUrl, introspectionUrl, keysUrl }),
   }
 }
 
@@ -63,5 +85,6 @@ function googleUpstream(tokenUrl: string): Upstream {
     refusesWithStatus200: false,
     invalidGrantErrors: [],
     extraParameters: {},
+    acceptsRoles: false,
   }
 }

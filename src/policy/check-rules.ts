@@ -1,5 +1,7 @@
-import { type CredentialSummary, identifiesAsAccount } from '../domain/credential.ts'
+import { missingOfConsent, type CredentialSummary, identifiesAsAccount } from '../domain/credential.ts'
 import { quote, closestMatch } from '../domain/text.ts'
+import type { Rule, Policy } from '../domain/policy.ts'
+import { scopesBeyond } from '../domain/scopes.ts'
 import { tokenLifeOf } from './token-life.ts'
 import {
   fullScopeName,
@@ -9,7 +11,6 @@ import {
   bareScopes,
   deprecatedScopes,
 } from './scope-catalogue.ts'
-import type { Policy, Rule } from '../domain/policy.ts'
 import type { Path, Report } from './policy-faults.ts'
 
 export interface CredentialContext extends RuleContext {
@@ -40,9 +41,28 @@ export function warnOfCredential(context: CredentialContext): void {
       [...path, 'credential'],
       `${named} is of the upstream ${quote(upstream)}, which is not in this policy`,
     )
+  const missing = missingOfConsent(
+    rule.scopes,
+    credential,
+    policy.upstreams.find(({ name }) => name === upstream),
+  )
+  if (missing.length > 0)
+    warn(
+      [...path, 'scopes'],
+      `give nothing: the upstream of ${named} gives all that was consented or nothing, and these are missing: ${missing.join(' ')}`,
+    )
+  else if (credential.narrowing?.refusedUntil !== undefined && isLess(rule, credential))
+    warn(
+      [...path, 'scopes'],
+      `gave nothing when they were last asked for: the upstream of ${named} gave more than was asked`,
+    )
   if (source !== undefined && !known.has(source))
     warn([...path, 'credential'], `${named} draws on ${quote(source)}, which is not enrolled`)
   warnOfLifetime(context)
+}
+
+function isLess({ scopes }: Rule, { consentedScopes = [] }: CredentialSummary): boolean {
+  return scopesBeyond(consentedScopes, scopes).length > 0
 }
 
 function warnOfLifetime({ rule, credential, path, warn }: CredentialContext): void {

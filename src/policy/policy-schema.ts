@@ -128,6 +128,8 @@ export const upstreamSchema = exactly({
   discovery: z.optional(z.literal(true)),
   token_endpoint: z.optional(plainText),
   revocation_endpoint: z.optional(plainText),
+  introspection_endpoint: z.optional(plainText),
+  jwks_uri: z.optional(plainText),
   client_auth: z.enum(clientAuthentications),
   client_assertion_audience: z.optional(z.enum(['issuer', 'token_endpoint'])),
   scope_separator: z._default(z.enum([' ', ',']), ' '),
@@ -138,6 +140,7 @@ export const upstreamSchema = exactly({
   refresh_token_rotates: z._default(z.boolean(), true),
   errors_with_status_200: z._default(z.boolean(), false),
   invalid_grant_errors: z._default(z.array(word), []),
+  accepts_roles: z._default(z.boolean(), false),
   extra_parameters: z._default(z.record(extraParameter, plainText), {}),
 })
 

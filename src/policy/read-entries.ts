@@ -180,32 +180,46 @@ export function readUpstream(entry: UpstreamEntry, place: EntryPlace): Upstream 
     refusesWithStatus200: entry.errors_with_status_200,
     invalidGrantErrors: [...new Set(entry.invalid_grant_errors)],
     extraParameters: entry.extra_parameters,
+    acceptsRoles: entry.accepts_roles,
   }
 }
 
 function readEndpoints(entry: UpstreamEntry, { path, report }: EntryPlace): UpstreamEndpoints {
-  const { issuer, discovery, token_endpoint: token, revocation_endpoint: revocation } = entry
+  const { issuer, discovery, token_endpoint: token } = entry
+  const { revocation_endpoint: revocation, introspection_endpoint: introspection, jwks_uri: keys } = entry
+  const beside = { revocation_endpoint: revocation, introspection_endpoint: introspection, jwks_uri: keys }
   if ((discovery === undefined) === (token === undefined))
     report(path, 'needs exactly one of discovery: true and token_endpoint')
   if (discovery === true) {
     const fault = issuer === undefined ? 'is missing' : issuerUrlFault(issuer)
     if (fault !== undefined)
       report([...path, 'issuer'], `endpoints are found by discovery, so the issuer ${fault}`)
-    if (revocation !== undefined)
-      report([...path, 'revocation_endpoint'], 'is found by discovery, and must not be stated beside it')
+    for (const [member, url] of Object.entries(beside))
+      if (url !== undefined)
+        report([...path, member], 'is found by discovery, and must not be stated beside it')
     return { from: 'discovery', issuer: issuer ?? '' }
   }
-  if (token !== undefined && revocation !== undefined && isElsewhere(revocation, token))
-    report(
-      [...path, 'revocation_endpoint'],
-      'must be on the host of token_endpoint: it is shown the same secrets',
-    )
-  const checked = { token_endpoint: token, revocation_endpoint: revocation }
+  for (const [member, url] of Object.entries(beside))
+    if (token !== undefined && url !== undefined && isElsewhere(url, token))
+      report([...path, member], `must be on the host of token_endpoint: ${whyThere[member] ?? ''}`)
+  if (keys !== undefined && issuer === undefined)
+    report([...path, 'jwks_uri'], 'means nothing without issuer, whose tokens are to verify by these keys')
+  const checked = { token_endpoint: token, ...beside }
   for (const [member, url] of Object.entries(checked)) {
     const fault = url === undefined ? undefined : endpointFault(url)
     if (fault !== undefined) report([...path, member], fault)
   }
-  return { from: 'policy', token: token ?? '', ...omitUndefined({ revocation }) }
+  return {
+    from: 'policy',
+    token: token ?? '',
+    ...omitUndefined({ revocation, introspection, keys }),
+  }
+}
+
+const whyThere: Readonly<Record<string, string>> = {
+  revocation_endpoint: 'it is shown the same secrets',
+  introspection_endpoint: 'it is shown the same secrets',
+  jwks_uri: 'its word on what a token carries is believed',
 }
 
 function isElsewhere(url: string, other: string): boolean {

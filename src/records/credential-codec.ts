@@ -3,9 +3,11 @@ import { BrokerError } from '../domain/broker-error.ts'
 import {
   credentialKinds,
   credentialStates,
+  narrowingWays,
   upstreamRevocations,
   versionStates,
   type CredentialHealth,
+  type Narrowing,
   type Revocation,
   type VersionRemoval,
 } from '../domain/credential.ts'
@@ -48,6 +50,7 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
     state: record.state,
     versions: record.versions.map(versionDocumentOf),
     ...omitUndefined({ source: record.source, consented_scopes: record.consentedScopes }),
+    ...(record.narrowing === undefined ? {} : { narrowing: narrowingDocumentOf(record.narrowing) }),
     health: {
       status: record.health.status,
       since: record.health.since,
@@ -61,6 +64,12 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
     revision: record.revision,
     created_at: record.createdAt,
     updated_at: record.updatedAt,
+  }
+}
+
+function narrowingDocumentOf({ way, refusedUntil }: Narrowing): Document {
+  return {
+    ...omitUndefined({ way, refused_until: refusedUntil }),
   }
 }
 
@@ -104,6 +113,13 @@ const healthDocument = z.pipe(
     status,
     since,
     ...omitUndefined({ reason, checkedAt }),
+  })),
+)
+
+const narrowingDocument = z.pipe(
+  z.object({ way: z.optional(z.enum(narrowingWays)), refused_until: z.optional(instant) }),
+  z.transform(({ way, refused_until: refusedUntil }): Narrowing => ({
+    ...omitUndefined({ way, refusedUntil }),
   })),
 )
 
@@ -166,6 +182,7 @@ const credentialDocument = z.pipe(
     versions: z.array(versionDocument).check(z.minLength(1)),
     source: z.optional(filledText),
     consented_scopes: z.optional(z.array(z.string())),
+    narrowing: z.exactOptional(narrowingDocument),
     health: healthDocument,
     lease: z.optional(leaseDocument),
     fence: z.int(),

@@ -3,6 +3,7 @@ import type {
   CredentialKind,
   CredentialState,
   CredentialSummary,
+  Narrowing,
   Revocation,
   VersionSummary,
 } from '../domain/credential.ts'
@@ -24,6 +25,7 @@ export interface CredentialRecord {
   /** For impersonation: the credential it draws on. */
   readonly source?: string
   readonly consentedScopes?: ScopeSet
+  readonly narrowing?: Narrowing
   readonly health: CredentialHealth
   readonly lease?: Lease
   /** The highest fence ever given. */
@@ -72,6 +74,7 @@ export function summaryOf(record: CredentialRecord): CredentialSummary {
     ...omitUndefined({
       keyId: active.keyId,
       consentedScopes: record.consentedScopes,
+      narrowing: record.narrowing,
       expiresAt: active.expiresAt,
     }),
     health: record.health,

@@ -4,6 +4,7 @@ import type {
   CredentialSecret,
   CredentialState,
   CredentialSummary,
+  Narrowing,
   Revocation,
 } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
@@ -112,6 +113,8 @@ export interface Credentials {
   openWithdrawn(name: string, version: string): Promise<CredentialSecret>
   /** Writes only when status or reason changed, or half a day later; a credential that is gone is no error. */
   noteHealth(name: string, health: Omit<CredentialHealth, 'since'>): Promise<void>
+  /** What a refresh showed; a way that is known stays where none is given. A credential that is gone is no error. */
+  noteNarrowing(name: string, narrowing: Narrowing): Promise<void>
 }
 
 export interface OpenedSecret {
@@ -219,6 +222,17 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     },
     noteHealth: async (name, health) => {
       await change(name, (record, now) => noteHealth(record, health, now))
+    },
+    noteNarrowing: async (name, { way, refusedUntil }) => {
+      await change(name, (record) => {
+        const known = way ?? record.narrowing?.way
+        const narrowing = {
+          ...omitUndefined({ way: known, refusedUntil }),
+        }
+        return JSON.stringify(narrowing) === JSON.stringify(record.narrowing)
+          ? record
+          : { ...record, narrowing }
+      })
     },
   }
 }

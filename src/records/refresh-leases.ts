@@ -1,5 +1,5 @@
 import { BrokerError } from '../domain/broker-error.ts'
-import type { CredentialHealth, RefreshToken } from '../domain/credential.ts'
+import type { CredentialHealth, Narrowing, RefreshToken } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { Secret } from '../domain/secret.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
@@ -52,6 +52,7 @@ export interface RefreshLease {
   readonly generation: number
   readonly secret: RefreshToken
   readonly consentedScopes?: ScopeSet
+  readonly narrowing?: Narrowing
   /** When the upstream will take the refresh token no more, as far as it said so. */
   readonly expiresAt?: EpochSeconds
   /** When a former holder began a refresh whose end was never stored: its rotated token may be lost. */
@@ -121,7 +122,9 @@ async function tryBegin(
     version,
     generation,
     secret,
-    ...omitUndefined({ consentedScopes, expiresAt }),
+    ...omitUndefined({ consentedScopes }),
+    ...(record?.narrowing === undefined ? {} : { narrowing: record.narrowing }),
+    ...omitUndefined({ expiresAt }),
   }
 }
 

@@ -38,7 +38,9 @@ const proveAgain: ReviseRotating = (record, now) => {
 
 function promote(candidate: string, { rotation: { former, consentedScopes } }: RotationTurn): ReviseRotating {
   return changing(
-    (record, now): CredentialRecord => {
+    (before, now): CredentialRecord => {
+      const { narrowing: _, ...record } = before
+      // Another grant may be narrowed where the former could not, and the other way round.
       const promoted = promoteVersion(record, candidate, now)
       return {
         // A revoked credential comes back with its new secret, and without the old one.

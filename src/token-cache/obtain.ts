@@ -234,7 +234,7 @@ function createRecentFailures(clock: Clock): RecentFailures {
     note: (identity, error) => {
       if (!isBrokerError(error)) return
       // What the upstream asked for by Retry-After holds for all requests, not only for the one that heard it.
-      const restMs = Math.max(restMsMin, (error.retryAfter ?? 0) * 1000)
+      const restMs = Math.max(restMsMin, (error.retryAfter ?? 0) * 1000, (error.rememberFor ?? 0) * 1000)
       failures.set(identity, { error, untilMs: clock.steadyMs() + restMs })
     },
   }

@@ -94,6 +94,7 @@ describe('a reply whose scopes are not those asked for', () => {
     world.google.script.token.next(1, { do: 'lie', as: 'wider_scope' })
     const refused = await failureOf(mint())
     expect([refused.code, refused.reason.includes('more scopes')]).toEqual(['upstream_nonsense', true])
+    world.clock.skip(300_000)
     expect((await mint()).scopes).toEqual([DRIVE_READ])
     expect(googleGrant()).toMatchObject({ rotations: 2, state: 'live' })
   })

@@ -41,6 +41,7 @@ describe('an upstream', () => {
         refusesWithStatus200: false,
         invalidGrantErrors: [],
         extraParameters: {},
+        acceptsRoles: false,
       },
     ])
   })

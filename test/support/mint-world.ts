@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/fetch-http-client.ts'
+import { createVerifyIssued } from '../../src/authentication/verify-issued.ts'
 import { openIdentitySource, openOwnIdentity } from '../../src/compose/google-cloud.ts'
 import { readSettings } from '../../src/config.ts'
 import type { Environment } from '../../src/config/setting.ts'
@@ -77,6 +78,12 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
   ) => {
     const background = createAwaitableBackground()
     const refreshTurns = createRefreshLeases({ ...deps, holder })
+    const verifyIssued = createVerifyIssued({
+      http: createHttpClient(),
+      clock,
+      log: book.log,
+      sharesWork: true,
+    })
     const mint = createMint({
       http: impatient(createHttpClient(), patienceMs, clock.skip),
       clock,
@@ -85,6 +92,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
       background,
       credentials,
       refreshTurns,
+      verifyAccessToken: (token, from) => verifyIssued(token.reveal(), from),
       findUpstream,
       sharesWork: true,
       endpoints: {
