@@ -1,13 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, type BuildOptions, type Plugin } from 'esbuild'
-import { doorSource } from './built-door.ts'
-import { warmCompileCache } from './warm-compile-cache.ts'
 
-// Bundles the Node door to dist/ for Node 24; `node dist/cloud-run.js` runs it. The Firestore SDK is a file of its own,
-// read only when a store wants it: cold starts with another store do not pay for it. What V8 compiled lies beside it, so
-// that no start compiles again. The command line lies there too: `node dist/cli.js`.
+// Bundles the Node entry point and the command line to dist/ for Node 24: `node dist/cloud-run.js` and
+// `node dist/cli.js` run them. The Firestore SDK is a chunk of its own, read only when a store wants it: cold starts with
+// another store do not pay for it.
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
@@ -41,21 +39,10 @@ const inModules = {
     js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url),__filename=import.meta.filename,__dirname=import.meta.dirname;",
   },
 } satisfies BuildOptions
-// One script and no modules: of a script V8 gives away all that it compiled.
 const { metafile } = await build({
-  ...common,
-  format: 'cjs',
-  entryPoints: [{ in: 'src/cloud-run.ts', out: 'broker' }],
-  outExtension: { '.js': '.cjs' },
-  // A script's own import() is experimental in Node; require() of a module is not.
-  supported: { 'dynamic-import': false },
-  plugins: [elsewhere(sdk, './firestore.js')],
-})
-await build({
   ...inModules,
-  stdin: { contents: sdkSource, resolveDir: root },
-  entryNames: 'firestore',
-  chunkNames: 'chunks/[name]-[hash]',
+  entryPoints: ['src/cloud-run.ts'],
+  chunkNames: 'broker/[name]-[hash]',
 })
 // By itself: chunks that both had would be read one by one when the broker starts.
 await build({
@@ -68,30 +55,23 @@ await build({
 const { status, stderr } = spawnSync(process.execPath, [join(dist, 'cli.js'), '--help'], { encoding: 'utf8' })
 if (status !== 0) throw new Error(`dist/cli.js does not run: ${stderr}`)
 
-const heavy = Object.keys(metafile.inputs).filter((input) => input.includes(`node_modules/${sdk}/`))
+const heavy = filesReadAtStart('dist/cloud-run.js').filter((input) => input.includes(`node_modules/${sdk}/`))
 if (heavy.length > 0) throw new Error(`${sdk} must be imported lazily, but is read at start: ${heavy[0]}`)
-const cached = await warmCompileCache(dist)
-writeFileSync(join(dist, 'cloud-run.js'), doorSource({ keepsCode: false }))
-const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => /\.c?js$/.test(name))
+const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
 const bytes = files.reduce((sum, name) => sum + statSync(join(dist, name)).size, 0)
-process.stdout.write(
-  `dist/cloud-run.js: ${files.length} files, ${kib(bytes)} KiB; ${kib(cached)} KiB compiled\n`,
-)
+process.stdout.write(`dist/cloud-run.js: ${files.length} files, ${kib(bytes)} KiB\n`)
+
+/** The sources in an output and in all that it imports statically. */
+function filesReadAtStart(output: string, seen = new Set<string>()): readonly string[] {
+  if (seen.has(output)) return []
+  seen.add(output)
+  const { inputs = {}, imports = [] } = metafile.outputs[output] ?? {}
+  const next = imports.filter(({ kind, external }) => kind === 'import-statement' && external !== true)
+  return [...Object.keys(inputs), ...next.flatMap(({ path }) => filesReadAtStart(path, seen))]
+}
 
 function kib(bytes: number): number {
   return Math.round(bytes / 1024)
-}
-
-/** Leaves what imports `name` lazily to import another file beside it. */
-function elsewhere(name: string, file: string): Plugin {
-  return {
-    name: 'elsewhere',
-    setup(bundler) {
-      bundler.onResolve({ filter: new RegExp(`^${name}$`) }, ({ kind }) =>
-        kind === 'dynamic-import' ? { path: file, external: true } : undefined,
-      )
-    },
-  }
 }
 
 /**

@@ -1,6 +1,4 @@
-import type { Hono } from 'hono'
-import { HonoBase } from 'hono/hono-base'
-import { getPath } from 'hono/utils/url'
+import { Hono } from 'hono'
 import type { Administer } from '../administer.ts'
 import type { PublishedJwk } from '../domain/jwk.ts'
 import type { Exchange } from '../exchange.ts'
@@ -24,7 +22,6 @@ import { createIntrospectionRoute, createRevocationRoute, createTokenRoute } fro
 import { issuerPath, issuerUrl, addPublicRoutes } from './public-routes.ts'
 import { createOAuthRefuse, createProblemRefuse } from './refuse.ts'
 import { createNoRoute } from './no-route.ts'
-import { createRouter } from './router.ts'
 import type { RotationRoutesDeps } from './rotation-routes.ts'
 
 export interface AppDeps {
@@ -55,13 +52,13 @@ export interface AppDeps {
 }
 
 /**
- * The hall: bytes in, bytes out, for any runtime with Request and Response. Every answer is JSON or empty, is not
+ * The HTTP layer: bytes in, bytes out, for any runtime with Request and Response. Every answer is JSON or empty, is not
  * cached (but for public keys) and carries a request id of our own making; none is shaped by Host or by the query
  * string. There is no CORS: a browser has no business here. Routes are served below the issuer's path as well as at
  * the root, so that a proxy may strip that path or leave it.
  */
 export function createApp(deps: AppDeps): Hono {
-  const app: Hono = new HonoBase({ router: createRouter() })
+  const app = new Hono()
   const path = issuerPath(deps.issuer)
   const at = (route: string) => (path === '' ? [route] : [route, `${path}${route}`])
   const refuse = createOAuthRefuse(deps)
@@ -80,20 +77,5 @@ export function createApp(deps: AppDeps): Hono {
   const isAdminPath = (route: string) => at('/v1/admin').some((base) => `${route}/`.startsWith(`${base}/`))
   app.notFound(createNoRoute({ app, act, entropy: deps.entropy, isAdminPath }))
   app.onError((error, context) => refuse(error, deps.entropy.uuid(), context.req.raw))
-  serveFirst(app, at('/v1/token'), serveToken)
   return app
-}
-
-/**
- * What is posted to these paths takes no way through the router, which would answer the same: its context and its two
- * promises are a tenth of what a cached hit costs beside its signature.
- */
-function serveFirst(
-  app: Hono,
-  paths: readonly string[],
-  serve: (request: Request) => Promise<Response>,
-): void {
-  const { fetch } = app
-  app.fetch = (request, ...rest) =>
-    request.method === 'POST' && paths.includes(getPath(request)) ? serve(request) : fetch(request, ...rest)
 }

@@ -1,4 +1,5 @@
-import { type CryptoKey, base64url } from 'jose'
+import { base64url, flattenedDecrypt, FlattenedEncrypt, type CryptoKey } from 'jose'
+import { omitUndefined } from '../../domain/omit-undefined.ts'
 import { Secret } from '../../domain/secret.ts'
 import type { KeyRing } from '../../ports/key-ring.ts'
 import { keyRingError, type KeyName, type RingKeys, type SealingKey } from './ring-keys.ts'
@@ -41,21 +42,15 @@ export function createKeyRing(parts: readonly [RingKeys, ...RingKeys[]]): KeyRin
  * would wrap a fresh key per text under it with a random 96-bit nonce too, so it has the same bound at twice the work.
  * That bound: at most 2^32 texts sealed under one key (NIST SP 800-38D §8.3); at 100 a second that is 16 months, so
  * put a new first local key into the ring yearly, and oftener when busier. A data key of a KMS lives for an hour.
- *
- * By the platform and not by jose, whose JWE brings every other algorithm along, 5 KB of a Worker; a test holds both to
- * the same texts.
  */
 const algorithm = 'dir'
 const encryption = 'A256GCM'
-/** RFC 7518 §5.3. */
-const ivBytes = 12
-const tagBytes = 16
+const accepted = { keyManagementAlgorithms: [algorithm], contentEncryptionAlgorithms: [encryption] }
 /** Our own header member (RFC 7515 §4.3). It is authenticated like the rest of the header. */
 const wrappedMember = 'dek'
 
 /** The parts of a sealed text, and the key it names. */
 export interface SealedText extends KeyName {
-  readonly header: Members
   readonly protected: string
   readonly iv: string
   readonly ciphertext: string
@@ -63,45 +58,41 @@ export interface SealedText extends KeyName {
 }
 
 /**
- * The five parts of a compact JWE (RFC 7516 §7.1) sealed with `place` as additional data, which is not in the text:
- * the reader must know it.
+ * The five parts of a compact JWE (RFC 7516 §7.1) sealed with `place` as additional authenticated data, which is not in
+ * the text: the reader must know it.
  */
 export async function sealText(
   { kid, wrapped, key }: SealingKey,
   plaintext: Secret,
   place: string,
 ): Promise<string> {
-  const wrappedKey = wrapped === undefined ? {} : { [wrappedMember]: wrapped }
-  const header = base64url.encode(JSON.stringify({ alg: algorithm, enc: encryption, kid, ...wrappedKey }))
-  const iv = crypto.getRandomValues(new Uint8Array(ivBytes))
-  const octets = new TextEncoder().encode(plaintext.reveal())
-  const sealed = new Uint8Array(await crypto.subtle.encrypt(gcm(iv, header, place), key, octets))
-  const parts = [iv, sealed.subarray(0, -tagBytes), sealed.subarray(-tagBytes)]
-  return [header, '', ...parts.map((part) => base64url.encode(part))].join('.')
+  const jwe = await new FlattenedEncrypt(new TextEncoder().encode(plaintext.reveal()))
+    .setProtectedHeader({
+      alg: algorithm,
+      enc: encryption,
+      kid,
+      ...omitUndefined({ [wrappedMember]: wrapped }),
+    })
+    .setAdditionalAuthenticatedData(additionalData(place))
+    .encrypt(key)
+  return [jwe.protected, '', jwe.iv, jwe.ciphertext, jwe.tag].join('.')
 }
 
 /** Throws `key_ring_unavailable` for a text that was changed or moved, or that another key sealed. */
-export async function openText(text: SealedText, key: CryptoKey, place: string): Promise<Secret> {
-  const opened = await decrypt(text, key, place)
-  if (opened !== undefined) return new Secret(new TextDecoder().decode(opened))
-  const fault = 'it was changed, or moved there, or another key of that name sealed it'
-  throw keyRingError(`key "${text.kid}" does not open ${place}: ${fault}`)
-}
-
-async function decrypt(
-  { header, protected: sent, ...parts }: SealedText,
-  key: CryptoKey,
-  place: string,
-): Promise<ArrayBuffer | undefined> {
-  // RFC 7516 §4.1.3 and §4.1.13: who does not know how to inflate, or what is critical, must refuse.
-  if (header['alg'] !== algorithm || header['enc'] !== encryption || 'zip' in header || 'crit' in header)
-    return undefined
-  const [iv, ciphertext, tag] = [parts.iv, parts.ciphertext, parts.tag].map(decode)
-  if (iv?.length !== ivBytes || ciphertext === undefined || tag?.length !== tagBytes) return undefined
-  const sealed = new Uint8Array(ciphertext.length + tagBytes)
-  sealed.set(ciphertext)
-  sealed.set(tag, ciphertext.length)
-  return crypto.subtle.decrypt(gcm(iv, sent, place), key, sealed).catch(() => undefined)
+export async function openText({ kid, ...text }: SealedText, key: CryptoKey, place: string): Promise<Secret> {
+  const aad = base64url.encode(additionalData(place))
+  try {
+    const { plaintext } = await flattenedDecrypt(
+      { protected: text.protected, iv: text.iv, ciphertext: text.ciphertext, tag: text.tag, aad },
+      key,
+      accepted,
+    )
+    return new Secret(new TextDecoder().decode(plaintext))
+  } catch {
+    // The cause may quote the text.
+    const fault = 'it was changed, or moved there, or another key of that name sealed it'
+    throw keyRingError(`key "${kid}" does not open ${place}: ${fault}`)
+  }
 }
 
 /** Throws `key_ring_unavailable`, without a word of the text, for what is no sealed text. */
@@ -111,7 +102,7 @@ export function parseSealed(sealed: string, place: string): SealedText {
     const octets = decode(sent)
     const header = octets === undefined ? {} : (parseJsonObject(new TextDecoder().decode(octets)) ?? {})
     const name = nameIn(header)
-    if (name !== undefined) return { ...name, header, protected: sent, iv, ciphertext, tag }
+    if (name !== undefined) return { ...name, protected: sent, iv, ciphertext, tag }
   }
   throw keyRingError(`what lies at ${place} is no sealed text`)
 }
@@ -124,10 +115,9 @@ function nameIn({ kid, [wrappedMember]: wrapped }: Members): KeyName | undefined
 }
 
 /** RFC 7516 §5.1, steps 14 and 15: the header as it is sent and the place are authenticated with the text. */
-function gcm(iv: Uint8Array<ArrayBuffer>, header: string, place: string) {
+function additionalData(place: string): Uint8Array {
   if (place === '') throw new TypeError('a sealed text needs a place')
-  const additionalData = new TextEncoder().encode(`${header}.${base64url.encode(place)}`)
-  return { name: 'AES-GCM', iv, additionalData, tagLength: tagBytes * 8 }
+  return new TextEncoder().encode(place)
 }
 
 function decode(part: string): Uint8Array<ArrayBuffer> | undefined {
