@@ -6,6 +6,7 @@ import { enforceBlocks, createMayUse } from './authorization/enforce-blocks.ts'
 import { parsePolicy } from './policy/parse-policy.ts'
 import { createPolicyInForce } from './policy/policy-in-force.ts'
 import { createAdministration } from './compose/administration.ts'
+import { endingConnections, maintainingConnections, openConnect } from './compose/connect.ts'
 import type { MintingRecords } from './rotation/prove-version.ts'
 import { createRecording } from './compose/recording.ts'
 import type { Broker, Platform } from './compose/platform.ts'
@@ -79,26 +80,34 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   )
 
   const readiness = createReadiness({ ...platform, policy, blocks: records.blocksView })
+  const connect = openConnect({ settings, platform, records, policy, findUpstream })
+  const maintain = maintainingConnections(rotation.maintain, connect, log)
   const app = createApp({
     issuer,
     exchange,
     ...createRevokeAndIntrospect({ platform, records, policy, authenticate, countRequest }),
-    ...createAdministration({
-      ...joined,
-      policyInForce,
-      check,
-      rotation,
-      authenticate,
-      authorizeDeps,
-      countRequest,
-    }),
+    ...endingConnections(
+      createAdministration({
+        ...joined,
+        policyInForce,
+        check,
+        rotation,
+        authenticate,
+        authorizeDeps,
+        countRequest,
+      }),
+      connect,
+    ),
+    maintain,
     ...createPeople({ settings, platform, records, policy }),
+    connect,
+    keyRing: platform.keyRing,
     readiness,
     ...publishedKeys(settings),
     entropy,
     log,
   })
-  return { serve: app.fetch, readiness, maintain: rotation.maintain }
+  return { serve: app.fetch, readiness, maintain }
 }
 
 /** The policy in force, and what others than `authorize` want to know of it. */

@@ -125,6 +125,12 @@ function narrow(asked: Asked): Grant {
       'credential.kind',
       `rule ${quote(rule.rule.name)}: ${kind} ${quote(credential.name)} gives no ${request.tokenType}`,
     )
+  // T18: it is there for others to draw on, and gives a token to nobody.
+  if (kind === 'oauth_client')
+    throw unavailable(
+      'credential.kind',
+      `rule ${quote(rule.rule.name)}: ${quote(credential.name)} is a client that people consent to, and gives no token`,
+    )
   const grant = { caller, rule: rule.rule.name, credential: grantedCredential(credential, source) }
 
   if (request.tokenType === 'id_token') {

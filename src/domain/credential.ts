@@ -16,6 +16,7 @@ export const credentialKinds = [
   'impersonation',
   'broker_identity',
   'api_key',
+  'oauth_client',
 ] as const
 
 export type CredentialKind = (typeof credentialKinds)[number]
@@ -66,11 +67,23 @@ export type OAuthClient = {
   | { readonly proof: 'none' }
 )
 
-/** A refresh token with the client it was issued to. */
+/** A refresh token with the client it was issued to, or the name of the credential that this client is. */
 export interface RefreshToken {
   readonly kind: 'refresh_token'
-  readonly client: OAuthClient
+  readonly client: OAuthClient | ClientReference
   readonly refreshToken: Secret
+}
+
+/** An `oauth_client` credential: whoever disables it stops all that was connected with it. */
+export interface ClientReference {
+  readonly proof: 'credential'
+  readonly credential: string
+}
+
+/** A client that people consent to; nobody gets a token of it. */
+export interface OAuthClientCredential {
+  readonly kind: 'oauth_client'
+  readonly client: OAuthClient
 }
 
 /** An OAuth client that gets tokens for itself (RFC 6749 §4.4). */
@@ -107,6 +120,7 @@ export type CredentialSecret =
   | Impersonation
   | BrokerIdentity
   | ApiKey
+  | OAuthClientCredential
 
 /**
  * What tells that a refreshed token carries no more than was asked for: the reply, or the token itself where the reply
@@ -148,6 +162,21 @@ export interface Revocation {
   readonly detail?: string
 }
 
+/** Whose account a grant is of. */
+export interface Account {
+  /** Who says so: an issuer, or an upstream's name. */
+  readonly issuer: string
+  /** What never changes of it. */
+  readonly subject: string
+  /** What people call it. */
+  readonly name: string
+}
+
+/** Whether it is the same account, whatever it is called now (T15). */
+export function isSameAccount(one: Account, other: Account | undefined): boolean {
+  return other !== undefined && one.issuer === other.issuer && one.subject === other.subject
+}
+
 /** All that may be shown of a credential: never a secret. */
 export interface CredentialSummary {
   readonly name: string
@@ -159,8 +188,13 @@ export interface CredentialSummary {
   /** A retiring version, which mints where the active one fails. */
   readonly standby?: string
   readonly versions: readonly VersionSummary[]
-  /** For impersonation: the credential it draws on; absent, the broker's own identity. */
+  /**
+   * The credential it draws on: for impersonation, where without one it is the broker's own identity, and for what was
+   * connected, whose client it is.
+   */
   readonly source?: string
+  /** Whose grant it is, where somebody consented here. */
+  readonly account?: Account
   /** Who it is upstream: a service account's e-mail address, or an OAuth client id. */
   readonly identity: string
   /** The key in use, as the upstream names it; absent where keys have no name. */

@@ -1,3 +1,4 @@
+import type { ScopeSet } from './scopes.ts'
 import type { Seconds } from './time.ts'
 
 /** How a client proves itself at a token endpoint (RFC 6749 §2.3.1, RFC 7523 §2.2), by the names of RFC 8414. */
@@ -42,6 +43,27 @@ export interface Upstream {
   readonly extraParameters: Readonly<Record<string, string>>
   /** Roles in its tokens count for nothing where the tokens go, so they need not shrink with the scopes (T7). */
   readonly acceptsRoles: boolean
+  /** How people consent there. */
+  readonly consent?: UpstreamConsent
+}
+
+export interface UpstreamConsent {
+  /** Asked for beside what is wanted, to learn who consents, and not recorded. */
+  readonly scopes: ScopeSet
+  /** Of the authorization request, like `access_type`. */
+  readonly parameters: Readonly<Record<string, string>>
+  /** The claims of the ID token that together are one account; by default `sub`. */
+  readonly subjectClaims?: readonly string[]
+  /** Where an access token says whose it is, for a server without ID tokens. */
+  readonly account?: AccountEndpoint
+}
+
+export interface AccountEndpoint {
+  readonly url: string
+  readonly method: 'GET' | 'POST'
+  /** JSON Pointers (RFC 6901) into its answer: what never changes of the account, and what people call it. */
+  readonly subject: string
+  readonly name: string
 }
 
 /**
@@ -60,6 +82,8 @@ export type UpstreamEndpoints =
       readonly introspection?: string
       /** Where the keys lie that its access tokens verify by. */
       readonly keys?: string
+      /** Where people consent; absent, nothing can be connected. */
+      readonly authorization?: string
     }
   /** Its metadata, at `issuer` (RFC 8414, OpenID Connect Discovery 1.0), says where they are. */
   | { readonly from: 'discovery'; readonly issuer: string }
@@ -71,5 +95,7 @@ export function originOf({ endpoints }: Upstream): string {
 
 /** On what its tokens depend besides what each request asks for: a policy that changes this makes other tokens. */
 export function termsOf({ endpoints, extraParameters, acceptsRoles }: Upstream): string {
-  return JSON.stringify([endpoints, extraParameters, ...(acceptsRoles ? ['roles'] : [])])
+  const { from } = endpoints
+  const where = from === 'policy' ? { ...endpoints, authorization: undefined } : endpoints
+  return JSON.stringify([where, extraParameters, ...(acceptsRoles ? ['roles'] : [])])
 }

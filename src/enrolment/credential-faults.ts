@@ -20,6 +20,7 @@ export async function faultsInUse(secret: CredentialSecret): Promise<readonly st
     case 'service_account_key':
       return keyFaults(await proveRsaKey(secret.privateKey))
     case 'refresh_token':
+    case 'oauth_client':
     case 'client_credentials': {
       // Of the rest only the upstream could say, and asking it may rotate the token.
       const { client } = secret

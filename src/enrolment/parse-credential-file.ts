@@ -47,6 +47,8 @@ export function parseCredentialFile(
       return parseBrokerIdentity(secret, scopes)
     case 'api_key':
       return parseApiKey(secret, scopes)
+    case 'oauth_client':
+      return parseGoogleClient(secret, scopes)
     default:
       return refused(describeOtherType(type))
   }
@@ -101,6 +103,26 @@ function parseAuthorizedUser(file: Members, scopes: unknown): CredentialFileJudg
   return { ok: true, credential, ignored: ignoredAddresses(file) }
 }
 
+/** A client that people consent to at Google, as the console of Google Cloud shows it. */
+function parseGoogleClient(file: Members, scopes: unknown): CredentialFileJudgement {
+  const clientId = textMember(file, 'client_id')
+  const clientSecret = textMember(file, 'client_secret')
+  const unknown = Object.keys(file).some((name) => !['type', 'client_id', 'client_secret'].includes(name))
+  const faults = [
+    ...faultsOf(clientId, clientSecret),
+    ...(unknown ? ['secret: may have the members type, client_id, client_secret only'] : []),
+    ...(scopes === undefined
+      ? []
+      : ['scopes: a client has none of its own: they are asked for with each consent']),
+  ]
+  if (faults.length > 0 || !clientId.ok || !clientSecret.ok) return { ok: false, faults }
+  const secret: CredentialSecret = {
+    kind: 'oauth_client',
+    client: { id: clientId.value, proof: 'secret', secret: new Secret(clientSecret.value) },
+  }
+  return { ok: true, credential: { upstream: 'google', secret, identity: clientId.value }, ignored: [] }
+}
+
 /** A key of another universe never works at the configured endpoints. */
 function universeFaults(file: Members): readonly string[] {
   const universe = file['universe_domain']
@@ -126,7 +148,7 @@ const typesOfUpstreams: ReadonlySet<unknown> = new Set(['oauth_refresh_token', '
 function describeOtherType(type: unknown): string {
   const wanted =
     'must be "service_account", "authorized_user", "impersonation", "impersonated_service_account", ' +
-    '"broker_identity" or "api_key"'
+    '"broker_identity", "api_key" or "oauth_client"'
   if (type === undefined) return `secret.type: is missing; it ${wanted}`
   if (typesOfUpstreams.has(type)) return 'upstream: must name the upstream of the policy that issued it'
   // Only names we know are repeated: anything else might be a secret in the wrong place.

@@ -29,7 +29,7 @@ export function parseOAuthFile(
     return {
       ok: false,
       faults: [
-        `secret.type: must be "oauth_refresh_token" or "oauth_client_credentials" for upstream ${upstream.name}`,
+        `secret.type: must be "oauth_refresh_token", "oauth_client_credentials" or "oauth_client" for upstream ${upstream.name}`,
       ],
     }
   const client = parseClient(file, upstream)
@@ -43,9 +43,9 @@ export function parseOAuthFile(
   if (faults.length > 0 || !client.ok || !consented.ok || refreshToken?.ok === false)
     return { ok: false, faults }
   const secret: CredentialSecret =
-    refreshToken === undefined
-      ? { kind: 'client_credentials', client: client.value }
-      : { kind: 'refresh_token', client: client.value, refreshToken: new Secret(refreshToken.value) }
+    kind !== 'refresh_token' || refreshToken === undefined
+      ? { kind: kind === 'oauth_client' ? kind : 'client_credentials', client: client.value }
+      : { kind, client: client.value, refreshToken: new Secret(refreshToken.value) }
   const credential = {
     upstream: upstream.name,
     secret,
@@ -58,15 +58,20 @@ export function parseOAuthFile(
   return { ok: true, credential, ignored: [] }
 }
 
-type Kind = 'refresh_token' | 'client_credentials'
+type Kind = 'refresh_token' | 'client_credentials' | 'oauth_client'
 
 const kinds: ReadonlyMap<unknown, Kind> = new Map<unknown, Kind>([
   ['oauth_refresh_token', 'refresh_token'],
   ['oauth_client_credentials', 'client_credentials'],
+  ['oauth_client', 'oauth_client'],
 ])
 
 /** A client that asks for itself may be limited to scopes, and need not be. */
 function consentedOf(kind: Kind, scopes: unknown): Part<ScopeSet | undefined> {
+  if (kind === 'oauth_client')
+    return scopes === undefined
+      ? { ok: true, value: undefined }
+      : { ok: false, fault: 'scopes: a client has none of its own: they are asked for with each consent' }
   if (kind === 'client_credentials' && scopes === undefined) return { ok: true, value: undefined }
   return parseConsentedScopes(scopes)
 }

@@ -14,6 +14,7 @@ import type { OwnIdentity } from '../ports/own-identity.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Credentials } from '../records/credentials.ts'
+import { clientOf } from '../records/client-of.ts'
 import { readOAuthError, judgeFailure } from '../oauth/upstream-failure.ts'
 
 export interface RevokeVersionDeps {
@@ -22,7 +23,7 @@ export interface RevokeVersionDeps {
   readonly entropy: Entropy
   readonly sharesWork: boolean
   readonly log: Log
-  readonly credentials: Pick<Credentials, 'openWithdrawn'>
+  readonly credentials: Pick<Credentials, 'find' | 'openSecret' | 'openWithdrawn'>
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   readonly google: { readonly oauthTokenUrl: string; readonly revokeUrl: string }
 }
@@ -85,6 +86,7 @@ export function createWithdraw({
         if (!disabled.ok) throw new BrokerError('upstream_unavailable', { reason: disabled.reason })
         return { result: 'done', detail: `key ${keyId} of ${identity} is disabled in IAM; ${tokensLive}` }
       }
+      case 'oauth_client':
       case 'client_credentials':
         return { result: 'not_possible', detail: `renew the client's secret at its upstream; ${tokensLive}` }
       case 'api_key':
@@ -106,7 +108,7 @@ const budgetMs = 5_000
 export interface RevokeRefreshTokenDeps {
   readonly ask: RequestToken
   readonly reachUpstream: (credential: GrantedCredential) => Promise<ResolvedUpstream>
-  readonly credentials: Pick<Credentials, 'openWithdrawn'>
+  readonly credentials: Pick<Credentials, 'find' | 'openSecret' | 'openWithdrawn'>
   readonly clock: Clock
   readonly googleRevokeUrl: string
 }
@@ -128,7 +130,7 @@ export function createRevokeRefreshToken(
     const { reply, secrets } = await deps.ask({
       reached,
       url,
-      client: secret.client,
+      client: await clientOf(deps, secret.client, { upstream: credential.upstream, mayBeOff: true }),
       credential: name,
       form: { token: secret.refreshToken.reveal(), token_type_hint: 'refresh_token' },
       repeatable: 'always',

@@ -38,6 +38,7 @@ function credentialDocument(credential: CredentialSummary): CredentialDocument {
     version: credential.version,
     versions: credential.versions.map(versionDocument),
     source: credential.source,
+    account: credential.account?.name,
     identity: credential.identity,
     key_id: credential.keyId,
     scopes: consentedScopes === undefined ? undefined : [...consentedScopes],

@@ -2,6 +2,7 @@ import type { Hono } from 'hono'
 import { type Act, routePattern } from './admin-route.ts'
 import { adviceRoutes, serveAdvice, type AdviceRoutesDeps } from './advice-routes.ts'
 import { credentialRoutes, serveCredentials, type CredentialRoutesDeps } from './credential-routes.ts'
+import { connectionRoutes, serveConnections, type ConnectionRoutesDeps } from './connection-routes.ts'
 import {
   rewrapRoutes,
   serveRewrap,
@@ -17,6 +18,7 @@ import type { AdministerPolicy } from '../policy/administer-policy.ts'
 /** Every route of the admin API by its name. The OpenAPI document is made from this table (`npm run docs:openapi`). */
 export const adminRoutes = {
   ...credentialRoutes,
+  ...connectionRoutes,
   ...policyRoutes,
   ...adviceRoutes,
   ...rewrapRoutes,
@@ -25,7 +27,13 @@ export const adminRoutes = {
 } as const
 
 export interface AdminRoutesDeps
-  extends CredentialRoutesDeps, AdviceRoutesDeps, RewrapRoutesDeps, RotationRoutesDeps, ServiceRoutesDeps {
+  extends
+    CredentialRoutesDeps,
+    ConnectionRoutesDeps,
+    AdviceRoutesDeps,
+    RewrapRoutesDeps,
+    RotationRoutesDeps,
+    ServiceRoutesDeps {
   readonly act: Act
   /** Every path that a path below the issuer is reached at. */
   readonly at: (path: string) => string[]
@@ -35,6 +43,7 @@ export interface AdminRoutesDeps
 export function addAdminRoutes(app: Hono, deps: AdminRoutesDeps): void {
   const routes = [
     ...serveCredentials(deps),
+    ...serveConnections(deps),
     ...servePolicy(deps),
     ...serveAdvice(deps),
     ...serveRewrap(deps),

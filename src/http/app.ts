@@ -16,6 +16,9 @@ import type { AdministerPolicy } from '../policy/administer-policy.ts'
 import type { RewrapKeys } from '../maintenance/rewrap-keys.ts'
 import type { Readiness } from '../service/readiness.ts'
 import type { SignIn } from '../sign-in/sign-in.ts'
+import type { Connect } from '../connect/connect.ts'
+import type { KeyRing } from '../ports/key-ring.ts'
+import { addConnectPages } from './connect/connect-pages.ts'
 import { addConsoleRoutes } from './console/console-routes.ts'
 import { addAdminRoutes } from './admin-routes.ts'
 import { createIntrospectionRoute, createRevocationRoute, createTokenRoute } from './oauth-routes.ts'
@@ -47,6 +50,9 @@ export interface AppDeps {
   /** Absent: nobody signs in. */
   readonly signIn?: SignIn
   readonly signInDocument?: object
+  readonly connect: Connect
+  /** Seals what forms carry. */
+  readonly keyRing: Pick<KeyRing, 'seal' | 'open'>
   readonly entropy: Entropy
   readonly log: Log
 }
@@ -72,6 +78,7 @@ export function createApp(deps: AppDeps): Hono {
   app.on('POST', at('/v1/introspect'), ({ req }) => serveIntrospection(req.raw))
   addAdminRoutes(app, { ...deps, act, at, locate: (route) => issuerUrl(deps.issuer, route) })
   addConsoleRoutes(app, { ...deps, at, path })
+  addConnectPages(app, { ...deps, at, path })
   addPublicRoutes(app, { ...deps, at, path, refuse })
 
   const isAdminPath = (route: string) => at('/v1/admin').some((base) => `${route}/`.startsWith(`${base}/`))

@@ -44,6 +44,8 @@ export const credentialSchema = z.object({
   version: z.string(),
   versions: z.array(versionSchema),
   source: z.optional(z.string()),
+  /** Whose grant it is, where somebody consented here. */
+  account: z.optional(z.string()),
   identity: z.string(),
   key_id: z.optional(z.string()),
   scopes: z.optional(z.array(z.string())),

@@ -237,7 +237,16 @@ export interface Swept {
 }
 
 /** What carries an expiry; credentials and policies never do. */
-const prefixes = ['tokens/', 'issued/', 'replays/', 'audit/', 'usage/', 'refusals/', 'sessions/'] as const
+const prefixes = [
+  'tokens/',
+  'issued/',
+  'replays/',
+  'audit/',
+  'usage/',
+  'refusals/',
+  'sessions/',
+  'connections/',
+] as const
 /** With one call each, a run stays below the 1,000 calls to its own platform that Workers allow on every plan. */
 const sweptAtMost = 100
 /** P19: a wall clock that runs an hour ahead deletes nothing that is still needed. */

@@ -39,7 +39,10 @@ export interface MintDeps {
   readonly entropy: Entropy
   readonly log: Log
   readonly background: Background
-  readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth' | 'noteNarrowing'>
+  readonly credentials: Pick<
+    Credentials,
+    'find' | 'openSecret' | 'openWithdrawn' | 'noteHealth' | 'noteNarrowing'
+  >
   readonly verifyAccessToken: VerifyAccessToken
   readonly refreshTurns: RefreshLeases
   readonly endpoints: MintEndpoints
@@ -94,6 +97,10 @@ export function createMint(deps: MintDeps): Mint {
         return fromRefreshToken({ grant, reached: await reachUpstream(grant.credential), deadlineMs })
       case 'api_key':
         return handOutApiKey(grant)
+      case 'oauth_client':
+        throw new BrokerError('target_unavailable', {
+          reason: `credential ${grant.credential.name} is a client that people consent to, and gives no token`,
+        })
       case 'client_credentials':
         return fromClientCredentials({ grant, reached: await reachUpstream(grant.credential), deadlineMs })
       case 'impersonation':

@@ -25,15 +25,16 @@ import {
   requireScopes,
 } from '../oauth/token-response.ts'
 import { learnedOf, refusalRemembered, refusedNarrowing } from './narrowing.ts'
+import { clientOf, type ClientOfDeps } from '../records/client-of.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import { judgeFailure } from '../oauth/upstream-failure.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 
-export interface RefreshTokenDeps extends StoreRotatedTokenDeps {
+export interface RefreshTokenDeps extends StoreRotatedTokenDeps, ClientOfDeps {
   readonly ask: RequestToken
   readonly confirmScopes: ConfirmScopes
-  readonly credentials: Pick<Credentials, 'noteNarrowing'>
+  readonly credentials: Pick<Credentials, 'noteNarrowing' | 'find' | 'openSecret' | 'openWithdrawn'>
 }
 
 export interface RefreshTask {
@@ -110,7 +111,7 @@ export function createMintFromRefreshToken(
       sentAt,
       drawnFrom: [turn.version],
       reached,
-      client: turn.secret.client,
+      client: await clientOf(deps, turn.secret.client, grant.credential),
       credential: turn.name,
       mayKeepRoles: isWhole || reached.upstream.acceptsRoles || turn.narrowing?.way === 'by_token',
       deadlineMs,
@@ -192,14 +193,15 @@ function untouched({ interruptedAt }: RefreshLease): RefreshResult {
   return { keepIntent: interruptedAt !== undefined }
 }
 
-function postRefresh(
-  { ask }: RefreshTokenDeps,
+async function postRefresh(
+  deps: RefreshTokenDeps,
   { turn, grant, reached, deadlineMs }: Refresh,
 ): Promise<TokenReply> {
+  const client = await clientOf(deps, turn.secret.client, { upstream: grant.credential.upstream })
   const { scopeInRefresh, scopeSeparator, mayRepeatRefresh } = reached.upstream
-  return ask({
+  return deps.ask({
     reached,
-    client: turn.secret.client,
+    client,
     credential: turn.name,
     form: {
       grant_type: 'refresh_token',

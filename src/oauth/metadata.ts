@@ -2,6 +2,7 @@ import { isBrokerError, BrokerError } from '../domain/broker-error.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpClient, HttpAnswer } from '../ports/http-client.ts'
+import { isLoopback } from '../domain/url.ts'
 import { parseJsonObject } from '../domain/json.ts'
 import { seconds } from '../domain/time.ts'
 import { invalidResponse } from './upstream-failure.ts'
@@ -91,6 +92,12 @@ export interface Metadata {
   /** Likewise. */
   readonly introspectionEndpoint?: string
   readonly jwksUri?: string
+  /** Where people consent: a page that browsers go to, wherever it is, and that is sent no secret. */
+  readonly authorizationEndpoint?: string
+  /** RFC 9207 §3. */
+  readonly announcesIssuer?: true
+  /** Whether `scopes_supported` has `offline_access` (OpenID Connect Core §11). */
+  readonly hasOfflineAccess?: true
 }
 
 /**
@@ -149,10 +156,23 @@ function parseMetadata(text: string, issuer: string): Metadata {
   const revocation = beside('revocation_endpoint')
   const introspection = beside('introspection_endpoint')
   const keys = beside('jwks_uri')
+  const { authorization_endpoint: authorization, scopes_supported: scopes } = members
   return {
     tokenEndpoint: token,
     ...omitUndefined({ revocationEndpoint: revocation, introspectionEndpoint: introspection, jwksUri: keys }),
+    ...(typeof authorization === 'string' && isSafePage(authorization)
+      ? { authorizationEndpoint: authorization }
+      : {}),
+    ...(members['authorization_response_iss_parameter_supported'] === true ? { announcesIssuer: true } : {}),
+    ...(Array.isArray(scopes) && scopes.includes('offline_access') ? { hasOfflineAccess: true } : {}),
   }
+}
+
+/** https, or this very machine: what else it might be (`javascript:`), no browser is sent to. */
+function isSafePage(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null || !isPlainUrl(text)) return false
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
 }
 
 function isPlainUrl(text: string): boolean {

@@ -7,6 +7,8 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
 export interface ResolveUpstreamDeps extends DiscoverEndpointsDeps {
   /** Where Google's own tokens come from. */
   readonly tokenUrl: string
+  /** Where people consent at Google. */
+  readonly authorizationUrl?: string
   /** The other upstreams, by the policy in force. Throws `policy_unavailable`. */
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
 }
@@ -21,6 +23,12 @@ export interface ResolvedUpstream {
   readonly introspectionUrl?: string
   /** Where the keys lie that its access tokens verify by, on the same host. */
   readonly keysUrl?: string
+  /** Where people consent; absent where nobody can. */
+  readonly authorizationUrl?: string
+  /** Whether its answers to a consent say which server they come from (RFC 9207). */
+  readonly announcesIssuer?: boolean
+  /** By its metadata: the scope that makes a grant outlast its session. */
+  readonly hasOfflineAccess?: boolean
 }
 
 /**
@@ -30,21 +38,29 @@ export interface ResolvedUpstream {
  */
 export function createResolveUpstream(
   deps: ResolveUpstreamDeps,
-): (credential: GrantedCredential) => Promise<ResolvedUpstream> {
+): (credential: Pick<GrantedCredential, 'name' | 'upstream'>) => Promise<ResolvedUpstream> {
   const discover = createDiscoverEndpoints(deps)
-  const google = googleUpstream(deps.tokenUrl)
+  const google = googleUpstream(deps.tokenUrl, deps.authorizationUrl)
 
   const endpointsOf = async ({ endpoints }: Upstream): Promise<Omit<ResolvedUpstream, 'upstream'>> => {
     if (endpoints.from === 'policy') {
-      const { token, revocation, introspection, keys } = endpoints
-      return reachedAt(token, { revocationUrl: revocation, introspectionUrl: introspection, keysUrl: keys })
+      const { token, revocation, introspection, keys, authorization } = endpoints
+      return reachedAt(token, {
+        revocationUrl: revocation,
+        introspectionUrl: introspection,
+        keysUrl: keys,
+        authorizationUrl: authorization,
+      })
     }
     const found = await discover(endpoints.issuer)
-    return reachedAt(found.tokenEndpoint, {
+    const { announcesIssuer = false, hasOfflineAccess = false } = found
+    const reached = reachedAt(found.tokenEndpoint, {
       revocationUrl: found.revocationEndpoint,
       introspectionUrl: found.introspectionEndpoint,
       keysUrl: found.jwksUri,
+      authorizationUrl: found.authorizationEndpoint,
     })
+    return { ...reached, announcesIssuer, hasOfflineAccess }
   }
 
   return async ({ name, upstream: wanted }) => {
@@ -57,23 +73,26 @@ export function createResolveUpstream(
   }
 }
 
-type Beside = Readonly<Record<'revocationUrl' | 'introspectionUrl' | 'keysUrl', string | undefined>>
+type Beside = Readonly<
+  Record<'revocationUrl' | 'introspectionUrl' | 'keysUrl' | 'authorizationUrl', string | undefined>
+>
 
 function reachedAt(
   tokenUrl: string,
-  { revocationUrl, introspectionUrl, keysUrl }: Beside,
+  { revocationUrl, introspectionUrl, keysUrl, authorizationUrl }: Beside,
 ): Omit<ResolvedUpstream, 'upstream'> {
   return {
     tokenUrl,
-    ...omitUndefined({ revocationUrl, introspectionUrl, keysUrl }),
+    ...omitUndefined({ revocationUrl, introspectionUrl, keysUrl, authorizationUrl }),
   }
 }
 
 /** Google as an upstream like any other; only its address is a setting (docs/google.md §1.1). */
-function googleUpstream(tokenUrl: string): Upstream {
+function googleUpstream(tokenUrl: string, authorization?: string): Upstream {
   return {
     name: 'google',
-    endpoints: { from: 'policy', token: tokenUrl },
+    endpoints: { from: 'policy', token: tokenUrl, ...omitUndefined({ authorization }) },
+    issuer: 'https://accounts.google.com',
     clientAuthentication: 'client_secret_post',
     assertionAudience: 'token_endpoint',
     scopeSeparator: ' ',
@@ -86,5 +105,11 @@ function googleUpstream(tokenUrl: string): Upstream {
     invalidGrantErrors: [],
     extraParameters: {},
     acceptsRoles: false,
+    consent: {
+      // Its events of revocation come only for who granted these (WIRE.md, 8).
+      scopes: ['openid', 'email'],
+      // docs/google.md: without these there is a refresh token only at the first consent, or none.
+      parameters: { access_type: 'offline', prompt: 'consent' },
+    },
   }
 }

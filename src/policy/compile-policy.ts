@@ -1,6 +1,7 @@
 import { type Caller, unescapeStep } from '../domain/caller.ts'
 import type { AdminRole, CallerPattern, Policy, Rule, TrustedIssuer } from '../domain/policy.ts'
 import type { Upstream } from '../domain/upstream.ts'
+import { presetUpstream } from './read-preset.ts'
 import { createFillBoundary, type FillBoundary, claimsInBoundary } from '../boundaries/fill-boundary.ts'
 import { createMatchCaller, createMatchText, type MatchCaller } from './match-caller.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
@@ -11,7 +12,7 @@ export interface CompiledPolicy {
   readonly policy: Policy
   /** By the exact `iss`. The same object for as long as the entry means the same, across reloads. */
   findIssuer(iss: string): TrustedIssuer | undefined
-  /** By the policy's name for it; Google is not one of these. */
+  /** By the policy's name for it, or a preset by its own; Google is not one of these. */
   findUpstream(name: string): Upstream | undefined
   /** The first rule that matches this caller and credential. */
   findRule(caller: Caller, credential: string): CompiledRule | undefined
@@ -53,7 +54,7 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
   return {
     policy,
     findIssuer: (iss) => issuers.get(iss),
-    findUpstream: (name) => upstreams.get(name),
+    findUpstream: (name) => upstreams.get(name) ?? presetUpstream(name),
     findRule: (caller, credential) => rules.get(credential)?.find((rule) => rule.matchCaller(caller)),
     findRoles: (caller, expressly = () => true, others) => {
       const matching = admins.filter(({ matchCaller }) => matchCaller(caller))

@@ -14,6 +14,7 @@ import {
 import { readPolicyText, type PolicyText } from './policy-text.ts'
 import { readEntry, type EntryPlace, readIssuer, readUpstream } from './read-entries.ts'
 import { readAdmin, readRule } from './read-rule.ts'
+import { withPreset } from './read-preset.ts'
 
 /** A policy, and the text in which each of its parts has its place. */
 export interface ReadPolicy {
@@ -71,7 +72,7 @@ function readWhole(value: Json, report: Report, brokerIssuer: string): Policy {
       return read === undefined ? undefined : readIssuer(read, place, brokerIssuer)
     }),
     upstreams: readAll(upstreams, { path: ['upstreams'], report }, (entry, place) => {
-      const read = readEntry(upstreamSchema, entry, place)
+      const read = readEntry(upstreamSchema, withPreset(entry, place), place)
       return read === undefined ? undefined : readUpstream(read, place)
     }),
     rules: readAll(rules, { path: ['rules'], report }, (entry, place) => {

@@ -115,6 +115,20 @@ const extraParameter = textWithout((name) => {
   return /^[a-zA-Z][\w.-]{0,63}$/.test(name) ? undefined : 'must be a parameter like audience or resource'
 })
 
+/** Those that guard the consent are made anew for each, and no policy sets them. */
+const consentParameter = textWithout((name) => {
+  const isOurs =
+    /^(?:client_id|redirect_uri|response_type|response_mode|scope|state|nonce|code_challenge|request)/.test(
+      name,
+    )
+  if (isOurs) return `${quote(name)} is set by the broker itself`
+  return /^[a-zA-Z][\w.-]{0,63}$/.test(name) ? undefined : 'must be a parameter like access_type or prompt'
+})
+
+const pointer = textWithout((text) =>
+  /^(?:\/[\w.-]+)+$/.test(text) ? undefined : 'must be a JSON Pointer like /id',
+)
+
 const word = textWithout((text) =>
   /^[\w.-]{1,64}$/.test(text) ? undefined : 'must be one word of letters, digits, ".", "_" and "-"',
 )
@@ -142,6 +156,18 @@ export const upstreamSchema = exactly({
   invalid_grant_errors: z._default(z.array(word), []),
   accepts_roles: z._default(z.boolean(), false),
   extra_parameters: z._default(z.record(extraParameter, plainText), {}),
+  authorization_endpoint: z.optional(plainText),
+  authorization_parameters: z._default(z.record(consentParameter, plainText), {}),
+  consent_scopes: z.optional(z.array(scope)),
+  subject_claims: z.optional(z.array(plainText).check(z.minLength(1))),
+  account_endpoint: z.optional(
+    exactly({
+      url: plainText,
+      method: z._default(z.enum(['GET', 'POST']), 'GET'),
+      subject: pointer,
+      name: pointer,
+    }),
+  ),
 })
 
 const claimValue = z.union(

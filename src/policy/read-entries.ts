@@ -9,7 +9,7 @@ import { algorithmsFitting, type PublicJwk, type SigningAlgorithm } from '../dom
 import { quote } from '../domain/text.ts'
 import { seconds } from '../domain/time.ts'
 import type { IssuerEntry, UpstreamEntry } from './policy-schema.ts'
-import type { Upstream, UpstreamEndpoints } from '../domain/upstream.ts'
+import type { Upstream, UpstreamConsent, UpstreamEndpoints } from '../domain/upstream.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /**
@@ -181,6 +181,7 @@ export function readUpstream(entry: UpstreamEntry, place: EntryPlace): Upstream 
     invalidGrantErrors: [...new Set(entry.invalid_grant_errors)],
     extraParameters: entry.extra_parameters,
     acceptsRoles: entry.accepts_roles,
+    consent: readConsent(entry, place),
   }
 }
 
@@ -188,6 +189,7 @@ function readEndpoints(entry: UpstreamEntry, { path, report }: EntryPlace): Upst
   const { issuer, discovery, token_endpoint: token } = entry
   const { revocation_endpoint: revocation, introspection_endpoint: introspection, jwks_uri: keys } = entry
   const beside = { revocation_endpoint: revocation, introspection_endpoint: introspection, jwks_uri: keys }
+  const { authorization_endpoint: authorization } = entry
   if ((discovery === undefined) === (token === undefined))
     report(path, 'needs exactly one of discovery: true and token_endpoint')
   if (discovery === true) {
@@ -197,6 +199,8 @@ function readEndpoints(entry: UpstreamEntry, { path, report }: EntryPlace): Upst
     for (const [member, url] of Object.entries(beside))
       if (url !== undefined)
         report([...path, member], 'is found by discovery, and must not be stated beside it')
+    if (authorization !== undefined)
+      report([...path, 'authorization_endpoint'], 'is found by discovery, and must not be stated beside it')
     return { from: 'discovery', issuer: issuer ?? '' }
   }
   for (const [member, url] of Object.entries(beside))
@@ -204,7 +208,7 @@ function readEndpoints(entry: UpstreamEntry, { path, report }: EntryPlace): Upst
       report([...path, member], `must be on the host of token_endpoint: ${whyThere[member] ?? ''}`)
   if (keys !== undefined && issuer === undefined)
     report([...path, 'jwks_uri'], 'means nothing without issuer, whose tokens are to verify by these keys')
-  const checked = { token_endpoint: token, ...beside }
+  const checked = { token_endpoint: token, ...beside, authorization_endpoint: authorization }
   for (const [member, url] of Object.entries(checked)) {
     const fault = url === undefined ? undefined : endpointFault(url)
     if (fault !== undefined) report([...path, member], fault)
@@ -212,7 +216,20 @@ function readEndpoints(entry: UpstreamEntry, { path, report }: EntryPlace): Upst
   return {
     from: 'policy',
     token: token ?? '',
-    ...omitUndefined({ revocation, introspection, keys }),
+    ...omitUndefined({ revocation, introspection, keys, authorization }),
+  }
+}
+
+/** Whoever has an issuer most likely has ID tokens, and they say who consents. */
+function readConsent(entry: UpstreamEntry, { path, report }: EntryPlace): UpstreamConsent {
+  const { account_endpoint: account, subject_claims: subjectClaims } = entry
+  const fault = account === undefined ? undefined : endpointFault(account.url)
+  if (fault !== undefined) report([...path, 'account_endpoint', 'url'], fault)
+  const scopes = entry.consent_scopes ?? (entry.issuer === undefined ? [] : ['openid', 'email'])
+  return {
+    scopes,
+    parameters: entry.authorization_parameters,
+    ...omitUndefined({ subjectClaims, account }),
   }
 }
 

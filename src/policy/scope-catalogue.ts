@@ -1,3 +1,4 @@
+import { googleScopeNames } from '../domain/google-scope-names.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 
 /** How it is known that whoever holds one scope may do all that another allows. */
@@ -113,9 +114,10 @@ export const deprecatedScopes: Readonly<Record<string, string>> = {
 }
 
 const prefix = 'https://www.googleapis.com/auth/'
-const knownShortNames: ReadonlySet<string> = new Set(
-  scopeCatalogue.flatMap(({ scope, implies }) => [scope, ...Object.keys(implies)]),
-)
+const knownShortNames: ReadonlySet<string> = new Set([
+  ...scopeCatalogue.flatMap(({ scope, implies }) => [scope, ...Object.keys(implies)]),
+  ...googleScopeNames,
+])
 const direct: ReadonlyMap<string, readonly string[]> = new Map(
   [...Map.groupBy(scopeCatalogue, ({ scope }) => fullScopeName(scope))].map(([scope, edges]) => [
     scope,

@@ -44,6 +44,7 @@ export function tokenLifeOf(
       // Neither generateIdToken takes a lifetime, nor the token endpoint that is shown a signed assertion.
       return tokenType === 'access_token' && subject === undefined ? impersonated : { usual: hour }
     case 'api_key':
+    case 'oauth_client':
       return { usual: seconds(Infinity) }
   }
 }

@@ -51,6 +51,7 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
     versions: record.versions.map(versionDocumentOf),
     ...omitUndefined({ source: record.source, consented_scopes: record.consentedScopes }),
     ...(record.narrowing === undefined ? {} : { narrowing: narrowingDocumentOf(record.narrowing) }),
+    ...(record.account === undefined ? {} : { account: { ...record.account } }),
     health: {
       status: record.health.status,
       since: record.health.since,
@@ -181,6 +182,7 @@ const credentialDocument = z.pipe(
     state: z.enum(credentialStates),
     versions: z.array(versionDocument).check(z.minLength(1)),
     source: z.optional(filledText),
+    account: z.exactOptional(z.object({ issuer: z.string(), subject: z.string(), name: z.string() })),
     consented_scopes: z.optional(z.array(z.string())),
     narrowing: z.exactOptional(narrowingDocument),
     health: healthDocument,

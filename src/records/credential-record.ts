@@ -1,4 +1,5 @@
 import type {
+  Account,
   CredentialHealth,
   CredentialKind,
   CredentialState,
@@ -24,6 +25,8 @@ export interface CredentialRecord {
   readonly versions: readonly CredentialVersion[]
   /** For impersonation: the credential it draws on. */
   readonly source?: string
+  /** Whose grant it is, where somebody consented here. */
+  readonly account?: Account
   readonly consentedScopes?: ScopeSet
   readonly narrowing?: Narrowing
   readonly health: CredentialHealth
@@ -69,7 +72,7 @@ export function summaryOf(record: CredentialRecord): CredentialSummary {
     version: active.id,
     ...(standby === undefined ? {} : { standby: standby.id }),
     versions: record.versions.map(versionSummaryOf),
-    ...omitUndefined({ source: record.source }),
+    ...omitUndefined({ source: record.source, account: record.account }),
     identity: active.identity,
     ...omitUndefined({
       keyId: active.keyId,

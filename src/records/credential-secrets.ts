@@ -1,5 +1,5 @@
 import { BrokerError } from '../domain/broker-error.ts'
-import type { CredentialSecret, VersionState, OAuthClient } from '../domain/credential.ts'
+import type { CredentialSecret, VersionState, ClientReference, OAuthClient } from '../domain/credential.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { credentialKey, type CredentialRecord, type CredentialVersion } from './credential-record.ts'
 import * as z from 'zod/mini'
@@ -75,6 +75,7 @@ export function secretText(secret: CredentialSecret): Secret {
         }),
       )
     case 'client_credentials':
+    case 'oauth_client':
       return new Secret(JSON.stringify({ kind: secret.kind, ...clientMembers(secret.client) }))
     case 'impersonation':
       return new Secret(
@@ -91,7 +92,8 @@ export function secretText(secret: CredentialSecret): Secret {
   }
 }
 
-function clientMembers(client: OAuthClient): object {
+function clientMembers(client: OAuthClient | ClientReference): object {
+  if (client.proof === 'credential') return { client_credential: client.credential }
   const named = { client_id: client.id, client_origin: client.origin }
   switch (client.proof) {
     case 'secret':
@@ -163,15 +165,36 @@ const secretDocument = z.discriminatedUnion('kind', [
     })),
   ),
   z.pipe(
-    z.object({ kind: z.literal('refresh_token'), ...clientShape, refresh_token: secretField }),
-    z.transform(({ kind, refresh_token: refreshToken, ...members }) => ({
-      kind,
-      client: clientOf(members),
-      refreshToken,
-    })),
+    z.object({
+      kind: z.literal('refresh_token'),
+      ...clientShape,
+      client_id: z.exactOptional(z.string()),
+      client_credential: z.exactOptional(filledText),
+      refresh_token: secretField,
+    }),
+    z.transform(
+      ({
+        kind,
+        refresh_token: refreshToken,
+        client_id: id = '',
+        client_credential: credential,
+        ...members
+      }) => ({
+        kind,
+        client:
+          credential === undefined
+            ? clientOf({ ...members, client_id: id })
+            : ({ proof: 'credential', credential } as const),
+        refreshToken,
+      }),
+    ),
   ),
   z.pipe(
     z.object({ kind: z.literal('client_credentials'), ...clientShape }),
+    z.transform(({ kind, ...members }) => ({ kind, client: clientOf(members) })),
+  ),
+  z.pipe(
+    z.object({ kind: z.literal('oauth_client'), ...clientShape }),
     z.transform(({ kind, ...members }) => ({ kind, client: clientOf(members) })),
   ),
   z.pipe(

@@ -1,5 +1,6 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type {
+  Account,
   CredentialHealth,
   CredentialSecret,
   CredentialState,
@@ -15,6 +16,7 @@ import {
   changeCredential,
   refuseUnlessAt,
   type Revision,
+  readModifyWrite,
   type ReadModifyWriteDeps,
 } from './read-modify-write.ts'
 import { credentialDocumentOf, parseCredentialRecord, recordIn } from './credential-codec.ts'
@@ -25,6 +27,7 @@ import {
   type CredentialVersion,
 } from './credential-record.ts'
 import {
+  connectRecord,
   enterState,
   noteHealth,
   rotateAfter,
@@ -41,6 +44,8 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
 /** What is enrolled: a parsed and checked secret with the facts that may be shown. */
 export interface NewCredential {
   readonly name: string
+  /** Whose grant it is, where somebody consented here. */
+  readonly account?: Account
   readonly upstream: string
   readonly secret: CredentialSecret
   readonly identity: string
@@ -49,6 +54,12 @@ export interface NewCredential {
   /** For impersonation: the credential it draws on; absent, the broker's own identity. */
   readonly source?: string
   readonly rotateAfterDays?: number
+}
+
+export interface ConnectedVersion {
+  readonly id: string
+  /** When the upstream will take it no more, where it said so. */
+  readonly expiresAt?: EpochSeconds
 }
 
 type OnMalformed = (error: BrokerError) => void
@@ -71,6 +82,12 @@ export interface Credentials {
   findSame(credential: NewCredential): Promise<CredentialSummary | undefined>
   /** `undefined` when the name is taken. */
   add(credential: NewCredential): Promise<CredentialSummary | undefined>
+  /**
+   * What somebody consented to becomes the active version of that id, of a new credential or of the one that is there,
+   * whose other secrets are dropped. Its state stays, but for a revoked one, which is disabled then: nothing is enabled by
+   * it. The same id twice changes nothing more. Throws `state_conflict` for a credential of another kind or upstream.
+   */
+  connect(credential: NewCredential, connected: ConnectedVersion): Promise<CredentialSummary>
   /** `undefined` when there is none of that name; throws `state_conflict` for a revoked one. */
   setState(name: string, state: CredentialState, expected?: Revision): Promise<CredentialSummary | undefined>
   /**
@@ -184,6 +201,20 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       const written = await store.put(credentialKey(name), credentialDocumentOf(record), { if: 'absent' })
       return written === undefined ? undefined : summaryOf(record)
     },
+    connect: async (credential, connected) => {
+      const { name, secret } = credential
+      const { id } = connected
+      const sealed = await keyRing.seal(secretText(secret), secretPlace(name, id))
+      return readModifyWrite(deps, credentialKey(name), (stored) => {
+        const now = clock.now()
+        const fresh = withEnd(newRecord(credential, { id, sealed, now }), connected)
+        const before = recordIn(stored)
+        if (before?.versions.some((version) => version.id === id) === true)
+          return { value: undefined, result: summaryOf(before) }
+        const after = before === undefined ? fresh : connectRecord(before, fresh, now)
+        return { value: credentialDocumentOf(after), result: summaryOf(after) }
+      })
+    },
     setState: (name, state, expected) => change(name, (record) => enterState(record, state), expected),
     revoke: (name, expected) => change(name, revokeRecord, expected),
     noteRevocation: (name, revocation, withdrawn) =>
@@ -237,6 +268,11 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
   }
 }
 
+function withEnd(record: CredentialRecord, { expiresAt }: ConnectedVersion): CredentialRecord {
+  if (expiresAt === undefined) return record
+  return { ...record, versions: record.versions.map((version) => ({ ...version, expiresAt })) }
+}
+
 interface FirstVersion {
   readonly id: string
   readonly sealed: string
@@ -261,7 +297,7 @@ function newRecord(credential: NewCredential, { id, sealed, now }: FirstVersion)
     upstream,
     state: 'enabled',
     versions: [version],
-    ...omitUndefined({ source, consentedScopes }),
+    ...omitUndefined({ source, account: credential.account, consentedScopes }),
     health: { status: 'unknown', since: now },
     ...omitUndefined({ rotateAfterDays }),
     fence: 0,

@@ -141,6 +141,32 @@ export function enterState(record: CredentialRecord, state: CredentialState): Cr
   return record.state === state ? record : { ...record, state }
 }
 
+/**
+ * What somebody consented to anew takes the place of all secrets that are held: `fresh` is the record that it would be by
+ * itself. The fence goes on, so that a refresh that is still out finds its version gone.
+ */
+export function connectRecord(
+  record: CredentialRecord,
+  fresh: CredentialRecord,
+  now: EpochSeconds,
+): CredentialRecord {
+  if (record.kind !== fresh.kind || record.upstream !== fresh.upstream)
+    throw stateConflict(record, `it is a ${record.kind} of ${record.upstream}`)
+  const { lease: _l, rotation: _r, revocation: _v, account: _a, consentedScopes: _s, ...kept } = record
+  const former = record.versions.map(({ sealed: _sealed, intent: _intent, ...version }) =>
+    version.state === 'destroyed' ? version : { ...version, state: 'destroyed' as const, changedAt: now },
+  )
+  return {
+    ...kept,
+    ...fresh,
+    state: record.state === 'revoked' ? 'disabled' : record.state,
+    versions: [...former.slice(-10), ...fresh.versions],
+    fence: record.fence,
+    revision: record.revision + 1,
+    createdAt: record.createdAt,
+  }
+}
+
 /** `undefined` for days: never by itself. */
 export function rotateAfter(record: CredentialRecord, days: number | undefined): CredentialRecord {
   const { rotateAfterDays: _, ...rest } = record

@@ -6,7 +6,10 @@ import { createFakeHall, type FakeHall } from '../support/http-layer.ts'
 
 it('every route of the table has a row here, and each row is in the table', () => {
   const pathOf = (line: string) =>
-    line.replace(/reports-sa/, '{name}').replace(/(?<=versions\/)[^:/]+/, '{version}')
+    line
+      .replace(/reports-sa/, '{name}')
+      .replace(/(?<=versions\/)[^:/]+/, '{version}')
+      .replace(/(?<=connections\/)[^:/]+/, '{id}')
   expect(new Set(adminRows.map(({ line }) => pathOf(line)))).toEqual(
     new Set(Object.values(adminRoutes).map(({ at }) => at)),
   )

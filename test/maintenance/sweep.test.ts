@@ -50,7 +50,7 @@ describe('a sweep', () => {
     clock.jump(2 * hour)
 
     expect(await sweep()).toEqual({ deleted: 100, isMoreLeft: true })
-    expect(store.counts).toMatchObject({ list: 6, delete: 100 })
+    expect(store.counts).toMatchObject({ list: 8, delete: 100 })
     expect(await sweep()).toEqual({ deleted: 30, isMoreLeft: false })
   })
 

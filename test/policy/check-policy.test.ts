@@ -101,7 +101,7 @@ test.each<[string, readonly string[], string]>([
   ['a deprecated scope by its URL', [`${auth}taskqueue`], 'is deprecated'],
   ['a misspelt short name', ['compute.raedonly'], 'did you mean "compute.readonly"?'],
   ['a misspelt URL', [`${auth}devstorage.readonly`], 'did you mean "devstorage.read_only"?'],
-  ['a short name that is none', ['gmail.readonly'], 'is no short name'],
+  ['a short name that is none', ['nothing.known'], 'is no short name'],
 ])('P13: warned of: %s', (_, scopes, text) => {
   const found = warnings({ scopes })
 

@@ -42,6 +42,7 @@ describe('an upstream', () => {
         invalidGrantErrors: [],
         extraParameters: {},
         acceptsRoles: false,
+        consent: { scopes: [], parameters: {} },
       },
     ])
   })

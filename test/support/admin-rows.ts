@@ -25,6 +25,16 @@ const credentialRows: readonly AdminRow[] = [
   row('admin', `DELETE ${reports}`, 'credential.destroy', { status: 204 }),
 ]
 
+const connections = `${admin}/connections`
+const connectionRows: readonly AdminRow[] = [
+  row('admin', `POST ${connections}`, 'connection.start', {
+    status: 201,
+    body: { name: 'team', upstream: 'google', client: 'google-client', scopes: ['read'] },
+  }),
+  row('admin', `GET ${connections}/1`, 'connection.read'),
+  row('admin', `POST ${connections}/1:finalize`, 'connection.finalize', { body: { nonce: 'n' } }),
+]
+
 const policyRows: readonly AdminRow[] = [
   row('viewer', `GET ${admin}/policy`, 'policy.read'),
   row('admin', `PUT ${admin}/policy`, 'policy.apply', {
@@ -67,6 +77,7 @@ const serviceRows: readonly AdminRow[] = [
 /** Every route, with the least role that may use it and what it answers then, in the order of `http/admin-routes.ts`. */
 export const adminRows: readonly AdminRow[] = [
   ...credentialRows,
+  ...connectionRows,
   ...policyRows,
   ...adviceRows,
   ...rewrapRows,

@@ -1,4 +1,6 @@
 import type { BlockedCaller } from '../../src/domain/blocks.ts'
+import type { Connect } from '../../src/connect/connect.ts'
+import type { Connection } from '../../src/domain/connection.ts'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import type { CredentialSummary } from '../../src/domain/credential.ts'
 import type { PolicyWarning } from '../../src/domain/policy.ts'
@@ -157,6 +159,35 @@ export function createFakeService(): AdministerService {
       return { ...one, ...byHand }
     },
     unblockCaller: async (one) => one,
+  }
+}
+
+const connection: Connection = {
+  id: '00000000-0000-4000-8000-0000000000aa',
+  name: 'reports-sa',
+  upstream: 'google',
+  client: 'google-client',
+  scopes: ['read'],
+  replacesAccount: false,
+  startedBy: { issuer: 'ops', subject: 'admin' },
+  createdAt: epochSeconds(1_800_000_000),
+  expiresAt: epochSeconds(1_800_003_600),
+  state: 'pending',
+}
+
+/** One connection that nobody has answered yet. */
+export function createFakeConnect(): Connect {
+  const url = `${issuer}/connect/${connection.id}.${'a'.repeat(64)}`
+  return {
+    start: async () => ({ connection, url, nonce: 'n' }),
+    read: async () => ({ connection, state: 'pending' }),
+    finalize: async () => summary,
+    answer: async () => ({ kind: 'unmatched' }),
+    open: async () => ({ kind: 'closed' }),
+    refuse: async () => undefined,
+    goOn: async () => undefined,
+    end: async () => undefined,
+    tidy: async () => undefined,
   }
 }
 

@@ -11,6 +11,7 @@ import type { ExchangeContext, ExchangeOutcome } from '../../src/exchange.ts'
 import { createApp, type AppDeps } from '../../src/http/app.ts'
 import { createFakeClock } from './fake-clock.ts'
 import {
+  createFakeConnect,
   createFakeCredentials,
   createFakePolicy,
   createFakeRotation,
@@ -21,6 +22,7 @@ import {
   serviceStatus,
   summary,
 } from './fake-modules.ts'
+import { createPlainKeyRing } from './plain-key-ring.ts'
 import { createLogBook, type LogLine } from './quiet.ts'
 import { createSequence } from './sequence.ts'
 
@@ -78,6 +80,8 @@ export function createFakeHall(changes: Partial<AppDeps> = {}): FakeHall {
     log,
     rotation: createFakeRotation(),
     maintain: async () => maintenance,
+    connect: createFakeConnect(),
+    keyRing: createPlainKeyRing(),
     ...changes,
   })
   return { app, lines, records, requests }

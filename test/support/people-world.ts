@@ -146,7 +146,7 @@ export async function startPeopleWorld(options: PeopleOptions = {}): Promise<Peo
 }
 
 /** Allows what the issuer asks about, if it does. */
-async function consent(visitor: Visitor, page: Page): Promise<Page> {
+export async function consent(visitor: Visitor, page: Page): Promise<Page> {
   return page.html.includes('Do you allow this?') ? visitor.press(page, 'Allow') : page
 }
 

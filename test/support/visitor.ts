@@ -50,7 +50,8 @@ export function createVisitor(): Visitor {
       const response = await fetch(at, { ...sent, headers, redirect: 'manual' })
       keep(jarOf(at), response.headers.getSetCookie())
       const location = response.headers.get('location')
-      const html = await response.text()
+      // As it is read: a line break of the template is a space.
+      const html = (await response.text()).replaceAll(/\s+/g, ' ')
       if (location === null || response.status < 300 || response.status >= 400)
         return { url: at, status: response.status, html, headers: response.headers, path }
       at = new URL(location, at).href

@@ -19,6 +19,7 @@ import {
   policySchema,
   validPolicySchema,
 } from '../../../src/http/credential-schemas.ts'
+import { connectionSchema, startedConnectionSchema } from '../../../src/http/connection-schemas.ts'
 import type { AnswerOf } from '../../../src/http/route-schemas.ts'
 
 type Routes = typeof adminRoutes
@@ -32,6 +33,9 @@ const schemas = {
   enableCredential: credentialSchema,
   revokeCredential: revokedCredentialSchema,
   destroyCredential: undefined,
+  startConnection: startedConnectionSchema,
+  readConnection: connectionSchema,
+  finalizeConnection: credentialSchema,
   readPolicy: policySchema,
   applyPolicy: appliedPolicySchema,
   validatePolicy: validPolicySchema,

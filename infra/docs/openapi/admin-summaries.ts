@@ -14,6 +14,9 @@ export const adminSummaries: Readonly<Record<keyof typeof adminRoutes, string>> 
   revokeCredential:
     'Revokes a credential for good: here first, then upstream; again, to finish what failed there',
   destroyCredential: 'The same as DELETE',
+  startConnection: 'Asks for consent: gives a link for whoever is to consent, and a nonce to finish with',
+  readConnection: 'What became of a request for consent',
+  finalizeConnection: 'Enrols what was consented to; only whoever asked can, with the nonce',
   readPolicy: 'The policy in force',
   applyPolicy:
     'Replaces the policy that `If-Match` names; one that would lock out whoever applies it needs `force=true`',

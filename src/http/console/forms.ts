@@ -3,7 +3,7 @@ import { parseForm, type Form } from '../parse-form.ts'
 import { readBody, textOf } from '../read-body.ts'
 
 /** The hidden field that every form of ours carries. */
-const formTokenField = 'form_token'
+export const formTokenField = 'form_token'
 
 /**
  * Throws `admin_forbidden` for a form that comes from another site: before role and fields are looked at, and whatever
@@ -26,13 +26,13 @@ export async function ownForm(request: Request, issuer: string, token: string): 
 }
 
 /** Throws `request_malformed` and `request_too_large`. */
-async function readForm(request: Request): Promise<Form> {
+export async function readForm(request: Request): Promise<Form> {
   return parseForm({
     contentType: request.headers.get('content-type'),
     text: textOf(await readBody(request)),
   })
 }
 
-function forged(why: string): BrokerError {
+export function forged(why: string): BrokerError {
   return new BrokerError('admin_forbidden', { reason: `a form ${why}`, condition: 'form' })
 }

@@ -1,0 +1,149 @@
+import { calculatePKCECodeChallenge } from 'oauth4webapi'
+import { BrokerError } from '../domain/broker-error.ts'
+import type { Connection } from '../domain/connection.ts'
+import { Secret } from '../domain/secret.ts'
+import { unguessable } from '../domain/unguessable.ts'
+import { connectionPlace, type ConnectionRecord } from '../records/connections.ts'
+import type { ConnectDeps } from './connect-deps.ts'
+import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
+import { noteConsent } from './note-consent.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+/** A link as somebody opened it. */
+export type OpenedLink =
+  | { readonly kind: 'open'; readonly connection: Connection; readonly leadsTo: string }
+  /** Used, over, or no link at all: one answer for all that are not open. */
+  | { readonly kind: 'closed' }
+
+export interface ConsentBegun {
+  readonly id: string
+  /** The upstream's page of consent. */
+  readonly url: string
+  /** For the cookie of the browser that went on. */
+  readonly browser: string
+}
+
+export interface ConsentPages {
+  /** Looks, and uses nothing up: mail scanners open links too. */
+  readonly open: (link: string) => Promise<OpenedLink>
+  /** `undefined` where the link is not open any more. */
+  readonly refuse: (link: string, requestId: string) => Promise<Connection | undefined>
+  readonly goOn: (link: string) => Promise<ConsentBegun | undefined>
+}
+
+/** Throws what the upstream's discovery throws while it is down: the link stays then. */
+export function createConsentPages(deps: ConnectDeps): ConsentPages {
+  const { connections, sha256, keyRing, entropy } = deps
+
+  const findOpen = async (link: string): Promise<ConnectionRecord | undefined> => {
+    const [id = '', secret = ''] = link.split('.')
+    const found = await connections.find(id)
+    if (found === undefined || found.linkDigest !== (await sha256(secret))) return undefined
+    if (!isOpen(found, deps.clock.now())) return undefined
+    return (await deps.whyStopped(found.startedBy)) === undefined ? found : undefined
+  }
+
+  return {
+    open: async (link) => {
+      const connection = await findOpen(link)
+      if (connection === undefined) return { kind: 'closed' }
+      const { authorizationUrl } = await deps.reach(connection.upstream)
+      return { kind: 'open', connection, leadsTo: new URL(requirePage(authorizationUrl)).origin }
+    },
+    refuse: async (link, requestId) => {
+      const found = await findOpen(link)
+      if (found === undefined) return undefined
+      const changed = await connections.change(found.id, (before) =>
+        isOpen(before, deps.clock.now())
+          ? { ...before, state: 'rejected', reason: 'it was refused on the page of consent' }
+          : before,
+      )
+      if (changed?.state !== 'rejected') return undefined
+      await noteConsent(deps, changed, requestId)
+      return changed
+    },
+    goOn: async (link) => {
+      const found = await findOpen(link)
+      if (found === undefined) return undefined
+      const { id } = found
+      const reached = await deps.reach(found.upstream)
+      const client = await deps.clientOf(found.client, found.upstream)
+      const [browser, random, verifier, nonce] = [1, 2, 3, 4].map(() => unguessable(entropy))
+      if (browser === undefined || verifier === undefined || nonce === undefined)
+        throw new TypeError('four texts were made')
+      const state = `${id}.${String(random)}`
+      const secrets = new Secret(JSON.stringify({ verifier, nonce }))
+      const flow = {
+        browserDigest: await sha256(browser),
+        stateDigest: await sha256(state),
+        sealed: await keyRing.seal(secrets, connectionPlace(id, 'flow')),
+      }
+      const changed = await connections.change(id, (before) =>
+        isOpen(before, deps.clock.now()) ? { ...before, flow } : before,
+      )
+      // Somebody else went on in between: the link is used up.
+      if (changed?.flow?.browserDigest !== flow.browserDigest) return undefined
+      const url = await consentUrl(reached, {
+        clientId: client.id,
+        redirectUri: redirectUriOf(deps.issuer, found.upstream),
+        scopes: found.scopes,
+        state,
+        nonce,
+        verifier,
+        ...omitUndefined({ loginHint: found.expectedAccount }),
+      })
+      return { id, url, browser }
+    },
+  }
+}
+
+/** T17: each upstream has a redirect URI of its own, so that no answer of one is taken for another's. */
+export function redirectUriOf(issuer: string, upstream: string): string {
+  return `${issuer.replace(/\/$/, '')}/connect/callback/${upstream}`
+}
+
+/** Nobody went on yet, and it is not over. */
+function isOpen({ state, flow, expiresAt }: ConnectionRecord, now: number): boolean {
+  return state === 'pending' && flow === undefined && now < expiresAt
+}
+
+interface Asked {
+  readonly clientId: string
+  readonly redirectUri: string
+  readonly scopes: readonly string[]
+  readonly state: string
+  readonly nonce: string
+  readonly verifier: string
+  readonly loginHint?: string
+}
+
+async function consentUrl(
+  { upstream, authorizationUrl, hasOfflineAccess }: ResolvedUpstream,
+  asked: Asked,
+): Promise<string> {
+  const url = new URL(requirePage(authorizationUrl))
+  const wanted = upstream.consent ?? { scopes: [], parameters: {} }
+  // OpenID Connect Core §11: it is given only where the person is asked.
+  const offline = hasOfflineAccess === true ? ['offline_access'] : []
+  const scopes = [...new Set([...asked.scopes, ...wanted.scopes, ...offline])]
+  const parameters = {
+    ...(offline.length === 0 ? {} : { prompt: 'consent' }),
+    ...wanted.parameters,
+    ...omitUndefined({ login_hint: asked.loginHint }),
+    response_type: 'code',
+    client_id: asked.clientId,
+    redirect_uri: asked.redirectUri,
+    scope: scopes.join(upstream.scopeSeparator),
+    state: asked.state,
+    nonce: asked.nonce,
+    code_challenge: await calculatePKCECodeChallenge(asked.verifier),
+    code_challenge_method: 'S256',
+  }
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+  return url.href
+}
+
+function requirePage(url: string | undefined): string {
+  if (url !== undefined) return url
+  throw new BrokerError('target_unavailable', { reason: 'the upstream has no page of consent any more' })
+}
