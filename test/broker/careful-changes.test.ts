@@ -221,6 +221,14 @@ describe('a policy that would lock out whoever applies it', () => {
     expect(world.audits.at(-2)).toMatchObject({ action: 'policy.apply', outcome: 'refused', reason: why })
   })
 
+  it('is one that takes none of the keys: another key beside the one in use locks nobody out', async () => {
+    const document = await changed((policy) => {
+      const { keys } = policyKeys.parse(opsOf(policy)).keys.jwks
+      Object.assign(opsOf(policy), { keys: { jwks: { keys: [otherKey, ...keys] } } })
+    })
+    expect((await apply(document)).status).toBe(200)
+  })
+
   it('is applied when it says so', async () => {
     const document = await changed((policy) => (policy.admins = []))
     expect((await apply(document, '?force=true')).status).toBe(200)
