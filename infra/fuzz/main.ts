@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { checkNarrowing } from '../../test/support/narrowing.ts'
 import { checkers } from '../../test/support/cost/checkers.ts'
 import {
   describeCost,
@@ -13,19 +14,35 @@ import {
 
 const shownMax = 10
 
-process.exitCode = main()
+process.exitCode = await main()
 
-function main(): number {
+async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { seed: { type: 'string', default: '1' }, count: { type: 'string', default: '20000' } },
+    options: {
+      seed: { type: 'string', default: '1' },
+      count: { type: 'string', default: '20000' },
+      narrowing: { type: 'string', default: '100000' },
+    },
   })
   const seed = Number(values.seed)
-  const count = Number(values.count)
-  return tellCosts('shapes', measureCosts(checkers, seed)) +
-    tellCosts('spliced', measureSplicedCosts(checkers, seed, count)) ===
-    0
-    ? 0
-    : 1
+  const faults =
+    (await tellNarrowing(seed, Number(values.narrowing))) +
+    tellCosts('shapes', measureCosts(checkers, seed)) +
+    tellCosts('spliced', measureSplicedCosts(checkers, seed, Number(values.count)))
+  return faults === 0 ? 0 : 1
+}
+
+/** Whether anything was granted that an independent model would not grant. */
+async function tellNarrowing(seed: number, runs: number): Promise<number> {
+  try {
+    print(
+      `narrowing: ${runs} cases tried of seed ${seed}, none wider: ${JSON.stringify(await checkNarrowing(runs, seed))}`,
+    )
+    return 0
+  } catch (error) {
+    print(`narrowing: TOO WIDE: ${String(error)}`)
+    return 1
+  }
 }
 
 /** How many were too dear. */
