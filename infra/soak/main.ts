@@ -3,6 +3,7 @@ import type { Proof } from './proof.ts'
 // `npm run soak NAME`: proofs that take too long for the test suite. Each prints what it counted.
 
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
+  'damaged-store': async () => (await import('./damaged-store.ts')).proveDamagedStore,
   revoke: async () => (await import('./revoke.ts')).proveRevoke,
   rewrap: async () => (await import('./rewrap.ts')).proveRewrap,
   rotation: async () => (await import('./rotation.ts')).proveRotation,

@@ -5,6 +5,8 @@ import { readSettings } from '../../src/config.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import { later, seconds } from '../../src/domain/time.ts'
 import { createPolicies } from '../../src/records/policies.ts'
+import type { Clock } from '../../src/ports/clock.ts'
+import type { DocumentStore } from '../../src/ports/document-store.ts'
 import { createFakeClock, type FakeClock } from './fake-clock.ts'
 import { createFaultyStore, type FaultyStore } from './faulty-store.ts'
 import { createPlainKeyRing } from './plain-key-ring.ts'
@@ -34,6 +36,8 @@ export interface BrokerWorld extends RoutedHttp {
   /** A token for the credential `team`, or why not. */
   readonly ask: (instance?: number, person?: Person) => Promise<Response>
   readonly enrol: (name?: string) => Promise<Response>
+  /** One more instance, which knows nothing yet; its number. */
+  readonly addInstance: () => number
   /** What brings a further refresh token for `team`. */
   readonly newSecret: (refreshToken: string) => object
 }
@@ -52,9 +56,11 @@ export interface WorldRequest {
  * that gives a new token each time. `billing` and `reports` may use the refresh token `team`; `ops` and `deputy` are
  * admins; the policy lies in the store.
  */
-export async function createBrokerWorld(): Promise<BrokerWorld> {
+export async function createBrokerWorld(
+  openStore: (clock: Clock) => DocumentStore = (clock) => createMemoryStore({ clock }),
+): Promise<BrokerWorld> {
   const clock = createFakeClock()
-  const store = createFaultyStore(createMemoryStore({ clock }))
+  const store = createFaultyStore(openStore(clock))
   const people = await signersOf(['billing', 'reports', 'ops', 'deputy'])
   const routed = createRoutedHttp()
   let minted = 0
@@ -95,10 +101,7 @@ export async function createBrokerWorld(): Promise<BrokerWorld> {
   })
   const policies = createPolicies({ store, clock, newId: () => 'first' })
   await policies.apply({ text: policyText(people), expected: undefined, by: 'nobody' })
-  const instances: readonly Serve[] = [
-    createBroker(settings, platform).serve,
-    createBroker(settings, platform).serve,
-  ]
+  const instances: Serve[] = [createBroker(settings, platform).serve, createBroker(settings, platform).serve]
 
   let jwts = 0
   const jwt = (person: Person): Promise<string> => {
@@ -145,6 +148,7 @@ export async function createBrokerWorld(): Promise<BrokerWorld> {
         as: 'ops',
         body: { name, secret: refreshTokenFile, scopes: [readScope] },
       }),
+    addInstance: () => instances.push(createBroker(settings, platform).serve) - 1,
     newSecret: (refreshToken) => ({
       secret: { ...refreshTokenFile, refresh_token: refreshToken },
       scopes: [readScope],

@@ -1,0 +1,168 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { createSqliteStore, type SqliteStore } from '../../src/adapters/sqlite/sqlite-store.ts'
+import { createBrokerWorld, type BrokerWorld, type WorldRequest } from './broker-world.ts'
+import { jsonObject } from './test-broker/json.ts'
+
+/** What came of damaging one document after the other. */
+export interface Damage {
+  readonly kinds: readonly string[]
+  readonly tried: number
+  /** Which questions were answered otherwise than before. */
+  readonly harmed: readonly string[]
+}
+
+/**
+ * Replaces a document of each kind by each kind of garbage and asks every question that is not about it, of an instance
+ * that runs and of a new one.
+ */
+export async function damageEachDocument(): Promise<Damage> {
+  const folder = mkdtempSync(join(tmpdir(), 'downscope-damaged-'))
+  const path = join(folder, 'store.db')
+  let opened: SqliteStore | undefined
+  const world = await createBrokerWorld((clock) => {
+    opened = createSqliteStore({ path, clock })
+    return opened.store
+  })
+  const database = new DatabaseSync(path)
+  try {
+    await fill(world)
+    return await damageAll(world, database)
+  } finally {
+    database.close()
+    opened?.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function damageAll(world: BrokerWorld, database: DatabaseSync): Promise<Damage> {
+  const all = rowsOf(database)
+  const before = await askAll(world, 0)
+  const broken = [...before].filter(([, status]) => status !== 200)
+  if (broken.length > 0) throw new Error(`answered before anything was damaged: ${JSON.stringify(broken)}`)
+  const damaged = new Map(all.filter((row) => !isAsked(row)).map((row) => [kindOf(row), row]))
+  const harmed: string[] = []
+  let tried = 0
+  for (const row of damaged.values())
+    for (const [what, json] of garbageOf(row, all)) {
+      overwrite(database, row.key, json)
+      await world.clock.advance(11_000)
+      for (const at of [0, world.addInstance()])
+        for (const [line, status] of await askAll(world, at)) {
+          tried += 1
+          const who = at === 0 ? 'an instance that runs' : 'a new instance'
+          if (status !== before.get(line))
+            harmed.push(`${line} at ${who}: ${status}, with ${what} in ${row.key}`)
+        }
+      overwrite(database, row.key, row.json)
+    }
+  return { kinds: [...damaged.keys()], tried, harmed }
+}
+
+/** A document of each kind, of somebody whom the questions below are not about. */
+async function fill(world: BrokerWorld): Promise<void> {
+  await world.enrol('team')
+  // In the order of the store before and behind the one that is asked for.
+  await world.enrol('aaa')
+  await world.enrol('zzz')
+  await world.ask()
+  await world.ask(0, 'deputy')
+  const act = (line: string, body: object) => world.call(line, { as: 'ops', body })
+  await act('POST /v1/admin/callers:revoke', { issuer: 'reports', subject: 'reports' })
+  await act('POST /v1/admin/credentials/zzz/versions', {
+    ...world.newSecret('1//other'),
+    withdraw_former: false,
+  })
+  await act('POST /v1/admin/maintenance:run', {})
+  await world.clock.advance(11_000)
+}
+
+interface Question extends WorldRequest {
+  readonly line: string
+}
+
+const policyDocument = 'version: 1\nissuers: []\nrules: []\n'
+/** What somebody else may ask: none of it is about the document that is damaged. */
+const questions: readonly Question[] = [
+  { line: 'GET /healthz' },
+  { line: 'GET /.well-known/oauth-authorization-server' },
+  { line: 'GET /v1/admin/credentials', as: 'ops' },
+  { line: 'GET /v1/admin/credentials/team', as: 'ops' },
+  { line: 'GET /v1/admin/policy', as: 'ops' },
+  {
+    line: 'POST /v1/admin/policy:validate',
+    as: 'ops',
+    body: policyDocument,
+    headers: { 'content-type': 'application/yaml' },
+  },
+  { line: 'POST /v1/admin/policy:suggest', as: 'ops', body: {} },
+  { line: 'POST /v1/admin/keys:rewrap', as: 'ops', body: {} },
+  { line: 'POST /v1/admin/maintenance:run', as: 'ops', body: {} },
+  { line: 'GET /v1/admin/service', as: 'ops' },
+  { line: 'GET /v1/admin/callers', as: 'ops' },
+]
+
+async function askAll(world: BrokerWorld, at: number): Promise<ReadonlyMap<string, number>> {
+  const statuses = new Map<string, number>()
+  statuses.set('POST /v1/token', (await world.ask(at)).status)
+  for (const { line, ...request } of questions)
+    statuses.set(line, (await world.call(line, { ...request, at })).status)
+  return statuses
+}
+
+interface Row {
+  readonly key: string
+  readonly json: string
+}
+
+function rowsOf(database: DatabaseSync): readonly Row[] {
+  const all = database.prepare('SELECT key, json FROM documents ORDER BY key').all()
+  return all.map(({ key, json }) => ({ key: String(key), json: String(json) }))
+}
+
+function overwrite(database: DatabaseSync, key: string, json: string): void {
+  // A version of its own, as everything that is written has.
+  database.prepare('UPDATE documents SET json = ?, version = hex(randomblob(8)) WHERE key = ?').run(json, key)
+}
+
+/** What may come of a document by another program, another version or a bad disk. */
+function garbageOf({ json }: Row, others: readonly Row[]): ReadonlyMap<string, string> {
+  const document = jsonObject(json) ?? {}
+  const other = others.find((one) => one.json !== json)?.json ?? '{}'
+  const changed = Object.entries(document).flatMap(
+    ([name, value]) =>
+      [
+        [
+          `without ${name}`,
+          JSON.stringify(Object.fromEntries(Object.entries(document).filter(([one]) => one !== name))),
+        ],
+        [
+          `${name} of another type`,
+          JSON.stringify({ ...document, [name]: typeof value === 'string' ? 7 : 'x' }),
+        ],
+      ] as const,
+  )
+  return new Map([
+    ['nothing', ''],
+    ['half of it', json.slice(0, json.length / 2)],
+    ['null', 'null'],
+    ['a list', '[]'],
+    ['a text', '"x"'],
+    ['a number', '7'],
+    ['no members', '{}'],
+    ['a schema of the future', JSON.stringify({ ...document, schema: 99 })],
+    ['another document', other],
+    ['deep', `${'['.repeat(2_000)}${']'.repeat(2_000)}`],
+    ...changed,
+  ])
+}
+
+/** The collection; of credentials each, for they lie before and behind the one that is asked for. */
+function kindOf({ key }: Row): string {
+  return key.startsWith('credentials/') ? key : key.slice(0, key.indexOf('/'))
+}
+
+/** Of these the questions are asked themselves: what they hold decides. */
+const isAsked = ({ key }: Row): boolean => key === 'credentials/team' || /^(?:policies|blocks)\//.test(key)
