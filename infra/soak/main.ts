@@ -4,6 +4,7 @@ import type { Proof } from './proof.ts'
 
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   'damaged-store': async () => (await import('./damaged-store.ts')).proveDamagedStore,
+  'outbound-faults': async () => (await import('./outbound-faults.ts')).proveOutboundFaults,
   revoke: async () => (await import('./revoke.ts')).proveRevoke,
   rewrap: async () => (await import('./rewrap.ts')).proveRewrap,
   rotation: async () => (await import('./rotation.ts')).proveRotation,
