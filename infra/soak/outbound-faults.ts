@@ -46,7 +46,7 @@ export const proveOutboundFaults: Proof = inTestWorld(async (world, say) => {
   const proxies: FaultProxy[] = []
   const emulator = await openEmulator()
   try {
-    const scenes = [await openGoogle(world, proxies), await openKms(world, proxies)]
+    const scenes = [...(await openGoogle(world, proxies)), await openKms(world, proxies)]
     if (emulator === undefined) say('no Firestore emulator here: its clients are left out')
     else
       for (const scheme of ['firestore', 'firestore+rest'])
@@ -58,7 +58,7 @@ export const proveOutboundFaults: Proof = inTestWorld(async (world, say) => {
         faults.push(...found)
         for (const one of found) say(one)
       }
-    for (const { broker } of scenes) await broker.stop()
+    for (const broker of new Set(scenes.map((scene) => scene.broker))) await broker.stop()
     say(`${tried} pairs of client and fault tried: ${tcpFaults.join(', ')}`)
   } finally {
     await Promise.all(proxies.map((proxy) => proxy.stop()))
@@ -96,7 +96,8 @@ async function playFault({ clients }: Scene, fault: TcpFault, round: number): Pr
 
 const rounds = tcpFaults.length * 2
 
-async function openGoogle(world: TestWorld, proxies: FaultProxy[]): Promise<Scene> {
+/** What is asked with a token of the token endpoint has a turn of its own, while that one answers. */
+async function openGoogle(world: TestWorld, proxies: FaultProxy[]): Promise<readonly Scene[]> {
   const { google, workload, billing } = world
   const proxied: Record<string, FaultProxy> = {}
   const moved: Record<string, string> = {}
@@ -142,53 +143,56 @@ async function openGoogle(world: TestWorld, proxies: FaultProxy[]): Promise<Scen
   }
   const ask = (audience: string, more: Readonly<Record<string, string>> = {}): Promise<Answer> =>
     askToken(broker, billing, { audience, scope, ...more })
-  return {
-    world,
-    broker,
-    clients: [
-      {
-        name: 'token endpoint',
-        proxy: proxyOf('GOOGLE_OAUTH_TOKEN_URL'),
-        ask: (round) => ask(`key-${round}`),
-      },
-      {
-        name: 'STS',
-        proxy: proxyOf('GOOGLE_STS_TOKEN_URL'),
-        ask: (round) => ask(`bounded-${round}`, { options: JSON.stringify(bounded) }),
-      },
-      {
-        name: 'IAM Credentials',
-        proxy: proxyOf('GOOGLE_IAM_CREDENTIALS_URL'),
-        ask: (round) => ask(`acting-${round}`),
-      },
-      {
-        name: 'revocation',
-        proxy: proxyOf('GOOGLE_REVOKE_URL'),
-        ask: (round) =>
-          administer(broker, world.ops, { method: 'POST', path: `credentials/revoked-${round}:revoke` }),
-      },
-      {
-        name: 'JWK set',
-        proxy: keySite.proxy,
-        ask: (round) =>
-          askToken(broker, { ...workload, jwt: () => keySite.jwt(round) }, { audience: 'keyed-0', scope }),
-      },
-    ],
-  }
+  const first: readonly Client[] = [
+    {
+      name: 'token endpoint',
+      proxy: proxyOf('GOOGLE_OAUTH_TOKEN_URL'),
+      ask: (round) => ask(`key-${round}`),
+    },
+    {
+      name: 'revocation',
+      proxy: proxyOf('GOOGLE_REVOKE_URL'),
+      ask: (round) =>
+        administer(broker, world.ops, { method: 'POST', path: `credentials/revoked-${round}:revoke` }),
+    },
+    { name: 'JWK set', proxy: keySite.proxy, ask: (round) => askWithKey(broker, world, round) },
+  ]
+  const second: readonly Client[] = [
+    {
+      name: 'STS',
+      proxy: proxyOf('GOOGLE_STS_TOKEN_URL'),
+      ask: (round) => ask(`bounded-${round}`, { options: JSON.stringify(bounded) }),
+    },
+    {
+      name: 'IAM Credentials',
+      proxy: proxyOf('GOOGLE_IAM_CREDENTIALS_URL'),
+      ask: (round) => ask(`acting-${round}`),
+    },
+  ]
+  return [first, second].map((clients) => ({ world, broker, clients }))
 }
 
-/** The same issuer, whose keys lie behind a proxy; each round signs with a key that the broker has not seen. */
+/** In even rounds by a key that the broker has not seen, so that it looks for it. */
+async function askWithKey(broker: BrokerProcess, world: TestWorld, round: number): Promise<Answer> {
+  const { workload } = world
+  if (round % 2 === 1) return askToken(broker, workload, { audience: 'keyed-0', scope })
+  const [, payload = ''] = (await workload.jwt()).split('.')
+  const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid: `unknown-${round}` })).toString('base64url')
+  const jwt = async () => `${header}.${payload}.${'A'.repeat(342)}`
+  return askToken(broker, { ...workload, jwt }, { audience: 'keyed-0', scope })
+}
+
+/** The same issuer, whose keys lie behind a proxy. */
 async function movedKeys(world: TestWorld, settings: BrokerSettings, proxies: FaultProxy[]) {
-  const proxy = await startFaultProxy(new URL(world.site.issuer).host)
+  const proxy = await startFaultProxy(new URL(world.site.keysUrl).host)
   proxies.push(proxy)
   const policy = settings['DOWNSCOPE_POLICY_YAML'] ?? ''
   const jwks = `{"jwks_uri":"http://${proxy.host}/jwks"}`
-  const moved = policy.replace('{"discovery":true}', jwks)
+  const moved = policy.replace(`{"jwks_uri":"${world.site.keysUrl}"}`, jwks)
   if (moved === policy) throw new Error('the policy has no issuer to move')
   return {
     proxy,
     settings: { ...settings, DOWNSCOPE_POLICY_YAML: moved },
-    jwt: () => world.workload.jwt(),
   }
 }
 

@@ -2,10 +2,12 @@ import { createServer } from 'node:http'
 import type { PublicJwk } from '../../../src/domain/jwk.ts'
 import { listenOnLoopback } from '../listen.ts'
 
-/** An issuer that publishes its keys on loopback, by OpenID Connect Discovery. */
+/** An issuer that publishes its keys on loopback. It goes by another name: nobody trusts an issuer on loopback (T27). */
 export interface KeySite {
   /** Its `iss`. */
   readonly issuer: string
+  /** Where its JWK set is. */
+  readonly keysUrl: string
   readonly publish: (keys: readonly PublicJwk[]) => void
   /** How often its JWK set was fetched. */
   readonly fetches: () => number
@@ -15,13 +17,8 @@ export interface KeySite {
 export async function startKeySite(): Promise<KeySite> {
   let keys: readonly PublicJwk[] = []
   let fetches = 0
-  let issuer = ''
   const server = createServer((request, response) => {
     response.setHeader('content-type', 'application/json')
-    if (request.url === '/.well-known/openid-configuration') {
-      response.end(JSON.stringify({ issuer, jwks_uri: `${issuer}/jwks` }))
-      return
-    }
     if (request.url === '/jwks') {
       fetches += 1
       response.end(JSON.stringify({ keys }))
@@ -29,9 +26,10 @@ export async function startKeySite(): Promise<KeySite> {
     }
     response.writeHead(501).end()
   })
-  issuer = `http://127.0.0.1:${await listenOnLoopback(server)}`
+  const port = await listenOnLoopback(server)
   return {
-    issuer,
+    issuer: 'https://cluster.acme.example',
+    keysUrl: `http://127.0.0.1:${port}/jwks`,
     publish: (published) => {
       keys = published
     },

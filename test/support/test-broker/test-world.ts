@@ -51,7 +51,7 @@ export async function createTestWorld(): Promise<TestWorld> {
   const yard = createBrokerYard()
   const folder = mkdtempSync(join(tmpdir(), 'downscope-'))
   const keys = newKey('k1')
-  const policy = (rules: readonly object[]): string => JSON.stringify(policyOf(callers, rules))
+  const policy = (rules: readonly object[]): string => JSON.stringify(policyOf(callers, site, rules))
   const enrol = async (broker: Place, body: object): Promise<Answer> => {
     const answer = await administer(broker, callers.ops, { method: 'POST', path: 'credentials', body })
     if (answer.status !== 201) throw new Error(`not enrolled: ${answer.status} ${answer.text}`)
@@ -102,7 +102,7 @@ export async function createTestWorld(): Promise<TestWorld> {
   }
 }
 
-function policyOf(callers: TestCallers, rules: readonly object[]): object {
+function policyOf(callers: TestCallers, site: KeySite, rules: readonly object[]): object {
   const { billing, workload, ops } = callers
   const own = ({ issuer, signer }: TestCaller): object => ({
     name: issuer,
@@ -113,7 +113,7 @@ function policyOf(callers: TestCallers, rules: readonly object[]): object {
   const platform = {
     name: 'cluster',
     issuer: workload.issuer,
-    keys: { discovery: true },
+    keys: { jwks_uri: site.keysUrl },
     replay: 'allowed',
     lifetime_seconds_max: 3600,
   }
