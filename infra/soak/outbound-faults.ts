@@ -98,7 +98,7 @@ const rounds = tcpFaults.length * 2
 
 /** What is asked with a token of the token endpoint has a turn of its own, while that one answers. */
 async function openGoogle(world: TestWorld, proxies: FaultProxy[]): Promise<readonly Scene[]> {
-  const { google, workload, billing } = world
+  const { google, billing } = world
   const proxied: Record<string, FaultProxy> = {}
   const moved: Record<string, string> = {}
   for (const [setting, url] of Object.entries(google.endpoints)) {

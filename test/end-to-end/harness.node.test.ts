@@ -29,7 +29,8 @@ test(
       audience: 'sa',
     })
 
-    expect(answer.status).toBe(400)
+    // No key of that issuer was ever read.
+    expect(answer.status).toBe(503)
     await expect(yard.close()).rejects.toThrow(
       /leave this machine: .*(?:connect to|look-up of) issuer\.acme\.example/,
     )
