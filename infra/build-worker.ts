@@ -5,7 +5,7 @@ import type { Metafile } from 'esbuild'
 import { judgeBundle, judgeStartUp, type WorkerBundle } from './judge-worker.ts'
 import { runWrangler } from './wrangler.ts'
 
-// Bundles the Worker door to dist/worker as `wrangler deploy` would, measures it in workerd, and fails beyond the
+// Bundles the Worker to dist/worker as `wrangler deploy` would, measures it in workerd, and fails beyond the
 // limits. Nothing is deployed and no network is needed.
 
 const dist = join(import.meta.dirname, '../dist')

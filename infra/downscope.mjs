@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-const door = new URL('../src/cli.ts', import.meta.url)
+const entry = new URL('../src/cli.ts', import.meta.url)
 const ownNode = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url))
 
 // What was compiled once is not compiled again: half of a start. Not in a folder that other users may write to.
@@ -17,7 +17,7 @@ if (!existsSync(new URL('../node_modules/commander', import.meta.url))) {
   process.exitCode = 2
 } else if (Number(process.versions.node.split('.')[0]) >= 24) {
   module.enableCompileCache?.(cache)
-  await import(door.href)
+  await import(entry.href)
 } else if (existsSync(ownNode)) {
   runWith(ownNode)
 } else {
@@ -29,7 +29,7 @@ if (!existsSync(new URL('../node_modules/commander', import.meta.url))) {
 
 /** The same command line, the same terminal; ends as it ends. */
 function runWith(node) {
-  const child = spawn(node, [fileURLToPath(door), ...process.argv.slice(2)], {
+  const child = spawn(node, [fileURLToPath(entry), ...process.argv.slice(2)], {
     stdio: 'inherit',
     env: { ...process.env, NODE_COMPILE_CACHE: cache },
   })

@@ -35,7 +35,7 @@ export interface AdminContext<T> {
 export type Administer = <T>(context: AdminContext<T>) => Promise<T>
 
 /**
- * The corridor of the admin API: authenticate, authorise, perform. Nothing is performed for anybody else than a
+ * The pipeline of the admin API: authenticate, authorize, perform. Nothing is performed for anybody else than a
  * caller of the needed role, and exactly one audit record is written before it resolves or rejects, whatever happens
  * (P27). Rejects with `admin_unauthenticated`, `admin_forbidden`, what `perform` throws, and `audit_unavailable`
  * when the record could not be written; then what was performed stays performed, and nobody is told so.

@@ -1,7 +1,7 @@
 import { main } from './cli/main.ts'
 import './compose/without-generated-code.ts'
 
-// The command line's door, as source and in the bundle, where everything has another name.
+// The entry point of the command line, as source and in the bundle, where everything has another name.
 const isSource = import.meta.url.endsWith('.ts')
 const beside = (name: string): string => new URL(`./${name}.${isSource ? 'ts' : 'js'}`, import.meta.url).href
 
@@ -14,7 +14,7 @@ const status = await main({
   stdin,
   stdout,
   stderr,
-  door: { broker: beside('cloud-run'), leash: beside('cli/dev/end-with-parent') },
+  brokerModules: { broker: beside('cloud-run'), endWithParent: beside('cli/dev/end-with-parent') },
 })
 // Nobody waits any longer for what is still under way, as completion asks a broker and gives it up after a moment.
 stdout.write('', () => stderr.write('', () => process.exit(status)))

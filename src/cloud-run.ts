@@ -11,7 +11,7 @@ const drainMs = 8_000
 /** How often the end looks whether what was busy when it began is done. */
 const sweepMs = 25
 
-// The Node door: reads the settings, opens the platform, serves until SIGTERM.
+// The entry point on Node: reads the settings, opens the platform, serves until SIGTERM.
 // No await here: the bundle is a script.
 start().catch(refuseToStart)
 
@@ -97,7 +97,7 @@ function endOnBug(platform: NodePlatform): void {
   process.on('unhandledRejection', end)
 }
 
-/** What an operator can mend is told in plain words; anything else is a bug and shows its stack. */
+/** A planned failure is printed as a sentence; anything else is a bug and shows its stack. */
 function refuseToStart(error: unknown): void {
   const fault = startFault(error)
   if (fault === undefined) throw error

@@ -25,7 +25,7 @@ import { createIntrospect, createRevokeIssued } from './token-cache/issued-token
 import { createTokenCache } from './token-cache/token-cache.ts'
 import { createRevokeToken, type RevokeTokenSteps } from './revoke-token.ts'
 
-/** Joins rooms, records and hall into one broker. Nothing is read, sent or written before the first request. */
+/** Joins modules, records and the HTTP layer into one broker. Nothing is read, sent or written before the first request. */
 export function createBroker(settings: Settings, platform: Platform): Broker {
   const { issuer } = settings
   const { clock, log, entropy } = platform

@@ -8,7 +8,7 @@ import type { MintedToken, ResolvedToken } from './domain/token.ts'
 import type { AuditTrail } from './ports/audit-trail.ts'
 import type { Clock } from './ports/clock.ts'
 
-/** The rooms, in the order in which every request walks through them. */
+/** The steps, in the order in which every request takes them. */
 export interface ExchangeSteps {
   /** Before anything of the request is parsed: who comes too often costs no more than that. */
   countRequest(): MaybePromise<void>

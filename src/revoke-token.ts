@@ -36,7 +36,7 @@ export interface RevocationContext {
 export type RevokeToken = (context: RevocationContext) => Promise<void>
 
 /**
- * The corridor of a token's way back: authenticate, then revoke. Exactly one audit record is written before it resolves
+ * The pipeline of a revocation: authenticate, then revoke. Exactly one audit record is written before it resolves
  * or rejects (P27).
  */
 export function createRevokeToken(steps: RevokeTokenSteps, audit: AuditTrail, clock: Clock): RevokeToken {

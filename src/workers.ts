@@ -1,7 +1,7 @@
 import { createWorkerBroker, type WorkerBroker } from './compose/worker-broker.ts'
 import type { WorkersBindings } from './compose/workers-platform.ts'
 
-// The Workers door. The platform looks for the classes of its objects here.
+// The entry point on Workers. The platform looks for the classes of its objects here.
 export { DocumentsObject } from './adapters/durable-object/documents-object.ts'
 
 const brokerOf = oncePerIsolate(createWorkerBroker)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose'
 
-/** Somebody who proves by a signed JWT who he is. */
+/** A caller or administrator who proves their identity with a signed JWT. */
 export interface SampleCaller {
   readonly issuer: string
   readonly subject: string

@@ -23,9 +23,9 @@ export const userEmail = 'team@acme.example'
 /** What the team consented to: more than anybody gets below. */
 export const consentedScopes = [calendarReadOnly, driveReadOnly]
 const jwtLifeSeconds = 3600
-const door = {
+const modules = {
   broker: import.meta.resolve('../../src/cloud-run.ts'),
-  leash: import.meta.resolve('../../src/cli/dev/end-with-parent.ts'),
+  endWithParent: import.meta.resolve('../../src/cli/dev/end-with-parent.ts'),
 }
 
 /** Google's stand-in, a broker on SQLite, and two credentials enrolled by the admin API. Throws with the reason. */
@@ -56,7 +56,7 @@ export async function startWorld(folder: string): Promise<World> {
 
 function startOn(port: number, place: Place, google: GoogleStandIn): Promise<BrokerProcess> {
   const env = brokerEnvironment(port, place, google)
-  return startBroker({ port, env, logFile: place.path('broker.log'), door })
+  return startBroker({ port, env, logFile: place.path('broker.log'), modules })
 }
 
 function brokerEnvironment(

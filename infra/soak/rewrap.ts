@@ -146,8 +146,8 @@ async function killAgainAndAgain(state: State, settings: BrokerSettings): Promis
 
 async function askForTokens(state: State, grants: readonly string[]): Promise<void> {
   while (!state.isDone) {
-    const wish = { audience: oneOf(grants), scope: oneOf(scopes) }
-    const answer = await askToken(state.other, state.world.workload, wish)
+    const wanted = { audience: oneOf(grants), scope: oneOf(scopes) }
+    const answer = await askToken(state.other, state.world.workload, wanted)
     state.asked += 1
     if (answer.status !== 200) state.refused.push(`${answer.status} ${answer.text}`)
     await wait(5)

@@ -97,7 +97,7 @@ export interface RecordRefusalDeps {
   readonly refusals: Pick<Refusals, 'keep'>
   /** The names of the claims that the policy in force looks at; no others are kept. */
   readonly claimsLookedAt: () => Promise<ReadonlySet<string>>
-  /** A caller's own words without the secrets he may have put into the wrong parameter. */
+  /** A caller's own words without the secrets that may be in the wrong parameter. */
   readonly redact: (text: string) => string
   /** Callers that are refused over and over do not fill the store. */
   readonly limit: RateLimit

@@ -35,7 +35,7 @@ export interface AuthenticateDeps {
 export interface CallerLimits {
   /** Counts everything that asks, before anything of it is parsed; administrators apart from callers. */
   readonly total?: RateLimit
-  /** Counts each caller, once it is known who he is: nobody can use up what another one may have. */
+  /** Counts each caller once it is authenticated, so that no caller can use up another's share. */
   readonly perCaller?: RateLimit
 }
 

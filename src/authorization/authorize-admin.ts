@@ -79,7 +79,7 @@ function withoutClaims({ policy }: CompiledPolicy): CompiledPolicy['policy'] {
 
 export interface LockOutQuestion {
   readonly proposed: Policy
-  /** As the policy in force lets him in. */
+  /** As the policy in force authenticates them. */
   readonly caller: Caller
   readonly inForce: CompiledPolicy | undefined
   /** What an issuer's entry has against the claims of an assertion, apart from its signature. */
@@ -87,8 +87,8 @@ export interface LockOutQuestion {
 }
 
 /**
- * Why this administrator could not administer any more under a policy that he is about to apply; `undefined` when he
- * could, as far as can be told without asking anybody: keys that are published elsewhere are believed.
+ * Why this administrator could not administer any more under the policy that they are about to apply; `undefined` when
+ * they could, as far as can be told without asking anybody: keys that are published elsewhere are believed.
  */
 export function lockOutFault({
   proposed,

@@ -25,7 +25,7 @@ export interface AuthorizeDeps {
 }
 
 /**
- * What policy allows this caller of what he asks, and never more (P13). Throws `target_unavailable`, alike for a
+ * What policy allows this caller of what it asks for, and never more (P13). Throws `target_unavailable`, alike for a
  * credential that is unknown, not allowed or disabled (P12), `scope_refused` and `request_malformed`. A credential
  * that no rule gives this caller is not even looked for.
  */
@@ -208,7 +208,7 @@ function unavailable(condition: string, reason: string): BrokerError {
 
 /**
  * The credential that an `audience` names: `NAME`, `//HOST/credentials/NAME` or `ISSUER/credentials/NAME`, where
- * host and issuer are this broker's, compared octet by octet. `undefined` for everything else.
+ * host and issuer are this broker's, compared exactly. `undefined` for everything else.
  */
 export function createParseTarget(brokerIssuer: string): (target: string) => string | undefined {
   const prefixes = [

@@ -13,8 +13,8 @@ export type CurrentBlocks = () => MaybePromise<BlocksInForce>
 const retryAfterStop = seconds(30)
 
 /**
- * Nobody gets a grant while the service is stopped (`service_stopped`), nor a blocked caller ever: his answer is that
- * of a credential he may not use (P12).
+ * Nobody gets a grant while the service is stopped (`service_stopped`), nor a blocked caller ever: its answer is that
+ * of a credential it may not use (P12).
  */
 export function enforceBlocks<Request, Grant>(
   blocks: CurrentBlocks,
@@ -55,7 +55,7 @@ function refuseBlocked({ stopped, blocked }: BlocksInForce, caller: Caller): voi
     })
 }
 
-/** A blocked caller administers nothing either, lest he unblock himself; a stopped service is administered on. */
+/** A blocked caller has no admin API either, so that nobody unblocks themselves; it works while the service is stopped. */
 export function enforceAdminBlocks<Role, Given>(
   blocks: CurrentBlocks,
   authorizeAdmin: (caller: Caller, needed: Role) => Promise<Given>,
@@ -73,7 +73,7 @@ function describe({ issuer, subject }: Caller, by: string): string {
   return `${quote(subject)} of ${quote(issuer)} is blocked, by ${quote(by)}`
 }
 
-/** Throws `target_unavailable` unless some rule gives this caller the credential and nobody blocked him. */
+/** Throws `target_unavailable` unless some rule gives this caller the credential and the caller is not blocked. */
 export function createMayUse(deps: {
   readonly policy: () => Promise<CompiledPolicy>
   readonly blocks: CurrentBlocks

@@ -32,7 +32,7 @@ export interface ExplainDeps extends AuthorizeDeps {
 export type Explain = (question: ExplainQuestion) => Promise<Explanation>
 
 /**
- * Why a caller would get, or not get, what he asks for: the verdict of `authorize` itself, and beside it each rule for
+ * Why a caller would get, or not get, what it asks for: the verdict of `authorize` itself, and beside it each rule for
  * the credential with the condition that failed. Asks no upstream, and proves nothing about who asks: claims are taken
  * as given. Throws `policy_unavailable` and `store_unavailable`.
  */
@@ -195,9 +195,7 @@ function issuerHints({ issuer }: ExplainQuestion, { issuers }: Policy): readonly
     issuer,
     issuers.flatMap((entry) => [entry.name, entry.issuer]),
   )
-  return meant === undefined
-    ? []
-    : [`Did you mean the issuer ${quote(meant)}? Issuers are compared octet by octet.`]
+  return meant === undefined ? [] : [`Did you mean the issuer ${quote(meant)}? Issuers are compared exactly.`]
 }
 
 interface HintContext {
@@ -234,7 +232,7 @@ function hintsOf({ question, name, verdict, rules, policy }: HintContext): reado
 
 /**
  * Why none of a rule's patterns takes a caller: of each the first part that does not match, in the order of the
- * policy. Empty when one takes him, and then `findRule` finds the rule too.
+ * policy. Empty when one accepts the caller, and then `findRule` finds the rule too.
  */
 function explainCallers(
   patterns: readonly CallerPattern[],

@@ -80,7 +80,7 @@ function urlInEnvironment({ terminal }: Call): string {
 
 /**
  * What the broker calls itself, for the `aud` of a JWT. Only what is known beforehand counts: a JWT made out to the
- * name that somebody at that URL gives himself could be used elsewhere by him.
+ * name that a server at that URL gives itself could be used elsewhere by that server.
  */
 export async function brokerIssuer(call: Call): Promise<string> {
   const named = call.text('--broker-issuer')

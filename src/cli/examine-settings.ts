@@ -58,7 +58,7 @@ function readingOf(env: Environment): SettingsReading {
       what: 'settings',
       verdict: 'bad' as const,
       says: `${setting} ${fault}`,
-      ...(example === undefined ? {} : { mend: [`for example ${setting}=${example}`] }),
+      ...(example === undefined ? {} : { fix: [`for example ${setting}=${example}`] }),
     }))
     return { ok: false, findings }
   }
@@ -70,7 +70,7 @@ function absentStore({ store }: Settings, fileExists: (path: string) => boolean)
     what: 'store',
     verdict: 'odd',
     says: `${store.path} is not there yet: the broker makes it when it first starts`,
-    mend: ['If there should be one, DOWNSCOPE_STORE names the wrong place.'],
+    fix: ['If there should be one, DOWNSCOPE_STORE names the wrong place.'],
   }
 }
 
@@ -116,7 +116,7 @@ async function lookAtCredentials(
         what: 'credentials',
         verdict: 'bad',
         says: `${name} is broken: ${health.reason ?? 'the upstream refuses it'}`,
-        mend: [`downscope credentials show ${name}, then rotate it`],
+        fix: [`downscope credentials show ${name}, then rotate it`],
       })
     if (state !== 'enabled') continue
     const opened = await tryOut('credentials', '', async () => {
@@ -127,7 +127,7 @@ async function lookAtCredentials(
       findings.push({
         ...opened,
         says: `${name} cannot be opened: ${opened.says}`,
-        mend: ['Put the key that sealed it back into DOWNSCOPE_KEYS, behind the first one.'],
+        fix: ['Put the key that sealed it back into DOWNSCOPE_KEYS, behind the first one.'],
       })
   }
   if (findings.length > 0) return findings
@@ -147,8 +147,8 @@ async function readPolicy(
     if (document !== undefined) return { document }
     return { finding: { what: 'policy', verdict: 'bad', says: 'there is none' } }
   } catch (error) {
-    const mend = policySource === undefined ? 'downscope policy apply --store FILE writes the first one.' : ''
-    return { finding: bad('policy', error, mend) }
+    const fix = policySource === undefined ? 'downscope policy apply --store FILE writes the first one.' : ''
+    return { finding: bad('policy', error, fix) }
   }
 }
 
@@ -162,7 +162,7 @@ async function lookAtPolicy(
   const place = origin.replace(/^(?:file|setting) /, '')
   const judged = judgePolicy({ text, origin: place, brokerIssuer: issuer, credentials: enrolled })
   if (!judged.ok)
-    return [{ what: 'policy', verdict: 'bad', says: judged.faults.join('\n'), mend: ['Mend these lines.'] }]
+    return [{ what: 'policy', verdict: 'bad', says: judged.faults.join('\n'), fix: ['Correct these lines.'] }]
   const { policy, warnings } = judged
   return [
     {
@@ -183,7 +183,7 @@ const noAdministrator: Finding = {
   what: 'policy',
   verdict: 'odd',
   says: 'nobody is an administrator',
-  mend: ['Add one under "admins": downscope keys generate admin FILE'],
+  fix: ['Add one under "admins": downscope keys generate admin FILE'],
 }
 
 const probeMsMax = 10_000
@@ -202,8 +202,8 @@ async function examineRemotely(
     // Whatever it says to a GET, it is there.
     const result = await http({ method: 'GET', url, timeoutMs: probeMsMax, maxBytes: 1_048_576 })
     if (result.kind === 'failure') {
-      const mend = ['May this machine reach it? A proxy or a firewall may be in between.']
-      findings.push({ what: 'upstream', verdict: 'bad', says: `${what}: ${result.detail}`, mend })
+      const fix = ['May this machine reach it? A proxy or a firewall may be in between.']
+      findings.push({ what: 'upstream', verdict: 'bad', says: `${what}: ${result.detail}`, fix })
       continue
     }
     findings.push({ what: 'upstream', verdict: 'good', says: `${what} answers at ${new URL(url).host}` })
@@ -224,7 +224,7 @@ export function judgeClock(date: string | undefined, whose: string): Finding {
   if (Math.abs(seconds) <= clockSecondsMax)
     return { what: 'clock', verdict: 'good', says: `as that of ${whose}, within ${clockSecondsMax} s` }
   const says = `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} that of ${whose}: JWTs are refused beyond 60 s`
-  return { what: 'clock', verdict: 'bad', says, mend: ['Let NTP set the clock of this machine.'] }
+  return { what: 'clock', verdict: 'bad', says, fix: ['Let NTP set the clock of this machine.'] }
 }
 
 /** One thing that was looked at. */
@@ -234,21 +234,21 @@ export interface Finding {
   /** `odd`: it works, and somebody should look; `unknown`: it could not be looked at. */
   readonly verdict: 'good' | 'odd' | 'bad' | 'unknown'
   readonly says: string
-  /** How to mend it. */
-  readonly mend?: readonly string[]
+  /** How to fix it. */
+  readonly fix?: readonly string[]
 }
 
 /** Whether some work can be done, and in which words. */
-async function tryOut(what: string, mend: string, work: () => Promise<string>): Promise<Finding> {
+async function tryOut(what: string, fix: string, work: () => Promise<string>): Promise<Finding> {
   try {
     return { what, verdict: 'good', says: await work() }
   } catch (error) {
-    return bad(what, error, mend)
+    return bad(what, error, fix)
   }
 }
 
 /** A planned failure, in the words of its reason. Anything else is a bug and goes on. */
-function bad(what: string, error: unknown, mend: string): Finding {
+function bad(what: string, error: unknown, fix: string): Finding {
   if (!isBrokerError(error)) throw error
-  return { what, verdict: 'bad', says: error.reason, ...(mend === '' ? {} : { mend: [mend] }) }
+  return { what, verdict: 'bad', says: error.reason, ...(fix === '' ? {} : { fix: [fix] }) }
 }

@@ -29,7 +29,7 @@ export async function readCallerJwt(
   throw createFault('usage', `${file === '-' ? 'standard input' : file} holds no JWT`)
 }
 
-/** Somebody who signs JWTs of his own with the key in a file. */
+/** A caller or administrator who signs their own JWTs with the key in a file. */
 export interface KeyFile {
   /** As the file says; a PEM file says nothing. */
   readonly issuer: string | undefined
@@ -121,7 +121,7 @@ function algorithmOf(path: string, key: KeyObject): SigningAlgorithm {
   })
 }
 
-/** The payload of a compact JWT, unverified: only to show who somebody says he is. */
+/** The payload of a compact JWT, unverified: only to show who the JWT says it is. */
 export function claimsOf(jwt: string): Members | undefined {
   const [, payload] = jwt.split('.')
   if (payload === undefined) return undefined

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
-import type { BrokerCommand } from './dev/broker-process.ts'
+import type { BrokerModules } from './dev/broker-process.ts'
 import type { Call } from './command.ts'
 import { createFault } from './fault.ts'
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
@@ -14,7 +14,7 @@ export interface Terminal {
   readonly stdout: Output
   readonly stderr: Output
   /** What `downscope dev` runs. */
-  readonly door: BrokerCommand
+  readonly brokerModules: BrokerModules
 }
 
 export type Output = Writable & {
@@ -51,7 +51,7 @@ export async function confirm(call: Call, question: string): Promise<void> {
   if (!answer) throw createFault('refused', 'nothing was done')
 }
 
-/** Somebody who signs JWTs of his own, new. */
+/** A new caller or administrator who signs their own JWTs. */
 export interface Person {
   readonly issuer: string
   readonly subject: string
@@ -88,7 +88,7 @@ function isKeyType(kty: unknown): kty is keyof typeof publicMembers {
   return typeof kty === 'string' && Object.hasOwn(publicMembers, kty)
 }
 
-/** The entry of the policy that trusts the person's key. Whoever signs for himself alone has the issuer's own name. */
+/** The entry of the policy that trusts the person's key. A self-issued caller has the issuer's own name. */
 export function issuerEntry({ issuer, subject, publicJwk }: Person, name: string): string {
   const own = issuer === subject ? '\n    self_issued: true' : ''
   return `  - name: ${name}

@@ -45,7 +45,7 @@ export interface Token {
 
 export interface TokenSource {
   /** Throws a TokenError. */
-  readonly getToken: (wish?: { readonly scopes?: readonly string[] }) => Promise<Token>
+  readonly getToken: (options?: { readonly scopes?: readonly string[] }) => Promise<Token>
   /** An ID token for whom `audience` names, an absolute URI. Throws a TokenError. */
   readonly getIdToken: (audience: string) => Promise<Token>
   /** `Authorization: Bearer …` with an access token. */
@@ -73,7 +73,11 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
       throw new TokenError('unavailable', `${requestsAtOnce} requests to the broker are under way`)
     underWay += 1
     try {
-      return await connection.exchange({ audience: options.credential, ...sharedWishes(options), ...form })
+      return await connection.exchange({
+        audience: options.credential,
+        ...sharedParameters(options),
+        ...form,
+      })
     } finally {
       underWay -= 1
     }
@@ -121,7 +125,7 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
   }
 }
 
-function sharedWishes({ lifetime, accessBoundary, subject }: TokenSourceOptions): Record<string, string> {
+function sharedParameters({ lifetime, accessBoundary, subject }: TokenSourceOptions): Record<string, string> {
   return {
     ...(lifetime === undefined ? {} : { requested_lifetime: String(lifetime) }),
     ...omitUndefined({ requested_subject: subject }),

@@ -43,7 +43,7 @@ export interface AdministrationDeps {
   readonly authorizeDeps: AuthorizeDeps
 }
 
-/** What the hall takes for the admin API. */
+/** What the HTTP layer needs for the admin API. */
 export type Administration = Pick<
   AppDeps,
   | 'administer'
@@ -59,7 +59,7 @@ export type Administration = Pick<
   | 'rewrapKeys'
 >
 
-/** Joins the corridor of the admin API with what can be asked of it. */
+/** Joins the pipeline of the admin API with what it can perform. */
 export function createAdministration(deps: AdministrationDeps): Administration {
   const { settings, platform, records, policyInForce, findUpstream, rotation, authenticate, countRequest } =
     deps

@@ -37,7 +37,7 @@ export function createGoogleIdentity(platform: GooglePlatform, scopes: readonly 
   return createCachedToken({ ...platform, fetchToken: () => identitySource.accessToken(scopes) })
 }
 
-/** The broker itself as something to mint from; absent when it is nobody to Google. Nothing is asked yet. */
+/** The broker itself as something to mint from; absent when it has no Google identity. Nothing is requested yet. */
 export function openOwnIdentity(
   { google: { tokeninfoUrl } }: Settings,
   platform: GooglePlatform,

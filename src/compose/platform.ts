@@ -24,7 +24,7 @@ export interface Platform {
   readonly auditTrail: AuditTrail
   readonly store: DocumentStore
   readonly keyRing: KeyRing
-  /** Absent where the broker is nobody to Google. */
+  /** Absent when the broker has no Google identity. */
   readonly ownIdentity?: OwnIdentity
   /** Absent: the policy lies in the store. */
   readonly policySource?: PolicySource
@@ -37,7 +37,7 @@ export interface Platform {
   readonly sharesWork: boolean
 }
 
-/** The broker as a door sees it. */
+/** The broker as an entry point sees it. */
 export interface Broker {
   readonly serve: Serve
   /** A first look at policy, store and key ring, so that no caller waits for it. */

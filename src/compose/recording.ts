@@ -12,7 +12,7 @@ import type { Clock } from '../ports/clock.ts'
 /** Of one instance: what is refused more often is not of interest each time. */
 const keptRefusalsPerMinute = 300
 
-/** What the corridor leaves behind for `suggest` and `explain`. */
+/** What the pipeline records for `suggest` and `explain`. */
 export function createRecording(
   platform: Platform,
   { ruleUses, refusals }: Pick<Records, 'ruleUses' | 'refusals'>,

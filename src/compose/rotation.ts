@@ -38,7 +38,7 @@ export interface RotationModule extends PursueRotation {
 /** A new key works within a minute as a rule; Workers give half of one after an answer. */
 const pursuedForMs = { node: 60_000, workers: 20_000 }
 
-/** Joins rotation and maintenance with what mints, since a room knows no other. */
+/** Joins rotation and maintenance with what mints, since modules do not import each other. */
 export function createRotationModule(deps: RotationModuleDeps): RotationModule {
   const { settings, platform, records, mint, mintWith, rulesInUse } = deps
   const { http, clock, log } = platform

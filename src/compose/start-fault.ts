@@ -15,7 +15,7 @@ function isListenFault(error: unknown): error is Error {
   return error instanceof Error && 'syscall' in error && error.syscall === 'listen'
 }
 
-/** Long enough to be mended; a probe of an orchestrator does not read it. */
+/** Long enough to fix it; a probe of an orchestrator does not read it. */
 const retryAfterSeconds = '60'
 
 /**

@@ -7,7 +7,7 @@ import type { Serve } from './platform.ts'
 import { createWorkersPlatform, type WorkersBindings } from './workers-platform.ts'
 import { readWorkersSettings } from './workers-settings.ts'
 
-/** The broker as the Workers door sees it. */
+/** The broker as the entry point on Workers sees it. */
 export interface WorkerBroker {
   readonly serve: Serve
   /** What a schedule runs; what it could not do is in the log. */

@@ -2,7 +2,7 @@ import { isLoopback } from '../domain/url.ts'
 import { right, wrong, type Reading } from './setting.ts'
 
 /**
- * The broker's own URL, kept to the octet: callers put it into `aud`, where it is compared as a string. So it must
+ * The broker's own URL, kept exactly as written: callers put it into `aud`, where it is compared as a string. So it must
  * come in normal form and without a slash at its end, and is never rewritten here.
  */
 export function parseIssuer(text: string): Reading<string> {
@@ -16,7 +16,7 @@ export function parseIssuer(text: string): Reading<string> {
     : wrong('must be in normal form: lower-case scheme and host, no default port, nothing left to encode')
 }
 
-/** The URL by which an OpenID Connect issuer calls itself, kept to the octet: it is compared as a string. */
+/** The URL by which an OpenID Connect issuer calls itself, kept exactly as written: it is compared as a string. */
 export function parseIdentifierUrl(text: string): Reading<string> {
   const url = parseUrl(text)
   return url.ok ? right(text) : url

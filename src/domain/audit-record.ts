@@ -4,7 +4,7 @@ import type { ScopeSet } from './scopes.ts'
 import type { TokenSource } from './token.ts'
 import type { EpochSeconds, Seconds } from './time.ts'
 
-/** One decision, whole: filled while the request walks the corridor and written once, before the answer leaves. */
+/** One decision, whole: filled while the request walks the pipeline and written once, before the answer leaves. */
 export interface AuditRecord {
   readonly requestId: string
   readonly at: EpochSeconds

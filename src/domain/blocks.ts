@@ -18,7 +18,7 @@ export interface RevokedToken {
   /** SHA-256 in lower-case hex. */
   readonly digest: string
   readonly expiresAt: EpochSeconds
-  /** Who revoked it, as SHA-256 of issuer and subject: each caller may fill only his share of the list. */
+  /** Who revoked it, as SHA-256 of issuer and subject: each caller may fill only its share of the list. */
   readonly by: string
 }
 

@@ -2,7 +2,7 @@ import type { Seconds } from './time.ts'
 import { omitUndefined } from './omit-undefined.ts'
 
 /**
- * Every planned failure. Test the code, never the message. The hall owns what each code looks like on the wire
+ * Every planned failure. Test the code, never the message. The HTTP layer owns what each code looks like on the wire
  * (`src/http/answers.ts`), and the compiler refuses a code without an answer.
  */
 export type BrokerErrorCode =
@@ -41,7 +41,7 @@ export type BrokerErrorCode =
 export interface BrokerErrorDetails {
   /** The true reason, for the log and the audit record. Never a secret. */
   readonly reason: string
-  /** What the requester may read beyond the code's fixed text; only for faults in what he himself sent. */
+  /** What the requester may read beyond the code's fixed text; only for errors in what the requester itself sent. */
   readonly publicDetail?: string
   readonly retryAfter?: Seconds
   /** How long the same request needs not be tried again, because it would fail the same way. */
@@ -72,7 +72,7 @@ export class BrokerError extends Error {
   }
 }
 
-/** A fault in what the requester himself sent, which names no value of it: he may be told it as it is. */
+/** An error in what the requester itself sent. It names no value, so the answer may contain it as it is. */
 export function requestMalformed(fault: string, condition?: string): BrokerError {
   return new BrokerError('request_malformed', {
     reason: fault,

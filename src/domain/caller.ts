@@ -5,7 +5,7 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 
 export type Claims = Readonly<Record<string, Json>>
 
-/** A service whose JWT verified. Two callers are the same only if issuer and subject are equal octet by octet. */
+/** A service whose JWT verified. Two callers are the same only if issuer and subject are exactly equal. */
 export interface Caller {
   /** The exact `iss`. */
   readonly issuer: string

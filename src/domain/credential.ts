@@ -51,7 +51,7 @@ export type OAuthClient = {
   readonly id: string
   /**
    * The only place where it proves itself: the origin it was enrolled for. Otherwise whoever may write the policy could
-   * have a secret sent to a host of his own. Absent for Google, whose addresses are settings.
+   * have a secret sent to a host of their own. Absent for Google, whose addresses are settings.
    */
   readonly origin?: string
 } & (

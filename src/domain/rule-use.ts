@@ -11,7 +11,7 @@ export interface RuleUse {
   readonly scopes: ScopeSet | undefined
   readonly subject?: string
   readonly audience?: string
-  /** Of the boundary that the caller asked for; empty when he asked for none. */
+  /** Of the boundary that the caller asked for; empty when it asked for none. */
   readonly resources: readonly string[]
 }
 
@@ -28,7 +28,7 @@ export interface RuleDay {
   readonly subjects: readonly string[]
   readonly audiences: readonly string[]
   readonly resources: readonly string[]
-  /** Somebody asked without a boundary of his own. */
+  /** A caller asked without a boundary of its own. */
   readonly wantedUnbounded: boolean
   /** A list was full, or could not be read: what is not in it may have been used all the same. */
   readonly isCut: boolean

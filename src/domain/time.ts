@@ -92,7 +92,7 @@ export function parseRfc3339(text: string): EpochSeconds | undefined {
   return isPossible ? epochOf({ year, month, day, hour, minute, second }) : undefined
 }
 
-/** By hand, because neither room nor domain has a Date. */
+/** By hand, because neither modules nor domain have a Date. */
 function epochOf({ year, month, day, hour, minute, second }: UtcInstant): EpochSeconds {
   return epochSeconds(daysSince1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }

@@ -34,7 +34,7 @@ export interface RevokedCredential {
 export type RevokeCredential = (name: string, revision?: string) => Promise<RevokedCredential>
 
 /**
- * Revokes a credential here first, which every instance heeds within 10 s (P26), and then upstream. What fails there
+ * Revokes a credential here first, which takes effect on every instance within 10 s (P26), and then upstream. What fails there
  * throws nothing: its secrets are kept, and asking again finishes it. Throws `not_found`.
  */
 export function createRevokeCredential({ credentials, withdraw }: RevokeCredentialDeps): RevokeCredential {

@@ -104,12 +104,12 @@ function attempt<Given, T>(parse: (given: Given) => T, given: Given): Attempt<T>
   }
 }
 
-/** One route of the admin API: what the corridor is told, and how the result is shown. */
+/** One route of the admin API: what the pipeline receives, and how the result is shown. */
 export interface Action<T> extends Omit<AdminContext<T>, 'requestId' | 'bearer'> {
   readonly render: (result: T, requestId: string) => Response
 }
 
-/** Walks an admin request through the corridor and answers it, whatever happens. */
+/** Walks an admin request through the pipeline and answers it, whatever happens. */
 export type Act = <T>(context: Context, action: Action<T>) => Promise<Response>
 
 export interface ActDeps {

@@ -71,23 +71,23 @@ export function serveAdvice({ explain, suggest }: AdviceRoutesDeps): readonly Se
 }
 
 function explainable(body: z.output<typeof explainBody>): Explainable {
-  const { request_id: requestId, issuer, claims, credential: target, ...wish } = body
+  const { request_id: requestId, issuer, claims, credential: target, ...asked } = body
   if (requestId !== undefined) {
     if (Object.keys(body).length > 1) throw requestMalformed('request_id goes with no other member')
     return { requestId }
   }
   if (issuer === undefined || claims === undefined || target === undefined)
     throw requestMalformed('the body must have issuer, claims and credential, or request_id alone')
-  return { question: { issuer, claims, ...wishOf(target, wish) } }
+  return { question: { issuer, claims, ...tokenWanted(target, asked) } }
 }
 
-function wishOf(target: string, wish: Omit<z.output<typeof explainBody>, 'credential'>): TokenWanted {
-  const { resource, requested_subject: subject, requested_lifetime: lifetime, options } = wish
+function tokenWanted(target: string, asked: Omit<z.output<typeof explainBody>, 'credential'>): TokenWanted {
+  const { resource, requested_subject: subject, requested_lifetime: lifetime, options } = asked
   const boundary = options === undefined ? undefined : parseAccessBoundary(options)
   return {
     target,
-    scopes: scopesOf(wish.scope),
-    tokenType: wish.token_type ?? 'access_token',
+    scopes: scopesOf(asked.scope),
+    tokenType: asked.token_type ?? 'access_token',
     ...omitUndefined({ resource, subject }),
     ...(lifetime === undefined ? {} : { lifetime: seconds(lifetime) }),
     ...omitUndefined({ boundary }),

@@ -95,7 +95,7 @@ export interface FormRouteDeps {
 /** What is done with a form, and how the result is shown: two steps, so that the hot path needs no third promise. */
 export interface FormRoute<Result> {
   /**
-   * `read` throws what the body fails at. It is called where that is judged: the corridor leaves a record of such a
+   * `read` throws what the body fails at. It is called where that is judged: the pipeline leaves a record of such a
    * decision too (P27).
    */
   readonly perform: (read: () => FormMessage, requestId: string) => Promise<Result>
@@ -128,7 +128,7 @@ function createFormRoute<Result>(
 function tokenResponse({ resolved }: ExchangeOutcome, requestId: string): Response {
   const { token, remaining } = resolved
   const expiresIn = Math.floor(remaining)
-  if (!(expiresIn > 0)) throw new RangeError('a token without remaining life reached the hall')
+  if (!(expiresIn > 0)) throw new RangeError('a token without remaining life reached the HTTP layer')
   const text = JSON.stringify({
     access_token: token.secret.reveal(),
     issued_token_type: tokenTypeUrns[token.tokenType],

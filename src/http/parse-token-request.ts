@@ -57,7 +57,7 @@ export function parseTokenRequest({ contentType, text }: FormMessage): ExchangeR
   }
 }
 
-/** Who asks, where no grant type says in which form he proves it. */
+/** Who asks, if no grant type says in which form they prove it. */
 export function parseCallerProof(form: Form): Proof {
   const isSubjectToken = form.has('subject_token') || form.has('subject_token_type')
   return isSubjectToken ? parseSubjectToken(form, plainTypes) : parseClientAssertion(form)
@@ -167,7 +167,7 @@ function bounded(form: Form, name: string, charactersMax: number): string | unde
 
 /**
  * The boundary in Google's `options` parameter, or nothing where it has none; whatever else stands there is refused,
- * because a wish that is skipped over gives a wider token than was asked for. Throws `request_malformed`.
+ * because a restriction that is ignored gives a wider token than was asked for. Throws `request_malformed`.
  */
 export function parseOptions(text: string | undefined): AccessBoundary | undefined {
   return text === undefined ? undefined : parseAccessBoundary(parseJson(text))

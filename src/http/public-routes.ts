@@ -19,7 +19,7 @@ export interface PublicRoutesDeps {
   readonly refuse: Refuse
 }
 
-/** What anybody may read: metadata, keys, the description of the API, and how the broker fares. */
+/** What anybody may read: metadata, keys, the description of the API, and the broker status. */
 export function addPublicRoutes(app: Hono, deps: PublicRoutesDeps): void {
   const { issuer, entropy, readiness, publishedKeys: keys, at, path, refuse } = deps
   const metadata = serverMetadata(issuer, { keys: keys !== undefined })

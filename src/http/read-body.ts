@@ -12,7 +12,7 @@ export const bodyBytesMax = 65_536
 /**
  * Never holds more than 64 KiB and one chunk of a body, and never rejects (P24). A declared length decides before a
  * byte is read, and the server holds the sender to it; without one the bytes are counted and the stream is cancelled
- * at the cap. How long a sender may take is the door's to limit (`requestTimeout` of node:http; Workers' own limit).
+ * at the cap. How long a sender may take is limited by the entry point (`requestTimeout` of node:http; Workers' own limit).
  */
 export async function readBody(request: Request): Promise<RequestBody> {
   const declared = declaredLength(request)

@@ -105,7 +105,7 @@ export function serveService({ service, serviceStatus }: ServiceRoutesDeps): rea
   ]
 }
 
-/** As an administrator named him, and then as the blocks have him: by the exact `iss`. */
+/** A caller as an administrator named it, and then as the blocks have it: by the exact `iss`. */
 function targetOf({ issuer, subject }: Pick<Caller, 'issuer' | 'subject'>): AdminFacts {
   return { target: `${issuer}/${subject}` }
 }

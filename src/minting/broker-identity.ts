@@ -13,7 +13,7 @@ import type { MintForUser } from './sign-jwt.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 
 export interface BrokerIdentityDeps {
-  /** Absent where the broker is nobody to Google. */
+  /** Absent when the broker has no Google identity. */
   readonly ownIdentity?: OwnIdentity
   readonly clock: Clock
   readonly mintForUser: MintForUser

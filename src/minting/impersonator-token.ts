@@ -14,7 +14,7 @@ export type ShareToken = (grant: Grant, mint: () => Promise<MintedToken>) => Pro
 export interface ImpersonatorTokenDeps {
   readonly shareToken: ShareToken
   readonly mintFrom: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
-  /** Absent where the broker is nobody to Google. */
+  /** Absent when the broker has no Google identity. */
   readonly ownIdentity?: OwnIdentity
 }
 

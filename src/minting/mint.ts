@@ -47,7 +47,7 @@ export interface MintDeps {
   readonly refreshTurns: RefreshLeases
   readonly endpoints: MintEndpoints
   readonly shareToken: ShareToken
-  /** Absent where the broker is nobody to Google. */
+  /** Absent when the broker has no Google identity. */
   readonly ownIdentity?: OwnIdentity
   /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>

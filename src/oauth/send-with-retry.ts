@@ -18,10 +18,10 @@ const pauseMs = 300
 const heldBackMax = 1000
 
 /** A form as OAuth has it, or JSON as Google's own services have it. */
-export type UpstreamRequest = Errand &
+export type UpstreamRequest = RequestParts &
   ({ readonly form: Readonly<Record<string, string>> } | { readonly json: Members })
 
-interface Errand {
+interface RequestParts {
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
   /**

@@ -66,7 +66,7 @@ function createMatchSegment(pattern: string): (text: string) => boolean {
     const end = text.length - tail.length
     if (!text.startsWith(head) || !text.endsWith(tail)) return false
     let at = head.length
-    // Each star takes at least one character, and the leftmost place of a piece leaves the most room for the rest.
+    // Each star takes at least one character, and the leftmost place of a piece leaves the most for the rest.
     for (const piece of rest) {
       const found = text.indexOf(piece, at + 1)
       if (found === -1) return false

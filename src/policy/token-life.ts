@@ -6,7 +6,7 @@ import { seconds, type Seconds } from '../domain/time.ts'
 export interface TokenLife {
   /** What it gives unasked, and never more; absent where only the token itself will tell. */
   readonly usual?: Seconds
-  /** What may be asked for; absent where the upstream takes no wish. */
+  /** What may be asked for; absent where the upstream does not let it be chosen. */
   readonly choice?: { readonly shortest: Seconds; readonly longest: Seconds }
 }
 

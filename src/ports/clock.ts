@@ -1,6 +1,6 @@
 import type { EpochSeconds } from '../domain/time.ts'
 
-/** Time, as far as anybody below the doors may see it. */
+/** Time, as everything below the entry points sees it. */
 export interface Clock {
   /** The wall clock, floored to whole seconds. It may jump in either direction. */
   now(): EpochSeconds

@@ -26,7 +26,7 @@ export interface BlocksRecord {
   resume(): Promise<Blocks>
   /** Throws `state_conflict` when the list is full. */
   block(caller: CallerName, by: string): Promise<BlockedCaller>
-  /** Whether he was blocked. */
+  /** Whether the caller was blocked. */
   unblock(caller: CallerName): Promise<boolean>
   /** Forgets those that are long over. Throws `caller_throttled` when this caller's share or the list is full. */
   revoke(token: RevokedToken): Promise<void>
@@ -37,7 +37,7 @@ export type CallerName = Pick<Caller, 'issuer' | 'subject'>
 const key = 'blocks/current'
 /** Whoever is not to come at all is better left out of the policy. */
 const callersMax = 1_000
-/** Of the 900,000 that a document may have: the tokens have 350,000 at most, and a stop always has room. */
+/** Of the 900,000 that a document may have: the tokens have 350,000 at most, and a stop always fits. */
 const callersBytesMax = 500_000
 /** Each until its end, of an hour mostly; read by each instance every few seconds. */
 const tokensMax = 2_000

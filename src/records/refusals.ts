@@ -13,7 +13,7 @@ export interface Refusals {
   find(requestId: string): Promise<Refusal | undefined>
 }
 
-/** Whoever was refused asks within days; what he claimed of himself is not kept longer. */
+/** Callers ask about a refusal within days; their claims are not kept longer. */
 const keptFor = seconds(7 * 86_400)
 
 export function createRefusals({ store }: { readonly store: DocumentStore }): Refusals {

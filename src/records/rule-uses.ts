@@ -14,7 +14,7 @@ export interface RuleUses {
   note(use: RuleUse, at: EpochSeconds): Promise<void>
   /**
    * Every day from that of `at` on, in order. Of one that cannot be read all is taken for used, so that nobody is advised
-   * to give up what he needs; it is thrown as `store_unavailable` only when it does not even say whose it is.
+   * to give up what they need; it is thrown as `store_unavailable` only when it does not even say whose it is.
    */
   since(at: EpochSeconds): Promise<readonly RuleDay[]>
 }

@@ -173,7 +173,7 @@ export function rotateAfter(record: CredentialRecord, days: number | undefined):
   return { ...rest, ...omitUndefined({ rotateAfterDays: days }) }
 }
 
-/** How it fares; news are another status or reason, or the same half a day later. */
+/** Its health; news are another status or reason, or the same half a day later. */
 export function noteHealth(
   record: CredentialRecord,
   { status, reason }: Omit<CredentialHealth, 'since'>,

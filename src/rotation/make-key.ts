@@ -181,7 +181,7 @@ async function nameCandidate(
 /** docs/google.md §3.2: at the limit Google only says that some precondition failed. */
 const keysMax = 10
 
-/** Knows what keys there are before it makes one, and names the cause when there is no room for one. */
+/** Knows what keys there are before it makes one, and names the cause when no other fits. */
 export const countKeys: TakeStep = async (deps, { rotation, credential }) => {
   const listed = await deps.iamKeys.list(await iamAccount(deps, credential))
   if (!listed.ok) return wait(listed)

@@ -29,7 +29,7 @@ export function createIamToken({
       return (await mint(maintenanceGrant(credential, [cloudPlatformScope]))).secret
     if (ownIdentity !== undefined) return ownIdentity.actingToken()
     throw new BrokerError('target_unavailable', {
-      reason: 'DOWNSCOPE_ROTATION_IDENTITY=broker, and the broker is nobody to Google here',
+      reason: 'DOWNSCOPE_ROTATION_IDENTITY=broker, and the broker has no Google identity here',
     })
   }
 }

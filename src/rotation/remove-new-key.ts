@@ -7,7 +7,7 @@ import { iamAccount, type RotationDeps, type TakeStep, changing, endRotation, wa
 
 const lookAgainAfter = seconds(10)
 
-/** Takes back what a rotation made: its key upstream first, then the candidate here. What somebody brought stays his. */
+/** Takes back what a rotation made: its key upstream first, then the candidate here. What a person brought is theirs. */
 export const removeNewKey: TakeStep = async (deps, turn) => {
   const { rotation, credential } = turn
   // Never what callers are served from, however it came to that.

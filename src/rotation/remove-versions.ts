@@ -77,7 +77,7 @@ async function removeKey(
   return undefined
 }
 
-/** Whoever has just ceased to use a key may still have to go back to it: each has his day. */
+/** A credential that has just stopped using a key may have to go back to it: each key has its day. */
 function needsKeyAt(now: EpochSeconds): NeedsKey {
   return (version, state) =>
     drawsOnKey(version, state) || (version.removal?.upstreamToo === true && !removalIsDue(version, now))

@@ -70,7 +70,7 @@ export const endRotation: ReviseRotating = (record) => {
 
 /** docs/google.md §3.2: a new key works after some seconds, and may take a minute. */
 const provePauses = [1, 2, 4, 8, 15, 30, 60] as const
-/** What somebody has to mend is not asked about all the time. */
+/** What a person has to fix is not tried all the time. */
 const otherPauses = [5, 15, 30, 60, 300, 600] as const
 
 function pauseAfter(failures: number, step: RotationStep): Seconds {
@@ -78,7 +78,7 @@ function pauseAfter(failures: number, step: RotationStep): Seconds {
   return seconds(pauses[Math.min(failures, pauses.length - 1)] ?? 600)
 }
 
-/** What a rotation needs of the world and of the rooms beside it. */
+/** What a rotation needs of the outside world and of other modules. */
 export interface RotationDeps {
   readonly rotations: Rotations
   readonly credentials: Pick<Credentials, 'openSecret' | 'list' | 'heldVersions'>

@@ -28,13 +28,13 @@ export interface AdministerService {
   readonly blockedCallers: () => Promise<readonly BlockedCaller[]>
   /**
    * By the exact `iss` or the policy's name for it. Throws `document_invalid` for an issuer that the policy does not
-   * know, for then a slip would block nobody, `state_conflict` for the caller himself or a full list, and
-   * `admin_forbidden` for whom he may not block.
+   * know, because a typing error would block nobody, `state_conflict` for oneself or a full list, and
+   * `admin_forbidden` for a caller that this administrator may not block.
    */
   readonly blockCaller: (caller: CallerName, by: Caller) => Promise<BlockedCaller>
   /**
-   * Whom it let in, by the exact `iss` where he was blocked. Throws `not_found` where nobody of that name was blocked,
-   * for then a slip would let in nobody.
+   * The caller that was unblocked, by the exact `iss` of the block. Throws `not_found` if no caller of that name was
+   * blocked, because a typing error would unblock nobody.
    */
   readonly unblockCaller: (caller: CallerName) => Promise<CallerName>
 }
@@ -61,7 +61,7 @@ export function createAdministerService({
         ])
       if (issuer === by.issuer && subject === by.subject)
         throw new BrokerError('state_conflict', {
-          reason: 'a caller does not block himself',
+          reason: 'callers cannot block themselves',
           publicDetail: 'you would lock yourself out: let another administrator do it',
         })
       await mayBlock({ issuer, subject }, by)

@@ -6,9 +6,9 @@ import { expect, onTestFinished, test } from 'vitest'
 import { startBroker } from '../../src/cli/dev/broker-process.ts'
 import { listenOnLoopback } from '../support/listen.ts'
 
-const door = {
+const modules = {
   broker: import.meta.resolve('../../src/cloud-run.ts'),
-  leash: import.meta.resolve('../../src/cli/dev/end-with-parent.ts'),
+  endWithParent: import.meta.resolve('../../src/cli/dev/end-with-parent.ts'),
 }
 
 // The limit is well below the 20 s that a start may take: it must be the broker's end that is seen.
@@ -28,7 +28,7 @@ test(
       DOWNSCOPE_POLICY_YAML: '{"version":1,"issuers":[],"rules":[],"admins":[]}',
     }
 
-    const starting = startBroker({ port, env, logFile: join(folder, 'broker.log'), door })
+    const starting = startBroker({ port, env, logFile: join(folder, 'broker.log'), modules })
 
     await expect(starting).rejects.toThrow(`address already in use 127.0.0.1:${port}`)
   },

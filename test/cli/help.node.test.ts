@@ -164,7 +164,7 @@ function faultOf(words: readonly string[]): string | undefined {
       stdin: new PassThrough(),
       stdout: output,
       stderr: output,
-      door: { broker: '', leash: '' },
+      brokerModules: { broker: '', endWithParent: '' },
     },
     onEnd: () => undefined,
   })

@@ -64,7 +64,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(jsonMembers(forced.stdout)).toMatchObject({ replaced: revision, rules: 1 })
     expect(after).toMatchObject({ status: 0 })
     expect(after.screen).toMatch(/ok.* {2}key ring .*\n.*ok.* {2}store .*\n/)
-    expect(after.screen).toMatch(/look.* policy .*no credential "reports-sa" is enrolled/)
+    expect(after.screen).toMatch(/warning.* policy .*no credential "reports-sa" is enrolled/)
   })
 
   test('doctor asks a broker that runs, and says what is missing', async () => {

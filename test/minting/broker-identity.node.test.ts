@@ -150,7 +150,7 @@ describe('the metadata server', () => {
   const onRun = 'the metadata server of Cloud Run'
 
   test('P13: of Compute Engine ignores the scopes: such a token is refused, and the reason says why', async () => {
-    world.google.runAs(me, { heedsScopes: false, scopes: [CLOUD_PLATFORM, STORAGE_READ] })
+    world.google.runAs(me, { respectsScopes: false, scopes: [CLOUD_PLATFORM, STORAGE_READ] })
     const refused = await failureOf(mintAs(onRun, [STORAGE_READ]))
     expect(refused.code).toBe('target_unavailable')
     expect(refused.reason).toContain(
@@ -160,13 +160,13 @@ describe('the metadata server', () => {
   })
 
   test('of a machine that was made with those scopes alone will do', async () => {
-    world.google.runAs(me, { heedsScopes: false, scopes: [STORAGE_READ] })
+    world.google.runAs(me, { respectsScopes: false, scopes: [STORAGE_READ] })
     expect(issued(await mintAs(onRun, [STORAGE_READ]))?.scopes).toEqual([STORAGE_READ])
     expect((await failureOf(mintAs(onRun, [PUBSUB]))).code).toBe('target_unavailable')
   })
 
   test('P13: a token that has less than was asked says so', async () => {
-    world.google.runAs(me, { heedsScopes: false, scopes: [STORAGE_READ] })
+    world.google.runAs(me, { respectsScopes: false, scopes: [STORAGE_READ] })
     expect((await mintAs(onRun, [STORAGE_READ, PUBSUB])).scopes).toEqual([STORAGE_READ])
   })
 

@@ -36,6 +36,6 @@ export const adminSummaries: Readonly<Record<keyof typeof adminRoutes, string>> 
   stopService: 'The kill switch: no token is served on any instance 10 s later; the admin API goes on',
   resumeService: 'Lets tokens be served again',
   listBlockedCallers: 'The callers that are blocked',
-  revokeCaller: 'Blocks a caller: 10 s later no instance gives him a token, and he administers nothing',
+  revokeCaller: 'Blocks a caller: within 10 s no instance gives it a token or lets it use the admin API',
   restoreCaller: 'Lets a blocked caller in again, as far as policy does',
 }

@@ -45,7 +45,7 @@ export function createFederatedSource(deps: FederatedSourceDeps): IdentitySource
   }
 
   return {
-    heedsScopes: true,
+    respectsScopes: true,
     accessToken: async (scopes) => {
       const { http, exchangeFor } = await begin()
       if (serviceAccount === undefined) return await exchangeFor(scopes.join(' '))
@@ -131,7 +131,7 @@ async function generateIdToken(
   return new Secret(token)
 }
 
-interface Wish {
+interface Operation {
   readonly operation: string
   readonly body: object
 }
@@ -139,7 +139,7 @@ interface Wish {
 async function ask(
   http: HttpClient,
   { token, serviceAccount, iamCredentialsUrl }: ActingFor,
-  { operation, body }: Wish,
+  { operation, body }: Operation,
 ): Promise<HttpAnswer> {
   const answer = await askForToken(http, {
     method: 'POST',
@@ -172,13 +172,13 @@ function parseReply({ body }: HttpAnswer, now: EpochSeconds): IdentityToken {
 }
 
 /** Google's JSON services nest their error. The permission is not quoted: to a guard against tokens it is a long word. */
-function refusal({ status, body }: HttpAnswer, wish: string): Error {
+function refusal({ status, body }: HttpAnswer, operation: string): Error {
   const { error } = parseJsonObject(body) ?? {}
   const { status: word, message } = isMembers(error) ? error : {}
   const quoted = quoteError({ error: word, error_description: message })
   const hint =
     status === 403 ? '; the federated principal needs roles/iam.workloadIdentityUser on that account' : ''
-  return identityError(`Google's IAM Credentials answered ${status} to ${wish}${quoted}${hint}`)
+  return identityError(`Google's IAM Credentials answered ${status} to ${operation}${quoted}${hint}`)
 }
 
 /** For all calls of one question together: what an `IdentitySource` promises. */

@@ -15,7 +15,7 @@ export interface IdentitySource {
   /** The e-mail address of the service account. */
   readonly serviceAccount: () => Promise<string>
   /** Whether a token has the asked scopes and no others, wherever this runs. */
-  readonly heedsScopes: boolean
+  readonly respectsScopes: boolean
 }
 
 export interface IdentityToken {

@@ -36,7 +36,7 @@ export function createMetadataSource({ http, host = defaultHost }: MetadataSourc
   }
 
   return {
-    heedsScopes: false,
+    respectsScopes: false,
     accessToken: async (scopes) => {
       const query = scopes.length === 0 ? '' : `?scopes=${scopes.map(encodeURIComponent).join(',')}`
       return parseIdentityReply(await ask(`token${query}`))

@@ -30,7 +30,7 @@ export interface OwnIdentityDeps {
 export function createOwnIdentity({ source, acting, http, tokeninfoUrl }: OwnIdentityDeps): OwnIdentity {
   const accessToken = async (scopes: ScopeSet) => {
     const { token: secret, lifetime } = await source.accessToken(scopes)
-    if (source.heedsScopes) return { secret, lifetime }
+    if (source.respectsScopes) return { secret, lifetime }
     return { secret, lifetime, scopes: await askScopes(http, tokeninfoUrl, secret) }
   }
   return {

@@ -28,11 +28,11 @@ export function createServiceAccountSource(deps: ServiceAccountSourceDeps): Iden
   const { key, http, clock, tokenUrl } = deps
   let imported: CryptoKey | undefined
 
-  const ask = async (wish: Readonly<Record<string, string>>): Promise<HttpAnswer> => {
+  const ask = async (wanted: Readonly<Record<string, string>>): Promise<HttpAnswer> => {
     // Two requests may import at once: on Workers one must not await the other's promise.
     imported ??= await importKey(key)
     const iat = clock.now() - issuedBefore
-    const claims = { iss: key.clientEmail, aud: assertionAudience, iat, exp: iat + assertionLife, ...wish }
+    const claims = { iss: key.clientEmail, aud: assertionAudience, iat, exp: iat + assertionLife, ...wanted }
     const header = { alg: 'RS256', typ: 'JWT', kid: key.keyId }
     const assertion = new Secret(await new SignJWT(claims).setProtectedHeader(header).sign(imported))
     return await askForToken(http, {
@@ -44,7 +44,7 @@ export function createServiceAccountSource(deps: ServiceAccountSourceDeps): Iden
   }
 
   return {
-    heedsScopes: true,
+    respectsScopes: true,
     accessToken: async (scopes) => parseIdentityReply(await ask({ scope: scopes.join(' ') })),
     idToken: async (audience) => parseIdToken(await ask({ target_audience: audience })),
     serviceAccount: async () => key.clientEmail,

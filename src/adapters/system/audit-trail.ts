@@ -127,7 +127,7 @@ const secretLike = /eyJ[\w-]{16,}(?:\.[\w-]*)*|ya29\.[\w.-]{8,}|1(?:\/|%2F){2}0[
 /** Most names are shorter than any of these, and need no look. */
 const secretCharsMin = 13
 
-/** A caller's own words without the secrets he may have put into the wrong parameter (P23). */
+/** A caller's own words without the secrets that may be in the wrong parameter (P23). */
 export function redactTokens(text: string): string {
   return text.length < secretCharsMin ? text : text.replace(secretLike, '[cut]')
 }

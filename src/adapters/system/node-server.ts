@@ -22,7 +22,7 @@ const refusedBytesMax = 2 ** 20
 
 /**
  * An HTTP/1.1 server whose memory is bounded, whatever its clients do: so many connections and no more, of which the
- * one that has been idle longest makes room for a new one; few requests a connection before their answers are taken;
+ * one that has been idle longest is closed for a new one; few requests a connection before their answers are taken;
  * and an end to whoever sends or reads too slowly.
  */
 export function createNodeServer(

@@ -6,8 +6,8 @@ import { confirm } from '../terminal.ts'
 import { printAnswer, plain, table } from '../output.ts'
 
 const who: readonly ArgumentSpec[] = [
-  { name: 'ISSUER', summary: 'the iss of its JWTs, to the octet' },
-  { name: 'SUBJECT', summary: 'the sub of its JWTs, to the octet' },
+  { name: 'ISSUER', summary: 'the exact iss of its JWTs' },
+  { name: 'SUBJECT', summary: 'the exact sub of its JWTs' },
 ]
 
 export const callerCommands: readonly Command[] = [

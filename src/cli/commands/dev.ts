@@ -41,7 +41,7 @@ async function runDev(call: Call): Promise<Exit> {
         port,
         env: { ...addressesIn(call.terminal.env), ...settingsIn(folder, port) },
         logFile: join(folder, 'broker.log'),
-        door: call.terminal.door,
+        modules: call.terminal.brokerModules,
       }),
     )
     return await stayUp({ call, broker, folder, interrupted })

@@ -45,8 +45,8 @@ async function examine(call: Call): Promise<Exit> {
   const odd = findings.filter(({ verdict }) => verdict === 'odd').length
   printAnswer(call, { healthy: bad === 0, findings }, (paint) => {
     const counts = [
-      ...(bad === 0 ? [] : [paint.bad(`${bad} to mend`)]),
-      ...(odd === 0 ? [] : [paint.odd(`${odd} to look at`)]),
+      ...(bad === 0 ? [] : [paint.bad(`${bad} ${bad === 1 ? 'problem' : 'problems'}`)]),
+      ...(odd === 0 ? [] : [paint.odd(`${odd} ${odd === 1 ? 'warning' : 'warnings'}`)]),
     ]
     return `${showFindings(findings, paint)}\n${counts.length === 0 ? paint.good('All is well.') : `${counts.join(', ')}.`}\n`
   })
@@ -100,7 +100,7 @@ async function examineReadiness(url: string): Promise<readonly Finding[]> {
         what,
         verdict: 'bad',
         says: 'the broker cannot use it now',
-        mend: [`Its log says why: look for "not ready: ${what}".`],
+        fix: [`Its log says why: look for "not ready: ${what}".`],
       }
     }),
     clock,
@@ -137,21 +137,21 @@ function judgeService(service: ServiceAnswer): readonly Finding[] {
       what: 'version',
       verdict: 'odd',
       says: `the broker is ${version}, the command line ${softwareVersion}`,
-      mend: ['Use the command line of the same version.'],
+      fix: ['Use the command line of the same version.'],
     })
   if (stopped !== undefined)
     findings.push({
       what: 'service',
       verdict: 'bad',
       says: `nobody gets a token: stopped ${stopWords(service)}`,
-      mend: ['When the reason for it is gone: downscope service resume'],
+      fix: ['When the reason for it is gone: downscope service resume'],
     })
   if (blocked > 0)
     findings.push({
       what: 'callers',
       verdict: 'odd',
       says: `${counted(blocked, 'caller')} revoked by hand`,
-      mend: ['downscope callers list'],
+      fix: ['downscope callers list'],
     })
   return findings
 }
@@ -166,13 +166,13 @@ function judgeCredentials(credentials: readonly CredentialAnswer[]): readonly Fi
       what: 'credentials',
       verdict: 'bad',
       says: `${name} is broken: ${health.reason ?? 'the upstream refuses it'}`,
-      mend: [`downscope credentials show ${name}, then rotate it`],
+      fix: [`downscope credentials show ${name}, then rotate it`],
     })),
     ...stuck.map(({ name, rotation }): Finding => ({
       what: 'rotation',
       verdict: 'odd',
       says: `of ${name}: ${stepWords(rotation)}`,
-      mend: [`downscope credentials rotate ${name} --abort takes it back`],
+      fix: [`downscope credentials rotate ${name} --abort takes it back`],
     })),
   ]
   if (findings.length > 0) return findings
@@ -181,7 +181,7 @@ function judgeCredentials(credentials: readonly CredentialAnswer[]): readonly Fi
   return [{ what: 'credentials', verdict: 'good', says }]
 }
 
-/** A fault is a finding here, and what it hints at the way to mend it. */
+/** A failure is a finding here, and its hints say how to fix it. */
 async function attempt(
   what: string,
   look: () => Promise<Finding | readonly Finding[]>,
@@ -191,21 +191,21 @@ async function attempt(
     return 'what' in found ? [found] : found
   } catch (error) {
     if (!isFault(error)) throw error
-    return [{ what, verdict: 'bad', says: error.message, mend: error.hints }]
+    return [{ what, verdict: 'bad', says: error.message, fix: error.hints }]
   }
 }
 
-/** The findings as a list, and how to mend what is bad or odd below each. */
+/** The findings as a list, each with how to fix it below. */
 function showFindings(findings: readonly Finding[], paint: Paint): string {
   const width = Math.max(...findings.map(({ what }) => what.length))
   return findings.map((finding) => showFinding(finding, width, paint)).join('')
 }
 
-function showFinding({ what, verdict, says, mend = [] }: Finding, width: number, paint: Paint): string {
+function showFinding({ what, verdict, says, fix = [] }: Finding, width: number, paint: Paint): string {
   const [first = '', ...more] = says.split('\n').map(plain)
   const below = [
     ...more,
-    ...mend.map((line, at) => `${at === 0 ? paint.bold('mend:') : '     '} ${plain(line)}`),
+    ...fix.map((line, at) => `${at === 0 ? paint.bold('fix:') : '    '} ${plain(line)}`),
   ]
   const indent = ' '.repeat(width + 11)
   return `${markOf(verdict, paint)}  ${what.padEnd(width)}  ${first}\n${below.map((line) => `${indent}${line}\n`).join('')}`
@@ -216,9 +216,9 @@ function markOf(verdict: Finding['verdict'], { good, bad, odd, dim }: Paint): st
     case 'good':
       return good('ok     ')
     case 'bad':
-      return bad('fault  ')
+      return bad('problem')
     case 'odd':
-      return odd('look   ')
+      return odd('warning')
     case 'unknown':
       return dim('-      ')
   }

@@ -45,11 +45,11 @@ export const tokenCommands: readonly Command[] = [
 ]
 
 async function getToken(call: Call): Promise<Exit> {
-  const wishes = await wishesOf(call)
+  const parameters = await parametersOf(call)
   const form = new URLSearchParams({
     ...(await proofOf(call)),
     audience: call.argument('CREDENTIAL'),
-    ...wishes,
+    ...parameters,
   })
   const received = await send(`${brokerUrl(call)}/v1/token`, { method: 'POST', body: form })
   if (received.status !== 200) throw refusal(received, call.argument('CREDENTIAL'))
@@ -96,9 +96,9 @@ async function assertionBy(path: string, call: Call): Promise<Secret> {
   return file.sign({ issuer, subject, audience: await brokerIssuer(call) })
 }
 
-async function wishesOf(call: Call): Promise<Record<string, string>> {
+async function parametersOf(call: Call): Promise<Record<string, string>> {
   const { scopes, lifetimeSeconds, actFor, boundary, resource } = await readTokenOptions(call)
-  const wishes: readonly (readonly [string, string | undefined])[] = [
+  const parameters: readonly (readonly [string, string | undefined])[] = [
     ['scope', scopes?.join(' ')],
     ['requested_lifetime', lifetimeSeconds?.toString()],
     ['requested_subject', actFor],
@@ -106,7 +106,9 @@ async function wishesOf(call: Call): Promise<Record<string, string>> {
     ['requested_token_type', wantedType(call)],
     ['options', boundary === undefined ? undefined : JSON.stringify(boundary)],
   ]
-  return Object.fromEntries(wishes.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+  return Object.fromEntries(
+    parameters.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
 }
 
 function wantedType(call: Call): string | undefined {

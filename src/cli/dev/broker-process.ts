@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
-/** A broker in a process of its own, by the real door. */
+/** A broker in a process of its own, by the real entry point. */
 export interface BrokerProcess {
   readonly url: string
   /** Resolves with how it ended, whenever that is. */
@@ -16,13 +16,13 @@ export interface BrokerStart {
   readonly port: number
   readonly env: Readonly<Record<string, string>>
   readonly logFile: string
-  readonly door: BrokerCommand
+  readonly modules: BrokerModules
 }
 
-/** URLs of the Node door, and of the module that ends it when we end. */
-export interface BrokerCommand {
+/** URLs of the entry point on Node, and of the module that ends it when this process ends. */
+export interface BrokerModules {
   readonly broker: string
-  readonly leash: string
+  readonly endWithParent: string
 }
 
 const startMsMax = 20_000
@@ -60,10 +60,10 @@ export async function choosePort(wanted: number): Promise<number> {
   return (await freePort(wanted)) ?? (await freePort(0)) ?? fail('no port is free on 127.0.0.1')
 }
 
-function launch({ port, env, logFile, door }: BrokerStart): ChildProcess {
+function launch({ port, env, logFile, modules }: BrokerStart): ChildProcess {
   const log = openSync(logFile, 'a', 0o600)
   try {
-    return spawn(process.execPath, ['--import', door.leash, fileURLToPath(door.broker)], {
+    return spawn(process.execPath, ['--import', modules.endWithParent, fileURLToPath(modules.broker)], {
       // Nothing of ours: a DOWNSCOPE_ setting of the shell must not change what it is told here.
       env: { ...env, PORT: String(port), DOWNSCOPE_HOST: '127.0.0.1' },
       // The channel tells it when we are gone.

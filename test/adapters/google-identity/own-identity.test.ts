@@ -15,7 +15,7 @@ function open(change: Partial<IdentitySource> = {}, info: unknown = { scope: 'b 
   const { http, requests, route } = createRoutedHttp()
   route(tokeninfoUrl, () => answer(info))
   const source: IdentitySource = {
-    heedsScopes: false,
+    respectsScopes: false,
     accessToken: async () => ({ token, lifetime: seconds(3599) }),
     idToken: async () => new Secret('a.b.c'),
     serviceAccount: async () => 'me@acme.iam.gserviceaccount.com',
@@ -41,7 +41,7 @@ describe('the broker as something to mint from', () => {
   })
 
   test('a source that gives what it is asked for is believed', async () => {
-    const { identity, requests } = open({ heedsScopes: true })
+    const { identity, requests } = open({ respectsScopes: true })
 
     expect(await identity.accessToken(['a'])).toEqual({ secret: token, lifetime: 3599 })
     expect(requests).toHaveLength(0)

@@ -32,7 +32,7 @@ test('asks for its header, and refuses whoever was sent by another', async () =>
 test('gives the asked scopes where the platform heeds them, and else those of the machine', async () => {
   expect(await tokenOf(`default/token?scopes=${read}`)).toMatchObject({ scopes: [read], subject: me })
   expect((await tokenOf('default/token'))?.scopes).toEqual([CLOUD_PLATFORM])
-  google.runAs(me, { heedsScopes: false, scopes: [read, CLOUD_PLATFORM] })
+  google.runAs(me, { respectsScopes: false, scopes: [read, CLOUD_PLATFORM] })
   expect((await tokenOf(`${me}/token?scopes=${read}`))?.scopes).toEqual([read, CLOUD_PLATFORM])
 })
 

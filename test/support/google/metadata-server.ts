@@ -7,9 +7,9 @@ import type { Machine, World } from './world.ts'
  * them, else always those the machine was made with.
  */
 export function answerMetadataToken(world: World, received: Received): Reply {
-  const { serviceAccount, scopes: own, heedsScopes } = machineFor(world, received)
+  const { serviceAccount, scopes: own, respectsScopes } = machineFor(world, received)
   const asked = received.query.get('scopes')?.split(',') ?? []
-  const scopes = heedsScopes && asked.length > 0 ? asked : own
+  const scopes = respectsScopes && asked.length > 0 ? asked : own
   if (!scopes.every(isKnownScope)) return flavoured(htmlReply(400, 'Bad Request'))
   const { tokenLifetime } = world.tuning()
   const token = world.tokens.issue({

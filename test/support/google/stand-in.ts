@@ -210,7 +210,7 @@ function controls({ world }: Google) {
       if (only !== 'encrypt') cryptoKeys.decrypters.withdraw(from, name)
     },
     runAs: (serviceAccount?: string, machine: Partial<Machine> = {}) => {
-      const made = { scopes: [CLOUD_PLATFORM], heedsScopes: true, ...machine }
+      const made = { scopes: [CLOUD_PLATFORM], respectsScopes: true, ...machine }
       world.attach(serviceAccount === undefined ? undefined : { ...made, serviceAccount })
     },
     putPoolProvider: world.pools.put,

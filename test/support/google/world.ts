@@ -34,7 +34,7 @@ export type Machine = {
   /** Those that it was made with; of Cloud Run cloud-platform. */
   readonly scopes: readonly string[]
   /** Whether `?scopes=` counts: on Cloud Run and Knative it does, Compute Engine ignores it (docs/google.md §4.5). */
-  readonly heedsScopes: boolean
+  readonly respectsScopes: boolean
 }
 
 export type Tuning = {

@@ -72,7 +72,7 @@ export function createSdkReads({ open, clock }: { open: LazySdkClient['open']; c
   return { find, get, list }
 }
 
-/** A read may be sent again: once, at once, and only for what a new connection mends. */
+/** A read may be sent again: once, at once, and only for what a new connection can fix. */
 async function twice<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read()
