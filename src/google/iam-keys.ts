@@ -3,6 +3,7 @@ import { Secret } from '../domain/secret.ts'
 import { parseTimestamp, type EpochSeconds } from '../domain/time.ts'
 import type { HttpClient, HttpRequest, HttpAnswer, HttpResult } from '../ports/http-client.ts'
 import { base64Of, octetsOf, pemBlockOf } from '../domain/pem.ts'
+import { readGoogleError } from './error-body.ts'
 import { quoteUpstream } from '../oauth/upstream-failure.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
@@ -188,24 +189,14 @@ interface IamError {
   readonly constraint?: string
 }
 
-/** Google's nested error: `{"error":{"code":400,"message":"…","status":"…","details":[…]}}`. */
 function errorIn({ body }: HttpAnswer): IamError | undefined {
-  const error = parseJsonObject(body)?.['error']
-  if (!isMembers(error)) return undefined
-  const { status, message, details } = error
-  const parts = [status, message].filter((part) => typeof part === 'string')
+  const error = readGoogleError(body)
+  if (error === undefined) return undefined
+  const parts = [error.status, error.message].filter((part) => part !== undefined)
   const text = quoteUpstream(parts.join(', '), [])
   const constraint =
-    constraintIn(details) ?? (/key \w+ is not allowed/i.test(text) ? 'organisation policy' : undefined)
+    error.constraint ?? (/key \w+ is not allowed/i.test(text) ? 'organisation policy' : undefined)
   return { text, ...omitUndefined({ constraint }) }
-}
-
-function constraintIn(details: unknown): string | undefined {
-  const violations = (Array.isArray(details) ? details : [])
-    .filter((detail) => isMembers(detail))
-    .flatMap(({ violations: some }) => (Array.isArray(some) ? some.filter((one) => isMembers(one)) : []))
-  const type = violations.map((violation) => violation['type']).find((one) => typeof one === 'string')
-  return type !== undefined && /^constraints\/[\w.]{1,80}$/.test(type) ? type : undefined
 }
 
 function fail(kind: IamFailure['kind'], reason: string): IamFailure {

@@ -1,5 +1,6 @@
+import { readGoogleError, type GoogleError } from '../google/error-body.ts'
 import type { Grant, GrantedCredential } from '../domain/grant.ts'
-import { type Members, isMembers, parseJsonObject } from '../domain/json.ts'
+import type { Members } from '../domain/json.ts'
 import { Secret } from '../domain/secret.ts'
 import { type EpochSeconds, epochSeconds, later, until, type Seconds, parseRfc3339 } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -122,7 +123,7 @@ function judgeIamFailure(reply: UpstreamReply, context: IamFailureContext): Upst
   })
   switch (fault.error) {
     case 'PERMISSION_DENIED':
-      return refused(hintOnPermission(reasonIn(reply.answer.body), context))
+      return refused(hintOnPermission(readGoogleError(reply.answer.body) ?? {}, context))
     case 'UNAUTHENTICATED':
       return refused(`the token of ${actorOf(context)} is not accepted, and neither is a fresh one`)
     case 'NOT_FOUND':
@@ -135,13 +136,7 @@ function judgeIamFailure(reply: UpstreamReply, context: IamFailureContext): Upst
   }
 }
 
-/** google.rpc.ErrorInfo: Google's own name of the reason, and what it is about. */
-interface ErrorReason {
-  readonly reason?: string
-  readonly permission?: string
-}
-
-function hintOnPermission({ reason, permission }: ErrorReason, context: IamFailureContext): string {
+function hintOnPermission({ reason, permission }: GoogleError, context: IamFailureContext): string {
   const actor = actorOf(context)
   if (reason === 'ACCESS_TOKEN_SCOPE_INSUFFICIENT')
     return `the token of ${actor} carries no cloud-platform; on Compute Engine the machine's own access scopes limit it`
@@ -172,19 +167,6 @@ function errorOfArgument(said: string, { description = '' }: OAuthError): Broker
 
 function quoteFault({ error, description }: OAuthError, { secrets }: FailureContext): string {
   return quoteUpstream([error, description].filter((part) => part !== undefined).join(', '), secrets)
-}
-
-function reasonIn(body: string): ErrorReason {
-  const { error } = parseJsonObject(body) ?? {}
-  const details: unknown = isMembers(error) ? error['details'] : undefined
-  const infos: readonly Members[] = Array.isArray(details) ? details.filter(isMembers) : []
-  const info = infos.find((detail) => typeof detail['reason'] === 'string') ?? {}
-  const { reason, metadata } = info
-  const permission = isMembers(metadata) ? metadata['permission'] : undefined
-  return {
-    ...(typeof reason === 'string' ? { reason } : {}),
-    ...(typeof permission === 'string' && /^[A-Za-z.]{1,80}$/.test(permission) ? { permission } : {}),
-  }
 }
 
 /** Google's clock may be ahead of ours, and its answer under way. */

@@ -1,21 +1,16 @@
-import { SignJWT, importPKCS8, type CryptoKey } from 'jose'
 import { BrokerError } from '../domain/broker-error.ts'
-import { assertionAudience, assertionLife } from '../domain/google.ts'
 import type { Grant } from '../domain/grant.ts'
 import { formatScope } from '../domain/scopes.ts'
-import { Secret } from '../domain/secret.ts'
-import { later, seconds, type EpochSeconds } from '../domain/time.ts'
+import type { EpochSeconds } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Credentials } from '../records/credentials.ts'
+import { importAssertionKey, signAssertion, type AssertionKey } from '../google/assertion.ts'
 import type { SendWithRetry } from '../oauth/send-with-retry.ts'
 import { createExchangeAssertion, requireIdTokenAudience } from './exchange-assertion.ts'
 import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
 import { requireScopes } from '../oauth/token-response.ts'
 import { createOncePerVersion, type VersionName } from './once-per-version.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
-
-/** Google's clock may be behind ours (docs/google.md §1.2). */
-const issuedBefore = seconds(-10)
 
 export interface ServiceAccountKeyDeps extends RecordHealthDeps {
   readonly ask: SendWithRetry
@@ -38,7 +33,7 @@ export function createMintFromServiceAccountKey(
   return async (grant, deadlineMs) => {
     const claims = claimsOf(grant)
     const key = await signingKey(grant.credential)
-    const assertion = await sign(key, claims, deps.clock.now())
+    const assertion = await signAssertion(key, claims, deps.clock.now())
     const token = await exchange({
       grant,
       assertion,
@@ -70,27 +65,11 @@ function claimsOf(grant: Grant): AssertionClaims {
   }
 }
 
-async function sign(key: SigningKey, claims: AssertionClaims, now: EpochSeconds): Promise<Secret> {
-  const iat = later(now, issuedBefore)
-  const payload = {
-    iss: key.clientEmail,
-    aud: assertionAudience,
-    iat,
-    exp: later(iat, assertionLife),
-    ...claims,
-  }
-  const header = { alg: 'RS256', typ: 'JWT', kid: key.keyId }
-  return new Secret(await new SignJWT(payload).setProtectedHeader(header).sign(key.key))
-}
-
 /** Key versions in use at once, some kilobytes each. */
 const keysMax = 500
 
-/** An imported key of one credential version: everything a signature needs. */
-export interface SigningKey {
-  readonly clientEmail: string
-  readonly keyId: string
-  readonly key: CryptoKey
+/** An imported key of one credential version. */
+export interface SigningKey extends AssertionKey {
   /** When the version was added. */
   readonly createdAt: EpochSeconds
 }
@@ -106,17 +85,15 @@ function createSigningKeys(
     const { secret, createdAt } = await credentials.openSecret(name, version)
     if (secret.kind !== 'service_account_key') throw unusable(name, 'holds no service-account key')
     const { clientEmail, keyId, privateKey } = secret
-    return { clientEmail, keyId, key: await importKey(privateKey.reveal(), name), createdAt }
+    return {
+      clientEmail,
+      keyId,
+      key: await importAssertionKey(privateKey, () =>
+        unusable(name, 'holds a private key that cannot be imported'),
+      ),
+      createdAt,
+    }
   })
-}
-
-async function importKey(pem: string, name: string): Promise<CryptoKey> {
-  try {
-    return await importPKCS8(pem, 'RS256')
-  } catch {
-    // The cause may quote the text.
-    throw unusable(name, 'holds a private key that cannot be imported')
-  }
 }
 
 function unusable(name: string, why: string): BrokerError {

@@ -12,7 +12,8 @@ import {
   isToken,
   quoteError,
 } from './identity-source.ts'
-import { isMembers, parseJsonObject } from '../../domain/json.ts'
+import { readGoogleError } from '../../google/error-body.ts'
+import { parseJsonObject } from '../../domain/json.ts'
 import { seconds, type EpochSeconds } from '../../domain/time.ts'
 
 export interface FederatedSourceDeps {
@@ -173,8 +174,7 @@ function parseReply({ body }: HttpAnswer, now: EpochSeconds): IdentityToken {
 
 /** Google's JSON services nest their error. The permission is not quoted: to a guard against tokens it is a long word. */
 function refusal({ status, body }: HttpAnswer, operation: string): Error {
-  const { error } = parseJsonObject(body) ?? {}
-  const { status: word, message } = isMembers(error) ? error : {}
+  const { status: word, message } = readGoogleError(body) ?? {}
   const quoted = quoteError({ error: word, error_description: message })
   const hint =
     status === 403 ? '; the federated principal needs roles/iam.workloadIdentityUser on that account' : ''

@@ -1,5 +1,6 @@
-import { importPKCS8, SignJWT, type CryptoKey } from 'jose'
-import { assertionAudience, assertionLife, jwtBearerGrant } from '../../domain/google.ts'
+import type { CryptoKey } from 'jose'
+import { jwtBearerGrant } from '../../domain/google.ts'
+import { importAssertionKey, signAssertion } from '../../google/assertion.ts'
 import { parseJsonObject } from '../../domain/json.ts'
 import { Secret } from '../../domain/secret.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -20,21 +21,17 @@ export interface ServiceAccountSourceDeps {
   readonly tokenUrl: string
 }
 
-/** Google's clock may be behind ours. */
-const issuedBefore = 10
-
 /** The broker by its own service-account key (RFC 7523); the key is imported once. */
 export function createServiceAccountSource(deps: ServiceAccountSourceDeps): IdentitySource {
   const { key, http, clock, tokenUrl } = deps
   let imported: CryptoKey | undefined
 
-  const ask = async (wanted: Readonly<Record<string, string>>): Promise<HttpAnswer> => {
+  const ask = async (claims: Readonly<Record<string, string>>): Promise<HttpAnswer> => {
     // Two requests may import at once: on Workers one must not await the other's promise.
-    imported ??= await importKey(key)
-    const iat = clock.now() - issuedBefore
-    const claims = { iss: key.clientEmail, aud: assertionAudience, iat, exp: iat + assertionLife, ...wanted }
-    const header = { alg: 'RS256', typ: 'JWT', kid: key.keyId }
-    const assertion = new Secret(await new SignJWT(claims).setProtectedHeader(header).sign(imported))
+    imported ??= await importAssertionKey(key.privateKey, () =>
+      identityError(`the private key ${key.keyId} cannot be imported`),
+    )
+    const assertion = await signAssertion({ ...key, key: imported }, claims, clock.now())
     return await askForToken(http, {
       method: 'POST',
       url: tokenUrl,
@@ -56,15 +53,6 @@ function parseIdToken(answer: HttpAnswer): Secret {
   const { id_token: token } = parseJsonObject(answer.body) ?? {}
   if (!isToken(token)) throw identityError('the reply has no usable id_token')
   return new Secret(token)
-}
-
-async function importKey({ privateKey, keyId }: OwnKey): Promise<CryptoKey> {
-  try {
-    return await importPKCS8(privateKey.reveal(), 'RS256')
-  } catch {
-    // The cause may quote the text.
-    throw identityError(`the private key ${keyId} cannot be imported`)
-  }
 }
 
 /** The broker's own key towards Google. */

@@ -1,10 +1,11 @@
-import { type Members, isMembers, parseJsonObject } from '../../domain/json.ts'
+import { parseJsonObject, type Members } from '../../domain/json.ts'
 import { decodeBase64, encodeBase64, dataKeyBytes, keyRingError } from './ring-keys.ts'
 import { isBrokerError, type BrokerError } from '../../domain/broker-error.ts'
 import { parseRetryAfter, seconds, type EpochSeconds } from '../../domain/time.ts'
 import type { Secret } from '../../domain/secret.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { HttpAnswer, HttpClient, HttpResult } from '../../ports/http-client.ts'
+import { readGoogleError } from '../../google/error-body.ts'
 import { quoteError } from '../google-identity/identity-source.ts'
 
 /** Reversed, as the register shifts to the right. */
@@ -214,8 +215,7 @@ function wantsWait(result: HttpResult): boolean {
 
 /** What came damaged is refused by its checksum, and may come whole the next time. */
 function isRefusal({ status, body }: HttpAnswer): boolean {
-  const { message } = errorIn(body)
-  const isDamaged = typeof message === 'string' && message.startsWith('The checksum in field ')
+  const isDamaged = readGoogleError(body)?.message?.startsWith('The checksum in field ') ?? false
   return status >= 400 && status < 500 && status !== 408 && status !== 429 && !isDamaged
 }
 
@@ -228,15 +228,9 @@ function passing(reason: string, retryAfter = retryAfterTrouble): KmsFailure {
 
 /** Long words are cut: a proxy's error may repeat what was sent (P23). */
 function describe({ status, body }: HttpAnswer): string {
-  const { status: word, message } = errorIn(body)
-  const hint = typeof word === 'string' ? (hints.get(word) ?? '') : ''
+  const { status: word = '', message } = readGoogleError(body) ?? {}
+  const hint = hints.get(word) ?? ''
   return `${status}${quoteError({ error: word, error_description: message })}${hint}`
-}
-
-/** Google's JSON services nest their error. */
-function errorIn(body: string): Members {
-  const { error } = parseJsonObject(body) ?? {}
-  return isMembers(error) ? error : {}
 }
 
 const hints: ReadonlyMap<string, string> = new Map([

@@ -4,7 +4,7 @@ import type { Entropy } from '../../../ports/entropy.ts'
 import type { HttpClient, HttpAnswer, HttpResult } from '../../../ports/http-client.ts'
 import { type Status, firestoreError, leavesOutcomeUnknown, statusOfName } from '../status.ts'
 import { BrokerError } from '../../../domain/broker-error.ts'
-import { isMembers, type Members } from '../../../domain/json.ts'
+import { readGoogleError } from '../../../google/error-body.ts'
 import { parseRetryAfter, type EpochSeconds, type Seconds } from '../../../domain/time.ts'
 import { omitUndefined } from '../../../domain/omit-undefined.ts'
 
@@ -165,13 +165,13 @@ export function restError({ status, message, retryAfter }: RestFault): BrokerErr
 
 function readAnswer({ status, body, header }: HttpAnswer, now: EpochSeconds): RestReply {
   const json = parseJson(body)
-  const error = errorIn(json)
+  const error = readGoogleError(body)
   if (status === 200 && error === undefined)
     return json === undefined ? restFault(undefined, 'it is not JSON') : { ok: true, body: json }
-  const message = typeof error?.['message'] === 'string' ? error['message'] : `HTTP ${status}`
+  const message = error?.message ?? `HTTP ${status}`
   const retryAfter = parseRetryAfter(header('retry-after'), now)
   return {
-    ...restFault(statusOfName(error?.['status']) ?? statusOfHttp(status), message),
+    ...restFault(statusOfName(error?.status) ?? statusOfHttp(status), message),
     ...omitUndefined({ retryAfter }),
   }
 }
@@ -182,14 +182,6 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-/** `{"error":{…}}`; a streaming method wraps it in an array, and may end an array with it that began with 200. */
-function errorIn(json: unknown): Members | undefined {
-  const elements: readonly unknown[] = Array.isArray(json) ? json : [json]
-  for (const element of elements)
-    if (isMembers(element) && isMembers(element['error'])) return element['error']
-  return undefined
 }
 
 /** For answers of what stands between: only where the number alone says whose fault it is. */
