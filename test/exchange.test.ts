@@ -71,7 +71,7 @@ const refusal = (code: ConstructorParameters<typeof BrokerError>[0]) =>
   new BrokerError(code, { reason: 'why' })
 
 describe('exchange', () => {
-  it('walks the rooms in order and writes the record before it answers', async () => {
+  it('takes the steps in order and writes the record before it answers', async () => {
     const { walked, exchange } = createWorld()
     const outcome = await exchange()
     expect(walked).toEqual(['authenticate', 'authorize', 'resolve', 'audit', 'note use of a b'])
@@ -128,17 +128,17 @@ describe('exchange', () => {
     ['an unproved caller', 'subject_token_rejected', 'refused', 'authenticate'],
     ['a forbidden target', 'target_unavailable', 'refused', 'authorize'],
     ['an upstream that is down', 'upstream_unavailable', 'failed', 'resolve'],
-  ] as const)('P27: %s leaves one record with its true reason', async (_, code, outcome, room) => {
+  ] as const)('P27: %s leaves one record with its true reason', async (_, code, outcome, step) => {
     const throws = () => Promise.reject(refusal(code))
-    const { records, walked, exchange } = createWorld(room === undefined ? {} : { [room]: throws })
+    const { records, walked, exchange } = createWorld(step === undefined ? {} : { [step]: throws })
     const parse = () => {
       throw refusal(code)
     }
-    await expect(exchange(room === undefined ? parse : undefined)).rejects.toMatchObject({ code })
+    await expect(exchange(step === undefined ? parse : undefined)).rejects.toMatchObject({ code })
     expect(records).toHaveLength(1)
     expect(records[0]).toMatchObject({ outcome, error: code, reason: 'why' })
     const notes = walked.filter((step) => step.startsWith('note'))
-    const isCallerKnown = room === 'authorize' || room === 'resolve'
+    const isCallerKnown = step === 'authorize' || step === 'resolve'
     expect(notes).toEqual(isCallerKnown ? [`note refusal: BrokerError: ${code}: why`] : [])
     expect(walked.at(-1 - notes.length)).toBe('audit')
   })

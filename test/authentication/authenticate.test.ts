@@ -27,7 +27,7 @@ describe('authentication', () => {
   }
 
   describe('the caller', () => {
-    it.each(algorithms)('is who a %s signature of his issuer says', async (alg) => {
+    it.each(algorithms)('is who a %s signature of its issuer says', async (alg) => {
       const world = createAuthenticateWorld()
       const issuer = trustedIssuer([signer(alg)])
       world.trust(issuer)
@@ -40,7 +40,7 @@ describe('authentication', () => {
       })
     })
 
-    it('P4: is told apart by issuer and subject, octet by octet', async () => {
+    it('P4: is told apart by the exact issuer and subject', async () => {
       const world = createAuthenticateWorld()
       const one = trustedIssuer([signer('ES256')], {
         name: 'one',

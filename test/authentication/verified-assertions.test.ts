@@ -80,7 +80,7 @@ describe('the memory of verified assertions', () => {
     expect((await world.refusal(token)).reason).toMatch(/used before/)
   })
 
-  it('dies with the issuer, his audience and his keys', async () => {
+  it('ends with the issuer, its audience and its keys', async () => {
     const { world, issuer, token } = await setUp()
     await world.prove(token)
     world.trust()

@@ -8,7 +8,11 @@ const impersonating = credentialWith({ kind: 'impersonation' })
 test.each<[string, Situation, number]>([
   ['an hour where nobody says anything', {}, 3600],
   ['what is asked', { request: { lifetime: seconds(600) } }, 600],
-  ['an hour of a longer wish, where the rule says nothing', { request: { lifetime: seconds(7200) } }, 3600],
+  [
+    'an hour of a longer parameters, where the rule says nothing',
+    { request: { lifetime: seconds(7200) } },
+    3600,
+  ],
   ['the rule’s where that is shorter', { rules: [ruleWith({ lifetime_seconds_max: 900 })] }, 900],
   [
     'what is asked within the rule’s',

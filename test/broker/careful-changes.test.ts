@@ -178,14 +178,18 @@ describe('a policy that would lock out whoever applies it', () => {
   }
 
   it.each<[string, (policy: Policy) => void, string]>([
-    ['without his role', (policy) => (policy.admins = []), 'it makes you, "ops" of "ops", an admin no more'],
+    [
+      'without their role',
+      (policy) => (policy.admins = []),
+      'it makes you, "ops" of "ops", an admin no more',
+    ],
     [
       'with a lesser one',
       ({ admins }) => admins.forEach((admin) => (admin['role'] = 'operator')),
       'it makes you, "ops" of "ops", an admin no more',
     ],
     [
-      'with other keys of his issuer',
+      'with other keys of their issuer',
       ({ issuers }) => {
         const [first, , ops] = issuers
         if (first !== undefined && ops !== undefined) ops['keys'] = first['keys']
@@ -193,7 +197,7 @@ describe('a policy that would lock out whoever applies it', () => {
       'it takes none of the keys of your issuer "ops" that are taken now',
     ],
     [
-      'with an algorithm that his key is not for',
+      'with an algorithm that their key is not for',
       (policy) => {
         const { keys } = policyKeys.parse(opsOf(policy)).keys.jwks
         Object.assign(opsOf(policy), { keys: { jwks: { keys: [...keys, otherKey] } }, algorithms: ['EdDSA'] })
@@ -201,12 +205,12 @@ describe('a policy that would lock out whoever applies it', () => {
       'it takes none of the keys of your issuer "ops" that are taken now',
     ],
     [
-      'with an audience that his JWT is not for',
+      'with an audience that their JWT is not for',
       (policy) => Object.assign(opsOf(policy), { audiences: ['https://typo.example'] }),
       'it refuses the JWT that you sent: "aud" is not this broker alone',
     ],
     [
-      'with a life that his JWT exceeds',
+      'with a lifetime that their JWT exceeds',
       (policy) => Object.assign(opsOf(policy), { lifetime_seconds_max: 60 }),
       'it refuses the JWT that you sent: lives 120 s, at most 60 s allowed',
     ],

@@ -73,7 +73,7 @@ describe('the kill switch', () => {
 describe('a blocked caller', () => {
   const billing = { issuer: 'billing', subject: 'billing' }
 
-  it('P26: gets no token on any instance within 10 s; others do, and he does after he is restored', async () => {
+  it('P26: gets no token on any instance within 10 s; others do, and so does the caller after it is restored', async () => {
     expect(await statuses()).toEqual([200, 200])
     const blocked = await world.call('POST /v1/admin/callers:revoke', { as: 'ops', body: billing })
     expect(await blocked.json()).toEqual({ ...billing, by: 'ops/ops', since: '2027-01-15T08:00:00Z' })
@@ -96,7 +96,7 @@ describe('a blocked caller', () => {
     expect(reason).toBe('"billing" of "billing" is blocked, by "ops/ops"')
   })
 
-  it('administers nothing, and nobody blocks himself', async () => {
+  it('administers nothing, and nobody can block themselves', async () => {
     const deputy = { issuer: 'deputy', subject: 'deputy' }
     expect((await world.call('POST /v1/admin/callers:revoke', { as: 'deputy', body: deputy })).status).toBe(
       409,
@@ -109,7 +109,7 @@ describe('a blocked caller', () => {
     expect(await list.json()).toMatchObject({ callers: [{ subject: 'deputy' }] })
   })
 
-  it('may be anybody but an admin where an operator blocks him', async () => {
+  it('may be anybody but an admin where an operator blocks', async () => {
     const read = await world.call('GET /v1/admin/policy', { as: 'ops' })
     const policy = z.looseObject({}).parse(JSON.parse(policyShown.parse(await read.json()).document))
     const only = (who: string) => [{ issuer: who, subject: who }]

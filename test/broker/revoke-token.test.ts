@@ -72,7 +72,7 @@ describe('a token that is given back', () => {
     ).not.toContain(token)
   })
 
-  it('comes from a caller who proved himself, and may have such a token at all', async () => {
+  it('comes from an authenticated caller that may have such a token at all', async () => {
     const token = await tokenFrom(0)
     const nobody = await world.call('POST /v1/revoke', { body: new URLSearchParams({ token }) })
     expect([nobody.status, await nobody.json()]).toEqual([

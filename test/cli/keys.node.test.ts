@@ -121,7 +121,7 @@ describe('keys generate admin and caller', () => {
     expect((await stat(file('admin.json'))).mode & 0o077).toBe(0)
   })
 
-  test('whoever is of a platform is not made to sign for himself', async () => {
+  test('a caller of a platform is not made to sign its own JWTs', async () => {
     const people = ['--issuer', 'https://login.acme.example', '--subject', 'kim']
     const { stdout } = await generate('admin', file('kim.json'), ...people)
 

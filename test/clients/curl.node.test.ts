@@ -24,7 +24,7 @@ describe.skipIf(curl === undefined)('curl (skipped where it is not installed)', 
 
   test('gets a token with the subject token from a file, newline and all', async () => {
     const file = world.write('workload.jwt', await world.subjectToken())
-    const heard = world.door.listen()
+    const heard = world.proxy.listen()
     const answer = await ask(['--fail', '--data-urlencode', `subject_token@${file}`], 'reports')
 
     expect(world.carried(textOf(answer, 'access_token')).scopes).toEqual([reading])

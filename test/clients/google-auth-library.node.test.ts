@@ -41,7 +41,7 @@ afterEach(() => vi.useRealTimers())
 
 describe('google-auth-library with an external_account file', () => {
   test('gets a token that carries the scope asked for and no other', async () => {
-    const heard = world.door.listen()
+    const heard = world.proxy.listen()
     const { token } = await clientOf('reports', { file: tokenFile }, [reading]).getAccessToken()
 
     expect(world.carried(token)).toMatchObject({ kind: 'service_account', scopes: [reading] })
@@ -61,7 +61,7 @@ describe('google-auth-library with an external_account file', () => {
 
   test('asks once and keeps the token until 5 minutes are left of it, then asks again', async () => {
     const client = clientOf('reports', { file: tokenFile }, [reading])
-    const heard = world.door.listen()
+    const heard = world.proxy.listen()
     const { token } = await client.getAccessToken()
     const expiresAt = client.credentials.expiry_date ?? 0
     expect(expiresAt - Date.now()).toBeGreaterThan(50 * 60_000)
@@ -77,7 +77,7 @@ describe('google-auth-library with an external_account file', () => {
 
   test('that asks ten times at once makes one exchange', async () => {
     const client = clientOf('reports', { file: tokenFile }, [mail])
-    const heard = world.door.listen()
+    const heard = world.proxy.listen()
     const answers = await Promise.all(Array.from({ length: 10 }, () => client.getAccessToken()))
 
     expect(heard()).toHaveLength(1)
@@ -121,7 +121,7 @@ describe('google-auth-library with an external_account file', () => {
     const program = fileURLToPath(new URL('../support/clients/print-subject-token.ts', import.meta.url))
     const command = [process.execPath, program, signer, world.url, keyPath].join(' ')
     const source = { executable: { command, timeout_millis: 10_000 } }
-    const heard = world.door.listen()
+    const heard = world.proxy.listen()
 
     for (const _ of [1, 2]) {
       const client = new PluggableAuthClient({
@@ -184,7 +184,7 @@ describe('google-auth-library asking for more than the rule allows', () => {
   })
 
   test('P13: without scopes of its own asks for cloud-platform alone, and gets what of that the rule allows', async () => {
-    const heard = world.door.listen()
+    const heard = world.proxy.listen()
     vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', accountFile('lenient'))
     vi.stubEnv('GOOGLE_CLOUD_PROJECT', 'acme')
 
@@ -201,7 +201,7 @@ describe('google-auth-library asking for more than the rule allows', () => {
 
 describe('google-auth-library when it is refused', () => {
   test('P12: says invalid_target for a credential that is unknown, and does not try again', async () => {
-    const heard = world.door.listen()
+    const heard = world.proxy.listen()
 
     await expect(clientOf('nothing', { file: tokenFile }, [reading]).getAccessToken()).rejects.toThrow(
       'Error code invalid_target: the audience is not available to this caller',
@@ -212,7 +212,7 @@ describe('google-auth-library when it is refused', () => {
   test('P1: says that a forged subject token is not accepted, and does not try again', async () => {
     const forged = `${(await world.subjectToken()).trim().slice(0, -8)}AAAAAAAA`
     const client = clientOf('reports', { file: world.write('forged.jwt', forged) }, [reading])
-    const heard = world.door.listen()
+    const heard = world.proxy.listen()
 
     await expect(client.getAccessToken()).rejects.toThrow(
       'Error code invalid_request: the subject token is not accepted',
@@ -222,7 +222,7 @@ describe('google-auth-library when it is refused', () => {
 
   test('P20: tries again by itself while Google is down, and then says temporarily_unavailable', async () => {
     await world.google.goDown()
-    const heard = world.door.listen()
+    const heard = world.proxy.listen()
     try {
       await expect(clientOf('lenient', { file: tokenFile }, [reading]).getAccessToken()).rejects.toThrow(
         'Error code temporarily_unavailable: the token service cannot serve this now, try again later',

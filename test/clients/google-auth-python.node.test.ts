@@ -49,7 +49,7 @@ describe.skipIf(!google.found && !mustRun)(title, () => {
   test.each(['file', 'dict', 'default'])(
     'P13: %s gets a token of the scope it asked for, and when it ends',
     async (how) => {
-      const heard = world.door.listen()
+      const heard = world.proxy.listen()
       const answer = await refresh(how, 'reports', reading)
 
       expect(answer).toMatchObject({ valid: true })

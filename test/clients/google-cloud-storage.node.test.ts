@@ -21,7 +21,7 @@ beforeAll(async () => {
 }, 60_000)
 
 test('@google-cloud/storage reads with a token that carries devstorage.read_only alone', async () => {
-  const heard = world.door.listen()
+  const heard = world.proxy.listen()
   const { file } = reader()
   const [[content], [files]] = await Promise.all([file.download(), file.bucket.getFiles()])
 
@@ -35,7 +35,7 @@ test('P13: @google-cloud/storage cannot write with that token', async () => {
 })
 
 test('P13: with its own broad scopes @google-cloud/storage gets those of them that the rule allows, by drop', async () => {
-  const heard = world.door.listen()
+  const heard = world.proxy.listen()
   const { file } = storage({ keyFilename: accountFile('lenient') })
 
   expect((await file.download()).toString()).toBe(object.text)

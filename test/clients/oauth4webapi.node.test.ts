@@ -47,9 +47,9 @@ describe('oauth4webapi', () => {
   test.each(algorithms)(
     'P13: with %s and private_key_jwt gets a token of the scope it asked for',
     async (alg) => {
-      const heard = world.door.listen()
+      const heard = world.proxy.listen()
       const { as, client, auth } = party(`service-${alg}`)
-      const response = await oauth.clientCredentialsGrantRequest(as, client, auth, wish, insecure)
+      const response = await oauth.clientCredentialsGrantRequest(as, client, auth, wanted, insecure)
       const answer = await oauth.processClientCredentialsResponse(as, client, response)
 
       expect(world.carried(answer.access_token).scopes).toEqual([reading])
@@ -69,7 +69,7 @@ describe('oauth4webapi', () => {
   )
 
   test('P13: exchanges a workload token by RFC 8693', async () => {
-    const answer = await exchange({ ...wish, scope: mail })
+    const answer = await exchange({ ...wanted, scope: mail })
 
     expect(world.carried(answer.access_token).scopes).toEqual([mail])
     expect(answer['issued_token_type']).toBe('urn:ietf:params:oauth:token-type:access_token')
@@ -115,7 +115,7 @@ describe('oauth4webapi, made to name the audience that other libraries name', ()
       { key: service.key, kid: `${name}-1` },
       { [oauth.modifyAssertion]: (_header, payload) => (payload['aud'] = aud) },
     )
-    return judged(oauth.clientCredentialsGrantRequest(as, client, auth, wish, insecure))
+    return judged(oauth.clientCredentialsGrantRequest(as, client, auth, wanted, insecure))
   }
 })
 
@@ -123,7 +123,7 @@ describe('oauth4webapi reads a refusal as the OAuth error that it is', () => {
   test('P2: invalid_client for a key that is not the client’s', async () => {
     const { as, client } = party('service-ES256')
     const stranger = await createOAuthService('service-ES256', 'ES256')
-    const request = oauth.clientCredentialsGrantRequest(as, client, keyOf(stranger), wish, insecure)
+    const request = oauth.clientCredentialsGrantRequest(as, client, keyOf(stranger), wanted, insecure)
 
     await expect(judged(request)).rejects.toMatchObject({
       name: 'ResponseBodyError',
@@ -139,7 +139,7 @@ describe('oauth4webapi reads a refusal as the OAuth error that it is', () => {
       { key: service.key, kid: `${service.name}-1` },
       { [oauth.modifyAssertion]: (_header, payload) => (payload['jti'] = 'always the same') },
     )
-    const ask = () => judged(oauth.clientCredentialsGrantRequest(as, client, auth, wish, insecure))
+    const ask = () => judged(oauth.clientCredentialsGrantRequest(as, client, auth, wanted, insecure))
 
     expect(world.carried((await ask()).access_token).scopes).toEqual([reading])
     await expect(ask()).rejects.toMatchObject({ status: 401, error: 'invalid_client' })
@@ -164,7 +164,7 @@ describe('oauth4webapi reads a refusal as the OAuth error that it is', () => {
 
   test('invalid_request for a token exchange with client authentication: that is two proofs', async () => {
     const { as, client, auth } = party('service-ES256')
-    const parameters = { ...wish, subject_token: await world.subjectToken(), subject_token_type: jwtType }
+    const parameters = { ...wanted, subject_token: await world.subjectToken(), subject_token_type: jwtType }
     const request = oauth.genericTokenEndpointRequest(as, client, auth, tokenExchange, parameters, insecure)
 
     await expect(judged(request)).rejects.toMatchObject({
@@ -175,7 +175,7 @@ describe('oauth4webapi reads a refusal as the OAuth error that it is', () => {
   })
 })
 
-const wish = { audience: 'reports', scope: reading }
+const wanted = { audience: 'reports', scope: reading }
 
 function party(name: string) {
   const service = services.get(name)

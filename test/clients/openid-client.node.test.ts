@@ -21,7 +21,7 @@ describe('openid-client', () => {
   test.each(algorithms)(
     'P13: discovers the broker and with %s gets a token of the scope it asked for',
     async (alg) => {
-      const heard = world.door.listen()
+      const heard = world.proxy.listen()
       const config = await discover(`service-${alg}`)
       const answer = await client.clientCredentialsGrant(config, { audience: 'reports', scope: reading })
 

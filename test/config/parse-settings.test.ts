@@ -18,7 +18,7 @@ describe('the issuer', () => {
     'http://127.255.0.9',
     'http://[::1]:8080',
     'http://localhost:8080',
-  ])('is kept to the octet: %s', (text) => {
+  ])('is kept exactly as written: %s', (text) => {
     expect(valueOf(parseIssuer(text))).toBe(text)
   })
 

@@ -26,7 +26,7 @@ test('every character of RFC 6749 §3.3 may stand in a scope', () => {
   expect(parseScope(visible.join(''))).toEqual([visible.join('')])
 })
 
-test('what is in and what is beyond make up the whole, compared octet by octet', () => {
+test('what is in and what is beyond make up the whole, compared exactly', () => {
   const asked = scopeSet(['Read', 'read', 'read.only'])
 
   expect(scopesIn(asked, ['read'])).toEqual(['read'])

@@ -78,7 +78,7 @@ test('an answer that nobody takes ends its connection', { timeout: 60_000 }, asy
   await until('all of it is taken', () => bytes > 64 * 2 ** 20, { ms: 40_000 })
 })
 
-test('with few descriptors left the connection that is idle longest makes room, and no other', async ({
+test('with few descriptors left the connection that is idle longest is closed, and no other', async ({
   onTestFinished,
 }) => {
   const places = 12

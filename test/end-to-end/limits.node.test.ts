@@ -11,12 +11,12 @@ test('a caller over its rate hears 429 with Retry-After, and neither another cal
       world.settings([world.rule('sa', [mail])], { DOWNSCOPE_CALLER_RATE: '3', DOWNSCOPE_TOTAL_RATE: '6' }),
     )
     await world.enrolAccount(broker, 'sa')
-    const wish = { audience: 'sa', scope: mail }
+    const parameters = { audience: 'sa', scope: mail }
 
     const answers = []
     for (let ask = 0; ask < 4; ask += 1)
-      answers.push(await post(broker, await assertionForm(world.billing, wish)))
-    const other = await post(broker, await exchangeForm(world.workload, wish))
+      answers.push(await post(broker, await assertionForm(world.billing, parameters)))
+    const other = await post(broker, await exchangeForm(world.workload, parameters))
 
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429])
     expect(answers[3]).toMatchObject({ body: { error: 'temporarily_unavailable' } })
@@ -28,7 +28,7 @@ test('a caller over its rate hears 429 with Retry-After, and neither another cal
     expect(audit).toMatchObject({ outcome: 'refused', error: 'caller_throttled' })
 
     // The total: five have come, the sixth is looked at, the seventh is not.
-    const forged = { ...(await assertionForm(world.billing, wish)), client_assertion: 'no.jwt.at-all' }
+    const forged = { ...(await assertionForm(world.billing, parameters)), client_assertion: 'no.jwt.at-all' }
     expect((await post(broker, forged)).status).toBe(401)
     expect((await post(broker, forged)).status).toBe(429)
     expect((await administer(broker, world.ops, { method: 'GET', path: 'credentials' })).status).toBe(200)

@@ -152,8 +152,8 @@ describe.concurrent('a refusal', { timeout: 60_000 }, () => {
     ['one of no rule', { ...good, audience: 'never-heard-of' }, 'rules', undefined],
   ])(
     'for %s is explained by its request id, with rule and condition',
-    async (_, wish, condition, outcome) => {
-      const { requestId } = await askToken(broker, world.workload, wish)
+    async (_, parameters, condition, outcome) => {
+      const { requestId } = await askToken(broker, world.workload, parameters)
       const explain = () =>
         administer(broker, world.ops, {
           method: 'POST',

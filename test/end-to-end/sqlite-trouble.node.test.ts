@@ -14,8 +14,8 @@ test(
   { timeout: 120_000 },
   async ({ onTestFinished }) => {
     const { world, broker, path } = await openBroker(onTestFinished)
-    const wish = { audience: 'sa', scope: mail }
-    const before = await askToken(broker, world.workload, wish)
+    const parameters = { audience: 'sa', scope: mail }
+    const before = await askToken(broker, world.workload, parameters)
     const other = new DatabaseSync(path)
     onTestFinished(() => other.close())
     other.exec('BEGIN IMMEDIATE')
@@ -27,7 +27,7 @@ test(
     const misses = Array.from({ length: 3 }, () =>
       askToken(broker, world.workload, { audience: 'sa', scope: fresh }),
     )
-    const hits = Array.from({ length: 5 }, () => askToken(broker, world.workload, wish))
+    const hits = Array.from({ length: 5 }, () => askToken(broker, world.workload, parameters))
     for (const { token, tookMs } of await Promise.all(hits)) {
       expect(token).toBe(before.token)
       expect(tookMs).toBeLessThan(10_000)
@@ -40,7 +40,10 @@ test(
     other.exec('ROLLBACK')
     const stopped = await administer(broker, world.ops, { method: 'POST', path: 'service:stop' })
     expect(stopped.status).toBe(200)
-    await until('it is stopped', async () => (await askToken(broker, world.workload, wish)).status === 503)
+    await until(
+      'it is stopped',
+      async () => (await askToken(broker, world.workload, parameters)).status === 503,
+    )
   },
 )
 

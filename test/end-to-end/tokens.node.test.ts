@@ -48,8 +48,10 @@ beforeAll(async () => {
 }, 60_000)
 
 const forms = {
-  client_credentials: async (wish: Readonly<Record<string, string>>) => assertionForm(world.billing, wish),
-  'token-exchange': async (wish: Readonly<Record<string, string>>) => exchangeForm(world.workload, wish),
+  client_credentials: async (parameters: Readonly<Record<string, string>>) =>
+    assertionForm(world.billing, parameters),
+  'token-exchange': async (parameters: Readonly<Record<string, string>>) =>
+    exchangeForm(world.workload, parameters),
 }
 
 describe.concurrent('a token', { timeout: 60_000 }, () => {
@@ -74,8 +76,8 @@ describe.concurrent('a token', { timeout: 60_000 }, () => {
   })
 
   test('of domain-wide delegation acts for the user that was asked for', async () => {
-    const wish = { audience: 'delegating', scope: mail, requested_subject: user }
-    const answer = await askToken(broker, world.workload, wish)
+    const parameters = { audience: 'delegating', scope: mail, requested_subject: user }
+    const answer = await askToken(broker, world.workload, parameters)
 
     expectToken(answer, mail)
     expect(world.google.token(answer.token)).toMatchObject({
@@ -86,12 +88,12 @@ describe.concurrent('a token', { timeout: 60_000 }, () => {
   })
 
   test('P13: that is an ID token is labelled as one and is for the resource', async () => {
-    const wish = {
+    const parameters = {
       audience: 'speaker',
       requested_token_type: 'urn:ietf:params:oauth:token-type:id_token',
       resource: audience,
     }
-    const answer = await askToken(broker, world.workload, wish)
+    const answer = await askToken(broker, world.workload, parameters)
 
     expect(answer).toMatchObject({ status: 200 })
     expect(Object.keys(answer.body).toSorted()).toEqual([
@@ -100,7 +102,10 @@ describe.concurrent('a token', { timeout: 60_000 }, () => {
       'issued_token_type',
       'token_type',
     ])
-    expect(answer.body).toMatchObject({ issued_token_type: wish.requested_token_type, token_type: 'N_A' })
+    expect(answer.body).toMatchObject({
+      issued_token_type: parameters.requested_token_type,
+      token_type: 'N_A',
+    })
     expect(decodeJwt(answer.token).aud).toBe(audience)
     expect(world.google.token(answer.token)).toMatchObject({ kind: 'id_token', audience })
   })
@@ -120,12 +125,12 @@ describe.concurrent('a token', { timeout: 60_000 }, () => {
       availablePermissions: ['inRole:roles/storage.objectAdmin'],
       availabilityCondition: { expression: "resource.name.endsWith('.csv')" },
     }
-    const wish = {
+    const parameters = {
       audience: 'folders',
       scope: scopeOf('cloud-platform'),
       options: JSON.stringify({ accessBoundary: { accessBoundaryRules: [own] } }),
     }
-    const answer = await post(broker, await assertionForm(world.billing, wish))
+    const answer = await post(broker, await assertionForm(world.billing, parameters))
 
     // Of cloud-platform there remains what the rule, in short, has of it.
     expectToken(answer, scopeOf('devstorage.read_write'))
@@ -142,10 +147,10 @@ describe.concurrent('a token', { timeout: 60_000 }, () => {
   })
 
   test('P14: of another caller’s folder is another token', async () => {
-    const wish = { audience: 'folders', scope: '' }
+    const parameters = { audience: 'folders', scope: '' }
     const [one, other] = await Promise.all([
-      post(broker, await assertionForm(world.billing, wish)),
-      askToken(broker, world.workload, wish),
+      post(broker, await assertionForm(world.billing, parameters)),
+      askToken(broker, world.workload, parameters),
     ])
 
     expect(one.token).not.toBe(other.token)
@@ -154,9 +159,9 @@ describe.concurrent('a token', { timeout: 60_000 }, () => {
   })
 
   test('P15: is minted once and then served from memory to other callers of the same grant', async () => {
-    const wish = { audience: 'sa', scope: drive }
-    const first = await askToken(broker, world.workload, wish)
-    const second = await post(broker, await assertionForm(world.billing, wish))
+    const parameters = { audience: 'sa', scope: drive }
+    const first = await askToken(broker, world.workload, parameters)
+    const second = await post(broker, await assertionForm(world.billing, parameters))
 
     expectToken(second, drive)
     expect(second.token).toBe(first.token)

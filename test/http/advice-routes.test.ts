@@ -5,7 +5,7 @@ import type { Explainable, ExplainedRequest } from '../../src/advice/explain-req
 import type { PolicySuggestion } from '../../src/domain/policy.ts'
 import { call } from '../support/call-admin.ts'
 import { summary } from '../support/fake-modules.ts'
-import { createFakeHall } from '../support/http-layer.ts'
+import { createFakeHttpLayer } from '../support/http-layer.ts'
 
 const explanation: Explanation = {
   outcome: 'refused',
@@ -49,7 +49,7 @@ function createWorld(explained: ExplainedRequest = { explanation }) {
     ],
     unusedCredentials: ['payroll'],
   }
-  const hall = createFakeHall({
+  const fake = createFakeHttpLayer({
     explain: async (what) => {
       await Promise.resolve(asked.push(what))
       return explained
@@ -59,8 +59,8 @@ function createWorld(explained: ExplainedRequest = { explanation }) {
       return suggestion
     },
   })
-  const explain = (body: unknown, as = 'viewer') => call(hall, 'POST /v1/admin/policy:explain', { as, body })
-  const suggest = (body: unknown, as = 'viewer') => call(hall, 'POST /v1/admin/policy:suggest', { as, body })
+  const explain = (body: unknown, as = 'viewer') => call(fake, 'POST /v1/admin/policy:explain', { as, body })
+  const suggest = (body: unknown, as = 'viewer') => call(fake, 'POST /v1/admin/policy:suggest', { as, body })
   return { asked, days, explain, suggest }
 }
 

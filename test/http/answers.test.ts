@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { BrokerError, type BrokerErrorCode } from '../../src/domain/broker-error.ts'
 import { seconds } from '../../src/domain/time.ts'
 import { answers } from '../../src/http/answers.ts'
-import { createFakeHall, failing, post, tokenForm } from '../support/http-layer.ts'
+import { createFakeHttpLayer, failing, post, tokenForm } from '../support/http-layer.ts'
 
 /** docs/errors.md, row by row, with the bytes. */
 const table: Readonly<Record<BrokerErrorCode, readonly [number, string]>> = {
@@ -97,7 +97,7 @@ describe('P10: every planned failure has its answer', () => {
 
   it.each(codes)('P10: %s is answered with its status and bytes at the token endpoint', async (code) => {
     const error = new BrokerError(code, { reason: 'planted-reason', cause: new Error('planted-cause') })
-    const { app, lines } = createFakeHall({ exchange: failing(error) })
+    const { app, lines } = createFakeHttpLayer({ exchange: failing(error) })
     const answer = await post(app, tokenForm())
     const [status, bytes] = table[code]
     expect([answer.status, await answer.text()]).toEqual([status, bytes])
@@ -109,7 +109,7 @@ describe('P10: every planned failure has its answer', () => {
 
   it.each(codes)('%s is answered as RFC 9457 at the admin API, with its code', async (code) => {
     const error = new BrokerError(code, { reason: 'planted-reason' })
-    const { app } = createFakeHall({ administer: () => Promise.reject(error) })
+    const { app } = createFakeHttpLayer({ administer: () => Promise.reject(error) })
     const answer = await app.request('/v1/admin/credentials')
     const [status] = table[code]
     expect(answer.status).toBe(status)
@@ -133,7 +133,7 @@ describe('P10: every planned failure has its answer', () => {
     const telling: BrokerErrorCode[] = []
     for (const code of codes) {
       const error = new BrokerError(code, { reason: 'r', publicDetail: 'planted-detail' })
-      const answer = await post(createFakeHall({ exchange: failing(error) }).app, tokenForm())
+      const answer = await post(createFakeHttpLayer({ exchange: failing(error) }).app, tokenForm())
       if ((await answer.text()).includes('planted-detail')) telling.push(code)
     }
     expect(telling.toSorted()).toEqual([
@@ -167,7 +167,7 @@ describe('headers of a refusal', () => {
   ])('a wait of %s becomes Retry-After: %s', async (wait, header) => {
     const retryAfter = wait === undefined ? {} : { retryAfter: seconds(wait) }
     const error = new BrokerError('caller_throttled', { reason: 'r', ...retryAfter })
-    const answer = await post(createFakeHall({ exchange: failing(error) }).app, tokenForm())
+    const answer = await post(createFakeHttpLayer({ exchange: failing(error) }).app, tokenForm())
     expect(answer.headers.get('retry-after')).toBe(header)
   })
 
@@ -178,14 +178,16 @@ describe('headers of a refusal', () => {
     [{ authorization: 'Negotiate abc' }, null],
   ])('a rejected assertion with the headers %j is challenged with %s', async (headers, challenge) => {
     const error = new BrokerError('client_assertion_rejected', { reason: 'r' })
-    const answer = await post(createFakeHall({ exchange: failing(error) }).app, tokenForm(), { ...headers })
+    const answer = await post(createFakeHttpLayer({ exchange: failing(error) }).app, tokenForm(), {
+      ...headers,
+    })
     expect(answer.status).toBe(401)
     expect(answer.headers.get('www-authenticate')).toBe(challenge)
   })
 
   it('a refused subject token is never a challenge, whatever Authorization came with it', async () => {
     const error = new BrokerError('subject_token_rejected', { reason: 'r' })
-    const { app } = createFakeHall({ exchange: failing(error) })
+    const { app } = createFakeHttpLayer({ exchange: failing(error) })
     const answer = await post(app, tokenForm(), { authorization: 'Basic eDp5' })
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([400, null])
   })

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { issuer } from '../support/fake-modules.ts'
-import { createFakeHall, post, tokenForm } from '../support/http-layer.ts'
+import { createFakeHttpLayer, post, tokenForm } from '../support/http-layer.ts'
 
 describe('server metadata (RFC 8414)', () => {
   const place = '/.well-known/oauth-authorization-server'
 
   it('says what this server does and takes every URL from the configured issuer, never from Host', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const answer = await app.request(`https://evil.example${place}`, {
       headers: { host: 'evil.example', 'x-forwarded-host': 'evil.example' },
     })
@@ -27,12 +27,12 @@ describe('server metadata (RFC 8414)', () => {
   })
 
   it('no symmetric algorithm and no `none` is offered', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     expect(await (await app.request(place)).text()).not.toMatch(/HS\d|none/)
   })
 
   it('an issuer with a path has its metadata where RFC 8414 §3.1 inserts it, and a token endpoint that answers', async () => {
-    const { app } = createFakeHall({ issuer: 'https://acme.example/broker/' })
+    const { app } = createFakeHttpLayer({ issuer: 'https://acme.example/broker/' })
     const answer = await app.request(`${place}/broker`)
     expect(await answer.json()).toMatchObject({
       issuer: 'https://acme.example/broker/',
@@ -51,13 +51,13 @@ describe('server metadata (RFC 8414)', () => {
 
 describe('health', () => {
   it('alive depends on nothing', async () => {
-    const { app } = createFakeHall({ readiness: () => Promise.reject(new Error('all is down')) })
+    const { app } = createFakeHttpLayer({ readiness: () => Promise.reject(new Error('all is down')) })
     const answer = await app.request('/healthz')
     expect([answer.status, await answer.text()]).toEqual([200, '{"status":"ok"}'])
   })
 
   it('ready is 200 when store, key ring and policy are', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const answer = await app.request('/readyz')
     expect(answer.status).toBe(200)
     expect(await answer.json()).toEqual({ status: 'ok', store: 'ok', key_ring: 'ok', policy: 'ok' })
@@ -65,14 +65,14 @@ describe('health', () => {
 
   it.each(['store', 'keyRing', 'policy'] as const)('a fault of %s alone is 503', async (part) => {
     const ready = { store: 'ok', keyRing: 'ok', policy: 'ok', [part]: 'fault' } as const
-    const { app } = createFakeHall({ readiness: async () => ready })
+    const { app } = createFakeHttpLayer({ readiness: async () => ready })
     const answer = await app.request('/readyz')
     expect(answer.status).toBe(503)
     expect(await answer.text()).toContain('"fault"')
   })
 
   it('P23: a readiness check that breaks tells nothing of why', async () => {
-    const { app, lines } = createFakeHall({
+    const { app, lines } = createFakeHttpLayer({
       readiness: () => Promise.reject(new Error('db-7.internal refused ya29.x')),
     })
     const answer = await app.request('/readyz')
@@ -83,7 +83,7 @@ describe('health', () => {
 
   it('a readiness check that throws no Error is a bug like any other', async () => {
     // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- this is what is tested
-    const { app } = createFakeHall({ readiness: () => Promise.reject('ya29.x') })
+    const { app } = createFakeHttpLayer({ readiness: () => Promise.reject('ya29.x') })
     const answer = await app.request('/readyz')
     expect([answer.status, await answer.text()]).toEqual([500, '{"error":"server_error"}'])
   })
@@ -99,7 +99,7 @@ describe('what no route takes', () => {
     '/v1/%74oken/x',
     '/.well-known/openid-configuration',
   ])('P10: %s is 404 in the OAuth form', async (path) => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const answer = await app.request(path, { method: 'POST' })
     expect(answer.status).toBe(404)
     expect(answer.headers.get('cache-control')).toBe('no-store')
@@ -115,14 +115,14 @@ describe('what no route takes', () => {
     ['POST', '/healthz', 'GET, HEAD, OPTIONS'],
     ['POST', '/.well-known/oauth-authorization-server', 'GET, HEAD, OPTIONS'],
   ])('P10: %s %s is 405 with Allow: %s', async (method, path, allow) => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const answer = await app.request(path, { method })
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, allow])
     expect(await answer.json()).toMatchObject({ error: 'invalid_request' })
   })
 
   it('HEAD is GET without its body', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const answer = await app.request('/healthz', { method: 'HEAD' })
     expect([answer.status, await answer.text()]).toEqual([200, ''])
     expect(answer.headers.get('x-request-id')).not.toBeNull()
@@ -130,7 +130,7 @@ describe('what no route takes', () => {
   })
 
   it('OPTIONS names the methods and allows no other origin', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const answer = await app.request('/v1/token', {
       method: 'OPTIONS',
       headers: { origin: 'https://evil.example', 'access-control-request-method': 'POST' },

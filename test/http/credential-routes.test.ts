@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { call, collection, enrolment, unusedCredentials } from '../support/call-admin.ts'
 import { issuer, summary } from '../support/fake-modules.ts'
-import { createFakeHall } from '../support/http-layer.ts'
+import { createFakeHttpLayer } from '../support/http-layer.ts'
 
 const one = {
   name: 'reports-sa',
@@ -29,28 +29,28 @@ const one = {
 describe('credentials', () => {
   it('P23: a credential is shown without its secret, in snake_case, with RFC 3339 times', async () => {
     const leaky = { ...summary, secret: 'planted', privateKey: 'planted' }
-    const hall = createFakeHall({
+    const fake = createFakeHttpLayer({
       credentials: { ...unusedCredentials(), read: async () => leaky, list: async () => [leaky] },
     })
-    const answer = await call(hall, `GET ${collection}/reports-sa`, { as: 'viewer' })
+    const answer = await call(fake, `GET ${collection}/reports-sa`, { as: 'viewer' })
     expect(await answer.json()).toEqual(one)
-    const list = await call(hall, `GET ${collection}`, { as: 'viewer' })
+    const list = await call(fake, `GET ${collection}`, { as: 'viewer' })
     expect(await list.json()).toEqual({ credentials: [one] })
   })
 
   it('enrolment answers where the credential is, and shows what it may', async () => {
-    const hall = createFakeHall()
-    const answer = await call(hall, `POST ${collection}`, { as: 'admin', body: enrolment })
+    const fake = createFakeHttpLayer()
+    const answer = await call(fake, `POST ${collection}`, { as: 'admin', body: enrolment })
     expect(answer.headers.get('location')).toBe(`${issuer}${collection}/new-sa`)
     const text = await answer.text()
     expect(JSON.parse(text)).toEqual({ ...one, name: 'new-sa', scopes: ['read'] })
-    expect(JSON.stringify([text, hall.records, hall.lines])).not.toContain('planted-key')
-    expect(hall.records).toMatchObject([{ credential: 'new-sa', outcome: 'done' }])
+    expect(JSON.stringify([text, fake.records, fake.lines])).not.toContain('planted-key')
+    expect(fake.records).toMatchObject([{ credential: 'new-sa', outcome: 'done' }])
   })
 
   it('enrolment hands on what was sent, unread', async () => {
     const seen: unknown[] = []
-    const hall = createFakeHall({
+    const fake = createFakeHttpLayer({
       credentials: {
         ...unusedCredentials(),
         enrol: async (sent) => {
@@ -60,7 +60,7 @@ describe('credentials', () => {
       },
     })
     const body = { ...enrolment, scopes: ['a'], upstream: { token_url: 'x' } }
-    await call(hall, `POST ${collection}`, { as: 'admin', body })
+    await call(fake, `POST ${collection}`, { as: 'admin', body })
     expect(seen).toEqual([body])
   })
 
@@ -75,20 +75,20 @@ describe('credentials', () => {
     ['{"name":"../planted","secret":{}}', 'name must match'],
     ['{"name":"a"}', 'secret is missing'],
   ])('P23: the enrolment %s is refused without quoting it', async (body, detail) => {
-    const hall = createFakeHall()
-    const answer = await call(hall, `POST ${collection}`, { as: 'admin', body })
+    const fake = createFakeHttpLayer()
+    const answer = await call(fake, `POST ${collection}`, { as: 'admin', body })
     expect(answer.status).toBe(400)
     const problem = await answer.text()
     expect(JSON.parse(problem)).toMatchObject({ code: 'request_malformed' })
     expect(problem).toContain(detail)
-    expect(JSON.stringify([problem, hall.records])).not.toContain('planted')
-    expect(hall.records).toHaveLength(1)
+    expect(JSON.stringify([problem, fake.records])).not.toContain('planted')
+    expect(fake.records).toHaveLength(1)
   })
 
   it('an enrolment of another Content-Type than JSON is refused', async () => {
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/jsonp']) {
       const headers = { 'content-type': type }
-      const answer = await call(createFakeHall(), `POST ${collection}`, {
+      const answer = await call(createFakeHttpLayer(), `POST ${collection}`, {
         as: 'admin',
         body: enrolment,
         headers,
@@ -98,12 +98,12 @@ describe('credentials', () => {
   })
 
   it('what is there already is a conflict, and what is not there is not found', async () => {
-    const hall = createFakeHall()
+    const fake = createFakeHttpLayer()
     const again = { ...enrolment, name: 'reports-sa' }
-    expect((await call(hall, `POST ${collection}`, { as: 'admin', body: again })).status).toBe(409)
+    expect((await call(fake, `POST ${collection}`, { as: 'admin', body: again })).status).toBe(409)
     for (const line of [`GET ${collection}/x`, `DELETE ${collection}/x`, `POST ${collection}/x:disable`])
-      expect((await call(hall, line, { as: 'admin' })).status).toBe(404)
-    expect(hall.records).toMatchObject([
+      expect((await call(fake, line, { as: 'admin' })).status).toBe(404)
+    expect(fake.records).toMatchObject([
       { credential: 'reports-sa', error: 'already_exists' },
       { credential: 'x', error: 'not_found' },
       { credential: 'x', error: 'not_found' },
@@ -117,17 +117,17 @@ describe('credentials', () => {
       seen.push(name)
       return summary
     }
-    const hall = createFakeHall({ credentials: { ...unusedCredentials(), disable } })
+    const fake = createFakeHttpLayer({ credentials: { ...unusedCredentials(), disable } })
     for (const name of ['a', 'a.b_c@d-e', 'disable', 'x'.repeat(200)])
-      expect((await call(hall, `POST ${collection}/${name}:disable`, { as: 'admin' })).status).toBe(200)
+      expect((await call(fake, `POST ${collection}/${name}:disable`, { as: 'admin' })).status).toBe(200)
     expect(seen).toEqual(['a', 'a.b_c@d-e', 'disable', 'x'.repeat(200)])
   })
 })
 
 describe('pages', () => {
   const all = ['a', 'b', 'c'].map((name) => ({ ...summary, name }))
-  const hall = () =>
-    createFakeHall({
+  const fake = () =>
+    createFakeHttpLayer({
       credentials: {
         ...unusedCredentials(),
         list: async ({ after = '', limit }) => all.filter(({ name }) => name > after).slice(0, limit),
@@ -136,7 +136,7 @@ describe('pages', () => {
 
   it('pages are walked by next_after, and the last one has none', async () => {
     const read = async (query: string) =>
-      (await call(hall(), `GET ${collection}${query}`, { as: 'viewer' })).json()
+      (await call(fake(), `GET ${collection}${query}`, { as: 'viewer' })).json()
     expect(await read('?limit=2')).toMatchObject({
       credentials: [{ name: 'a' }, { name: 'b' }],
       next_after: 'b',
@@ -156,6 +156,6 @@ describe('pages', () => {
     '?after=a%2Fb',
     '?after=a&after=b',
   ])('the page %s is malformed', async (query) => {
-    expect((await call(hall(), `GET ${collection}${query}`, { as: 'viewer' })).status).toBe(400)
+    expect((await call(fake(), `GET ${collection}${query}`, { as: 'viewer' })).status).toBe(400)
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import type { Introspection } from '../../src/domain/token.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
-import { createFakeHall } from '../support/http-layer.ts'
+import { createFakeHttpLayer } from '../support/http-layer.ts'
 
 const active: Introspection = {
   isActive: true,
@@ -14,7 +14,7 @@ const active: Introspection = {
 
 function createWorld(introspection: Introspection = active) {
   const asked: string[] = []
-  const { app } = createFakeHall({
+  const { app } = createFakeHttpLayer({
     introspect: async (read) => {
       asked.push(read().reveal())
       return introspection
@@ -83,7 +83,7 @@ describe('introspection (RFC 7662)', () => {
   })
 
   it('a token in the query string counts for nothing', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const answer = await app.request('/v1/introspect?token=ya29.x', {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -93,7 +93,7 @@ describe('introspection (RFC 7662)', () => {
   })
 
   it('P20: a store that cannot say is 503, and never "active"; the log has the reason by request id', async () => {
-    const { app, lines } = createFakeHall({
+    const { app, lines } = createFakeHttpLayer({
       introspect: () => Promise.reject(new BrokerError('store_unavailable', { reason: 'down' })),
     })
     const answer = await app.request('/v1/introspect', {

@@ -6,7 +6,7 @@ import { storedNamePattern } from '../../src/http/route-schemas.ts'
 import { adminRows } from '../support/admin-rows.ts'
 import { call } from '../support/call-admin.ts'
 import { issuer } from '../support/fake-modules.ts'
-import { createFakeHall, post, tokenForm } from '../support/http-layer.ts'
+import { createFakeHttpLayer, post, tokenForm } from '../support/http-layer.ts'
 import { judgeByOpenApi } from '../support/openapi-judge.ts'
 
 const published = { kty: 'EC', kid: 'k', alg: 'ES256', crv: 'P-256', x: 'x', y: 'y' } as const
@@ -23,7 +23,7 @@ describe('the OpenAPI document', () => {
   })
 
   it('has every route of the broker, and no other', () => {
-    const { app } = createFakeHall({ publishedKeys: [published] })
+    const { app } = createFakeHttpLayer({ publishedKeys: [published] })
     // Pages for people are no part of the API.
     const routed = app.routes
       .filter(({ path }) => !/^\/(?:console|connect)(?:\/|$)/.test(path))
@@ -36,7 +36,7 @@ describe('the OpenAPI document', () => {
   })
 
   it('is served with the address of this broker', async () => {
-    const answer = await createFakeHall().app.request('/openapi.json')
+    const answer = await createFakeHttpLayer().app.request('/openapi.json')
     expect(await answer.json()).toEqual({ ...openApi, servers: [{ url: issuer }] })
   })
 })
@@ -51,13 +51,13 @@ describe('an answer is as the document says', () => {
     })
 
   it.each(adminRows)('$line', async ({ line, needed, body, headers, status }) => {
-    const done = await call(createFakeHall(), line, {
+    const done = await call(createFakeHttpLayer(), line, {
       as: needed,
       body,
       ...(headers === undefined ? {} : { headers }),
     })
     expect([done.status, await judged(line, done)]).toEqual([status, []])
-    expect(await judged(line, await call(createFakeHall(), line, { body }))).toEqual([])
+    expect(await judged(line, await call(createFakeHttpLayer(), line, { body }))).toEqual([])
   })
 
   it.each([
@@ -68,15 +68,15 @@ describe('an answer is as the document says', () => {
     'GET /.well-known/oauth-authorization-server',
     'GET /.well-known/openid-configuration',
   ])('%s', async (line) => {
-    const { app } = createFakeHall({ publishedKeys: [published] })
+    const { app } = createFakeHttpLayer({ publishedKeys: [published] })
     const answer = await app.request(line.slice(4))
     expect([answer.status, await judged(line, answer)]).toEqual([200, []])
   })
 
   it('of the token endpoint, given and refused', async () => {
     const line = 'POST /v1/token'
-    expect(await judged(line, await post(createFakeHall().app, tokenForm()))).toEqual([])
-    expect(await judged(line, await post(createFakeHall().app, ''))).toEqual([])
+    expect(await judged(line, await post(createFakeHttpLayer().app, tokenForm()))).toEqual([])
+    expect(await judged(line, await post(createFakeHttpLayer().app, ''))).toEqual([])
   })
 
   it('or is found not to be', async () => {

@@ -27,7 +27,7 @@ describe('options', () => {
     expect(boundaryOf('{}')).toBeUndefined()
   })
 
-  it('P13: whatever else stands there is refused, so that no wish to narrow is skipped over', () => {
+  it('P13: whatever else stands there is refused, so that no parameters to narrow is skipped over', () => {
     const rejected: readonly string[] = [
       'nonsense',
       '%',

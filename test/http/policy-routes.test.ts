@@ -2,19 +2,19 @@ import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import { call, unusedPolicy } from '../support/call-admin.ts'
 import { summary, taskQueueWarning } from '../support/fake-modules.ts'
-import { createFakeHall, type FakeHall } from '../support/http-layer.ts'
+import { createFakeHttpLayer, type FakeHttpLayer } from '../support/http-layer.ts'
 
 describe('policy', () => {
-  const put = (hall: FakeHall, body: string, headers: Record<string, string>) =>
-    call(hall, 'PUT /v1/admin/policy', {
+  const put = (fake: FakeHttpLayer, body: string, headers: Record<string, string>) =>
+    call(fake, 'PUT /v1/admin/policy', {
       as: 'admin',
       body,
       headers: { 'content-type': 'application/yaml', ...headers },
     })
 
   it('the document in force is shown with the entity tag that replaces it', async () => {
-    const hall = createFakeHall()
-    const answer = await call(hall, 'GET /v1/admin/policy', { as: 'viewer' })
+    const fake = createFakeHttpLayer()
+    const answer = await call(fake, 'GET /v1/admin/policy', { as: 'viewer' })
     expect(answer.headers.get('etag')).toBe('"r1"')
     expect(await answer.json()).toEqual({
       revision: 'r1',
@@ -23,14 +23,14 @@ describe('policy', () => {
       loaded_at: '2027-01-15T08:00:00Z',
       document: 'version: 1\n',
     })
-    const replaced = await put(hall, 'version: 1\nrules: []', { 'if-match': '"r1"' })
+    const replaced = await put(fake, 'version: 1\nrules: []', { 'if-match': '"r1"' })
     expect([replaced.status, replaced.headers.get('etag')]).toEqual([200, '"r2"'])
   })
 
   it('P25: a newer document that is broken shows as a fault beside the good one', async () => {
-    const hall = createFakeHall()
+    const fake = createFakeHttpLayer()
     const read = await call(
-      createFakeHall({
+      createFakeHttpLayer({
         policy: {
           ...unusedPolicy(),
           read: async () => ({
@@ -46,13 +46,13 @@ describe('policy', () => {
       { as: 'viewer' },
     )
     expect(await read.json()).toMatchObject({ status: 'stale', fault: 'line 3: unknown key', document: 't' })
-    expect(hall.records).toEqual([])
+    expect(fake.records).toEqual([])
   })
 
   it('an entity tag survives whatever signs a revision has', async () => {
     const revision = 'a "b" \\ ü % /é\n'
     const seen: unknown[] = []
-    const hall = createFakeHall({
+    const fake = createFakeHttpLayer({
       policy: {
         ...unusedPolicy(),
         read: async () => ({ text: '', revision, origin: 'o', loadedAt: summary.createdAt }),
@@ -62,39 +62,39 @@ describe('policy', () => {
         },
       },
     })
-    const etag = (await call(hall, 'GET /v1/admin/policy', { as: 'viewer' })).headers.get('etag') ?? ''
-    await put(hall, 'x', { 'if-match': etag })
+    const etag = (await call(fake, 'GET /v1/admin/policy', { as: 'viewer' })).headers.get('etag') ?? ''
+    await put(fake, 'x', { 'if-match': etag })
     expect(seen).toEqual([revision])
   })
 
   it('a policy is not replaced by somebody who saw another one, or none', async () => {
-    const hall = createFakeHall()
-    expect((await put(hall, 'version: 1', { 'if-match': '"r0"' })).status).toBe(412)
-    expect((await put(hall, 'version: 1', {})).status).toBe(412)
+    const fake = createFakeHttpLayer()
+    expect((await put(fake, 'version: 1', { 'if-match': '"r0"' })).status).toBe(412)
+    expect((await put(fake, 'version: 1', {})).status).toBe(412)
   })
 
   it.each(['*', 'r1', 'W/"r1"', '"r1", "r2"', '"%"', '""x'])('If-Match: %s is malformed', async (tag) => {
-    expect((await put(createFakeHall(), 'version: 1', { 'if-match': tag })).status).toBe(400)
+    expect((await put(createFakeHttpLayer(), 'version: 1', { 'if-match': tag })).status).toBe(400)
   })
 
   it('what a policy should probably not say is told with its place, when it is validated and when it is applied', async () => {
-    const hall = createFakeHall()
+    const fake = createFakeHttpLayer()
     const body = 'version: 1\n# taskqueue'
-    const validated = await call(hall, 'POST /v1/admin/policy:validate', {
+    const validated = await call(fake, 'POST /v1/admin/policy:validate', {
       as: 'viewer',
       body,
       headers: { 'content-type': 'application/yaml' },
     })
-    const applied = await put(hall, body, { 'if-match': '"r1"' })
+    const applied = await put(fake, body, { 'if-match': '"r1"' })
 
     expect(await validated.json()).toEqual({ valid: true, warnings: [taskQueueWarning] })
     expect(await applied.json()).toEqual({ revision: 'r2', warnings: [taskQueueWarning] })
   })
 
   it('a document that is not valid is 422 and says where', async () => {
-    const hall = createFakeHall()
+    const fake = createFakeHttpLayer()
     for (const line of ['POST /v1/admin/policy:validate', 'PUT /v1/admin/policy']) {
-      const answer = await call(hall, line, {
+      const answer = await call(fake, line, {
         as: 'admin',
         body: 'rules: []',
         headers: { 'if-match': '"r1"' },
@@ -109,8 +109,8 @@ describe('policy', () => {
 
   it('a policy that does not live in the store is not replaced here', async () => {
     const apply = () => Promise.reject(new BrokerError('not_supported', { reason: 'it is a file' }))
-    const hall = createFakeHall({ policy: { ...unusedPolicy(), apply } })
-    expect((await put(hall, 'version: 1', {})).status).toBe(409)
+    const fake = createFakeHttpLayer({ policy: { ...unusedPolicy(), apply } })
+    expect((await put(fake, 'version: 1', {})).status).toBe(409)
   })
 
   it('only YAML and JSON are policies', async () => {
@@ -121,8 +121,8 @@ describe('policy', () => {
       'application/x-yaml',
     ])
       expect(
-        (await put(createFakeHall(), 'version: 1', { 'if-match': '"r1"', 'content-type': type })).status,
+        (await put(createFakeHttpLayer(), 'version: 1', { 'if-match': '"r1"', 'content-type': type })).status,
       ).toBe(200)
-    expect((await put(createFakeHall(), 'version: 1', { 'content-type': 'text/html' })).status).toBe(400)
+    expect((await put(createFakeHttpLayer(), 'version: 1', { 'content-type': 'text/html' })).status).toBe(400)
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { PublishedJwk } from '../../src/domain/jwk.ts'
 import { issuer } from '../support/fake-modules.ts'
-import { createFakeHall } from '../support/http-layer.ts'
+import { createFakeHttpLayer } from '../support/http-layer.ts'
 import { createPrivateJwk, privateTexts, readKeys } from '../support/signing-key-set.ts'
 
 const configurationPath = '/.well-known/openid-configuration'
@@ -13,7 +13,7 @@ const publishedKeys = readKeys(...privateKeys).map(({ published }) => published)
 
 describe("the broker's public keys", () => {
   it('are all published with the members that verifying needs and no others, for five minutes', async () => {
-    const answer = await createFakeHall({ publishedKeys }).app.request(keySetPath)
+    const answer = await createFakeHttpLayer({ publishedKeys }).app.request(keySetPath)
     const [ec, rsa] = privateKeys
 
     expect(answer.status).toBe(200)
@@ -35,7 +35,7 @@ describe("the broker's public keys", () => {
     'P23: "%s" is never published, even if a key had it',
     async (member) => {
       const keys = publishedKeys.map((key): PublishedJwk => ({ ...key, [member]: 'hunter2' }))
-      const { app } = createFakeHall({ publishedKeys: keys })
+      const { app } = createFakeHttpLayer({ publishedKeys: keys })
 
       for (const path of [keySetPath, configurationPath, metadataPath]) {
         const text = await (await app.request(path)).text()
@@ -45,7 +45,7 @@ describe("the broker's public keys", () => {
   )
 
   it('P23: no private text of the set is in any public document', async () => {
-    const { app } = createFakeHall({ publishedKeys })
+    const { app } = createFakeHttpLayer({ publishedKeys })
     const texts = await Promise.all(
       [keySetPath, configurationPath, metadataPath].map(async (path) => (await app.request(path)).text()),
     )
@@ -57,7 +57,7 @@ describe("the broker's public keys", () => {
 
 describe('OpenID Connect Discovery', () => {
   it('says where the keys are, from the configured issuer and never from Host', async () => {
-    const { app } = createFakeHall({ publishedKeys })
+    const { app } = createFakeHttpLayer({ publishedKeys })
     const answer = await app.request(`https://evil.example${configurationPath}`, {
       headers: { host: 'evil.example', 'x-forwarded-host': 'evil.example' },
     })
@@ -74,19 +74,19 @@ describe('OpenID Connect Discovery', () => {
 
   it('names each algorithm once', async () => {
     const twice = publishedKeys.flatMap((key) => [key, key])
-    const answer = await createFakeHall({ publishedKeys: twice }).app.request(configurationPath)
+    const answer = await createFakeHttpLayer({ publishedKeys: twice }).app.request(configurationPath)
 
     expect(await answer.json()).toMatchObject({ id_token_signing_alg_values_supported: ['ES256', 'RS256'] })
   })
 
   it('RFC 8414: the server metadata names the same keys', async () => {
-    const answer = await createFakeHall({ publishedKeys }).app.request(metadataPath)
+    const answer = await createFakeHttpLayer({ publishedKeys }).app.request(metadataPath)
 
     expect(await answer.json()).toMatchObject({ issuer, jwks_uri: `${issuer}${keySetPath}` })
   })
 
   it('an issuer with a path has it below the path, as OpenID Connect wants it, and where RFC 8414 inserts it', async () => {
-    const { app } = createFakeHall({ publishedKeys, issuer: 'https://acme.example/broker' })
+    const { app } = createFakeHttpLayer({ publishedKeys, issuer: 'https://acme.example/broker' })
     const expected = {
       issuer: 'https://acme.example/broker',
       jwks_uri: `https://acme.example/broker${keySetPath}`,
@@ -100,7 +100,7 @@ describe('OpenID Connect Discovery', () => {
   })
 
   it('without signing keys there are neither routes nor a word of them', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
 
     expect((await app.request(configurationPath)).status).toBe(404)
     expect((await app.request(keySetPath)).status).toBe(404)
@@ -108,7 +108,7 @@ describe('OpenID Connect Discovery', () => {
   })
 
   it.each([configurationPath, keySetPath])('%s is only read', async (path) => {
-    const { app } = createFakeHall({ publishedKeys })
+    const { app } = createFakeHttpLayer({ publishedKeys })
     const refused = await app.request(path, { method: 'POST' })
 
     expect([refused.status, refused.headers.get('allow')]).toStrictEqual([405, 'GET, HEAD, OPTIONS'])

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { bodyBytesMax, readBody } from '../../src/http/read-body.ts'
-import { createFakeHall, post, tokenForm } from '../support/http-layer.ts'
+import { createFakeHttpLayer, post, tokenForm } from '../support/http-layer.ts'
 
 interface Source {
   readonly stream: ReadableStream<Uint8Array>
@@ -42,7 +42,7 @@ const octets = (text: string): Uint8Array => new TextEncoder().encode(text)
 describe('P24: the body cap', () => {
   it('P24: a chunked body without end is cut at the cap, and its sender is told to stop', async () => {
     const source = endless()
-    const { app, requests } = createFakeHall()
+    const { app, requests } = createFakeHttpLayer()
     const answer = await post(app, source.stream)
     expect(answer.status).toBe(413)
     expect(await answer.json()).toMatchObject({ error: 'invalid_request' })
@@ -79,7 +79,7 @@ describe('P24: the body cap', () => {
     'P24: the cap holds at POST %s too',
     async (path) => {
       const source = endless()
-      const { app } = createFakeHall()
+      const { app } = createFakeHttpLayer()
       const answer = await app.request(path, {
         method: 'POST',
         body: source.stream,
@@ -124,13 +124,13 @@ describe('what is read', () => {
       })
     expect(await readBody(request(broken()))).toEqual({ kind: 'unreadable' })
     expect(await readBody(request(broken(), { 'content-length': '100' }))).toEqual({ kind: 'unreadable' })
-    const { app, lines } = createFakeHall()
+    const { app, lines } = createFakeHttpLayer()
     expect((await post(app, broken())).status).toBe(400)
     expect(lines).toEqual([])
   })
 
   it('a chunked form is a form like any other', async () => {
-    const { app, requests } = createFakeHall()
+    const { app, requests } = createFakeHttpLayer()
     const answer = await post(app, streamOf(octets(tokenForm({ scope: 'a b' }))))
     expect(answer.status).toBe(200)
     expect(requests).toMatchObject([{ scopes: ['a', 'b'] }])

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import { epochSeconds, seconds } from '../../src/domain/time.ts'
-import { createFakeHall, failing, outcome, post, tokenForm } from '../support/http-layer.ts'
+import { createFakeHttpLayer, failing, outcome, post, tokenForm } from '../support/http-layer.ts'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern)
@@ -10,7 +10,7 @@ const form = { 'content-type': 'application/x-www-form-urlencoded' }
 
 describe('a token on the wire', () => {
   it('P10: an access token is answered with exactly five members and never cached', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const answer = await post(app, tokenForm())
     expect(answer.status).toBe(200)
     expect(await answer.text()).toBe(
@@ -27,7 +27,9 @@ describe('a token on the wire', () => {
   })
 
   it('P13: an ID token travels in access_token, is labelled id_token and N_A, and claims no scope', async () => {
-    const { app } = createFakeHall({ exchange: async () => outcome({ tokenType: 'id_token', scopes: [] }) })
+    const { app } = createFakeHttpLayer({
+      exchange: async () => outcome({ tokenType: 'id_token', scopes: [] }),
+    })
     const answer = await post(app, tokenForm())
     expect(await answer.json()).toEqual({
       access_token: 'ya29.the-token',
@@ -38,7 +40,9 @@ describe('a token on the wire', () => {
   })
 
   it('P13: an API key is labelled as one and N_A, never as a token', async () => {
-    const { app } = createFakeHall({ exchange: async () => outcome({ tokenType: 'api_key', scopes: [] }) })
+    const { app } = createFakeHttpLayer({
+      exchange: async () => outcome({ tokenType: 'api_key', scopes: [] }),
+    })
     const answer = await post(app, tokenForm())
     expect(await answer.json()).toEqual({
       access_token: 'ya29.the-token',
@@ -50,7 +54,7 @@ describe('a token on the wire', () => {
 
   it('P19: expires_in is a whole number, and a token without remaining life is never handed out', async () => {
     const withLife = (remaining: number) =>
-      createFakeHall({
+      createFakeHttpLayer({
         exchange: async () => {
           const { grant, resolved } = outcome()
           return { grant, resolved: { ...resolved, remaining: seconds(remaining) } }
@@ -64,7 +68,7 @@ describe('a token on the wire', () => {
   })
 
   it('P11: nothing in the query string counts', async () => {
-    const { app, requests } = createFakeHall()
+    const { app, requests } = createFakeHttpLayer()
     const path = '/v1/token?audience=other&scope=everything&grant_type=x'
     const answer = await app.request(path, { method: 'POST', body: tokenForm(), headers: form })
     expect(answer.status).toBe(200)
@@ -74,20 +78,20 @@ describe('a token on the wire', () => {
   })
 
   it('an Authorization: Basic header is tolerated and means nothing', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const answer = await post(app, tokenForm(), { authorization: 'Basic Z2Nsb3VkOm5vdHNlY3JldA==' })
     expect(answer.status).toBe(200)
   })
 
   it('the request id is never the one a caller sends', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const answer = await post(app, tokenForm(), { 'x-request-id': 'mine' })
     expect(answer.headers.get('x-request-id')).toMatch(uuid)
   })
 
   it('the exchange hears the same request id as the caller', async () => {
     const heard: string[] = []
-    const { app } = createFakeHall({
+    const { app } = createFakeHttpLayer({
       exchange: async ({ requestId }) => {
         heard.push(requestId)
         return outcome()
@@ -103,7 +107,7 @@ describe('P12: refusals', () => {
     const seen = new Set<string>()
     for (const reason of ['there is no such credential', 'no rule allows it', 'it is disabled']) {
       const error = new BrokerError('target_unavailable', { reason, publicDetail: reason })
-      const answer = await post(createFakeHall({ exchange: failing(error) }).app, tokenForm())
+      const answer = await post(createFakeHttpLayer({ exchange: failing(error) }).app, tokenForm())
       seen.add(JSON.stringify([answer.status, [...answer.headers], await answer.text()]))
     }
     expect(seen.size).toBe(1)
@@ -112,7 +116,7 @@ describe('P12: refusals', () => {
 
   it('P12: the true reason of a refusal stays inside', async () => {
     const error = new BrokerError('subject_token_rejected', { reason: 'key k7 of issuer prod-cluster' })
-    const answer = await post(createFakeHall({ exchange: failing(error) }).app, tokenForm())
+    const answer = await post(createFakeHttpLayer({ exchange: failing(error) }).app, tokenForm())
     expect(await answer.text()).toBe(
       '{"error":"invalid_request","error_description":"the subject token is not accepted"}',
     )
@@ -130,7 +134,7 @@ describe('P12: refusals', () => {
       { token: 'ya29.secret' },
       undefined,
     ]) {
-      const { app, lines } = createFakeHall({ exchange: failing(thrown) })
+      const { app, lines } = createFakeHttpLayer({ exchange: failing(thrown) })
       const answer = await post(app, tokenForm())
       expect([answer.status, await answer.text()]).toEqual([500, '{"error":"server_error"}'])
       expect(lines).toHaveLength(1)
@@ -142,7 +146,7 @@ describe('P12: refusals', () => {
   })
 
   it('a bug in the log says where it arose', async () => {
-    const { app, lines } = createFakeHall({ exchange: failing(new TypeError('not to be seen')) })
+    const { app, lines } = createFakeHttpLayer({ exchange: failing(new TypeError('not to be seen')) })
     await post(app, tokenForm())
     expect(lines[0]?.fields['kind']).toBe('TypeError')
     expect(JSON.stringify(lines[0]?.fields['frames'])).toContain('token-endpoint.test')
@@ -150,7 +154,7 @@ describe('P12: refusals', () => {
 
   it('a failure of the audit trail is logged, since no record of it can be', async () => {
     const error = new BrokerError('audit_unavailable', { reason: 'the disk is full' })
-    const { app, lines } = createFakeHall({ exchange: failing(error) })
+    const { app, lines } = createFakeHttpLayer({ exchange: failing(error) })
     expect((await post(app, tokenForm())).status).toBe(503)
     expect(lines).toMatchObject([{ level: 'error', fields: { reason: 'the disk is full' } }])
   })
@@ -201,7 +205,7 @@ describe('P10: whatever is sent', () => {
   )
 
   it('P10: the answer is JSON of a known status, within the character set, not cached, with an id', async () => {
-    const { app } = createFakeHall()
+    const { app } = createFakeHttpLayer()
     const statuses = new Set<number>()
     await fc.assert(
       fc.asyncProperty(bodies, async (body) => {
@@ -227,7 +231,7 @@ describe('P10: whatever is sent', () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'binary', minLength: 1, maxLength: 600 }), async (publicDetail) => {
         const error = new BrokerError('request_malformed', { reason: 'r', publicDetail })
-        const { app } = createFakeHall({ exchange: failing(error) })
+        const { app } = createFakeHttpLayer({ exchange: failing(error) })
         const answer = await post(app, tokenForm())
         expect(await answer.json()).toEqual({
           error: 'invalid_request',
@@ -240,7 +244,7 @@ describe('P10: whatever is sent', () => {
 
 it('a token is labelled by what it is and not by what was granted', async () => {
   const minted = outcome({ tokenType: 'id_token', scopes: [], issuedAt: epochSeconds(1) })
-  const { app } = createFakeHall({ exchange: async () => minted })
+  const { app } = createFakeHttpLayer({ exchange: async () => minted })
   expect(minted.grant.tokenType).toBe('access_token')
   expect(await (await post(app, tokenForm())).json()).toMatchObject({ token_type: 'N_A' })
 })

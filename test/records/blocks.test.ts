@@ -52,7 +52,7 @@ describe('blocks', () => {
     expect((await blocks.read()).tokens).toHaveLength(101)
   })
 
-  it('P26: callers fill up neither the room of revoked tokens nor that of the kill switch', async () => {
+  it('P26: callers fill up neither the list of revoked tokens nor that of the kill switch', async () => {
     const { store, blocks } = createWorld()
     const longest = '\u{d800}'.repeat(1_024)
     const name = (count: number, text: string) => text.slice(0, -4) + String(count).padStart(4, '0')

@@ -1,6 +1,6 @@
 import { collection, enrolment } from './call-admin.ts'
 
-/** A request to one route, and what comes of it in the fake hall. */
+/** A request to one route, and its answer by the fake HTTP layer. */
 export interface AdminRow {
   readonly line: string
   readonly needed: 'viewer' | 'operator' | 'admin'

@@ -12,7 +12,7 @@ import type { Grant } from '../../src/domain/grant.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { callerOf, credentialWith, policyOf, ruleWith } from './policies.ts'
 
-/** Who asks for what, and what there is; what is left out is a rule that gives the caller what he asks for. */
+/** Who asks for what, and what there is; what is left out is a rule that gives the caller what it asks for. */
 export interface Situation {
   readonly rules?: readonly object[]
   readonly credential?: CredentialSummary | 'none'

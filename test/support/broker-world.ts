@@ -20,7 +20,7 @@ const brokerIssuer = 'https://tokens.acme.example'
 const readScope = 'https://www.googleapis.com/auth/drive.readonly'
 const google = 'https://oauth2.googleapis.com'
 
-/** Who signs for himself: callers and administrators, by the name that is issuer and subject at once. */
+/** Self-issued callers and administrators, by the name that is issuer and subject at once. */
 export type Person = 'billing' | 'reports' | 'ops' | 'deputy'
 
 export interface BrokerWorld extends RoutedHttp {

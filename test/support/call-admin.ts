@@ -19,14 +19,14 @@ export interface Call {
 
 /** Sends `METHOD PATH` to the admin API. */
 export function call(
-  hall: { readonly app: Hono },
+  fake: { readonly app: Hono },
   line: string,
   { as, body, headers }: Call = {},
 ): Promise<Response> {
   const [method = '', path = ''] = line.split(' ')
   const text = typeof body === 'string' || body === undefined ? body : JSON.stringify(body)
   return Promise.resolve(
-    hall.app.request(path, {
+    fake.app.request(path, {
       method,
       ...(text === undefined ? {} : { body: text }),
       headers: {

@@ -12,7 +12,7 @@ import type { AdministerService, ServiceStatus } from '../../src/service/adminis
 import type { MaintenanceReport } from '../../src/maintenance/maintenance.ts'
 import type { RewrapReport } from '../../src/maintenance/rewrap-keys.ts'
 
-/** The public URL of the fake hall. */
+/** The public URL of the fake HTTP layer. */
 export const issuer = 'https://tokens.acme.example'
 
 export const summary: CredentialSummary = {

@@ -23,14 +23,14 @@ export default async function provideFirestoreEmulator(project: TestProject): Pr
     project.provide('firestoreEmulatorHost', undefined)
     return async () => {}
   }
-  const { server, stop } = createLazyDoor(() => startFirestoreEmulator(files))
+  const { server, stop } = createLazyServer(() => startFirestoreEmulator(files))
   const port = await listenOnLoopback(server)
   project.provide('firestoreEmulatorHost', `127.0.0.1:${port}`)
   return stop
 }
 
 /** A loopback port that starts what is behind it when somebody comes, and passes every byte on. */
-function createLazyDoor(start: () => Promise<FirestoreEmulator>): {
+function createLazyServer(start: () => Promise<FirestoreEmulator>): {
   server: Server
   stop: () => Promise<void>
 } {

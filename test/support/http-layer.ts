@@ -26,7 +26,7 @@ import { createPlainKeyRing } from './plain-key-ring.ts'
 import { createLogBook, type LogLine } from './quiet.ts'
 import { createSequence } from './sequence.ts'
 
-export interface FakeHall {
+export interface FakeHttpLayer {
   readonly app: Hono
   readonly lines: readonly LogLine[]
   readonly records: readonly AuditRecord[]
@@ -34,8 +34,8 @@ export interface FakeHall {
   readonly requests: readonly ExchangeRequest[]
 }
 
-/** The hall with rooms that behave: an exchange that issues one token, one enrolled credential, one policy. */
-export function createFakeHall(changes: Partial<AppDeps> = {}): FakeHall {
+/** The HTTP layer with modules that behave: an exchange that issues one token, one enrolled credential, one policy. */
+export function createFakeHttpLayer(changes: Partial<AppDeps> = {}): FakeHttpLayer {
   const { log, lines } = createLogBook()
   const records: AuditRecord[] = []
   const requests: ExchangeRequest[] = []

@@ -41,7 +41,7 @@ export interface BrokerYard {
 
 const root = join(import.meta.dirname, '../..')
 const guard = import.meta.resolve('./test-broker/refuse-outbound.ts')
-const leash = import.meta.resolve('./test-broker/end-with-parent.ts')
+const endWithParent = import.meta.resolve('./test-broker/end-with-parent.ts')
 const probe = import.meta.resolve('./test-broker/measure-turns.ts')
 /** `DOWNSCOPE_TEST_ENTRY=dist/cloud-run.js` tests the bundle. */
 const entry = join(root, process.env['DOWNSCOPE_TEST_ENTRY'] ?? 'src/cloud-run.ts')
@@ -59,11 +59,15 @@ export function createBrokerYard(): BrokerYard {
   const launch = async (settings: BrokerSettings): Promise<BrokerProcess> => {
     refuseOtherHosts(settings)
     const port = settings['PORT'] === undefined ? await freePort() : Number(settings['PORT'])
-    const child = spawn(process.execPath, ['--import', guard, '--import', leash, '--import', probe, entry], {
-      cwd: root,
-      env: { ...settings, PORT: String(port) },
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-    })
+    const child = spawn(
+      process.execPath,
+      ['--import', guard, '--import', endWithParent, '--import', probe, entry],
+      {
+        cwd: root,
+        env: { ...settings, PORT: String(port) },
+        stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+      },
+    )
     const broker = control(child, port)
     all.push(broker)
     return broker

@@ -145,7 +145,7 @@ describe('resolve', () => {
     expect(upstream.calls).toBe(2)
   })
 
-  it('P26: who joins a mint is not given a token of a version that he may not have any more', async () => {
+  it('P26: a request that joins a mint gets no token of a version that is not allowed any more', async () => {
     const { createInstance, upstream, clock } = createResolveWorld()
     const { credential } = createGrant()
     const { resolve } = createInstance('one')

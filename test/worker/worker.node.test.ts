@@ -13,7 +13,7 @@ import { callerOf } from '../support/test-broker/callers.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
 import { createWorkerYard, type WorkerProcess, type WorkerYard } from '../support/worker-sandbox.ts'
 
-// The whole Worker under `wrangler dev`, over HTTP: what the Node door's tests say of the broker holds here too.
+// The whole Worker under `wrangler dev`, over HTTP: what the tests of the broker on Node hold is held here too.
 
 const mail = scopeOf('gmail.readonly')
 const drive = scopeOf('drive.readonly')
@@ -44,8 +44,8 @@ beforeAll(async () => {
 }, 90_000)
 
 const forms = {
-  client_credentials: (wish: Form) => assertionForm(world.billing, wish),
-  'token-exchange': (wish: Form) => exchangeForm(world.workload, wish),
+  client_credentials: (parameters: Form) => assertionForm(world.billing, parameters),
+  'token-exchange': (parameters: Form) => exchangeForm(world.workload, parameters),
 }
 const good = { audience: 'sa', scope: mail }
 

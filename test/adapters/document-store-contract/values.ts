@@ -81,7 +81,7 @@ export function describeValues(scene: OpenScene): void {
     expect(await store.delete(odd)).toBe(true)
   })
 
-  test('keys are compared octet by octet', async () => {
+  test('keys are compared exactly', async () => {
     const { store } = await scene()
     await store.put('things/Key', { a: 1 })
 

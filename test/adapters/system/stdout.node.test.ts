@@ -69,12 +69,12 @@ describe('standard output', () => {
   })
 
   test('P27: after a full disk the next line is one of its own, and a torn one stays alone', async () => {
-    let room = 12
+    let space = 12
     let written = ''
     const disk = (_fd: number, octets: Uint8Array, offset: number): number => {
-      const taken = octets.subarray(offset, offset + room)
+      const taken = octets.subarray(offset, offset + space)
       if (taken.length === 0) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
-      room -= taken.length
+      space -= taken.length
       written += Buffer.from(taken).toString()
       return taken.length
     }
@@ -82,7 +82,7 @@ describe('standard output', () => {
     await writer.write('{"n":1}')
     await expect(writer.write('{"n":2}')).rejects.toMatchObject({ code: 'ENOSPC' })
     await expect(writer.write('{"n":3}')).rejects.toMatchObject({ code: 'ENOSPC' })
-    room = 1_000
+    space = 1_000
     await Promise.all([writer.write('{"n":4}'), writer.write('{"n":5}')])
     await writer.write('{"n":6}')
 

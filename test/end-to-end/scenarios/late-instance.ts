@@ -26,16 +26,16 @@ export function describeLateInstance(): void {
           world.yard.start(settings),
         ])
         await world.enrolAccount(next, 'sa')
-        const wish = { audience: 'sa', scope: reading }
+        const parameters = { audience: 'sa', scope: reading }
         world.google.script.token.next(1, { do: 'slow', delayMs: 500 })
 
-        const lateAnswer = askToken(late, world.workload, wish)
+        const lateAnswer = askToken(late, world.workload, parameters)
         await until('the late one is minting', () => world.google.calls.count({ endpoint: 'token' }) === 1)
         late.pause()
-        const successor = await untilIssued(() => askToken(next, world.workload, wish))
+        const successor = await untilIssued(() => askToken(next, world.workload, parameters))
         late.resume()
         await lateAnswer
-        const read = await askToken(reader, world.workload, wish)
+        const read = await askToken(reader, world.workload, parameters)
 
         expect(read.token).toBe(successor.token)
         expect(await reader.auditOf(read.requestId)).toMatchObject({ source: 'store' })
@@ -60,22 +60,22 @@ export function describeLateInstance(): void {
           world.yard.start(settings),
         ])
         await world.enrolAccount(next, 'sa')
-        const wish = { audience: 'sa', scope: reading }
+        const parameters = { audience: 'sa', scope: reading }
         world.google.script.token.next(1, () => {
           // From here on the late one has its lease and Google's token, and only the store does not hear of it.
           proxy.hold()
           return undefined
         })
 
-        const own = await askToken(late, world.workload, wish)
+        const own = await askToken(late, world.workload, parameters)
         expect(own).toMatchObject({ status: 200 })
-        const successor = await untilIssued(() => askToken(next, world.workload, wish))
+        const successor = await untilIssued(() => askToken(next, world.workload, parameters))
         proxy.release()
         await until('the late one reaches the store again', async () => {
           const { status } = await administer(late, world.ops, { method: 'GET', path: 'credentials/sa' })
           return status === 200
         })
-        const read = await askToken(reader, world.workload, wish)
+        const read = await askToken(reader, world.workload, parameters)
 
         expect(successor.token).not.toBe(own.token)
         expect(read.token).toBe(successor.token)

@@ -149,11 +149,11 @@ export function describeRotation(): void {
       const { world, settings } = await openWorld(t.onTestFinished, ['grant'])
       const first = await world.yard.start(settings)
       await world.enrolGrant(first, 'grant', { scopes: [mail, drive], rotating: true })
-      const wish = { audience: 'grant', scope: mail }
-      const before = await askToken(first, world.workload, wish)
+      const parameters = { audience: 'grant', scope: mail }
+      const before = await askToken(first, world.workload, parameters)
       await first.stop()
       const second = await world.yard.start(settings)
-      const after = await post(second, await exchangeForm(world.workload, wish))
+      const after = await post(second, await exchangeForm(world.workload, parameters))
 
       expect(before).toMatchObject({ status: 200 })
       expect(after.token).toBe(before.token)

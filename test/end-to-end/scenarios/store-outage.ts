@@ -36,11 +36,11 @@ export function describeStoreOutage(): void {
           const rules = [world.rule('sa', [mail, ...scopes])]
           const broker = await world.yard.start(world.settings(rules, firestoreSettings(proxy.host)))
           await world.enrolAccount(broker, 'sa')
-          const wish = { audience: 'sa', scope: mail }
+          const parameters = { audience: 'sa', scope: mail }
           const unused = scopes.values()
           const askNew = () =>
             askToken(broker, world.workload, { audience: 'sa', scope: unused.next().value ?? '' })
-          const { token } = await askToken(broker, world.workload, wish)
+          const { token } = await askToken(broker, world.workload, parameters)
           expect((await askNew()).status).toBe(200)
 
           // It hangs.

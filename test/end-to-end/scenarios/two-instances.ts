@@ -44,13 +44,13 @@ export function describeTwoInstances(): void {
           world.google.script.token.always((call) =>
             call.credential === credential ? { do: 'slow', delayMs: 700 } : undefined,
           )
-          const wish = { audience: 'busy', scope: reading }
+          const parameters = { audience: 'busy', scope: reading }
           const jwts = [await world.workload.jwt(), await world.workload.jwt()]
           const askers = Array.from({ length: 100 }, async (_, asker) => {
             const caller = { ...world.workload, jwt: async () => jwts[asker % 2] ?? '' }
             const answers: Answer[] = []
             for (let round = 0; round < 10; round += 1)
-              answers.push(await askToken(oneOf(brokers, asker), caller, wish))
+              answers.push(await askToken(oneOf(brokers, asker), caller, parameters))
             return answers
           })
           const answers = (await Promise.all(askers)).flat()
@@ -79,7 +79,7 @@ export function describeTwoInstances(): void {
             reuseDetection: true,
           })
           // Every non-empty choice of six scopes is another token.
-          const wishes = Array.from({ length: 50 }, (_, index) =>
+          const scopesWanted = Array.from({ length: 50 }, (_, index) =>
             scopes.filter((_scope, bit) => ((index + 1) & (1 << bit)) !== 0).join(' '),
           )
           const ask = async (scope: string, index: number): Promise<Answer> => {
@@ -93,11 +93,13 @@ export function describeTwoInstances(): void {
             await new Promise((resolve) => setTimeout(resolve, 1000 * Math.random()))
             return ask(scope, index)
           }
-          const answers = await Promise.all(wishes.map(ask))
+          const answers = await Promise.all(scopesWanted.map(ask))
 
           expect(new Set(answers.map(({ token }) => token)).size).toBe(50)
           for (const [index, { token }] of answers.entries())
-            expect(world.google.token(token)?.scopes.toSorted()).toEqual(wishes[index]?.split(' ').toSorted())
+            expect(world.google.token(token)?.scopes.toSorted()).toEqual(
+              scopesWanted[index]?.split(' ').toSorted(),
+            )
           expect(world.google.grant(file.refresh_token)).toMatchObject({ state: 'live', rotations: 50 })
           expect(world.google.calls.highWater({ grant: 'refresh_token' })).toBe(1)
         },
@@ -111,8 +113,8 @@ export function describeTwoInstances(): void {
         'P26: %s on one instance, cached tokens are refused by both within 10 s',
         options,
         async (name, act) => {
-          const wish = { audience: name, scope: reading }
-          const ask = () => Promise.all(brokers.map((broker) => askToken(broker, world.workload, wish)))
+          const parameters = { audience: name, scope: reading }
+          const ask = () => Promise.all(brokers.map((broker) => askToken(broker, world.workload, parameters)))
           const before = await ask()
           expect(before.map(({ status }) => status)).toEqual([200, 200])
 

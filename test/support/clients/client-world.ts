@@ -5,7 +5,7 @@ import type { IssuedToken } from '../google/issued-tokens.ts'
 import type { BrokerProcess } from '../spawn-broker.ts'
 import { brokerIssuer } from '../test-broker/callers.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../test-broker/test-world.ts'
-import { startFrontDoor, type FrontDoor } from './front-door.ts'
+import { startRecordingProxy, type RecordingProxy } from './recording-proxy.ts'
 
 export const reading = scopeOf('devstorage.read_only')
 export const writing = scopeOf('devstorage.full_control')
@@ -24,7 +24,7 @@ export interface SelfIssuer {
 export interface ClientWorld {
   readonly google: TestWorld['google']
   readonly broker: BrokerProcess
-  readonly door: FrontDoor
+  readonly proxy: RecordingProxy
   /** The broker's issuer, and where it is. */
   readonly url: string
   readonly folder: string
@@ -42,21 +42,21 @@ export interface ClientWorld {
  * drops anything beyond, `speaker` gives ID tokens. The workload and every self-issuer may use all three.
  */
 export async function createClientWorld(selfIssuers: readonly SelfIssuer[] = []): Promise<ClientWorld> {
-  const [world, door] = await Promise.all([createTestWorld(), startFrontDoor()])
+  const [world, proxy] = await Promise.all([createTestWorld(), startRecordingProxy()])
   const settings = world.settings([], {
-    DOWNSCOPE_ISSUER: door.url,
-    DOWNSCOPE_POLICY_YAML: JSON.stringify(policyOf(world, { issuer: door.url, selfIssuers })),
+    DOWNSCOPE_ISSUER: proxy.url,
+    DOWNSCOPE_POLICY_YAML: JSON.stringify(policyOf(world, { issuer: proxy.url, selfIssuers })),
   })
   const broker = await world.yard.start(settings)
-  door.openTo(broker)
+  proxy.openTo(broker)
   await Promise.all(['reports', 'lenient', 'speaker'].map((name) => world.enrolAccount(broker, name)))
   return {
     google: world.google,
     broker,
-    door,
-    url: door.url,
+    proxy,
+    url: proxy.url,
     folder: world.folder,
-    subjectToken: async () => `${await world.workload.jwt({ aud: door.url })}\n`,
+    subjectToken: async () => `${await world.workload.jwt({ aud: proxy.url })}\n`,
     write: (name, text) => {
       const path = join(world.folder, name)
       writeFileSync(path, text, { mode: 0o600 })
@@ -68,7 +68,7 @@ export async function createClientWorld(selfIssuers: readonly SelfIssuer[] = [])
       return issued
     },
     close: async () => {
-      await door.close()
+      await proxy.close()
       await world.close()
     },
   }

@@ -29,7 +29,7 @@ test('asks for its header, and refuses whoever was sent by another', async () =>
   ).toBe(403)
 })
 
-test('gives the asked scopes where the platform heeds them, and else those of the machine', async () => {
+test('gives the asked scopes where the platform respects them, and else those of the machine', async () => {
   expect(await tokenOf(`default/token?scopes=${read}`)).toMatchObject({ scopes: [read], subject: me })
   expect((await tokenOf('default/token'))?.scopes).toEqual([CLOUD_PLATFORM])
   google.runAs(me, { respectsScopes: false, scopes: [read, CLOUD_PLATFORM] })

@@ -3,7 +3,7 @@ import { isKnownScope } from './scopes.ts'
 import type { Machine, World } from './world.ts'
 
 /**
- * `…/token[?scopes=a,b]` of the metadata server (docs/google.md §4.2, §4.5): the asked scopes on a platform that heeds
+ * `…/token[?scopes=a,b]` of the metadata server (docs/google.md §4.2, §4.5): the asked scopes on a platform that respects
  * them, else always those the machine was made with.
  */
 export function answerMetadataToken(world: World, received: Received): Reply {

@@ -44,28 +44,28 @@ export function post(broker: Place, form: Form): Promise<Answer> {
 }
 
 /** RFC 6749 §4.4 with RFC 7523. */
-export async function assertionForm(caller: TestCaller, wish: Form): Promise<Form> {
+export async function assertionForm(caller: TestCaller, parameters: Form): Promise<Form> {
   return {
     grant_type: 'client_credentials',
     client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
     client_assertion: await caller.jwt(),
-    ...wish,
+    ...parameters,
   }
 }
 
 /** RFC 8693. */
-export async function exchangeForm(caller: TestCaller, wish: Form): Promise<Form> {
+export async function exchangeForm(caller: TestCaller, parameters: Form): Promise<Form> {
   return {
     grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
     subject_token: await caller.jwt(),
     subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-    ...wish,
+    ...parameters,
   }
 }
 
-/** A token for the caller, in the form that suits what he has. */
-export async function askToken(broker: Place, caller: TestCaller, wish: Form): Promise<Answer> {
-  return post(broker, await exchangeForm(caller, wish))
+/** A token for the caller, in the form that suits its JWT. */
+export async function askToken(broker: Place, caller: TestCaller, parameters: Form): Promise<Answer> {
+  return post(broker, await exchangeForm(caller, parameters))
 }
 
 /** An act of administration. */

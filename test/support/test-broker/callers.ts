@@ -6,7 +6,7 @@ import type { KeySite } from './key-site.ts'
 /** Whom the brokers under test are told to be; nobody connects to it. */
 export const brokerIssuer = 'https://tokens.acme.example'
 
-/** Somebody who calls the broker with JWTs of his own. */
+/** A caller of the broker that signs its own JWTs. */
 export interface TestCaller {
   readonly issuer: string
   readonly subject: string

@@ -17,7 +17,7 @@ export interface HeardRequest {
 }
 
 /** The address that clients are given: it passes everything on to the broker unchanged and remembers what it heard. */
-export interface FrontDoor {
+export interface RecordingProxy {
   readonly url: string
   readonly openTo: (broker: { readonly port: number }) => void
   /** From now on: the token requests, oldest first. */
@@ -25,7 +25,7 @@ export interface FrontDoor {
   readonly close: () => Promise<void>
 }
 
-export async function startFrontDoor(): Promise<FrontDoor> {
+export async function startRecordingProxy(): Promise<RecordingProxy> {
   const heard: HeardRequest[] = []
   const agent = new Agent({ keepAlive: true })
   let port: number | undefined
