@@ -1,3 +1,4 @@
+import { type Fault, fault } from '../domain/result.ts'
 import type { Claims } from '../domain/caller.ts'
 import { parseStrictJsonObject } from '../domain/json.ts'
 
@@ -13,9 +14,7 @@ export interface JoseHeader {
   readonly typ: string | undefined
 }
 
-export type JwsJudgement =
-  | { readonly ok: true; readonly jws: CompactJws }
-  | { readonly ok: false; readonly fault: string }
+export type JwsJudgement = { readonly ok: true; readonly jws: CompactJws } | Fault
 
 /** Characters, which are octets here: base64url and dots are ASCII. */
 export const assertionLengthMax = 16_384
@@ -53,10 +52,6 @@ function judgeHeader(header: Claims, claims: Claims): JwsJudgement {
   if (kid !== undefined && typeof kid !== 'string') return fault('"kid" is not a string')
   if (typ !== undefined && typeof typ !== 'string') return fault('"typ" is not a string')
   return { ok: true, jws: { header: { alg, kid, typ }, claims } }
-}
-
-function fault(text: string): JwsJudgement {
-  return { ok: false, fault: text }
 }
 
 const alphabet = /^[\w-]*$/

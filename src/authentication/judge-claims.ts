@@ -1,11 +1,10 @@
+import { type Fault, fault } from '../domain/result.ts'
 import type { Claims, Json } from '../domain/caller.ts'
 import type { Proof } from '../domain/exchange-request.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
 
-export type ClaimsJudgement =
-  | ({ readonly ok: true } & AcceptedClaims)
-  | { readonly ok: false; readonly fault: string }
+export type ClaimsJudgement = ({ readonly ok: true } & AcceptedClaims) | Fault
 
 export interface JudgedAs {
   readonly now: EpochSeconds
@@ -125,8 +124,4 @@ function judgeTimes(
 
 function isWholeNumber(value: Json | undefined): value is number {
   return Number.isSafeInteger(value)
-}
-
-function fault(text: string): ClaimsJudgement {
-  return { ok: false, fault: text }
 }

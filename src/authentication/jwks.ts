@@ -1,3 +1,4 @@
+import type { Fault } from '../domain/result.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { Log } from '../ports/log.ts'
 import {
@@ -53,9 +54,7 @@ export interface KeyLocation {
   readonly use?: KeyUse
 }
 
-export type FetchedJwks =
-  | { readonly ok: true; readonly text: string }
-  | { readonly ok: false; readonly fault: string }
+export type FetchedJwks = { readonly ok: true; readonly text: string } | Fault
 
 export const fetchTimeoutMs = 5_000
 const documentBytesMax = 65_536
@@ -84,7 +83,7 @@ async function fetchDocument(http: HttpClient, url: string): Promise<FetchedJwks
   return { ok: true, text: result.body }
 }
 
-export type JwksJudgement = ({ readonly ok: true } & Jwks) | { readonly ok: false; readonly fault: string }
+export type JwksJudgement = ({ readonly ok: true } & Jwks) | Fault
 
 export interface Jwks {
   /** What it was read from. */
@@ -131,9 +130,7 @@ function otherUse(member: unknown, wanted: KeyUse): string | undefined {
   return typeof use === 'string' && use !== wanted ? use : undefined
 }
 
-export type MetadataJudgement =
-  | { readonly ok: true; readonly jwksUri: string }
-  | { readonly ok: false; readonly fault: string }
+export type MetadataJudgement = { readonly ok: true; readonly jwksUri: string } | Fault
 
 /**
  * Reads an authorization server's metadata: where the keys of exactly that issuer are.

@@ -1,3 +1,4 @@
+import type { Fault } from '../domain/result.ts'
 import type { AccessBoundary, AccessBoundaryRule } from '../domain/access-boundary.ts'
 import { type Claims, claimNameFault, createFindClaim } from '../domain/caller.ts'
 import { quote } from '../domain/text.ts'
@@ -7,7 +8,7 @@ import { escapeForCel, readCel } from './read-cel.ts'
 export type FilledBoundary =
   | { readonly ok: true; readonly boundary: AccessBoundary }
   /** Which claim is to blame, or which limit. */
-  | { readonly ok: false; readonly fault: string }
+  | Fault
 
 export type FillBoundary = (claims: Claims) => FilledBoundary
 

@@ -1,12 +1,11 @@
+import type { Fault } from '../domain/result.ts'
 /** A string literal of a CEL expression: the offsets of its quotes. */
 export interface CelLiteral {
   readonly start: number
   readonly end: number
 }
 
-export type CelReading =
-  | { readonly ok: true; readonly literals: readonly CelLiteral[] }
-  | { readonly ok: false; readonly fault: string }
+export type CelReading = { readonly ok: true; readonly literals: readonly CelLiteral[] } | Fault
 
 const closing: ReadonlyMap<string, string> = new Map([
   ['(', ')'],

@@ -1,3 +1,4 @@
+import type { Fault } from '../domain/result.ts'
 import { decodeJwt, type JWTPayload } from 'jose'
 import type { Account } from '../domain/credential.ts'
 import { isMembers, parseJsonObject } from '../domain/json.ts'
@@ -13,9 +14,7 @@ export interface WhoseGrant {
   readonly nonce: string
 }
 
-export type AccountJudgement =
-  | { readonly ok: true; readonly account: Account | undefined }
-  | { readonly ok: false; readonly fault: string }
+export type AccountJudgement = { readonly ok: true; readonly account: Account | undefined } | Fault
 
 const skewSeconds = 60
 const timeoutMs = 5_000

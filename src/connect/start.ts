@@ -1,3 +1,4 @@
+import type { Result } from '../domain/result.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Connection, FormerCredential } from '../domain/connection.ts'
 import { credentialName, type CredentialSummary } from '../domain/credential.ts'
@@ -93,9 +94,7 @@ function formerOf({ createdAt, consentedScopes, account }: CredentialSummary): F
   }
 }
 
-type Reached =
-  | { readonly ok: true; readonly value: ResolvedUpstream }
-  | { readonly ok: false; readonly fault: string }
+type Reached = Result<ResolvedUpstream>
 
 async function reachOrFault({ reach }: ConnectDeps, upstream: string): Promise<Reached> {
   try {

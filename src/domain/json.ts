@@ -1,8 +1,7 @@
+import { fault, type Result } from './result.ts'
 import type { Claims, Json } from './caller.ts'
 
-export type JsonJudgement =
-  | { readonly ok: true; readonly value: Claims }
-  | { readonly ok: false; readonly fault: string }
+export type JsonJudgement = Result<Claims>
 
 // Claims of platforms nest three or four levels; more is somebody trying out the recursion below.
 const levelsMax = 16
@@ -84,10 +83,6 @@ function isWellFormed(value: unknown): boolean {
 
 function isJsonObject(value: unknown): value is Claims {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function fault(text: string): JsonJudgement {
-  return { ok: false, fault: text }
 }
 
 /** The members of a JSON object, of which nothing is known yet. */

@@ -1,3 +1,4 @@
+import { type Fault, fault } from './result.ts'
 import { isMembers, type Members } from './json.ts'
 import { omitUndefined } from './omit-undefined.ts'
 
@@ -33,9 +34,7 @@ export interface OkpPublicJwk extends KeyNames {
   readonly x: string
 }
 
-export type JwkJudgement =
-  | { readonly ok: true; readonly key: PublicJwk }
-  | { readonly ok: false; readonly fault: string }
+export type JwkJudgement = { readonly ok: true; readonly key: PublicJwk } | Fault
 
 /** RFC 7518 §3.1 and RFC 9864: what each type and curve of key can verify; asymmetric only. */
 const rsaAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const
@@ -149,10 +148,6 @@ function bitLength(octets: Uint8Array): number {
   const first = octets.findIndex((octet) => octet !== 0)
   if (first === -1) return 0
   return (octets.length - first) * 8 - (Math.clz32(octets[first] ?? 0) - 24)
-}
-
-function fault(text: string): JwkJudgement {
-  return { ok: false, fault: text }
 }
 
 /** The public half of a key that the broker itself signs with, as anybody may fetch it. */

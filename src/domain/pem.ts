@@ -1,7 +1,6 @@
+import { type Fault, fault } from './result.ts'
 /** A private key as text in PKCS#8, or what is wrong with what was given; never any of the text itself. */
-export type PemJudgement =
-  | { readonly ok: true; readonly pkcs8Pem: string }
-  | { readonly ok: false; readonly fault: string }
+export type PemJudgement = { readonly ok: true; readonly pkcs8Pem: string } | Fault
 
 /** A 16384-bit key has 13 KB; nothing honest is longer. */
 const pemCharsMax = 16_384
@@ -57,10 +56,6 @@ const rsaPrefix = [
 
 function wrapPkcs1(pkcs1: Uint8Array): Uint8Array {
   return derElement(derSequence, rsaPrefix, derElement(0x04, pkcs1))
-}
-
-function fault(text: string): PemJudgement {
-  return { ok: false, fault: text }
 }
 
 /** A PEM block (RFC 7468) of these octets. */

@@ -1,3 +1,4 @@
+import { type Fault, fault } from '../domain/result.ts'
 import { type CredentialSecret, credentialName, type CredentialSummary } from '../domain/credential.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import {
@@ -49,7 +50,7 @@ export function noSuchCredential(name: string): BrokerError {
   return new BrokerError('not_found', { reason: `there is no credential ${shown}` })
 }
 
-export type KeyProof = { readonly ok: true } | { readonly ok: false; readonly fault: string }
+export type KeyProof = { readonly ok: true } | Fault
 
 /**
  * Proves that a PKCS#8 key is a private RSA key of at least 2048 bits whose signature its own public half verifies.
@@ -135,8 +136,4 @@ function describeUnusable(pem: Secret): string {
   return isEc
     ? 'is an EC key: a service account signs with RSA'
     : 'is not an RSA private key that can be imported'
-}
-
-function fault(text: string): KeyProof {
-  return { ok: false, fault: text }
 }

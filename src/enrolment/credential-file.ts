@@ -1,3 +1,4 @@
+import type { Result } from '../domain/result.ts'
 import type { Members } from '../domain/json.ts'
 import type { NewCredential } from '../records/credentials.ts'
 import { isScopeToken, parseScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
@@ -19,9 +20,7 @@ export type CredentialFileJudgement =
   | { readonly ok: false; readonly faults: readonly string[] }
 
 /** A part of what was sent to enrol a credential, or what is wrong with it: the member, never its value. */
-export type Part<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly fault: string }
+export type Part<T> = Result<T>
 
 const charsMax = 4096
 

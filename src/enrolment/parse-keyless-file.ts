@@ -1,3 +1,4 @@
+import type { Fault } from '../domain/result.ts'
 import { credentialName, type CredentialSecret } from '../domain/credential.ts'
 import type { Members } from '../domain/json.ts'
 import { Secret } from '../domain/secret.ts'
@@ -123,6 +124,6 @@ function scopeFaults(scopes: unknown): readonly string[] {
     : ['scopes: were not consented for this kind of credential; limit it by the rules of the policy']
 }
 
-function fault(member: string, why: string): { readonly ok: false; readonly fault: string } {
+function fault(member: string, why: string): Fault {
   return { ok: false, fault: `secret.${member}: ${why}` }
 }

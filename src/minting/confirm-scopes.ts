@@ -1,3 +1,4 @@
+import { fault } from '../domain/result.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { OAuthClient } from '../domain/credential.ts'
 import { parseJsonObject, type Members } from '../domain/json.ts'
@@ -177,8 +178,4 @@ function cureOf({ keysUrl, introspectionUrl }: ResolvedUpstream): string {
   return keysUrl === undefined && introspectionUrl === undefined
     ? ''
     : ', and neither the token itself nor introspection says otherwise'
-}
-
-function fault(text: string): { readonly ok: false; readonly fault: string } {
-  return { ok: false, fault: text }
 }

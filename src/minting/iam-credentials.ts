@@ -1,3 +1,4 @@
+import { fault } from '../domain/result.ts'
 import { readGoogleError, type GoogleError } from '../google/error-body.ts'
 import type { Grant, GrantedCredential } from '../domain/grant.ts'
 import type { Members } from '../domain/json.ts'
@@ -205,8 +206,4 @@ export function judgeGeneratedToken(
       expiresAt: epochSeconds(Math.min(end, later(sentAt, lifetime))),
     },
   }
-}
-
-function fault(text: string): { readonly ok: false; readonly fault: string } {
-  return { ok: false, fault: text }
 }

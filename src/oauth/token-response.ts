@@ -1,3 +1,4 @@
+import { fault, type Result } from '../domain/result.ts'
 import { decodeJwt, type JWTPayload } from 'jose'
 import { parseJsonObject, type Members } from '../domain/json.ts'
 import { parseScope, type ScopeSet, formatScope, scopesBeyond, scopesIn, scopeSet } from '../domain/scopes.ts'
@@ -19,9 +20,7 @@ const refreshLifeMax = 315_360_000
 /** docs/google.md §1.5. */
 const googleIssuers: ReadonlySet<string> = new Set(['https://accounts.google.com', 'accounts.google.com'])
 
-export type Judged<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly fault: string }
+export type Judged<T> = Result<T>
 
 export interface AccessTokenReply {
   readonly accessToken: Secret
@@ -154,10 +153,6 @@ function lifetimeOf(value: unknown, { readsTextualLifetime }: ReplyForm): Second
 /** RFC 6749 §5.1 has a JSON number; every Google reply has one too, so a string is somebody else's answer. */
 function isLifetime(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 1 && value <= tokenLifeMax
-}
-
-function fault(text: string): { readonly ok: false; readonly fault: string } {
-  return { ok: false, fault: text }
 }
 
 /** docs/google.md §6.3: Google consents to the short names and answers with the long ones. */

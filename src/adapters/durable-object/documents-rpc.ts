@@ -1,3 +1,4 @@
+import type { Result } from '../../domain/result.ts'
 import type { EpochSeconds } from '../../domain/time.ts'
 import type { DocumentKey, ListOptions, Version } from '../../ports/document-store.ts'
 
@@ -13,9 +14,7 @@ export interface DocumentsRpc {
 }
 
 /** A planned failure is a value here: what an error carries beside its message does not survive the way. */
-export type Reply<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly fault: string }
+export type Reply<T> = Result<T>
 
 export interface PlainStored {
   readonly key: DocumentKey

@@ -1,3 +1,4 @@
+import { type Fault, fault } from '../../domain/result.ts'
 import type { CryptoKey } from 'jose'
 import { jwtBearerGrant } from '../../domain/google.ts'
 import { importAssertionKey, signAssertion } from '../../google/assertion.ts'
@@ -63,9 +64,7 @@ export interface OwnKey {
   readonly privateKey: Secret
 }
 
-export type OwnKeyReading =
-  | { readonly ok: true; readonly key: OwnKey }
-  | { readonly ok: false; readonly fault: string }
+export type OwnKeyReading = { readonly ok: true; readonly key: OwnKey } | Fault
 
 const pkcs8Pem = /^\s*-----BEGIN PRIVATE KEY-----[\sA-Za-z0-9+/=]+-----END PRIVATE KEY-----\s*$/
 
@@ -82,8 +81,4 @@ export function parseOwnKey(text: string): OwnKeyReading {
   if (typeof privateKey !== 'string' || !pkcs8Pem.test(privateKey))
     return fault('has no "private_key" in PKCS#8 (BEGIN PRIVATE KEY, with its line breaks as \\n)')
   return { ok: true, key: { clientEmail, keyId, privateKey: new Secret(privateKey) } }
-}
-
-function fault(text: string): { readonly ok: false; readonly fault: string } {
-  return { ok: false, fault: text }
 }

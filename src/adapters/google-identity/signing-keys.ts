@@ -1,3 +1,4 @@
+import { type Fault, fault } from '../../domain/result.ts'
 import { CompactSign, compactVerify, importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
 import { Secret } from '../../domain/secret.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -104,9 +105,7 @@ export type SigningKeysReading =
   | { readonly ok: true; readonly keys: BrokerKeys }
   | { readonly ok: false; readonly faults: readonly string[] }
 
-type KeyReading =
-  | { readonly ok: true; readonly key: BrokerKey }
-  | { readonly ok: false; readonly fault: string }
+type KeyReading = { readonly ok: true; readonly key: BrokerKey } | Fault
 
 /** One signs, one comes next, one was before: more is a mistake, and makes a long answer for everybody. */
 const keysMax = 5
@@ -155,9 +154,7 @@ function parseKey(members: unknown): KeyReading {
   }
 }
 
-type PublicReading =
-  | { readonly ok: true; readonly key: PublishedJwk }
-  | { readonly ok: false; readonly fault: string }
+type PublicReading = { readonly ok: true; readonly key: PublishedJwk } | Fault
 
 function publishEc({ crv, x, y, use, alg }: Members, kid: string): PublicReading {
   const judged = parsePublicJwk({ kty: 'EC', crv, x, y, use })
@@ -189,8 +186,4 @@ function withPrivate(members: Members, names: readonly string[], published: Publ
 
 function isBase64url(value: unknown): boolean {
   return typeof value === 'string' && /^[\w-]+$/.test(value)
-}
-
-function fault(text: string): { readonly ok: false; readonly fault: string } {
-  return { ok: false, fault: text }
 }

@@ -1,3 +1,4 @@
+import { fault, type Result } from '../../domain/result.ts'
 import { parseJsonObject, type Members } from '../../domain/json.ts'
 import { decodeBase64, encodeBase64, dataKeyBytes, keyRingError } from './ring-keys.ts'
 import { isBrokerError, type BrokerError } from '../../domain/broker-error.ts'
@@ -101,10 +102,6 @@ function checksum(base64: string): string {
   return String(crc32c(decodeBase64(base64) ?? new Uint8Array()))
 }
 
-function fault(text: string): { readonly ok: false; readonly fault: string } {
-  return { ok: false, fault: text }
-}
-
 export interface KmsClientDeps {
   /** `projects/P/locations/L/keyRings/R/cryptoKeys/K` */
   readonly cryptoKey: string
@@ -126,9 +123,7 @@ export interface KmsRequest<T> {
   readonly read: (answer: Members) => Reading<T>
 }
 
-export type Reading<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly fault: string }
+export type Reading<T> = Result<T>
 
 /** A refusal was said by Cloud KMS; anything else may pass, and says nothing against a key that was had before. */
 export type KmsReply<T> = { readonly ok: true; readonly value: T } | KmsFailure

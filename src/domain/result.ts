@@ -1,0 +1,11 @@
+/** What a parser gives that its caller may try: the value, or what is wrong with the input, without a word of it. */
+export type Result<T> = { readonly ok: true; readonly value: T } | Fault
+
+export interface Fault {
+  readonly ok: false
+  readonly fault: string
+}
+
+export function fault(text: string): Fault {
+  return { ok: false, fault: text }
+}
