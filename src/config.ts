@@ -35,6 +35,7 @@ export interface Settings {
   /** Requests a minute on each instance; 0 is no limit. */
   readonly callerRate: number
   readonly totalRate: number
+  readonly storeOutageSeconds: number
   readonly audit: 'stdout' | 'stdout+store'
   readonly auditDays: number
   readonly logLevel: LogLevel
@@ -109,6 +110,7 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
     memoryTokensMax: value(table.memoryTokens),
     callerRate: value(table.callerRate),
     totalRate: value(table.totalRate),
+    storeOutageSeconds: value(table.storeOutageSeconds),
     audit: value(table.audit),
     auditDays: value(table.auditDays),
     logLevel: value(table.logLevel),

@@ -73,6 +73,8 @@ export async function enrolIn(world: BrokerWorld, command: ServerCommand): Promi
 export function brokerEnvironment(world: BrokerWorld, store: string): Readonly<Record<string, string>> {
   return {
     DOWNSCOPE_ISSUER: brokerIssuer,
+    // One caller asks as often as it can.
+    DOWNSCOPE_CALLER_RATE: '0',
     DOWNSCOPE_STORE: store,
     DOWNSCOPE_KEYS: world.keys,
     DOWNSCOPE_POLICY_YAML: policy(world),

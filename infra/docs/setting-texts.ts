@@ -92,6 +92,13 @@ export const settingTexts: Readonly<Record<keyof typeof settingsTable, SettingTe
       'is no limit. On Workers the binding `TOTAL_LIMIT` of wrangler.toml counts instead.',
     unit: 'requests a minute',
   },
+  storeOutageSeconds: {
+    means:
+      'How long an instance that cannot read the store serves on with the credentials and blocks it last read. ' +
+      'What is disabled meanwhile stays usable there for at most that long; 0 means that it stops within ' +
+      'seconds.',
+    unit: 'seconds',
+  },
   audit: {
     means:
       'Where the record of each decision is written before the answer leaves: `stdout` or `stdout+store`.',

@@ -132,6 +132,7 @@ function shownSettings(settings: Settings): Readonly<Record<string, string>> {
     DOWNSCOPE_MEMORY_TOKENS: String(settings.memoryTokensMax),
     DOWNSCOPE_CALLER_RATE: String(settings.callerRate),
     DOWNSCOPE_TOTAL_RATE: String(settings.totalRate),
+    DOWNSCOPE_STORE_OUTAGE_SECONDS: String(settings.storeOutageSeconds),
     DOWNSCOPE_AUDIT: settings.audit,
     DOWNSCOPE_AUDIT_DAYS: String(settings.auditDays),
     DOWNSCOPE_LOG_LEVEL: settings.logLevel,

@@ -40,6 +40,7 @@ export interface Records {
 export function createRecords(settings: Settings, platform: Platform): Records {
   const { store, clock, entropy, log, auditTrail } = platform
   const holder = entropy.uuid()
+  const outageMs = settings.storeOutageSeconds * 1000
   const credentials = createCredentials({
     ...platform,
     onMalformed: (error) => log('error', 'a credential cannot be listed', { error }),
@@ -51,9 +52,9 @@ export function createRecords(settings: Settings, platform: Platform): Records {
   const blocks = createBlocks(platform)
   return {
     blocks,
-    blocksView: createBlocksView({ ...platform, blocks }),
+    blocksView: createBlocksView({ ...platform, blocks, outageMs }),
     credentials,
-    credentialView: createCredentialView({ ...platform, credentials }),
+    credentialView: createCredentialView({ ...platform, credentials, outageMs }),
     refreshTurns: createRefreshLeases({ ...platform, holder }),
     rotations: createRotations({ ...platform, holder }),
     tokens: createTokens({ ...platform, holder }),

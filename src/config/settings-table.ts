@@ -112,7 +112,7 @@ export const settingsTable = {
   callerRate: withDefault(
     {
       name: 'DOWNSCOPE_CALLER_RATE',
-      default: '0',
+      default: '60000',
       example: '600',
     },
     parseInteger(0, 10_000_000),
@@ -124,6 +124,14 @@ export const settingsTable = {
       example: '60000',
     },
     parseInteger(0, 10_000_000),
+  ),
+  storeOutageSeconds: withDefault(
+    {
+      name: 'DOWNSCOPE_STORE_OUTAGE_SECONDS',
+      default: '3600',
+      example: '300',
+    },
+    parseInteger(0, 86_400),
   ),
   audit: withDefault(
     {

@@ -157,6 +157,8 @@ const blocksDocument = z.pipe(
 export interface BlocksViewDeps {
   readonly blocks: Pick<BlocksRecord, 'read'>
   readonly clock: Clock
+  /** How long the last reading serves while the store cannot be read: tokens in memory are served on (P20, P26). */
+  readonly outageMs: number
   /** False on Workers. */
   readonly sharesWork: boolean
 }
@@ -164,21 +166,20 @@ export interface BlocksViewDeps {
 const bounds = {
   // P26: 10 s, of which 5 s of age and 2 s of reading.
   freshMs: 5_000,
-  // P20: tokens in memory are served on while the store is down, and none of them lives longer than this.
-  staleMs: 3_600_000,
   deadlineMs: 2_000,
   pauseMs: 2_000,
 }
 
 /**
- * What is switched off by hand as this instance sees it: at most 7 s behind the store while that answers, an hour while
- * it does not. After that, and before the first reading, throws `store_unavailable`.
+ * What is switched off by hand as this instance sees it: at most 7 s behind the store while that answers, and `outageMs`
+ * while it does not. After that, and before the first reading, throws `store_unavailable`.
  */
 export function createBlocksView({
   blocks,
   clock,
+  outageMs,
   sharesWork,
 }: BlocksViewDeps): () => BlocksInForce | Promise<BlocksInForce> {
   const read = async (): Promise<BlocksInForce> => inForce(await blocks.read())
-  return createRefreshingValue({ read, clock, bounds, sharesWork })
+  return createRefreshingValue({ read, clock, bounds: { ...bounds, staleMs: outageMs }, sharesWork })
 }

@@ -11,6 +11,8 @@ const namesMax = 10_000
 export interface CredentialViewDeps {
   readonly credentials: Pick<Credentials, 'find'>
   readonly clock: Clock
+  /** How long the last reading serves while the store cannot be read: tokens in memory are served on (P20, P26). */
+  readonly outageMs: number
   /** False on Workers. */
   readonly sharesWork: boolean
 }
@@ -20,19 +22,18 @@ type View = () => MaybePromise<CredentialSummary | undefined>
 const bounds = {
   // Disabling takes effect within 10 s (P26): 5 s of age and 2 s of reading.
   freshMs: 5_000,
-  // With the store down tokens in memory are served on (P20); none of them lives longer than this.
-  staleMs: 3_600_000,
   deadlineMs: 2_000,
   pauseMs: 2_000,
 }
 
 /**
  * The credentials as this instance sees them, at most 7 s behind the store while the store answers. Absence is
- * remembered like presence. Throws `store_unavailable` for a name never read before.
+ * remembered like presence. Throws `store_unavailable` for a name never read before, or `outageMs` ago.
  */
 export function createCredentialView({
   credentials,
   clock,
+  outageMs,
   sharesWork,
 }: CredentialViewDeps): (name: string) => MaybePromise<CredentialSummary | undefined> {
   const views = createRecentlyUsed<View>({ sizeMax: namesMax })
@@ -40,7 +41,8 @@ export function createCredentialView({
   return (name) => {
     const known = views.get(name)
     if (known !== undefined) return known()
-    const view = createRefreshingValue({ read: () => credentials.find(name), clock, bounds, sharesWork })
+    const read = () => credentials.find(name)
+    const view = createRefreshingValue({ read, clock, bounds: { ...bounds, staleMs: outageMs }, sharesWork })
     views.set(name, view)
     return view()
   }

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { createCredentialView } from '../../src/records/credential-view.ts'
 import { createCredentialWorld, keyCredential } from '../support/credential-world.ts'
 
-async function createWorld() {
+async function createWorld(outageMs = 3_600_000) {
   const world = createCredentialWorld()
   await world.credentials.add(keyCredential)
-  return { ...world, view: createCredentialView({ ...world, sharesWork: true }) }
+  return { ...world, view: createCredentialView({ ...world, outageMs, sharesWork: true }) }
 }
 
 describe('the view of credentials', () => {
@@ -50,6 +50,22 @@ describe('the view of credentials', () => {
     await clock.advance(700_000)
     await expect(view('reports-sa')).rejects.toMatchObject({ code: 'store_unavailable' })
   })
+
+  it.each([0, 60_000])(
+    'P26: while the store cannot be read it serves for %i ms and no longer',
+    async (outageMs) => {
+      const { view, clock, store } = await createWorld(outageMs)
+      await view('reports-sa')
+      store.down = true
+      await clock.advance(Math.max(outageMs, 5_000))
+      expect((await view('reports-sa'))?.state).toBe('enabled')
+      await clock.advance(5_001)
+      await expect(view('reports-sa')).rejects.toMatchObject({ code: 'store_unavailable' })
+      store.down = false
+      await clock.advance(5_001)
+      expect((await view('reports-sa'))?.state).toBe('enabled')
+    },
+  )
 
   it('P25: a malformed credential affects no other', async () => {
     const { view, store } = await createWorld()
