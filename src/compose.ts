@@ -55,7 +55,8 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       findUpstream,
       endpoints: mintEndpoints(settings),
       // What a credential's source gives is kept like a token that is issued, and may be issued itself.
-      shareToken: async (grant, mint) => (await resolve(grant, () => noting(mint)(grant))).token,
+      shareToken: async (grant, mint, deadlineMs) =>
+        (await resolve(grant, () => noting(mint)(grant), deadlineMs)).token,
     })
   const mint = mintWith(records)
   const joined = { settings, platform, records, findUpstream }

@@ -14,8 +14,9 @@ export interface ExchangeSteps {
   countRequest(): MaybePromise<void>
   authenticate(proof: Proof): Promise<Caller>
   authorize(caller: Caller, request: ExchangeRequest): MaybePromise<Grant>
-  resolve(grant: Grant, mint: () => Promise<MintedToken>): MaybePromise<ResolvedToken>
-  mint(grant: Grant): Promise<MintedToken>
+  /** `deadlineMs`: by the steady clock, until when it may wait for what passes. */
+  resolve(grant: Grant, mint: () => Promise<MintedToken>, deadlineMs: number): MaybePromise<ResolvedToken>
+  mint(grant: Grant, deadlineMs: number): Promise<MintedToken>
   /** What it leaves behind for whoever keeps the policy small; `undefined` when there is nothing to wait for. */
   noteUse(grant: Grant, request: ExchangeRequest, token: MintedToken): Promise<void> | undefined
   /** Likewise, for whoever asks why. */
@@ -39,9 +40,13 @@ export interface ExchangeOutcome {
  */
 export type Exchange = (context: ExchangeContext) => Promise<ExchangeOutcome>
 
+/** All answers leave within 10 s (P20): what is left is for storing and writing what came of it. */
+const waitMsMax = 7_500
+
 export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: Clock): Exchange {
   return async ({ requestId, parse }) => {
     const startedMs = clock.steadyMs()
+    const deadlineMs = startedMs + waitMsMax
     const record: RecordDraft = {
       requestId,
       at: clock.now(),
@@ -67,7 +72,7 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
       const allowed = steps.authorize(caller, request)
       const grant = allowed instanceof Promise ? await allowed : allowed
       noteGrant(record, grant)
-      const held = steps.resolve(grant, () => steps.mint(grant))
+      const held = steps.resolve(grant, () => steps.mint(grant, deadlineMs), deadlineMs)
       const resolved = held instanceof Promise ? await held : held
       noteToken(record, resolved)
       const written = write()

@@ -33,8 +33,8 @@ export interface Upstream {
   readonly lifetimeDefault?: Seconds
   /** Whether `expires_in` may be a number in quotes. */
   readonly readsTextualLifetime: boolean
-  /** `always`: no refresh uses its refresh token up. Any other may, and may lose the next one with its answer. */
-  readonly mayRepeatRefresh: Repeatable
+  /** Whether a refresh uses its refresh token up, so that its answer alone has the next one. */
+  readonly refreshTokenRotates: 'never' | 'rarely' | 'always'
   /** Whether it sends its errors with status 200. */
   readonly refusesWithStatus200: boolean
   /** Its own names for `invalid_grant`. */
@@ -67,11 +67,10 @@ export interface AccountEndpoint {
 }
 
 /**
- * Whether a request that may have taken effect may be sent again: after any failure, where an answer said "not now", or
- * not at all. A refresh token that was used up and comes twice looks like theft (RFC 9700 §4.14.2), and an answer may
- * be that of a gateway, before a server that is still at work.
+ * How often a request that may have taken effect is sent again. A refresh token that was used up and comes again looks
+ * like theft (RFC 9700 §4.14.2): after a lost answer it is sent `once` more, and whatever is answered then counts.
  */
-export type Repeatable = 'always' | 'after_answer' | 'never'
+export type Repeatable = 'always' | 'once' | 'never'
 
 /** The only addresses of an upstream that are ever called (P29). */
 export type UpstreamEndpoints =

@@ -27,7 +27,7 @@ export function createMintBounded({
       return mintUnbounded(raw, deadlineMs)
     }
     const task = { grant, boundary, deadlineMs }
-    const bounded = await putBoundary({ ...task, source: await shareToken(raw, mint) })
+    const bounded = await putBoundary({ ...task, source: await shareToken(raw, mint, deadlineMs) })
     if (bounded.kind === 'bounded') return bounded.token
     if (!isKept) throw bounded.error
     const again = await putBoundary({ ...task, source: await mint() })

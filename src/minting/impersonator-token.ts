@@ -9,7 +9,11 @@ import type { OwnIdentity } from '../ports/own-identity.ts'
  * Shares the token of a grant between requests and instances until near its end, like any token that is issued; it is
  * minted when there is none.
  */
-export type ShareToken = (grant: Grant, mint: () => Promise<MintedToken>) => Promise<MintedToken>
+export type ShareToken = (
+  grant: Grant,
+  mint: () => Promise<MintedToken>,
+  deadlineMs: number,
+) => Promise<MintedToken>
 
 export interface ImpersonatorTokenDeps {
   readonly shareToken: ShareToken
@@ -59,7 +63,9 @@ export function createImpersonatorToken({
     }
     const mint = () => mintFrom(wanted, deadlineMs)
     // Another for the one that was refused is for this request only: who shares that one finds out likewise.
-    const { secret, drawnFrom } = await (refused === undefined ? shareToken(wanted, mint) : mint())
+    const { secret, drawnFrom } = await (refused === undefined
+      ? shareToken(wanted, mint, deadlineMs)
+      : mint())
     return { secret, drawnFrom }
   }
 }

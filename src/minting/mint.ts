@@ -31,7 +31,7 @@ import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
 import { createMintForUser } from './sign-jwt.ts'
 
 /** Until the last upstream's answer, the wait for a turn included; a lease lives 10 s (`src/records/lease.ts`). */
-const budgetMs = 5000
+const budgetMs = 7000
 
 export interface MintDeps {
   readonly http: HttpClient
@@ -63,7 +63,8 @@ export interface MintEndpoints {
   readonly stsUrl: string
 }
 
-export type Mint = (grant: Grant) => Promise<MintedToken>
+/** `deadlineMs`: of the request, by the steady clock; there is one without. */
+export type Mint = (grant: Grant, deadlineMs?: number) => Promise<MintedToken>
 
 /**
  * A fresh token from the upstream that carries no more than the grant allows. Throws `upstream_unavailable`,
@@ -117,9 +118,9 @@ export function createMint(deps: MintDeps): Mint {
   }
   const mintBounded = createMintBounded({ ...deps, mintUnbounded, putBoundary })
 
-  return async (grant) => {
+  return async (grant, requestDeadlineMs = Infinity) => {
     refuseWhatOnlyGoogleHas(grant)
-    const deadlineMs = deps.clock.steadyMs() + budgetMs
+    const deadlineMs = Math.min(deps.clock.steadyMs() + budgetMs, requestDeadlineMs)
     const { boundary = [] } = grant
     return boundary.length === 0 ? mintUnbounded(grant, deadlineMs) : mintBounded(grant, deadlineMs)
   }

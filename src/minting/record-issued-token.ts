@@ -17,8 +17,8 @@ export interface RecordIssuedTokensDeps {
  * it. A token that could not be noted is good all the same: introspection calls it inactive, and the log says why.
  */
 export function recordIssuedTokens({ mint, issuedTokens, sha256, log }: RecordIssuedTokensDeps): Mint {
-  return async (grant) => {
-    const token = await mint(grant)
+  return async (grant, deadlineMs) => {
+    const token = await mint(grant, deadlineMs)
     const { credential, subject } = grant
     const { tokenType, scopes, drawnFrom, issuedAt, expiresAt } = token
     try {

@@ -63,7 +63,8 @@ interface Refresh extends RefreshTask {
 /**
  * An access token of exactly the granted scopes, from a refresh token (RFC 6749 §6). A rotated refresh token is
  * durable before the access token is returned (P16), also when the access token itself is refused. One refusal marks
- * nothing: only when the refresh token that is current then is refused too, the credential is called broken (P17).
+ * nothing: only when the refresh token that is current then is refused too, the credential is called broken (P17). One
+ * that was refused after a former answer was lost is lost itself, and is not sent again.
  */
 export function createMintFromRefreshToken(
   deps: RefreshTokenDeps,
@@ -73,7 +74,7 @@ export function createMintFromRefreshToken(
   const begin = async (task: RefreshTask): Promise<Refresh> => {
     const { name, version } = task.grant.credential
     const { deadlineMs, reached } = task
-    const mayOverlap = reached.upstream.mayRepeatRefresh !== 'never'
+    const mayOverlap = reached.upstream.refreshTokenRotates !== 'always'
     const turn = await acquireRefreshLease({ ...deps, settleOwed }, { name, version, mayOverlap, deadlineMs })
     return { ...task, turn }
   }
@@ -139,6 +140,7 @@ export function createMintFromRefreshToken(
       health: { status: 'broken', reason: error.reason },
       // So that the next request tells the same true reason.
       keepIntent: again.isInterrupted,
+      isLost: again.isInterrupted && task.reached.upstream.refreshTokenRotates === 'always',
     })
     throw error
   }
@@ -198,7 +200,7 @@ async function postRefresh(
   { turn, grant, reached, deadlineMs }: Refresh,
 ): Promise<TokenReply> {
   const client = await clientOf(deps, turn.secret.client, { upstream: grant.credential.upstream })
-  const { scopeInRefresh, scopeSeparator, mayRepeatRefresh } = reached.upstream
+  const { scopeInRefresh, scopeSeparator, refreshTokenRotates } = reached.upstream
   return deps.ask({
     reached,
     client,
@@ -208,7 +210,7 @@ async function postRefresh(
       refresh_token: turn.secret.refreshToken.reveal(),
       ...(scopeInRefresh === 'send' ? { scope: grant.scopes.join(scopeSeparator) } : {}),
     },
-    repeatable: mayRepeatRefresh,
+    repeatable: refreshTokenRotates === 'never' ? 'always' : 'once',
     deadlineMs,
   })
 }
@@ -218,7 +220,7 @@ function judgeReply(
   { reply, secrets }: TokenReply,
   now: EpochSeconds,
 ): Outcome {
-  const mayBeLost = upstream.mayRepeatRefresh !== 'always' && reply.uncertain
+  const mayBeLost = upstream.refreshTokenRotates !== 'never' && reply.uncertain
   const isInterrupted = mayBeLost || turn.interruptedAt !== undefined
   const granting = grantingAnswer(reply, upstream)
   if (granting === undefined) {
@@ -276,7 +278,6 @@ function interrupted({ reason }: BrokerError, { interruptedAt }: RefreshLease): 
   })
 }
 
-const waitMsMax = 3000
 /** Upstream and store still need this much of the deadline. */
 const leftForTheRestMs = 1000
 /** Turns are short: only behind a crash does one last to the end of its lease, and asking again then costs little. */
@@ -298,7 +299,7 @@ export interface AcquireRefreshLeaseFor extends WantedRefreshLease {
 }
 
 /**
- * The turn to refresh this credential, after at most 3 s of jittered polls; `lease_busy` when others kept it. Throws
+ * The turn to refresh this credential, after jittered polls within the deadline; `lease_busy` when others kept it. Throws
  * what `begin` and `settleOwed` throw.
  */
 async function acquireRefreshLease(
@@ -306,7 +307,7 @@ async function acquireRefreshLease(
   { deadlineMs, ...wanted }: AcquireRefreshLeaseFor,
 ): Promise<RefreshLease> {
   const { name } = wanted
-  const untilMs = Math.min(clock.steadyMs() + waitMsMax, deadlineMs - leftForTheRestMs)
+  const untilMs = deadlineMs - leftForTheRestMs
   for (let poll = 0; ; poll += 1) {
     await settleOwed(name)
     const turn = await refreshTurns.begin(wanted)

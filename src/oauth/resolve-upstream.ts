@@ -100,7 +100,7 @@ function googleUpstream(tokenUrl: string, authorization?: string): Upstream {
     tokenType: 'bearer',
     readsTextualLifetime: false,
     // It uses no refresh token up now, and says that it may.
-    mayRepeatRefresh: 'after_answer',
+    refreshTokenRotates: 'rarely',
     refusesWithStatus200: false,
     invalidGrantErrors: [],
     extraParameters: {},

@@ -1,4 +1,5 @@
 import type { Members } from '../domain/json.ts'
+import { createRetryBudget } from '../domain/retry-budget.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import { parseRetryAfter, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { Repeatable } from '../domain/upstream.ts'
@@ -8,6 +9,8 @@ import type { HttpAnswer, HttpClient, HttpFailure, HttpResult } from '../ports/h
 
 /** A token endpoint answers in 0.1 s; three seconds are an outage. */
 const attemptTimeoutMs = 3000
+/** A `Retry-After` of more is told to the caller; what is shorter is waited for. */
+const waitMsMax = 3000
 /** Less than this is no attempt: what may come of it is an unknown outcome. */
 const attemptTimeoutMinMs = 250
 const answerBytesMax = 64 * 1024
@@ -68,35 +71,46 @@ export type SendWithRetry = (question: UpstreamRequest) => Promise<UpstreamReply
 /**
  * Posts a question and gives back what came of it; never rejects. At most 3 s an attempt, two retries with full jitter
  * within the deadline and the retry budget, none before `Retry-After` has passed; until then later questions of the
- * same credential are not sent either (P21).
+ * same credential are not sent either (P21). Of a question that may not always be
+ * repeated an attempt takes all the time there is: it is not sent again while its answer may come.
  */
 export function createSendWithRetry(deps: SendWithRetryDeps): SendWithRetry {
   const { clock, entropy } = deps
   const budget = createRetryBudget()
   const heldBack = createRecentlyUsed<number>({ sizeMax: heldBackMax })
 
+  const fits = (waitMs: number, { deadlineMs }: UpstreamRequest): boolean =>
+    waitMs <= waitMsMax && clock.steadyMs() + waitMs + attemptTimeoutMinMs <= deadlineMs
+
   return async (question) => {
     const place = JSON.stringify([question.url, question.credential])
     const heldMs = (heldBack.get(place) ?? 0) - clock.steadyMs()
-    if (heldMs > 0) return notSent('the upstream asked for a pause', heldMs)
+    if (heldMs > 0 && !fits(heldMs, question)) return notSent('the upstream asked for a pause', heldMs)
+    if (heldMs > 0) await clock.sleep(heldMs + entropy.fraction() * pauseMs)
     budget.noteFirstAttempt()
     let uncertain = false
     for (let attempt = 0; ; attempt += 1) {
-      const timeoutMs = Math.min(attemptTimeoutMs, question.deadlineMs - clock.steadyMs())
+      const leftMs = question.deadlineMs - clock.steadyMs()
+      const timeoutMs = question.repeatable === 'always' ? Math.min(attemptTimeoutMs, leftMs) : leftMs
       if (timeoutMs < attemptTimeoutMinMs) return { ...notSent('no time was left to ask', 1000), uncertain }
       const sentAt = clock.now()
       const result = await post(deps.http, question, timeoutMs)
+      const mayRepeat = isTransient(result) && (!mayHaveActed(result) || isRepeatable(question, uncertain))
       uncertain ||= mayHaveActed(result)
       const asked = pauseAskedFor(result, clock.now())
       if (asked !== undefined)
         heldBack.set(place, clock.steadyMs() + asked * 1000 * (1 + entropy.fraction() / 10))
       const waitMs = (asked ?? 0) * 1000 + entropy.fraction() * pauseMs * 2 ** attempt
-      const isTooLate = clock.steadyMs() + waitMs + attemptTimeoutMinMs > question.deadlineMs
-      const isLast = attempt === retriesMax || isTooLate || !mayRepeat(result, question)
+      const isLast = attempt === retriesMax || !fits(waitMs, question) || !mayRepeat
       if (isLast || !budget.mayRetry()) return replyOf(result, sentAt, uncertain)
       await clock.sleep(waitMs)
     }
   }
+}
+
+function isTransient(result: HttpResult): boolean {
+  if (result.kind === 'answer') return isTransientStatus(result.status)
+  return result.cause === 'network' || result.cause === 'timeout'
 }
 
 /** Whether an answer says no more than "not now". */
@@ -127,15 +141,15 @@ function contentOf(
   return { type: 'application/x-www-form-urlencoded', body: form.toString() }
 }
 
-function mayRepeat(result: HttpResult, { repeatable }: UpstreamRequest): boolean {
-  if (result.kind === 'answer')
-    return isTransientStatus(result.status) && (repeatable !== 'never' || !mayHaveActed(result))
-  return repeatable === 'always' && (result.cause === 'network' || result.cause === 'timeout')
+/** After an attempt that may have taken effect; `uncertain`: and another one before it. */
+function isRepeatable({ repeatable }: UpstreamRequest, uncertain: boolean): boolean {
+  return repeatable === 'always' || (repeatable === 'once' && !uncertain)
 }
 
-/** A 429 comes before any work; of every other failure nobody knows where it happened. */
+/** A 429 comes before any work, and what was never sent did none; of every other failure nobody knows. */
 function mayHaveActed(result: HttpResult): boolean {
-  return result.kind === 'failure' || (result.status !== 429 && isTransientStatus(result.status))
+  if (result.kind === 'failure') return result.isUnsent !== true
+  return result.status !== 429 && isTransientStatus(result.status)
 }
 
 function pauseAskedFor(result: HttpResult, now: EpochSeconds): Seconds | undefined {
@@ -150,36 +164,4 @@ function replyOf(result: HttpResult, sentAt: EpochSeconds, uncertain: boolean): 
 
 function notSent(reason: string, waitMs: number): UpstreamReply & { readonly kind: 'not_sent' } {
   return { kind: 'not_sent', reason, retryAfter: seconds(Math.ceil(waitMs / 1000)), uncertain: false }
-}
-
-/** Tenths of a retry, so that the sums stay exact. */
-const retryCost = 10
-const earnedByFirstAttempt = 1
-/** A single fault on a quiet instance may be retried at once. */
-const startingReserve = 2 * retryCost
-/** What a busy hour may save up: so small that an outage does not begin with a burst. */
-const reserveMax = 4 * retryCost
-
-export interface RetryBudget {
-  noteFirstAttempt(): void
-  /** Whether one more retry may be sent; if so it is paid for. */
-  mayRetry(): boolean
-}
-
-/**
- * Retries stay at most a tenth of the first attempts, beyond a reserve of four: in a total outage, when every request
- * would be retried twice, an upstream gets no more than 1.2 times the requests we got (P21).
- */
-function createRetryBudget(): RetryBudget {
-  let saved = startingReserve
-  return {
-    noteFirstAttempt: () => {
-      saved = Math.min(reserveMax, saved + earnedByFirstAttempt)
-    },
-    mayRetry: () => {
-      if (saved < retryCost) return false
-      saved -= retryCost
-      return true
-    },
-  }
 }

@@ -176,7 +176,7 @@ export function readUpstream(entry: UpstreamEntry, place: EntryPlace): Upstream 
     tokenType: entry.token_type.toLowerCase(),
     ...(lifetimeDefault === undefined ? {} : { lifetimeDefault: seconds(lifetimeDefault) }),
     readsTextualLifetime: entry.expires_in_text,
-    mayRepeatRefresh: entry.refresh_token_rotates ? 'never' : 'always',
+    refreshTokenRotates: entry.refresh_token_rotates ? 'always' : 'never',
     refusesWithStatus200: entry.errors_with_status_200,
     invalidGrantErrors: [...new Set(entry.invalid_grant_errors)],
     extraParameters: entry.extra_parameters,

@@ -92,6 +92,7 @@ function versionDocumentOf(version: CredentialVersion): Document {
             fence: version.intent.fence,
             generation: version.intent.generation,
             started_at: version.intent.startedAt,
+            ...omitUndefined({ lost: version.intent.isLost }),
           },
         }),
     created_at: version.createdAt,
@@ -125,8 +126,12 @@ const narrowingDocument = z.pipe(
 )
 
 const intentDocument = z.pipe(
-  z.object({ fence: z.int(), generation: z.int(), started_at: instant }),
-  z.transform(({ started_at: startedAt, ...same }): RefreshIntent => ({ ...same, startedAt })),
+  z.object({ fence: z.int(), generation: z.int(), started_at: instant, lost: z.optional(z.literal(true)) }),
+  z.transform(({ started_at: startedAt, lost: isLost, ...same }): RefreshIntent => ({
+    ...same,
+    startedAt,
+    ...omitUndefined({ isLost }),
+  })),
 )
 
 const removalDocument = z.pipe(

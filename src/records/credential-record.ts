@@ -55,6 +55,8 @@ export interface RefreshIntent {
   readonly fence: number
   readonly generation: number
   readonly startedAt: EpochSeconds
+  /** Refused after a former answer was lost: it is not sent again. */
+  readonly isLost?: true
 }
 
 export function credentialKey(name: string): DocumentKey {

@@ -2,7 +2,7 @@ import { epochSeconds, later, seconds, type EpochSeconds, type Seconds, until } 
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Clock } from '../ports/clock.ts'
 
-/** Longer than the longest mint (5 s of asking and 2 s of storing, `src/minting/`), so that no living holder is overtaken. */
+/** Longer than the longest mint (7 s of asking and 2 s of storing, `src/minting/`), so that no living holder is overtaken. */
 const leaseLife = seconds(10)
 const leaseLifeMs = leaseLife * 1000
 /**

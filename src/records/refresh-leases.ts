@@ -72,6 +72,8 @@ export interface RefreshResult {
   readonly health?: Omit<CredentialHealth, 'since'>
   /** Keep the mark of an interrupted refresh, because this turn did not clear up whether a token was lost. */
   readonly keepIntent?: boolean
+  /** The refresh token was refused after a former answer was lost: it was used up, and nobody may send it again. */
+  readonly isLost?: boolean
 }
 
 export interface RefreshLeasesDeps extends ReadModifyWriteDeps {
@@ -106,7 +108,12 @@ async function tryBegin(
   const { store, keyRing } = deps
   const { name, version } = wanted
   const record = recordIn(await store.get(credentialKey(name)))
-  const { generation, expiresAt } = usableVersion(record, { name, version })
+  const { generation, expiresAt, intent } = usableVersion(record, { name, version })
+  if (intent?.isLost === true)
+    throw new BrokerError('target_unavailable', {
+      reason:
+        record?.health.reason ?? `credential ${name}: its refresh token was lost: consent and enrol again`,
+    })
   const retryAfter = busyFor(deps, wanted, record?.lease)
   if (retryAfter !== undefined) return { held: false, retryAfter }
   // Opened before the turn is taken: a key ring that fails leaves neither a lease nor a false mark of a crash.
@@ -183,7 +190,7 @@ function take(
 async function endTurn(
   { store, clock, entropy, keyRing }: RefreshLeasesDeps,
   turn: RefreshLease,
-  { rotated, expiresAt, health, keepIntent = false }: RefreshResult,
+  { rotated, expiresAt, health, keepIntent = false, isLost = false }: RefreshResult,
 ): Promise<EndedRefreshLease> {
   const sealed =
     rotated === undefined
@@ -205,7 +212,7 @@ async function endTurn(
     const { lease, ...rest } = before
     const ended: CredentialRecord = { ...rest, versions }
     const after: CredentialRecord = {
-      ...(holdsLease && !keepIntent ? reviseVersion(ended, turn.version, withoutIntent) : ended),
+      ...(holdsLease ? reviseVersion(ended, turn.version, intentAfter({ keepIntent, isLost })) : ended),
       ...(holdsLease || lease === undefined ? {} : { lease }),
     }
     const noted = health === undefined ? after : noteHealth(after, health, now)
@@ -221,9 +228,12 @@ function endOf({ versions }: CredentialRecord, turn: RefreshLease): EpochSeconds
   return versions.find(({ id }) => id === turn.version)?.expiresAt
 }
 
-function withoutIntent(version: CredentialVersion): CredentialVersion {
-  const { intent: _, ...rest } = version
-  return rest
+function intentAfter({ keepIntent, isLost }: Required<Pick<RefreshResult, 'keepIntent' | 'isLost'>>) {
+  return (version: CredentialVersion): CredentialVersion => {
+    const { intent, ...rest } = version
+    if (!keepIntent || intent === undefined) return rest
+    return isLost ? { ...rest, intent: { ...intent, isLost } } : version
+  }
 }
 
 interface Replacement {

@@ -1,5 +1,5 @@
 import type { BlocksInForce } from '../domain/blocks.ts'
-import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import { BrokerError, isBrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
 import { seconds, until, epochSeconds, type EpochSeconds } from '../domain/time.ts'
 import type { MintedToken, TokenSource } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -13,14 +13,15 @@ import {
   type MemoryToken,
   type MemoryTokens,
 } from './memory-tokens.ts'
+import { createRetryBudget } from '../domain/retry-budget.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** Gets a token that memory does not have: from the store, or by minting under the lease. */
 export interface Obtain {
   /**
-   * Waits for another holder's mint, at most 3 s. With `fallback`, a token that is short but not dead, every failure
-   * answers with that instead of throwing.
+   * Waits within the deadline for what passes: another holder's mint, a store that fails once, a failure of a moment
+   * ago. With `fallback`, a token that is short but not dead, every failure answers with that instead of throwing.
    */
   foreground(want: WantedToken, fallback: MemoryToken | undefined): Promise<Obtained>
   /** One look: a later token of the store, or a mint if the lease is free; `undefined` when another is minting. */
@@ -33,6 +34,8 @@ export interface WantedToken {
   /** Whether the token was drawn from what may still be drawn from. */
   readonly isLive: (token: MintedToken) => boolean
   readonly mint: () => Promise<MintedToken>
+  /** By the steady clock. */
+  readonly deadlineMs: number
 }
 
 export interface Obtained {
@@ -50,8 +53,12 @@ export interface ObtainDeps {
   readonly blocks: () => BlocksInForce | Promise<BlocksInForce>
 }
 
-/** A mint takes a few hundred milliseconds; who waits longer than this is told to come back. */
-const waitMsMax = 3_000
+/** Less than this is no time for a mint. */
+const mintMsMin = 500
+/** How long a failure of a moment ago is waited out; what rests longer is told to the caller. */
+const outwaitMsMax = 2_500
+/** Full jitter, so that those who waited together do not come back together. */
+const jitterMs = 300
 const pollMsMin = 50
 const pollMsMax = 500
 /** By then a clock that jumped has been set right, or the next mint is by the new one. */
@@ -63,6 +70,7 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
   const { tokens, clock, entropy, sha256, log } = deps
   const failures = createRecentFailures(clock)
   const trustedTime = createTrustedTime(clock)
+  const storeRetries = createRetryBudget()
 
   const enter = async (identity: string, token: MintedToken, source: TokenSource): Promise<Obtained> => ({
     held: memory.set(identity, token, await sha256(token.secret.reveal())),
@@ -141,23 +149,49 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
     }
   }
 
-  const waitForToken = async (want: WantedToken): Promise<Obtained> => {
+  const fits = (waitMs: number, { deadlineMs }: WantedToken): boolean =>
+    clock.steadyMs() + waitMs + mintMsMin <= deadlineMs
+
+  /** Waits once until what failed a moment ago may be tried again; throws that failure when it does not pass soon. */
+  const outwaitFailure = async (want: WantedToken): Promise<void> => {
+    const restMs = failures.passesInMs(want.identity)
+    if (restMs !== undefined && restMs <= outwaitMsMax && fits(restMs + jitterMs, want))
+      await clock.sleep(restMs + entropy.fraction() * jitterMs)
+    failures.rethrow(want.identity)
+  }
+
+  /** A store that fails once is not the caller's trouble: it is asked again, within a budget of its own (P21). */
+  const retried = async <T>(want: WantedToken, work: () => Promise<T>): Promise<T> => {
+    storeRetries.noteFirstAttempt()
+    try {
+      return await work()
+    } catch (error) {
+      const mayPass = isBrokerError(error) && error.code === 'store_unavailable'
+      if (!mayPass || !fits(jitterMs, want) || !storeRetries.mayRetry()) throw error
+    }
+    await clock.sleep(entropy.fraction() * jitterMs)
+    return work()
+  }
+
+  const waitForToken = async (want: WantedToken, mayRetry: boolean): Promise<Obtained> => {
+    const ask = <T>(work: () => Promise<T>): Promise<T> =>
+      noting(want.identity, mayRetry ? retried(want, work) : work())
     const startedAt = clock.steadyMs()
     for (let pollMs = pollMsMin; ; pollMs = Math.min(pollMsMax, pollMs * 2)) {
       failures.rethrow(want.identity)
-      const found = await noting(want.identity, find(want))
+      const found = await ask(() => find(want))
       const freshness = freshnessInStore(found, want)
       if (found.token !== undefined && (freshness === 'fresh' || freshness === 'due')) {
         const obtained = await enterLive(want.identity, found.token)
         if (obtained !== undefined) return obtained
       }
-      const claim = await noting(want.identity, tokens.claim(found))
+      const claim = await ask(() => tokens.claim(found))
       if (claim !== undefined) return mintUnder(claim, want)
       if (found.token !== undefined && freshness === 'short') {
         const obtained = await enterLive(want.identity, found.token)
         if (obtained !== undefined) return obtained
       }
-      if (clock.steadyMs() - startedAt >= waitMsMax) throw busy(want)
+      if (!fits(pollMs, want)) throw busy(want, clock.steadyMs() - startedAt)
       await clock.sleep(pollMs * (0.5 + entropy.fraction()))
     }
   }
@@ -165,7 +199,9 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
   return {
     foreground: async (want, fallback) => {
       try {
-        return await waitForToken(want)
+        // Who has a token at hand is not kept waiting for what failed.
+        if (fallback === undefined) await outwaitFailure(want)
+        return await waitForToken(want, fallback === undefined)
       } catch (error) {
         const isServable = fallback !== undefined && memory.freshness(fallback) !== 'dead'
         if (!isServable || !isBrokerError(error)) throw error
@@ -191,9 +227,9 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
   }
 }
 
-function busy({ key }: WantedToken): BrokerError {
+function busy({ key }: WantedToken, waitedMs: number): BrokerError {
   return new BrokerError('lease_busy', {
-    reason: `another instance has been minting ${key} for ${waitMsMax / 1000} s`,
+    reason: `another instance has been minting ${key} for ${Math.round(waitedMs / 100) / 10} s`,
     retryAfter: seconds(1),
   })
 }
@@ -202,10 +238,19 @@ function busy({ key }: WantedToken): BrokerError {
 const restMsMin = 2_000
 const entriesMax = 10_000
 
+const passing: ReadonlySet<BrokerErrorCode> = new Set([
+  'upstream_unavailable',
+  'store_unavailable',
+  'key_ring_unavailable',
+  'lease_busy',
+])
+
 /** What this instance tried and failed at just now. */
 export interface RecentFailures {
   /** Throws the failure of a moment ago again, if there was one. */
   rethrow(identity: string): void
+  /** How long a failure of a moment ago still rests that may pass by itself. */
+  passesInMs(identity: string): number | undefined
   note(identity: string, error: unknown): void
 }
 
@@ -230,6 +275,12 @@ function createRecentFailures(clock: Clock): RecentFailures {
         ...(error.retryAfter === undefined ? {} : { retryAfter: seconds(Math.ceil(leftMs / 1000)) }),
         cause: error,
       })
+    },
+    passesInMs: (identity) => {
+      const failure = failures.get(identity)
+      if (failure === undefined || !passing.has(failure.error.code)) return undefined
+      const restMs = failure.untilMs - clock.steadyMs()
+      return restMs > 0 ? restMs : undefined
     },
     note: (identity, error) => {
       if (!isBrokerError(error)) return

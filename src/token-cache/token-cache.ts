@@ -18,7 +18,12 @@ import { createRefreshAhead } from './refresh-ahead.ts'
  * over all instances (P15). Never one that is dead; one with little life left only when no better can be had (P19).
  * Throws what `mint` throws, `store_unavailable`, `key_ring_unavailable` or `lease_busy`.
  */
-export type GetToken = (grant: Grant, mint: () => Promise<MintedToken>) => MaybePromise<ResolvedToken>
+export type GetToken = (
+  grant: Grant,
+  mint: () => Promise<MintedToken>,
+  /** By the steady clock, until when it waits for what passes; without one 3 s. */
+  deadlineMs?: number,
+) => MaybePromise<ResolvedToken>
 
 export interface TokenCacheDeps {
   readonly tokens: Tokens
@@ -33,6 +38,8 @@ export interface TokenCacheDeps {
   /** False on Workers: there the lease alone keeps order. */
   readonly sharesWork: boolean
 }
+
+const waitMsDefault = 3_000
 
 export function createTokenCache(deps: TokenCacheDeps): GetToken {
   const { background, clock, entropy, sha256, sharesWork } = deps
@@ -96,7 +103,7 @@ export function createTokenCache(deps: TokenCacheDeps): GetToken {
   const serve = (
     { isRevoked }: BlocksInForce,
     grant: Grant,
-    mint: () => Promise<MintedToken>,
+    { mint, deadlineMs }: Pick<WantedToken, 'mint' | 'deadlineMs'>,
   ): ResolvedToken | Promise<ResolvedToken> => {
     const identity = tokenIdentity(grant)
     const isLive = (token: MintedToken) => isDrawnFrom(token.drawnFrom, grant.credential)
@@ -105,17 +112,18 @@ export function createTokenCache(deps: TokenCacheDeps): GetToken {
     const held = isServable ? remembered : undefined
     const freshness = held === undefined ? 'dead' : memory.freshness(held)
     if (held !== undefined && freshness === 'fresh') return answer(held, 'memory')
-    const want = { identity, mint, isLive }
+    const want = { identity, mint, isLive, deadlineMs }
     if (held !== undefined && freshness === 'due') return refreshed(want, held)
     return obtained(want, freshness === 'short' ? held : heldOfFormer(grant, isRevoked))
   }
 
-  return (grant, mint) => {
+  return (grant, mint, deadlineMs = clock.steadyMs() + waitMsDefault) => {
     const blocks = deps.blocks()
+    const how = { mint, deadlineMs }
     // Authorisation asked just now, so that nearly always it is known.
     return blocks instanceof Promise
-      ? blocks.then((known) => serve(known, grant, mint))
-      : serve(blocks, grant, mint)
+      ? blocks.then((known) => serve(known, grant, how))
+      : serve(blocks, grant, how)
   }
 }
 

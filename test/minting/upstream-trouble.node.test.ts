@@ -73,7 +73,7 @@ const troubles: readonly (readonly [string, Behaviour, BrokerErrorCode])[] = [
 ]
 
 describe('what a token endpoint may answer', () => {
-  test.each(troubles)('%s gives no token, for either kind, within 6 s', async (_, behaviour, code) => {
+  test.each(troubles)('%s gives no token, for either kind, within 7 s', async (_, behaviour, code) => {
     for (const name of names) {
       world.google.script.token.always(behaviour)
       // An assertion's reply has no scope to lie about.
@@ -83,7 +83,7 @@ describe('what a token endpoint may answer', () => {
       const failure = await failureOf(mint(name))
       expect(failure.code).toBe(code)
       expect(failure.retryAfter !== undefined).toBe(code === 'upstream_unavailable')
-      expect(world.clock.steadyMs() - startedMs).toBeLessThanOrEqual(6000)
+      expect(world.clock.steadyMs() - startedMs).toBeLessThanOrEqual(7000)
     }
     await world.background.settled()
     for (const name of names) expect((await world.administration.read(name)).health.status).not.toBe('broken')
@@ -111,15 +111,22 @@ describe('retries', () => {
     expect(world.google.calls.count()).toBe(4)
   })
 
-  test('a broken connection is tried again for an assertion, and never for a refresh token', async () => {
+  test('a connection that breaks once is not noticed; a refresh token is sent once more and never twice', async () => {
+    for (const name of names) {
+      world.google.script.token.next(1, { do: 'reset', when: 'before_answer' })
+      expect((await mint(name)).scopes).toEqual(scopes[name])
+    }
+    expect(world.google.calls.count()).toBe(4)
+    for (let request = 0; request < 40; request += 1) await mint('reports-sa')
     for (const [name, calls] of [
-      ['reports-sa', 2],
-      ['user', 1],
+      ['reports-sa', 3],
+      ['user', 2],
     ] as const) {
       world.google.calls.reset()
-      world.google.script.token.next(1, { do: 'reset', when: 'before_answer' })
+      world.google.script.token.next(3, { do: 'reset', when: 'before_answer' })
       await Promise.allSettled([mint(name)])
       expect([name, world.google.calls.count()]).toEqual([name, calls])
+      world.google.clearScripts()
     }
   })
 

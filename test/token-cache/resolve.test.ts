@@ -176,10 +176,10 @@ describe('resolve', () => {
     upstream.repeats = true
     revoked.add((await resolve()).digest)
     await expect(resolve()).rejects.toMatchObject({ code: 'upstream_unavailable', retryAfter: 60 })
-    await clock.advance(59_000)
-    await expect(resolve()).rejects.toMatchObject({ code: 'upstream_unavailable', retryAfter: 1 })
+    await clock.advance(50_000)
+    await expect(resolve()).rejects.toMatchObject({ code: 'upstream_unavailable', retryAfter: 10 })
     expect(upstream.calls).toBe(2)
-    await clock.advance(1_000)
+    await clock.advance(10_000)
     upstream.repeats = false
     expect((await resolve()).token.secret.reveal()).toBe('token-3')
     expect((await createInstance('two').resolve()).source).toBe('store')
@@ -310,7 +310,9 @@ describe('refresh ahead', () => {
       if (elapsed === 400) keyRing.down = true
     }
     await clock.advance(50_000)
-    await expect(resolve()).rejects.toMatchObject({ code: 'store_unavailable' })
+    const refused = resolve().catch((error: unknown) => error)
+    await clock.advance(300)
+    expect(await refused).toMatchObject({ code: 'store_unavailable' })
     store.down = false
     keyRing.down = false
     upstream.failure = undefined
@@ -330,16 +332,39 @@ describe('refresh ahead', () => {
 })
 
 describe('failures', () => {
-  it('a failed mint answers for the next 2 s without another call', async () => {
+  it('after a failed mint nothing is asked for 2 s; who comes meanwhile waits for that, and is served', async () => {
     const { clock, createInstance, upstream } = createResolveWorld()
     const { resolve } = createInstance('one')
     upstream.failure = down()
     await expect(resolve()).rejects.toMatchObject({ code: 'upstream_unavailable' })
-    await expect(resolve()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    const next = [resolve(), resolve()]
+    await clock.advance(1_900)
     expect(upstream.calls).toBe(1)
-    await clock.advance(2_001)
     upstream.failure = undefined
-    expect((await resolve()).source).toBe('mint')
+    await clock.advance(400)
+    expect(await Promise.all(next)).toMatchObject([{ source: 'mint' }, { source: 'memory' }])
+    expect(upstream.calls).toBe(2)
+  })
+
+  it('a refusal does not pass by itself: whoever comes meanwhile is told at once', async () => {
+    const { createInstance, upstream } = createResolveWorld()
+    const { resolve } = createInstance('one')
+    upstream.failure = new BrokerError('target_unavailable', { reason: 'revoked' })
+    for (let ask = 0; ask < 3; ask += 1)
+      await expect(resolve()).rejects.toMatchObject({ code: 'target_unavailable' })
+    expect(upstream.calls).toBe(1)
+  })
+
+  it.each(['get', 'put'] as const)('a store whose %s fails once is asked again', async (operation) => {
+    const { clock, createInstance, store } = createResolveWorld()
+    store.before = (asked) => {
+      store.down = asked === operation
+      if (store.down) store.before = () => Promise.resolve(void (store.down = false))
+      return Promise.resolve()
+    }
+    const asked = createInstance('one').resolve()
+    await clock.advance(300)
+    expect((await asked).source).toBe('mint')
   })
 
   it('P21: Retry-After of the upstream holds for every request', async () => {
@@ -373,7 +398,9 @@ describe('failures', () => {
     const { clock, createInstance, store } = createResolveWorld()
     const { resolve } = createInstance('one')
     store.down = true
-    await expect(resolve()).rejects.toMatchObject({ code: 'store_unavailable' })
+    const refused = resolve().catch((error: unknown) => error)
+    await clock.advance(300)
+    expect(await refused).toMatchObject({ code: 'store_unavailable' })
     store.down = false
     await clock.advance(2_001)
     expect((await resolve()).source).toBe('mint')

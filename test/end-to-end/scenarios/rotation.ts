@@ -124,6 +124,33 @@ export function describeRotation(): void {
       },
     )
 
+    test(
+      'P16: its answer that comes while the process is paused is taken, and it is not sent again',
+      options,
+      async (t) => {
+        const { world, settings } = await openWorld(t.onTestFinished, ['paused'])
+        const broker = await world.yard.start(settings)
+        const file = await world.enrolGrant(broker, 'paused', {
+          scopes: [mail, drive],
+          rotating: true,
+          reuseDetection: true,
+        })
+        world.google.script.token.next(1, { do: 'slow', delayMs: 1000 })
+        const asked = askToken(broker, world.workload, { audience: 'paused', scope: mail })
+        await until('Google is asked', () => world.google.calls.count({ endpoint: 'token' }) === 1)
+        // Longer than any deadline of the broker: its timers are due before it looks at its sockets again.
+        broker.pause()
+        await new Promise((resolve) => setTimeout(resolve, 11_000))
+        broker.resume()
+
+        expect(await asked).toMatchObject({ status: 200 })
+        expect(world.google.calls.count({ endpoint: 'token' })).toBe(1)
+        const next = await askToken(broker, world.workload, { audience: 'paused', scope: drive })
+        expect(next).toMatchObject({ status: 200 })
+        expect(world.google.grant(file.refresh_token)).toMatchObject({ state: 'live', rotations: 2 })
+      },
+    )
+
     test('P17: one invalid_grant marks nothing, and the credential serves on', options, async (t) => {
       const { world, settings } = await openWorld(t.onTestFinished, ['grant'])
       const broker = await world.yard.start(settings)
