@@ -56,7 +56,8 @@ export interface KeyLocation {
 
 export type FetchedJwks = { readonly ok: true; readonly text: string } | Fault
 
-export const fetchTimeoutMs = 5_000
+/** Of each document; metadata and key set after each other leave time for the rest of a request (P20). */
+export const fetchTimeoutMs = 3_000
 const documentBytesMax = 65_536
 
 /** The text of the issuer's JWK set, unread; by way of its metadata document when that is what policy names. */

@@ -51,7 +51,7 @@ describe('published keys', () => {
       expect(world.requests[0]).toMatchObject({
         method: 'GET',
         url: keysUrl,
-        timeoutMs: 5000,
+        timeoutMs: 3000,
         maxBytes: 65_536,
       })
     })
