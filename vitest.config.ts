@@ -19,8 +19,9 @@ export default defineConfig({
           exclude: ['test/**/*.workerd.test.ts'],
           environment: 'node',
           setupFiles: ['test/support/network-guard.ts'],
-          testTimeout: 10_000,
-          hookTimeout: 30_000,
+          // For what never ends, and not for what a busy machine makes slow. The emulator has two minutes to start.
+          testTimeout: 60_000,
+          hookTimeout: 150_000,
           retry: 0,
           restoreMocks: true,
           unstubEnvs: true,
@@ -39,8 +40,9 @@ export default defineConfig({
           setupFiles: ['test/support/workerd-network-guard.ts'],
           // One isolate for all files of a worker, as in production; a fresh one for each costs half the time.
           isolate: false,
-          testTimeout: 10_000,
-          hookTimeout: 30_000,
+          // For what never ends, and not for what a busy machine makes slow. The emulator has two minutes to start.
+          testTimeout: 60_000,
+          hookTimeout: 150_000,
           retry: 0,
           restoreMocks: true,
           unstubGlobals: true,

@@ -17,9 +17,9 @@ beforeAll(async () => {
   broker = await world.yard.start(world.settings([world.rule('sa', [mail])]))
   await world.enrolAccount(broker, 'sa')
   return () => world.close()
-}, 60_000)
+}, 180_000)
 
-describe.concurrent('bytes that are no request', { timeout: 60_000 }, () => {
+describe.concurrent('bytes that are no request', { timeout: 180_000 }, () => {
   test('P24: a chunked body is cut off after 64 KiB with 413, and the connection ends', async () => {
     const head = [
       'POST /v1/token HTTP/1.1',

@@ -7,7 +7,7 @@ import { createSigner } from '../support/signer.ts'
 
 test(
   'a broker under test that would leave this machine is refused and told',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async (t) => {
     const world = await createTestWorld()
     t.onTestFinished(() => world.close())

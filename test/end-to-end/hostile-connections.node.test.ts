@@ -25,7 +25,7 @@ const isOpen = (socket: Socket): boolean => !socket.destroyed && socket.readySta
 
 test(
   'P24: pipelined requests whose answers nobody reads end their connections, and cost the process no memory',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async ({ onTestFinished }) => {
     const world = await createTestWorld()
     onTestFinished(() => world.close())
@@ -58,7 +58,7 @@ test('a few pipelined requests are answered in their order (positive control)', 
   expect(text.match(/\/[a-d]$|\/[a-d](?=HTTP)/g)).toEqual(['/a', '/b', '/c', '/d'])
 })
 
-test('an answer that nobody takes ends its connection', { timeout: 60_000 }, async ({ onTestFinished }) => {
+test('an answer that nobody takes ends its connection', { timeout: 180_000 }, async ({ onTestFinished }) => {
   const { port, close, connections } = await serve(() => new Response(new Uint8Array(64 * 2 ** 20)))
   onTestFinished(close)
   const socket = await open(port)

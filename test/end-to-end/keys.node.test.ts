@@ -8,7 +8,7 @@ const drive = scopeOf('drive.readonly')
 
 test(
   'P20, P25: a wrong key ring refuses what it cannot open with 503 and names the key; the rest is served',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async ({ onTestFinished }) => {
     const world = await createTestWorld()
     onTestFinished(() => world.close())

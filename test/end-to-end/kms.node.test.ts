@@ -10,7 +10,7 @@ const keyName = 'projects/acme/locations/eu/keyRings/downscope/cryptoKeys/store'
 
 test(
   'P20: with Cloud KMS hanging an instance serves what it has, a new one says 503, and it recovers by itself',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async ({ onTestFinished }) => {
     const world = await createTestWorld()
     onTestFinished(() => world.close())

@@ -34,7 +34,7 @@ beforeAll(async () => {
   for (const name of ['sa', 'disabled', 'forbidden']) await world.enrolAccount(broker, name)
   await administer(broker, world.ops, { method: 'POST', path: 'credentials/disabled:disable' })
   return () => world.close()
-}, 60_000)
+}, 180_000)
 
 interface Row {
   readonly failure: string
@@ -127,7 +127,7 @@ const rows: readonly Row[] = [
   },
 ]
 
-describe.concurrent('a refusal', { timeout: 60_000 }, () => {
+describe.concurrent('a refusal', { timeout: 180_000 }, () => {
   for (const { failure, form, status, error, reason } of rows)
     test(`of ${failure} is ${status} ${error}, and P27: its one record tells why`, async () => {
       const body = await form()

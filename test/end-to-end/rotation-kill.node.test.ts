@@ -6,7 +6,7 @@ import { createTestWorld } from '../support/test-broker/test-world.ts'
 test(
   'P28: a broker killed while it uploads a key leaves nothing behind, and another ends the rotation',
   {
-    timeout: 90_000,
+    timeout: 180_000,
   },
   async () => {
     const world = await createTestWorld()

@@ -52,7 +52,7 @@ describe.concurrent('after successes, failures, administration and a crash', () 
   for (const [store, placeIn] of Object.entries(places))
     test(
       `P23: no secret is in any output at debug level, nor in plain in the store (${store})`,
-      { timeout: 60_000 },
+      { timeout: 180_000 },
       async ({ onTestFinished }) => {
         const world = await createTestWorld()
         onTestFinished(() => world.close())

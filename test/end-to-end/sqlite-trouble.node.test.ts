@@ -11,7 +11,7 @@ const fresh = scopeOf('drive.readonly')
 
 test(
   'P20: another process that keeps the file locked stops no token in memory, and no answer takes longer than 10 s',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async ({ onTestFinished }) => {
     const { world, broker, path } = await openBroker(onTestFinished)
     const parameters = { audience: 'sa', scope: mail }
@@ -49,7 +49,7 @@ test(
 
 test(
   'a file that was deleted shows at /readyz, for all that is written is lost with the process',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async ({ onTestFinished }) => {
     const { broker, path } = await openBroker(onTestFinished)
     expect(await send(`${broker.url}/readyz`, {})).toMatchObject({ status: 200, body: { store: 'ok' } })

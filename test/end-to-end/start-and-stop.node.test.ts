@@ -9,14 +9,14 @@ import { createTestWorld, firestoreSettings, type TestWorld } from '../support/t
 import { until } from '../support/test-broker/until.ts'
 
 const emulatorHost = inject('firestoreEmulatorHost')
-const options = { timeout: 60_000 }
+const options = { timeout: 180_000 }
 
 let world: TestWorld
 
 beforeAll(async () => {
   world = await createTestWorld()
   return () => world.close()
-}, 60_000)
+}, 180_000)
 
 describe.concurrent('a broker that cannot start', () => {
   test('names every wrong setting at once, none of their values, and exits with 1', options, async () => {
@@ -136,7 +136,8 @@ describe.concurrent('a broker that is told to end', () => {
     const startedMs = performance.now()
     await broker.stop()
 
-    expect(performance.now() - startedMs).toBeLessThan(4_000)
+    // Not after the 8 s that draining may take.
+    expect(performance.now() - startedMs).toBeLessThan(8_000)
     const messages = broker.lines().map(({ message }) => message)
     expect(messages).toContain('draining')
     expect(messages.at(-1)).toBe('stopped')

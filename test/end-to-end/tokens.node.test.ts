@@ -45,7 +45,7 @@ beforeAll(async () => {
     world.enrolAccount(broker, 'folders'),
   ])
   return () => world.close()
-}, 60_000)
+}, 180_000)
 
 const forms = {
   client_credentials: async (parameters: Readonly<Record<string, string>>) =>
@@ -54,7 +54,7 @@ const forms = {
     exchangeForm(world.workload, parameters),
 }
 
-describe.concurrent('a token', { timeout: 60_000 }, () => {
+describe.concurrent('a token', { timeout: 180_000 }, () => {
   for (const [grantType, form] of Object.entries(forms))
     for (const credential of ['sa', 'grant']) {
       const title = `P13: by ${grantType} from ${credential}, a token asked for with one scope carries that scope only`

@@ -8,7 +8,7 @@ import { askToken } from '../support/test-broker/ask.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
 import { until } from '../support/test-broker/until.ts'
 
-const options = { timeout: 60_000 }
+const options = { timeout: 180_000 }
 
 interface Row {
   readonly what: string
@@ -78,7 +78,7 @@ describe.concurrent('an upstream that answers with', () => {
     const behaviours = new Map(rows.map(({ behaviour }, index) => [scopes[index], behaviour]))
     world.google.script.token.always((call) => behaviours.get(scopeAskedIn(call)))
     return () => world.close()
-  }, 60_000)
+  }, 180_000)
 
   for (const kind of kinds)
     describe.concurrent(`to a${kind === 'account' ? 'n account' : ' grant'}`, () => {

@@ -45,7 +45,7 @@ const endWithParent = import.meta.resolve('./test-broker/end-with-parent.ts')
 const probe = import.meta.resolve('./test-broker/measure-turns.ts')
 /** `DOWNSCOPE_TEST_ENTRY=dist/cloud-run.js` tests the bundle. */
 const entry = join(root, process.env['DOWNSCOPE_TEST_ENTRY'] ?? 'src/cloud-run.ts')
-const startMsMax = 40_000
+const startMsMax = 120_000
 const stopMsMax = 12_000
 
 /**

@@ -17,7 +17,8 @@ export type EmulatorFiles =
   | { readonly found: true; readonly java: string; readonly jar: string }
   | { readonly found: false; readonly missing: string }
 
-const readyTimeoutMs = 30_000
+/** For a sign of life on a machine whose cores are busy; alone it takes a second. */
+const readyTimeoutMs = 120_000
 const jarInSdk = 'platform/cloud-firestore-emulator/cloud-firestore-emulator.jar'
 
 /** Where Java and the emulator's jar are. Looks only at PATH: asking `gcloud info` takes seconds. */

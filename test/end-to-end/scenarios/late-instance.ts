@@ -6,7 +6,7 @@ import { until } from '../../support/test-broker/until.ts'
 
 const emulatorHost = inject('firestoreEmulatorHost')
 const reading = scopeOf('devstorage.read_only')
-const options = { timeout: 90_000 }
+const options = { timeout: 180_000 }
 /** A lease lives 10 s and is taken over 2 s later. */
 const leaseMs = 40_000
 

@@ -13,7 +13,7 @@ export function describePolicyFile(): void {
   describe.concurrent('the policy file', () => {
     test(
       'P25: changes take effect without a restart; broken, empty or deleted, the last good policy stays',
-      { timeout: 90_000 },
+      { timeout: 180_000 },
       async ({ onTestFinished }) => {
         const world = await createTestWorld()
         onTestFinished(() => world.close())

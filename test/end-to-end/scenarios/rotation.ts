@@ -9,7 +9,7 @@ import { until } from '../../support/test-broker/until.ts'
 
 const mail = scopeOf('gmail.readonly')
 const drive = scopeOf('drive.readonly')
-const options = { timeout: 90_000 }
+const options = { timeout: 180_000 }
 
 /** Each grant is asked for again when the lease of the killed process is over. */
 export function describeRotation(): void {

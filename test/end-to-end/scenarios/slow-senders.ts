@@ -16,7 +16,7 @@ const head = [
 export function describeSlowSenders(): void {
   test(
     'P24: who sends too slowly is hung up on after some 10 s, and nobody else waits for it',
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async ({ onTestFinished }) => {
       const world = await createTestWorld()
       onTestFinished(() => world.close())

@@ -12,7 +12,7 @@ import {
 import { until } from '../../support/test-broker/until.ts'
 
 const mail = scopeOf('gmail.readonly')
-const options = { timeout: 120_000 }
+const options = { timeout: 180_000 }
 /** Beyond the 5 s for which a look at the credential counts, so that the store is asked and does not answer. */
 const outageMs = 7_000
 

@@ -14,7 +14,7 @@ const reading = scopeOf('devstorage.read_only')
 const scopes = ['gmail.readonly', 'drive.readonly', 'calendar', 'tasks', 'contacts', 'spreadsheets'].map(
   scopeOf,
 )
-const options = { timeout: 90_000 }
+const options = { timeout: 180_000 }
 
 export function describeTwoInstances(): void {
   describe
