@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import type { AccessBoundaryCondition, AccessBoundaryRule } from '../../src/domain/access-boundary.ts'
+import type { Condition } from '../../src/domain/boundary-condition.ts'
 
 export const viewer = 'inRole:roles/storage.objectViewer'
 export const creator = 'inRole:roles/storage.objectCreator'
@@ -18,3 +20,31 @@ export function reach(changes: Partial<AccessBoundaryRule> = {}): AccessBoundary
 export function under(prefix: string): AccessBoundaryCondition {
   return { expression: `resource.name.startsWith('projects/_/buckets/reports/objects/${prefix}')` }
 }
+
+const literal = fc
+  .oneof(
+    fc.constantFrom('a', 'ab', 'a/', 'b/c', '', "o'neil", '\\', '\u0000', '😀'),
+    fc.string({ maxLength: 6 }),
+  )
+  .map((value): Condition => ({ kind: 'literal', value }))
+const text = fc.oneof(
+  literal,
+  fc.constant<Condition>({ kind: 'object_name' }),
+  fc.constant<Condition>({ kind: 'list_prefix' }),
+)
+
+/** Any condition of the grammar, some levels deep. */
+export const condition: fc.Arbitrary<Condition> = fc.letrec<{ condition: Condition }>((tie) => ({
+  condition: fc.oneof(
+    { maxDepth: 3, depthSize: 'small' },
+    fc.record({ kind: fc.constantFrom('startsWith', 'endsWith'), text, argument: text }),
+    fc.record({ kind: fc.constantFrom('equal', 'unequal'), left: text, right: text }),
+    fc.record({ kind: fc.constant('truth'), value: fc.boolean() }),
+    fc.record({ kind: fc.constant('not'), term: tie('condition') }),
+    fc.record({ kind: fc.constantFrom('equal', 'unequal'), left: tie('condition'), right: tie('condition') }),
+    fc.record({
+      kind: fc.constantFrom('any', 'all'),
+      terms: fc.array(tie('condition'), { minLength: 2, maxLength: 5 }),
+    }),
+  ),
+})).condition

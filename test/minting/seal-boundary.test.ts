@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest'
+import { encodeBase64 } from '../../src/adapters/key-ring/ring-keys.ts'
+import { parseCondition } from '../../src/domain/boundary-condition.ts'
+import { encodeCondition, importSealingKey, sealText } from '../../src/minting/seal-boundary.ts'
+import { readSessionKey } from '../../src/minting/session-key.ts'
+import expressions from '../support/cab/expressions.json' with { type: 'json' }
+import conditions from '../support/cab/conditions.json' with { type: 'json' }
+
+/** The public test key of Google's authentication library for Java. */
+const publishedKey =
+  'CPaEhYsKEmQKWAowdHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUuY3J5cHRvLnRpbmsuQWVzR2NtS2V5EiIaIMx8syvGIGGu5yvrdq/I0Q9ZWIR1oqJXFnDFxHuwX4SEGAEQARj2hIWLCiAB'
+
+function accepted(text: string) {
+  const read = readSessionKey(text)
+  if (!read.ok) throw new Error(read.fault)
+  return read.sessionKey
+}
+
+test('the published vector is met to the octet', async () => {
+  const { prefix, ...sessionKey } = accepted(publishedKey)
+  const key = await importSealingKey({ prefix, ...sessionKey })
+  const nonce = Uint8Array.from({ length: 12 }, (_, index) => index)
+
+  expect(await sealText(new TextEncoder().encode('restriction'), { prefix, key, nonce })).toBe(
+    'AaFhQnYAAQIDBAUGBwgJCgvIc9p0EXthr8WYQl6sKvdE-kCKA-SIx7I0T1E',
+  )
+})
+
+describe('a condition is encoded as Google’s own library for Java encodes it', () => {
+  const encoded = expressions.flatMap(({ expression, expr }) => {
+    const parsed = parseCondition(expression)
+    return parsed.ok ? [{ expression, expr, ours: encodeBase64(encodeCondition(parsed.condition)) }] : []
+  })
+
+  test.each(encoded)('$expression', ({ expr, ours }) => {
+    expect(ours).toBe(expr)
+  })
+
+  test('in enough cases to say so', () => {
+    expect(encoded.length).toBeGreaterThanOrEqual(17)
+  })
+})
+
+test('no condition is taken that Google’s own parser refuses', () => {
+  const taken = conditions.filter(({ expression }) => parseCondition(expression).ok)
+
+  expect(taken.filter(({ accepted: isAccepted }) => !isAccepted)).toEqual([])
+  expect(taken.length).toBeGreaterThan(12)
+})
