@@ -22,6 +22,8 @@ import { createReadiness } from './service/readiness.ts'
 import { createMint, type Mint } from './minting/mint.ts'
 import { recordIssuedTokens } from './minting/record-issued-token.ts'
 import { createIntrospect, createRevokeIssued } from './token-cache/issued-tokens.ts'
+import { createIntermediaries } from './token-cache/intermediaries.ts'
+import { createMemoryTokens } from './token-cache/memory-tokens.ts'
 import { createTokenCache } from './token-cache/token-cache.ts'
 import { createRevokeToken, type RevokeTokenSteps } from './revoke-token.ts'
 
@@ -39,11 +41,18 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     signIn: signInClients(settings),
   })
   const countRequest = createCountRequest(platform.limits)
-  const resolve = createTokenCache({
+  const memory = createMemoryTokens({
+    clock,
+    fraction: entropy.fraction,
+    entriesMax: settings.memoryTokensMax,
+  })
+  const resolve = createTokenCache({ ...platform, ...records, blocks: records.blocksView, memory })
+  const intermediaries = createIntermediaries({
     ...platform,
     ...records,
     blocks: records.blocksView,
-    memoryEntriesMax: settings.memoryTokensMax,
+    issued: memory,
+    readCredential: records.credentials.find,
   })
   const noting = (mint: Mint) => recordIssuedTokens({ ...platform, ...records, mint })
   const verifyIssued = createVerifyIssued(platform)
@@ -57,21 +66,28 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       // What a credential's source gives is kept like a token that is issued, and may be issued itself.
       shareToken: async (grant, mint, deadlineMs) =>
         (await resolve(grant, () => noting(mint)(grant), deadlineMs)).token,
+      intermediaries,
     })
   const mint = mintWith(records)
   const joined = { settings, platform, records, findUpstream }
   const rotation = createRotationModule({ ...joined, mint, mintWith, rulesInUse })
   const findCredential = (name: string) =>
     whenReady(records.credentialView(name), (found) => {
+      intermediaries.notice(name, found)
       if (found?.rotation !== undefined) rotation.notice(found)
       return found
+    })
+  const blocks = () =>
+    whenReady(records.blocksView(), (inForce) => {
+      if (inForce.stopped !== undefined) intermediaries.forgetAll()
+      return inForce
     })
   const authorizeDeps = { policy: policyInForce.current, findCredential, brokerIssuer: issuer }
   const exchange = createExchange(
     {
       countRequest: () => countRequest('callers'),
       authenticate,
-      authorize: enforceBlocks(records.blocksView, createAuthorize(authorizeDeps)),
+      authorize: enforceBlocks(blocks, createAuthorize(authorizeDeps)),
       resolve,
       ...createRecording(platform, records, policy),
       mint: noting(mint),
@@ -93,6 +109,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
         policyInForce,
         check,
         rotation,
+        intermediaries,
         authenticate,
         authorizeDeps,
         countRequest,

@@ -12,6 +12,7 @@ import { grantedCredential, type Grant, type GrantedCredential } from '../domain
 import { quote } from '../domain/text.ts'
 import { termsOf, type Upstream } from '../domain/upstream.ts'
 import type { CompiledPolicy, CompiledRule } from '../policy/compile-policy.ts'
+import { chooseBounding } from './choose-bounding.ts'
 import { narrowBoundary } from './narrow-boundary.ts'
 import { narrowLifetime, narrowScopes } from './narrow.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
@@ -149,13 +150,15 @@ function narrow(asked: Asked): Grant {
   const lifetime = narrowLifetime(asked)
   const subject = allowedSubject(asked)
   const boundary = narrowBoundary(request.boundary, rule, asked)
-  return {
+  const granted = {
     ...grant,
     scopes,
-    tokenType: 'access_token',
+    tokenType: 'access_token' as const,
     ...(asked.upstream === undefined ? {} : { upstreamTerms: termsOf(asked.upstream) }),
-    ...omitUndefined({ lifetime, subject, boundary }),
+    ...omitUndefined({ lifetime, subject }),
   }
+  if (boundary === undefined) return granted
+  return { ...granted, boundary, bounding: chooseBounding({ ...granted, boundary }, credential) }
 }
 
 /** Nothing that the broker could do makes an API key smaller, and a request that wants that is not answered with one. */

@@ -10,7 +10,7 @@ import type {
   RuleExplanation,
   FailedCondition,
 } from '../domain/explanation.ts'
-import type { Grant } from '../domain/grant.ts'
+import type { Grant, GrantedCredential } from '../domain/grant.ts'
 import type { Policy, TrustedIssuer, CallerPattern } from '../domain/policy.ts'
 import { quote, closestMatch } from '../domain/text.ts'
 import { formatScope, type ScopeSet } from '../domain/scopes.ts'
@@ -26,6 +26,8 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
 export interface ExplainDeps extends AuthorizeDeps {
   /** Why the `aud` of a subject token of that issuer would be refused, where it names others beside the broker. */
   readonly sharedAudienceFault: (claims: Claims, issuer: TrustedIssuer) => string | undefined
+  /** Why this instance seals no boundary for a credential now. */
+  readonly whyUnsealed?: (credential: GrantedCredential) => string | undefined
   readonly blocks: CurrentBlocks
 }
 
@@ -146,7 +148,10 @@ async function judge(deps: ExplainDeps, caller: Caller, question: ExplainQuestio
     return {
       told: {
         outcome: 'granted',
-        token: explainedToken(await enforceBlocks(deps.blocks, createAuthorize(deps))(caller, request)),
+        token: explainedToken(
+          await enforceBlocks(deps.blocks, createAuthorize(deps))(caller, request),
+          deps.whyUnsealed,
+        ),
       },
     }
   } catch (error) {
@@ -173,21 +178,23 @@ function narrowestScopes(
   }
 }
 
-function explainedToken({
-  tokenType,
-  scopes,
-  audience,
-  subject,
-  boundary,
-  lifetime,
-  credential,
-}: Grant): ExplainedToken {
+function explainedToken(grant: Grant, whyUnsealed: ExplainDeps['whyUnsealed']): ExplainedToken {
+  const { tokenType, scopes, audience, subject, boundary, lifetime, credential } = grant
+  const bounding = boundingNow(grant, whyUnsealed)
   return {
     tokenType,
     scopes,
-    ...omitUndefined({ audience, subject, boundary, lifetimeMax: lifetime }),
+    ...omitUndefined({ audience, subject, boundary, bounding, lifetimeMax: lifetime }),
     upstream: credential.upstream,
   }
+}
+
+function boundingNow(
+  { bounding, credential }: Grant,
+  whyUnsealed: ExplainDeps['whyUnsealed'],
+): Grant['bounding'] {
+  const why = bounding?.way === 'sealed' ? whyUnsealed?.(credential) : undefined
+  return bounding === undefined || why === undefined ? bounding : { ...bounding, way: 'exchanged', why }
 }
 
 function issuerHints({ issuer }: ExplainQuestion, { issuers }: Policy): readonly string[] {

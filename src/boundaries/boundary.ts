@@ -1,4 +1,5 @@
 import type { AccessBoundary, AccessBoundaryRule } from '../domain/access-boundary.ts'
+import { parseCondition, type ConditionFault } from '../domain/boundary-condition.ts'
 
 const rulesMax = 10
 const charactersMax = 2048
@@ -8,6 +9,14 @@ const permission = /^inRole:(?:(?:organizations|projects)\/[A-Za-z0-9_.:-]+\/)?r
 export interface BoundaryFault {
   readonly path: readonly (string | number)[]
   readonly text: string
+  /** Of a condition: the expression, and where in it. */
+  readonly within?: TextPlace
+}
+
+/** A place inside of a text. */
+export interface TextPlace {
+  readonly text: string
+  readonly offset: number
 }
 
 /**
@@ -40,12 +49,20 @@ function ruleFaults(rule: AccessBoundaryRule, index: number): BoundaryFault[] {
         text: 'must be inRole:roles/ROLE or inRole:organizations/ID/roles/ROLE',
       })
   const expression = rule.availabilityCondition?.expression
-  if (expression !== undefined && (expression.trim() === '' || expression.length > charactersMax))
-    faults.push({
-      path: [index, 'availabilityCondition', 'expression'],
-      text: `must have 1 to ${charactersMax} characters`,
-    })
-  return faults
+  if (expression === undefined) return faults
+  const path = [index, 'availabilityCondition', 'expression']
+  if (expression.trim() === '' || expression.length > charactersMax)
+    return [...faults, { path, text: `must have 1 to ${charactersMax} characters` }]
+  const parsed = parseCondition(expression)
+  return parsed.ok ? faults : [...faults, { path, ...conditionFault(expression, parsed.fault) }]
+}
+
+/** What is wrong with a condition, and where, for whoever wrote it. */
+export function conditionFault(text: string, fault: ConditionFault): Omit<BoundaryFault, 'path'> {
+  const before = text.slice(0, fault.offset).split('\n')
+  const column = (before.at(-1)?.length ?? 0) + 1
+  const line = before.length === 1 ? '' : `line ${before.length}, `
+  return { text: `${fault.text} (${line}column ${column})`, within: { text, offset: fault.offset } }
 }
 
 /** `accessBoundaryRules[0].availablePermissions: …` */

@@ -1,9 +1,15 @@
 import type { Fault } from '../domain/result.ts'
 import type { AccessBoundary, AccessBoundaryRule } from '../domain/access-boundary.ts'
+import {
+  formatCondition,
+  mapLiterals,
+  parseCondition,
+  partsOf,
+  type Condition,
+} from '../domain/boundary-condition.ts'
 import { type Claims, claimNameFault, createFindClaim } from '../domain/caller.ts'
 import { quote } from '../domain/text.ts'
-import { boundaryFaults, describeBoundaryFault, type BoundaryFault } from './boundary.ts'
-import { escapeForCel, readCel } from './read-cel.ts'
+import { boundaryFaults, conditionFault, describeBoundaryFault, type BoundaryFault } from './boundary.ts'
 
 export type FilledBoundary =
   | { readonly ok: true; readonly boundary: AccessBoundary }
@@ -17,8 +23,8 @@ const variable = /\$\{claims\.(?<name>[A-Za-z_][\w\-]*|\/[^'"\\\{\}\p{Cc}]*)\}/g
 
 /**
  * A rule's boundary for a caller of these claims: each `${claims.NAME}` replaced by what the claim says. In a condition
- * the claim is text and never more than that, whatever it holds; in a bucket's name it may only have what such a name
- * has. No boundary where a claim is missing, no text or empty, or where the limits are passed.
+ * the claim goes into the tree that was parsed before, so that it is text and never more than that, whatever it holds;
+ * in a bucket's name it may only have what such a name has. No boundary where a claim is missing, no text or empty, or where the limits are passed.
  */
 export function createFillBoundary(boundary: AccessBoundary): FillBoundary {
   if (!boundary.some(hasVariable)) {
@@ -40,18 +46,28 @@ export function createFillBoundary(boundary: AccessBoundary): FillBoundary {
   }
 }
 
-/** Everything that is wrong with the variables of a boundary, and with what surrounds them. */
+/**
+ * Everything that is wrong with the variables of a boundary, and with the conditions that they stand in: those are
+ * parsed as they are written, for a variable is text as well.
+ */
 export function variableFaults(boundary: AccessBoundary): readonly BoundaryFault[] {
   return boundary.flatMap((rule, index) => {
-    const { expression = '', title = '', description = '' } = rule.availabilityCondition ?? {}
+    const { expression, title = '', description = '' } = rule.availabilityCondition ?? {}
     const faults: BoundaryFault[] = []
     const note = (place: BoundaryFault['path'], text: string | undefined): void => {
       if (text !== undefined) faults.push({ path: [index, ...place], text })
     }
     note(['availableResource'], nameFault(rule.availableResource))
-    note(['availabilityCondition', 'expression'], nameFault(expression) ?? placeFault(expression))
     for (const [member, text] of Object.entries({ title, description }))
       if (text.includes('${')) note(['availabilityCondition', member], 'takes no variable')
+    if (expression === undefined || expression.trim() === '') return faults
+    const path = [index, 'availabilityCondition', 'expression']
+    note(['availabilityCondition', 'expression'], nameFault(expression))
+    const parsed = parseCondition(expression)
+    if (!parsed.ok) return [...faults, { path, ...conditionFault(expression, parsed.fault) }]
+    const inLiterals = literalsOf(parsed.condition).flatMap(namesIn)
+    if (inLiterals.join() !== namesIn(expression).join())
+      note(['availabilityCondition', 'expression'], 'a variable must be inside a string literal')
     return faults
   })
 }
@@ -95,19 +111,8 @@ function nameFault(text: string): string | undefined {
   return names.map(claimNameFault).find((fault) => fault !== undefined)
 }
 
-/** Where the claim's text would be read as a pattern, or as part of the expression. */
-function placeFault(expression: string): string | undefined {
-  const variables = [...expression.matchAll(variable)]
-  if (variables.length === 0) return undefined
-  const reading = readCel(expression)
-  if (!reading.ok) return `${reading.fault}, which a condition with a variable must not have`
-  for (const { 0: text, index } of variables) {
-    const literal = reading.literals.find(({ start, end }) => start < index && index + text.length <= end)
-    if (literal === undefined) return `${text} must be inside a string literal`
-    if (!/(?:\.(?:startsWith|endsWith)\s*\(|[!=]=)\s*$/.test(expression.slice(0, literal.start)))
-      return `${text} must be in the literal of a startsWith, an endsWith or a comparison: elsewhere a claim could be a pattern`
-  }
-  return undefined
+function literalsOf(condition: Condition): readonly string[] {
+  return condition.kind === 'literal' ? [condition.value] : partsOf(condition).flatMap(literalsOf)
 }
 
 type FillText = (claims: Claims) => { readonly text: string } | string
@@ -115,7 +120,7 @@ type FillText = (claims: Claims) => { readonly text: string } | string
 function createFillRule(rule: AccessBoundaryRule): (claims: Claims) => AccessBoundaryRule | string {
   const { availableResource, availabilityCondition: when, ...others } = rule
   const fillResource = createFillText(availableResource, asBucketName)
-  const fillExpression = createFillText(when?.expression ?? '', asCelText)
+  const fillExpression = createFillExpression(when?.expression ?? '')
   return (claims) => {
     const resource = fillResource(claims)
     if (typeof resource === 'string') return resource
@@ -126,6 +131,24 @@ function createFillRule(rule: AccessBoundaryRule): (claims: Claims) => AccessBou
       ...others,
       ...(when === undefined ? {} : { availabilityCondition: { ...when, expression: expression.text } }),
     }
+  }
+}
+
+function createFillExpression(expression: string): FillText {
+  const parsed = parseCondition(expression)
+  if (!parsed.ok || namesIn(expression).length === 0) return () => ({ text: expression })
+  const fills = new Map(
+    literalsOf(parsed.condition).map((literal) => [literal, createFillText(literal, asWellFormed)]),
+  )
+  return (claims) => {
+    let fault: string | undefined
+    const filled = mapLiterals(parsed.condition, (literal) => {
+      const text = fills.get(literal)?.(claims) ?? { text: literal }
+      if (typeof text !== 'string') return text.text
+      fault ??= text
+      return literal
+    })
+    return fault ?? { text: formatCondition(filled) }
   }
 }
 
@@ -157,6 +180,6 @@ function asBucketName(claim: string): string | undefined {
   return /^[a-z0-9._\-]+$/v.test(claim) ? claim : undefined
 }
 
-function asCelText(claim: string): string | undefined {
-  return claim.isWellFormed() ? escapeForCel(claim) : undefined
+function asWellFormed(claim: string): string | undefined {
+  return claim.isWellFormed() ? claim : undefined
 }

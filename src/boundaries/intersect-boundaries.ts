@@ -3,8 +3,8 @@ import type {
   AccessBoundaryCondition,
   AccessBoundaryRule,
 } from '../domain/access-boundary.ts'
-import { boundaryFaults, type BoundaryFault } from './boundary.ts'
-import { readCel } from './read-cel.ts'
+import { formatCondition, parseCondition } from '../domain/boundary-condition.ts'
+import { boundaryFaults, conditionFault, type BoundaryFault } from './boundary.ts'
 import { narrowerPermission } from './storage-roles.ts'
 
 export type Intersection =
@@ -24,10 +24,8 @@ export function intersectBoundaries(asked: AccessBoundary, allowed: AccessBounda
     if (fault !== undefined) return failed([index, ...fault.path], fault.text)
     for (const partner of partners) {
       const meet = meetOf(rule, partner)
-      if (meet.permissions.length === 0) continue
-      const obstacle = jointFault(meet)
-      if (obstacle !== undefined) return failed([index, 'availabilityCondition', 'expression'], obstacle)
-      meets.push(meet)
+      if ('fault' in meet) return failed([index, 'availabilityCondition', 'expression'], meet.fault)
+      if (meet.permissions.length > 0) meets.push(meet)
     }
   }
   const boundary = meets.filter((meet, index) => !isRedundant(meet, index, meets)).map(ruleOf)
@@ -41,7 +39,13 @@ interface Meet {
   readonly resource: string
   readonly permissions: readonly string[]
   /** All of them; none means always. */
-  readonly conditions: readonly AccessBoundaryCondition[]
+  readonly conditions: readonly ReadCondition[]
+}
+
+interface ReadCondition {
+  readonly written: AccessBoundaryCondition
+  /** In its one form: what has it alike means the same. */
+  readonly form: string
 }
 
 function failed(path: BoundaryFault['path'], text: string): Intersection {
@@ -64,31 +68,26 @@ function incomparable(
   }
 }
 
-function meetOf(one: AccessBoundaryRule, other: AccessBoundaryRule): Meet {
-  const first = one.availabilityCondition
-  const second = other.availabilityCondition
-  const isSame = first !== undefined && second !== undefined && textOf(first) === textOf(second)
+function meetOf(one: AccessBoundaryRule, other: AccessBoundaryRule): Meet | { readonly fault: string } {
+  const conditions: ReadCondition[] = []
+  for (const { availabilityCondition: written } of [one, other]) {
+    if (written === undefined) continue
+    const parsed = parseCondition(written.expression)
+    // Both were checked where they came in, and what cannot be read is joined with nothing.
+    if (!parsed.ok) return { fault: conditionFault(written.expression, parsed.fault).text }
+    const form = formatCondition(parsed.condition)
+    if (!conditions.some((known) => known.form === form)) conditions.push({ written, form })
+  }
   return {
     resource: one.availableResource,
     permissions: meetPermissions(one.availablePermissions, other.availablePermissions),
-    conditions: [first, isSame ? undefined : second].filter((condition) => condition !== undefined),
+    conditions,
   }
 }
 
 function meetPermissions(some: readonly string[], others: readonly string[]): readonly string[] {
   const common = some.flatMap((one) => others.map((other) => narrowerPermission(one, other)))
   return [...new Set(common)].filter((permission) => permission !== undefined)
-}
-
-/** Why the conditions cannot be joined by `&&`: one of them might not end where it seems to. */
-function jointFault({ conditions }: Meet): string | undefined {
-  if (conditions.length < 2) return undefined
-  for (const { expression } of conditions) {
-    const reading = readCel(expression)
-    if (!reading.ok)
-      return `cannot be joined with the condition that this caller has: one of them ${reading.fault}`
-  }
-  return undefined
 }
 
 /** Whether another of the rules reaches all that this one does; of two alike the first stays. */
@@ -99,27 +98,23 @@ function isRedundant(meet: Meet, index: number, meets: readonly Meet[]): boolean
 }
 
 function isWithin(meet: Meet, wider: Meet): boolean {
-  const texts = new Set(meet.conditions.map(textOf))
+  const forms = new Set(meet.conditions.map(({ form }) => form))
   return (
     meet.resource === wider.resource &&
     meet.permissions.every((permission) =>
       wider.permissions.some((other) => narrowerPermission(permission, other) === permission),
     ) &&
-    wider.conditions.every((condition) => texts.has(textOf(condition)))
+    wider.conditions.every(({ form }) => forms.has(form))
   )
-}
-
-function textOf({ expression }: AccessBoundaryCondition): string {
-  return expression.trim()
 }
 
 function ruleOf({ resource, permissions, conditions }: Meet): AccessBoundaryRule {
   const [only, ...others] = conditions
   if (only === undefined) return { availableResource: resource, availablePermissions: permissions }
-  const expression = conditions.map((condition) => `(${textOf(condition)})`).join(' && ')
+  const both = { expression: conditions.map(({ form }) => `(${form})`).join(' && ') }
   return {
     availableResource: resource,
     availablePermissions: permissions,
-    availabilityCondition: others.length === 0 ? only : { expression },
+    availabilityCondition: others.length === 0 ? only.written : both,
   }
 }

@@ -44,6 +44,10 @@ const credentialAnswer = z.object({
   expires_at: z.optional(z.string()),
   rotation: z.optional(rotationAnswer),
   rotate_after_days: z.optional(z.number()),
+  boundary_source: z.optional(z.string()),
+  bounded_locally: z.optional(z.boolean()),
+  accept_unproved: z.optional(z.boolean()),
+  intermediary_refused_at: z.optional(z.string()),
 })
 
 export type VersionAnswer = z.infer<typeof versionAnswer>

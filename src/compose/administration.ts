@@ -22,6 +22,7 @@ import { createRevokeCredential } from '../enrolment/revoke-credential.ts'
 import { createRewrapKeys } from '../maintenance/rewrap-keys.ts'
 import { createAdministerRotation } from '../rotation/administer-rotation.ts'
 import { createSuggestPolicy } from '../advice/suggest-policy.ts'
+import type { Intermediaries } from '../token-cache/intermediaries.ts'
 import { createRewraps } from '../records/rewraps.ts'
 import type { Platform } from './platform.ts'
 import type { CheckDocument } from '../policy/policy-warnings.ts'
@@ -38,6 +39,7 @@ export interface AdministrationDeps {
   readonly check: CheckDocument
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   readonly rotation: RotationModule
+  readonly intermediaries: Pick<Intermediaries, 'removeDead' | 'whyUnusable'>
   readonly authenticate: AdministerDeps['authenticate']
   readonly countRequest: CountRequest
   readonly authorizeDeps: AuthorizeDeps
@@ -75,17 +77,33 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     clock,
   })
   const administerPolicy = createPolicyAdministration(deps)
+  const credentials = createAdministerCredentials({ ...records, findUpstream, log, clock })
+  const versions = createAdministerRotation({ ...records, findUpstream, pursue: rotation.pursue, log })
+  const service = createAdministerService({
+    ...records,
+    issuers: async () => (await policy()).policy.issuers,
+    mayBlock: createMayBlock({ policy, authorizeAdmin }),
+  })
+  /** What may no longer be drawn from takes what boundaries are sealed behind along, before the answer. */
+  const thenRemoved =
+    <Args extends readonly unknown[], Done>(act: (...args: Args) => Promise<Done>, which?: 'all') =>
+    async (...args: Args): Promise<Done> => {
+      const done = await act(...args)
+      await deps.intermediaries.removeDead(which)
+      return done
+    }
 
   return {
     administer: completeAfterDisconnect(administer, platform.background),
-    credentials: createAdministerCredentials({ credentials: records.credentials, findUpstream, log }),
-    revokeCredential: createRevokeCredential({ ...records, withdraw: rotation.withdraw }),
+    credentials: {
+      ...credentials,
+      change: thenRemoved(credentials.change),
+      disable: thenRemoved(credentials.disable),
+      destroy: thenRemoved(credentials.destroy),
+    },
+    revokeCredential: thenRemoved(createRevokeCredential({ ...records, withdraw: rotation.withdraw })),
     policy: administerPolicy,
-    service: createAdministerService({
-      ...records,
-      issuers: async () => (await policy()).policy.issuers,
-      mayBlock: createMayBlock({ policy, authorizeAdmin }),
-    }),
+    service: { ...service, stop: thenRemoved(service.stop, 'all') },
     serviceStatus: createServiceStatus({
       ...platform,
       ...records,
@@ -93,11 +111,20 @@ export function createAdministration(deps: AdministrationDeps): Administration {
       policy: administerPolicy,
       settings: shownSettings(settings),
     }),
-    rotation: createAdministerRotation({ ...records, findUpstream, pursue: rotation.pursue, log }),
+    rotation: {
+      ...versions,
+      disableVersion: thenRemoved(versions.disableVersion),
+      destroyVersion: thenRemoved(versions.destroyVersion),
+    },
     maintain: rotation.maintain,
     explain: createExplainRequest({
       ...records,
-      explain: createExplain({ ...deps.authorizeDeps, blocks, sharedAudienceFault }),
+      explain: createExplain({
+        ...deps.authorizeDeps,
+        blocks,
+        sharedAudienceFault,
+        whyUnsealed: deps.intermediaries.whyUnusable,
+      }),
     }),
     suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, enoughScopes, clock }),
     rewrapKeys: createRewrapKeys({ ...platform, rewraps: createRewraps(platform) }),

@@ -36,6 +36,8 @@ export interface AuditRecord {
   readonly formerPolicyRevision?: string
   /** It was to be applied though it might lock its administrator out. */
   readonly forced?: true
+  /** What can be accepted without proof was: that Google refuses an intermediary token alone. */
+  readonly acceptedUnproved?: true
   readonly error?: BrokerErrorCode | 'bug'
   /** The true reason of a refusal or failure. */
   readonly reason?: string
@@ -45,7 +47,13 @@ export interface AuditRecord {
 /** What an act of administration is about, as far as it is known when the record is written. */
 export type AdminFacts = Pick<
   AuditRecord,
-  'credential' | 'credentialVersion' | 'target' | 'policyRevision' | 'formerPolicyRevision' | 'forced'
+  | 'credential'
+  | 'credentialVersion'
+  | 'target'
+  | 'policyRevision'
+  | 'formerPolicyRevision'
+  | 'forced'
+  | 'acceptedUnproved'
 >
 
 export type AuditAction =

@@ -254,28 +254,28 @@ function parseTokens(tokens: readonly Token[]): ParsedCondition {
   const peek = (): Token => tokens[next] ?? end
   const take = (): Token => tokens[next++] ?? end
   /** The first fault is the one that is told. */
-  const fail = (offset: number, text: string): undefined => {
+  const fail = (offset: number, text: string): null => {
     fault ??= { offset, text }
-    return undefined
+    return null
   }
-  const unexpected = (token: Token, wanted: string): undefined =>
+  const unexpected = (token: Token, wanted: string): null =>
     fail(token.offset, `${describeToken(token)} is not expected here, but ${wanted}: ${allowed}`)
   const skip = (text: string): boolean => {
     const isThere = peek().kind === 'sign' && peek().text === text
     if (isThere) next += 1
     return isThere
   }
-  const demand = (text: string): true | undefined => skip(text) || unexpected(peek(), `"${text}"`)
-  const demandName = (...names: readonly string[]): string | undefined => {
+  const demand = (text: string): true | null => skip(text) || unexpected(peek(), `"${text}"`)
+  const demandName = (...names: readonly string[]): string | null => {
     const token = take()
     if (token.kind === 'name' && names.includes(token.text)) return token.text
     return unexpected(token, names.join(' or '))
   }
 
-  const typed = (isWantedText: boolean, read: () => Condition | undefined): Condition | undefined => {
+  const typed = (isWantedText: boolean, read: () => Condition | null): Condition | null => {
     const { offset } = peek()
     const term = read()
-    if (term === undefined || isText(term) === isWantedText) return term
+    if (term === null || isText(term) === isWantedText) return term
     return fail(
       offset,
       isWantedText
@@ -284,37 +284,33 @@ function parseTokens(tokens: readonly Token[]): ParsedCondition {
     )
   }
 
-  const chain = (
-    kind: 'any' | 'all',
-    operator: string,
-    read: () => Condition | undefined,
-  ): Condition | undefined => {
+  const chain = (kind: 'any' | 'all', operator: string, read: () => Condition | null): Condition | null => {
     const { offset } = peek()
     const first = read()
-    if (first === undefined) return undefined
+    if (first === null) return null
     const terms = [first]
     while (skip(operator)) {
       if (terms.length === 1 && isText(first))
         return fail(offset, 'this is a text, and true or false is needed')
       const term = typed(false, read)
-      if (term === undefined) return undefined
+      if (term === null) return null
       terms.push(term)
     }
     return terms.length === 1 ? first : { kind, terms }
   }
-  const or = (): Condition | undefined => chain('any', '||', and)
-  const and = (): Condition | undefined => chain('all', '&&', equal)
+  const or = (): Condition | null => chain('any', '||', and)
+  const and = (): Condition | null => chain('all', '&&', equal)
 
-  const equal = (): Condition | undefined => {
+  const equal = (): Condition | null => {
     const left = unary()
-    if (left === undefined) return undefined
-    const kind = skip('==') ? 'equal' : skip('!=') ? 'unequal' : undefined
-    if (kind === undefined) return left
+    if (left === null) return null
+    const isEqual = skip('==')
+    if (!isEqual && !skip('!=')) return left
     const right = typed(isText(left), unary)
-    return right && { kind, left, right }
+    return right && { kind: isEqual ? 'equal' : 'unequal', left, right }
   }
 
-  const unary = (): Condition | undefined => {
+  const unary = (): Condition | null => {
     let isNegated = false
     const { offset } = peek()
     for (; skip('!');) isNegated = !isNegated
@@ -323,21 +319,21 @@ function parseTokens(tokens: readonly Token[]): ParsedCondition {
     return term && isNegated ? { kind: 'not', term } : term
   }
 
-  const member = (): Condition | undefined => {
+  const member = (): Condition | null => {
     const { offset } = peek()
     let term = primary()
-    while (term !== undefined && skip('.')) {
+    while (term !== null && skip('.')) {
       if (!isText(term)) return fail(offset, 'this is true or false, and a text is needed')
       const kind = demandName('startsWith', 'endsWith')
-      if (kind !== 'startsWith' && kind !== 'endsWith') return undefined
+      if (kind !== 'startsWith' && kind !== 'endsWith') return null
       const argument = demand('(') && typed(true, or)
-      if (argument === undefined || demand(')') === undefined) return undefined
+      if (argument === null || demand(')') === null) return null
       term = { kind, text: term, argument }
     }
     return term
   }
 
-  const primary = (): Condition | undefined => {
+  const primary = (): Condition | null => {
     const token = take()
     if (token.kind === 'string') return { kind: 'literal', value: token.text }
     if (token.kind === 'sign' && token.text === '(') return inBrackets(token)
@@ -347,15 +343,15 @@ function parseTokens(tokens: readonly Token[]): ParsedCondition {
       case 'false':
         return { kind: 'truth', value: token.text === 'true' }
       case 'resource':
-        return demand('.') && demandName('name') ? { kind: 'object_name' } : undefined
+        return demand('.') && demandName('name') ? { kind: 'object_name' } : null
       case 'api':
-        return demand('.') && demandName('getAttribute') ? attribute() : undefined
+        return demand('.') && demandName('getAttribute') ? attribute() : null
       default:
         return fail(token.offset, `${describeToken(token)} is not known: ${allowed}`)
     }
   }
 
-  const inBrackets = ({ offset }: Token): Condition | undefined => {
+  const inBrackets = ({ offset }: Token): Condition | null => {
     brackets += 1
     if (brackets > bracketsMax) return fail(offset, 'the condition has too many brackets')
     const term = or()
@@ -364,9 +360,9 @@ function parseTokens(tokens: readonly Token[]): ParsedCondition {
   }
 
   /** Another default than '' would be the prefix of every request that asks for no list. */
-  const attribute = (): Condition | undefined => {
+  const attribute = (): Condition | null => {
     const [key, fallback] = [demand('(') && take(), demand(',') && take()]
-    if (key === undefined || fallback === undefined || demand(')') === undefined) return undefined
+    if (key === null || fallback === null || demand(')') === null) return null
     if (key.kind !== 'string' || key.text !== listPrefixAttribute)
       return unexpected(key, `'${listPrefixAttribute}'`)
     if (fallback.kind !== 'string' || fallback.text !== '') return unexpected(fallback, "''")
@@ -374,8 +370,8 @@ function parseTokens(tokens: readonly Token[]): ParsedCondition {
   }
 
   const condition = typed(false, or)
-  if (condition !== undefined && peek().kind !== 'end') unexpected(peek(), 'the end')
-  if (condition !== undefined && fault === undefined) return { ok: true, condition }
+  if (condition !== null && peek().kind !== 'end') unexpected(peek(), 'the end')
+  if (condition !== null && fault === undefined) return { ok: true, condition }
   return { ok: false, fault: fault ?? { offset: 0, text: 'it is no condition' } }
 }
 

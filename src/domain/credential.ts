@@ -177,8 +177,34 @@ export function isSameAccount(one: Account, other: Account | undefined): boolean
   return other !== undefined && one.issuer === other.issuer && one.subject === other.subject
 }
 
+/** Kinds that stand for a service account, which has an identity of its own and may have domain-wide delegation. */
+export const identifiesAsAccount: ReadonlySet<CredentialKind> = new Set<CredentialKind>([
+  'service_account_key',
+  'impersonation',
+  'broker_identity',
+])
+
+/** What an administrator may change of a credential. */
+export interface CredentialOptions {
+  /** A rotation begins when the active version is this old; absent, never by itself. */
+  readonly rotateAfterDays?: number
+  readonly boundaries?: BoundaryOptions
+}
+
+/** How access boundaries are put on a credential's tokens. */
+export interface BoundaryOptions {
+  /** What the Security Token Service is given; absent, a token of the granted scopes. */
+  readonly source?: 'cloud-platform'
+  /** Whether boundaries are sealed here, without a request for each. */
+  readonly locally?: true
+  /** An administrator takes it on trust that Google refuses an intermediary token alone. */
+  readonly acceptUnproved?: true
+  /** When it was seen that Google refuses it, for this credential. */
+  readonly intermediaryRefusedAt?: EpochSeconds
+}
+
 /** All that may be shown of a credential: never a secret. */
-export interface CredentialSummary {
+export interface CredentialSummary extends CredentialOptions {
   readonly name: string
   readonly kind: CredentialKind
   readonly upstream: string
@@ -208,8 +234,6 @@ export interface CredentialSummary {
   readonly health: CredentialHealth
   /** The rotation under way. */
   readonly rotation?: RotationStatus
-  /** A rotation begins when the active version is this old. */
-  readonly rotateAfterDays?: number
   /** Of a revoked credential, once its upstream was asked. */
   readonly revocation?: Revocation
   /** Changes with everything that is shown here. */
@@ -239,13 +263,6 @@ export interface VersionRemoval {
   /** Whether its key is deleted upstream as well. */
   readonly upstreamToo: boolean
 }
-
-/** Kinds that stand for a service account, which has an identity of its own and may have domain-wide delegation. */
-export const identifiesAsAccount: ReadonlySet<CredentialKind> = new Set<CredentialKind>([
-  'service_account_key',
-  'impersonation',
-  'broker_identity',
-])
 
 /** What a rule or a request of these scopes lacks of the whole consent, where nothing less can be had; else nothing. */
 export function missingOfConsent(

@@ -1,4 +1,4 @@
-import type { AccessBoundary } from './access-boundary.ts'
+import type { AccessBoundary, Bounding } from './access-boundary.ts'
 import type { BrokerErrorCode } from './broker-error.ts'
 import type { Caller, Json } from './caller.ts'
 import type { CredentialKind, CredentialState } from './credential.ts'
@@ -63,6 +63,8 @@ export interface ExplainedToken {
   readonly audience?: string
   readonly subject?: string
   readonly boundary?: AccessBoundary
+  /** How the boundary would be put on, and why so. */
+  readonly bounding?: Bounding
   readonly lifetimeMax?: Seconds
   readonly upstream: string
 }

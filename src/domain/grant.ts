@@ -1,4 +1,4 @@
-import type { AccessBoundary } from './access-boundary.ts'
+import type { AccessBoundary, Bounding } from './access-boundary.ts'
 import type { Caller } from './caller.ts'
 import type { CredentialKind, CredentialSummary } from './credential.ts'
 import type { TokenType } from './exchange-request.ts'
@@ -20,6 +20,10 @@ export interface Grant {
   /** Domain-wide delegation: the user to act for. */
   readonly subject?: string
   readonly boundary?: AccessBoundary
+  /** Present with a boundary. */
+  readonly bounding?: Bounding
+  /** What boundaries are sealed behind, and never what a caller gets. */
+  readonly isIntermediary?: true
   /** Where and with what its upstream is asked, by the policy (`termsOf`); absent for Google. */
   readonly upstreamTerms?: string
   /** The longest life allowed; absent means whatever the upstream gives. */

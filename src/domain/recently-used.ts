@@ -5,6 +5,8 @@ export interface RecentlyUsed<Value> {
   has(key: string): boolean
   set(key: string, value: Value): void
   delete(key: string): void
+  /** How many there were. */
+  deleteWhere(isDead: (key: string) => boolean): number
   isEmpty(): boolean
 }
 
@@ -65,6 +67,11 @@ export function createRecentlyUsed<Value>({
       if (size <= Math.max(half, 1)) add(key, { value, size })
     },
     delete: remove,
+    deleteWhere: (isDead) => {
+      const dead = [...young.keys(), ...old.keys()].filter(isDead)
+      dead.forEach(remove)
+      return dead.length
+    },
     isEmpty: () => young.size === 0 && old.size === 0,
   }
 }

@@ -6,9 +6,16 @@ import {
   type CredentialKind,
 } from '../domain/credential.ts'
 import type { Upstream } from '../domain/upstream.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { CredentialFile } from './credential-file.ts'
+import {
+  changedBoundaries,
+  changedOptions,
+  type BoundaryChange,
+  type CredentialChange,
+} from './credential-options.ts'
 import { faultsInUse, foundCredential, noSuchCredential } from './credential-faults.ts'
 import { parseCredentialFile } from './parse-credential-file.ts'
 import { cloudPlatformScope } from '../domain/google.ts'
@@ -18,10 +25,14 @@ const pageDefault = 100
 const pageMax = 500
 
 export interface AdministerCredentialsDeps {
-  readonly credentials: Pick<Credentials, 'find' | 'findSame' | 'list' | 'add' | 'setState' | 'remove'>
+  readonly credentials: Pick<
+    Credentials,
+    'find' | 'findSame' | 'list' | 'add' | 'setState' | 'changeOptions' | 'remove'
+  >
   /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   readonly log: Log
+  readonly clock: Clock
 }
 
 /** What is sent to enrol a credential; nothing of it is believed yet. */
@@ -29,6 +40,7 @@ export interface Enrolment extends CredentialFile {
   readonly name: string
   /** Of a service-account key only: how old it may become. */
   readonly rotateAfterDays?: number
+  readonly boundaries?: BoundaryChange
 }
 
 /** All that may be done to credentials. What is not there, or could not be, is `not_found`. */
@@ -44,6 +56,8 @@ export interface AdministerCredentials {
    * more is no error: whoever lost the first answer may ask again.
    */
   readonly enrol: (enrolment: Enrolment) => Promise<CredentialSummary>
+  /** Throws `document_invalid` and `state_conflict`; like the next three, `changed_meanwhile`. */
+  readonly change: (name: string, change: CredentialChange, revision?: string) => Promise<CredentialSummary>
   /** These three throw `changed_meanwhile` unless the credential is at that revision, if one is named. */
   readonly disable: (name: string, revision?: string) => Promise<CredentialSummary>
   readonly enable: (name: string, revision?: string) => Promise<CredentialSummary>
@@ -55,6 +69,7 @@ export function createAdministerCredentials({
   credentials,
   findUpstream,
   log,
+  clock,
 }: AdministerCredentialsDeps): AdministerCredentials {
   const setState = async (name: string, state: CredentialState, revision?: string) =>
     foundCredential(name, isName(name) ? await credentials.setState(name, state, revision) : undefined)
@@ -66,7 +81,7 @@ export function createAdministerCredentials({
         ...(after === undefined ? {} : { after: checkedAfter(after) }),
       }),
     read: async (name) => foundCredential(name, isName(name) ? await credentials.find(name) : undefined),
-    enrol: async ({ name, rotateAfterDays: days, ...file }) => {
+    enrol: async ({ name, rotateAfterDays: days, boundaries: change = {}, ...file }) => {
       if (!isName(name)) throw invalidDocument([`name: must match ${credentialName.source}`])
       const { upstream } = file
       const named = typeof upstream === 'string' && upstream !== 'google'
@@ -82,7 +97,14 @@ export function createAdministerCredentials({
         ...(source === undefined ? [] : sourceFaults(await credentials.find(source))),
       ]
       if (faults.length > 0) throw invalidDocument(faults)
-      const wanted = { name, ...credential, ...omitUndefined({ rotateAfterDays: days }) }
+      const { kind } = secret
+      const boundaries = changedBoundaries({ name, kind, ...credential }, change, clock.now())
+      const wanted = {
+        name,
+        ...credential,
+        ...omitUndefined({ rotateAfterDays: days }),
+        ...(Object.keys(boundaries).length === 0 ? {} : { boundaries }),
+      }
       const added = (await credentials.add(wanted)) ?? (await credentials.findSame(wanted))
       if (added === undefined)
         throw new BrokerError('already_exists', { reason: `there is a credential ${name} already` })
@@ -90,6 +112,15 @@ export function createAdministerCredentials({
         log('warn', 'parts of a credential file are neither followed nor kept', { credential: name, ignored })
       return added
     },
+    change: async (name, change, revision) =>
+      foundCredential(
+        name,
+        await credentials.changeOptions(
+          name,
+          (credential, now) => changedOptions(credential, change, now),
+          revision,
+        ),
+      ),
     disable: (name, revision) => setState(name, 'disabled', revision),
     enable: (name, revision) => setState(name, 'enabled', revision),
     destroy: async (name, revision) => {

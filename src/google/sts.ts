@@ -1,8 +1,10 @@
 import type { AccessBoundary } from '../domain/access-boundary.ts'
-import type { BrokerError } from '../domain/broker-error.ts'
+import { BrokerError } from '../domain/broker-error.ts'
+import { cloudPlatformScope } from '../domain/google.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { Members } from '../domain/json.ts'
-import { epochSeconds, later } from '../domain/time.ts'
+import { Secret } from '../domain/secret.ts'
+import { epochSeconds, later, type EpochSeconds } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpAnswer } from '../ports/http-client.ts'
@@ -18,6 +20,7 @@ import { judgeFailure, invalidResponse } from '../oauth/upstream-failure.ts'
 
 const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
+const intermediaryType = 'urn:ietf:params:oauth:token-type:access_boundary_intermediary_token'
 
 export interface AccessBoundaryDeps {
   readonly ask: SendWithRetry
@@ -59,7 +62,7 @@ export function createExchangeBoundary(deps: AccessBoundaryDeps): ExchangeBounda
     if (reply.kind !== 'answer' || reply.answer.status !== 200) {
       const failure = judgeFailure(reply, { now: deps.clock.now(), secrets: [source.secret] })
       // The STS saw no credential of ours but the token of a moment ago: its refusal is about that.
-      if (!failure.blamesCredential) throw failure.error
+      if (!failure.blamesCredential) throw namingTheSwitch(failure.error, source)
       return {
         kind: 'source_refused',
         error: invalidResponse(`of a token without boundary, ${failure.error.reason}`),
@@ -73,6 +76,76 @@ export function createExchangeBoundary(deps: AccessBoundaryDeps): ExchangeBounda
     const expiresAt = epochSeconds(Math.min(source.expiresAt, ownEnd))
     return { kind: 'bounded', token: { ...source, secret: accessToken, expiresAt } }
   }
+}
+
+/** Some have seen the STS refuse every source but one of cloud-platform. */
+function namingTheSwitch(error: BrokerError, source: MintedToken): BrokerError {
+  if (error.code !== 'scope_refused' || source.scopes.includes(cloudPlatformScope)) return error
+  return new BrokerError('scope_refused', {
+    reason:
+      `${error.reason}; if the Security Token Service bounds no token of the granted scopes, set the credential's ` +
+      'boundary_source to cloud-platform (docs/downscoping.md)',
+  })
+}
+
+/** An intermediary token, and the key that seals boundaries behind it. Both together are all that the account has. */
+export interface Intermediary {
+  readonly token: Secret
+  /** As it came. */
+  readonly sessionKey: Secret
+  readonly expiresAt: EpochSeconds
+}
+
+export type GetIntermediary = (task: Omit<BoundaryTask, 'boundary'>) => Promise<Intermediary>
+
+/**
+ * Exchanges a service account's token of cloud-platform. It ends with that token. Throws `upstream_unavailable` for what
+ * passes, and `upstream_nonsense` where there will be no intermediary token, whatever the reason.
+ */
+export function createGetIntermediary(deps: AccessBoundaryDeps): GetIntermediary {
+  return async ({ grant, source, deadlineMs }) => {
+    const reply = await deps.ask({
+      url: deps.stsUrl,
+      form: {
+        grant_type: tokenExchange,
+        requested_token_type: intermediaryType,
+        subject_token: source.secret.reveal(),
+        subject_token_type: accessTokenType,
+      },
+      credential: grant.credential.name,
+      repeatable: 'always',
+      deadlineMs,
+    })
+    if (reply.kind !== 'answer' || reply.answer.status !== 200) {
+      const { error } = judgeFailure(reply, { now: deps.clock.now(), secrets: [source.secret] })
+      if (error.code === 'upstream_unavailable') throw error
+      throw invalidResponse(`no intermediary token: ${error.reason}`)
+    }
+    const told = judgeIntermediary(reply.answer, source)
+    if (!told.ok) throw invalidResponse(`the reply with an intermediary token has ${told.fault}`)
+    const { accessToken, expiresIn, sessionKey } = told.value
+    const ownEnd = expiresIn === undefined ? source.expiresAt : later(reply.sentAt, expiresIn)
+    const expiresAt = epochSeconds(Math.min(source.expiresAt, ownEnd))
+    return { token: accessToken, sessionKey, expiresAt }
+  }
+}
+
+function judgeIntermediary(
+  answer: HttpAnswer,
+  source: MintedToken,
+): Judged<AccessTokenReply & { readonly sessionKey: Secret }> {
+  const members = parseReplyMembers(answer)
+  if (!members.ok) return members
+  const { issued_token_type: type, access_boundary_session_key: sessionKey } = members.value
+  if (type !== intermediaryType && type !== accessTokenType)
+    return { ok: false, fault: 'an issued_token_type other than asked for' }
+  const reply = parseAccessToken(members.value)
+  if (!reply.ok) return reply
+  if (typeof sessionKey !== 'string') return { ok: false, fault: 'no access_boundary_session_key' }
+  // With a suffix it would be no more bounded than without.
+  if (reply.value.accessToken.reveal() === source.secret.reveal())
+    return { ok: false, fault: 'the source token itself' }
+  return { ok: true, value: { ...reply.value, sessionKey: new Secret(sessionKey) } }
 }
 
 function judgeReply(answer: HttpAnswer, source: MintedToken): Judged<AccessTokenReply> {

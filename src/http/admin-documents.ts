@@ -29,7 +29,7 @@ import type { PolicySuggestion } from '../domain/policy.ts'
 
 /** A credential as the admin API shows it: member by member, so that nothing secret gets in by being added. */
 function credentialDocument(credential: CredentialSummary): CredentialDocument {
-  const { health, consentedScopes, revocation } = credential
+  const { health, consentedScopes, revocation, boundaries = {} } = credential
   return {
     name: credential.name,
     kind: credential.kind,
@@ -52,6 +52,10 @@ function credentialDocument(credential: CredentialSummary): CredentialDocument {
     },
     rotation: credential.rotation === undefined ? undefined : rotationDocument(credential.rotation),
     rotate_after_days: credential.rotateAfterDays,
+    boundary_source: boundaries.source,
+    bounded_locally: boundaries.locally,
+    accept_unproved: boundaries.acceptUnproved,
+    intermediary_refused_at: optional(boundaries.intermediaryRefusedAt),
     revocation: revocation === undefined ? undefined : { ...revocation, at: formatTimestamp(revocation.at) },
     created_at: formatTimestamp(credential.createdAt),
     updated_at: formatTimestamp(credential.updatedAt),
@@ -207,13 +211,14 @@ export function explanationDocument({ explanation, refused }: ExplainedRequest):
 
 function tokenDocument(token: Explanation['token']): ExplanationDocument['token'] {
   if (token === undefined) return undefined
-  const { tokenType, scopes, audience, subject, boundary, lifetimeMax, upstream } = token
+  const { tokenType, scopes, audience, subject, boundary, bounding, lifetimeMax, upstream } = token
   return {
     token_type: tokenType,
     scopes: [...scopes],
     audience,
     subject,
     access_boundary_rules: boundary === undefined ? undefined : [...boundary],
+    bounding,
     lifetime_seconds_max: lifetimeMax,
     upstream,
   }

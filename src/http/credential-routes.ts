@@ -1,5 +1,7 @@
 import * as z from 'zod/mini'
+import type { AdminFacts } from '../domain/audit-record.ts'
 import { credentialName } from '../domain/credential.ts'
+import type { BoundaryChange } from '../enrolment/credential-options.ts'
 import type { RevokeCredential } from '../enrolment/revoke-credential.ts'
 import type { AdministerCredentials } from '../enrolment/administer-credentials.ts'
 import { credentialPageDocument, revokedCredentialDocument, showCredential } from './admin-documents.ts'
@@ -9,7 +11,6 @@ import type {
   CredentialPageDocument,
   RevokedCredentialDocument,
 } from './credential-schemas.ts'
-import { rotateAfterDays } from './rotation-routes.ts'
 import {
   storedName,
   creates,
@@ -24,6 +25,17 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const pageLimitDefault = 100
 const pageLimitMax = 500
+
+/** Longer than any key should live. */
+const daysMax = 3650
+const rotateAfterDays = z.number().check(z.int(), z.minimum(1), z.maximum(daysMax))
+
+/** How boundaries are put on a credential's tokens. */
+const boundaryMembers = {
+  bounded_locally: z.exactOptional(z.boolean()),
+  accept_unproved: z.exactOptional(z.boolean()),
+} as const
+const boundarySource = z.literal('cloud-platform')
 
 const page = z.object({
   after: z.exactOptional(z.string().check(z.regex(storedName))),
@@ -40,7 +52,19 @@ const enrolment = z.strictObject({
   scopes: z.exactOptional(z.unknown()),
   upstream: z.exactOptional(z.unknown()),
   rotate_after_days: z.exactOptional(rotateAfterDays),
+  boundary_source: z.exactOptional(boundarySource),
+  ...boundaryMembers,
 })
+
+/** `null` takes it away, and what is not there stays as it is. */
+const change = z
+  .strictObject({
+    rotate_after_days: z.exactOptional(z.nullable(rotateAfterDays)),
+    boundary_source: z.exactOptional(z.nullable(boundarySource)),
+    ...boundaryMembers,
+    intermediary_refused: z.exactOptional(z.boolean()),
+  })
+  .check(z.refine((body) => Object.keys(body).length > 0, { error: 'changes nothing' }))
 
 const none = { query: noQuery, body: noBody } as const
 
@@ -61,7 +85,7 @@ export const credentialRoutes = {
     query: noQuery,
     body: jsonBody(enrolment),
     answer: creates<CredentialDocument>(),
-    aboutOf: ({ name }) => ({ credential: name }),
+    aboutOf: ({ name, ...options }) => ({ credential: name, ...acceptance(options) }),
   }),
   readCredential: adminRoute({
     at: 'GET /v1/admin/credentials/{name}',
@@ -77,6 +101,16 @@ export const credentialRoutes = {
     ...none,
     answer: showsNothing,
     ifMatch: true,
+  }),
+  changeCredential: adminRoute({
+    at: 'PATCH /v1/admin/credentials/{name}',
+    needs: 'admin',
+    action: 'credential.change',
+    query: noQuery,
+    body: jsonBody(change),
+    answer: shows<CredentialDocument>(),
+    ifMatch: true,
+    aboutOf: acceptance,
   }),
   disableCredential: adminRoute({
     at: 'POST /v1/admin/credentials/{name}:disable',
@@ -112,6 +146,22 @@ export const credentialRoutes = {
   }),
 } as const
 
+function acceptance({ accept_unproved: isAccepted }: { readonly accept_unproved?: boolean }): AdminFacts {
+  return isAccepted === true ? { acceptedUnproved: true } : {}
+}
+
+function boundaryChange(body: Partial<z.output<typeof change>>): BoundaryChange {
+  const {
+    boundary_source: boundarySource,
+    bounded_locally: boundedLocally,
+    accept_unproved: acceptUnproved,
+    intermediary_refused: intermediaryRefused,
+  } = body
+  return {
+    ...omitUndefined({ boundarySource, boundedLocally, acceptUnproved, intermediaryRefused }),
+  }
+}
+
 export interface CredentialRoutesDeps {
   readonly credentials: AdministerCredentials
   readonly revokeCredential: RevokeCredential
@@ -133,15 +183,24 @@ export function serveCredentials({
     served(routes.listCredentials, async ({ query }) => ({
       document: credentialPageDocument(await credentials.list(query), query.limit),
     })),
-    served(routes.enrolCredential, async ({ body: { rotate_after_days: days, ...enrolment }, note }) => {
+    served(routes.enrolCredential, async ({ body, note }) => {
+      const { rotate_after_days: days, ...rest } = body
+      const { boundary_source: _, bounded_locally: __, accept_unproved: ___, ...enrolment } = rest
+      const change = boundaryChange(body)
       const credential = await credentials.enrol({
         ...enrolment,
         ...omitUndefined({ rotateAfterDays: days }),
+        ...(Object.keys(change).length === 0 ? {} : { boundaries: change }),
       })
       note({ credentialVersion: credential.version })
       return { ...showCredential(credential), location: locate(`/v1/admin/credentials/${credential.name}`) }
     }),
     served(routes.readCredential, async ({ param }) => showCredential(await credentials.read(param('name')))),
+    served(routes.changeCredential, async ({ param, body, ifMatch }) => {
+      const { rotate_after_days: days } = body
+      const change = { ...omitUndefined({ rotateAfterDays: days }), ...boundaryChange(body) }
+      return showCredential(await credentials.change(param('name'), change, ifMatch))
+    }),
     served(routes.disableCredential, async ({ param, ifMatch }) =>
       showCredential(await credentials.disable(param('name'), ifMatch)),
     ),

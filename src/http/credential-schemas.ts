@@ -60,6 +60,13 @@ export const credentialSchema = z.object({
   }),
   rotation: z.optional(rotationSchema),
   rotate_after_days: z.optional(z.int()),
+  /** What access boundaries begin with; absent, a token of the granted scopes. */
+  boundary_source: z.optional(z.literal('cloud-platform')),
+  /** Whether boundaries are sealed here, without a request for each. */
+  bounded_locally: z.optional(z.literal(true)),
+  accept_unproved: z.optional(z.literal(true)),
+  /** When Google was seen to refuse an intermediary token alone, for this credential. */
+  intermediary_refused_at: z.optional(timestamp),
   /** Of a revoked one: what became of its secrets upstream. */
   revocation: z.optional(
     z.object({ upstream: z.enum(upstreamRevocations), at: timestamp, detail: z.optional(z.string()) }),

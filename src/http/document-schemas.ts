@@ -39,6 +39,14 @@ export const explanationSchema = z.object({
       audience: z.optional(z.string()),
       subject: z.optional(z.string()),
       access_boundary_rules: z.optional(z.array(z.unknown())),
+      /** How the boundary is put on, what an exchange begins with, and why so. */
+      bounding: z.optional(
+        z.object({
+          way: z.enum(['sealed', 'exchanged']),
+          source: z.enum(['granted', 'cloud-platform']),
+          why: z.string(),
+        }),
+      ),
       lifetime_seconds_max: z.optional(z.number()),
       upstream: z.string(),
     }),

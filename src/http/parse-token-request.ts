@@ -7,7 +7,7 @@ import { trimAsciiSpace } from '../domain/text.ts'
 import { missing, parseForm, type Form, type FormMessage } from './parse-form.ts'
 import * as z from 'zod/mini'
 import type { AccessBoundary } from '../domain/access-boundary.ts'
-import { parseStrictJsonObject } from '../domain/json.ts'
+import { isMembers, parseStrictJsonObject } from '../domain/json.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /**
@@ -166,8 +166,9 @@ function bounded(form: Form, name: string, charactersMax: number): string | unde
 }
 
 /**
- * The boundary in Google's `options` parameter, or nothing where it has none; whatever else stands there is refused,
- * because a restriction that is ignored gives a wider token than was asked for. Throws `request_malformed`.
+ * The boundary in Google's `options` parameter, or nothing where it has none. Members beside it that cannot widen a token
+ * are ignored, as Google's clients send some; within it, and where its name is almost right, nothing is skipped over,
+ * because then the token would be wider than was asked for. Throws `request_malformed`.
  */
 export function parseOptions(text: string | undefined): AccessBoundary | undefined {
   return text === undefined ? undefined : parseAccessBoundary(parseJson(text))
@@ -176,6 +177,8 @@ export function parseOptions(text: string | undefined): AccessBoundary | undefin
 /** Likewise, of what the JSON means. */
 export function parseAccessBoundary(options: unknown): AccessBoundary | undefined {
   const parsed = optionsDocument.safeParse(options)
+  const almost = isMembers(options) ? Object.keys(options).find(isAlmostBoundary) : undefined
+  if (almost !== undefined) throw requestMalformed('options has an unknown member')
   if (parsed.success) return parsed.data.accessBoundary?.accessBoundaryRules
   const [issue] = parsed.error.issues
   const place = issue?.path.join('.') ?? ''
@@ -201,14 +204,17 @@ const boundaryRule = z.strictObject({
   ),
 })
 
-const optionsDocument = z.strictObject({
-  // Google's clients send it for workforce pools; it says who is billed and nothing about the token.
-  userProject: z.optional(z.string()),
+// Beside it: `userProject` of workforce pools, `bindCertFingerprint` of google-auth for Python 2.52 and newer.
+const optionsDocument = z.object({
   accessBoundary: z.optional(
     // None at all would allow nothing, or, misread, everything.
     z.strictObject({ accessBoundaryRules: z.array(boundaryRule).check(z.minLength(1), z.maxLength(10)) }),
   ),
 })
+
+function isAlmostBoundary(name: string): boolean {
+  return name !== 'accessBoundary' && name.replaceAll(/[^A-Za-z]/g, '').toLowerCase() === 'accessboundary'
+}
 
 function textOf(charactersMin: number, charactersMax: number): z.ZodMiniString {
   return z.string().check(z.minLength(charactersMin), z.maxLength(charactersMax))

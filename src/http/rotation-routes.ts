@@ -9,20 +9,10 @@ import type { MaintenanceDocument } from './document-schemas.ts'
 import { creates, shows, jsonBody, noBody, noQuery } from './route-schemas.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
-/** Longer than any key should live. */
-const daysMax = 3650
-
-export const rotateAfterDays = z.number().check(z.int(), z.minimum(1), z.maximum(daysMax))
-
 const broughtSecret = z.strictObject({
   secret: z.unknown().check(z.refine((secret) => secret !== undefined, { error: 'is missing' })),
   scopes: z.exactOptional(z.unknown()),
   withdraw_former: z.exactOptional(z.boolean()),
-})
-
-/** `null` takes it away. */
-const change = z.strictObject({
-  rotate_after_days: z.nullable(rotateAfterDays),
 })
 
 const none = { query: noQuery, body: noBody } as const
@@ -78,15 +68,6 @@ export const rotationRoutes = {
     answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
-  changeCredential: adminRoute({
-    at: `PATCH ${one}`,
-    needs: 'admin',
-    action: 'credential.change',
-    query: noQuery,
-    body: jsonBody(change),
-    answer: shows<CredentialDocument>(),
-    ifMatch: true,
-  }),
   runMaintenance: adminRoute({
     at: 'POST /v1/admin/maintenance:run',
     needs: 'operator',
@@ -132,9 +113,6 @@ export function serveRotation(deps: RotationRoutesDeps): readonly ServedRoute[] 
     ),
     served(routes.abortRotation, async ({ param, ifMatch }) =>
       showCredential(await rotation.abort(param('name'), ifMatch)),
-    ),
-    served(routes.changeCredential, async ({ param, body, ifMatch }) =>
-      showCredential(await rotation.rotateAfter(param('name'), body.rotate_after_days ?? undefined, ifMatch)),
     ),
     served(routes.runMaintenance, async () => ({ document: maintenanceDocument(await maintain()) })),
   ]

@@ -1,3 +1,4 @@
+import { cloudPlatformScope } from '../domain/google.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { ExchangeBoundary } from '../google/sts.ts'
@@ -20,7 +21,9 @@ export function createMintBounded({
   putBoundary,
 }: BoundedTokenDeps): (grant: Grant, deadlineMs: number) => Promise<MintedToken> {
   return async (grant, deadlineMs) => {
-    const { boundary = [], ...raw } = grant
+    const { boundary = [], bounding, ...granted } = grant
+    // What nothing but the boundary narrows is asked for only where every role was proved (`chooseBounding`).
+    const raw = bounding?.source === 'cloud-platform' ? { ...granted, scopes: [cloudPlatformScope] } : granted
     let isKept = true
     const mint = (): Promise<MintedToken> => {
       isKept = false

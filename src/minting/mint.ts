@@ -12,7 +12,7 @@ import type { OwnIdentity } from '../ports/own-identity.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { RefreshLeases } from '../records/refresh-leases.ts'
 import { type ShareToken, createImpersonatorToken, type ImpersonatorTokenDeps } from './impersonator-token.ts'
-import { createExchangeBoundary } from '../google/sts.ts'
+import { createGetIntermediary, createExchangeBoundary } from '../google/sts.ts'
 import { createRequestToken } from '../oauth/token-endpoint.ts'
 import { createSendWithRetry, type SendWithRetry } from '../oauth/send-with-retry.ts'
 import { createMintBounded } from './bounded-token.ts'
@@ -21,6 +21,7 @@ import { createConfirmScopes } from './confirm-scopes.ts'
 import type { VerifyAccessToken } from './token-statement.ts'
 import { createResolveUpstream } from '../oauth/resolve-upstream.ts'
 import { createMintFromRefreshToken } from './refresh-token.ts'
+import { createMintSealed, type IntermediaryTokens } from './sealed-token.ts'
 import { createMintFromServiceAccountKey } from './service-account-key.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 import { createMintFromBrokerIdentity } from './broker-identity.ts'
@@ -47,6 +48,7 @@ export interface MintDeps {
   readonly refreshTurns: RefreshLeases
   readonly endpoints: MintEndpoints
   readonly shareToken: ShareToken
+  readonly intermediaries: IntermediaryTokens
   /** Absent when the broker has no Google identity. */
   readonly ownIdentity?: OwnIdentity
   /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
@@ -116,7 +118,13 @@ export function createMint(deps: MintDeps): Mint {
     refuseLongerLife(grant, token)
     return token
   }
-  const mintBounded = createMintBounded({ ...deps, mintUnbounded, putBoundary })
+  const exchangeBounded = createMintBounded({ ...deps, mintUnbounded, putBoundary })
+  const mintBounded = createMintSealed({
+    ...deps,
+    mintUnbounded,
+    getIntermediary: createGetIntermediary({ ...deps, ask, stsUrl }),
+    exchangeBounded,
+  })
 
   return async (grant, requestDeadlineMs = Infinity) => {
     refuseWhatOnlyGoogleHas(grant)

@@ -11,6 +11,7 @@ import {
   bareScopes,
   deprecatedScopes,
 } from './scope-catalogue.ts'
+import { parseCondition, partsOf, type Condition } from '../domain/boundary-condition.ts'
 import type { Path, Report } from './policy-faults.ts'
 
 export interface CredentialContext extends RuleContext {
@@ -151,12 +152,16 @@ function misspelling(scope: string, isSurelyGoogles: boolean): string | undefine
 /** Warns of boundaries that reach more than they seem to, or nothing. */
 export function warnOfBoundary({ rule, path, warn }: RuleContext): void {
   if (rule.boundary.length === 0) return
-  for (const [index, { availabilityCondition }] of rule.boundary.entries())
-    if (openPrefix.test(availabilityCondition?.expression ?? ''))
+  for (const [index, { availabilityCondition }] of rule.boundary.entries()) {
+    const parsed = parseCondition(availabilityCondition?.expression ?? 'true')
+    for (const prefix of parsed.ok ? new Set(openPrefixes(parsed.condition)) : [])
       warn(
         [...path, 'boundary', index, 'availabilityCondition', 'expression'],
-        'a prefix ends in a variable: the claim "a" reaches what belongs to "ab" too, unless a "/" follows',
+        prefix.endsWith('}')
+          ? 'a prefix ends in a variable: the claim "a" reaches what belongs to "ab" too, unless a "/" follows'
+          : `the prefix ${quote(prefix)} ends without "/": it reaches ${quote(`${prefix}2`)} and all that begins alike`,
       )
+  }
   const names = rule.scopes.map((scope) => shortScopeName(fullScopeName(scope)))
   if (!names.some((name) => name === 'cloud-platform' || name.startsWith('devstorage.')))
     warn(
@@ -165,7 +170,12 @@ export function warnOfBoundary({ rule, path, warn }: RuleContext): void {
     )
 }
 
-const openPrefix = /\.startsWith\s*\(\s*(['"])[^'"]*\$\{claims\.[^}]*\}\1/
+/** Of names and of lists, in the order of reading. */
+function openPrefixes(condition: Condition): readonly string[] {
+  if (condition.kind !== 'startsWith') return partsOf(condition).flatMap(openPrefixes)
+  const { argument } = condition
+  return argument.kind === 'literal' && !argument.value.endsWith('/') ? [argument.value] : []
+}
 
 /** A rule that is looked at, and what is known of its credential. */
 export interface RuleContext {

@@ -1,5 +1,6 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import { quote } from '../domain/text.ts'
+import type { TextPlace } from '../boundaries/boundary.ts'
 
 /** Where in the document: member names and list indexes from the top. */
 export type Path = readonly (string | number)[]
@@ -16,8 +17,10 @@ export interface Fault {
   readonly text: string
 }
 
-/** Notes a fault at the value of `path`, or at its key. */
-export type Report = (path: Path, text: string, at?: 'key' | 'value') => void
+/** Notes a fault at the value of `path`, at its key, or within its text. */
+export type Report = (path: Path, text: string, at?: At) => void
+
+export type At = 'key' | 'value' | TextPlace
 
 const shownFaultsMax = 100
 

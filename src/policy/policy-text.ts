@@ -1,6 +1,7 @@
 import { EVENT_ID, parseEvents, YAMLException, type Event } from 'js-yaml'
 import type { Json } from '../domain/caller.ts'
-import type { Fault, Path, Position } from './policy-faults.ts'
+import type { TextPlace } from '../boundaries/boundary.ts'
+import type { At, Fault, Path, Position } from './policy-faults.ts'
 import { readYamlTree, type Place } from './yaml-tree.ts'
 
 /** A document as plain values, each of which knows its place in the text. */
@@ -9,7 +10,7 @@ export interface PolicyText {
   /** Not empty: the document is not fit to be used, whatever `value` holds. */
   readonly faults: readonly Fault[]
   /** Of the value at `path`, or of its key; of the nearest thing around it where the document has no such path. */
-  readonly locate: (path: Path, at: 'key' | 'value') => Position
+  readonly locate: (path: Path, at: At) => Position
 }
 
 // A policy is 7 levels deep and a long one has some thousand values; a bomb of aliases has more of either.
@@ -48,7 +49,14 @@ function readDocument(text: string): PolicyText {
     valuesMax,
     note: (offset, path, message) => faults.push({ position: positionOf(offset), path, text: message }),
   })
-  return { value: whole.json, faults, locate: (path, at) => positionOf(offsetOf(whole.place, path, at)) }
+  return {
+    value: whole.json,
+    faults,
+    locate: (path, at) => {
+      const offset = offsetOf(whole.place, path, at)
+      return positionOf(typeof at === 'string' ? offset : offsetWithin(text, offset, at))
+    },
+  }
 }
 
 function documentFault(events: readonly Event[]): string | undefined {
@@ -86,7 +94,16 @@ function createPositionOf(text: string): (offset: number) => Position {
   }
 }
 
-function offsetOf(root: Place, path: Path, at: 'key' | 'value'): number {
+/** Where a place of a value stands in the document: on the line that is written there just like the value's own. */
+function offsetWithin(source: string, start: number, { text, offset }: TextPlace): number {
+  const lineStart = text.lastIndexOf('\n', offset - 1) + 1
+  const line = text.slice(lineStart).split('\n', 1)[0] ?? ''
+  // A scalar of several lines begins behind its sign, and its lines are indented.
+  const found = source.slice(start, start + 2 * text.length + 1000).indexOf(line)
+  return line === '' || found === -1 ? start : start + found + (offset - lineStart)
+}
+
+function offsetOf(root: Place, path: Path, at: At): number {
   let place = root
   for (const step of path) {
     const next = place.parts.get(step)

@@ -103,6 +103,6 @@ function readBoundary(entry: RuleEntry, { path, report }: EntryPlace): AccessBou
   const variables = variableFaults(boundary)
   // A variable that is none would be judged as text.
   const faults = variables.length > 0 ? variables : boundaryFaults(sampleBoundary(boundary))
-  for (const fault of faults) report([...path, 'boundary', ...fault.path], fault.text)
+  for (const fault of faults) report([...path, 'boundary', ...fault.path], fault.text, fault.within)
   return boundary
 }

@@ -2,6 +2,8 @@
 export interface Entropy {
   /** A random UUID (RFC 9562 version 4). */
   uuid(): string
+  /** Random octets. */
+  octets(count: number): Uint8Array<ArrayBuffer>
   /** Uniform in [0, 1); for jitter only. */
   fraction(): number
 }

@@ -6,6 +6,7 @@ import {
   narrowingWays,
   upstreamRevocations,
   versionStates,
+  type BoundaryOptions,
   type CredentialHealth,
   type Narrowing,
   type Revocation,
@@ -61,6 +62,7 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
     fence: record.fence,
     ...(record.rotation === undefined ? {} : { rotation: rotationDocumentOf(record.rotation) }),
     ...omitUndefined({ rotate_after_days: record.rotateAfterDays }),
+    ...(record.boundaries === undefined ? {} : { boundaries: boundariesDocumentOf(record.boundaries) }),
     ...(record.revocation === undefined ? {} : { revocation: revocationDocumentOf(record.revocation) }),
     revision: record.revision,
     created_at: record.createdAt,
@@ -71,6 +73,18 @@ export function credentialDocumentOf(record: CredentialRecord): Document {
 function narrowingDocumentOf({ way, refusedUntil }: Narrowing): Document {
   return {
     ...omitUndefined({ way, refused_until: refusedUntil }),
+  }
+}
+
+function boundariesDocumentOf(options: BoundaryOptions): Document {
+  const { source, locally, acceptUnproved, intermediaryRefusedAt } = options
+  return {
+    ...omitUndefined({
+      source,
+      locally,
+      accept_unproved: acceptUnproved,
+      intermediary_refused_at: intermediaryRefusedAt,
+    }),
   }
 }
 
@@ -172,6 +186,25 @@ const versionDocument = z.pipe(
   ),
 )
 
+const boundariesDocument = z.pipe(
+  z.object({
+    source: z.exactOptional(z.literal('cloud-platform')),
+    locally: z.exactOptional(z.literal(true)),
+    accept_unproved: z.exactOptional(z.literal(true)),
+    intermediary_refused_at: z.exactOptional(instant),
+  }),
+  z.transform(
+    ({
+      accept_unproved: acceptUnproved,
+      intermediary_refused_at: intermediaryRefusedAt,
+      ...same
+    }): BoundaryOptions => ({
+      ...same,
+      ...omitUndefined({ acceptUnproved, intermediaryRefusedAt }),
+    }),
+  ),
+)
+
 const revocationDocument = z.object({
   upstream: z.enum(upstreamRevocations),
   at: instant,
@@ -195,6 +228,7 @@ const credentialDocument = z.pipe(
     fence: z.int(),
     rotation: z.optional(rotationDocument),
     rotate_after_days: z.optional(z.int()),
+    boundaries: z.exactOptional(boundariesDocument),
     revocation: z.exactOptional(revocationDocument),
     revision: z._default(z.int(), 0),
     created_at: instant,

@@ -2,6 +2,7 @@ import type {
   Account,
   CredentialHealth,
   CredentialKind,
+  CredentialOptions,
   CredentialState,
   CredentialSummary,
   Narrowing,
@@ -16,7 +17,7 @@ import { rotationStatusOf, type Rotation } from './rotation-codec.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** One document of the collection `credentials`: everything of a credential that must change together. */
-export interface CredentialRecord {
+export interface CredentialRecord extends CredentialOptions {
   readonly name: string
   readonly kind: CredentialKind
   readonly upstream: string
@@ -34,7 +35,6 @@ export interface CredentialRecord {
   /** The highest fence ever given. */
   readonly fence: number
   readonly rotation?: Rotation
-  readonly rotateAfterDays?: number
   readonly revocation?: Revocation
   /** Counts the changes that are shown. */
   readonly revision: number
@@ -84,7 +84,7 @@ export function summaryOf(record: CredentialRecord): CredentialSummary {
     }),
     health: record.health,
     ...(record.rotation === undefined ? {} : { rotation: rotationStatusOf(record.rotation) }),
-    ...omitUndefined({ rotateAfterDays: record.rotateAfterDays }),
+    ...omitUndefined({ rotateAfterDays: record.rotateAfterDays, boundaries: record.boundaries }),
     ...(record.revocation === undefined || record.state !== 'revoked'
       ? {}
       : { revocation: record.revocation }),

@@ -2,6 +2,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type {
   Account,
   CredentialHealth,
+  CredentialOptions,
   CredentialSecret,
   CredentialState,
   CredentialSummary,
@@ -30,7 +31,7 @@ import {
   connectRecord,
   enterState,
   noteHealth,
-  rotateAfter,
+  setOptions,
   noteWithdrawn,
   revokeRecord,
   type HeldVersion,
@@ -42,7 +43,7 @@ import { secretOf, secretText, openVersion, secretPlace, usableVersion } from '.
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** What is enrolled: a parsed and checked secret with the facts that may be shown. */
-export interface NewCredential {
+export interface NewCredential extends CredentialOptions {
   readonly name: string
   /** Whose grant it is, where somebody consented here. */
   readonly account?: Account
@@ -53,7 +54,6 @@ export interface NewCredential {
   readonly consentedScopes?: ScopeSet
   /** For impersonation: the credential it draws on; absent, the broker's own identity. */
   readonly source?: string
-  readonly rotateAfterDays?: number
 }
 
 export interface ConnectedVersion {
@@ -107,10 +107,10 @@ export interface Credentials {
   ): Promise<CredentialSummary | undefined>
   /** The versions whose secrets are still held. */
   heldVersions(name: string): Promise<readonly HeldVersion[]>
-  /** `undefined` for days: never by itself. `undefined` when there is none of that name. */
-  setRotateAfter(
+  /** What they are from now on, made of what is. `undefined` when there is none of that name. */
+  changeOptions(
     name: string,
-    days: number | undefined,
+    revise: (credential: CredentialSummary, now: EpochSeconds) => CredentialOptions,
     expected?: Revision,
   ): Promise<CredentialSummary | undefined>
   /** Throws `not_found` without such a version, `state_conflict` for the only one that works. */
@@ -225,7 +225,8 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
         sealed === undefined ? [] : [{ id, generation }],
       )
     },
-    setRotateAfter: (name, days, expected) => change(name, (record) => rotateAfter(record, days), expected),
+    changeOptions: (name, revise, expected) =>
+      change(name, (record, now) => setOptions(record, revise(summaryOf(record), now)), expected),
     disableVersion: (name, version, expected) =>
       change(name, (record, now) => disableVersion(record, version, now), expected),
     destroyVersion: (name, version, expected) =>
@@ -280,7 +281,8 @@ interface FirstVersion {
 }
 
 function newRecord(credential: NewCredential, { id, sealed, now }: FirstVersion): CredentialRecord {
-  const { name, upstream, secret, identity, keyId, source, consentedScopes, rotateAfterDays } = credential
+  const { name, upstream, secret, identity, keyId, source, consentedScopes, rotateAfterDays, boundaries } =
+    credential
   const version: CredentialVersion = {
     id,
     state: 'active',
@@ -299,7 +301,7 @@ function newRecord(credential: NewCredential, { id, sealed, now }: FirstVersion)
     versions: [version],
     ...omitUndefined({ source, account: credential.account, consentedScopes }),
     health: { status: 'unknown', since: now },
-    ...omitUndefined({ rotateAfterDays }),
+    ...omitUndefined({ rotateAfterDays, boundaries }),
     fence: 0,
     revision: 1,
     createdAt: now,
@@ -314,6 +316,7 @@ function isSameButSecret(record: CredentialRecord, other: NewCredential): boolea
       one.source ?? null,
       one.consentedScopes ?? null,
       one.rotateAfterDays ?? null,
+      one.boundaries ?? null,
     ])
   return record.kind === other.secret.kind && facts(record) === facts(other)
 }

@@ -1,6 +1,6 @@
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { DocumentKey, DocumentStore, Version, Document, Stored } from '../ports/document-store.ts'
+import type { DocumentKey, DocumentStore, Stored, Version, Document } from '../ports/document-store.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { Log } from '../ports/log.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
@@ -20,12 +20,23 @@ export interface Tokens {
   keep(claim: TokenClaim, token: MintedToken): Promise<boolean>
   /** Ends the claim without a token. */
   release(claim: TokenClaim): Promise<void>
+  /** Looks at every intermediary token and removes those that `isDead` says so of, by credential and versions. */
+  removeIntermediaries(
+    isDead: (credential: string, drawnFrom: readonly string[]) => Promise<boolean>,
+  ): Promise<void>
 }
 
 export const tokensPrefix = 'tokens/'
+const intermediaryPrefix = `${tokensPrefix}intermediary@` as const
+const page = 100
 
 /** `tokens/` and the SHA-256 of everything the token depends on. */
 export type TokenKey = `${typeof tokensPrefix}${string}`
+
+/** Found by the name of its credential: no name holds an `@`. */
+export function intermediaryKey(credential: string, digest: string): TokenKey {
+  return `${intermediaryPrefix}${credential}@${digest}`
+}
 
 export interface FoundToken {
   readonly key: TokenKey
@@ -55,6 +66,15 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
     if (record.token === undefined) return undefined
     const { sealed, ...facts } = record.token
     return { ...facts, secret: await keyRing.open(sealed, tokenPlace(key)) }
+  }
+
+  const versionsIn = (stored: Stored): readonly string[] => {
+    try {
+      return parseTokenRecord(stored).token?.drawnFrom ?? []
+    } catch (error) {
+      if (!isBrokerError(error)) throw error
+      return []
+    }
   }
 
   return {
@@ -99,6 +119,19 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
         expiresAt: token.expiresAt,
       })
       return written !== undefined
+    },
+
+    removeIntermediaries: async (isDead) => {
+      for (let after: DocumentKey | undefined; ;) {
+        const from = after === undefined ? {} : { after }
+        const found = await store.list({ prefix: intermediaryPrefix, ...from, limit: page })
+        for (const stored of found) {
+          const name = stored.key.slice(intermediaryPrefix.length).split('@')[0] ?? ''
+          if (await isDead(name, versionsIn(stored))) await store.delete(stored.key)
+        }
+        after = found.at(-1)?.key
+        if (found.length < page) return
+      }
     },
 
     release: async ({ key, lease, version, former }) => {

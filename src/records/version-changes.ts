@@ -1,5 +1,11 @@
 import { BrokerError } from '../domain/broker-error.ts'
-import type { VersionState, CredentialHealth, CredentialState, Revocation } from '../domain/credential.ts'
+import type {
+  VersionState,
+  CredentialHealth,
+  CredentialOptions,
+  CredentialState,
+  Revocation,
+} from '../domain/credential.ts'
 import { type EpochSeconds, seconds, until } from '../domain/time.ts'
 import type { CredentialRecord, CredentialVersion } from './credential-record.ts'
 import { isHeld } from './lease.ts'
@@ -167,10 +173,9 @@ export function connectRecord(
   }
 }
 
-/** `undefined` for days: never by itself. */
-export function rotateAfter(record: CredentialRecord, days: number | undefined): CredentialRecord {
-  const { rotateAfterDays: _, ...rest } = record
-  return { ...rest, ...omitUndefined({ rotateAfterDays: days }) }
+export function setOptions(record: CredentialRecord, options: CredentialOptions): CredentialRecord {
+  const { rotateAfterDays: _, boundaries: __, ...rest } = record
+  return { ...rest, ...options }
 }
 
 /** Its health; news are another status or reason, or the same half a day later. */

@@ -10,10 +10,7 @@ import { invalidDocument } from '../domain/broker-error.ts'
 import { parseCredentialFile } from '../enrolment/parse-credential-file.ts'
 
 export interface AdministerRotationDeps {
-  readonly credentials: Pick<
-    Credentials,
-    'find' | 'openSecret' | 'setRotateAfter' | 'disableVersion' | 'destroyVersion'
-  >
+  readonly credentials: Pick<Credentials, 'find' | 'openSecret' | 'disableVersion' | 'destroyVersion'>
   readonly rotations: Pick<Rotations, 'begin' | 'beginImport' | 'beginAbort'>
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   /** Goes on with a rotation after the answer, where that is possible. */
@@ -39,11 +36,6 @@ export interface AdministerRotation {
   readonly abort: (name: string, revision?: string) => Promise<CredentialSummary>
   readonly disableVersion: (name: string, version: string, revision?: string) => Promise<CredentialSummary>
   readonly destroyVersion: (name: string, version: string, revision?: string) => Promise<CredentialSummary>
-  readonly rotateAfter: (
-    name: string,
-    days: number | undefined,
-    revision?: string,
-  ) => Promise<CredentialSummary>
 }
 
 export function createAdministerRotation(deps: AdministerRotationDeps): AdministerRotation {
@@ -86,10 +78,6 @@ export function createAdministerRotation(deps: AdministerRotationDeps): Administ
       foundCredential(name, await credentials.disableVersion(name, version, revision)),
     destroyVersion: async (name, version, revision) =>
       foundCredential(name, await credentials.destroyVersion(name, version, revision)),
-    rotateAfter: async (name, days, revision) => {
-      if (days !== undefined) refuseWhatNeedsAPerson(await read(name))
-      return foundCredential(name, await credentials.setRotateAfter(name, days, revision))
-    },
   }
 }
 

@@ -17,6 +17,8 @@ export interface MemoryToken {
 export interface MemoryTokens {
   get(identity: string): MemoryToken | undefined
   set(identity: string, token: MintedToken, digest: string): MemoryToken
+  /** How many there were. */
+  forget(isDead: (identity: string) => boolean): number
   freshness(held: MemoryToken): Freshness
   /** What is left of its life, by whichever clock says less. */
   left(held: MemoryToken): Seconds
@@ -56,6 +58,7 @@ export function createMemoryTokens({ clock, fraction, entriesMax }: MemoryTokens
       entries.set(identity, held)
       return held
     },
+    forget: (isDead) => entries.deleteWhere(isDead),
     freshness: (held) => freshnessOf(held.schedule, left(held)),
     left,
   }

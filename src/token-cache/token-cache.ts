@@ -1,6 +1,6 @@
 import { type MaybePromise, settled } from '../domain/promises.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
-import { BrokerError } from '../domain/broker-error.ts'
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import { isDrawnFrom, type Grant } from '../domain/grant.ts'
 import { seconds } from '../domain/time.ts'
 import type { MintedToken, ResolvedToken, TokenSource } from '../domain/token.ts'
@@ -9,7 +9,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Entropy, Sha256 } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { TokenKey, Tokens } from '../records/tokens.ts'
-import { createMemoryTokens, type MemoryToken } from './memory-tokens.ts'
+import type { Freshness, MemoryToken, MemoryTokens } from './memory-tokens.ts'
 import { createObtain, type Obtained, type WantedToken } from './obtain.ts'
 import { createRefreshAhead } from './refresh-ahead.ts'
 
@@ -25,6 +25,8 @@ export type GetToken = (
   deadlineMs?: number,
 ) => MaybePromise<ResolvedToken>
 
+const sealAgainAfterMs = 5_000
+
 export interface TokenCacheDeps {
   readonly tokens: Tokens
   readonly clock: Clock
@@ -34,7 +36,9 @@ export interface TokenCacheDeps {
   readonly log: Log
   /** What is switched off by hand. Throws `store_unavailable`. */
   readonly blocks: () => BlocksInForce | Promise<BlocksInForce>
-  readonly memoryEntriesMax: number
+  readonly memory: MemoryTokens
+  /** Where a token lies in the store; absent, by what it depends on. */
+  readonly keyOf?: (identity: string) => Promise<TokenKey>
   /** False on Workers: there the lease alone keeps order. */
   readonly sharesWork: boolean
 }
@@ -42,13 +46,13 @@ export interface TokenCacheDeps {
 const waitMsDefault = 3_000
 
 export function createTokenCache(deps: TokenCacheDeps): GetToken {
-  const { background, clock, entropy, sha256, sharesWork } = deps
-  const memory = createMemoryTokens({ clock, fraction: entropy.fraction, entriesMax: deps.memoryEntriesMax })
+  const { background, clock, sha256, sharesWork, memory } = deps
   const obtain = createObtain(deps, memory)
   const refreshAhead = createRefreshAhead(deps, obtain)
   const inFlight = new Map<string, Promise<Obtained>>()
+  const sealAgainMs = new WeakMap<MemoryToken, number>()
 
-  const keyOf = async (identity: string): Promise<TokenKey> => `tokens/${await sha256(identity)}`
+  const { keyOf = async (identity: string): Promise<TokenKey> => `tokens/${await sha256(identity)}` } = deps
 
   const obtainOnce = async (
     want: Omit<WantedToken, 'key'>,
@@ -100,6 +104,24 @@ export function createTokenCache(deps: TokenCacheDeps): GetToken {
     return answer(held, source)
   }
 
+  /**
+   * What is sealed locally costs no request: nothing of it is shared, and no lease is taken. A token that is due is
+   * sealed again once in a while, in case that what it is sealed behind was renewed.
+   */
+  const sealed = async ({ identity, mint, held, freshness }: SealedWant): Promise<ResolvedToken> => {
+    if (held !== undefined && freshness === 'due' && clock.steadyMs() < (sealAgainMs.get(held) ?? 0))
+      return answer(held, 'memory')
+    if (held !== undefined) sealAgainMs.set(held, clock.steadyMs() + sealAgainAfterMs)
+    try {
+      const token = await mint()
+      const digest = await sha256(token.secret.reveal())
+      return answer(memory.set(identity, token, digest), 'mint')
+    } catch (error) {
+      if (held === undefined || freshness === 'dead' || !isBrokerError(error)) throw error
+      return answer(held, 'memory')
+    }
+  }
+
   const serve = (
     { isRevoked }: BlocksInForce,
     grant: Grant,
@@ -112,6 +134,7 @@ export function createTokenCache(deps: TokenCacheDeps): GetToken {
     const held = isServable ? remembered : undefined
     const freshness = held === undefined ? 'dead' : memory.freshness(held)
     if (held !== undefined && freshness === 'fresh') return answer(held, 'memory')
+    if (grant.bounding?.way === 'sealed') return sealed({ identity, mint, held, freshness })
     const want = { identity, mint, isLive, deadlineMs }
     if (held !== undefined && freshness === 'due') return refreshed(want, held)
     return obtained(want, freshness === 'short' ? held : heldOfFormer(grant, isRevoked))
@@ -127,6 +150,11 @@ export function createTokenCache(deps: TokenCacheDeps): GetToken {
   }
 }
 
+interface SealedWant extends Pick<WantedToken, 'identity' | 'mint'> {
+  readonly held: MemoryToken | undefined
+  readonly freshness: Freshness
+}
+
 function ended(): BrokerError {
   return new BrokerError('upstream_unavailable', {
     reason: 'the token ended while it was being handed out',
@@ -139,7 +167,8 @@ function ended(): BrokerError {
  * the parts apart whatever they contain. The caller is not in it: two callers that are allowed the same thing share.
  */
 export function tokenIdentity(grant: Grant): string {
-  const { credential, tokenType, scopes, audience, subject, boundary, lifetime, upstreamTerms } = grant
+  const { credential, tokenType, scopes, audience, subject, boundary, bounding, lifetime, upstreamTerms } =
+    grant
   return JSON.stringify([
     credential.name,
     credential.version,
@@ -153,5 +182,7 @@ export function tokenIdentity(grant: Grant): string {
     boundary ?? null,
     lifetime ?? null,
     upstreamTerms ?? null,
+    bounding === undefined ? null : [bounding.way, bounding.source],
+    grant.isIntermediary ?? false,
   ])
 }

@@ -23,7 +23,7 @@ async function suggest(rules: readonly object[], uses: readonly RuleUse[], days 
   await world.credentials.add(refreshCredential)
   const ruleUses = createRuleUses({
     ...world,
-    entropy: { uuid: () => 'x', fraction: () => 0 },
+    entropy: { uuid: () => 'x', octets: (count) => new Uint8Array(count), fraction: () => 0 },
     sha256: quickDigest,
   })
   for (const one of uses) {

@@ -9,7 +9,7 @@ const ofCaller = ruleWith({
 
 test('P13: a rule’s boundary holds the caller’s claims, and a caller’s own only narrows it', async () => {
   const caller = callerOf('exporter', { team: "o'neil" })
-  const own = reach({ availabilityCondition: { expression: 'resource.type == "object"' } })
+  const own = reach({ availabilityCondition: { expression: 'resource.name.endsWith("x")' } })
 
   expect((await ask({ rules: [ofCaller], caller })).boundary).toEqual([
     reach({ availabilityCondition: under(String.raw`o\u0027neil/`) }),
@@ -18,7 +18,7 @@ test('P13: a rule’s boundary holds the caller’s claims, and a caller’s own
   expect((await ask({ rules: [ofCaller], caller, request: { boundary: [own] } })).boundary).toEqual([
     reach({
       availabilityCondition: {
-        expression: String.raw`(resource.type == "object") && (resource.name.startsWith('projects/_/buckets/reports/objects/o\u0027neil/'))`,
+        expression: String.raw`(resource.name.endsWith('x')) && (resource.name.startsWith('projects/_/buckets/reports/objects/o\u0027neil/'))`,
       },
     }),
   ])

@@ -198,6 +198,23 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(destroyed.screen).toContain(`destroyed`)
   })
 
+  test('credentials boundaries takes what is unproved on trust only where it is told to', async () => {
+    const command = ['credentials', 'boundaries', 'reports-sa']
+    const nothing = await world.type(command)
+    const refused = await world.type([...command, '--bounded-locally'])
+    const sealed = await world.type([...command, '--bounded-locally', '--accept-unproved'])
+    const list = await world.type(['credentials', 'list'])
+    const exchanged = await world.type([...command, '--not-locally', '--source', 'granted'])
+
+    expect(nothing).toMatchObject({ status: 2 })
+    expect(refused).toMatchObject({ status: 1 })
+    expect(refused.screen).toContain('accept_unproved')
+    expect(sealed.screen).toContain('sealed locally, accepted unproved')
+    expect(list.screen).toMatch(/BOUNDED[^]*reports-sa .*locally/)
+    expect(exchanged).toMatchObject({ status: 0 })
+    expect(exchanged.screen).not.toContain('sealed locally')
+  })
+
   test('credentials schedule says when it is rotated by itself', async () => {
     const scheduled = await world.type(['credentials', 'schedule', 'reports-sa', '--after', '90'])
     const shown = await world.type(['credentials', 'show', 'reports-sa'])

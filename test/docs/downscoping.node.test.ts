@@ -67,7 +67,7 @@ const idTokens = {
 /** Every row of Google's. */
 const ways: Readonly<Record<string, Way>> = {
   'Scopes of a service account key': {
-    prepare: enrolKey,
+    prepare: (world) => enrolKey(world),
     carries: { scopes: [READ], subject: target },
   },
   'Scopes of a refresh token': {
@@ -79,7 +79,7 @@ const ways: Readonly<Record<string, Way>> = {
   },
   'A user, by a service account key': {
     rule: { subjects: [user] },
-    prepare: enrolKey,
+    prepare: (world) => enrolKey(world),
     params: { requested_subject: user },
     carries: { scopes: [READ], subject: user, actor: target },
   },
@@ -138,13 +138,19 @@ const ways: Readonly<Record<string, Way>> = {
   },
   'An access boundary': {
     rule: { boundary },
-    prepare: enrolKey,
+    prepare: (world) => enrolKey(world),
     again: { options: narrower },
     carries: { scopes: [READ], subject: target, boundary: { accessBoundaryRules: boundary } },
   },
+  'An access boundary, sealed locally': {
+    rule: { boundary },
+    prepare: (world) => enrolKey(world, { bounded_locally: true, accept_unproved: true }),
+    again: { options: narrower },
+    carries: { kind: 'intermediary', scopes: [CLOUD_PLATFORM], subject: target },
+  },
   'An ID token of a service account key': {
     ...idTokens,
-    prepare: enrolKey,
+    prepare: (world) => enrolKey(world),
     carries: { kind: 'id_token', scopes: [], subject: target, audience },
   },
   'An ID token by impersonation': {
@@ -198,8 +204,8 @@ async function enrol(world: BrokerPair, name: string, secret: object, more: obje
   expect([status, body['detail']]).toEqual([201, undefined])
 }
 
-async function enrolKey(world: BrokerPair): Promise<void> {
-  await enrol(world, 'it', await world.google.createServiceAccount({ email: target, delegatedScopes }))
+async function enrolKey(world: BrokerPair, more: object = {}): Promise<void> {
+  await enrol(world, 'it', await world.google.createServiceAccount({ email: target, delegatedScopes }), more)
 }
 
 async function enrolImpersonation(world: BrokerPair, more: object = {}): Promise<void> {
@@ -265,7 +271,9 @@ describe('docs/downscoping.md', () => {
       const { status, body } = await ask(world, way.params)
       const first = world.google.calls.count()
       expect([status, body['error_description']]).toEqual([200, undefined])
-      expect(world.google.token(String(body['access_token']))).toMatchObject(way.carries)
+      const value = String(body['access_token'])
+      const carried = world.google.token(value) ?? (await world.google.openToken(value))?.token
+      expect(carried).toMatchObject(way.carries)
       if (way.life !== undefined) expect(body['expires_in']).toBe(way.life)
       await askWell(world, way.again ?? { ...way.params, scope: PUBSUB })
       expect([first, world.google.calls.count() - first]).toEqual(callsOf(name))

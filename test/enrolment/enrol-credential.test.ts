@@ -25,6 +25,7 @@ function createWorld() {
     credentials: credentials.credentials,
     findUpstream: finderOf(),
     log: book.log,
+    clock: credentials.clock,
   })
   return { ...credentials, book, enrol, ...rest }
 }

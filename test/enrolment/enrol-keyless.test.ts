@@ -17,12 +17,12 @@ beforeEach(() => {
 })
 
 function createWorld() {
-  const { credentials } = createCredentialWorld()
+  const { credentials, clock } = createCredentialWorld()
   const book = createLogBook()
   return {
     credentials,
     book,
-    ...createAdministerCredentials({ credentials, findUpstream: finderOf(), log: book.log }),
+    ...createAdministerCredentials({ credentials, findUpstream: finderOf(), log: book.log, clock }),
   }
 }
 

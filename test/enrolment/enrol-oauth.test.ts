@@ -27,12 +27,13 @@ async function createKey(alg: string) {
 }
 
 function createWorld() {
-  const { credentials } = createCredentialWorld()
+  const { credentials, clock } = createCredentialWorld()
   const { log } = createLogBook()
   const administration = createAdministerCredentials({
     credentials,
     findUpstream: finderOf(...upstreams),
     log,
+    clock,
   })
   return { credentials, ...administration }
 }

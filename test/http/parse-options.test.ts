@@ -22,12 +22,14 @@ describe('options', () => {
     expect(boundaryOf(json(percent))).toEqual(percent)
   })
 
-  it('userProject is tolerated and means nothing', () => {
+  it('members that cannot widen a token are ignored, beside a boundary and without', () => {
     expect(boundaryOf('{"userProject":"acme"}')).toBeUndefined()
+    expect(boundaryOf('{"other":1}')).toBeUndefined()
     expect(boundaryOf('{}')).toBeUndefined()
+    expect(boundaryOf(`{"bindCertFingerprint":"x",${json([rule]).slice(1)}`)).toEqual([rule])
   })
 
-  it('P13: whatever else stands there is refused, so that no parameters to narrow is skipped over', () => {
+  it('P13: what would be a boundary but for its form is refused, so that no restriction is skipped over', () => {
     const rejected: readonly string[] = [
       'nonsense',
       '%',
@@ -35,11 +37,11 @@ describe('options', () => {
       '[]',
       '"{}"',
       '1',
-      '{"other":1}',
       '{"accessBoundary":{}}',
       '{"accessBoundary":null}',
       '{"accessBoundary":{"accessBoundaryRules":[],"x":1}}',
       '{"accessboundary":{"accessBoundaryRules":[]}}',
+      '{"access_boundary":{"accessBoundaryRules":[]}}',
       json([]),
       json([{ ...rule, extra: 1 }]),
       json([{ ...rule, availablePermissions: [] }]),

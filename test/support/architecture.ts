@@ -47,7 +47,7 @@ const modules = {
     'policy/token-life.ts',
   ],
   'token-cache': [],
-  minting: [],
+  minting: ['boundaries/seal-boundary.ts', 'boundaries/session-key.ts'],
   enrolment: [],
   rotation: [
     'enrolment/withdraw-upstream.ts',

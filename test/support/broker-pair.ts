@@ -75,9 +75,10 @@ export async function startBrokerPair(
   }
   const brokers = [createOne(), createOne()] as const
 
-  const jwt = (subject: string) => {
+  const jwt = (subject: string, claims: Readonly<Record<string, string>> = {}) => {
     const iat = clock.now()
-    return signer.sign({ iss: 'platform', sub: subject, aud: issuer, iat, exp: iat + 3600, jti: `${iat}` })
+    const own = { iss: 'platform', sub: subject, aud: issuer, iat, exp: iat + 3600, jti: `${iat}` }
+    return signer.sign({ ...claims, ...own })
   }
   const send = async (broker: Broker, request: Request): Promise<Asked> => {
     const answer = await settle(clock, Promise.resolve(broker.serve(request)))
@@ -111,7 +112,11 @@ export async function startBrokerPair(
           }),
         }),
       ),
-    callerJwt: () => jwt('caller'),
+    callerJwt: (claims: Readonly<Record<string, string>> = {}) => jwt('caller', claims),
+    /** A form to one of the public endpoints below `/v1/`. */
+    post: (broker: Broker, path: string, form: Readonly<Record<string, string>>) =>
+      send(broker, new Request(`${issuer}/v1/${path}`, { method: 'POST', body: new URLSearchParams(form) })),
+    store,
     administer: async (broker: Broker, line: string, body?: object) => {
       const [method = '', path = ''] = line.split(' ')
       const headers = {

@@ -41,7 +41,15 @@ export function call(
 /** Administration that takes no part in a test: whatever reaches it is a bug. */
 export function unusedCredentials(): AdministerCredentials {
   const refuse = () => Promise.reject(new Error('not part of this test'))
-  return { list: refuse, read: refuse, disable: refuse, enable: refuse, destroy: refuse, enrol: refuse }
+  return {
+    list: refuse,
+    read: refuse,
+    change: refuse,
+    disable: refuse,
+    enable: refuse,
+    destroy: refuse,
+    enrol: refuse,
+  }
 }
 
 export function unusedPolicy(): AdministerPolicy {

@@ -61,6 +61,10 @@ export function createFakeCredentials(): AdministerCredentials {
       kept.set(name, { ...summary, name, consentedScopes: ['read'] })
       return read(name)
     },
+    change: async (name, { rotateAfterDays: days }) => {
+      const { rotateAfterDays: _, ...rest } = await read(name)
+      return typeof days === 'number' ? { ...rest, rotateAfterDays: days } : rest
+    },
     disable: (name) => change(name, 'disabled'),
     enable: (name) => change(name, 'enabled'),
     destroy: async (name) => {
@@ -128,10 +132,6 @@ export function createFakeRotation(): AppDeps['rotation'] {
     abort: shown,
     disableVersion: shown,
     destroyVersion: shown,
-    rotateAfter: async (name, days) => ({
-      ...(await shown(name)),
-      ...(days === undefined ? {} : { rotateAfterDays: days }),
-    }),
   }
 }
 

@@ -54,7 +54,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
     ...deps,
     onMalformed: ({ reason }) => book.log('error', reason),
   })
-  const administration = createAdministerCredentials({ credentials, findUpstream, log: book.log })
+  const administration = createAdministerCredentials({ credentials, findUpstream, log: book.log, clock })
   const errors: unknown[] = []
   const files: unknown[] = []
 
@@ -101,6 +101,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
         iamCredentialsUrl: google.endpoints.GOOGLE_IAM_CREDENTIALS_URL,
       },
       shareToken: createSharing(),
+      intermediaries: { share: createSharing(), noteUnusable: () => {}, whyUnusable: () => undefined },
       ...more,
     })
     return { mint: remembering(mint, errors), background, refreshTurns }

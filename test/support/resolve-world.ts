@@ -7,6 +7,7 @@ import type { MintedToken } from '../../src/domain/token.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Sha256 } from '../../src/ports/entropy.ts'
 import { createTokens } from '../../src/records/tokens.ts'
+import { createMemoryTokens } from '../../src/token-cache/memory-tokens.ts'
 import { createTokenCache } from '../../src/token-cache/token-cache.ts'
 import { createFakeClock } from './fake-clock.ts'
 import { createFaultyStore } from './faulty-store.ts'
@@ -77,7 +78,11 @@ export function createResolveWorld(lifetime = 3600) {
       background,
       log: logBook.log,
       blocks: () => blocks,
-      memoryEntriesMax: options.entries ?? 1000,
+      memory: createMemoryTokens({
+        clock: options.clock ?? clock,
+        fraction: () => options.fraction ?? 0.5,
+        entriesMax: options.entries ?? 1000,
+      }),
       sharesWork: true,
     })
     return {

@@ -9,6 +9,7 @@ export function createSequence(fraction = 0.5): Entropy & { nextFraction: number
       count += 1
       return `00000000-0000-4000-8000-${String(count).padStart(12, '0')}`
     },
+    octets: (length: number) => crypto.getRandomValues(new Uint8Array(length)),
     fraction: () => sequence.nextFraction,
   }
   return sequence

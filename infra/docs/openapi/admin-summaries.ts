@@ -30,7 +30,7 @@ export const adminSummaries: Readonly<Record<keyof typeof adminRoutes, string>> 
   destroyVersion: 'Drops the secret of a disabled version',
   rotateCredential: 'Begins to replace a service-account key, or shows the rotation that is under way',
   abortRotation: 'Takes back a rotation whose new version is not active yet',
-  changeCredential: 'Changes how old the active version may become before it is rotated by itself',
+  changeCredential: 'Changes when a credential is rotated, and how access boundaries are put on its tokens',
   runMaintenance: 'Rotates, removes, probes and sweeps what is due; for a scheduler',
   readService: 'How this instance fares: version, clock, store, key ring, policy, switches, settings',
   stopService: 'The kill switch: no token is served on any instance 10 s later; the admin API goes on',

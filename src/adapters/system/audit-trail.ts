@@ -99,6 +99,7 @@ export function auditMembers(record: AuditRecord): Readonly<Record<string, Json 
     policy_revision: record.policyRevision,
     former_policy_revision: short(record.formerPolicyRevision),
     forced: record.forced,
+    accepted_unproved: record.acceptedUnproved,
     error: record.error,
     reason: short(record.reason),
     duration_ms: Math.round(record.durationMs * 1000) / 1000,

@@ -18,6 +18,7 @@ export function createSystemClock(): Clock {
 export function createEntropy(): Entropy {
   return {
     uuid: () => crypto.randomUUID(),
+    octets: (count) => crypto.getRandomValues(new Uint8Array(count)),
     fraction: () => Math.random(),
   }
 }

@@ -9,6 +9,17 @@ import { type Paint, note, printAnswer, withProgress, counted, plain, table } fr
 import { readJsonInput } from '../files.ts'
 import { stepWords, stateWord, versionTable } from './versions.ts'
 
+const localOptions = [
+  {
+    name: '--bounded-locally',
+    summary: 'seal access boundaries in the broker, without a request for each (docs/downscoping.md)',
+  },
+  {
+    name: '--accept-unproved',
+    summary: 'do so although it is not recorded that Google refuses an intermediary token alone',
+  },
+] as const
+
 export const credentialCommands: readonly Command[] = [
   {
     name: 'credentials import',
@@ -37,6 +48,13 @@ export const credentialCommands: readonly Command[] = [
         value: 'DAYS',
         summary: 'rotate a service-account key by itself when it is that old',
       },
+      {
+        name: '--boundary-source',
+        value: 'SOURCE',
+        summary:
+          'what access boundaries begin with: cloud-platform, or by default a token of the granted scopes',
+      },
+      ...localOptions,
       ...adminOptions,
     ],
     examples: [
@@ -66,6 +84,29 @@ export const credentialCommands: readonly Command[] = [
       printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
       return 'done'
     },
+  },
+  {
+    name: 'credentials boundaries',
+    summary: "choose how access boundaries are put on a credential's tokens",
+    details:
+      'By an exchange for each boundary, or sealed in the broker behind a token that all share for an hour. ' +
+      'docs/downscoping.md says what is taken on trust.',
+    arguments: [nameArgument],
+    options: [
+      ...localOptions,
+      { name: '--not-locally', summary: 'let the Security Token Service put every boundary on' },
+      {
+        name: '--source',
+        value: 'SOURCE',
+        summary: 'what an exchange begins with: cloud-platform, or granted for a token of the granted scopes',
+      },
+      ...adminOptions,
+    ],
+    examples: [
+      'downscope credentials boundaries reports-sa --bounded-locally --accept-unproved',
+      'downscope credentials boundaries reports-sa --source cloud-platform',
+    ],
+    run: changeBoundaries,
   },
   stateCommand('disable', {
     summary: 'issue no token of a credential until it is enabled again',
@@ -107,6 +148,9 @@ async function importCredential(call: Call): Promise<'done'> {
     scopes: scopesGiven(call),
     upstream: call.text('--upstream'),
     rotate_after_days: wholeNumber(call, '--rotate-after', { min: 1, max: 3_650 }),
+    boundary_source: call.text('--boundary-source'),
+    bounded_locally: call.has('--bounded-locally') || undefined,
+    accept_unproved: call.has('--accept-unproved') || undefined,
   }
   const client = await connect(call)
   const answer = await withProgress(call, 'The broker proves that it can be used', () =>
@@ -118,6 +162,27 @@ async function importCredential(call: Call): Promise<'done'> {
       `Nobody may have a token of it until a rule of the policy says so.${file === '-' ? '' : ` The broker keeps it now: delete ${file}.`}`,
     ),
   )
+  return 'done'
+}
+
+async function changeBoundaries(call: Call): Promise<'done'> {
+  const source = call.text('--source')
+  const [isOn, isOff] = [call.has('--bounded-locally'), call.has('--not-locally')]
+  if (isOn && isOff) throw createFault('usage', 'give either --bounded-locally or --not-locally')
+  if (!isOn && !isOff && source === undefined)
+    throw createFault('usage', 'nothing to change: give --bounded-locally, --not-locally or --source')
+  const client = await connect(call)
+  const answer = await client.ask({
+    method: 'PATCH',
+    path: credentialPath(call),
+    body: {
+      bounded_locally: isOn || isOff ? isOn : undefined,
+      accept_unproved: call.has('--accept-unproved') || undefined,
+      boundary_source: source === 'granted' ? null : source,
+    },
+    parse: parseCredential,
+  })
+  printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
   return 'done'
 }
 
@@ -136,13 +201,17 @@ async function listCredentials(call: Call): Promise<'done'> {
   printAnswer(call, { credentials: all.documents }, (paint) => {
     if (all.credentials.length === 0)
       return 'There are no credentials yet: downscope credentials import FILE\n'
-    const heading = ['NAME', 'STATE', 'HEALTH', 'KIND', 'IDENTITY'].map(paint.bold)
+    const isBounded = all.credentials.some((credential) => credential.bounded_locally)
+    const heading = ['NAME', 'STATE', 'HEALTH', 'KIND', 'IDENTITY', ...(isBounded ? ['BOUNDED'] : [])].map(
+      paint.bold,
+    )
     const rows = all.credentials.map((credential) => [
       plain(credential.name),
       stateWord(credential.state, paint),
       healthWord(credential.health.status, paint),
       kindWord(credential.kind),
       plain(credential.identity),
+      ...(isBounded ? [credential.bounded_locally === true ? 'locally' : ''] : []),
     ])
     return table([heading, ...rows])
   })
@@ -162,6 +231,7 @@ function describe(credential: CredentialAnswer, paint: Paint): string {
     ['health', `${healthWord(health.status, paint)} since ${plain(health.since)}`],
     ['reason', health.reason === undefined ? undefined : plain(health.reason)],
     ['rotation', credential.rotation === undefined ? undefined : stepWords(credential.rotation)],
+    ['boundaries', boundaryWords(credential)],
     ['rotates', days === undefined ? undefined : `by itself after ${counted(days, 'day')}`],
     ['expires', credential.expires_at === undefined ? undefined : plain(credential.expires_at)],
     ['enrolled', plain(credential.created_at)],
@@ -169,6 +239,17 @@ function describe(credential: CredentialAnswer, paint: Paint): string {
   ]
   const rows = facts.flatMap(([name, value]) => (value === undefined ? [] : [[`  ${name}`, value]]))
   return `${paint.bold(plain(credential.name))}\n${table(rows)}\n${versionTable(versions, paint)}`
+}
+
+/** How its boundaries are put on, where that is not by the exchange of a token of the granted scopes. */
+function boundaryWords(credential: CredentialAnswer): string | undefined {
+  const { boundary_source: source, intermediary_refused_at: refusedAt } = credential
+  const proof = refusedAt === undefined ? 'accepted unproved' : `proved ${plain(refusedAt)}`
+  const words = [
+    ...(credential.bounded_locally === true ? [`sealed locally, ${proof}`] : []),
+    ...(source === undefined ? [] : [`from ${plain(source)}`]),
+  ]
+  return words.length === 0 ? undefined : words.join('; ')
 }
 
 function healthWord(status: string, { good, bad, dim }: Paint): string {

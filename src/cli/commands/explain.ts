@@ -135,6 +135,7 @@ const explanationAnswer = z.object({
       audience: z.optional(z.string()),
       subject: z.optional(z.string()),
       access_boundary_rules: z.optional(z.array(z.unknown())),
+      bounding: z.optional(z.object({ way: z.string(), why: z.string() })),
       lifetime_seconds_max: z.optional(z.number()),
       upstream: z.string(),
     }),
@@ -180,6 +181,7 @@ function describeCredential(credential: ExplanationAnswer['credential']): string
 
 function tokenFacts(token: NonNullable<ExplanationAnswer['token']>) {
   const { scopes, audience, subject, access_boundary_rules: boundary, lifetime_seconds_max: life } = token
+  const { bounding } = token
   return [
     ['token', plain(`${token.token_type.replaceAll('_', ' ')} from ${token.upstream}`)],
     ['carries', scopes.length === 0 ? undefined : plain(scopes.join(' '))],
@@ -189,8 +191,19 @@ function tokenFacts(token: NonNullable<ExplanationAnswer['token']>) {
       'boundary',
       boundary === undefined ? undefined : boundary.map((rule) => describeBoundary(rule)).join('; '),
     ],
+    [
+      'bounded',
+      bounding === undefined
+        ? undefined
+        : plain(`${waysOfBounding[bounding.way] ?? bounding.way}: ${bounding.why}`),
+    ],
     ['lives', life === undefined ? undefined : `at most ${life} s`],
   ] as const
+}
+
+const waysOfBounding: Readonly<Record<string, string>> = {
+  sealed: 'locally, without a request',
+  exchanged: 'by the Security Token Service',
 }
 
 function describeBoundary(rule: unknown): string {

@@ -12,7 +12,7 @@ import { variableFaults } from '../../../src/boundaries/fill-boundary.ts'
 import { intersectBoundaries } from '../../../src/boundaries/intersect-boundaries.ts'
 import { createMatchText } from '../../../src/policy/match-caller.ts'
 import { createParseTarget } from '../../../src/authorization/authorize.ts'
-import { readCel } from '../../../src/boundaries/read-cel.ts'
+import { parseCondition } from '../../../src/domain/boundary-condition.ts'
 import { judgePolicy } from '../../../src/policy/policy-warnings.ts'
 import type { CredentialSummary } from '../../../src/domain/credential.ts'
 import { parseJsonObject, parseStrictJsonObject } from '../../../src/domain/json.ts'
@@ -95,7 +95,7 @@ const byWriter: Readonly<
   administrator: {
     'a pattern against a subject': [8_192, (text) => createMatchText(text)('system:serviceaccount:a:b')],
     'a policy': [bodyMax, (text) => judgePolicy({ text, origin: 'policy', credentials })],
-    'a condition of CEL': [2_048, readCel],
+    'a condition of a boundary': [2_048, parseCondition],
     'the faults of a boundary': [
       2_048,
       (text) => [boundaryFaults(conditionOf(text)), variableFaults(conditionOf(text))],

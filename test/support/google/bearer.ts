@@ -11,7 +11,7 @@ import type { World } from './world.ts'
 export function requireBearer(world: World, received: Received, scope = IAM): IssuedToken {
   const value = /^Bearer ([^\s]+)$/.exec(received.authorization ?? '')?.[1]
   const token = value === undefined ? undefined : world.tokens.findLive(value)
-  if (!token || token.kind === 'id_token') {
+  if (!token || token.kind === 'id_token' || token.kind === 'intermediary') {
     return failWith(
       'UNAUTHENTICATED',
       'Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.',

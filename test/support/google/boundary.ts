@@ -1,3 +1,5 @@
+import { isBoundaryCondition } from './boundary-tokens.ts'
+import { storageRoles } from './cloud-storage.ts'
 import { refuse } from './refusals.ts'
 import { isObject, type JsonObject } from './reply.ts'
 
@@ -69,7 +71,10 @@ function parsePermissions(permissions: unknown): readonly string[] {
   }
   return permissions.map((one: unknown) => {
     const isRole = typeof one === 'string' && permission.test(one)
-    return isRole ? one : bad('availablePermissions must be inRole:<role>')
+    if (!isRole) return bad('availablePermissions must be inRole:<role>')
+    const role = one.replace(/^inRole:/, '')
+    const isKnown = !role.startsWith('roles/') || role in storageRoles
+    return isKnown ? one : bad(`role ${role} is not known`)
   })
 }
 
@@ -79,6 +84,7 @@ function parseCondition(condition: unknown): AvailabilityCondition {
   const { expression, title, description } = condition
   if (typeof expression !== 'string' || expression === '') return bad('expression is missing')
   if (expression.length > EXPRESSION_CHARACTERS_MAX) return bad('expression too long')
+  if (!isBoundaryCondition(expression)) return bad('expression uses what boundaries do not have')
   return {
     expression,
     ...(title === undefined ? {} : { title: text(title) }),

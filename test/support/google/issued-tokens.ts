@@ -6,6 +6,8 @@ export type TokenKind =
   | 'delegated'
   | 'user'
   | 'downscoped'
+  /** Good for nothing but to have a sealed boundary behind it. */
+  | 'intermediary'
   | 'federated'
   | 'impersonated'
   | 'id_token'
@@ -97,7 +99,7 @@ export function createIssuedTokens(now: () => number): IssuedTokens {
 // Google's own prefixes; tokens of the security token service are several times longer.
 function opaque(kind: TokenKind): string {
   if (kind === 'user') return `ya29.a0${random(150)}`
-  if (kind === 'downscoped' || kind === 'federated') return `ya29.d.${random(768)}`
+  if (kind === 'downscoped' || kind === 'intermediary' || kind === 'federated') return `ya29.d.${random(768)}`
   return `ya29.c.${random(150)}`
 }
 

@@ -72,6 +72,7 @@ const catalogue = {
     error_uri: 'http://code.google.com/apis/accounts/docs/OAuth2.html',
   }),
   scope_audience: entry(400, 'invalid_scope', 'scope is not a valid audience string.'),
+  source_narrow: entry(400, 'invalid_scope', 'The subject token lacks a required scope.'), // MEM
   scope_missing: entry(
     400,
     'invalid_scope',

@@ -16,6 +16,7 @@ import { answerDecrypt, answerEncrypt } from './kms.ts'
 import { answerEmail, answerIdentity, answerMetadataToken, answerScopes } from './metadata-server.ts'
 import { jsonReply, type Received, type Reply } from './reply.ts'
 import { answerRevoke } from './revoke-endpoint.ts'
+import { answerStorage } from './cloud-storage.ts'
 import { answerSts } from './sts-endpoint.ts'
 import { answerToken } from './token-endpoint.ts'
 import { answerTokeninfo } from './tokeninfo-endpoint.ts'
@@ -31,6 +32,7 @@ export const endpointNames = [
   'tokeninfo',
   'certs',
   'metadata',
+  'storage',
 ] as const
 export type EndpointName = (typeof endpointNames)[number]
 
@@ -67,6 +69,7 @@ export const routes: readonly Route[] = [
   route('tokeninfo', 'tokeninfo', 'GET', '/tokeninfo', answerTokeninfo),
   route('tokeninfo', 'tokeninfo', 'POST', '/tokeninfo', answerTokeninfo),
   route('certs', 'certs', 'GET', '/oauth2/v3/certs', answerCerts),
+  ...storage(),
   ...metadata({
     token: answerMetadataToken,
     identity: answerIdentity,
@@ -74,6 +77,23 @@ export const routes: readonly Route[] = [
     scopes: answerScopes,
   }),
 ]
+
+function storage(): readonly Route[] {
+  const objects = '/storage/v1/b/(?<bucket>[^/]+)/o'
+  return [
+    route('storage', 'list objects', 'GET', objects, answerStorage),
+    route('storage', 'create object', 'POST', `/upload${objects}`, answerStorage),
+    ...(['GET', 'PATCH', 'DELETE'] as const).map((method) =>
+      route(
+        'storage',
+        `${method.toLowerCase()} object`,
+        method,
+        `${objects}/(?<object>[^/]+)`,
+        answerStorage,
+      ),
+    ),
+  ]
+}
 
 function metadata(answers: Readonly<Record<string, Route['answer']>>): readonly Route[] {
   const account = '/computeMetadata/v1/instance/service-accounts/(?<account>[^/]+)'

@@ -1,4 +1,5 @@
 import { type Calls, createCallRecorder } from './calls.ts'
+import { isAllowed, openToken, type OpenedToken, type StorageRequest } from './cloud-storage.ts'
 import { type Google, listen } from './http-server.ts'
 import type { IssuedToken } from './issued-tokens.ts'
 import type { AuthorizedUserFile, GrantState, NewRefreshToken, RefreshGrant } from './refresh-grants.ts'
@@ -51,6 +52,12 @@ export type GoogleStandIn = {
 
   /** What a token really carries; undefined when the stand-in never issued it. */
   readonly token: (value: string) => IssuedToken | undefined
+  /** A token as Cloud Storage sees it, its sealed boundary opened; `undefined` for one that is not good there. */
+  readonly openToken: (value: string) => Promise<OpenedToken | undefined>
+  /** Whether Cloud Storage would let the token do that. */
+  readonly mayDo: (value: string, request: StorageRequest) => Promise<boolean>
+  /** The session keys that were given away, in Base64. */
+  readonly sessionKeys: () => readonly string[]
   /** Every token ever issued, oldest first. */
   readonly tokens: () => readonly IssuedToken[]
 
@@ -114,6 +121,7 @@ export async function startGoogleStandIn(options: GoogleStandInOptions = {}): Pr
       tokeninfo: createScript(),
       certs: createScript(),
       metadata: createScript(),
+      storage: createScript(),
     },
   }
   let server = await listen(google, port)
@@ -170,6 +178,13 @@ function controls({ world }: Google) {
     tune: world.tune,
     token: world.tokens.find,
     tokens: world.tokens.all,
+    openToken: (value: string) => openToken(world, value),
+    mayDo: async (value: string, request: StorageRequest) => {
+      const opened = await openToken(world, value)
+      return opened !== undefined && isAllowed(opened, request)
+    },
+    sessionKeys: () =>
+      [...world.sessionKeys.values()].map(({ octets }) => Buffer.from(octets).toString('base64')),
     createServiceAccount: (options?: NewServiceAccount) => makeKey(world.accounts.add(options).email, 0),
     addKey: (email: string) => makeKey(email, world.now() + world.tuning().keyPropagation),
     keysOf: (email: string) =>

@@ -94,6 +94,9 @@ describe('downscoping', () => {
     ['no permission', [{ ...rule, availablePermissions: [] }]],
     ['a condition without expression', [{ ...rule, availabilityCondition: { title: 'x' } }]],
     ['an unknown member', [{ ...rule, extra: true }]],
+    ['matches()', [{ ...rule, availabilityCondition: { expression: "resource.name.matches('a')" } }]],
+    ['request.time', [{ ...rule, availabilityCondition: { expression: "request.time == 'a'" } }]],
+    ['a role nobody knows', [{ ...rule, availablePermissions: ['inRole:roles/storage.objectReader'] }]],
     ['something that is no list', rule],
   ])('by a boundary with %s is refused', async (_, rules: unknown) => {
     const token = await source()
@@ -141,10 +144,48 @@ describe('downscoping', () => {
 
   test('what is not built answers 501', async () => {
     const token = await source()
-    const requested_token_type = `${TYPE}access_boundary_intermediary_token`
-    expect((await downscope(token, [rule], { requested_token_type })).status).toBe(501)
     expect((await downscope(token, [rule], { actor_token: 'x' })).status).toBe(501)
     expect((await downscope(token, [rule], { subject_token_type: `${TYPE}saml2` })).status).toBe(501)
+  })
+})
+
+describe('what Cloud Storage lets a bounded token do', () => {
+  const read = { permission: 'storage.objects.get', bucket: 'bucket-1', object: 'x/y' } as const
+  const ask = (token: string, path: string, init: RequestInit = {}) =>
+    fetch(`${google.origin}${path}`, { ...init, headers: { authorization: `Bearer ${token}` } })
+
+  test('is what boundary, role and condition leave, by object and method', async () => {
+    const conditioned = { ...rule, availabilityCondition: { expression: "resource.name.endsWith('/x')" } }
+    const token = accessToken(await downscope(await source(), [conditioned]))
+
+    expect((await ask(token, '/storage/v1/b/bucket-1/o/a%2Fx')).status).toBe(200)
+    expect((await ask(token, '/storage/v1/b/bucket-1/o/a%2Fy')).status).toBe(403)
+    expect((await ask(token, '/storage/v1/b/other/o/a%2Fx')).status).toBe(403)
+    expect((await ask(token, '/storage/v1/b/bucket-1/o/a%2Fx', { method: 'DELETE' })).status).toBe(403)
+    expect((await ask('ya29.unknown', '/storage/v1/b/bucket-1/o/a%2Fx')).status).toBe(401)
+  })
+
+  test('is nothing with an intermediary token alone, here or anywhere', async () => {
+    const requested_token_type = `${TYPE}access_boundary_intermediary_token`
+    const subject_token_type = `${TYPE}access_token`
+    const answer = await exchange({ requested_token_type, subject_token_type, subject_token: await source() })
+    const token = accessToken(answer)
+
+    expect(answer.body).toMatchObject({ issued_token_type: requested_token_type, expires_in: 3599 })
+    expect(google.sessionKeys()).toContain(answer.body['access_boundary_session_key'])
+    expect(await google.mayDo(token, read)).toBe(false)
+    expect((await ask(token, '/storage/v1/b/bucket-1/o/x')).status).toBe(401)
+    expect((await downscope(token, [rule])).body['error']).toBe('invalid_grant')
+    expect((await fetch(`${google.tokeninfoUrl}?access_token=${token}`)).status).toBe(400)
+    expect(await google.mayDo(`${token}.AAAA`, read)).toBe(false)
+  })
+
+  test('needs a source of cloud-platform where the STS takes no other', async () => {
+    const narrow = accessToken(await assert(google, account, { scope: READ }, { now }))
+    expect((await downscope(narrow, [rule])).status).toBe(200)
+    google.tune({ refusesNarrowSources: true })
+    expect((await downscope(narrow, [rule])).body['error']).toBe('invalid_scope')
+    google.tune({ refusesNarrowSources: false })
   })
 })
 

@@ -1,8 +1,11 @@
 import { type AccessBoundary, parseBoundaryOptions } from './boundary.ts'
+import { createSessionKey } from './boundary-tokens.ts'
 import { answerFederation } from './federation.ts'
 import { type Form, readForm, requiredParameter } from './form.ts'
 import { refuse } from './refusals.ts'
 import { jsonReply, notImplemented, type Received, type Reply } from './reply.ts'
+import type { IssuedToken } from './issued-tokens.ts'
+import { CLOUD_PLATFORM } from './scopes.ts'
 import type { World } from './world.ts'
 
 const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token'
@@ -27,7 +30,7 @@ export async function answerSts(world: World, received: Received): Promise<Reply
     if ((form.get(name) ?? '') !== '') return notImplemented(`${name} at the STS`)
   }
   const wanted = requiredParameter(form, 'requested_token_type')
-  if (wanted === INTERMEDIARY) return notImplemented('intermediary tokens')
+  if (wanted === INTERMEDIARY) return answerIntermediary(world, form)
   if (wanted !== ACCESS_TOKEN_TYPE) return refuse('invalid_request', 'Invalid requested_token_type')
   const type = requiredParameter(form, 'subject_token_type')
   if (type === ACCESS_TOKEN_TYPE) return answerDownscoping(world, form)
@@ -45,7 +48,9 @@ function answerDownscoping(world: World, form: Form): Reply {
     }
   }
   const source = world.tokens.findLive(requiredParameter(form, 'subject_token'))
-  if (!source || source.kind === 'id_token') return refuse('subject_token_bad')
+  if (!source || source.kind === 'id_token' || source.kind === 'intermediary')
+    return refuse('subject_token_bad')
+  refuseNarrow(world, source)
   const boundary: AccessBoundary = parseBoundaryOptions(requiredParameter(form, 'options'))
   if (source.boundary !== undefined) {
     return refuse('invalid_request', 'you cannot apply additional security attributes')
@@ -72,5 +77,44 @@ function answerDownscoping(world: World, form: Form): Reply {
     issued_token_type: ACCESS_TOKEN_TYPE,
     token_type: 'Bearer',
     ...(isUsers ? {} : { expires_in: expiresAt - now }),
+  })
+}
+
+function refuseNarrow(world: World, source: IssuedToken): void {
+  if (world.tuning().refusesNarrowSources && !source.scopes.includes(CLOUD_PLATFORM)) refuse('source_narrow')
+}
+
+/** A token that is good for nothing until a boundary is sealed behind it, and the key that seals. */
+async function answerIntermediary(world: World, form: Form): Promise<Reply> {
+  for (const name of ['audience', 'scope', 'options']) {
+    if ((form.get(name) ?? '') !== '') {
+      return refuse('invalid_request', `${name} does not go with an intermediary token`)
+    }
+  }
+  if (requiredParameter(form, 'subject_token_type') !== ACCESS_TOKEN_TYPE) {
+    return refuse('invalid_request', 'Invalid subject_token_type')
+  }
+  const source = world.tokens.findLive(requiredParameter(form, 'subject_token'))
+  const isAccounts = source?.kind === 'service_account' || source?.kind === 'impersonated'
+  if (!source || !isAccounts) return refuse('subject_token_bad')
+  if (!source.scopes.includes(CLOUD_PLATFORM)) return refuse('source_narrow')
+  const { actor, subject, scopes, keyId, expiresAt } = source
+  const sessionKey = await createSessionKey(world.tuning().sessionKey)
+  const token = world.tokens.issue({
+    kind: 'intermediary',
+    scopes,
+    subject,
+    actor,
+    keyId,
+    sourceToken: source.value,
+    expiresAt,
+  })
+  world.sessionKeys.set(token.value, sessionKey)
+  return jsonReply({
+    access_token: token.value,
+    access_boundary_session_key: Buffer.from(sessionKey.octets).toString('base64'),
+    issued_token_type: INTERMEDIARY,
+    token_type: 'Bearer',
+    expires_in: expiresAt - world.now(),
   })
 }

@@ -12,7 +12,7 @@ import type { World } from './world.ts'
  */
 export function answerTokeninfo(world: World, received: Received): Reply {
   const token = world.tokens.findLive(tokenOf(received) ?? '')
-  if (!token || token.kind === 'id_token') return refuse('tokeninfo_bad')
+  if (!token || token.kind === 'id_token' || token.kind === 'intermediary') return refuse('tokeninfo_bad')
   const grant = world.grants.find(token.grant ?? '')
   const client = grant?.clientId ?? numericId(token.actor ?? token.subject)
   const hasEmail = token.scopes.includes(EMAIL) || token.scopes.includes('email')

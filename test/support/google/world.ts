@@ -1,3 +1,4 @@
+import type { SessionKey, SessionKeyKind } from './boundary-tokens.ts'
 import { createCryptoKeys, type CryptoKeys } from './crypto-keys.ts'
 import { createIdTokens, type IdTokens } from './id-tokens.ts'
 import { createIssuedTokens, type IssuedTokens } from './issued-tokens.ts'
@@ -26,6 +27,8 @@ export type World = {
   /** May this principal administer the keys of that service account? */
   readonly keyAdministration: Permissions
   readonly cryptoKeys: CryptoKeys
+  /** By the intermediary token that each was given with. */
+  readonly sessionKeys: Map<string, SessionKey>
 }
 
 /** What runs the broker, as its metadata server knows it. */
@@ -47,6 +50,10 @@ export type Tuning = {
   /** The policies iam.disableServiceAccountKeyCreation and iam.disableServiceAccountKeyUpload. */
   readonly keyCreationDisabled: boolean
   readonly keyUploadDisabled: boolean
+  /** Whether the STS bounds only tokens of the scope cloud-platform, which some have seen. */
+  readonly refusesNarrowSources: boolean
+  /** What kind of key comes with the next intermediary token. */
+  readonly sessionKey: SessionKeyKind
 }
 
 export type WorldOptions = Partial<Tuning> & {
@@ -65,6 +72,8 @@ export function createWorld(options: WorldOptions): World {
     listLag: 0,
     keyCreationDisabled: false,
     keyUploadDisabled: false,
+    refusesNarrowSources: false,
+    sessionKey: 'AES256_TINK',
     ...change,
   }
   return {
@@ -85,5 +94,6 @@ export function createWorld(options: WorldOptions): World {
     impersonation: createPermissions(),
     keyAdministration: createPermissions(),
     cryptoKeys: createCryptoKeys(),
+    sessionKeys: new Map(),
   }
 }

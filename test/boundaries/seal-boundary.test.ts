@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { encodeBase64 } from '../../src/adapters/key-ring/ring-keys.ts'
 import { parseCondition } from '../../src/domain/boundary-condition.ts'
-import { encodeCondition, importSealingKey, sealText } from '../../src/minting/seal-boundary.ts'
-import { readSessionKey } from '../../src/minting/session-key.ts'
+import { encodeCondition, importSealingKey, sealText } from '../../src/boundaries/seal-boundary.ts'
+import { readSessionKey } from '../../src/boundaries/session-key.ts'
 import expressions from '../support/cab/expressions.json' with { type: 'json' }
 import conditions from '../support/cab/conditions.json' with { type: 'json' }
 

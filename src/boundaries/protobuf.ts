@@ -13,7 +13,7 @@ export function numberField(field: number, value: number): Octets {
 
 /** A field that is a text, octets or a message. */
 export function bytesField(field: number, value: string | Octets): Octets {
-  const octets = typeof value === 'string' ? new TextEncoder().encode(value) : value
+  const octets = typeof value === 'string' ? Uint8Array.from(new TextEncoder().encode(value)) : value
   return join([varint(field * 8 + wireTypes.bytes), varint(octets.length), octets])
 }
 
