@@ -79,7 +79,7 @@ interface PolicyParts {
   readonly selfIssuers: readonly SelfIssuer[]
 }
 
-function policyOf({ workload, ops }: TestWorld, { issuer, selfIssuers }: PolicyParts): object {
+function policyOf({ workload, ops, site }: TestWorld, { issuer, selfIssuers }: PolicyParts): object {
   const own = ({ name, jwk, audiences }: SelfIssuer): object => ({
     name,
     issuer: name,
@@ -90,7 +90,7 @@ function policyOf({ workload, ops }: TestWorld, { issuer, selfIssuers }: PolicyP
   const cluster = {
     name: 'cluster',
     issuer: workload.issuer,
-    keys: { discovery: true },
+    keys: { jwks_uri: site.keysUrl },
     replay: 'allowed',
     lifetime_seconds_max: 3600,
   }
