@@ -109,16 +109,16 @@ export const settingTexts: Readonly<Record<keyof typeof settingsTable, SettingTe
       'The lowest level that is logged: `debug`, `info`, `warn` or `error`. Audit records are always written.',
   },
   signInIssuer: {
-    means: 'Where people sign in: the OpenID Connect issuer, which is also an issuer of the policy.',
-    without: 'nobody signs in',
+    means: 'The OpenID Connect issuer at which people sign in. It must also be an issuer of the policy.',
+    without: 'sign-in is off',
   },
   signInClientId: {
     means: "The console's client at that issuer; its redirect URI is `{DOWNSCOPE_ISSUER}/console/callback`.",
     without: 'required with `DOWNSCOPE_SIGN_IN_ISSUER`',
   },
   signInClientSecret: {
-    means: "That client's secret. A secret.",
-    without: 'a public client, proved by PKCE alone',
+    means: "The secret of the console's client. A secret.",
+    without: 'a public client with PKCE only',
   },
   signInCliClientId: {
     means:
@@ -127,13 +127,15 @@ export const settingTexts: Readonly<Record<keyof typeof settingsTable, SettingTe
   },
   signInDeviceClientId: {
     means:
-      'The public client of `downscope login --device`. Whoever signs in so is at most viewer or auditor, unless an ' +
-      '`admins` rule asks for this client in the claim `aud`.',
+      'The public client of `downscope login --device`. A person who signs in this way is at most viewer or auditor, ' +
+      'unless an `admins` rule requires this client in the claim `aud`.',
     without: 'no sign-in by device code',
   },
-  signInScopes: { means: 'The scopes that a sign-in asks for, such as one that brings the groups.' },
+  signInScopes: {
+    means: 'The scopes that a sign-in asks for, for example one that adds the claim `groups`.',
+  },
   googleOauthAuthorizationUrl: {
-    means: "Google's page of consent, where a connect link leads; for tests only.",
+    means: "Google's consent page, to which a connect link leads. For tests only.",
   },
   googleOauthTokenUrl: {
     means: "Google's OAuth token endpoint. For tests only; https, or http on loopback.",

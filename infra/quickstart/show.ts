@@ -10,7 +10,7 @@ export interface ShowDeps {
   readonly print: (text: string) => void
 }
 
-/** What a newcomer sees, in this order. Each throws when something is not as it tells. */
+/** What a newcomer sees, in this order. Each throws when something is not as it says. */
 export interface Show {
   readonly places: () => Promise<void>
   readonly exchanges: () => Promise<void>
@@ -27,15 +27,15 @@ export function createShow(deps: ShowDeps): Show {
 
 function showPlaces({ world: { place, broker, google }, paint: { bold, dim }, print }: ShowDeps): void {
   print(`
-${bold('Downscope')}: a service shows a signed JWT and gets a short-lived Google access token, no wider than policy says.
-This is all on your machine: Google is played by a local stand-in, and no account, key or token here is real.
+${bold('Downscope')}: a service sends a signed JWT and gets a short-lived Google access token that carries no more than policy allows.
+Everything runs on your machine: a local stand-in replaces Google, and no account, key or token here is real.
 
   broker    ${broker.url}   ${dim(`log: ${place.shown('broker.log')}`)}
   "Google"  ${google.origin}   ${dim('stand-in, this process')}
   policy    ${place.shown('policy.yaml')}
   store     ${place.shown('store.db')}   ${dim('secrets in it are sealed')}
 
-${bold('Enrolled')} by the admin API, two long-lived credentials that no caller ever sees:
+${bold('Enrolled')} through the admin API: two long-lived credentials that no caller ever sees
   reports-sa      the key of service account ${serviceAccountEmail}
   team-calendar   a refresh token of ${userEmail}, who consented to: ${short(consentedScopes)}`)
 }
@@ -47,16 +47,20 @@ async function showExchanges(deps: ShowDeps): Promise<void> {
   const workloadJwt = await callers.workload.sign(broker.url, 300)
 
   const first = await ask(exchangeForm(workloadJwt, 'reports-sa', devstorageReadOnly))
-  showIssued(deps, '1. A workload shows the JWT its platform signed for it (OAuth token exchange)', first)
+  showIssued(
+    deps,
+    '1. A workload sends the JWT that its platform signed for it (OAuth token exchange)',
+    first,
+  )
 
   const calls = world.google.calls.count()
   const second = await ask(exchangeForm(workloadJwt, 'reports-sa', devstorageReadOnly))
   if (second.audit['source'] !== 'memory' || world.google.calls.count() !== calls)
     throw new Error('the second request was not answered from memory')
   const isSame = second.answer['access_token'] === first.answer['access_token']
-  showHeading(deps, '2. It asks again')
+  showHeading(deps, '2. The workload asks again')
   print(
-    `   from      ${origin(second)}: ${isSame ? 'the same token' : 'another token'}, "Google" was not asked`,
+    `   from      ${origin(second)}: ${isSame ? 'the same token' : 'another token'}, without a request to "Google"`,
   )
 
   const assertion = await callers.billing.sign(broker.url, 60)
@@ -64,7 +68,7 @@ async function showExchanges(deps: ShowDeps): Promise<void> {
   showIssued(deps, '3. A service signs its own JWT (OAuth client credentials)', third)
 
   const refused = await ask(exchangeForm(workloadJwt, 'team-calendar', calendarReadOnly))
-  showRefused(deps, '4. The workload of 1. tries the credential of 3.', refused)
+  showRefused(deps, '4. The workload of 1. asks for the credential of 3.', refused)
 }
 
 function showHeading({ paint, print }: ShowDeps, heading: string): void {
@@ -84,16 +88,16 @@ function showIssued(deps: ShowDeps, heading: string, asked: Asked): void {
    rule      ${String(audit['rule'])}
    asked     ${short(audit['scopes_asked'])} of ${String(audit['credential'])}
    got       ${paint.good(`a token for ${String(answer['expires_in'])} seconds`)}, SHA-256 ${String(audit['token_sha256']).slice(0, 16)}…
-   carries   ${paint.good(carried(token))}   ${paint.dim('as the stand-in says, not the broker')}
+   carries   ${paint.good(carried(token))}   ${paint.dim('according to the stand-in, not the broker')}
    from      ${origin(asked)}`)
 }
 
 function showRefused(deps: ShowDeps, heading: string, { status, answer, audit, requestId }: Asked): void {
   if (status !== 400) throw new Error(`${heading}: expected a refusal, got ${status}`)
   showHeading(deps, heading)
-  deps.print(`   hears     ${deps.paint.bad(`${status} ${String(answer['error'])}`)}: ${String(answer['error_description'])}
-   the log   ${String(audit['reason'])}
-             ${deps.paint.dim(`audit record of request ${requestId}: the caller gets the id, you get the reason`)}`)
+  deps.print(`   answer    ${deps.paint.bad(`${status} ${String(answer['error'])}`)}: ${String(answer['error_description'])}
+   reason    ${String(audit['reason'])}
+             ${deps.paint.dim(`in the audit record of request ${requestId}; the caller gets the id, the operator the reason`)}`)
 }
 
 /** What the token really can do. */
