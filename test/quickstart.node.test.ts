@@ -30,7 +30,7 @@ describe('npm run quickstart', () => {
     )
 
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    expect(stdout).toContain('Google is played by a local stand-in')
+    expect(stdout).toContain('a local stand-in replaces Google')
     expect(stdout).toMatch(
       /carries {3}devstorage\.read_only as .*, only roles\/storage\.objectViewer in bucket acme-reports/,
     )
