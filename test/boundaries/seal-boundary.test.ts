@@ -16,7 +16,7 @@ function accepted(text: string) {
   return read.sessionKey
 }
 
-test('the published vector is met to the octet', async () => {
+test('the published vector is met byte by byte', async () => {
   const { prefix, ...sessionKey } = accepted(publishedKey)
   const key = await importSealingKey({ prefix, ...sessionKey })
   const nonce = Uint8Array.from({ length: 12 }, (_, index) => index)
