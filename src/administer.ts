@@ -1,5 +1,5 @@
 import type { MaybePromise } from './domain/promises.ts'
-import { failureOf, type AdminFacts, type AuditAction, type AuditRecord } from './domain/audit-record.ts'
+import { failureOf, type AdminFacts, type AuditAction } from './domain/audit-record.ts'
 import { BrokerError } from './domain/broker-error.ts'
 import type { Caller } from './domain/caller.ts'
 import type { Proof } from './domain/exchange-request.ts'
@@ -28,6 +28,8 @@ export interface AdminContext<T> {
   readonly needed: AdminRole
   /** What it is about, as far as the request says: also of one that is refused. */
   readonly about?: AdminFacts
+  /** The same of its body, which is looked at once the caller is known. */
+  readonly aboutBody?: () => Promise<AdminFacts>
   /** `note` puts into the record what shows itself only on the way. */
   readonly perform: (caller: Caller, note: (facts: AdminFacts) => void) => Promise<T>
 }
@@ -63,6 +65,7 @@ export function createAdminister(deps: AdministerDeps): Administer {
     try {
       await deps.countRequest()
       caller = context.person ?? (await identify(deps, context.bearer))
+      if (context.aboutBody !== undefined) note(await context.aboutBody())
       await deps.authorizeAdmin(caller, context.needed)
       result = await context.perform(caller, note)
     } catch (error) {
@@ -74,7 +77,7 @@ export function createAdminister(deps: AdministerDeps): Administer {
   }
 }
 
-type Ending = Pick<AuditRecord, 'outcome' | 'error' | 'reason'>
+type Ending = ReturnType<typeof failureOf>
 
 async function identify({ authenticate }: AdministerDeps, bearer: Secret | undefined): Promise<Caller> {
   if (bearer === undefined)

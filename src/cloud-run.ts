@@ -36,10 +36,10 @@ async function start(): Promise<void> {
 function countingUnderWay(serve: Serve): { readonly serve: Serve; readonly underWay: () => number } {
   let count = 0
   return {
-    serve: async (request) => {
+    serve: async (request, message) => {
       count += 1
       try {
-        return await serve(request)
+        return await serve(request, message)
       } finally {
         count -= 1
       }

@@ -3,7 +3,7 @@ import { createVerifyIssued } from './authentication/verify-issued.ts'
 import { createAuthorize } from './authorization/authorize.ts'
 import type { CompiledPolicy } from './policy/compile-policy.ts'
 import { enforceBlocks, createMayUse } from './authorization/enforce-blocks.ts'
-import { parsePolicy } from './policy/parse-policy.ts'
+import { readPolicySteps } from './policy/parse-policy.ts'
 import { createPolicyInForce } from './policy/policy-in-force.ts'
 import { createAdministration } from './compose/administration.ts'
 import { endingConnections, maintainingConnections, openConnect } from './compose/connect.ts'
@@ -16,6 +16,7 @@ import { createPeople, signInClients } from './compose/sign-in.ts'
 import { createRotationModule } from './compose/rotation.ts'
 import type { Settings } from './config.ts'
 import { whenReady } from './domain/promises.ts'
+import { runInTurns } from './domain/steps.ts'
 import { createExchange } from './exchange.ts'
 import { createApp, type AppDeps } from './http/app.ts'
 import { createReadiness } from './service/readiness.ts'
@@ -36,6 +37,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
 
   const authenticate = createAuthenticate({
     ...platform,
+    brokerIssuer: issuer,
     findIssuer: (iss) => whenReady(policyInForce.current(), ({ findIssuer }) => findIssuer(iss)),
     rememberOnce: records.replays.rememberOnce,
     signIn: signInClients(settings),
@@ -131,10 +133,13 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
 /** The policy in force, and what others than `authorize` want to know of it. */
 function openPolicy({ issuer, policy: { from } }: Settings, platform: Platform, records: Records) {
   const { clock, log, sharesWork } = platform
-  const check = createCheckDocument(records.credentials, { brokerIssuer: issuer })
+  const check = createCheckDocument(records.credentials, { brokerIssuer: issuer, clock })
   const policyInForce = createPolicyInForce({
     source: platform.policySource ?? records.policies,
-    parse: (document) => parsePolicy(document, { brokerIssuer: issuer }),
+    parse: async (document) => {
+      const steps = readPolicySteps(document, { brokerIssuer: issuer })
+      return (await runInTurns(steps, () => clock.sleep(0))).policy
+    },
     // A Worker has many instances and short ones: there `policy:validate` says it, and applying.
     ...(sharesWork ? { onLoaded: createLogWarnings({ ...platform, check }) } : {}),
     clock,

@@ -1,5 +1,6 @@
 import type { MaybePromise } from './domain/promises.ts'
 import { failureOf, type AuditRecord } from './domain/audit-record.ts'
+import { isBrokerError } from './domain/broker-error.ts'
 import type { Caller } from './domain/caller.ts'
 import type { ExchangeRequest, Proof } from './domain/exchange-request.ts'
 import type { RefusedRequest } from './domain/explanation.ts'
@@ -85,6 +86,7 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
       if (record.outcome === 'issued') throw error
       Object.assign(record, failureOf(error))
       await write()
+      caller ??= isBrokerError(error) ? error.caller : undefined
       if (request !== undefined && caller !== undefined)
         await steps.noteRefusal({ requestId, caller, request, error })
       throw error

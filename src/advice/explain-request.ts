@@ -28,7 +28,7 @@ export function createExplainRequest({
       throw new BrokerError('not_found', {
         reason: `nothing is known of the request ${asked.requestId}`,
         publicDetail:
-          'no refusal is kept under this request id: it is older than a week, was refused before its caller was known, or was not refused',
+          'nothing is kept under this request id: it is older than a week, was refused before its caller was known, was one of too many in its minute, or got its token',
       })
     return { explanation: await explain(refused.question), refused }
   }

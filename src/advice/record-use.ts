@@ -6,9 +6,10 @@ import type { EpochSeconds } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
 import { dayOf, type RuleUses } from '../records/rule-uses.ts'
-import { isBrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
+import { failureOf } from '../domain/audit-record.ts'
+import { isBrokerError } from '../domain/broker-error.ts'
 import type { Claims } from '../domain/caller.ts'
-import type { RefusalCode, RefusedRequest } from '../domain/explanation.ts'
+import type { Refusal, RefusedRequest } from '../domain/explanation.ts'
 import type { RateLimit } from '../ports/rate-limit.ts'
 import type { Refusals } from '../records/refusals.ts'
 import type { Background } from '../ports/background.ts'
@@ -105,13 +106,23 @@ export interface RecordRefusalDeps {
   readonly clock: Pick<Clock, 'now'>
 }
 
-/** Keeps a refusal by policy for some days, for `explain`; never rejects, and holds up no answer where it need not. */
+/**
+ * Keeps a known caller's refusal or failure for some days, for `explain`; never rejects, and holds up no answer where it
+ * need not.
+ */
 export function createRecordRefusal(deps: RecordRefusalDeps): RecordRefusal {
   const { noting } = deps
   return (refused) => {
+    if (noting.isPaused()) return undefined
     const { error } = refused
-    if (!isBrokerError(error) || !isByPolicy(error.code) || noting.isPaused()) return undefined
-    const facts: Facts = { ...refused, code: error.code, reason: error.reason, condition: error.condition }
+    const { error: code = 'bug', reason = 'a bug: the log line with this request id says where' } =
+      failureOf(error)
+    const facts: Facts = {
+      ...refused,
+      code,
+      reason,
+      condition: isBrokerError(error) ? error.condition : undefined,
+    }
     return noting.start(() => keep(deps, facts), {
       message: 'a refusal was not kept for explain',
       fields: { requestId: facts.requestId },
@@ -120,7 +131,7 @@ export function createRecordRefusal(deps: RecordRefusalDeps): RecordRefusal {
 }
 
 interface Facts extends Omit<RefusedRequest, 'error'> {
-  readonly code: RefusalCode
+  readonly code: Refusal['error']
   readonly reason: string
   readonly condition: string | undefined
 }
@@ -151,10 +162,6 @@ async function keep(deps: RecordRefusalDeps, { requestId, caller, request, code,
 
 function claimsIn(claims: Claims, names: ReadonlySet<string>): Claims {
   return Object.fromEntries(Object.entries(claims).filter(([name]) => names.has(name)))
-}
-
-function isByPolicy(code: BrokerErrorCode): code is RefusalCode {
-  return code === 'target_unavailable' || code === 'scope_refused' || code === 'request_malformed'
 }
 
 const pauseMs = 30_000

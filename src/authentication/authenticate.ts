@@ -9,12 +9,20 @@ import type { Sha256 } from '../ports/entropy.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { Log } from '../ports/log.ts'
 import type { RateLimit } from '../ports/rate-limit.ts'
-import { assertionLengthMax, parseCompactJws, type CompactJws } from './compact-jws.ts'
+import {
+  assertionLengthMax,
+  isAcceptedTyp,
+  isAccessTokenTyp,
+  parseCompactJws,
+  type CompactJws,
+} from './compact-jws.ts'
 import { personEntry, type SignInAudiences } from './person-entry.ts'
 import { createIssuerKeys } from './issuer-keys.ts'
-import { isIssuerIdentifier, judgeClaims, type AcceptedClaims, type OneUse } from './judge-claims.ts'
+import { isIssuerIdentifier, judgeClaims, type OneUse } from './judge-claims.ts'
 import { createVerifiedAssertions } from './verified-assertions.ts'
 import { createVerifySignature } from './verify-signature.ts'
+import { visibleFault } from './visible-fault.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export interface AuthenticateDeps {
   /** The trusted issuer of exactly that `iss`, by the policy in force; a new policy gives new objects. */
@@ -23,6 +31,8 @@ export interface AuthenticateDeps {
   readonly rememberOnce: (use: OneUse) => Promise<boolean>
   readonly http: HttpClient
   readonly clock: Clock
+  /** The broker's public URL, which refusals name as the audience to sign for. */
+  readonly brokerIssuer: string
   readonly sha256: Sha256
   readonly log: Log
   readonly limits?: CallerLimits
@@ -58,53 +68,69 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
     const iss = issOf(jws, proof)
     const found = findIssuer(iss)
     const issuer = found instanceof Promise ? await found : found
-    if (issuer === undefined) throw rejection(proof, `issuer ${quote(iss)} is not in policy`)
-    const isAccessToken = judgeKind(jws, issuer, proof)
-    const { subject, use } = readClaims(jws, issuer, { proof, isAccessToken })
+    if (issuer === undefined) throw unverified(jws, proof, `issuer ${quote(iss)} is not in policy`)
+    const isAccessToken = isAccessTokenTyp(jws.header.typ) || proof.accessToken === 'access_token'
+    if (isAccessToken && issuer.accepts?.includes('at+jwt') !== true)
+      throw unverified(
+        jws,
+        proof,
+        `an access token, and the entry of issuer ${quote(issuer.name)} has no accepts: [at+jwt]`,
+      )
+    const of = `assertion of issuer ${quote(issuer.name)}`
+    const entry = proof.form === 'admin_bearer' ? personEntry(jws.claims, issuer, deps.signIn) : issuer
+    const judged = judgeClaims(jws.claims, entry, { now: clock.now(), form: proof.form, isAccessToken })
+    if (!judged.ok && judged.toldWhenVerified === undefined)
+      throw unverified(jws, proof, `${of}: ${judged.fault}`)
     const fault = await verifySignature({ token, jws, issuer, known })
-    if (fault !== undefined) throw rejection(proof, `assertion of issuer ${quote(issuer.name)}: ${fault}`)
+    if (fault !== undefined) throw unverified(jws, proof, `${of}: ${judged.ok ? fault : judged.fault}`)
+    const caller = callerOf(jws, issuer, isAccessToken)
+    if (!judged.ok)
+      throw rejection(proof, `${of}: ${judged.fault}`, { told: judged.toldWhenVerified, caller })
+    // RFC 7521 §4.2: a client_id beside the assertion must name the same client.
+    if (proof.clientId !== undefined && proof.clientId !== caller.subject)
+      throw rejection(proof, '"client_id" is not the subject of the assertion', {
+        told: 'client_id is not its sub: leave it out',
+        caller,
+      })
+    await spend({ proof, caller, use: judged.use })
+    return caller
+  }
+
+  /** After the signature, so that nothing but a good assertion spends the rate and the one use of its caller. */
+  async function spend({ proof, caller, use }: Spending): Promise<void> {
     // Before the one use is spent: whoever comes too fast may come again with the same assertion.
     if (limits.perCaller !== undefined) {
-      const admitted = admit(limits.perCaller, JSON.stringify([issuer.issuer, subject]))
+      const admitted = admit(limits.perCaller, JSON.stringify([caller.issuer, caller.subject]), caller)
       if (admitted instanceof Promise) await admitted
     }
-    if (use !== undefined) judgeSpending(await rememberOnce(use), use, proof)
-    return {
-      issuer: issuer.issuer,
-      issuerName: issuer.name,
-      subject,
-      claims: jws.claims,
-      ...(isAccessToken ? { provedByAccessToken: true } : {}),
-    }
-  }
-
-  function readClaims(
-    { claims }: CompactJws,
-    issuer: TrustedIssuer,
-    { proof, isAccessToken }: { readonly proof: Proof; readonly isAccessToken: boolean },
-  ): AcceptedClaims {
-    const judged = judgeClaims(
-      claims,
-      proof.form === 'admin_bearer' ? personEntry(claims, issuer, deps.signIn) : issuer,
-      {
-        now: clock.now(),
-        form: proof.form,
-        isAccessToken,
-      },
-    )
-    if (!judged.ok) throw rejection(proof, `assertion of issuer ${quote(issuer.name)}: ${judged.fault}`)
-    // RFC 7521 §4.2: a client_id beside the assertion must name the same client.
-    if (proof.clientId !== undefined && proof.clientId !== judged.subject)
-      throw new BrokerError('client_assertion_rejected', {
-        reason: '"client_id" is not the subject of the assertion',
+    if (use === undefined) return
+    if (!(await rememberOnce(use)))
+      throw rejection(proof, `"jti" of issuer ${quote(use.issuer)} was used before`, {
+        told: 'it was used before: sign a new one, with a new jti, for each request',
+        caller,
       })
-    return judged
+    // The memory ends here, so from here on a second use would look like a first one.
+    if (clock.now() >= use.until)
+      throw rejection(proof, 'assertion expired while it was verified', {
+        told: 'it expired meanwhile',
+        caller,
+      })
   }
 
-  function judgeSpending(isFirst: boolean, use: OneUse, proof: Proof): void {
-    if (!isFirst) throw rejection(proof, `"jti" of issuer ${quote(use.issuer)} was used before`)
-    // The memory ends here, so from here on a second use would look like a first one.
-    if (clock.now() >= use.until) throw rejection(proof, 'assertion expired while it was verified')
+  /** The text is the same for each issuer and for none (T10). */
+  function unverified(jws: CompactJws, proof: Proof, reason: string): BrokerError {
+    const told = visibleFault(jws, { form: proof.form, now: clock.now(), brokerIssuer: deps.brokerIssuer })
+    return rejection(proof, reason, told === undefined ? {} : { told })
+  }
+
+  function issOf(jws: CompactJws, proof: Proof): string {
+    const { iss } = jws.claims
+    const isLetThrough = proof.accessToken !== undefined && isAccessTokenTyp(jws.header.typ)
+    if (!isLetThrough && !isAcceptedTyp(jws.header.typ, proof.form))
+      throw unverified(jws, proof, '"typ" is of another kind of token')
+    if (!isIssuerIdentifier(iss))
+      throw unverified(jws, proof, '"iss" is not a string of 1 to 1024 characters')
+    return iss
   }
 }
 
@@ -115,60 +141,62 @@ export function createCountRequest({ total }: CallerLimits = {}): CountRequest {
   return (kind) => (total === undefined ? undefined : admit(total, kind))
 }
 
-function admit(limit: RateLimit, key: string): MaybePromise<void> {
-  return whenReady(limit(key), (admission) => requireAdmission(admission, `too many requests of ${key}`))
+interface Spending {
+  readonly proof: Proof
+  readonly caller: Caller
+  readonly use: OneUse | undefined
 }
 
-/** Whether it is an access token, which only an issuer's entry lets in, and only at token exchange (P8, T8). */
-function judgeKind({ header }: CompactJws, { name, accepts = [] }: TrustedIssuer, proof: Proof): boolean {
-  const isAccessToken = isAccessTokenTyp(header.typ) || proof.accessToken === 'access_token'
-  if (isAccessToken && !accepts.includes('at+jwt'))
-    throw rejection(proof, `an access token, and the entry of issuer ${quote(name)} has no accepts: [at+jwt]`)
-  return isAccessToken
+function callerOf({ claims }: CompactJws, { issuer, name }: TrustedIssuer, isAccessToken: boolean): Caller {
+  // judgeClaims has seen that it is text.
+  const subject = typeof claims['sub'] === 'string' ? claims['sub'] : ''
+  return {
+    issuer,
+    issuerName: name,
+    subject,
+    claims,
+    ...(isAccessToken ? { provedByAccessToken: true } : {}),
+  }
 }
 
-function issOf({ header, claims: { iss } }: CompactJws, proof: Proof): string {
-  const isLetThrough = proof.accessToken !== undefined && isAccessTokenTyp(header.typ)
-  if (!isLetThrough && !isAcceptedTyp(header.typ, proof.form))
-    throw rejection(proof, '"typ" is of another kind of token')
-  if (!isIssuerIdentifier(iss)) throw rejection(proof, '"iss" is not a string of 1 to 1024 characters')
-  return iss
+function admit(limit: RateLimit, key: string, caller?: Caller): MaybePromise<void> {
+  return whenReady(limit(key), (admission) =>
+    requireAdmission(admission, `too many requests of ${key}`, caller),
+  )
 }
 
 function readAssertion(token: string, proof: Proof): CompactJws {
   const parsed = parseCompactJws(token)
-  if (!parsed.ok) throw rejection(proof, `assertion malformed: ${parsed.fault}`)
+  if (!parsed.ok)
+    throw rejection(proof, `assertion malformed: ${parsed.fault}`, {
+      told: `it is malformed: ${parsed.fault}`,
+    })
   return parsed.jws
 }
 
-function rejection(proof: Proof, reason: string): BrokerError {
-  return new BrokerError(rejectionCode[proof.form], { reason })
+interface Told {
+  /** What its sender may read, as the end of a sentence. */
+  readonly told?: string | undefined
+  /** Once the signature has verified. */
+  readonly caller?: Caller
 }
+
+function rejection({ form }: Proof, reason: string, { told, caller }: Told): BrokerError {
+  return new BrokerError(rejectionCode[form], {
+    reason,
+    ...(told === undefined ? {} : { publicDetail: `${proofName[form]} is not accepted: ${told}` }),
+    ...omitUndefined({ caller }),
+  })
+}
+
+const proofName = {
+  client_assertion: 'the client assertion',
+  subject_token: 'the subject token',
+  admin_bearer: 'the bearer token',
+} as const satisfies Record<Proof['form'], string>
 
 const rejectionCode = {
   client_assertion: 'client_assertion_rejected',
   subject_token: 'subject_token_rejected',
   admin_bearer: 'admin_unauthenticated',
 } as const satisfies Record<Proof['form'], BrokerErrorCode>
-
-/**
- * Whether a JWT of that `typ` may prove identity in that form: untyped, `JWT` or `JOSE` (as SPIFFE may type its
- * JWT-SVIDs), and a client assertion also when it says that it is one; every other kind of token was made for somebody else (P8).
- * Source: RFC 7515 §4.1.9 (media types, case-insensitive), RFC 8725 §3.11, rfc7523bis §4 (`client-authentication+jwt`).
- */
-function isAcceptedTyp(typ: string | undefined, form: Proof['form']): boolean {
-  if (typ === undefined || typ === 'JWT') return true
-  const kind = kindOf(typ)
-  return (
-    kind === 'jwt' || kind === 'jose' || (kind === 'client-authentication+jwt' && form === 'client_assertion')
-  )
-}
-
-/** RFC 9068 §2.1. */
-export function isAccessTokenTyp(typ: string | undefined): boolean {
-  return kindOf(typ ?? '') === 'at+jwt'
-}
-
-function kindOf(typ: string): string {
-  return typ.toLowerCase().replace(/^application\//, '')
-}

@@ -4,7 +4,12 @@ import type { Proof } from '../domain/exchange-request.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
 
-export type ClaimsJudgement = ({ readonly ok: true } & AcceptedClaims) | Fault
+export type ClaimsJudgement =
+  | ({ readonly ok: true } & AcceptedClaims)
+  | (Fault & {
+      /** What its sender may be told once the signature has verified, as the end of a sentence (P37). */
+      readonly toldWhenVerified?: string
+    })
 
 export interface JudgedAs {
   readonly now: EpochSeconds
@@ -27,7 +32,7 @@ export interface OneUse {
 }
 
 /** How far the clocks of caller and broker may differ, in both directions (P5). */
-const skew = seconds(60)
+export const skew = seconds(60)
 
 const identifierLengthMax = 1024
 const jtiLengthMax = 256
@@ -54,10 +59,21 @@ export function judgeClaims(
     // RFC 7800: only whoever has the key may use it, and nothing here asks for a proof of that.
     if (claims['cnf'] !== undefined) return fault('an access token that is bound to a key by "cnf"')
   }
-  const times = judgeTimes(claims, issuer, now)
+  const times = judgeTimes(claims, now)
   if (typeof times === 'string') return fault(times)
+  // Without "iat", which RFC 7523 §3 leaves out, its life is counted from now.
+  const life = times.expiresAt - (times.issuedAt ?? now)
+  if (life > issuer.lifetimeMax)
+    return {
+      ...fault(`lives ${life} s, at most ${issuer.lifetimeMax} s allowed`),
+      toldWhenVerified: `it lives ${life} s: sign one whose exp is at most ${issuer.lifetimeMax} s ahead`,
+    }
   if (issuer.replay === 'allowed') return { ok: true, subject: sub, use: undefined }
-  if (!isIdentifier(jti, jtiLengthMax)) return fault('"jti" is not a string of 1 to 256 characters')
+  if (!isIdentifier(jti, jtiLengthMax))
+    return {
+      ...fault('"jti" is not a string of 1 to 256 characters'),
+      toldWhenVerified: 'it needs a jti, text of 1 to 256 characters that is new in each JWT',
+    }
   return { ok: true, subject: sub, use: { issuer: iss, jti, until: later(times.expiresAt, skew) } }
 }
 
@@ -105,23 +121,23 @@ export function sharedAudienceFault({ aud }: Claims, issuer: TrustedIssuer): str
 const audienceCure =
   'have the issuer leave the others out (Keycloak: switch "Full scope allowed" of the client off), or name them in tolerated_audiences of its entry'
 
-function judgeTimes(
-  { exp, iat, nbf }: Claims,
-  issuer: TrustedIssuer,
-  now: EpochSeconds,
-): { readonly expiresAt: EpochSeconds } | string {
-  if (!isWholeNumber(exp)) return '"exp" is not an integer'
-  if (!isWholeNumber(iat)) return '"iat" is not an integer'
-  if (nbf !== undefined && !isWholeNumber(nbf)) return '"nbf" is not an integer'
-  if (exp <= iat) return '"exp" is not after "iat"'
-  if (exp - iat > issuer.lifetimeMax) return `lives ${exp - iat} s, at most ${issuer.lifetimeMax} s allowed`
-  // Expiry and lifetime together cap the age at lifetimeMax + skew.
-  if (now >= exp + skew) return `expired ${now - exp} s ago`
-  if (iat > now + skew) return `"iat" is ${iat - now} s ahead`
-  if (nbf !== undefined && nbf > now + skew) return `"nbf" is ${nbf - now} s ahead`
-  return { expiresAt: epochSeconds(exp) }
+interface Times {
+  readonly expiresAt: EpochSeconds
+  readonly issuedAt: EpochSeconds | undefined
 }
 
-function isWholeNumber(value: Json | undefined): value is number {
+function judgeTimes({ exp, iat, nbf }: Claims, now: EpochSeconds): Times | string {
+  if (!isWholeNumber(exp)) return '"exp" is not an integer'
+  if (iat !== undefined && !isWholeNumber(iat)) return '"iat" is not an integer'
+  if (nbf !== undefined && !isWholeNumber(nbf)) return '"nbf" is not an integer'
+  if (iat !== undefined && exp <= iat) return '"exp" is not after "iat"'
+  // Expiry and lifetime together cap the age at lifetimeMax + skew.
+  if (now >= exp + skew) return `expired ${now - exp} s ago`
+  if (iat !== undefined && iat > now + skew) return `"iat" is ${iat - now} s ahead`
+  if (nbf !== undefined && nbf > now + skew) return `"nbf" is ${nbf - now} s ahead`
+  return { expiresAt: epochSeconds(exp), issuedAt: iat === undefined ? undefined : epochSeconds(iat) }
+}
+
+export function isWholeNumber(value: Json | undefined): value is number {
   return Number.isSafeInteger(value)
 }

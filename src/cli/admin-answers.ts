@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { policyWarningCodes } from '../domain/policy.ts'
 import { isMembers } from '../domain/json.ts'
 import type { AdminClient } from './admin-client.ts'
 
@@ -72,7 +73,15 @@ export type PolicyAnswer = z.infer<typeof policyAnswer>
 
 const appliedAnswer = z.object({
   revision: z.string(),
-  warnings: z.array(z.object({ line: z.number(), column: z.number(), path: z.string(), text: z.string() })),
+  warnings: z.array(
+    z.object({
+      line: z.number(),
+      column: z.number(),
+      path: z.string(),
+      code: z.enum(policyWarningCodes),
+      text: z.string(),
+    }),
+  ),
 })
 
 export const parseCredential = (document: unknown): CredentialAnswer => credentialAnswer.parse(document)

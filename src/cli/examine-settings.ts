@@ -162,7 +162,7 @@ async function lookAtPolicy(
   const place = origin.replace(/^(?:file|setting) /, '')
   const judged = judgePolicy({ text, origin: place, brokerIssuer: issuer, credentials: enrolled })
   if (!judged.ok)
-    return [{ what: 'policy', verdict: 'bad', says: judged.faults.join('\n'), fix: ['Correct these lines.'] }]
+    return [{ what: 'policy', verdict: 'bad', says: judged.lines.join('\n'), fix: ['Correct these lines.'] }]
   const { policy, warnings } = judged
   return [
     {

@@ -1,8 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
-import { isMap, isSeq, parseDocument, visit, type YAMLMap, type YAMLSeq } from 'yaml'
 import { judgePolicy } from '../policy/policy-warnings.ts'
 import type { Policy, Rule } from '../domain/policy.ts'
 import { scopeSet } from '../domain/scopes.ts'
+import {
+  isShared,
+  memberOfYaml,
+  readYamlSource,
+  type YamlList,
+  type YamlMapping,
+  type YamlPart,
+} from './yaml-source.ts'
 import { applyEdits, removeItems, removeMember, setWords, type Edit } from './yaml-edits.ts'
 
 /** What the broker says of one rule. */
@@ -95,22 +102,22 @@ function wordsOf(rule: Rule, member: string): readonly string[] {
 function isEditable(text: string, { rule: name, advice, changes }: RuleAdvice): boolean {
   const rule = ruleOf(rulesOf(text), name)
   if (rule === undefined) return false
-  let isShared = false
-  visit(rule, {
-    Alias: () => void (isShared = true),
-    Value: (_, node) => void (isShared ||= node.anchor !== undefined),
-  })
-  if (advice === 'remove') return !isShared
-  return !isShared && changes.every(({ member }) => isSeq(rule.get(member, true)))
+  if (isShared(rule)) return false
+  return advice === 'remove' || changes.every(({ member }) => memberOfYaml(rule, member)?.kind === 'list')
 }
 
-function rulesOf(text: string): YAMLSeq | undefined {
-  const rules = parseDocument(text, { keepSourceTokens: true }).get('rules', true)
-  return isSeq(rules) ? rules : undefined
+function rulesOf(text: string): YamlList | undefined {
+  const rules = memberOfYaml(readYamlSource(text), 'rules')
+  return rules?.kind === 'list' ? rules : undefined
 }
 
-function ruleOf(rules: YAMLSeq | undefined, name: string): YAMLMap | undefined {
-  return rules?.items.filter((item) => isMap(item)).find((item) => item.get('name') === name)
+function ruleOf(rules: YamlList | undefined, name: string): YamlMapping | undefined {
+  return rules?.items.filter((item) => item.kind === 'mapping').find((item) => nameOf(item) === name)
+}
+
+function nameOf(rule: YamlPart): string | undefined {
+  const name = memberOfYaml(rule, 'name')
+  return name?.kind === 'scalar' ? name.text : undefined
 }
 
 /** All of it, as a rule; one after the other where that does not give what it should. */
@@ -152,7 +159,7 @@ function rewrite(text: string, advice: readonly RuleAdvice[]): string {
   const rules = rulesOf(text)
   if (advice.length === 0 || rules === undefined) return text
   const gone = new Set(advice.filter((one) => one.advice === 'remove').map(({ rule }) => rule))
-  const isGone = (item: unknown) => isMap(item) && gone.has(String(item.get('name')))
+  const isGone = (item: YamlPart) => gone.has(nameOf(item) ?? '')
   const edits = advice
     .filter((one) => one.advice === 'narrow')
     .flatMap(({ rule, changes }) =>
@@ -163,10 +170,10 @@ function rewrite(text: string, advice: readonly RuleAdvice[]): string {
 
 function narrowMember(
   text: string,
-  rule: YAMLMap | undefined,
+  rule: YamlMapping | undefined,
   { member, enough }: RuleAdvice['changes'][number],
 ): readonly Edit[] {
-  const words = rule?.get(member, true)
-  if (rule === undefined || !isSeq(words)) return []
+  const words = memberOfYaml(rule, member)
+  if (rule === undefined || words?.kind !== 'list') return []
   return enough.length === 0 ? removeMember(text, rule, member) : setWords(text, words, enough)
 }

@@ -1,15 +1,10 @@
-import { isMap, isNode, isPair, isScalar, isSeq, type YAMLMap, type YAMLSeq } from 'yaml'
+import type { Span, YamlList, YamlMapping, YamlPart } from './yaml-source.ts'
 
 /** Text that takes the place of what is from one offset to another. */
 export interface Edit {
   readonly from: number
   readonly to: number
   readonly text: string
-}
-
-interface Span {
-  readonly from: number
-  readonly to: number
 }
 
 /** The text with edits that do not overlap. */
@@ -22,49 +17,44 @@ export function applyEdits(text: string, edits: readonly Edit[]): string {
 /** Takes items out of a list; a list that keeps none becomes `[]`. */
 export function removeItems(
   text: string,
-  list: YAMLSeq,
-  isGone: (item: unknown) => boolean,
+  list: YamlList,
+  isGone: (item: YamlPart) => boolean,
 ): readonly Edit[] {
   const gone = list.items.map(isGone)
   if (!gone.includes(true)) return []
   if (!gone.includes(false)) return emptyList(text, list)
-  const spans = list.items.map(spanOf)
-  if (list.flow === true) return removeFromFlow(spans, gone)
-  return dashesOf(list).flatMap((dash, index) => {
-    const span = spans[index]
-    return gone[index] === true && span !== undefined ? [removeLines(text, { from: dash, to: span.to })] : []
-  })
+  if (list.isFlow) return removeFromFlow(list.items, gone)
+  return list.items.flatMap((item, index) =>
+    gone[index] === true ? [removeLines(text, { from: dashOf(text, list, item), to: item.to })] : [],
+  )
 }
 
 /** Takes a member out of a mapping; one that shares its line with a dash becomes `[]`. */
-export function removeMember(text: string, map: YAMLMap, name: string): readonly Edit[] {
-  const gone = map.items.map(({ key }) => isScalar(key) && key.value === name)
-  const spans = map.items.map(spanOf)
-  if (map.flow === true) return removeFromFlow(spans, gone)
-  const span = spans[gone.indexOf(true)]
-  if (span === undefined) return []
-  if (isAloneFrom(text, span.from)) return [removeLines(text, span)]
-  const list = map.get(name, true)
-  return isSeq(list) ? emptyList(text, list) : []
+export function removeMember(text: string, mapping: YamlMapping, name: string): readonly Edit[] {
+  const { members } = mapping
+  const gone = members.map((member) => member.name === name)
+  if (mapping.isFlow) return removeFromFlow(members, gone)
+  const member = members[gone.indexOf(true)]
+  if (member === undefined) return []
+  if (isAloneFrom(text, member.from)) return [removeLines(text, member)]
+  return member.value.kind === 'list' ? emptyList(text, member.value) : []
 }
 
 /** Makes a list of words hold exactly these: what is new stands where the first that is gone stood. */
-export function setWords(text: string, list: YAMLSeq, words: readonly string[]): readonly Edit[] {
-  const written = list.items.map((item) => (isScalar(item) ? String(item.value) : undefined))
+export function setWords(text: string, list: YamlList, words: readonly string[]): readonly Edit[] {
+  const wordOf = (item: YamlPart) => (item.kind === 'scalar' ? item.text : undefined)
+  const written = list.items.map(wordOf)
   const added = words.filter((word) => !written.includes(word))
   const isGone = (word: string | undefined) => word === undefined || !words.includes(word)
-  const first = written.findIndex(isGone)
-  const span = first === -1 ? undefined : spanOf(list.items[first])
-  if (added.length === 0 || span === undefined)
-    return removeItems(text, list, (item) => isGone(written[list.items.indexOf(item)]))
-  const quoted = text[span.from] === '"'
-  const dash = dashesOf(list)[first] ?? span.from
-  const between = list.flow === true ? ', ' : `\n${text.slice(lineStart(text, dash), span.from)}`
-  const rest = removeItems(text, list, (item) => {
-    const index = list.items.indexOf(item)
-    return index !== first && isGone(written[index])
-  })
-  return [...rest, { ...span, text: added.map((word) => scalar(word, quoted)).join(between) }]
+  const first = list.items[written.findIndex(isGone)]
+  if (added.length === 0 || first === undefined)
+    return removeItems(text, list, (item) => isGone(wordOf(item)))
+  const { from, to } = first
+  const quoted = text[from] === '"'
+  const dash = list.isFlow ? from : dashOf(text, list, first)
+  const between = list.isFlow ? ', ' : `\n${text.slice(lineStart(text, dash), from)}`
+  const rest = removeItems(text, list, (item) => item !== first && isGone(wordOf(item)))
+  return [...rest, { from, to, text: added.map((word) => scalar(word, quoted)).join(between) }]
 }
 
 function scalar(word: string, isQuoted: boolean): string {
@@ -72,9 +62,9 @@ function scalar(word: string, isQuoted: boolean): string {
 }
 
 /** A list in block style leaves its lines, and `[]` stands behind its key. */
-function emptyList(text: string, list: YAMLSeq): readonly Edit[] {
-  const { from, to } = spanOf(list)
-  if (list.flow === true) return [{ from, to, text: '[]' }]
+function emptyList(text: string, list: YamlList): readonly Edit[] {
+  const { from, to } = list
+  if (list.isFlow) return [{ from, to, text: '[]' }]
   const colon = text.lastIndexOf(':', from)
   const lines = removeLines(text, { from, to })
   return [{ from: colon + 1, to: colon + 1, text: ' []' }, lines]
@@ -114,24 +104,14 @@ function isAloneFrom(text: string, at: number): boolean {
   return text.slice(lineStart(text, at), at).trim() === ''
 }
 
-/** Where the dash of each item is. */
-function dashesOf(list: YAMLSeq): readonly number[] {
-  const token = list.srcToken
-  if (token?.type !== 'block-seq') return []
-  return token.items.flatMap(({ start }) => {
-    const dash = start.find(({ type }) => type === 'seq-item-ind')
-    return dash === undefined ? [] : [dash.offset]
-  })
+/** Where the dash of an item is: in the column of the list, on the item's line or, behind comments, above it. */
+function dashOf(text: string, list: YamlList, item: YamlPart): number {
+  const column = list.from - lineStart(text, list.from)
+  for (let line = lineStart(text, item.from); line > list.from; line = lineStart(text, line - 1))
+    if (text[line + column] === '-' && isBlank(text.slice(line, line + column))) return line + column
+  return list.from
 }
 
-/** Without the white space and comments behind it. */
-function spanOf(part: unknown): Span {
-  if (isPair(part)) {
-    const key = spanOf(part.key)
-    return { from: key.from, to: Math.max(key.to, spanOf(part.value).to) }
-  }
-  const range = isNode(part) ? part.range : undefined
-  const [from, to] = range ?? [0, 0]
-  const last = (isMap(part) || isSeq(part)) && part.flow !== true ? part.items.at(-1) : undefined
-  return last === undefined ? { from, to } : { from, to: spanOf(last).to }
+function isBlank(text: string): boolean {
+  return text.trim() === ''
 }

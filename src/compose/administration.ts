@@ -9,7 +9,6 @@ import { enoughScopes } from '../policy/scope-catalogue.ts'
 import { createExplain } from '../authorization/explain.ts'
 import { enforceAdminBlocks } from '../authorization/enforce-blocks.ts'
 import { createMatchText } from '../policy/match-caller.ts'
-import { parsePolicy } from '../policy/parse-policy.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import type { Settings } from '../config.ts'
 import type { Upstream } from '../domain/upstream.ts'
@@ -136,9 +135,9 @@ function createPolicyAdministration(deps: AdministrationDeps): AdministerPolicy 
   return createAdministerPolicy({
     inForce: policyInForce.status,
     check,
-    lockOut: (document, caller) =>
+    lockOut: (proposed, caller) =>
       lockOutFault({
-        proposed: parsePolicy(document, { brokerIssuer: settings.issuer }),
+        proposed,
         caller,
         inForce: policyInForce.status().inForce?.compiled,
         claimsFault: (claims, trusted) =>

@@ -46,5 +46,9 @@ export interface Broker {
   readonly maintain: () => Promise<MaintenanceReport>
 }
 
-/** A Request in, a Response out. */
-export type Serve = (request: Request) => Response | Promise<Response>
+/** A Request in, a Response out; beside it, on Node, the message that it was made from, whose path is as it was sent. */
+export type Serve = (request: Request, message?: IncomingTarget) => Response | Promise<Response>
+
+export interface IncomingTarget {
+  readonly incoming: { readonly url?: string | undefined }
+}

@@ -20,13 +20,19 @@ export function createRecording(
 ): Pick<ExchangeSteps, 'noteUse' | 'noteRefusal'> {
   const { clock } = platform
   const noting = createUsageRecorder(platform)
+  const names = new WeakMap<CompiledPolicy, ReadonlySet<string>>()
+  const namesFor = (compiled: CompiledPolicy) => {
+    const known = names.get(compiled) ?? claimsLookedAt(compiled.policy)
+    names.set(compiled, known)
+    return known
+  }
   return {
     noteUse: createRecordUse({ ruleUses, noting, clock }),
     noteRefusal: createRecordRefusal({
       noting,
       clock,
       refusals,
-      claimsLookedAt: async () => claimsLookedAt((await policy()).policy),
+      claimsLookedAt: async () => namesFor(await policy()),
       redact: redactTokens,
       limit: createTokenBuckets({ perMinute: keptRefusalsPerMinute, clock }),
     }),

@@ -12,7 +12,7 @@ export type Written =
       readonly replaced: string | undefined
       readonly judgement: GoodPolicy
     }
-  | { readonly outcome: 'invalid'; readonly faults: readonly string[] }
+  | { readonly outcome: 'invalid'; readonly judgement: PolicyJudgement & { ok: false } }
   /** Nothing was written over it. */
   | { readonly outcome: 'there_is_one'; readonly revision: string }
 
@@ -35,7 +35,7 @@ export async function writeFirstPolicy(first: FirstPolicy, env: Environment): Pr
   const { text, origin, mayReplace } = first
   const settings = readSettings(env)
   const judgement = judgePolicy({ text, origin, brokerIssuer: settings.issuer })
-  if (!judgement.ok) return { outcome: 'invalid', faults: judgement.faults }
+  if (!judgement.ok) return { outcome: 'invalid', judgement }
   const { store, clock, entropy, close } = createNodePlatform(settings)
   try {
     const policies = createPolicies({ store, clock, newId: () => entropy.uuid() })

@@ -95,11 +95,18 @@ export type AuditAction =
   | 'caller.revoke'
   | 'caller.restore'
 
-/** How the record of a refusal or failure ends: with the true reason, or with nothing but that it is a bug. */
-export function failureOf(error: unknown): Pick<AuditRecord, 'outcome' | 'error' | 'reason'> {
+/**
+ * How the record of a refusal or failure ends: with the true reason, or with nothing but that it is a bug; and with the
+ * caller of one who was refused while being authenticated, when the signature had verified already.
+ */
+export function failureOf(
+  error: unknown,
+): Pick<AuditRecord, 'outcome' | 'issuer' | 'caller' | 'error' | 'reason'> {
   if (!isBrokerError(error)) return { outcome: 'failed', error: 'bug' }
   const outcome = faultsOfOurs.has(error.code) ? 'failed' : 'refused'
-  return { outcome, error: error.code, reason: error.reason }
+  const { code, reason, caller } = error
+  const known = caller === undefined ? {} : { issuer: caller.issuer, caller: caller.subject }
+  return { outcome, ...known, error: code, reason }
 }
 
 const faultsOfOurs: ReadonlySet<BrokerErrorCode> = new Set<BrokerErrorCode>([

@@ -1,3 +1,4 @@
+import type { Caller } from './caller.ts'
 import type { Seconds } from './time.ts'
 import { omitUndefined } from './omit-undefined.ts'
 
@@ -5,38 +6,41 @@ import { omitUndefined } from './omit-undefined.ts'
  * Every planned failure. Test the code, never the message. The HTTP layer owns what each code looks like on the wire
  * (`src/http/answers.ts`), and the compiler refuses a code without an answer.
  */
-export type BrokerErrorCode =
+export const brokerErrorCodes = [
   // the request
-  | 'request_malformed'
-  | 'request_too_large'
-  | 'grant_type_unsupported'
-  | 'token_type_unsupported'
-  | 'client_assertion_rejected'
-  | 'subject_token_rejected'
+  'request_malformed',
+  'request_too_large',
+  'grant_type_unsupported',
+  'token_type_unsupported',
+  'client_assertion_rejected',
+  'subject_token_rejected',
   // what may be had
-  | 'target_unavailable'
-  | 'scope_refused'
-  | 'caller_throttled'
-  | 'service_stopped'
+  'target_unavailable',
+  'scope_refused',
+  'caller_throttled',
+  'service_stopped',
   // what we stand on
-  | 'issuer_unavailable'
-  | 'upstream_unavailable'
-  | 'upstream_nonsense'
-  | 'store_unavailable'
-  | 'key_ring_unavailable'
-  | 'policy_unavailable'
-  | 'lease_busy'
-  | 'audit_unavailable'
+  'issuer_unavailable',
+  'upstream_unavailable',
+  'upstream_nonsense',
+  'store_unavailable',
+  'key_ring_unavailable',
+  'policy_unavailable',
+  'lease_busy',
+  'audit_unavailable',
   // administration
-  | 'admin_unauthenticated'
-  | 'admin_forbidden'
-  | 'not_found'
-  | 'already_exists'
-  | 'changed_meanwhile'
-  | 'state_conflict'
-  | 'would_lock_out'
-  | 'document_invalid'
-  | 'not_supported'
+  'admin_unauthenticated',
+  'admin_forbidden',
+  'not_found',
+  'already_exists',
+  'changed_meanwhile',
+  'state_conflict',
+  'would_lock_out',
+  'document_invalid',
+  'not_supported',
+] as const
+
+export type BrokerErrorCode = (typeof brokerErrorCodes)[number]
 
 export interface BrokerErrorDetails {
   /** The true reason, for the log and the audit record. Never a secret. */
@@ -48,6 +52,8 @@ export interface BrokerErrorDetails {
   readonly rememberFor?: Seconds
   /** Of a refusal by policy: the condition that did not hold, as `explain` names it. */
   readonly condition?: string
+  /** Who was refused while being authenticated, where the signature had verified already. */
+  readonly caller?: Caller | undefined
   readonly cause?: unknown
 }
 
@@ -59,6 +65,7 @@ export class BrokerError extends Error {
   readonly retryAfter: Seconds | undefined
   readonly rememberFor: Seconds | undefined
   readonly condition: string | undefined
+  readonly caller: Caller | undefined
 
   constructor(code: BrokerErrorCode, details: BrokerErrorDetails) {
     super(`${code}: ${details.reason}`, { cause: details.cause })
@@ -69,6 +76,7 @@ export class BrokerError extends Error {
     this.retryAfter = details.retryAfter
     this.rememberFor = details.rememberFor
     this.condition = details.condition
+    this.caller = details.caller
   }
 }
 
@@ -91,10 +99,10 @@ export type Admission =
   | { readonly admitted: false; readonly retryAfter: Seconds }
 
 /** Throws `caller_throttled` unless the request was admitted. */
-export function requireAdmission(admission: Admission, reason: string): void {
+export function requireAdmission(admission: Admission, reason: string, caller?: Caller): void {
   if (admission.admitted) return
   const { retryAfter } = admission
-  throw new BrokerError('caller_throttled', { reason, retryAfter })
+  throw new BrokerError('caller_throttled', { reason, retryAfter, caller })
 }
 
 /** Every fault is told outside: none may name a secret. */

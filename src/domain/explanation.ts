@@ -69,12 +69,6 @@ export interface ExplainedToken {
   readonly upstream: string
 }
 
-/** The refusals that policy decides. */
-export type RefusalCode = Extract<
-  BrokerErrorCode,
-  'target_unavailable' | 'scope_refused' | 'request_malformed'
->
-
 /** One decision against a caller whose assertion verified. */
 export interface RefusedRequest {
   readonly requestId: string
@@ -83,11 +77,11 @@ export interface RefusedRequest {
   readonly error: unknown
 }
 
-/** A refusal of a known caller, kept for some days so that it can be explained by its request id. */
+/** A refusal or failure of a known caller's request, kept for some days so that it can be explained by its id. */
 export interface Refusal {
   readonly requestId: string
   readonly at: EpochSeconds
-  readonly error: RefusalCode
+  readonly error: BrokerErrorCode | 'bug'
   readonly reason: string
   readonly condition?: string
   readonly question: ExplainQuestion

@@ -115,6 +115,19 @@ export interface RuleChange {
   readonly enough: readonly string[]
 }
 
+/** What kind of warning it is: for programs, so never renamed. */
+export const policyWarningCodes = [
+  'issuer',
+  'unknown_credential',
+  'open_callers',
+  'scope',
+  'boundary',
+  'not_kept',
+  'never_reached',
+] as const
+
+export type PolicyWarningCode = (typeof policyWarningCodes)[number]
+
 /** What a policy may say and probably should not: no fault, it means what it says. */
 export interface PolicyWarning {
   /** From 1, as editors count; likewise `column`. */
@@ -122,5 +135,6 @@ export interface PolicyWarning {
   readonly column: number
   /** Such as `rules[0].scopes[1]`. */
   readonly path: string
+  readonly code: PolicyWarningCode
   readonly text: string
 }

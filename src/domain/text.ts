@@ -25,21 +25,25 @@ function isAsciiSpace(code: number): boolean {
  * separators (`excessScopes`) is a near miss, and so is one within two edits, a swap of neighbours counting once.
  */
 export function closestMatch(word: string, known: readonly string[]): string | undefined {
-  const bare = withoutSeparators(word)
+  const bare = word.length > 2 * wordMax ? word : withoutSeparators(word)
   const same = known.find((candidate) => withoutSeparators(candidate) === bare)
-  if (same !== undefined || word.length > 64) return same
-  const nearest = known
+  if (same !== undefined || word.length > wordMax) return same
+  const most = Math.min(editsMax, Math.floor(word.length / 2))
+  return known
+    .filter((candidate) => Math.abs(candidate.length - word.length) <= most)
     .map((candidate) => ({ candidate, edits: editsBetween(word, candidate) }))
-    .toSorted((one, other) => one.edits - other.edits)[0]
-  if (nearest === undefined) return undefined
-  return nearest.edits <= Math.min(2, Math.floor(word.length / 2)) ? nearest.candidate : undefined
+    .filter(({ edits }) => edits <= most)
+    .toSorted((one, other) => one.edits - other.edits)[0]?.candidate
 }
+
+const wordMax = 64
+const editsMax = 2
 
 function withoutSeparators(word: string): string {
   return word.toLowerCase().replaceAll(/[-_ ]/g, '')
 }
 
-/** Optimal string alignment distance. */
+/** Optimal string alignment distance; left off, with a number above `editsMax`, once it can be no less. */
 function editsBetween(from: string, to: string): number {
   let before: number[] = []
   let above = Array.from({ length: to.length + 1 }, (_, index) => index)
@@ -55,6 +59,7 @@ function editsBetween(from: string, to: string): number {
         isSwap ? at(before, column - 2) + 1 : Infinity,
       )
     }
+    if (Math.min(...line) > editsMax) return Infinity
     before = above
     above = line
   }

@@ -62,7 +62,10 @@ export function adminRoute<Query, Body, Document>(
   return route
 }
 
-/** Joins a route with what it does: `perform` runs after authentication, the role check and all parsing. */
+/**
+ * Joins a route with what it does: `perform` runs after authentication, the role check and all parsing. No work is done
+ * on the body of a stranger.
+ */
 export function served<Query, Body, Document>(
   route: AdminRoute<Query, Body, Document>,
   perform: (call: AdminCall<Query, Body>) => Promise<Reply<NoInfer<Document>>>,
@@ -70,23 +73,22 @@ export function served<Query, Body, Document>(
   const serve = async (act: Act, context: Context): Promise<Response> => {
     const { raw, url } = context.req
     const param = (name: string) => pathParameter(context.req.param(name), name)
-    // Parsed now for what the audit record names; its fault is thrown where refusals are judged.
-    const body = attempt(route.body.parse, {
-      contentType: raw.headers.get('content-type'),
-      body: route.body.isNone ? { kind: 'text', text: '' } : await readBody(raw),
-    })
+    let reading: Promise<Body> | undefined
+    const readOnce = () => (reading ??= bodyIn(raw, route.body))
+    const { aboutOf } = route
     return act(context, {
       action: route.action,
       needed: route.needs,
       about: {
         ...(route.at.includes('{name}') ? { credential: param('name') } : {}),
         ...(route.at.includes('{version}') ? { credentialVersion: param('version') } : {}),
-        ...(body.ok ? route.aboutOf?.(body.value) : undefined),
       },
+      // What is wrong with the body is thrown where refusals are judged.
+      ...(aboutOf === undefined ? {} : { aboutBody: () => readOnce().then(aboutOf, () => ({})) }),
       perform: async (caller, note) => {
-        if (!body.ok) throw body.error
+        const body = await readOnce()
         const ifMatch = route.ifMatch === undefined ? undefined : parseIfMatch(raw.headers.get('if-match'))
-        return perform({ caller, param, query: route.query.parse(url), body: body.value, ifMatch, note })
+        return perform({ caller, param, query: route.query.parse(url), body, ifMatch, note })
       },
       render: (reply, requestId) => render(route.answer, reply, requestId),
     })
@@ -94,14 +96,9 @@ export function served<Query, Body, Document>(
   return { at: route.at, serve }
 }
 
-type Attempt<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
-
-function attempt<Given, T>(parse: (given: Given) => T, given: Given): Attempt<T> {
-  try {
-    return { ok: true, value: parse(given) }
-  } catch (error) {
-    return { ok: false, error }
-  }
+async function bodyIn<Body>(request: Request, { isNone, bytesMax, parse }: BodyOf<Body>): Promise<Body> {
+  const body = isNone ? ({ kind: 'text', text: '' } as const) : await readBody(request, bytesMax)
+  return parse({ contentType: request.headers.get('content-type'), body })
 }
 
 /** One route of the admin API: what the pipeline receives, and how the result is shown. */

@@ -53,7 +53,7 @@ export const answers: Readonly<Record<BrokerErrorCode, Answer>> = {
   lease_busy: unavailable,
   audit_unavailable: unavailable,
 
-  admin_unauthenticated: refusal(401, 'invalid_client', 'a bearer token of an admin is needed'),
+  admin_unauthenticated: fault(401, 'invalid_client', 'a bearer token of an admin is needed'),
   admin_forbidden: refusal(403, 'unauthorized_client', 'this caller may not do that'),
   not_found: fault(404, 'invalid_request', 'there is nothing here'),
   already_exists: fault(409, 'invalid_request', 'it exists already'),
@@ -67,8 +67,14 @@ export const answers: Readonly<Record<BrokerErrorCode, Answer>> = {
 /** RFC 6749 §5.2: the token endpoint's answer to a planned failure. `challenge` goes with a 401 only. */
 export function oauthRefusal(error: BrokerError, requestId: string, challenge?: string): Response {
   const answer = answers[error.code]
-  const text = JSON.stringify({ error: answer.error, error_description: printable(detail(error, answer)) })
+  const description = withRequestId(printable(detail(error, answer)), requestId)
+  const text = JSON.stringify({ error: answer.error, error_description: description })
   return jsonAnswer({ status: answer.status, text, requestId, headers: refusalHeaders(error, challenge) })
+}
+
+/** At the end, so that whoever has no eye for headers can quote it to the broker's operator. */
+export function withRequestId(description: string, requestId: string): string {
+  return `${description}; request id ${requestId}`
 }
 
 /** RFC 9457: the admin API's answer to a planned failure, with our stable code beside the standard members. */

@@ -24,7 +24,8 @@ import { addAdminRoutes } from './admin-routes.ts'
 import { createIntrospectionRoute, createRevocationRoute, createTokenRoute } from './oauth-routes.ts'
 import { issuerPath, issuerUrl, addPublicRoutes } from './public-routes.ts'
 import { createOAuthRefuse, createProblemRefuse } from './refuse.ts'
-import { createNoRoute } from './no-route.ts'
+import { pathFault, targetIn } from './canonical-path.ts'
+import { createNoRoute, plainRefusal } from './no-route.ts'
 import type { RotationRoutesDeps } from './rotation-routes.ts'
 
 export interface AppDeps {
@@ -84,5 +85,24 @@ export function createApp(deps: AppDeps): Hono {
   const isAdminPath = (route: string) => at('/v1/admin').some((base) => `${route}/`.startsWith(`${base}/`))
   app.notFound(createNoRoute({ app, act, entropy: deps.entropy, isAdminPath }))
   app.onError((error, context) => refuse(error, deps.entropy.uuid(), context.req.raw))
+  refuseUnclearPaths(app, deps.entropy)
   return app
+}
+
+/** Before any route is looked for: what a proxy in front of the broker has read must be what is served. */
+function refuseUnclearPaths(app: Hono, entropy: Entropy): void {
+  const { fetch } = app
+  app.fetch = (request, message, ...rest) => {
+    const fault = pathFault(sentTarget(message) ?? targetIn(request.url))
+    if (fault === undefined) return fetch(request, message, ...rest)
+    return plainRefusal({ status: 400, description: fault, requestId: entropy.uuid() })
+  }
+}
+
+/** As node:http received it; a Request has a URL, in which `..` is resolved already. */
+function sentTarget(message: unknown): string | undefined {
+  if (typeof message !== 'object' || message === null || !('incoming' in message)) return undefined
+  const { incoming } = message
+  if (typeof incoming !== 'object' || incoming === null || !('url' in incoming)) return undefined
+  return typeof incoming.url === 'string' ? incoming.url : undefined
 }

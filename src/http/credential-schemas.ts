@@ -8,6 +8,7 @@ import {
 } from '../domain/credential.ts'
 import { rotationMethods, rotationSteps } from '../domain/rotation.ts'
 import { timestamp } from './document-schemas.ts'
+import { policyWarningCodes } from '../domain/policy.ts'
 
 export const versionSchema = z.object({
   id: z.string(),
@@ -107,7 +108,15 @@ export const policySchema = z.object({
   document: z.string(),
 })
 
-const warnings = z.array(z.object({ line: z.int(), column: z.int(), path: z.string(), text: z.string() }))
+const warnings = z.array(
+  z.object({
+    line: z.int(),
+    column: z.int(),
+    path: z.string(),
+    code: z.enum(policyWarningCodes),
+    text: z.string(),
+  }),
+)
 
 export const appliedPolicySchema = z.object({ revision: z.string(), warnings })
 

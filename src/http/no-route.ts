@@ -2,7 +2,7 @@ import type { Context, Hono } from 'hono'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import { type Act, routeMethods } from './admin-route.ts'
-import { problem } from './answers.ts'
+import { problem, withRequestId } from './answers.ts'
 import { emptyAnswer, jsonAnswer } from './json-answer.ts'
 
 export interface NoRouteDeps {
@@ -24,9 +24,9 @@ export function createNoRoute(deps: NoRouteDeps): (context: Context) => Response
     const allowed = routeMethods.filter((other) => deps.app.router.match(other, path)[0].length > 0)
     if (allowed.length > 0) return wrongMethod({ method, allowed, isAdmin, requestId: deps.entropy.uuid() })
     if (isAdmin) return unknownAdminPath(context, deps.act)
-    return jsonAnswer({
+    return plainRefusal({
       status: 404,
-      text: '{"error":"invalid_request","error_description":"there is nothing at this path"}',
+      description: 'there is nothing at this path',
       requestId: deps.entropy.uuid(),
     })
   }
@@ -44,12 +44,23 @@ function wrongMethod({ method, allowed, isAdmin, requestId }: WrongMethod): Resp
   const headers = { Allow: all.join(', ') }
   if (method === 'OPTIONS') return emptyAnswer({ status: 204, requestId, headers })
   if (isAdmin) return problem({ status: 405, requestId, headers })
-  return jsonAnswer({
-    status: 405,
-    text: '{"error":"invalid_request","error_description":"this method is not supported here"}',
-    requestId,
-    headers,
+  return plainRefusal({ status: 405, description: 'this method is not supported here', requestId, headers })
+}
+
+interface PlainRefusal {
+  readonly status: number
+  readonly description: string
+  readonly requestId: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** A refusal before any route, in the form of the token endpoint. */
+export function plainRefusal({ description, ...answer }: PlainRefusal): Response {
+  const text = JSON.stringify({
+    error: 'invalid_request',
+    error_description: withRequestId(description, answer.requestId),
   })
+  return jsonAnswer({ ...answer, text })
 }
 
 function unknownAdminPath(context: Context, act: Act): Promise<Response> {

@@ -69,6 +69,7 @@ function parseProof(form: Form): Proof {
     case tokenExchangeGrant:
       return parseExchangedToken(form)
     case clientCredentialsGrant:
+      if (!form.has('subject_token')) requireClientAssertion(form)
       return parseClientAssertion(form)
     default:
       throw new BrokerError('grant_type_unsupported', {
@@ -91,6 +92,15 @@ function parseExchangedToken(form: Form): Proof {
 }
 
 const plainTypes = ['urn:ietf:params:oauth:token-type:jwt', tokenTypeUrns.id_token] as const
+
+/** RFC 6749 §5.2: without client authentication that we know, whatever header came in its place. */
+function requireClientAssertion(form: Form): void {
+  if (trimAsciiSpace(form.get('client_assertion') ?? '') !== '') return
+  throw new BrokerError('client_assertion_rejected', {
+    reason: 'the request has no client assertion',
+    publicDetail: 'client_assertion is missing: prove who you are with a signed JWT (RFC 7523)',
+  })
+}
 
 function parseSubjectToken(form: Form, types: readonly string[]): Proof {
   if (form.has('client_assertion') || form.has('client_assertion_type'))

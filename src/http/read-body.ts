@@ -3,25 +3,25 @@ import { BrokerError } from '../domain/broker-error.ts'
 /** A request body that was read, or why there is none: whoever needs the text turns that into a refusal. */
 export type RequestBody =
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'too_large' }
+  | { readonly kind: 'too_large'; readonly bytesMax: number }
   | { readonly kind: 'unreadable' }
 
 /** Of the body, as sent. */
 export const bodyBytesMax = 65_536
 
 /**
- * Never holds more than 64 KiB and one chunk of a body, and never rejects (P24). A declared length decides before a
+ * Never holds more than `bytesMax` and one chunk of a body, and never rejects (P24). A declared length decides before a
  * byte is read, and the server holds the sender to it; without one the bytes are counted and the stream is cancelled
  * at the cap. How long a sender may take is limited by the entry point (`requestTimeout` of node:http; Workers' own limit).
  */
-export async function readBody(request: Request): Promise<RequestBody> {
+export async function readBody(request: Request, bytesMax = bodyBytesMax): Promise<RequestBody> {
   const declared = declaredLength(request)
-  if (declared !== undefined && declared > bodyBytesMax) return { kind: 'too_large' }
+  if (declared !== undefined && declared > bytesMax) return { kind: 'too_large', bytesMax }
   try {
-    if (declared === undefined) return await readCounting(request.body)
+    if (declared === undefined) return await readCounting(request.body, bytesMax)
     const text = await request.text()
     // Characters are no more than bytes: holds also where a server does not enforce the declared length.
-    return text.length > bodyBytesMax ? { kind: 'too_large' } : { kind: 'text', text }
+    return text.length > bytesMax ? { kind: 'too_large', bytesMax } : { kind: 'text', text }
   } catch {
     return { kind: 'unreadable' }
   }
@@ -33,7 +33,10 @@ export function textOf(body: RequestBody): string {
     case 'text':
       return body.text
     case 'too_large':
-      throw new BrokerError('request_too_large', { reason: `the body is larger than ${bodyBytesMax} bytes` })
+      throw new BrokerError('request_too_large', {
+        reason: `the body is larger than ${body.bytesMax} bytes`,
+        publicDetail: `the request body is larger than ${body.bytesMax} bytes`,
+      })
     case 'unreadable':
       throw new BrokerError('request_malformed', { reason: 'the body broke off before its end' })
   }
@@ -46,7 +49,7 @@ function declaredLength({ headers }: Request): number | undefined {
   return Number(declared)
 }
 
-async function readCounting(body: ReadableStream<Uint8Array> | null): Promise<RequestBody> {
+async function readCounting(body: ReadableStream<Uint8Array> | null, bytesMax: number): Promise<RequestBody> {
   if (body === null) return { kind: 'text', text: '' }
   const reader = body.getReader()
   const decoder = new TextDecoder()
@@ -56,10 +59,10 @@ async function readCounting(body: ReadableStream<Uint8Array> | null): Promise<Re
     const { done, value } = await reader.read()
     if (done) return { kind: 'text', text: text + decoder.decode() }
     bytes += value.byteLength
-    if (bytes > bodyBytesMax) {
+    if (bytes > bytesMax) {
       // Not awaited: a source that never settles its cancellation must not hold the answer back.
       reader.cancel().catch(() => undefined)
-      return { kind: 'too_large' }
+      return { kind: 'too_large', bytesMax }
     }
     text += decoder.decode(value, { stream: true })
   }

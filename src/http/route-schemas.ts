@@ -58,6 +58,7 @@ export interface BodyOf<T> {
   readonly schema?: z.ZodMiniType
   /** Whether there is none, and what comes all the same is not read. */
   readonly isNone: boolean
+  readonly bytesMax?: number
   /** Throws `request_malformed` and `request_too_large`; no fault quotes the body, which may hold a secret (P23). */
   readonly parse: (message: AdminMessage) => T
 }
@@ -80,6 +81,9 @@ export function jsonBody<Schema extends z.ZodMiniObject>(schema: Schema): BodyOf
   }
 }
 
+/** What the store keeps of a policy: a document of Firestore has at most 1 MiB. */
+const policyBytesMax = 1_000_000
+
 const policyTypes: readonly string[] = [
   'application/yaml',
   'application/x-yaml',
@@ -90,6 +94,7 @@ const policyTypes: readonly string[] = [
 /** A policy document's text, unread: JSON is YAML too. */
 export const policyText: BodyOf<string> = {
   types: policyTypes,
+  bytesMax: policyBytesMax,
   schema: z.string(),
   isNone: false,
   parse: (message) => textIn(message, policyTypes),

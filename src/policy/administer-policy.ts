@@ -1,6 +1,6 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
-import type { PolicyWarning } from '../domain/policy.ts'
+import type { Policy, PolicyWarning } from '../domain/policy.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import type { Policies } from '../records/policies.ts'
@@ -28,10 +28,15 @@ export interface AdministerPolicyDeps {
     readonly inForce?: { readonly document: PolicyDocument; readonly loadedAt: EpochSeconds }
     readonly lastFault?: { readonly reason: string; readonly revision?: string }
   }
-  /** What to warn of. Throws `document_invalid` with every fault and its line, and `store_unavailable`. */
-  readonly check: (document: PolicyDocument) => Promise<readonly PolicyWarning[]>
-  /** Why under a document, a valid one, the caller could not administer any more. */
-  readonly lockOut: (document: PolicyDocument, caller: Caller) => string | undefined
+  /**
+   * What a document means, and what to warn of. Throws `document_invalid` with every fault and its line, and
+   * `store_unavailable`.
+   */
+  readonly check: (
+    document: PolicyDocument,
+  ) => Promise<{ readonly policy: Policy; readonly warnings: readonly PolicyWarning[] }>
+  /** Why under a policy the caller could not administer any more. */
+  readonly lockOut: (proposed: Policy, caller: Caller) => string | undefined
   /** Absent where the policy lies in a file or a setting, and is changed there. */
   readonly policies?: Pick<Policies, 'apply'>
 }
@@ -61,8 +66,7 @@ export function createAdministerPolicy({
   lockOut,
   policies,
 }: AdministerPolicyDeps): AdministerPolicy {
-  const proposed = (text: string): PolicyDocument => ({ text, revision: 'proposed', origin: 'policy' })
-  const validate = (text: string) => check(proposed(text))
+  const checkText = (text: string) => check({ text, revision: 'proposed', origin: 'policy' })
 
   return {
     read: async () => {
@@ -76,7 +80,7 @@ export function createAdministerPolicy({
       return { ...reading, fault, ...omitUndefined({ latestRevision }) }
     },
 
-    validate,
+    validate: async (text) => (await checkText(text)).warnings,
 
     apply: async (change) => {
       if (policies === undefined)
@@ -84,8 +88,8 @@ export function createAdministerPolicy({
           reason: 'the policy does not lie in the store',
           publicDetail: 'the policy comes from a file or a setting: change it there',
         })
-      const warnings = await validate(change.text)
-      const fault = change.force === true ? undefined : lockOut(proposed(change.text), change.caller)
+      const { policy, warnings } = await checkText(change.text)
+      const fault = change.force === true ? undefined : lockOut(policy, change.caller)
       if (fault !== undefined)
         throw new BrokerError('would_lock_out', {
           reason: fault,

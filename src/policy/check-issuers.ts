@@ -29,10 +29,15 @@ export function warnOfAccessTokens(
     issuers,
     path,
     warn,
-  }: { readonly issuers: readonly TrustedIssuer[]; readonly path: Path; readonly warn: Report },
+  }: {
+    /** By their names in the policy. */
+    readonly issuers: ReadonlyMap<string, TrustedIssuer>
+    readonly path: Path
+    readonly warn: Report
+  },
 ): void {
   for (const [index, pattern] of callers.entries()) {
-    const { accepts = [] } = issuers.find(({ name }) => name === pattern.issuer) ?? {}
+    const { accepts = [] } = issuers.get(pattern.issuer) ?? {}
     if (accepts.includes('at+jwt') && !namesClient(pattern))
       warn(
         [...path, 'callers', index],

@@ -1,7 +1,8 @@
 import type { Json } from '../domain/caller.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
-import type { PolicyWarning, CallerPattern, Policy, Rule } from '../domain/policy.ts'
+import type { PolicyWarning, PolicyWarningCode, CallerPattern, Policy, Rule } from '../domain/policy.ts'
 import { quote } from '../domain/text.ts'
+import { runAtOnce, type Steps } from '../domain/steps.ts'
 import { warnOfBoundary, warnOfCredential, warnOfScopes, type RuleContext } from './check-rules.ts'
 import { warnOfAccessTokens, warnOfIssuer, type IssuersWithoutJti } from './check-issuers.ts'
 import { isList, memberOf } from '../domain/json.ts'
@@ -10,44 +11,79 @@ import { describePath, type Path, type Report } from './policy-faults.ts'
 import { createMatchText } from './match-caller.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
+/** Whoever reads so many reads no more, and nothing is looked for behind them. */
+const warningsMax = 1_000
+const stepValuesMax = 500
+
 /**
  * What is allowed in this policy and probably not meant, in the order of the document: rules that are broader than they
  * need to be or that are never reached, scopes that are deprecated, misspelt or were never consented to, promises that
  * a rule's credential cannot keep. Without `credentials`, which is all that are enrolled, nothing that depends on them.
  */
 export function checkPolicy(
-  { policy, text }: ReadPolicy,
+  read: ReadPolicy,
   credentials?: readonly CredentialSummary[],
   withoutJti: IssuersWithoutJti = new Set(),
 ): readonly PolicyWarning[] {
+  return runAtOnce(checkPolicySteps(read, credentials, withoutJti))
+}
+
+/** The same in steps, each of a few rules. */
+export function* checkPolicySteps(
+  { policy, text }: ReadPolicy,
+  credentials?: readonly CredentialSummary[],
+  withoutJti: IssuersWithoutJti = new Set(),
+): Steps<readonly PolicyWarning[]> {
   const warnings: PolicyWarning[] = []
-  const warn: Report = (path, message, at = 'value') => {
-    const { line, col } = text.locate(path, at)
-    warnings.push({ line, column: col, path: describePath(path), text: message })
-  }
+  const isEnough = () => warnings.length >= warningsMax
+  const warnAs =
+    (code: PolicyWarningCode): Report =>
+    (path, message, { at = 'value' } = {}) => {
+      if (isEnough()) return
+      const { line, col } = text.locate(path, at)
+      warnings.push({ line, column: col, path: describePath(path), code, text: message })
+    }
   const known = new Map(credentials?.map((credential) => [credential.name, credential]))
+  const issuersByName = new Map(policy.issuers.map((entry) => [entry.name, entry]))
+  const issuers = new Map(policy.issuers.map(({ name, issuer }) => [name, issuer]))
+  const upstreams = new Map(policy.upstreams.map((entry) => [entry.name, entry]))
 
   for (const [index, issuer] of policy.issuers.entries())
-    warnOfIssuer(issuer, { path: ['issuers', index], warn, withoutJti })
+    warnOfIssuer(issuer, { path: ['issuers', index], warn: warnAs('issuer'), withoutJti })
+
+  let values = 0
   for (const [index, rule] of policy.rules.entries()) {
+    if (isEnough()) break
     const credential = known.get(rule.credential)
-    const about: RuleContext = {
-      policy,
+    const about: Omit<RuleContext, 'warn'> = {
+      issuers,
+      upstreams,
       rule,
       ...omitUndefined({ credential }),
       path: ['rules', index],
-      warn,
       pathOfScope: (scope) => pathOfItem(text.value, ['rules', index, 'scopes'], scope),
     }
     if (credentials !== undefined && credential === undefined)
-      warn([...about.path, 'credential'], `no credential ${quote(rule.credential)} is enrolled`)
-    warnOfCallers(rule.callers, about)
-    warnOfAccessTokens(rule.callers, { issuers: policy.issuers, path: about.path, warn })
-    warnOfScopes(about)
-    warnOfBoundary(about)
-    if (credential !== undefined) warnOfCredential({ ...about, credential, known })
+      warnAs('unknown_credential')(
+        [...about.path, 'credential'],
+        `no credential ${quote(rule.credential)} is enrolled`,
+      )
+    warnOfCallers(rule.callers, { ...about, warn: warnAs('open_callers') })
+    warnOfAccessTokens(rule.callers, {
+      issuers: issuersByName,
+      path: about.path,
+      warn: warnAs('open_callers'),
+    })
+    warnOfScopes({ ...about, warn: warnAs('scope') })
+    warnOfBoundary({ ...about, warn: warnAs('boundary') })
+    if (credential !== undefined) warnOfCredential({ ...about, warn: warnAs('not_kept'), credential, known })
+    values += 1 + rule.callers.length + rule.scopes.length
+    if (values <= stepValuesMax) continue
+    values = 0
+    yield
   }
-  warnOfShadows(policy, warn)
+  yield
+  yield* warnOfShadows(policy, warnAs('never_reached'))
   return warnings.toSorted((one, other) => one.line - other.line || one.column - other.column)
 }
 
@@ -106,16 +142,17 @@ export function anybodyFault(
 const telling = (name: string): boolean => name !== 'email_verified' && name !== 'aud' && name !== 'iss'
 
 export interface CallersContext {
-  readonly policy: Policy
+  /** The exact `iss` of each issuer by its name in the policy. */
+  readonly issuers: ReadonlyMap<string, string>
   /** Of the entry that has these callers. */
   readonly path: Path
   readonly warn: Report
 }
 
 /** Warns of callers that are anybody at all, because the issuer signs for the whole world. */
-function warnOfCallers(callers: readonly CallerPattern[], { policy, path, warn }: CallersContext): void {
+function warnOfCallers(callers: readonly CallerPattern[], { issuers, path, warn }: CallersContext): void {
   for (const [index, { issuer: name, subject, claims }] of callers.entries()) {
-    const issuer = policy.issuers.find((entry) => entry.name === name)?.issuer
+    const issuer = issuers.get(name)
     const everybodys = everybodysIssuers.find((entry) => entry.issuer === issuer)
     if (everybodys === undefined || !everybodys.open.test(subject) || Object.keys(claims).some(telling))
       continue
@@ -128,44 +165,113 @@ function warnOfCallers(callers: readonly CallerPattern[], { policy, path, warn }
 
 /**
  * Warns of rules, and of callers in them, for whom an earlier rule for the same credential always decides. Only what is
- * certain: one pattern of the earlier rule takes everybody whom the later one takes.
+ * certain: one pattern of the earlier rule takes everybody whom the later one takes. Patterns that begin with a star,
+ * and many for one subject, must be compared one by one: after so many comparisons for each pattern the rest is left.
  */
-function warnOfShadows({ rules }: Policy, warn: Report): void {
+function* warnOfShadows({ rules }: Policy, warn: Report): Steps<void> {
+  const earlier = new Map<string, EarlierPatterns>()
+  let comparisons = 0
+  let comparisonsMax = 10_000
+  let atLastStep = 0
   for (const [index, rule] of rules.entries()) {
-    const earlier = rules.slice(0, index).filter(({ credential }) => credential === rule.credential)
-    const taken = rule.callers.map((caller) => earlier.find((other) => takes(other, caller)))
-    const by = [...new Set(taken)].filter((other) => other !== undefined).map(({ name }) => quote(name))
-    if (!taken.includes(undefined)) {
-      warn(['rules', index], `is never reached: ${by.join(', ')} above takes every caller it names`)
-      continue
-    }
-    for (const [place, other] of taken.entries())
-      if (other !== undefined)
-        warn(['rules', index, 'callers', place], `is never reached: ${quote(other.name)} above takes it`)
+    const patterns = earlier.get(rule.credential) ?? createEarlierPatterns()
+    earlier.set(rule.credential, patterns)
+    comparisonsMax += comparisonsPerPattern * rule.callers.length
+    const taken = rule.callers.map((caller) => {
+      const found = comparisons < comparisonsMax ? patterns.find(caller) : nobody
+      comparisons += found.comparisons
+      return found.rule
+    })
+    warnOfTaken(rule, taken, { index, warn })
+    for (const caller of rule.callers) patterns.add(caller, rule)
+    if (comparisons + index - atLastStep < comparisonsPerStep) continue
+    atLastStep = comparisons + index
+    yield
   }
 }
 
-function takes({ callers }: Rule, caller: CallerPattern): boolean {
-  return callers.some((pattern) => isWithin(caller, pattern))
+const comparisonsPerPattern = 100
+const comparisonsPerStep = 2_000
+
+function warnOfTaken(
+  { callers }: Rule,
+  taken: readonly (Rule | undefined)[],
+  { index, warn }: { readonly index: number; readonly warn: Report },
+): void {
+  if (callers.length > 0 && !taken.includes(undefined)) {
+    const by = [...new Set(taken)].filter((other) => other !== undefined).map(({ name }) => quote(name))
+    warn(['rules', index], `is never reached: ${by.join(', ')} above takes every caller it names`)
+    return
+  }
+  for (const [place, other] of taken.entries())
+    if (other !== undefined)
+      warn(['rules', index, 'callers', place], `is never reached: ${quote(other.name)} above takes it`)
 }
 
-/** Whether whoever fits `pattern` fits `wider`. */
-function isWithin(pattern: CallerPattern, wider: CallerPattern): boolean {
-  return (
-    pattern.issuer === wider.issuer &&
-    isTextWithin(pattern.subject, wider.subject) &&
-    Object.entries(wider.claims).every(
-      ([name, wanted]) =>
-        Object.hasOwn(pattern.claims, name) && isValueWithin(pattern.claims[name] ?? null, wanted),
-    )
+interface Found {
+  readonly rule: Rule | undefined
+  /** How many patterns were looked at. */
+  readonly comparisons: number
+}
+
+const nobody: Found = { rule: undefined, comparisons: 0 }
+
+/** The patterns of the rules above for one credential. */
+interface EarlierPatterns {
+  readonly find: (caller: CallerPattern) => Found
+  readonly add: (caller: CallerPattern, rule: Rule) => void
+}
+
+interface Wider {
+  readonly pattern: CallerPattern
+  readonly rule: Rule
+  readonly order: number
+  readonly matchSubject: (text: string) => boolean
+}
+
+/** Whoever fits a pattern fits a wider one of the same subject, or of one with a star that covers the subject. */
+function createEarlierPatterns(): EarlierPatterns {
+  const bySubject = new Map<string, Wider[]>()
+  const starred = new Map<string, Wider[]>()
+  let order = 0
+
+  return {
+    find: (caller) => {
+      const { issuer, subject } = caller
+      const candidates = [
+        ...(bySubject.get(JSON.stringify([issuer, subject])) ?? []),
+        ...(starred.get(issuer) ?? []),
+      ]
+      const first = candidates
+        .filter((wider) => wider.matchSubject(subject) && areClaimsWithin(caller, wider.pattern))
+        .reduce<Wider | undefined>(
+          (one, other) => (one === undefined || other.order < one.order ? other : one),
+          undefined,
+        )
+      return { rule: first?.rule, comparisons: candidates.length }
+    },
+    add: (pattern, rule) => {
+      const { issuer, subject } = pattern
+      const [map, key] = subject.includes('*')
+        ? [starred, issuer]
+        : [bySubject, JSON.stringify([issuer, subject])]
+      const wider = { pattern, rule, order: (order += 1), matchSubject: createMatchText(subject) }
+      const others = map.get(key)
+      if (others === undefined) map.set(key, [wider])
+      else others.push(wider)
+    },
+  }
+}
+
+function areClaimsWithin({ claims }: CallerPattern, wider: CallerPattern): boolean {
+  return Object.entries(wider.claims).every(
+    ([name, wanted]) => Object.hasOwn(claims, name) && isValueWithin(claims[name] ?? null, wanted),
   )
 }
 
 /** A star of `wider` covers a star of `pattern` as it covers any sign; nothing else of `wider` matches a star. */
-function isTextWithin(pattern: string, wider: string): boolean {
-  return createMatchText(wider)(pattern)
-}
-
 function isValueWithin(value: Json, wider: Json): boolean {
-  return typeof value === 'string' && typeof wider === 'string' ? isTextWithin(value, wider) : value === wider
+  return typeof value === 'string' && typeof wider === 'string'
+    ? createMatchText(wider)(value)
+    : value === wider
 }

@@ -1,6 +1,6 @@
 import { missingOfConsent, type CredentialSummary, identifiesAsAccount } from '../domain/credential.ts'
 import { quote, closestMatch } from '../domain/text.ts'
-import type { Rule, Policy } from '../domain/policy.ts'
+import type { Rule } from '../domain/policy.ts'
 import { scopesBeyond } from '../domain/scopes.ts'
 import { tokenLifeOf } from './token-life.ts'
 import {
@@ -12,6 +12,7 @@ import {
   deprecatedScopes,
 } from './scope-catalogue.ts'
 import { parseCondition, partsOf, type Condition } from '../domain/boundary-condition.ts'
+import type { Upstream } from '../domain/upstream.ts'
 import type { Path, Report } from './policy-faults.ts'
 
 export interface CredentialContext extends RuleContext {
@@ -22,7 +23,7 @@ export interface CredentialContext extends RuleContext {
 
 /** Warns of what a rule promises and its credential cannot keep: each would be refused when it is asked for. */
 export function warnOfCredential(context: CredentialContext): void {
-  const { policy, rule, credential, known, path, warn } = context
+  const { upstreams, rule, credential, known, path, warn } = context
   const { kind, upstream, source } = credential
   const named = `${kind} ${quote(credential.name)}`
   const given = rule.tokenTypes.filter((type) => (type === 'api_key') === (kind === 'api_key'))
@@ -37,16 +38,12 @@ export function warnOfCredential(context: CredentialContext): void {
     warn([...path, 'subjects'], `${named} cannot act for users`)
   if (rule.boundary.length > 0 && upstream !== 'google')
     warn([...path, 'boundary'], `${named} cannot be bounded: only an access token of Google's can`)
-  if (upstream !== 'google' && !policy.upstreams.some(({ name }) => name === upstream))
+  if (upstream !== 'google' && !upstreams.has(upstream))
     warn(
       [...path, 'credential'],
       `${named} is of the upstream ${quote(upstream)}, which is not in this policy`,
     )
-  const missing = missingOfConsent(
-    rule.scopes,
-    credential,
-    policy.upstreams.find(({ name }) => name === upstream),
-  )
+  const missing = missingOfConsent(rule.scopes, credential, upstreams.get(upstream))
   if (missing.length > 0)
     warn(
       [...path, 'scopes'],
@@ -106,31 +103,39 @@ function lifeOf(life: number | undefined): string {
 /** Warns of scopes that say nothing new, are misspelt, are of an API that is gone, or were never consented to. */
 export function warnOfScopes({ rule, credential, warn, pathOfScope }: RuleContext): void {
   const isGoogles = credential === undefined || credential.upstream === 'google'
+  const findBroader = createFindBroader(rule.scopes)
   for (const scope of rule.scopes) {
-    const path = pathOfScope(scope)
     if (isGoogles) {
       const text =
-        redundancy(scope, rule.scopes) ?? deprecation(scope) ?? misspelling(scope, credential !== undefined)
-      if (text !== undefined) warn(path, text)
+        redundancy(findBroader(scope)) ?? deprecation(scope) ?? misspelling(scope, credential !== undefined)
+      if (text !== undefined) warn(pathOfScope(scope), text)
     }
     const meant = isGoogles ? fullScopeName(scope) : scope
     if (credential?.consentedScopes?.includes(meant) === false)
-      warn(path, `was never consented to for ${quote(credential.name)}, so no token carries it`)
+      warn(pathOfScope(scope), `was never consented to for ${quote(credential.name)}, so no token carries it`)
   }
 }
 
-function redundancy(scope: string, scopes: readonly string[]): string | undefined {
-  const meant = fullScopeName(scope)
-  const broader = scopes.find((other) => {
-    const full = fullScopeName(other)
-    // Of two names of one scope only the second is too much.
-    const isAlias = full === meant || scopesImpliedBy(meant).has(full)
-    return (
-      other !== scope && (full === meant || scopesImpliedBy(full).has(meant)) && !(isAlias && scope < other)
-    )
-  })
+function redundancy(broader: string | undefined): string | undefined {
   if (broader === undefined) return undefined
   return `${quote(broader)} gives this too: leave it out, or, if it is all that is needed, leave out ${quote(broader)}`
+}
+
+/** Of a rule's scopes only those of the catalogue can be broader than another, and these are few. */
+function createFindBroader(scopes: readonly string[]): (scope: string) => string | undefined {
+  const sameName = Map.groupBy(scopes, fullScopeName)
+  const implying = scopes.filter((scope) => scopesImpliedBy(fullScopeName(scope)).size > 0)
+  return (scope) => {
+    const meant = fullScopeName(scope)
+    return [...(sameName.get(meant) ?? []), ...implying].toSorted().find((other) => {
+      const full = fullScopeName(other)
+      // Of two names of one scope only the second is too much.
+      const isAlias = full === meant || scopesImpliedBy(meant).has(full)
+      return (
+        other !== scope && (full === meant || scopesImpliedBy(full).has(meant)) && !(isAlias && scope < other)
+      )
+    })
+  }
 }
 
 function deprecation(scope: string): string | undefined {
@@ -138,11 +143,14 @@ function deprecation(scope: string): string | undefined {
   return Object.hasOwn(deprecatedScopes, name) ? `is deprecated: ${deprecatedScopes[name]}` : undefined
 }
 
+const knownScopes: readonly string[] = [...shortScopeNames(), ...bareScopes]
+const knownScopeSet: ReadonlySet<string> = new Set(knownScopes)
+
 function misspelling(scope: string, isSurelyGoogles: boolean): string | undefined {
-  const known = [...shortScopeNames(), ...bareScopes]
   const name = scope.replace(/^https:\/\/www\.googleapis\.com\/auth\//, '')
-  if (known.includes(name)) return undefined
-  const meant = closestMatch(name, known)
+  if (knownScopeSet.has(name)) return undefined
+  // No scope of the catalogue is another URL.
+  const meant = name.includes('/') ? undefined : closestMatch(name, knownScopes)
   if (meant !== undefined) return `is not in the catalogue of Google's scopes; did you mean ${quote(meant)}?`
   return isSurelyGoogles && !scope.includes('://')
     ? 'is no short name: a scope outside the catalogue is written as a URL'
@@ -179,7 +187,10 @@ function openPrefixes(condition: Condition): readonly string[] {
 
 /** A rule that is looked at, and what is known of its credential. */
 export interface RuleContext {
-  readonly policy: Policy
+  /** The exact `iss` of each issuer by its name in the policy. */
+  readonly issuers: ReadonlyMap<string, string>
+  /** The policy's own, by name. */
+  readonly upstreams: ReadonlyMap<string, Upstream>
   readonly rule: Rule
   readonly credential?: CredentialSummary
   readonly path: Path

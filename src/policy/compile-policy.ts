@@ -2,8 +2,9 @@ import { type Caller, unescapeStep } from '../domain/caller.ts'
 import type { AdminRole, CallerPattern, Policy, Rule, TrustedIssuer } from '../domain/policy.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import { presetUpstream } from './read-preset.ts'
+import { createCallerIndex, type CallerIndex } from './caller-index.ts'
 import { createFillBoundary, type FillBoundary, claimsInBoundary } from '../boundaries/fill-boundary.ts'
-import { createMatchCaller, createMatchText, type MatchCaller } from './match-caller.ts'
+import { createMatchText } from './match-caller.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { fullScopeName, scopesImpliedBy } from './scope-catalogue.ts'
 
@@ -29,7 +30,6 @@ export interface CompiledPolicy {
 
 export interface CompiledRule {
   readonly rule: Rule
-  readonly matchCaller: MatchCaller
   readonly scopesAt: (upstream: string) => RuleScopes
   readonly fillBoundary: FillBoundary
   readonly matchSubject: (subject: string) => boolean
@@ -41,26 +41,31 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
   const issuers = new Map(policy.issuers.map((issuer) => [issuer.issuer, issuer]))
   const issuersByName = new Map(policy.issuers.map((issuer) => [issuer.name, issuer]))
   const upstreams = new Map(policy.upstreams.map((upstream) => [upstream.name, upstream]))
-  const compile = (callers: readonly CallerPattern[]) => compileCallers(callers, issuersByName)
+  const index = <Value>(entries: readonly Entry<Value>[]) => indexCallers(entries, issuersByName)
 
-  const rules = Map.groupBy(
-    policy.rules.map((rule) => compileRule(rule, compile(rule.callers))),
-    ({ rule }) => rule.credential,
+  const rules = new Map(
+    Map.groupBy(policy.rules, ({ credential }) => credential)
+      .entries()
+      .map(([credential, group]) => [
+        credential,
+        index(group.map((rule) => ({ callers: rule.callers, value: compileWhenNeeded(rule) }))),
+      ]),
   )
-  const admins = policy.admins.flatMap(({ callers, role }) =>
-    callers.map((pattern) => ({ pattern, matchCaller: compile([pattern]), role })),
+  const admins = index(
+    policy.admins.flatMap(({ callers, role }) =>
+      callers.map((pattern) => ({ callers: [pattern], value: { pattern, role } })),
+    ),
   )
 
   return {
     policy,
     findIssuer: (iss) => issuers.get(iss),
     findUpstream: (name) => upstreams.get(name) ?? presetUpstream(name),
-    findRule: (caller, credential) => rules.get(credential)?.find((rule) => rule.matchCaller(caller)),
+    findRule: (caller, credential) => rules.get(credential)?.first(caller)?.(),
     findRoles: (caller, expressly = () => true, others) => {
-      const matching = admins.filter(({ matchCaller }) => matchCaller(caller))
-      const counting = matching.filter(
-        ({ pattern, role }) => others?.has(role) !== false || expressly(pattern.claims),
-      )
+      const counting = admins
+        .all(caller)
+        .filter(({ pattern, role }) => others?.has(role) !== false || expressly(pattern.claims))
       return counting.map(({ role }) => role)
     },
   }
@@ -73,27 +78,40 @@ function keepSame(issuer: TrustedIssuer, previous: CompiledPolicy | undefined): 
   return before !== undefined && JSON.stringify(before) === JSON.stringify(issuer) ? before : issuer
 }
 
-function compileRule(rule: Rule, matchCaller: MatchCaller): CompiledRule {
+/** Of a policy of thousands of rules an instance uses some. */
+function compileWhenNeeded(rule: Rule): () => CompiledRule {
+  let compiled: CompiledRule | undefined
+  return () => (compiled ??= compileRule(rule))
+}
+
+function compileRule(rule: Rule): CompiledRule {
   const subjects = rule.subjects.map(createMatchText)
   return {
     rule,
-    matchCaller,
     scopesAt: createRuleScopes(rule.scopes),
     fillBoundary: createFillBoundary(rule.boundary),
     matchSubject: (subject) => subjects.some((matchText) => matchText(subject)),
   }
 }
 
-function compileCallers(
-  patterns: readonly CallerPattern[],
+interface Entry<Value> {
+  readonly callers: readonly CallerPattern[]
+  readonly value: Value
+}
+
+function indexCallers<Value>(
+  entries: readonly Entry<Value>[],
   issuersByName: ReadonlyMap<string, TrustedIssuer>,
-): MatchCaller {
-  const matchers = patterns.flatMap((pattern) => {
-    const issuer = issuersByName.get(pattern.issuer)
-    // parsePolicy refuses such a rule; without its issuer it matches nobody.
-    return issuer === undefined ? [] : [createMatchCaller(pattern, issuer.issuer)]
-  })
-  return (caller) => matchers.some((matchCaller) => matchCaller(caller))
+): CallerIndex<Value> {
+  return createCallerIndex(
+    entries.flatMap(({ callers, value }) =>
+      callers.flatMap((pattern) => {
+        const issuer = issuersByName.get(pattern.issuer)
+        // parsePolicy refuses such a rule; without its issuer it matches nobody.
+        return issuer === undefined ? [] : [{ pattern, issuer: issuer.issuer, value }]
+      }),
+    ),
+  )
 }
 
 /** The scopes of a rule, as one upstream understands them. */

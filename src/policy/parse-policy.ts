@@ -1,9 +1,10 @@
 import type { Json } from '../domain/caller.ts'
 import type { Policy } from '../domain/policy.ts'
 import { quote } from '../domain/text.ts'
+import { runAtOnce, type Steps } from '../domain/steps.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import { isList, memberOf } from '../domain/json.ts'
-import { documentInvalid, type Fault, type Report } from './policy-faults.ts'
+import { documentInvalid, keptFaultsMax, type Fault, type Report } from './policy-faults.ts'
 import {
   adminSchema,
   issuerSchema,
@@ -15,6 +16,7 @@ import { readPolicyText, type PolicyText } from './policy-text.ts'
 import { readEntry, type EntryPlace, readIssuer, readUpstream } from './read-entries.ts'
 import { readAdmin, readRule } from './read-rule.ts'
 import { withPreset } from './read-preset.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** A policy, and the text in which each of its parts has its place. */
 export interface ReadPolicy {
@@ -36,23 +38,50 @@ export function parsePolicy(document: PolicyDocument, context: PolicyContext): P
  * The policy that a YAML or JSON document means. Throws `document_invalid`, and nothing else, with every fault at
  * once: its line and column, its path, and what is wrong. An unknown key is a fault (docs/policy.md).
  */
-export function readPolicy(document: PolicyDocument, { brokerIssuer }: PolicyContext): ReadPolicy {
-  const text = readPolicyText(document.text)
-  const faults: Fault[] = [...text.faults]
-  const report: Report = (path, message, at = 'value') =>
-    faults.push({ position: text.locate(path, at), path, text: message })
-  // A text that does not parse, or only with values left out, would be judged by what is not in it.
-  const policy =
-    faults.length > 0 && text.value === null ? undefined : readWhole(text.value, report, brokerIssuer)
-  if (policy === undefined || faults.length > 0) throw documentInvalid(document.origin, faults)
-  return { policy, text }
+export function readPolicy(document: PolicyDocument, context: PolicyContext): ReadPolicy {
+  return runAtOnce(readPolicySteps(document, context))
 }
 
-function readWhole(value: Json, report: Report, brokerIssuer: string): Policy {
-  const top = readEntry(policyDocumentSchema, value, { path: [], report })
+/** The same in steps of at most some thousand values each, after a first one that reads the text. */
+export function* readPolicySteps(document: PolicyDocument, context: PolicyContext): Steps<ReadPolicy> {
+  const judged = yield* judgeDocument(document.text, context)
+  if (!judged.ok) throw documentInvalid(document.origin, judged.faults)
+  return judged.read
+}
+
+export type DocumentJudgement =
+  | { readonly ok: true; readonly read: ReadPolicy }
+  | { readonly ok: false; readonly faults: readonly Fault[] }
+
+/** The policy that a text means, or its faults, a thousand at most. */
+export function* judgeDocument(text: string, { brokerIssuer }: PolicyContext): Steps<DocumentJudgement> {
+  const read = readPolicyText(text)
+  yield
+  const faults: Fault[] = [...read.faults]
+  const report: Report = (path, message, { at = 'value', code = 'invalid', hint } = {}) => {
+    if (faults.length >= keptFaultsMax) return
+    const position = read.locate(path, at)
+    faults.push({ position, path, code, text: message, ...omitUndefined({ hint }) })
+  }
+  // A text that does not parse, or only with values left out, would be judged by what is not in it.
+  if (faults.length > 0 && read.value === null) return { ok: false, faults }
+  const isEnough = () => faults.length >= keptFaultsMax
+  const policy = yield* readWhole(read.value, { report, isEnough, brokerIssuer })
+  return faults.length > 0 ? { ok: false, faults } : { ok: true, read: { policy, text: read } }
+}
+
+interface Reading extends PolicyContext {
+  readonly report: Report
+  /** Whether there are so many faults that nobody would read more. */
+  readonly isEnough: () => boolean
+}
+
+function* readWhole(value: Json, reading: Reading): Steps<Policy> {
+  const { report, brokerIssuer } = reading
+  const { entry: top } = readEntry(policyDocumentSchema, value, { path: [], report })
   // docs/policy.md allows a policy without rules or without admins; with neither key it is more likely cut off.
   if (top !== undefined && top.rules === undefined && top.admins === undefined)
-    report([], 'has neither rules nor admins: is it cut off?')
+    report([], 'has neither rules nor admins: is it cut off?', { code: 'missing' })
 
   const issuers = entriesOf(value, 'issuers')
   const upstreams = entriesOf(value, 'upstreams')
@@ -64,36 +93,123 @@ function readWhole(value: Json, report: Report, brokerIssuer: string): Policy {
   const issuerNames = new Set(
     issuers.map((entry) => textMember(entry, 'name')).filter((name) => name !== undefined),
   )
-  const issuersByName = new Map([...issuerNames].map((name) => [name, issuerNamed(issuers, name)]))
+  const issuersByName = new Map(
+    issuers.map((entry) => [textMember(entry, 'name') ?? '', textMember(entry, 'issuer') ?? '']),
+  )
+  const section = { reading, issuerNames }
 
   return {
-    issuers: readAll(issuers, { path: ['issuers'], report }, (entry, place) => {
-      const read = readEntry(issuerSchema, entry, place)
-      return read === undefined ? undefined : readIssuer(read, place, brokerIssuer)
+    issuers: yield* readAll({ ...section, name: 'issuers', entries: issuers }, (entry, place) => {
+      const read = readEntry(issuerSchema, entry, place, { name: 'x', issuer: 'x', keys: {} })
+      return read.entry === undefined ? undefined : readIssuer(read.entry, without(place, read), brokerIssuer)
     }),
-    upstreams: readAll(upstreams, { path: ['upstreams'], report }, (entry, place) => {
-      const read = readEntry(upstreamSchema, withPreset(entry, place), place)
-      return read === undefined ? undefined : readUpstream(read, place)
+    upstreams: yield* readAll({ ...section, name: 'upstreams', entries: upstreams }, (entry, place) => {
+      const read = readEntry(upstreamSchema, withPreset(entry, place), place, {
+        name: 'x',
+        client_auth: 'none',
+      })
+      return read.entry === undefined ? undefined : readUpstream(read.entry, without(place, read))
     }),
-    rules: readAll(rules, { path: ['rules'], report }, (entry, place) => {
-      const read = readEntry(ruleSchema, entry, place)
-      return read === undefined ? undefined : readRule(read, place, issuerNames)
+    rules: yield* readAll({ ...section, name: 'rules', entries: rules }, (entry, place) => {
+      const read = readEntry(ruleSchema, entry, place, { name: 'x', callers: spareCallers, credential: 'x' })
+      return read.entry === undefined ? undefined : readRule(read.entry, without(place, read))
     }),
-    admins: readAll(entriesOf(value, 'admins'), { path: ['admins'], report }, (entry, place) => {
-      const read = readEntry(adminSchema, entry, place)
-      return read === undefined ? undefined : readAdmin(read, place, issuersByName)
-    }),
+    admins: yield* readAll(
+      { ...section, name: 'admins', entries: entriesOf(value, 'admins') },
+      (entry, place) => {
+        const read = readEntry(adminSchema, entry, place, { callers: spareCallers, role: 'viewer' })
+        return read.entry === undefined
+          ? undefined
+          : readAdmin(read.entry, without(place, read), issuersByName)
+      },
+    ),
   }
 }
 
-function readAll<Read>(
-  entries: readonly Json[],
+const spareCallers: Json = [{ issuer: 'x', subject: 'x' }]
+
+/** What is wrong beside a faulty member is reported; what may only follow from the fault is not. */
+function without(
   { path, report }: EntryPlace,
+  { faulty }: { readonly faulty: ReadonlySet<string> },
+): EntryPlace {
+  if (faulty.size === 0) return { path, report }
+  const silent = new Set([...faulty, ...[...faulty].flatMap((member) => judgedBy[member] ?? [])])
+  return {
+    path,
+    report: (at, text, details) => {
+      const member = at[path.length]
+      if (member === undefined || silent.has(String(member))) return
+      if (![...faulty].some((name) => text.includes(name))) report(at, text, details)
+    },
+  }
+}
+
+/** Which members are judged by what another one says. */
+const judgedBy: Readonly<Record<string, readonly string[]>> = {
+  token_types: ['scopes', 'id_token_audiences', 'subjects', 'boundary'],
+  algorithms: ['keys'],
+  client_auth: ['client_assertion_audience'],
+}
+
+interface Section {
+  readonly name: string
+  readonly entries: readonly Json[]
+  readonly reading: Reading
+  readonly issuerNames: ReadonlySet<string>
+}
+
+/** Of one entry: an honest one has some dozen. */
+const entryValuesMax = 10_000
+const stepValuesMax = 5_000
+
+function* readAll<Read>(
+  { name, entries, reading: { report, isEnough }, issuerNames }: Section,
   read: (entry: Json, place: EntryPlace) => Read | undefined,
-): readonly Read[] {
-  return entries
-    .map((entry, index) => read(entry, { path: [...path, index], report }))
-    .filter((result) => result !== undefined)
+): Steps<readonly Read[]> {
+  const all: Read[] = []
+  let values = 0
+  for (const [index, entry] of entries.entries()) {
+    if (isEnough()) break
+    const path = [name, index]
+    const size = sizeOf(entry, entryValuesMax)
+    values += size
+    if (size > entryValuesMax) {
+      report(path, `holds more than ${entryValuesMax} values: make several entries of it`, {
+        code: 'too_long',
+      })
+      continue
+    }
+    reportStrangeIssuers(entry, issuerNames, { path, report })
+    const one = read(entry, { path, report })
+    if (one !== undefined) all.push(one)
+    if (values > stepValuesMax) {
+      values = 0
+      yield
+    }
+  }
+  return all
+}
+
+/** How many values it holds, itself included; of more than `max` it is only known that they are more. */
+function sizeOf(value: Json, max: number): number {
+  if (typeof value !== 'object' || value === null) return 1
+  let size = 1
+  for (const part of Object.values(value)) {
+    size += sizeOf(part, max - size)
+    if (size > max) break
+  }
+  return size
+}
+
+function reportStrangeIssuers(entry: Json, known: ReadonlySet<string>, { path, report }: EntryPlace): void {
+  for (const [index, caller] of entriesOf(entry, 'callers').entries()) {
+    const issuer = textMember(caller, 'issuer')
+    if (issuer !== undefined && !known.has(issuer))
+      report([...path, 'callers', index, 'issuer'], `no issuer has the name ${quote(issuer)}`, {
+        code: 'unknown_issuer',
+      })
+  }
 }
 
 function reportRepeated(entries: readonly Json[], member: string, { path, report }: EntryPlace): void {
@@ -101,7 +217,7 @@ function reportRepeated(entries: readonly Json[], member: string, { path, report
   for (const [index, entry] of entries.entries()) {
     const text = textMember(entry, member)
     if (text === undefined) continue
-    if (seen.has(text)) report([...path, index, member], `${quote(text)} occurs twice`)
+    if (seen.has(text)) report([...path, index, member], `${quote(text)} occurs twice`, { code: 'repeated' })
     seen.add(text)
   }
 }
@@ -109,11 +225,6 @@ function reportRepeated(entries: readonly Json[], member: string, { path, report
 function entriesOf(value: Json, member: string): readonly Json[] {
   const entries = memberOf(value, member)
   return entries !== undefined && isList(entries) ? entries : []
-}
-
-function issuerNamed(issuers: readonly Json[], name: string): string {
-  const entry = issuers.find((one) => textMember(one, 'name') === name)
-  return (entry === undefined ? undefined : textMember(entry, 'issuer')) ?? ''
 }
 
 function textMember(value: Json, member: string): string | undefined {

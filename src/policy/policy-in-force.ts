@@ -41,8 +41,8 @@ export interface PolicyFault {
 
 export interface PolicyInForceDeps {
   readonly source: PolicySource
-  /** Throws `document_invalid`. */
-  readonly parse: (document: PolicyDocument) => Policy
+  /** Rejects with `document_invalid`. Long documents are read in turns with everything else that waits. */
+  readonly parse: (document: PolicyDocument) => Policy | Promise<Policy>
   readonly clock: Clock
   readonly log: Log
   /** False on Workers. */
@@ -61,7 +61,7 @@ const lookTimeoutMs = 2000
 
 /** The policy in force. There is no timer: the request that finds the last look too old looks again. */
 export function createPolicyInForce(deps: PolicyInForceDeps): PolicyInForce {
-  const { source, clock, sharesWork } = deps
+  const { clock, sharesWork } = deps
   const shelf = createShelf(deps)
   let lookedAtMs = -Infinity
   let looking: Promise<void> | undefined
@@ -71,7 +71,7 @@ export function createPolicyInForce(deps: PolicyInForceDeps): PolicyInForce {
   const look = async (): Promise<void> => {
     lookNumber += 1
     const number = lookNumber
-    const reading = read(source, shelf.knownRevision()).then((outcome) => shelf.put(number, outcome))
+    const reading = readAndJudge(deps, shelf).then((outcome) => shelf.put(number, outcome))
     const deadline = clock.sleep(lookTimeoutMs).then(() => 'late' as const)
     const first = await Promise.race([reading, deadline])
     if (first === 'late') shelf.put(number, { kind: 'down', reason: `no answer within ${lookTimeoutMs} ms` })
@@ -103,17 +103,37 @@ export function createPolicyInForce(deps: PolicyInForceDeps): PolicyInForce {
 
 type Outcome =
   | { readonly kind: 'unchanged' }
-  | { readonly kind: 'read'; readonly document: PolicyDocument }
+  | { readonly kind: 'read'; readonly document: PolicyDocument; readonly judged: Judged }
   | { readonly kind: 'down'; readonly reason: string }
 
-async function read(source: PolicySource, known: string | undefined): Promise<Outcome> {
+type Judged =
+  | { readonly isGood: true; readonly policy: Policy }
+  | { readonly isGood: false; readonly reason: string }
+
+async function readAndJudge(
+  { source, parse, isWrittenInPlace }: PolicyInForceDeps,
+  shelf: Shelf,
+): Promise<Outcome> {
+  let document
   try {
-    const document = await source.read(known)
-    return document === undefined ? { kind: 'unchanged' } : { kind: 'read', document }
+    document = await source.read(shelf.knownRevision())
   } catch (error) {
     return { kind: 'down', reason: reasonOf(error) }
   }
+  if (document === undefined) return { kind: 'unchanged' }
+  const before = shelf.status().inForce?.document
+  if (isWrittenInPlace && before !== undefined && looksCutOff(document.text, before.text))
+    return { kind: 'read', document, judged: { isGood: false, reason: cutOff } }
+  try {
+    return { kind: 'read', document, judged: { isGood: true, policy: await parse(document) } }
+  } catch (error) {
+    // Whatever went wrong, a bug of ours included: the policy in force stays (P25).
+    return { kind: 'read', document, judged: { isGood: false, reason: reasonOf(error) } }
+  }
 }
+
+const cutOff =
+  'this is the policy in force up to the middle of a line: if that is meant, end it with a new line'
 
 interface Shelf {
   /** Takes the outcome of a look, unless one of a later look has been taken. Never throws. */
@@ -125,40 +145,34 @@ interface Shelf {
 }
 
 /** Holds the last good policy; only a good one ever takes its place. */
-function createShelf({ parse, onLoaded, clock, log, isWrittenInPlace }: PolicyInForceDeps): Shelf {
+function createShelf({ onLoaded, clock, log }: PolicyInForceDeps): Shelf {
   let loaded: LoadedPolicy | undefined
   let broken: PolicyFault | undefined
   let down: PolicyFault | undefined
   let known: string | undefined
   let newest = 0
 
-  const take = (document: PolicyDocument): void => {
+  const take = (document: PolicyDocument, judged: Judged): void => {
     known = document.revision
-    broken = undefined
     const { origin, revision } = document
-    try {
-      if (isWrittenInPlace && loaded !== undefined && looksCutOff(document.text, loaded.document.text))
-        throw new BrokerError('document_invalid', {
-          reason:
-            'this is the policy in force up to the middle of a line: if that is meant, end it with a new line',
-        })
-      const compiled = compilePolicy(parse(document), loaded?.compiled)
-      loaded = { document, compiled, loadedAt: clock.now() }
-      const { issuers, rules, admins } = compiled.policy
-      const counts = { issuers: issuers.length, rules: rules.length, admins: admins.length }
-      // Allowed, and worth a second look: such a policy gives nothing to anybody, or nobody can change it.
-      const level = rules.length === 0 || admins.length === 0 ? 'warn' : 'info'
-      log(level, 'policy in force', { origin, revision, ...counts })
-      onLoaded?.(document)
-    } catch (error) {
-      // Whatever went wrong, a bug of ours included: the policy in force stays (P25).
-      broken = { origin, revision, reason: reasonOf(error), since: clock.now() }
+    if (!judged.isGood) {
+      broken = { origin, revision, reason: judged.reason, since: clock.now() }
       log('error', 'policy refused; the last good one stays in force', {
         origin,
         revision,
-        reason: broken.reason,
+        reason: judged.reason,
       })
+      return
     }
+    broken = undefined
+    const compiled = compilePolicy(judged.policy, loaded?.compiled)
+    loaded = { document, compiled, loadedAt: clock.now() }
+    const { issuers, rules, admins } = compiled.policy
+    const counts = { issuers: issuers.length, rules: rules.length, admins: admins.length }
+    // Allowed, and worth a second look: such a policy gives nothing to anybody, or nobody can change it.
+    const level = rules.length === 0 || admins.length === 0 ? 'warn' : 'info'
+    log(level, 'policy in force', { origin, revision, ...counts })
+    onLoaded?.(document)
   }
 
   return {
@@ -172,7 +186,7 @@ function createShelf({ parse, onLoaded, clock, log, isWrittenInPlace }: PolicyIn
       }
       if (down !== undefined) log('info', 'policy source can be read again')
       down = undefined
-      if (outcome.kind === 'read') take(outcome.document)
+      if (outcome.kind === 'read') take(outcome.document, outcome.judged)
     },
     knownRevision: () => known,
     inForce: () => {

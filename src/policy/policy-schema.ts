@@ -8,6 +8,7 @@ import { isScopeToken } from '../domain/scopes.ts'
 import { clientAuthentications } from '../domain/upstream.ts'
 import { claimNameFault } from '../domain/caller.ts'
 import { patternFault } from './match-caller.ts'
+import { keptFaultsMax } from './policy-faults.ts'
 
 // What the document may look like, key by key (docs/policy.md). What its parts mean together is judged elsewhere.
 
@@ -17,7 +18,10 @@ function exactly<Shape extends z.core.$ZodShape>(shape: Shape): z.ZodMiniObject<
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => unknownKey(key, known)).join('\n')
+        ? issue.keys
+            .slice(0, keptFaultsMax)
+            .map((key) => unknownKey(key, known))
+            .join('\n')
         : undefined,
   })
 }
@@ -231,5 +235,4 @@ export const policyDocumentSchema = exactly({
 export type IssuerEntry = z.output<typeof issuerSchema>
 export type UpstreamEntry = z.output<typeof upstreamSchema>
 export type RuleEntry = z.output<typeof ruleSchema>
-export type CallerEntry = z.output<typeof callerSchema>
 export type AdminEntry = z.output<typeof adminSchema>

@@ -1,8 +1,8 @@
 import { EVENT_ID, parseEvents, YAMLException, type Event } from 'js-yaml'
 import type { Json } from '../domain/caller.ts'
 import type { TextPlace } from '../boundaries/boundary.ts'
-import type { At, Fault, Path, Position } from './policy-faults.ts'
-import { readYamlTree, type Place } from './yaml-tree.ts'
+import { keptFaultsMax, type At, type Fault, type Path, type Position } from './policy-faults.ts'
+import { readYamlTree, type Place, type YamlTreeDeps } from './yaml-tree.ts'
 
 /** A document as plain values, each of which knows its place in the text. */
 export interface PolicyText {
@@ -13,19 +13,21 @@ export interface PolicyText {
   readonly locate: (path: Path, at: At) => Position
 }
 
-// A policy is 7 levels deep and a long one has some thousand values; a bomb of aliases has more of either.
+// A policy is 7 levels deep; a bomb of aliases has more.
 const depthMax = 32
-const valuesMax = 100_000
-const bytesMax = 1024 * 1024
+/** Without aliases each value takes a character; an honest policy repeats less than it writes out. */
+const repeatedValuesMax = 1_000
+const bytesMax = 4 * 1024 * 1024
 
 /**
  * Reads one YAML 1.2 (core schema) or JSON document, and never throws: no second document, no directive, no tag, no
- * merge key, no key twice, no key but text, no control character, at most 1 MiB. Aliases are counted at full size. Of
- * faults in the syntax only the first is found; what comes behind it has no certain meaning.
+ * merge key, no key twice, no key but text, no control character, at most 4 MiB, and with aliases at full size no more
+ * values than it has characters and a thousand. Of faults in the syntax only the first is found; what comes behind it
+ * has no certain meaning.
  */
 export function readPolicyText(text: string): PolicyText {
   const size = Math.max(text.length, new TextEncoder().encode(text.slice(0, bytesMax + 1)).length)
-  if (size > bytesMax) return unreadable('longer than 1 MiB')
+  if (size > bytesMax) return unreadable('longer than 4 MiB')
   if (text.trim() === '') return unreadable('the document is empty')
   // YAML 1.2.2 §5.1; U+FFFD is what a decoder leaves of octets that are not UTF-8.
   if (!text.isWellFormed() || /[\p{Cc}--[\t\n\r\x85]]|\uFFFD/v.test(text))
@@ -43,17 +45,26 @@ function readDocument(text: string): PolicyText {
   const fault = documentFault(events)
   if (fault !== undefined) return unreadable(fault)
   const faults: Fault[] = []
-  const whole = readYamlTree({
-    source: text,
-    events: events.slice(1),
-    valuesMax,
-    note: (offset, path, message) => faults.push({ position: positionOf(offset), path, text: message }),
+  const read = (keepsPlaces: boolean, note: YamlTreeDeps['note']) =>
+    readYamlTree({
+      source: text,
+      events: events.slice(1),
+      valuesMax: repeatedValuesMax + text.length,
+      keepsPlaces,
+      note,
+    })
+  const { json } = read(false, (offset, path, message) => {
+    if (faults.length < keptFaultsMax)
+      faults.push({ position: positionOf(offset), path: path(), code: 'syntax', text: message })
   })
+  // A document that nothing is said of is read once.
+  let root: Place | undefined
+  const place = (): Place => (root ??= read(true, () => undefined).place)
   return {
-    value: whole.json,
+    value: json,
     faults,
     locate: (path, at) => {
-      const offset = offsetOf(whole.place, path, at)
+      const offset = offsetOf(place(), path, at)
       return positionOf(typeof at === 'string' ? offset : offsetWithin(text, offset, at))
     },
   }
@@ -81,9 +92,9 @@ function syntaxFault(error: unknown): PolicyText {
 
 /** From offsets to lines and columns, in logarithmic time. */
 function createPositionOf(text: string): (offset: number) => Position {
-  const starts = [0]
-  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1)
+  let known: readonly number[] | undefined
   return (offset) => {
+    const starts = (known ??= lineStarts(text))
     let [low, high] = [0, starts.length - 1]
     while (low < high) {
       const middle = Math.ceil((low + high) / 2)
@@ -92,6 +103,12 @@ function createPositionOf(text: string): (offset: number) => Position {
     }
     return { line: low + 1, col: offset - (starts[low] ?? 0) + 1 }
   }
+}
+
+function lineStarts(text: string): readonly number[] {
+  const starts = [0]
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1)
+  return starts
 }
 
 /** Where a place of a value stands in the document: on the line that is written there just like the value's own. */
@@ -114,5 +131,5 @@ function offsetOf(root: Place, path: Path, at: At): number {
 }
 
 function unreadable(text: string, position: Position = { line: 1, col: 1 }): PolicyText {
-  return { value: null, faults: [{ position, path: [], text }], locate: () => position }
+  return { value: null, faults: [{ position, path: [], code: 'syntax', text }], locate: () => position }
 }

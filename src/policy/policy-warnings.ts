@@ -1,24 +1,34 @@
-import { checkPolicy } from './check-policy.ts'
-import { readPolicy, type PolicyContext } from './parse-policy.ts'
-import type { PolicyWarning, Policy } from '../domain/policy.ts'
+import { checkPolicySteps, checkPolicy } from './check-policy.ts'
+import { readPolicySteps, type PolicyContext, judgeDocument } from './parse-policy.ts'
+import type { Policy, PolicyWarning } from '../domain/policy.ts'
+import { runInTurns, runAtOnce } from '../domain/steps.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import { listAllCredentials, type Credentials } from '../records/credentials.ts'
-import { isBrokerError } from '../domain/broker-error.ts'
+import { describeFault, describePath, inOrder, type Fault, type FaultCode } from './policy-faults.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
-export type CheckDocument = (document: PolicyDocument) => Promise<readonly PolicyWarning[]>
+/** A document that may come into force, and what to warn of. */
+export interface CheckedDocument {
+  readonly policy: Policy
+  readonly warnings: readonly PolicyWarning[]
+}
 
-/** What a document may say and probably should not, given the credentials that are enrolled. */
+export type CheckDocument = (document: PolicyDocument) => Promise<CheckedDocument>
+
+/** What a document means, and what it says and probably should not, given the credentials that are enrolled. */
 export function createCheckDocument(
   credentials: Pick<Credentials, 'list'>,
-  context: PolicyContext,
+  context: PolicyContext & { readonly clock: Pick<Clock, 'sleep'> },
 ): CheckDocument {
+  const pause = () => context.clock.sleep(0)
   return async (document) => {
-    const read = readPolicy(document, context)
-    return checkPolicy(read, await listAllCredentials(credentials))
+    const read = await runInTurns(readPolicySteps(document, context), pause)
+    const steps = checkPolicySteps(read, await listAllCredentials(credentials))
+    return { policy: read.policy, warnings: await runInTurns(steps, pause) }
   }
 }
 
@@ -44,7 +54,7 @@ export function createLogWarnings({
   log,
 }: LogWarningsDeps): (document: PolicyDocument) => void {
   const tell = async (document: PolicyDocument): Promise<void> => {
-    const warnings = await check(document)
+    const { warnings } = await check(document)
     const { origin, revision } = document
     for (const warning of warnings.slice(0, toldMax))
       log('warn', 'policy warning', { origin, revision, ...warning })
@@ -70,17 +80,52 @@ export interface PolicyToJudge {
 
 export type PolicyJudgement =
   | { readonly ok: true; readonly policy: Policy; readonly warnings: readonly PolicyWarning[] }
-  /** Each begins with the place, as editors jump to it: `policy.yaml:12:5`. */
-  | { readonly ok: false; readonly faults: readonly string[] }
+  | {
+      readonly ok: false
+      readonly faults: readonly JudgedFault[]
+      /** Each as a line that begins with the place, as editors jump to it: `policy.yaml:12:5`. */
+      readonly lines: readonly string[]
+    }
+
+/** One fault, for programs and for people. */
+export interface JudgedFault {
+  readonly file: string
+  /** From 1, as editors count; likewise `column`. */
+  readonly line: number
+  readonly column: number
+  /** Such as `rules[0].scopes[1]`; empty where it is the document. */
+  readonly path: string
+  readonly code: FaultCode
+  readonly text: string
+  readonly hint?: string
+}
 
 /** A document judged as the broker would, without one. */
 export function judgePolicy(policy: PolicyToJudge): PolicyJudgement {
   const { text, origin, brokerIssuer = 'http://127.0.0.1', credentials } = policy
-  try {
-    const read = readPolicy({ text, revision: 'proposed', origin: `file ${origin}` }, { brokerIssuer })
+  const judged = runAtOnce(judgeDocument(text, { brokerIssuer }))
+  if (judged.ok) {
+    const { read } = judged
     return { ok: true, policy: read.policy, warnings: checkPolicy(read, credentials) }
-  } catch (error) {
-    if (!isBrokerError(error) || error.code !== 'document_invalid') throw error
-    return { ok: false, faults: error.reason.split('\n') }
+  }
+  // A value that is repeated by an alias has its fault once.
+  const distinct = new Map(inOrder(judged.faults).map((fault) => [describeFault(origin, fault), fault]))
+  return {
+    ok: false,
+    faults: Array.from(distinct.values(), (fault) => judgedFault(origin, fault)),
+    lines: [...distinct.keys()],
+  }
+}
+
+function judgedFault(file: string, fault: Fault): JudgedFault {
+  const { position, path, code, text, hint } = fault
+  return {
+    file,
+    line: position.line,
+    column: position.col,
+    path: describePath(path),
+    code,
+    text,
+    ...omitUndefined({ hint }),
   }
 }

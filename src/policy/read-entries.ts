@@ -2,7 +2,7 @@ import en from 'zod/v4/locales/en.js'
 import type * as z from 'zod/mini'
 import type { Json } from '../domain/caller.ts'
 import { isList, memberOf } from '../domain/json.ts'
-import type { Path, Report } from './policy-faults.ts'
+import { keptFaultsMax, type FaultDetails, type Path, type Report } from './policy-faults.ts'
 import { isLoopback, issuerUrlFault, urlFault } from '../domain/url.ts'
 import type { IssuerKeys, TrustedIssuer } from '../domain/policy.ts'
 import { algorithmsFitting, type PublicJwk, type SigningAlgorithm } from '../domain/jwk.ts'
@@ -12,32 +12,44 @@ import type { IssuerEntry, UpstreamEntry } from './policy-schema.ts'
 import type { Upstream, UpstreamConsent, UpstreamEndpoints } from '../domain/upstream.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
+export interface ReadEntry<Entry> {
+  /** Absent where nothing can be made of it. */
+  readonly entry: Entry | undefined
+  /** The members that have a fault: of these `entry` says nothing. */
+  readonly faulty: ReadonlySet<string>
+}
+
 /**
- * What `schema` makes of `value`, every fault reported where it is. With unknown keys as its only faults an entry is
- * still read, so that what else is wrong with it shows in the same run.
+ * What `schema` makes of `value`, every fault reported where it is. An entry with faults is still read, without the
+ * members that have them and with those of `spare` where it must have them, so that what else is wrong with it shows
+ * in the same run.
  */
 export function readEntry<Entry>(
   schema: z.ZodMiniType<Entry>,
   value: Json,
   place: EntryPlace,
-): Entry | undefined {
+  spare: Readonly<Record<string, Json>> = {},
+): ReadEntry<Entry> {
   const result = schema.safeParse(value, { error: wording })
-  if (result.success) return result.data
+  if (result.success) return { entry: result.data, faulty: none }
   const { issues } = result.error
-  for (const issue of issues) reportIssue(issue, value, place)
-  const unknown = issues.flatMap((issue) =>
-    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [],
-  )
-  if (issues.some((issue) => issue.code !== 'unrecognized_keys') || unknown.length > strippedMax)
-    return undefined
-  return schema.safeParse(unknown.reduce(without, value)).data
+  for (const issue of issues.slice(0, keptFaultsMax)) reportIssue(issue, value, place)
+  const faulty = new Set(issues.flatMap(membersAtFault))
+  if (typeof value !== 'object' || value === null || isList(value)) return { entry: undefined, faulty }
+  const rest = Object.entries(value).filter(([name]) => !faulty.has(name))
+  return { entry: schema.safeParse({ ...spare, ...Object.fromEntries(rest) }).data, faulty }
+}
+
+const none: ReadonlySet<string> = new Set()
+
+function membersAtFault(issue: z.core.$ZodIssue): readonly string[] {
+  const [member] = issue.path
+  if (member !== undefined) return [String(member)]
+  return issue.code === 'unrecognized_keys' ? issue.keys : []
 }
 
 /** zod/mini says nothing but "Invalid input" of itself. */
 const wording = en().localeError
-
-// More unknown keys than this are no slip of the hand, and taking each out would take its time.
-const strippedMax = 20
 
 export interface EntryPlace {
   readonly path: Path
@@ -48,13 +60,22 @@ function reportIssue(issue: z.core.$ZodIssue, value: Json, { path, report }: Ent
   const inner = issue.path.map((step) => (typeof step === 'number' ? step : String(step)))
   if (issue.code === 'unrecognized_keys') {
     const lines = issue.message.split('\n')
-    for (const [index, key] of issue.keys.entries())
-      report([...path, ...inner, key], lines[index] ?? '', 'key')
+    for (const [index, key] of issue.keys.slice(0, keptFaultsMax).entries()) {
+      const line = lines[index] ?? ''
+      const end = line.lastIndexOf('; ')
+      const [text, hint] = end === -1 ? [line, undefined] : [line.slice(0, end), line.slice(end + 2)]
+      report([...path, ...inner, key], text, {
+        at: 'key',
+        code: 'unknown_key',
+        ...omitUndefined({ hint }),
+      })
+    }
     return
   }
   if (issue.code === 'invalid_key')
-    report([...path, ...inner], issue.issues[0]?.message ?? issue.message, 'key')
-  else report([...path, ...inner], isMissing(value, inner) ? 'is missing' : describeIssue(issue))
+    report([...path, ...inner], issue.issues[0]?.message ?? issue.message, { at: 'key' })
+  else if (isMissing(value, inner)) report([...path, ...inner], 'is missing', { code: 'missing' })
+  else report([...path, ...inner], ...describeIssue(issue))
 }
 
 function isMissing(value: Json, path: Path): boolean {
@@ -63,32 +84,20 @@ function isMissing(value: Json, path: Path): boolean {
   return found === undefined
 }
 
-function describeIssue(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_union') return describeUnion(issue)
+function describeIssue(issue: z.core.$ZodIssue): [text: string, details: FaultDetails] {
+  if (issue.code === 'invalid_union') return [describeUnion(issue), {}]
   if (issue.code !== 'invalid_type')
-    return issue.message.replace(/^(?:Invalid input|Invalid option|Too \w+): /, '')
+    return [issue.message.replace(/^(?:Invalid input|Invalid option|Too \w+): /, ''), {}]
   const text = issue.message.replace(/^Invalid input: /, '')
   return issue.expected === 'string' && /(?:number|boolean|null)$/.test(text)
-    ? `${text}; put it in quotes`
-    : text
+    ? [text, { hint: 'put it in quotes' }]
+    : [text, {}]
 }
 
 /** A branch that took the value's type and found another fault says more than "none of these". */
 function describeUnion(issue: z.core.$ZodIssueInvalidUnion): string {
   const specific = issue.errors.flat().find((inner) => inner.code !== 'invalid_type')
   return specific?.message ?? issue.message
-}
-
-function without(value: Json, path: readonly PropertyKey[]): Json {
-  const [step, ...rest] = path
-  if (typeof value !== 'object' || value === null || step === undefined) return value
-  if (isList(value)) return value.map((item, index) => (index === step ? without(item, rest) : item))
-  const members = Object.entries(value)
-  return Object.fromEntries(
-    rest.length === 0
-      ? members.filter(([name]) => name !== step)
-      : members.map(([name, item]) => [name, name === step ? without(item, rest) : item]),
-  )
 }
 
 /** A trusted issuer of what its entry says; faults are reported, and then the result must not be used. */

@@ -1,24 +1,23 @@
 import type { AccessBoundary } from '../domain/access-boundary.ts'
-import type { AdminRule, CallerPattern, Rule } from '../domain/policy.ts'
-import { quote } from '../domain/text.ts'
+import type { AdminRule, Rule } from '../domain/policy.ts'
 import { scopeSet } from '../domain/scopes.ts'
 import { seconds } from '../domain/time.ts'
 import { anybodyFault } from './check-policy.ts'
 import { boundaryFaults } from '../boundaries/boundary.ts'
 import { sampleBoundary, variableFaults } from '../boundaries/fill-boundary.ts'
-import type { AdminEntry, CallerEntry, RuleEntry } from './policy-schema.ts'
+import type { AdminEntry, RuleEntry } from './policy-schema.ts'
 import type { EntryPlace } from './read-entries.ts'
 import { shortestLifeOfAny } from './token-life.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** A rule of what its entry says; faults are reported, and then the result must not be used. */
-export function readRule(entry: RuleEntry, place: EntryPlace, issuerNames: ReadonlySet<string>): Rule {
+export function readRule(entry: RuleEntry, place: EntryPlace): Rule {
   checkTokenTypes(entry, place)
   checkLifetime(entry, place)
   const boundary = readBoundary(entry, place)
   return {
     name: entry.name,
-    callers: readCallers(entry.callers, place, issuerNames),
+    callers: entry.callers,
     credential: entry.credential,
     scopes: scopeSet(entry.scopes),
     excessScopes: entry.excess_scopes,
@@ -32,27 +31,15 @@ export function readRule(entry: RuleEntry, place: EntryPlace, issuerNames: Reado
 
 /** Likewise, an entry of `admins`. `issuers` has the exact `iss` by the policy's name for it. */
 export function readAdmin(
-  entry: AdminEntry,
-  place: EntryPlace,
+  { callers, role }: AdminEntry,
+  { path, report }: EntryPlace,
   issuers: ReadonlyMap<string, string>,
 ): AdminRule {
-  const callers = readCallers(entry.callers, place, new Set(issuers.keys()))
   for (const [index, caller] of callers.entries()) {
     const fault = anybodyFault(caller, issuers.get(caller.issuer))
-    if (fault !== undefined) place.report([...place.path, 'callers', index], fault)
+    if (fault !== undefined) report([...path, 'callers', index], fault)
   }
-  return { callers, role: entry.role }
-}
-
-function readCallers(
-  entries: readonly CallerEntry[],
-  { path, report }: EntryPlace,
-  issuerNames: ReadonlySet<string>,
-): readonly CallerPattern[] {
-  for (const [index, { issuer }] of entries.entries())
-    if (!issuerNames.has(issuer))
-      report([...path, 'callers', index, 'issuer'], `no issuer has the name ${quote(issuer)}`)
-  return entries
+  return { callers, role }
 }
 
 function checkTokenTypes(entry: RuleEntry, { path, report }: EntryPlace): void {
@@ -103,6 +90,7 @@ function readBoundary(entry: RuleEntry, { path, report }: EntryPlace): AccessBou
   const variables = variableFaults(boundary)
   // A variable that is none would be judged as text.
   const faults = variables.length > 0 ? variables : boundaryFaults(sampleBoundary(boundary))
-  for (const fault of faults) report([...path, 'boundary', ...fault.path], fault.text, fault.within)
+  for (const fault of faults)
+    report([...path, 'boundary', ...fault.path], fault.text, omitUndefined({ at: fault.within }))
   return boundary
 }

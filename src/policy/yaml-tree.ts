@@ -17,7 +17,7 @@ import type { Json } from '../domain/caller.ts'
 import { quote } from '../domain/text.ts'
 import type { Path } from './policy-faults.ts'
 
-/** A value that knows its place in the text. */
+/** A value, and its place in the text where that was asked for. */
 export interface Branch {
   readonly json: Json
   readonly place: Place
@@ -38,7 +38,9 @@ export interface YamlTreeDeps {
   readonly events: readonly Event[]
   /** With aliases at full size: a bomb of them has more. */
   readonly valuesMax: number
-  readonly note: (offset: number, path: Path, text: string) => void
+  /** Off, every value is at the place of what holds it, and reading is twice as fast. */
+  readonly keepsPlaces: boolean
+  readonly note: (offset: number, path: () => Path, text: string) => void
 }
 
 type NodeEvent = SequenceEvent | MappingEvent | ScalarEvent | AliasEvent
@@ -47,7 +49,8 @@ type NodeEvent = SequenceEvent | MappingEvent | ScalarEvent | AliasEvent
  * One document's values by the core schema of YAML 1.2, with every fault noted: no tag, no merge key, no key twice, no
  * key but text. What is faulty reads as null.
  */
-export function readYamlTree({ source, events, valuesMax, note }: YamlTreeDeps): Branch {
+export function readYamlTree(deps: YamlTreeDeps): Branch {
+  const { source, events, valuesMax, keepsPlaces } = deps
   const anchors = new Map<string, Branch>()
   let at = 0
   // An empty value has no place of its own: it is where the text before it ends.
@@ -59,7 +62,10 @@ export function readYamlTree({ source, events, valuesMax, note }: YamlTreeDeps):
     return event
   }
 
-  const readNode = (path: Path): Branch => {
+  const note = (offset: number, where: Where, text: string): void =>
+    deps.note(offset, () => pathOf(where), text)
+
+  const readNode = (path: Where): Branch => {
     const event = next()
     if (event === undefined || event.type === EVENT_ID.DOCUMENT || event.type === EVENT_ID.POP)
       return leaf(null, lastOffset)
@@ -76,7 +82,7 @@ export function readYamlTree({ source, events, valuesMax, note }: YamlTreeDeps):
     return lastOffset
   }
 
-  const readAlias = ({ anchorStart, anchorEnd }: AliasEvent, path: Path): Branch => {
+  const readAlias = ({ anchorStart, anchorEnd }: AliasEvent, path: Where): Branch => {
     const name = source.slice(anchorStart, anchorEnd)
     // An anchor is known once its value is complete: one that contains itself is not.
     const known = anchors.get(name)
@@ -85,7 +91,7 @@ export function readYamlTree({ source, events, valuesMax, note }: YamlTreeDeps):
     return leaf(null, anchorStart - 1)
   }
 
-  const readAnchored = (event: Exclude<NodeEvent, AliasEvent>, path: Path): Branch => {
+  const readAnchored = (event: Exclude<NodeEvent, AliasEvent>, path: Where): Branch => {
     const branch = readContent(event, path)
     if (event.tagStart >= 0) {
       const tag = source.slice(event.tagStart, event.tagEnd)
@@ -95,7 +101,7 @@ export function readYamlTree({ source, events, valuesMax, note }: YamlTreeDeps):
     return branch
   }
 
-  const readContent = (event: Exclude<NodeEvent, AliasEvent>, path: Path): Branch => {
+  const readContent = (event: Exclude<NodeEvent, AliasEvent>, path: Where): Branch => {
     switch (event.type) {
       case EVENT_ID.SCALAR:
         return leaf(scalarOf(source, event), lastOffset)
@@ -113,31 +119,41 @@ export function readYamlTree({ source, events, valuesMax, note }: YamlTreeDeps):
     return true
   }
 
-  const readList = (offset: number, path: Path): Branch => {
+  const readList = (offset: number, path: Where): Branch => {
     const parts: Branch[] = []
-    while (!isEnd()) parts.push(readNode([...path, parts.length]))
-    return branchOf(
-      parts.map(({ json }) => json),
-      offset,
-      parts.map((part, index) => [index, part]),
-    )
+    while (!isEnd()) parts.push(readNode({ within: path, step: parts.length }))
+    return {
+      json: parts.map(({ json }) => json),
+      place: placeOf(offset, parts.entries()),
+      size: sizeOf(parts),
+    }
   }
 
-  const readMapping = (offset: number, path: Path): Branch => {
+  const readMapping = (offset: number, path: Where): Branch => {
     const members = new Map<string, Branch>()
     while (!isEnd()) {
       const key = readKey(path)
       const fault = key.name === undefined ? key.fault : keyFault(key.name, members)
-      const value = readNode(key.name === undefined ? path : [...path, key.name])
+      const value = readNode(key.name === undefined ? path : { within: path, step: key.name })
       if (fault !== undefined) note(key.offset, path, fault)
       else if (key.name !== undefined)
-        members.set(key.name, { ...value, place: { ...value.place, key: key.offset } })
+        members.set(key.name, keepsPlaces ? { ...value, place: { ...value.place, key: key.offset } } : value)
     }
-    const branches = [...members]
-    return branchOf(Object.fromEntries(branches.map(([name, { json }]) => [name, json])), offset, branches)
+    const json: Record<string, Json> = {}
+    for (const [name, value] of members) json[name] = value.json
+    return { json, place: placeOf(offset, members), size: sizeOf(members.values()) }
   }
 
-  const readKey = (path: Path): Key => {
+  const placeOf = (offset: number, branches: Iterable<readonly [string | number, Branch]>): Place =>
+    keepsPlaces
+      ? {
+          key: offset,
+          value: offset,
+          parts: new Map(Array.from(branches, ([step, { place }]) => [step, place])),
+        }
+      : nowhere
+
+  const readKey = (path: Where): Key => {
     const event = events[at]
     const isPlain =
       event?.type === EVENT_ID.SCALAR && event.valueStart >= 0 && event.tagStart < 0 && event.anchorStart < 0
@@ -152,7 +168,16 @@ export function readYamlTree({ source, events, valuesMax, note }: YamlTreeDeps):
     return { fault: 'a key must be plain text', offset }
   }
 
-  return readNode([])
+  return readNode(undefined)
+}
+
+/** The way to a value, from its end: most are never asked for. */
+type Where = { readonly within: Where; readonly step: string | number } | undefined
+
+function pathOf(where: Where): Path {
+  const path: (string | number)[] = []
+  for (let at = where; at !== undefined; at = at.within) path.unshift(at.step)
+  return path
 }
 
 type Key =
@@ -187,11 +212,13 @@ function isQuoted({ style }: ScalarEvent): boolean {
 }
 
 const coreTags = [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag] as const
+/** How null, true, false and every number begin, in each of their spellings. */
+const beginsNoText = /^(?:$|[-+.\d~nNtTfF])/
 
 /** YAML 1.2.2 §10.3: only what is written plainly can be anything but text. */
 function scalarOf(source: string, event: ScalarEvent): Json {
   const text = getScalarValue(source, event)
-  if (event.style !== SCALAR_STYLE.PLAIN) return text
+  if (event.style !== SCALAR_STYLE.PLAIN || !beginsNoText.test(text)) return text
   for (const tag of coreTags) {
     const value = tag.resolve(text, false, tag.tagName)
     if (value !== NOT_RESOLVED) return value
@@ -199,16 +226,14 @@ function scalarOf(source: string, event: ScalarEvent): Json {
   return text
 }
 
+const nowhere: Place = { key: 0, value: 0, parts: new Map() }
+
 function leaf(json: Json, offset: number): Branch {
-  return { json, place: { key: offset, value: offset, parts: new Map() }, size: 1 }
+  return { json, place: { key: offset, value: offset, parts: nowhere.parts }, size: 1 }
 }
 
-function branchOf(
-  json: Json,
-  offset: number,
-  branches: readonly (readonly [string | number, Branch])[],
-): Branch {
-  const parts = new Map(branches.map(([step, { place }]) => [step, place]))
-  const size = branches.reduce((sum, [, branch]) => sum + branch.size, 1)
-  return { json, place: { key: offset, value: offset, parts }, size }
+function sizeOf(parts: Iterable<Branch>): number {
+  let size = 1
+  for (const part of parts) size += part.size
+  return size
 }

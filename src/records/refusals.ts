@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import type { AccessBoundaryRule } from '../domain/access-boundary.ts'
+import { brokerErrorCodes } from '../domain/broker-error.ts'
 import { tokenTypes } from '../domain/exchange-request.ts'
 import type { Refusal } from '../domain/explanation.ts'
 import { later, seconds } from '../domain/time.ts'
@@ -112,7 +113,7 @@ const refusalDocument = z.object({
   schema: z.literal(1),
   request_id: z.string(),
   at: instant,
-  error: z.enum(['target_unavailable', 'scope_refused', 'request_malformed']),
+  error: z.enum([...brokerErrorCodes, 'bug']),
   reason: z.string(),
   condition: z.optional(z.string()),
   issuer: z.string(),

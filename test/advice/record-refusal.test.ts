@@ -76,15 +76,26 @@ describe('a refusal', () => {
     expect(store.counts.get).toBe(0)
   })
 
-  it.each(['upstream_unavailable', 'store_unavailable', 'client_assertion_rejected'] as const)(
-    'is not what %s is',
+  it.each(['upstream_unavailable', 'lease_busy', 'caller_throttled', 'client_assertion_rejected'] as const)(
+    'of the code %s is kept like one by policy',
     async (code) => {
-      const { note, store } = createWorld()
-      await note({ error: refusal(code) })
-      await note({ error: new TypeError('a bug') })
-      expect(store.counts.put).toBe(0)
+      const { note, refusals } = createWorld()
+      await note({ error: new BrokerError(code, { reason: 'why' }) })
+      expect(await refusals.find(requestId)).toMatchObject({
+        error: code,
+        reason: 'why',
+        question: { target: 'reports-sa' },
+      })
     },
   )
+
+  it('P23: that was a bug is kept as one, without its text', async () => {
+    const { note, refusals } = createWorld()
+    await note({ error: new TypeError('ya29.secret') })
+    const kept = await refusals.find(requestId)
+    expect(kept).toMatchObject({ error: 'bug' })
+    expect(JSON.stringify(kept)).not.toContain('ya29')
+  })
 
   it('P23: is kept without the tokens that its caller put into the wrong parameters', async () => {
     const { note, store } = createWorld()

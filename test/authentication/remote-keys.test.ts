@@ -213,7 +213,7 @@ describe('published keys', () => {
         { aud: 'x' },
         { exp: 1 },
         { sub: '' },
-        { iat: undefined },
+        { iat: 'now' },
       ])
         await world.refusal(await one.sign(world.claims(issuer, changes)))
       await refused(one, { typ: 'at+jwt' })

@@ -6,6 +6,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { createClientWorld, reading, type ClientWorld } from '../support/clients/client-world.ts'
 import { jsonObject, textOf } from '../support/test-broker/json.ts'
 
+const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern)
+
 const run = promisify(execFile)
 const curl = (process.env['PATH'] ?? '')
   .split(delimiter)
@@ -38,7 +40,7 @@ describe.skipIf(curl === undefined)('curl (skipped where it is not installed)', 
 
     expect(answer).toEqual({
       error: 'invalid_target',
-      error_description: 'the audience is not available to this caller',
+      error_description: matching(/^the audience is not available to this caller; request id [0-9a-f-]{36}$/),
     })
   })
 

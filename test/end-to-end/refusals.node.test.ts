@@ -252,7 +252,8 @@ function expectRefusalShape({ headers, body, requestId }: Answer): void {
 /** Everything of an answer but the request id and the date. */
 function bytesOf({ status, headers, text }: Answer): string {
   const shown = [...headers].filter(([name]) => name !== 'x-request-id' && name !== 'date')
-  return JSON.stringify([status, shown, text])
+  const id = headers.get('x-request-id') ?? ''
+  return JSON.stringify([status, shown, text.replace(`; request id ${id}`, '')])
 }
 
 async function sendText(body: string, contentType: string): Promise<Answer> {

@@ -57,6 +57,73 @@ describe.each(adminRows)('$line', ({ line, needed, status, action, body, headers
   })
 })
 
+describe('the body of an admin request', () => {
+  /** More than anybody may send, and noticed as soon as somebody reads it. */
+  function watched() {
+    let pulled = 0
+    const stream = new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => {
+          pulled += 1
+          controller.enqueue(new Uint8Array(65_536).fill(97))
+        },
+      },
+      { highWaterMark: 0 },
+    )
+    return { stream, pulled: () => pulled }
+  }
+  const post = (http: FakeHttpLayer, path: string, body: string | ReadableStream<Uint8Array>, as?: string) =>
+    http.app.request(`/v1/admin/${path}`, {
+      method: 'POST',
+      body,
+      duplex: 'half',
+      headers: {
+        ...(as === undefined ? {} : { authorization: `Bearer ${as}` }),
+        'content-type': path === 'policy:validate' ? 'application/yaml' : 'application/json',
+      },
+    })
+
+  it.each([
+    ['policy:explain', 0],
+    ['policy:suggest', 0],
+    ['policy:validate', 0],
+    // The audit record says of a verified caller whom it was about.
+    ['callers:revoke', 1],
+    ['credentials', 1],
+  ])(
+    'of a stranger is not read, nor that of whom policy gives no role: %s',
+    async (path, isReadForTheRecord) => {
+      const http = createFakeHttpLayer()
+      for (const [as, status] of [
+        [undefined, 401],
+        ['stranger', 401],
+        ...(isReadForTheRecord ? [] : [['nobody', 403] as const]),
+      ] as const) {
+        const body = watched()
+        expect((await post(http, path, body.stream, as)).status).toBe(status)
+        expect(body.pulled()).toBe(0)
+      }
+      const body = watched()
+      expect((await post(http, path, body.stream, 'admin')).status).toBe(413)
+      expect(body.pulled()).toBeGreaterThan(0)
+    },
+  )
+
+  it('is 64 KiB at most, and of a policy a million bytes', async () => {
+    const http = createFakeHttpLayer()
+    const policy = (bytes: number) => `version: 1 #${'x'.repeat(bytes - 12)}`
+    expect((await post(http, 'policy:validate', policy(1_000_000), 'viewer')).status).toBe(200)
+    const tooLong = await post(http, 'policy:validate', policy(1_000_001), 'viewer')
+    expect([tooLong.status, await tooLong.json()]).toMatchObject([
+      413,
+      { detail: 'the request body is larger than 1000000 bytes' },
+    ])
+    expect((await post(http, 'policy:explain', `{"issuer":"${'x'.repeat(65_536)}"}`, 'viewer')).status).toBe(
+      413,
+    )
+  })
+})
+
 describe('what is no route', () => {
   it.each([
     `POST ${collection}/a:explode`,

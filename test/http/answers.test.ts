@@ -100,7 +100,8 @@ describe('P10: every planned failure has its answer', () => {
     const { app, lines } = createFakeHttpLayer({ exchange: failing(error) })
     const answer = await post(app, tokenForm())
     const [status, bytes] = table[code]
-    expect([answer.status, await answer.text()]).toEqual([status, bytes])
+    const ending = `; request id ${answer.headers.get('x-request-id')}"}`
+    expect([answer.status, await answer.text()]).toEqual([status, bytes.replace(/"\}$/, ending)])
     expect(answer.headers.get('content-type')).toBe('application/json')
     expect(answer.headers.get('cache-control')).toBe('no-store')
     expect(answer.headers.get('retry-after')).toBe(status === 429 || status === 503 ? '1' : null)
@@ -137,6 +138,7 @@ describe('P10: every planned failure has its answer', () => {
       if ((await answer.text()).includes('planted-detail')) telling.push(code)
     }
     expect(telling.toSorted()).toEqual([
+      'admin_unauthenticated',
       'already_exists',
       'changed_meanwhile',
       'client_assertion_rejected',

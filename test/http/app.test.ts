@@ -96,7 +96,7 @@ describe('what no route takes', () => {
     '/v1/tokens',
     '/v1/token/',
     '/V1/token',
-    '/v1/%74oken/x',
+    '/v1/%2Ftoken/x',
     '/.well-known/openid-configuration',
   ])('P10: %s is 404 in the OAuth form', async (path) => {
     const { app } = createFakeHttpLayer()
@@ -138,5 +138,60 @@ describe('what no route takes', () => {
     expect([answer.status, answer.headers.get('allow')]).toEqual([204, 'POST, OPTIONS'])
     expect([...answer.headers.keys()].filter((name) => name.startsWith('access-control'))).toEqual([])
     expect((await app.request('/nothing', { method: 'OPTIONS' })).status).toBe(404)
+  })
+})
+
+describe('a path that has another spelling', () => {
+  const spellings = [
+    '/v1/%61dmin/credentials',
+    '/v1/%74oken',
+    '/v1/admin/credentials/reports%2Dsa:disable',
+    '/v1/%7Eadmin',
+    '/%76%31/token',
+    '/v1//admin/credentials',
+    '//v1/token',
+    '/x/../v1/admin/credentials',
+    '/v1/./token',
+    '/v1/token/..',
+    '/x/%2e%2e/v1/token',
+    '/v1/%2E/token',
+    '/v1/%zz',
+    '/v1/token%',
+    '/v1\\admin',
+    'http://tokens.acme.example/v1/token',
+    '*',
+    '',
+  ]
+
+  it.each(spellings)('%s is 400, as node:http received it', async (target) => {
+    const { app, records } = createFakeHttpLayer()
+    const request = new Request('https://tokens.acme.example/v1/token', { method: 'POST' })
+    const answer = await app.fetch(request, { incoming: { url: target } })
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({ error: 'invalid_request' })
+    expect(records).toEqual([])
+  })
+
+  it.each(['/v1/%61dmin/credentials', '/v1/%74oken', '/v1//admin/credentials', '/v1/%zz'])(
+    '%s is 400 also where the runtime shows a URL alone',
+    async (target) => {
+      const { app, records } = createFakeHttpLayer()
+      const answer = await app.request(`https://tokens.acme.example${target}`, { method: 'POST' })
+      expect([answer.status, records]).toEqual([400, []])
+    },
+  )
+
+  it.each([
+    ['/v1/admin/credentials?name=%61%2e%2e//', 401],
+    ['/v1/admin/credentials/reports-sa', 401],
+    ['/v1/projects/-/serviceAccounts/reports-sa%40tokens.acme.example%3AgenerateAccessToken', 404],
+    ['/nothing/', 404],
+    ['/', 404],
+  ])('%s is read as it is', async (target, status) => {
+    const { app } = createFakeHttpLayer()
+    const answer = await app.fetch(new Request(`https://tokens.acme.example${target}`), {
+      incoming: { url: target },
+    })
+    expect(answer.status).toBe(status)
   })
 })

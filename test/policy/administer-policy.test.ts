@@ -17,7 +17,7 @@ function createWorld() {
   const store = createMemoryStore({ clock })
   const entropy = createSequence()
   const policies = createPolicies({ store, clock, newId: () => entropy.uuid() })
-  const context = { brokerIssuer: 'https://tokens.acme.example' }
+  const context = { brokerIssuer: 'https://tokens.acme.example', clock }
   const credentials = { list: () => Promise.resolve([]) }
   const inForce = createPolicyInForce({
     source: policies,

@@ -76,13 +76,20 @@ rules:
   const read = readPolicy({ text, revision: '1', origin: 'test' }, { brokerIssuer: 'https://b.example' })
 
   expect(checkPolicy(read, [])).toEqual([
-    { line: 6, column: 17, path: 'rules[0].credential', text: 'no credential "reports" is enrolled' },
+    {
+      line: 6,
+      column: 17,
+      path: 'rules[0].credential',
+      code: 'unknown_credential',
+      text: 'no credential "reports" is enrolled',
+    },
     expect.objectContaining({ line: 8, column: 9, path: 'rules[0].scopes[0]' }),
     expect.objectContaining({ line: 9, column: 9, path: 'rules[0].scopes[1]' }),
     {
       line: 11,
       column: 5,
       path: 'rules[1]',
+      code: 'never_reached',
       text: 'is never reached: "one" above takes every caller it names',
     },
     expect.objectContaining({ line: 13, column: 17, path: 'rules[1].credential' }),

@@ -50,47 +50,52 @@ describe('a text that two YAML libraries take', () => {
     expect(expectSame(text)).toBe(true)
   })
 
-  test('means the same to both, whatever was done to the sample: 1,000 random edits', () => {
-    const pieces = [
-      '\n',
-      '  ',
-      '- ',
-      ': ',
-      '"',
-      "'",
-      '[',
-      ']',
-      '{',
-      '}',
-      '#',
-      '&a ',
-      '*a',
-      '|',
-      '>',
-      ',',
-      '\t',
-      'x',
-      '0',
-      '!',
-      '~',
-    ]
-    const edit = fc.record({
-      at: fc.nat(samplePolicy.length),
-      length: fc.nat(6),
-      piece: fc.constantFrom('', ...pieces),
-    })
-    let same = 0
-    fc.assert(
-      fc.property(fc.array(edit, { minLength: 1, maxLength: 3 }), (edits) => {
-        let text = samplePolicy
-        for (const { at, length, piece } of edits) text = text.slice(0, at) + piece + text.slice(at + length)
-        if (expectSame(text)) same += 1
-      }),
-      { numRuns: 1000 },
-    )
-    // Most edits break the text; enough must not, or nothing was compared.
-    expect(same).toBeGreaterThan(200)
-  })
+  test(
+    'means the same to both, whatever was done to the sample: 1,000 random edits',
+    { timeout: 60_000 },
+    () => {
+      const pieces = [
+        '\n',
+        '  ',
+        '- ',
+        ': ',
+        '"',
+        "'",
+        '[',
+        ']',
+        '{',
+        '}',
+        '#',
+        '&a ',
+        '*a',
+        '|',
+        '>',
+        ',',
+        '\t',
+        'x',
+        '0',
+        '!',
+        '~',
+      ]
+      const edit = fc.record({
+        at: fc.nat(samplePolicy.length),
+        length: fc.nat(6),
+        piece: fc.constantFrom('', ...pieces),
+      })
+      let same = 0
+      fc.assert(
+        fc.property(fc.array(edit, { minLength: 1, maxLength: 3 }), (edits) => {
+          let text = samplePolicy
+          for (const { at, length, piece } of edits)
+            text = text.slice(0, at) + piece + text.slice(at + length)
+          if (expectSame(text)) same += 1
+        }),
+        { numRuns: 1000 },
+      )
+      // Most edits break the text; enough must not, or nothing was compared.
+      expect(same).toBeGreaterThan(200)
+    },
+  )
 })
 
 test('every value and key knows its line and column', () => {

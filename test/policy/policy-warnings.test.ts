@@ -5,7 +5,7 @@ import { createAwaitableBackground, createLogBook } from '../support/quiet.ts'
 import { credentialWith } from '../support/policies.ts'
 import { samplePolicy } from '../support/sample-policy.ts'
 
-const context = { brokerIssuer: 'https://tokens.acme.example' }
+const context = { brokerIssuer: 'https://tokens.acme.example', clock: createFakeClock() }
 
 /** Enrolled, in pages that are full until the last, as the records give them. */
 function enrolled(names: readonly string[]) {
@@ -47,6 +47,7 @@ test('a policy in force is held against every credential that is enrolled, page 
         line: 30,
         column: 17,
         path: 'rules[0].credential',
+        code: 'unknown_credential',
         text: 'no credential "reports-sa" is enrolled',
       },
     },

@@ -89,17 +89,7 @@ export const layers: readonly Layer[] = [
     name: 'command line',
     where: /^src\/cli(?:\.ts$|\/)/,
     from: every,
-    packages: [
-      'node:',
-      'commander',
-      '@clack/prompts',
-      'diff',
-      'hono',
-      'oidc-provider',
-      'uqr',
-      'yaml',
-      ...libraries,
-    ],
+    packages: ['node:', 'commander', '@clack/prompts', 'diff', 'hono', 'oidc-provider', 'uqr', ...libraries],
   },
   {
     name: 'agent',

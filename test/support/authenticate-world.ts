@@ -36,6 +36,7 @@ export function createAuthenticateWorld(overrides: Partial<AuthenticateDeps> = {
   let trusted: readonly TrustedIssuer[] = []
   let serial = 0
   const authenticate = createAuthenticate({
+    brokerIssuer: broker,
     findIssuer: async (iss) => trusted.find(({ issuer }) => issuer === iss),
     rememberOnce: async (use) => {
       uses.push(use)

@@ -23,9 +23,11 @@ export function createFakeClock(start: EpochSeconds = epochSeconds(1_800_000_000
     now: () => epochSeconds(Math.floor(wallMs / 1000)),
     steadyMs: () => steady,
     sleep: (ms) =>
-      new Promise((wake) => {
-        sleepers.push({ at: steady + Math.max(0, ms), wake })
-      }),
+      ms <= 0
+        ? Promise.resolve()
+        : new Promise((wake) => {
+            sleepers.push({ at: steady + ms, wake })
+          }),
     jump: (by) => {
       wallMs += by * 1000
     },

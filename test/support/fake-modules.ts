@@ -79,6 +79,7 @@ export const taskQueueWarning: PolicyWarning = {
   line: 2,
   column: 9,
   path: 'rules[0].scopes[0]',
+  code: 'scope',
   text: 'is deprecated',
 }
 

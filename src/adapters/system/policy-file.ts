@@ -3,11 +3,11 @@ import { open, stat, type FileHandle } from 'node:fs/promises'
 import { BrokerError } from '../../domain/broker-error.ts'
 import type { PolicySource } from '../../ports/policy-source.ts'
 
-const bytesMax = 2 ** 20
+const bytesMax = 4 * 2 ** 20
 
 /**
  * The policy in a file, seen again as soon as it is edited in place, renamed over, or swapped behind a symbolic link
- * (as Kubernetes does with a ConfigMap). An unchanged file costs one `stat`. At most 1 MiB of UTF-8.
+ * (as Kubernetes does with a ConfigMap). An unchanged file costs one `stat`. At most 4 MiB of UTF-8.
  */
 export function createFilePolicySource({ path }: { readonly path: string }): PolicySource {
   const origin = `file ${path}`

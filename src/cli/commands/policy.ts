@@ -1,3 +1,4 @@
+import type { PolicyJudgement } from '../../policy/policy-warnings.ts'
 import type { PolicyWarning, Policy } from '../../domain/policy.ts'
 import { parseAppliedPolicy, parsePolicyAnswer } from '../admin-answers.ts'
 import { adminOptions, connect } from '../admin-client.ts'
@@ -86,12 +87,12 @@ async function checkFile(call: Call): Promise<Exit> {
   const { judgePolicy } = await import('../../policy/policy-warnings.ts')
   const brokerIssuer = call.text('--broker-issuer') ?? call.terminal.env['DOWNSCOPE_ISSUER']
   const judgement = judgePolicy({ text, origin: place, brokerIssuer })
-  if (!judgement.ok) return tellFaults(call, judgement.faults)
+  if (!judgement.ok) return tellFaults(call, judgement)
   const { policy, warnings } = judgement
   tellWarnings(call, place, warnings)
   printAnswer(
     call,
-    { valid: true, ...sizesOf(policy), warnings },
+    { valid: true, ...sizesOf(policy), warnings: warnings.map((warning) => ({ file: place, ...warning })) },
     ({ good }) => `${place}: ${good('no mistakes')}, ${shownSizes(policy)}\n`,
   )
   return call.has('--strict') && warnings.length > 0 ? 'refused' : 'done'
@@ -112,10 +113,10 @@ function shownSizes(policy: Policy): string {
   return `${counted(issuers, 'issuer')}, ${counted(rules, 'rule')}, ${counted(admins, 'admin rule')}`
 }
 
-function tellFaults(call: Call, faults: readonly string[]): Exit {
+function tellFaults(call: Call, { faults, lines }: PolicyJudgement & { ok: false }): Exit {
   const { stderr } = call.terminal
   if (call.has('--json')) printAnswer(call, { valid: false, faults }, () => '')
-  else stderr.write(`${faults.map(plain).join('\n')}\n`)
+  else stderr.write(`${lines.map(plain).join('\n')}\n`)
   return 'refused'
 }
 
@@ -184,7 +185,7 @@ async function applyToStore(call: Call): Promise<Exit> {
   const written = await writeFirstPolicy(first, call.terminal.env)
   switch (written.outcome) {
     case 'invalid':
-      return tellFaults(call, written.faults)
+      return tellFaults(call, written.judgement)
     case 'there_is_one':
       throw createFault('refused', `the store holds a policy already, revision ${plain(written.revision)}`, {
         hints: [
