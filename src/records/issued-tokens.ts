@@ -37,7 +37,8 @@ export function createIssuedTokens({ store }: { readonly store: DocumentStore })
         issued_at: issuedAt,
         expires_at: expiresAt,
       }
-      await store.put(keyOf(digest), facts, { expiresAt })
+      // Only if absent, for creates may travel together; of the same token the same is known already.
+      await store.put(keyOf(digest), facts, { if: 'absent', expiresAt })
     },
     find: async (digest) => {
       const stored = await store.get(keyOf(digest))

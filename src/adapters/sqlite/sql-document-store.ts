@@ -7,6 +7,7 @@ import type {
   PutOptions,
   Stored,
 } from '../../ports/document-store.ts'
+import { createGather } from '../gather.ts'
 import {
   formatDocument,
   parseDocument,
@@ -32,6 +33,8 @@ export interface SqlDocumentStoreDeps {
   /** The same documents with cheaper durability, where there is such a thing; default: `database`. */
   readonly briefDatabase?: SqlDatabase
   readonly clock: Clock
+  /** Whether creates of one turn share a transaction; not on Workers, where each object has its own turn. */
+  readonly sharesTurns?: boolean
 }
 
 /** What must be there before the first call; harmless when it is. */
@@ -54,6 +57,12 @@ const sweptAtMost = 256
 export function createSqlDocumentStore(deps: SqlDocumentStoreDeps): DocumentStore {
   const { database, briefDatabase = database, clock } = deps
   const sweep = createSweep(briefDatabase)
+  const together = createGather<Create, boolean>({
+    keyOf: ({ row }) => row.key,
+    send: createInOneTransaction,
+    most: togetherMost,
+    waitMs: 0,
+  })
 
   return {
     get: async (key) => {
@@ -68,7 +77,11 @@ export function createSqlDocumentStore(deps: SqlDocumentStoreDeps): DocumentStor
       const isBrief = options.expiresAt !== undefined && options.expiresAt - now <= briefSecondsMax
       const version = documentVersion(crypto.randomUUID())
       const row = { key, json: formatDocument(value), version, expiresAt: options.expiresAt ?? null }
-      const isWritten = writeRow(isBrief ? briefDatabase : database, row, { condition: options.if, now })
+      const target = isBrief ? briefDatabase : database
+      const isShared = deps.sharesTurns === true && options.if === 'absent'
+      const isWritten = isShared
+        ? await together({ database: target, row, now })
+        : writeRow(target, row, { condition: options.if, now })
       sweep(now)
       return isWritten ? version : undefined
     },
@@ -111,6 +124,45 @@ interface Row {
 interface Condition {
   readonly condition: PutOptions['if']
   readonly now: EpochSeconds
+}
+
+interface Create {
+  readonly database: SqlDatabase
+  readonly row: Row
+  readonly now: EpochSeconds
+}
+
+/** A transaction costs more than the write in it. */
+const togetherMost = 256
+
+/** Each create is judged by itself. Where the transaction fails, each is tried alone, so that none pays for another. */
+function createInOneTransaction(creates: readonly Create[]): readonly Promise<boolean>[] {
+  return [...Map.groupBy(creates, ({ database }) => database)].length === 1 && creates.length > 1
+    ? inTransaction(creates)
+    : creates.map(createOne)
+}
+
+function inTransaction(creates: readonly Create[]): readonly Promise<boolean>[] {
+  const database = creates[0]?.database
+  try {
+    database?.exec('BEGIN IMMEDIATE')
+    const written = creates.map(({ row, now, ...one }) =>
+      writeRow(one.database, row, { condition: 'absent', now }),
+    )
+    database?.exec('COMMIT')
+    return written.map((isWritten) => Promise.resolve(isWritten))
+  } catch {
+    try {
+      database?.exec('ROLLBACK')
+    } catch {
+      // There was none to take back.
+    }
+    return creates.map(createOne)
+  }
+}
+
+async function createOne({ database, row, now }: Create): Promise<boolean> {
+  return writeRow(database, row, { condition: 'absent', now })
 }
 
 function writeRow(database: SqlDatabase, row: Row, { condition, now }: Condition): boolean {

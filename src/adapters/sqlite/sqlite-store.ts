@@ -46,7 +46,7 @@ export function createSqliteStore({ path, clock }: SqliteStoreDeps): SqliteStore
       briefDatabase.close()
       database.close()
     }
-    const documents = createSqlDocumentStore({ database, briefDatabase, clock })
+    const documents = createSqlDocumentStore({ database, briefDatabase, clock, sharesTurns: true })
     return { store: waitingForLocks(refusingAnotherFile(documents, file)), close }
   } catch (error) {
     database.close()

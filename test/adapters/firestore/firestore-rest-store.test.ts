@@ -278,6 +278,52 @@ describe('without the emulator', () => {
   })
 })
 
+describe('creates that travel together', () => {
+  const created = (index: number) => ({ updateTime: `2026-11-21T02:16:00.00000${index}Z` })
+
+  test('P6: go in one request, each judged by itself', async () => {
+    const taken = { code: 6, message: 'Document already exists' }
+    const name = 'projects/acme-tokens/databases/downscope/documents/things/b'
+    const document = { name, fields: restFieldsOf('{}', 'another'), updateTime: created(9).updateTime }
+    const { store, requests } = openAgainst(
+      ({ url }) =>
+        url.endsWith(':batchWrite')
+          ? json({ writeResults: [created(0), {}, created(2)], status: [{}, taken, {}] })
+          : json([{ found: document }]),
+      undefined,
+      true,
+    )
+    const versions = await Promise.all(
+      ['a', 'b', 'c'].map((id) => store.put(`things/${id}`, {}, { if: 'absent' })),
+    )
+
+    expect(versions).toEqual([created(0).updateTime, undefined, created(2).updateTime])
+    expect(requests.filter(({ url }) => url.endsWith(':batchWrite'))).toHaveLength(1)
+    expect(requests.filter(({ url }) => url.endsWith(':commit'))).toEqual([])
+  })
+
+  test('each go alone where no request may share the work of another', async () => {
+    const { store, requests } = openAgainst(() => json({ writeResults: [created(0)] }))
+    await Promise.all(['a', 'b', 'c'].map((id) => store.put(`things/${id}`, {}, { if: 'absent' })))
+
+    expect(requests.map(({ url }) => url.slice(url.lastIndexOf(':')))).toEqual(Array(3).fill(':commit'))
+  })
+
+  test('fail together where the request does, and none is sent again', async () => {
+    const { store, requests } = openAgainst(() => failure('timeout'), undefined, true)
+    const outcomes = await Promise.allSettled(
+      ['a', 'b'].map((id) => store.put(`things/${id}`, {}, { if: 'absent' })),
+    )
+
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    expect(requests.filter(({ url }) => url.endsWith(':batchWrite'))).toHaveLength(1)
+  })
+})
+
+function restFieldsOf(text: string, nonce: string): object {
+  return { json: { stringValue: text }, nonce: { stringValue: nonce } }
+}
+
 function openOnEmulator({ clock, projectId }: { readonly clock?: Clock; readonly projectId?: string } = {}) {
   const wall = clock ?? createFakeClock()
   return createFirestoreRestStore({
@@ -294,6 +340,7 @@ function openOnEmulator({ clock, projectId }: { readonly clock?: Clock; readonly
 function openAgainst(
   answer: (request: HttpRequest) => HttpResult,
   accessToken: (refused?: Secret) => Promise<Secret> = async () => new Secret(token),
+  sharesWork = false,
 ) {
   const clock = createSkippingClock()
   const requests: HttpRequest[] = []
@@ -303,7 +350,11 @@ function openAgainst(
   }
   const entropy = createSequence()
   const ids = { projectId: 'acme-tokens', databaseId: 'downscope' }
-  return { store: createFirestoreRestStore({ ...ids, clock, entropy, http, accessToken }), clock, requests }
+  return {
+    store: createFirestoreRestStore({ ...ids, clock, entropy, http, accessToken, sharesWork }),
+    clock,
+    requests,
+  }
 }
 
 function callEverything(store: DocumentStore) {

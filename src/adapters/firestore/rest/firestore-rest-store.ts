@@ -18,6 +18,8 @@ export type FirestoreRestStoreDeps = FirestoreServer & {
   readonly http: HttpClient
   readonly clock: Clock
   readonly entropy: Entropy
+  /** Whether one request may await what another began; absent or false on Workers. */
+  readonly sharesWork?: boolean
 }
 
 export type FirestoreServer =
@@ -42,7 +44,13 @@ export function createFirestoreRestStore(deps: FirestoreRestStoreDeps): Document
   const root = documentsRoot(projectId, databaseId)
   const ask = createSendFirestore({ ...deps, ...serverOf(deps, root), attemptMs: (deadlineMs * 2) / 3 })
   const reads = createRestReads({ ask, root, clock })
-  const writes = createRestWrites({ ask, root, clock, find: reads.find })
+  const writes = createRestWrites({
+    ask,
+    root,
+    clock,
+    find: reads.find,
+    sharesWork: deps.sharesWork === true,
+  })
   const endMs = (): number => clock.steadyMs() + deadlineMs
 
   return {

@@ -3,7 +3,8 @@ import { isMembers } from '../../../domain/json.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { DocumentKey, PutOptions, Version } from '../../../ports/document-store.ts'
 import { isExpired, type DocumentFields } from '../firestore-document.ts'
-import { blamesDatabase, type Status } from '../status.ts'
+import { createGather } from '../../gather.ts'
+import { blamesDatabase, statusOfNumber, type Status } from '../status.ts'
 import {
   type SendFirestore,
   mayHaveWritten,
@@ -20,6 +21,8 @@ export interface RestWritesDeps {
   readonly find: RestReads['find']
   readonly root: DocumentsRoot
   readonly clock: Clock
+  /** Whether creates of several requests may travel together; not on Workers. */
+  readonly sharesWork: boolean
 }
 
 /** What is written and until when, by the steady clock. */
@@ -42,8 +45,20 @@ const attemptsMax = 5
 const answerBytesMax = 64 * 1024
 const atVersion: readonly Status[] = ['NOT_FOUND', 'FAILED_PRECONDITION']
 
-/** Conditional writes by Firestore's own preconditions, one commit each. */
-export function createRestWrites({ ask, find, root, clock }: RestWritesDeps): RestWrites {
+/** Creates that go in one request, and how long one waits for others while a batch is out. */
+const togetherMost = 100
+const togetherWaitMs = 4
+
+/** Conditional writes by Firestore's own preconditions, one commit each; creates together where work is shared. */
+export function createRestWrites(deps: RestWritesDeps): RestWrites {
+  const { ask, find, root, clock } = deps
+  const batch = createBatchWrite(ask)
+  const together = createGather<BatchedWrite, RestReply>({
+    keyOf: ({ write }) => write.update.name,
+    send: batch,
+    most: togetherMost,
+    waitMs: togetherWaitMs,
+  })
   const commit = (write: object, endMs: number): Promise<RestReply> =>
     ask({ method: 'commit', body: { writes: [write] }, endMs, maxBytes: answerBytesMax })
 
@@ -54,7 +69,10 @@ export function createRestWrites({ ask, find, root, clock }: RestWritesDeps): Re
     refusals: readonly Status[],
   ): Promise<Version | undefined> => {
     const update = { name: documentName(root, key), fields: restFields(fields) }
-    const reply = await commit({ update, ...(currentDocument && { currentDocument }) }, endMs)
+    const written = { update, ...(currentDocument && { currentDocument }) }
+    const isCreate = currentDocument !== undefined && 'exists' in currentDocument
+    const reply =
+      isCreate && deps.sharesWork ? await together({ write: written, endMs }) : await commit(written, endMs)
     const version = reply.ok ? versionIn(reply.body) : undefined
     if (version !== undefined) return version
     const fault = reply.ok ? restFault(undefined, 'it names no version of what was written') : reply
@@ -112,4 +130,32 @@ function versionIn(body: unknown): Version | undefined {
   const results = isMembers(body) ? body['writeResults'] : undefined
   const result: unknown = Array.isArray(results) ? results[0] : undefined
   return isMembers(result) ? parseVersion(result['updateTime']) : undefined
+}
+
+interface BatchedWrite {
+  readonly write: { readonly update: { readonly name: string } }
+  readonly endMs: number
+}
+
+/** One request for many writes, each of which Firestore judges by itself: one answer for each. */
+function createBatchWrite(
+  ask: SendFirestore,
+): (items: readonly BatchedWrite[]) => readonly Promise<RestReply>[] {
+  return (items) => {
+    const endMs = Math.min(...items.map((item) => item.endMs))
+    const writes = items.map(({ write }) => write)
+    const reply = ask({ method: 'batchWrite', body: { writes }, endMs, maxBytes: answerBytesMax })
+    return items.map(async (_, index) => replyOfOne(await reply, index))
+  }
+}
+
+/** `{"writeResults":[{"updateTime":…},{}],"status":[{},{"code":6,"message":…}]}`, as a commit of that write would say it. */
+function replyOfOne(reply: RestReply, index: number): RestReply {
+  if (!reply.ok) return reply
+  const { writeResults, status } = isMembers(reply.body) ? reply.body : {}
+  const fault: unknown = Array.isArray(status) ? status[index] : undefined
+  const { code = 0, message } = isMembers(fault) ? fault : {}
+  if (code !== 0) return restFault(statusOfNumber(code), typeof message === 'string' ? message : 'no message')
+  const result: unknown = Array.isArray(writeResults) ? writeResults[index] : undefined
+  return { ok: true, body: { writeResults: [result] } }
 }

@@ -27,7 +27,7 @@ export interface SendFirestoreDeps {
 }
 
 export interface FirestoreCall {
-  readonly method: 'batchGet' | 'commit' | 'runQuery'
+  readonly method: 'batchGet' | 'batchWrite' | 'commit' | 'runQuery'
   readonly body: unknown
   /** By the steady clock; nothing of the call outlives it. */
   readonly endMs: number
@@ -113,7 +113,8 @@ function withoutToken(fault: RestFault, token: Secret): RestFault {
 }
 
 function mayRepeat({ method }: FirestoreCall, { status }: RestFault): boolean {
-  return notDone.includes(status) || (method !== 'commit' && passing.includes(status))
+  const isRead = method === 'batchGet' || method === 'runQuery'
+  return notDone.includes(status) || (isRead && passing.includes(status))
 }
 
 export type RestReply = { readonly ok: true; readonly body: unknown } | RestFault

@@ -12,6 +12,7 @@ import {
 } from '../firestore-document.ts'
 import { blamesDatabase, leavesOutcomeUnknown, type Status } from '../status.ts'
 import { type LazySdkClient, type SdkClient, sdkError, sdkStatus } from './sdk-client.ts'
+import { createGather } from '../../gather.ts'
 import type { SdkReads } from './sdk-reads.ts'
 
 export interface SdkWritesDeps {
@@ -38,8 +39,43 @@ interface Attempt {
 /** Other writers that a create may meet before it gives up. */
 const attemptsMax = 5
 
+/** Creates that go in one request, the most that the SDK sends so, and how long one waits while a batch is out. */
+const togetherMost = 20
+const togetherWaitMs = 4
+
+interface Create {
+  readonly client: SdkClient
+  readonly document: DocumentReference
+  readonly fields: DocumentFields
+}
+
+/** One `batchWrite`, which judges each write by itself. Nothing of it is sent again. */
+function sendCreates(creates: readonly Create[]): readonly Promise<WriteResult>[] {
+  const [first] = creates
+  if (first === undefined) return []
+  const writer = first.client.firestore.bulkWriter({ throttling: false })
+  writer.onWriteError(() => false)
+  const results = creates.map(({ client, document, fields }) =>
+    writer.create(document, nativeFields(client, fields)).catch(rethrowWithDetails),
+  )
+  void writer.close()
+  return results
+}
+
+/** Of a call that failed as a whole the writer keeps the message alone, in which gRPC puts the details behind the code. */
+function rethrowWithDetails(error: unknown): never {
+  if (!(error instanceof Error)) throw new Error('the writer failed', { cause: error })
+  throw Object.assign(error, { details: error.message.replace(/^\d+ [A-Z_]+: /, '') })
+}
+
 export function createSdkWrites(deps: SdkWritesDeps): SdkWrites {
   const { open, find, clock } = deps
+  const together = createGather<Create, WriteResult>({
+    keyOf: ({ document }) => document.path,
+    send: sendCreates,
+    most: togetherMost,
+    waitMs: togetherWaitMs,
+  })
   const write = (attempt: Attempt) => writeOnce(deps, attempt)
 
   const replace = async (key: DocumentKey, fields: DocumentFields, unless: UpdateTime) => {
@@ -61,7 +97,7 @@ export function createSdkWrites(deps: SdkWritesDeps): SdkWrites {
         key,
         nonce,
         refusals: ['ALREADY_EXISTS'],
-        send: () => document.create(nativeFields(client, fields)),
+        send: () => together({ client, document, fields }),
       })
       if (created !== undefined) return created
       const found = await find(key)
