@@ -42,24 +42,30 @@ export interface BrokerOptions {
   readonly name: string
   readonly store: string
   readonly nodeArgs?: readonly string[]
+  /** More members of the enrolment. */
+  readonly options?: object
 }
 
 /** Starts the built broker as it is deployed, waits until it is ready, and enrols a service-account key. */
 export async function startBroker(world: BrokerWorld, options: BrokerOptions): Promise<BrokerProcess> {
-  const { name, store, nodeArgs = [] } = options
+  const { name, store, nodeArgs = [], options: more } = options
   const env = brokerEnvironment(world, store)
-  return enrolIn(world, { name, args: [...nodeArgs, brokerFile], env })
+  return enrolIn(world, { name, args: [...nodeArgs, brokerFile], env }, more)
 }
 
 /** Starts a broker by that command, waits until it is ready, and enrols a service-account key. */
-export async function enrolIn(world: BrokerWorld, command: ServerCommand): Promise<BrokerProcess> {
+export async function enrolIn(
+  world: BrokerWorld,
+  command: ServerCommand,
+  options: object = {},
+): Promise<BrokerProcess> {
   const { name } = command
   const server = await startServer(command, world.place, isBrokerReady)
   const account = await world.google.createServiceAccount()
   const response = await fetch(`http://127.0.0.1:${server.port}/v1/admin/credentials`, {
     method: 'POST',
     headers: { authorization: `Bearer ${world.once.assertion()}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name: credentialName, secret: account }),
+    body: JSON.stringify({ name: credentialName, secret: account, ...options }),
   })
   if (response.status !== 201)
     throw new Error(`${name} refuses to enrol: ${response.status} ${await response.text()}`)

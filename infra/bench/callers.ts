@@ -45,13 +45,14 @@ export function createCaller(issuer: string, subject: string = issuer): BenchCal
 }
 
 /** The same bytes for every server: what the broker reads and others do not know is ignored by them. */
-export function tokenRequest(assertion: string): Uint8Array {
+export function tokenRequest(assertion: string, more: Readonly<Record<string, string>> = {}): Uint8Array {
   const body = new URLSearchParams({
     grant_type: 'client_credentials',
     client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
     client_assertion: assertion,
     audience: credentialName,
     scope,
+    ...more,
   }).toString()
   const head = [
     `POST ${tokenPath} HTTP/1.1`,
@@ -63,11 +64,24 @@ export function tokenRequest(assertion: string): Uint8Array {
   return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`, 'latin1')
 }
 
+/** The same JWT with a boundary of its own: objects below a folder of that number. */
+export function boundedRequest(assertion: string, folder: number): Uint8Array {
+  const bucket = 'projects/_/buckets/bench-reports'
+  const rule = {
+    availableResource: `//storage.googleapis.com/${bucket}`,
+    availablePermissions: ['inRole:roles/storage.objectViewer'],
+    availabilityCondition: { expression: `resource.name.startsWith('${bucket}/objects/${folder}/')` },
+  }
+  return tokenRequest(assertion, {
+    options: JSON.stringify({ accessBoundary: { accessBoundaryRules: [rule] } }),
+  })
+}
+
 /** Requests that each carry another JWT. Throws when two are alike: then nothing measured with them would count. */
 export function signBatch(caller: BenchCaller, count: number): readonly Uint8Array[] {
   const assertions = Array.from({ length: count }, () => caller.assertion())
   if (new Set(assertions).size !== count) throw new Error('two JWTs of a batch are the same')
-  return assertions.map(tokenRequest)
+  return assertions.map((assertion) => tokenRequest(assertion))
 }
 
 function signed(input: string, key: KeyObject): string {

@@ -10,8 +10,10 @@ import { startWorkerBroker, startWorkerFloor } from './workerd.ts'
 export interface Contender {
   readonly id: ContenderId
   readonly name: string
-  /** Whether its requests carry a new JWT each, or the same few again and again. */
-  readonly jwt: 'new' | 'repeated'
+  /** Whether its requests carry a new JWT each, or the same few again and again, and those with a new boundary each. */
+  readonly jwt: 'new' | 'repeated' | 'bounded'
+  /** How often its broker asks upstream, all in all; absent: once. */
+  readonly upstreamCalls?: number
   readonly server: ServerProcess
   /** Present for the broker, which writes an audit record for every token and asks upstream once. */
   readonly broker?: BrokerProcess
@@ -22,6 +24,8 @@ export type ContenderId =
   | 'hit'
   | 'repeated'
   | 'oidc-provider'
+  | 'bounded-exchanged'
+  | 'bounded-sealed'
   | 'sqlite'
   | 'firestore'
   | 'workerd-floor'
@@ -37,6 +41,21 @@ const starters: readonly Starter[] = [
   { id: 'floor', name: 'floor: Hono + jose', jwt: 'new', start: (world) => startFloor(world) },
   { id: 'hit', name: 'cached hit, new JWT each time', jwt: 'new', startBroker: onStore('memory:') },
   { id: 'repeated', name: 'cached hit, repeated JWT', jwt: 'repeated', startBroker: onStore('memory:') },
+  {
+    id: 'bounded-exchanged',
+    name: 'new boundary each time, exchanged',
+    jwt: 'bounded',
+    upstreamCalls: Infinity,
+    startBroker: onStore('memory:'),
+  },
+  {
+    id: 'bounded-sealed',
+    name: 'new boundary each time, sealed',
+    jwt: 'bounded',
+    // A token without a boundary, one of the account for the exchange, and the intermediary token.
+    upstreamCalls: 3,
+    startBroker: onStore('memory:', { bounded_locally: true, accept_unproved: true }),
+  },
   {
     id: 'oidc-provider',
     name: 'oidc-provider, same job',
@@ -70,8 +89,8 @@ type Starter = Omit<Contender, 'server' | 'broker'> &
     | { readonly startBroker: (world: BrokerWorld) => Promise<BrokerProcess> }
   )
 
-function onStore(store: string): (world: BrokerWorld) => Promise<BrokerProcess> {
-  return (world) => startBroker(world, { name: `broker on ${store}`, store })
+function onStore(store: string, options: object = {}): (world: BrokerWorld) => Promise<BrokerProcess> {
+  return (world) => startBroker(world, { name: `broker on ${store}`, store, options })
 }
 
 export const contenderIds: readonly ContenderId[] = starters.map(({ id }) => id)
@@ -89,12 +108,13 @@ export async function startContenders(
   const contenders: Contender[] = []
   for (const starter of starters) {
     if (!wanted.includes(starter) && !floors.has(starter.id)) continue
-    const { id, name, jwt } = starter
+    const { id, name, jwt, upstreamCalls } = starter
+    const what = { id, name, jwt, ...(upstreamCalls === undefined ? {} : { upstreamCalls }) }
     if (starter.startBroker === undefined) {
-      contenders.push({ id, name, jwt, server: await starter.start(world) })
+      contenders.push({ ...what, server: await starter.start(world) })
     } else {
       const broker = await starter.startBroker(world)
-      contenders.push({ id, name, jwt, server: broker, broker })
+      contenders.push({ ...what, server: broker, broker })
     }
   }
   return contenders
@@ -128,7 +148,7 @@ export async function checkContender(world: BrokerWorld, contender: Contender): 
   const forger = createCaller(caller.issuer, caller.subject)
   await demand('a good JWT', good, true)
   await demand('a forged JWT', tokenRequest(forger.assertion()), false)
-  if (floorOf(id) !== id) await demand('a JWT that was used', good, jwt === 'repeated')
+  if (floorOf(id) !== id) await demand('a JWT that was used', good, jwt !== 'new')
   if (contender.broker !== undefined) checkTokenReply((await ask(server.port, caller.request())).sample)
 }
 

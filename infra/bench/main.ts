@@ -114,7 +114,7 @@ function countsSentence(
   const tokens = measurements.reduce((sum, { answered }) => sum + answered, 0).toLocaleString('en')
   return (
     `medians of ${args.rounds} interleaved rounds of ${args.windowMs / 1000} s (one more warmed up); ${tokens} ` +
-    'answers counted, each a token and none wrong; each broker wrote one audit record a token and asked upstream once'
+    'answers counted, each a token and none wrong; each broker wrote one audit record a token and asked upstream no more often than its row says'
   )
 }
 

@@ -25,6 +25,7 @@ interface Target {
 const targets: Readonly<Partial<Record<ContenderId, Target>>> = {
   hit: { requestsToFloorMin: 0.85, cpuToFloorMax: 1.2 },
   repeated: { requestsToFloorMin: 2.5 },
+  'bounded-sealed': { requestsToFloorMin: 0.6 },
   'workerd-hit': { requestsToFloorMin: 0.85 },
 }
 
