@@ -17,6 +17,8 @@ const pipelinedMax = 8
 const connectionsMax = 2_000
 /** The rest is for the store, for upstreams and for what Node itself opens. */
 const shareOfDescriptors = 3 / 4
+/** Of one body, which has 64 KiB, after authentication 1 MB at most. */
+const chunksMax = 512
 /** What is still taken of a body that was refused, so that its sender reads the answer. */
 const refusedBytesMax = 2 ** 20
 
@@ -33,6 +35,7 @@ export function createNodeServer(
   const places = createPlaces(max)
   const server = createServer({ connectionsCheckingInterval: checkIntervalMs }, (incoming, outgoing) => {
     if (!places.beginRequest(incoming.socket, outgoing)) return
+    boundChunks(incoming)
     endUnread(incoming, outgoing)
     void listen(incoming, outgoing)
   })
@@ -89,6 +92,18 @@ function createPlaces(max: number): Places {
       })
       return true
     },
+  }
+}
+
+/** Ends who sends a body crumb by crumb: each crumb costs a call into JavaScript, however small it is. */
+function boundChunks(incoming: IncomingMessage): void {
+  const push = incoming.push.bind(incoming)
+  let chunks = 0
+  incoming.push = (chunk, encoding) => {
+    chunks += 1
+    if (chunks <= chunksMax) return push(chunk, encoding)
+    incoming.socket.destroy()
+    return false
   }
 }
 
