@@ -2,10 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, type BuildOptions, type Plugin } from 'esbuild'
+import { buildClient } from './build-client.ts'
 
 // Bundles the Node entry point and the command line to dist/ for Node 24: `node dist/cloud-run.js` and
 // `node dist/cli.js` run them. The Firestore SDK is a chunk of its own, read only when a store wants it: cold starts with
-// another store do not pay for it.
+// another store do not pay for it. What services import from the package lies beside them.
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
@@ -51,6 +52,7 @@ await build({
   outbase: 'src',
   chunkNames: 'cli/[name]-[hash]',
 })
+await buildClient(dist)
 
 const { status, stderr } = spawnSync(process.execPath, [join(dist, 'cli.js'), '--help'], { encoding: 'utf8' })
 if (status !== 0) throw new Error(`dist/cli.js does not run: ${stderr}`)
