@@ -10,9 +10,11 @@ export const object = { name: 'today.txt', text: 'all is well' } as const
  * So much of Cloud Storage's JSON API as reading one object takes. It asks Google what the bearer token carries:
  * 401 for a token that is not alive, 403 for one whose scopes do not cover the act, 501 for everything else.
  */
-export function startStorageApi(google: GoogleStandIn): Promise<LoopbackServer> {
-  return serveOnLoopback(
+export async function startStorageApi(google: GoogleStandIn): Promise<StorageApi> {
+  let lastToken = ''
+  const server = await serveOnLoopback(
     createServer((request, response) => {
+      lastToken = bearerOf(request)
       const { status, body } = answerTo(request, google)
       response.writeHead(status, {
         'content-type': typeof body === 'string' ? 'text/plain' : 'application/json',
@@ -20,6 +22,16 @@ export function startStorageApi(google: GoogleStandIn): Promise<LoopbackServer> 
       response.end(typeof body === 'string' ? body : JSON.stringify(body))
     }),
   )
+  return { ...server, lastToken: () => lastToken }
+}
+
+export interface StorageApi extends LoopbackServer {
+  /** What the last request had in `Authorization: Bearer`; empty without it. */
+  readonly lastToken: () => string
+}
+
+function bearerOf({ headers }: IncomingMessage): string {
+  return /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1] ?? ''
 }
 
 interface StorageAnswer {
@@ -28,7 +40,7 @@ interface StorageAnswer {
 }
 
 function answerTo(request: IncomingMessage, google: GoogleStandIn): StorageAnswer {
-  const token = google.token(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '')
+  const token = google.token(bearerOf(request))
   if (token === undefined || token.revoked || token.expiresAt * 1000 <= Date.now())
     return refusal(401, 'authError', 'Invalid Credentials')
   const isRead = request.method === 'GET'

@@ -1,0 +1,112 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+/** What can run one language's clients: a folder with what was installed or built, or why it cannot. */
+export type Toolchain =
+  | { readonly found: true; readonly folder: string }
+  | { readonly found: false; readonly why: string }
+
+export type Language = 'node' | 'python' | 'go' | 'java' | 'rust'
+
+interface Recipe {
+  readonly tools: readonly string[]
+  /** Of `programs/`: what decides whether an earlier build still serves. */
+  readonly sources: readonly string[]
+  readonly commands: (folder: string) => readonly (readonly [program: string, ...args: string[]])[]
+}
+
+const toolTimeoutMs = 600_000
+const programs = join(import.meta.dirname, 'programs')
+
+const recipes: Readonly<Record<Language, Recipe>> = {
+  node: {
+    tools: ['npm'],
+    sources: ['package.json', 'client.mjs'],
+    commands: () => [['npm', 'install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts']],
+  },
+  python: {
+    tools: ['python3'],
+    sources: ['requirements.txt'],
+    commands: () => [
+      ['python3', '-m', 'venv', 'venv'],
+      ['venv/bin/pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt'],
+    ],
+  },
+  go: {
+    tools: ['go'],
+    sources: ['go/go.mod', 'go/go.sum', 'go/main.go'],
+    commands: () => [['go', 'build', '-C', 'go', '-o', '../client', '.']],
+  },
+  java: {
+    tools: ['java', 'javac', 'mvn', 'keytool'],
+    sources: ['java/pom.xml', 'java/Client.java'],
+    commands: (folder) => [
+      [
+        'mvn',
+        '-q',
+        '-B',
+        '-f',
+        'java/pom.xml',
+        'dependency:copy-dependencies',
+        `-DoutputDirectory=${join(folder, 'lib')}`,
+      ],
+      ['javac', '-cp', 'lib/*', '-d', 'classes', 'java/Client.java'],
+    ],
+  },
+  rust: {
+    tools: ['cargo'],
+    sources: ['rust/Cargo.toml', 'rust/src/main.rs'],
+    commands: () => [['cargo', 'build', '--quiet', '--release', '--manifest-path', 'rust/Cargo.toml']],
+  },
+}
+
+const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'downscope', 'clients')
+
+/**
+ * Installs or builds what one language's clients need, by its ordinary package client, into the user's cache folder.
+ * What was built from the same sources before is used again.
+ */
+export async function prepareToolchain(language: Language): Promise<Toolchain> {
+  const { tools, sources, commands } = recipes[language]
+  const missing = tools.filter((tool) => !isOnPath(tool))
+  if (missing.length > 0) return { found: false, why: `${missing.join(' and ')} not installed` }
+  const texts = sources.map((name) => readFileSync(join(programs, name), 'utf8'))
+  const digest = createHash('sha256').update(JSON.stringify(texts)).digest('hex').slice(0, 12)
+  const folder = join(cache, `${language}-${digest}`)
+  const finished = join(folder, '.finished')
+  if (existsSync(finished)) return { found: true, folder }
+  removeOlder(language)
+  mkdirSync(folder, { recursive: true })
+  for (const name of sources) cpSync(join(programs, name), join(folder, name))
+  for (const [program, ...args] of commands(folder)) {
+    const fault = await runTool(program, args, folder)
+    if (fault !== undefined) return { found: false, why: `${program}: ${fault}` }
+  }
+  writeFileSync(finished, '')
+  return { found: true, folder }
+}
+
+/** With the user's environment, where registries and proxies are configured. The last line of what it said if it fails. */
+function runTool(program: string, args: readonly string[], cwd: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const options = { cwd, timeout: toolTimeoutMs, maxBuffer: 64 * 1024 * 1024 }
+    execFile(join(program.includes('/') ? cwd : '', program), args, options, (error, stdout, stderr) => {
+      if (error === null) resolve(undefined)
+      else resolve((stderr || stdout || error.message).trim().split('\n').at(-1) ?? 'it failed')
+    })
+  })
+}
+
+export function isOnPath(tool: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, tool)))
+}
+
+/** One build of a language is kept. */
+function removeOlder(language: Language): void {
+  if (!existsSync(cache)) return
+  for (const name of readdirSync(cache))
+    if (name.startsWith(`${language}-`)) rmSync(join(cache, name), { recursive: true, force: true })
+}

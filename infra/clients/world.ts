@@ -1,0 +1,205 @@
+import { createPrivateKey } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import { Agent, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { createPerson } from '../../src/cli/terminal.ts'
+import { startDownscope, type AgentProcess } from '../../test/support/agent-process.ts'
+import { startFrontDoor } from '../../test/support/clients/front-door.ts'
+import { startStorageApi, type StorageApi } from '../../test/support/clients/storage-api.ts'
+import { runProgram } from '../../test/support/run-node.ts'
+import { createTestWorld, scopeOf } from '../../test/support/test-broker/test-world.ts'
+
+export const scope = scopeOf('devstorage.read_only')
+export const audience = 'https://reports.acme.example'
+export const caller = 'batch'
+
+/** A broker with one credential, `reports`, an agent for it, and everything that a client may be pointed at. */
+export interface ClientsWorld {
+  readonly folder: string
+  readonly url: string
+  readonly storage: StorageApi
+  readonly keyFiles: { readonly jwk: string; readonly pem: string }
+  readonly jwtFile: string
+  /** `127.0.0.1:PORT` of the agent. */
+  readonly agent: string
+  /** The broker behind TLS, for clients that refuse http, and the trust store that knows its certificate. */
+  readonly openTls: () => Promise<{ readonly url: string; readonly trustStore: string }>
+  /** Scopes that Google's stand-in recorded for an access token, or whom it made an ID token for. */
+  readonly recorded: (token: string) => string
+  readonly close: () => Promise<void>
+}
+
+const password = 'changeit'
+
+export async function createClientsWorld(): Promise<ClientsWorld> {
+  const [world, front] = await Promise.all([createTestWorld(), startFrontDoor()])
+  const person = createPerson(caller)
+  const write = (name: string, text: string): string => {
+    const path = join(world.folder, name)
+    writeFileSync(path, text, { mode: 0o600 })
+    return path
+  }
+  const endpoints = [front.url, `${front.url}/v1/token`]
+  const policy = {
+    version: 1,
+    issuers: [
+      {
+        name: 'ops',
+        issuer: 'ops',
+        self_issued: true,
+        keys: { jwks: { keys: [world.ops.signer.jwk] } },
+        audiences: ['https://tokens.acme.example'],
+      },
+      {
+        name: 'cluster',
+        issuer: world.workload.issuer,
+        keys: { discovery: true },
+        replay: 'allowed',
+        lifetime_seconds_max: 3600,
+      },
+      // Authlib signs for an hour, and like Nimbus for the token endpoint.
+      {
+        name: caller,
+        issuer: caller,
+        self_issued: true,
+        keys: { jwks: { keys: [person.publicJwk] } },
+        audiences: endpoints,
+        lifetime_seconds_max: 3600,
+      },
+    ],
+    rules: [
+      {
+        name: 'reports',
+        callers: [
+          { issuer: 'cluster', subject: world.workload.subject },
+          { issuer: caller, subject: caller },
+        ],
+        credential: 'reports',
+        scopes: [scope],
+        // Some clients always ask for broad scopes.
+        excess_scopes: 'drop',
+        token_types: ['access_token', 'id_token'],
+        id_token_audiences: [audience],
+      },
+    ],
+    admins: [{ callers: [{ issuer: 'ops', subject: 'ops' }], role: 'admin' }],
+  }
+  const broker = await world.yard.start(
+    world.settings([], { DOWNSCOPE_ISSUER: front.url, DOWNSCOPE_POLICY_YAML: JSON.stringify(policy) }),
+  )
+  front.openTo(broker)
+  await world.enrolAccount(broker, 'reports')
+  const storage = await startStorageApi(world.google)
+  const jwtFile = write('workload.jwt', `${await world.workload.jwt({ aud: front.url })}\n`)
+  const jwk = write('batch.jwk.json', JSON.stringify(person.privateJwk))
+  const key = createPrivateKey({ key: { ...person.privateJwk }, format: 'jwk' })
+  const pem = write('batch.pem', key.export({ type: 'pkcs8', format: 'pem' }).toString())
+  const agent = startDownscope([
+    'agent',
+    ...['--broker', front.url, '--account', 'default=reports', '--key', jwk],
+    ...['--port', '0', '--project-id', 'acme', '--project-number', '12345'],
+  ])
+  const agentUrl = await agent.url
+  const closers: (() => unknown)[] = []
+  return {
+    folder: world.folder,
+    url: front.url,
+    storage,
+    keyFiles: { jwk, pem },
+    jwtFile,
+    agent: new URL(agentUrl).host,
+    openTls: async () => {
+      const opened = await openTls(world.folder, front.url)
+      closers.push(opened.close)
+      return opened
+    },
+    recorded: (token) => world.google.token(token)?.scopes.join(' ') ?? audienceOf(token),
+    close: async () => {
+      await stop(agent)
+      for (const close of closers) close()
+      await storage.close()
+      await front.close()
+      await world.close()
+    },
+  }
+}
+
+function audienceOf(token: string): string {
+  try {
+    const { aud } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {
+      aud: unknown
+    }
+    return typeof aud === 'string' ? aud : ''
+  } catch {
+    return ''
+  }
+}
+
+async function stop(agent: AgentProcess): Promise<void> {
+  agent.kill('SIGTERM')
+  await agent.ended
+}
+
+/** A certificate of this run alone, made by the JDK that will trust it. */
+async function openTls(folder: string, target: string) {
+  const at = (name: string): string => join(folder, name)
+  const keytool = async (...args: readonly string[]): Promise<void> => {
+    const { status, stdout } = await runProgram('keytool', [...args, '-storepass', password], { cwd: folder })
+    if (status !== 0) throw new Error(`keytool: ${stdout}`)
+  }
+  await keytool(
+    '-genkeypair',
+    '-alias',
+    'front',
+    '-keyalg',
+    'EC',
+    '-dname',
+    'CN=127.0.0.1',
+    '-ext',
+    'SAN=ip:127.0.0.1',
+    '-storetype',
+    'PKCS12',
+    '-keystore',
+    at('front.p12'),
+  )
+  await keytool('-exportcert', '-alias', 'front', '-keystore', at('front.p12'), '-file', at('front.der'))
+  await keytool(
+    '-importcert',
+    '-noprompt',
+    '-alias',
+    'front',
+    '-file',
+    at('front.der'),
+    '-storetype',
+    'PKCS12',
+    '-keystore',
+    at('trust.p12'),
+  )
+  const agent = new Agent({ keepAlive: true })
+  const { hostname, port } = new URL(target)
+  const server = createServer(
+    { pfx: readFileSync(at('front.p12')), passphrase: password },
+    (incoming, outgoing) => {
+      const { method, url, headers } = incoming
+      const onward = request({ hostname, port, method, path: url, headers, agent }, (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(outgoing)
+      })
+      onward.on('error', () => outgoing.destroy())
+      incoming.pipe(onward)
+    },
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port: own } = server.address() as AddressInfo
+  return {
+    url: `https://127.0.0.1:${own}`,
+    trustStore: at('trust.p12'),
+    close: () => {
+      agent.destroy()
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
