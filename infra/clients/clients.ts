@@ -117,7 +117,7 @@ export function javaClients(given: Given & { readonly trustStore: string }): rea
     {
       client: 'Java Nimbus oauth2-oidc-sdk',
       version: versionOf('oauth2-oidc-sdk'),
-      way: 'own key',
+      way: 'own key without iat',
       expected: scope,
       run: () =>
         say(world, words('nimbus', `${world.url}/v1/token`, caller, world.keyFiles.jwk), environments.file),
@@ -178,12 +178,8 @@ export async function gcloudClients(
     ...(['file', 'metadata'] as const).map((way) =>
       row('gcloud storage', way, scope, async () => {
         await login(way)
-        const text = await say(
-          world,
-          ['gcloud', 'storage', 'cat', `gs://${bucket}/${object.name}`],
-          envFor(way),
-        )
-        if (text !== object.text) throw new Error(`the object is another: ${text}`)
+        const listed = await say(world, ['gcloud', 'storage', 'ls', `gs://${bucket}/`], envFor(way))
+        if (listed !== `gs://${bucket}/${object.name}`) throw new Error(`the list is another: ${listed}`)
         return world.storage.lastToken()
       }),
     ),
@@ -204,16 +200,16 @@ export async function curlClients(
     throw new Error(JSON.stringify(answer))
   }
   const exchange = [
-    ...['-d', 'grant_type=urn:ietf:params:oauth:grant-type:token-exchange'],
-    ...['-d', 'subject_token_type=urn:ietf:params:oauth:token-type:jwt'],
-    ...[
-      '--data-urlencode',
-      `subject_token@${world.jwtFile}`,
-      '-d',
-      'audience=reports',
-      '-d',
-      `scope=${scope}`,
-    ],
+    '-d',
+    'grant_type=urn:ietf:params:oauth:grant-type:token-exchange',
+    '-d',
+    'subject_token_type=urn:ietf:params:oauth:token-type:jwt',
+    '--data-urlencode',
+    `subject_token@${world.jwtFile}`,
+    '-d',
+    'audience=reports',
+    '-d',
+    `scope=${scope}`,
   ]
   const shared = { client: 'curl', version, expected: scope }
   return [
@@ -264,7 +260,7 @@ function tokenAndIdentity(client: string, version: string, library: Library): re
   ]
 }
 
-/** The last line that the program prints. */
+/** The last line that the program prints, and of a version the first. */
 async function say(
   world: ClientsWorld,
   words: Words,
@@ -272,7 +268,7 @@ async function say(
 ): Promise<string> {
   const [program, ...args] = words
   const { status, stdout, stderr } = await runProgram(program, args, { cwd: world.folder, env })
-  if (status === 0)
-    return program === 'gcloud' && args[0] === 'version' ? stdout : (stdout.trim().split('\n').at(-1) ?? '')
+  const lines = stdout.trim().split('\n')
+  if (status === 0) return (args.at(-1)?.endsWith('version') === true ? lines[0] : lines.at(-1)) ?? ''
   throw new Error((stderr.trim() || stdout.trim()).split('\n').slice(-3).join(' '))
 }

@@ -55,8 +55,10 @@ async function main(): Promise<number> {
   const missing = values.require.filter((name) => skipped.some((line) => line.startsWith(`${name}:`)))
   const world = await createClientsWorld()
   try {
-    const attempts = (await attemptsWith(world, toolchains)).filter(({ client }) =>
-      client.includes(values.only ?? ''),
+    const cannot = await world.missing()
+    for (const [way, why] of cannot) skipped.push(`${way}: ${why}`)
+    const attempts = (await attemptsWith(world, toolchains)).filter(
+      ({ client, way }) => client.includes(values.only ?? '') && !cannot.has(way),
     )
     const rows = await runAll(attempts, world)
     process.stdout.write(tableOf(rows))

@@ -1,9 +1,11 @@
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, randomUUID } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import { Agent, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { SignJWT } from 'jose'
+
 import { createPerson } from '../../src/cli/terminal.ts'
 import { startDownscope, type AgentProcess } from '../../test/support/agent-process.ts'
 import { startFrontDoor } from '../../test/support/clients/front-door.ts'
@@ -28,6 +30,8 @@ export interface ClientsWorld {
   readonly openTls: () => Promise<{ readonly url: string; readonly trustStore: string }>
   /** Scopes that Google's stand-in recorded for an access token, or whom it made an ID token for. */
   readonly recorded: (token: string) => string
+  /** What of the matrix this broker cannot serve, and why. */
+  readonly missing: () => Promise<ReadonlyMap<string, string>>
   readonly close: () => Promise<void>
 }
 
@@ -98,8 +102,18 @@ export async function createClientsWorld(): Promise<ClientsWorld> {
   const pem = write('batch.pem', key.export({ type: 'pkcs8', format: 'pem' }).toString())
   const agent = startDownscope([
     'agent',
-    ...['--broker', front.url, '--account', 'default=reports', '--key', jwk],
-    ...['--port', '0', '--project-id', 'acme', '--project-number', '12345'],
+    '--broker',
+    front.url,
+    '--account',
+    'default=reports',
+    '--key',
+    jwk,
+    '--port',
+    '0',
+    '--project-id',
+    'acme',
+    '--project-number',
+    '12345',
   ])
   const agentUrl = await agent.url
   const closers: (() => unknown)[] = []
@@ -115,7 +129,8 @@ export async function createClientsWorld(): Promise<ClientsWorld> {
       closers.push(opened.close)
       return opened
     },
-    recorded: (token) => world.google.token(token)?.scopes.join(' ') ?? audienceOf(token),
+    recorded: (token) => world.google.token(token)?.scopes.join(' ') || audienceOf(token),
+    missing: () => missingAt(front.url, person.privateJwk),
     close: async () => {
       await stop(agent)
       for (const close of closers) close()
@@ -124,6 +139,29 @@ export async function createClientsWorld(): Promise<ClientsWorld> {
       await world.close()
     },
   }
+}
+
+/** An unknown route is 404, and a known one without a JWT 401. RFC 7523 §3: `iat` is optional, and Nimbus sends none. */
+async function missingAt(url: string, privateJwk: object): Promise<ReadonlyMap<string, string>> {
+  const path = `/v1/projects/-/serviceAccounts/reports@127.0.0.1:generateAccessToken`
+  const emulated = await fetch(`${url}${path}`, { method: 'POST' })
+  const assertion = await new SignJWT({ iss: caller, sub: caller, aud: url, jti: randomUUID() })
+    .setProtectedHeader({ alg: 'ES256' })
+    .setExpirationTime(Math.floor(Date.now() / 1000) + 60)
+    .sign(createPrivateKey({ key: { ...privateJwk }, format: 'jwk' }))
+  const body = new URLSearchParams({
+    grant_type: 'client_credentials',
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: assertion,
+    audience: 'reports',
+  })
+  const withoutIat = await fetch(`${url}/v1/token`, { method: 'POST', body })
+  return new Map([
+    ...(emulated.status === 404
+      ? [['impersonation', 'this broker has no IAM Credentials API'] as const]
+      : []),
+    ...(withoutIat.status === 401 ? [['own key without iat', 'this broker wants an iat'] as const] : []),
+  ])
 }
 
 function audienceOf(token: string): string {

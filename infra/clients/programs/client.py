@@ -3,7 +3,7 @@ import os
 import sys
 
 kind = sys.argv[1]
-scope = os.environ["CLIENT_SCOPE"]
+scope = os.environ.get("CLIENT_SCOPE")
 
 if kind == "version":
     import authlib
@@ -39,10 +39,12 @@ elif kind == "storage":
 elif kind == "authlib":
     from authlib.integrations.requests_client import OAuth2Session
     from authlib.oauth2.rfc7523 import PrivateKeyJWT
+    from joserfc.jwk import ECKey
 
     endpoint, name, key = sys.argv[2:5]
     with open(key, encoding="utf-8") as file:
-        session = OAuth2Session(name, file.read(), token_endpoint_auth_method="private_key_jwt")
+        secret = ECKey.import_key(file.read())
+    session = OAuth2Session(name, secret, token_endpoint_auth_method="private_key_jwt")
     session.register_client_auth_method(PrivateKeyJWT(endpoint, alg="ES256"))
     token = session.fetch_token(endpoint, grant_type="client_credentials", audience="reports", scope=scope)
     print(token["access_token"])
