@@ -8,7 +8,7 @@ import { SignJWT } from 'jose'
 
 import { createPerson } from '../../src/cli/terminal.ts'
 import { startDownscope, type AgentProcess } from '../../test/support/agent-process.ts'
-import { startFrontDoor } from '../../test/support/clients/front-door.ts'
+import { startRecordingProxy } from '../../test/support/clients/recording-proxy.ts'
 import { startStorageApi, type StorageApi } from '../../test/support/clients/storage-api.ts'
 import { runProgram } from '../../test/support/run-node.ts'
 import { createTestWorld, scopeOf } from '../../test/support/test-broker/test-world.ts'
@@ -38,7 +38,7 @@ export interface ClientsWorld {
 const password = 'changeit'
 
 export async function createClientsWorld(): Promise<ClientsWorld> {
-  const [world, front] = await Promise.all([createTestWorld(), startFrontDoor()])
+  const [world, front] = await Promise.all([createTestWorld(), startRecordingProxy()])
   const person = createPerson(caller)
   const write = (name: string, text: string): string => {
     const path = join(world.folder, name)
@@ -59,7 +59,7 @@ export async function createClientsWorld(): Promise<ClientsWorld> {
       {
         name: 'cluster',
         issuer: world.workload.issuer,
-        keys: { discovery: true },
+        keys: { jwks_uri: world.site.keysUrl },
         replay: 'allowed',
         lifetime_seconds_max: 3600,
       },
