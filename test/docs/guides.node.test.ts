@@ -2,6 +2,7 @@ import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { parseSync } from 'oxc-parser'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { parsePolicy } from '../../src/policy/parse-policy.ts'
@@ -139,6 +140,10 @@ async function judge(path: string, { language, text }: CodeBlock): Promise<void>
     case 'js':
       // test/docs/readme.node.test.ts runs the tour's, beside a broker.
       if (path !== 'docs/tour.md') await runScript(text)
+      break
+    case 'ts':
+      // test/client/ and test/infra/build-client.node.test.ts run what it imports.
+      expect(parseSync('guide.ts', text).errors).toEqual([])
       break
     case 'sh':
       expect(await runProgram('bash', ['-n', '-c', text], { cwd: tmpdir() })).toMatchObject({

@@ -127,6 +127,7 @@ async function start(call: Call, place: Place): Promise<RunningAgent> {
   const projectNumber = call.text('--project-number')
   if (projectNumber !== undefined && !/^\d{1,20}$/.test(projectNumber))
     throw createFault('usage', '--project-number has digits only')
+  const recheckSeconds = wholeNumber(call, '--recheck', { min: 1, max: 86_400 }) ?? 60
   const { proof, isFixed } = await proofGiven(call)
   const { startAgent } = await import('../../agent/agent.ts')
   try {
@@ -140,7 +141,7 @@ async function start(call: Call, place: Place): Promise<RunningAgent> {
       projectNumber,
       // Peers of other machines are in no table of this one.
       anyUser: call.has('--any-user') || call.has('--allow-remote'),
-      recheckSeconds: wholeNumber(call, '--recheck', { min: 1, max: 86_400 }) ?? 60,
+      recheckSeconds,
       write: (text) => void call.terminal.stderr.write(text),
     })
   } catch (error) {
