@@ -112,6 +112,7 @@ const harmless: ReadonlySet<string> = new Set([
   'TYPE',
   'ISSUER',
   'SUBJECT',
+  'SOURCE',
   'HOST',
   'COMMAND',
   'NUMBER',
