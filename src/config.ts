@@ -1,5 +1,5 @@
 import type { BrokerKeys } from './adapters/google-identity/signing-keys.ts'
-import type { OwnKey } from './adapters/google-identity/service-account-identity.ts'
+import type { ServiceAccountKey } from './google/key-file.ts'
 import type { LocalKey } from './adapters/key-ring/local-keys.ts'
 import { createConfigurationFault, settingFaults, type RefusedHere } from './config/setting-faults.ts'
 import type { KeyRingPlace, StorePlace } from './config/parse-url.ts'
@@ -18,7 +18,7 @@ export interface Settings {
   readonly store: StorePlace
   readonly firestoreEmulatorHost: string | undefined
   /** The broker's own key; never together with `federation`. */
-  readonly googleCredentials: OwnKey | undefined
+  readonly googleCredentials: ServiceAccountKey | undefined
   /** Without either the metadata server is asked, which there is only on Google Cloud. */
   readonly federation: FederationSettings | undefined
   readonly metadataHost: string | undefined

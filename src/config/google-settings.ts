@@ -13,7 +13,7 @@ export const identitySettings = {
     },
     (text) => {
       const reading = parseOwnKey(text)
-      return reading.ok ? right(reading.key) : wrong(reading.fault)
+      return reading.ok ? right(reading.value) : wrong(reading.fault)
     },
   ),
   signingKeys: optional(

@@ -69,3 +69,14 @@ function editsBetween(from: string, to: string): number {
 function at(line: readonly number[], index: number): number {
   return line[index] ?? Infinity
 }
+
+const wordCharsMax = 4096
+
+/** Why a value is no text as header and form values need it, printable ASCII without spaces; without a word of it. */
+export function textFault(value: unknown): string | undefined {
+  if (value === undefined) return 'is missing'
+  if (typeof value !== 'string') return 'must be a string'
+  if (value.trim() === '') return 'is empty'
+  if (value.length > wordCharsMax) return `is longer than ${wordCharsMax} characters`
+  return /^[\x21-\x7E]+$/.test(value) ? undefined : 'has white space or characters that are not ASCII'
+}

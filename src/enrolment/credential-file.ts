@@ -1,4 +1,5 @@
-import type { Result } from '../domain/result.ts'
+import { fault, type Result } from '../domain/result.ts'
+import { textFault } from '../domain/text.ts'
 import type { Members } from '../domain/json.ts'
 import type { NewCredential } from '../records/credentials.ts'
 import { isScopeToken, parseScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
@@ -22,20 +23,16 @@ export type CredentialFileJudgement =
 /** A part of what was sent to enrol a credential, or what is wrong with it: the member, never its value. */
 export type Part<T> = Result<T>
 
-const charsMax = 4096
-
-/** Printable ASCII without spaces, as header and form values need it; `lines` is for PEM, judged elsewhere. */
-export function textMember(file: Members, member: string, form: 'word' | 'lines' = 'word'): Part<string> {
+export function textMember(file: Members, member: string): Part<string> {
   const value = file[member]
-  const fault = (why: string) => ({ ok: false, fault: `secret.${member}: ${why}` }) as const
-  if (value === undefined) return fault('is missing')
-  if (typeof value !== 'string') return fault('must be a string')
-  if (value.trim() === '') return fault('is empty')
-  if (form === 'lines') return { ok: true, value }
-  if (value.length > charsMax) return fault(`is longer than ${charsMax} characters`)
-  return /^[\x21-\x7E]+$/.test(value)
-    ? { ok: true, value }
-    : fault('has white space or characters that are not ASCII')
+  const why = textFault(value)
+  return why === undefined ? { ok: true, value: String(value) } : fault(`secret.${member}: ${why}`)
+}
+
+/** Likewise, for PEM, which has lines and is judged elsewhere. */
+export function linesMember(file: Members, member: string): Part<string> {
+  const value = file[member]
+  return typeof value === 'string' && value.trim() !== '' ? { ok: true, value } : textMember(file, member)
 }
 
 export function faultsOf(...parts: readonly Part<unknown>[]): readonly string[] {
@@ -44,11 +41,11 @@ export function faultsOf(...parts: readonly Part<unknown>[]): readonly string[] 
 
 /** Narrowing a refresh token is literal (docs/google.md §1.1), so what was consented must be known word by word. */
 export function parseConsentedScopes(scopes: unknown): Part<ScopeSet> {
-  const fault = (why: string) => ({ ok: false, fault: `scopes: ${why}` }) as const
-  if (scopes === undefined) return fault('the scopes that were consented are required for a refresh token')
+  const refused = (why: string) => fault(`scopes: ${why}`)
+  if (scopes === undefined) return refused('the scopes that were consented are required for a refresh token')
   const words: unknown = typeof scopes === 'string' ? parseScope(scopes) : scopes
   if (!Array.isArray(words) || !words.every((word) => typeof word === 'string' && isScopeToken(word)))
-    return fault('must be a list of scopes, or one text with spaces between them')
+    return refused('must be a list of scopes, or one text with spaces between them')
   const consented = scopeSet(words.map(String))
-  return consented.length === 0 ? fault('must name at least one scope') : { ok: true, value: consented }
+  return consented.length === 0 ? refused('must name at least one scope') : { ok: true, value: consented }
 }

@@ -11,9 +11,8 @@ import {
 } from './credential-file.ts'
 import { parseApiKey, parseBrokerIdentity, parseImpersonation } from './parse-keyless-file.ts'
 import { parseOAuthFile } from './parse-oauth-file.ts'
-import { parsePrivateKeyPem } from '../domain/pem.ts'
+import { parseKeyFile } from '../google/key-file.ts'
 
-const emailPattern = /^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$/
 const googleTokenUris: ReadonlySet<string> = new Set([
   'https://oauth2.googleapis.com/token',
   'https://www.googleapis.com/oauth2/v4/token',
@@ -55,29 +54,18 @@ export function parseCredentialFile(
 }
 
 function parseServiceAccount(file: Members, scopes: unknown): CredentialFileJudgement {
-  const clientEmail = textMember(file, 'client_email')
-  const keyId = textMember(file, 'private_key_id')
-  const privateKey = textMember(file, 'private_key', 'lines')
-  const pem = privateKey.ok ? parsePrivateKeyPem(privateKey.value) : undefined
+  const parsed = parseKeyFile(file)
   const faults = [
-    ...faultsOf(clientEmail, keyId, privateKey),
-    ...(clientEmail.ok && !emailPattern.test(clientEmail.value)
-      ? ['secret.client_email: is not an e-mail address']
-      : []),
-    ...(pem === undefined || pem.ok ? [] : [`secret.private_key: ${pem.fault}`]),
+    ...(parsed.ok ? [] : parsed.faults.map(({ member, why }) => `secret.${member}: ${why}`)),
     ...universeFaults(file),
     ...(scopes === undefined
       ? []
       : ['scopes: a service-account key has no consented scopes; limit it by the rules of the policy']),
   ]
-  if (faults.length > 0 || !clientEmail.ok || !keyId.ok || !pem?.ok) return { ok: false, faults }
-  const secret: CredentialSecret = {
-    kind: 'service_account_key',
-    clientEmail: clientEmail.value,
-    keyId: keyId.value,
-    privateKey: new Secret(pem.pkcs8Pem),
-  }
-  const credential = { upstream: 'google', secret, identity: clientEmail.value, keyId: keyId.value }
+  if (faults.length > 0 || !parsed.ok) return { ok: false, faults }
+  const { clientEmail, keyId } = parsed.key
+  const secret: CredentialSecret = { kind: 'service_account_key', ...parsed.key }
+  const credential = { upstream: 'google', secret, identity: clientEmail, keyId }
   return { ok: true, credential, ignored: ignoredAddresses(file) }
 }
 

@@ -7,6 +7,7 @@ import { originOf, type Upstream } from '../domain/upstream.ts'
 import {
   parseConsentedScopes,
   faultsOf,
+  linesMember,
   textMember,
   type CredentialFile,
   type CredentialFileJudgement,
@@ -146,7 +147,7 @@ function parseKey(file: Members): KeyJudgement {
 }
 
 function pemMember(file: Members): Part<Secret> {
-  const text = textMember(file, 'private_key', 'lines')
+  const text = linesMember(file, 'private_key')
   if (!text.ok) return text
   if (text.value.includes('BEGIN EC PRIVATE KEY'))
     return {

@@ -3,6 +3,7 @@ import { readSettings } from '../../src/config.ts'
 import { isConfigurationFault } from '../../src/config/setting-faults.ts'
 import type { Environment } from '../../src/config/setting.ts'
 import { createPrivateJwk, keySetText, poolProvider } from '../support/signing-key-set.ts'
+import { createRsaKeyPem } from '../support/rsa-key.ts'
 
 const jwk = await createPrivateJwk('k1')
 const least = {
@@ -20,7 +21,7 @@ const keyFile = {
     type: 'service_account',
     client_email: 'downscope@acme.iam.gserviceaccount.com',
     private_key_id: 'key1',
-    private_key: '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n',
+    private_key: (await createRsaKeyPem()).pkcs8,
   }),
 }
 

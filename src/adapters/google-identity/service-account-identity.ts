@@ -1,4 +1,5 @@
-import { type Fault, fault } from '../../domain/result.ts'
+import { fault, type Result } from '../../domain/result.ts'
+import { parseKeyFile, type ServiceAccountKey } from '../../google/key-file.ts'
 import type { CryptoKey } from 'jose'
 import { jwtBearerGrant } from '../../domain/google.ts'
 import { importAssertionKey, signAssertion } from '../../google/assertion.ts'
@@ -16,7 +17,7 @@ import {
 } from './identity-source.ts'
 
 export interface ServiceAccountSourceDeps {
-  readonly key: OwnKey
+  readonly key: ServiceAccountKey
   readonly http: HttpClient
   readonly clock: Clock
   readonly tokenUrl: string
@@ -56,29 +57,12 @@ function parseIdToken(answer: HttpAnswer): Secret {
   return new Secret(token)
 }
 
-/** The broker's own key towards Google. */
-export interface OwnKey {
-  readonly clientEmail: string
-  readonly keyId: string
-  /** PKCS#8 in PEM. */
-  readonly privateKey: Secret
-}
-
-export type OwnKeyReading = { readonly ok: true; readonly key: OwnKey } | Fault
-
-const pkcs8Pem = /^\s*-----BEGIN PRIVATE KEY-----[\sA-Za-z0-9+/=]+-----END PRIVATE KEY-----\s*$/
-
-/** Reads Google's key file. A fault never repeats the text. The file's `token_uri` is data, and never followed (P29). */
-export function parseOwnKey(text: string): OwnKeyReading {
+/** Reads the key file of the broker's own service account. A fault never repeats the text. */
+export function parseOwnKey(text: string): Result<ServiceAccountKey> {
   const file = parseJsonObject(text)
   if (file === undefined) return fault('is no JSON object: it must be the whole key file')
-  const { type, client_email: clientEmail, private_key_id: keyId, private_key: privateKey } = file
-  if (type !== 'service_account') return fault('is no key file of a service account ("type")')
-  if (typeof clientEmail !== 'string' || !/^[^\s@]{1,200}@[^\s@]{1,200}$/.test(clientEmail))
-    return fault('has no usable "client_email"')
-  if (typeof keyId !== 'string' || !/^[\w-]{1,100}$/.test(keyId))
-    return fault('has no usable "private_key_id"')
-  if (typeof privateKey !== 'string' || !pkcs8Pem.test(privateKey))
-    return fault('has no "private_key" in PKCS#8 (BEGIN PRIVATE KEY, with its line breaks as \\n)')
-  return { ok: true, key: { clientEmail, keyId, privateKey: new Secret(privateKey) } }
+  if (file['type'] !== 'service_account') return fault('is no key file of a service account ("type")')
+  const parsed = parseKeyFile(file)
+  if (parsed.ok) return { ok: true, value: parsed.key }
+  return fault(parsed.faults.map(({ member, why }) => `"${member}" ${why}`).join('; '))
 }

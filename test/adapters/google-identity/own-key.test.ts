@@ -14,7 +14,7 @@ describe("the broker's key file", () => {
   test("Google's file is read, and its token_uri plays no part (P29)", async () => {
     const reading = parseOwnKey(keyFile())
     if (!reading.ok) throw new Error(reading.fault)
-    const { key } = reading
+    const { value: key } = reading
 
     expect(key).toStrictEqual({
       clientEmail: 'downscope@acme.iam.gserviceaccount.com',

@@ -1,9 +1,7 @@
 import { exportPKCS8, generateKeyPair, jwtVerify, type CryptoKey } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-import {
-  type OwnKey,
-  createServiceAccountSource,
-} from '../../../src/adapters/google-identity/service-account-identity.ts'
+import { createServiceAccountSource } from '../../../src/adapters/google-identity/service-account-identity.ts'
+import type { ServiceAccountKey } from '../../../src/google/key-file.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { answer, createRoutedHttp, failure, type Route } from '../../support/routed-http.ts'
@@ -16,7 +14,7 @@ const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern)
 const unavailable = { code: 'store_unavailable' }
 
 let publicKey: CryptoKey
-let key: OwnKey
+let key: ServiceAccountKey
 
 beforeAll(async () => {
   const pair = await generateKeyPair('RS256', { extractable: true })
@@ -118,7 +116,7 @@ describe('the identity of a service-account key', () => {
 })
 
 /** A token endpoint that gives a token for an hour, unless it is told otherwise. */
-function open(change: { readonly key?: OwnKey } = {}) {
+function open(change: { readonly key?: ServiceAccountKey } = {}) {
   const clock = createFakeClock()
   const { http, requests, route } = createRoutedHttp()
   route(tokenUrl, () => answer({ access_token: 'token-1', token_type: 'Bearer', expires_in: 3600 }))
