@@ -5,6 +5,7 @@ import type { Proof } from './proof.ts'
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   'damaged-store': async () => (await import('./damaged-store.ts')).proveDamagedStore,
   'outbound-faults': async () => (await import('./outbound-faults.ts')).proveOutboundFaults,
+  'process-faults': async () => (await import('./process-faults.ts')).proveProcessFaults,
   revoke: async () => (await import('./revoke.ts')).proveRevoke,
   rewrap: async () => (await import('./rewrap.ts')).proveRewrap,
   rotation: async () => (await import('./rotation.ts')).proveRotation,

@@ -10,8 +10,8 @@ import { inTestWorld } from './proof.ts'
 const cyclesWanted = 500
 const accessTokenSeconds = 3
 const minutesMax = 60
-const scopes = ['orders:read', 'orders:write']
-const client = { client_id: 'shop', client_secret: 'shop-secret-of-the-soak' }
+export const scopes = ['orders:read', 'orders:write']
+export const client = { client_id: 'shop', client_secret: 'shop-secret-of-the-soak' }
 
 /**
  * Two brokers over one SQLite store hand out tokens of one rotating refresh token through 500 expiries, of a certified
@@ -26,7 +26,7 @@ export const proveUpstreamRotation = inTestWorld(async (world, say) => {
   try {
     const brokers = await startBrokers(world, server.issuer)
     const refreshToken = await server.createRefreshToken(client.client_id, scopes)
-    await enrol(world, brokers[0], refreshToken)
+    await enrolShop(world, brokers[0], refreshToken)
     const tally: Tally = { asked: 0, busy: 0, faults: [], tokens: new Set(), isDone: false }
     const load = brokers.flatMap((broker) => [
       keepAsking(world, broker, tally),
@@ -69,7 +69,7 @@ interface Tally {
   isDone: boolean
 }
 
-async function startBrokers(
+export async function startBrokers(
   world: TestWorld,
   issuer: string,
 ): Promise<readonly [BrokerProcess, BrokerProcess]> {
@@ -85,7 +85,11 @@ async function startBrokers(
   return [first, await world.yard.start(settings)]
 }
 
-async function enrol(world: TestWorld, broker: BrokerProcess, refreshToken: string): Promise<void> {
+export async function enrolShop(
+  world: TestWorld,
+  broker: BrokerProcess,
+  refreshToken: string,
+): Promise<void> {
   const secret = { type: 'oauth_refresh_token', ...client, refresh_token: refreshToken }
   const body = { name: 'shop', upstream: 'sso', secret, scopes }
   const answer = await administer(broker, world.ops, { method: 'POST', path: 'credentials', body })

@@ -1,0 +1,196 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+
+import { freePort } from '../../test/support/free-port.ts'
+import { startAuthorizationServer } from '../../test/support/oidc-provider/authorization-server.ts'
+import { repository } from '../../test/support/run-node.ts'
+import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
+import { askToken, send } from '../../test/support/test-broker/ask.ts'
+import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
+import { until } from '../../test/support/test-broker/until.ts'
+import { inTestWorld } from './proof.ts'
+import { client, enrolShop, scopes, startBrokers } from './upstream-rotation.ts'
+
+type Say = (line: string) => void
+
+const pauseSeconds = [1, 3, 7, 15, 30] as const
+const scope = scopeOf('devstorage.read_only')
+const answerMsMax = 10_000
+
+/**
+ * What an operating system does to a process: it is stopped for 1 to 30 s while an upstream answers, its disk is full,
+ * and nobody reads its standard output.
+ */
+export const proveProcessFaults = inTestWorld(async (world, say) => [
+  ...(await pauseInRefresh(world, say)),
+  ...(await pauseInMint(world, say)),
+  ...(await fillDisk(world, say)),
+  ...(await leaveOutputUnread(world, say)),
+])
+
+/** The answer with the new refresh token lies in the socket while the process is stopped: it is not asked for twice. */
+async function pauseInRefresh(world: TestWorld, say: Say): Promise<readonly string[]> {
+  const server = await startAuthorizationServer({
+    scopes,
+    accessTokenSeconds: 3,
+    clients: [{ ...client, token_endpoint_auth_method: 'client_secret_basic' }],
+  })
+  const faults: string[] = []
+  try {
+    const brokers = await startBrokers(world, server.issuer)
+    await enrolShop(world, brokers[0], await server.createRefreshToken(client.client_id, scopes))
+    const ask = () => askToken(brokers[0], world.workload, { audience: 'shop' })
+    for (const seconds of pauseSeconds) {
+      await wait(3_000)
+      server.interfereOnce({ before: () => stopFor(brokers[0], seconds) })
+      const asked = await ask().catch((error: unknown) => String(error))
+      const name = `stopped for ${seconds} s within a refresh`
+      const status = await until('a token comes again', async () => {
+        const answer = await ask()
+        return answer.status === 200 && answer.status
+      }).catch((error: unknown) => String(error))
+      if (status !== 200) faults.push(`${name}: ${status}`)
+      const revoked = server.storage.revokedGrants().length
+      if (revoked > 0) faults.push(`${name}: ${revoked} families revoked`)
+      say(
+        `${name}: ${typeof asked === 'string' ? asked : asked.status}, then ${status}, ${revoked} families revoked`,
+      )
+    }
+    for (const broker of brokers) await broker.stop()
+  } finally {
+    await server.close()
+  }
+  return faults
+}
+
+async function pauseInMint(world: TestWorld, say: Say): Promise<readonly string[]> {
+  const names = pauseSeconds.map((seconds) => `minted-${seconds}`)
+  const broker = await world.yard.start(
+    world.settings(
+      names.map((name) => world.rule(name, [scope])),
+      { DOWNSCOPE_LOG_LEVEL: 'error' },
+    ),
+  )
+  const faults: string[] = []
+  for (const seconds of pauseSeconds) {
+    const name = `minted-${seconds}`
+    await world.enrolAccount(broker, name)
+    world.google.script.token.next(1, () => {
+      stopFor(broker, seconds)
+      return undefined
+    })
+    await askToken(broker, world.workload, { audience: name, scope }).catch(() => undefined)
+    const { status } = await askToken(broker, world.workload, { audience: name, scope })
+    if (status !== 200) faults.push(`stopped for ${seconds} s within a mint: ${status}`)
+  }
+  say(`stopped within ${pauseSeconds.length} mints, for 1 to 30 s: ${faults.length} of them harmed`)
+  await broker.stop()
+  return faults
+}
+
+/** SIGSTOP now, SIGCONT so many seconds later. */
+function stopFor(broker: BrokerProcess, seconds: number): void {
+  broker.pause()
+  setTimeout(() => broker.resume(), seconds * 1_000)
+}
+
+/** A file system of two megabytes, which only root can make. */
+async function fillDisk(world: TestWorld, say: Say): Promise<readonly string[]> {
+  const folder = join(world.folder, 'small')
+  mkdirSync(folder)
+  const isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]).status === 0
+  if (!isMounted) {
+    say('a full disk: not tried, for nobody but root can make a small one')
+    return []
+  }
+  try {
+    return await fillSmallDisk(world, folder, say)
+  } finally {
+    await world.yard.close()
+    spawnSync('umount', [folder])
+  }
+}
+
+async function fillSmallDisk(world: TestWorld, folder: string, say: Say): Promise<readonly string[]> {
+  const broker = await world.yard.start(
+    world.settings([world.rule('kept', [scope])], {
+      DOWNSCOPE_STORE: `sqlite:${join(folder, 'store.db')}`,
+      DOWNSCOPE_LOG_LEVEL: 'error',
+    }),
+  )
+  await world.enrolAccount(broker, 'kept')
+  const ask = () => askToken(broker, world.workload, { audience: 'kept', scope })
+  const before = await ask()
+  spawnSync('dd', ['if=/dev/zero', `of=${join(folder, 'filler')}`, 'bs=64k'])
+  const faults: string[] = []
+  const hit = await ask()
+  if (hit.status !== 200 || before.status !== 200)
+    faults.push(`a token in memory with a full disk: ${hit.status}`)
+  const enrolled = await world.enrolAccount(broker, 'late').then(
+    () => 'enrolled',
+    (error: unknown) => String(error),
+  )
+  if (enrolled === 'enrolled') faults.push('something was enrolled on a full disk')
+  const ready = await until('it is not ready', async () => {
+    const { status } = await send(`${broker.url}/readyz`, {})
+    return status !== 200 && status
+  }).catch((error: unknown) => String(error))
+  if (ready !== 503) faults.push(`/readyz with a full disk: ${ready}`)
+  spawnSync('rm', [join(folder, 'filler')])
+  const after = await until(
+    'it is ready again',
+    async () => (await send(`${broker.url}/readyz`, {})).status === 200,
+  ).catch(String)
+  if (after !== true) faults.push(`after the disk had room again: ${String(after)}`)
+  say(`a full disk: a token in memory ${hit.status}, readiness ${ready}, afterwards ready: ${after === true}`)
+  await broker.stop()
+  return faults
+}
+
+/** A pipe takes 64 KiB: then every audit record waits, and no token may leave without one. */
+async function leaveOutputUnread(world: TestWorld, say: Say): Promise<readonly string[]> {
+  const port = await freePort()
+  const settings = world.settings([world.rule('kept', [scope])], { PORT: String(port) })
+  const child = spawn(process.execPath, [join(repository, 'src/cloud-run.ts')], {
+    cwd: repository,
+    env: settings,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const broker = { url: `http://127.0.0.1:${port}` }
+  const faults: string[] = []
+  try {
+    await until(
+      'it is ready',
+      async () => (await send(`${broker.url}/readyz`, {}).catch(() => undefined))?.status === 200,
+      { ms: 60_000 },
+    )
+    await world.enrolAccount(broker, 'kept')
+    const ask = () =>
+      askToken(broker, world.workload, { audience: 'kept', scope }).catch((error: unknown) => ({
+        status: String(error),
+        tookMs: Infinity,
+      }))
+    const statuses: Record<string, number> = {}
+    let slowestMs = 0
+    for (let round = 0; round < 10; round += 1)
+      for (const { status, tookMs } of await Promise.all(Array.from({ length: 40 }, ask))) {
+        statuses[status] = (statuses[status] ?? 0) + 1
+        slowestMs = Math.max(slowestMs, tookMs)
+      }
+    const alive = await send(`${broker.url}/healthz`, {}).then(({ status }) => status, String)
+    if (slowestMs > answerMsMax)
+      faults.push(`with its output unread an answer took ${Math.round(slowestMs)} ms`)
+    if (alive !== 200) faults.push(`with its output unread /healthz: ${alive}`)
+    child.stdout.resume()
+    const again = await until('tokens come again', async () => (await ask()).status === 200).catch(String)
+    if (again !== true) faults.push(`after its output was read: ${String(again)}`)
+    say(
+      `output unread: ${JSON.stringify(statuses)}, the slowest after ${Math.round(slowestMs)} ms, healthz ${alive}, tokens afterwards: ${again === true}`,
+    )
+  } finally {
+    child.kill('SIGKILL')
+  }
+  return faults
+}
