@@ -6,6 +6,7 @@ const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   'damaged-store': async () => (await import('./damaged-store.ts')).proveDamagedStore,
   'outbound-faults': async () => (await import('./outbound-faults.ts')).proveOutboundFaults,
   'process-faults': async () => (await import('./process-faults.ts')).proveProcessFaults,
+  'hostile-clients': async () => (await import('./hostile-clients.ts')).proveHostileClients,
   revoke: async () => (await import('./revoke.ts')).proveRevoke,
   rewrap: async () => (await import('./rewrap.ts')).proveRewrap,
   rotation: async () => (await import('./rotation.ts')).proveRotation,

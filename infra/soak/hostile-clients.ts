@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
+
+import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
+import { askToken } from '../../test/support/test-broker/ask.ts'
+import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
+import { inTestWorld } from './proof.ts'
+
+const residentMiBMax = 512
+const scope = scopeOf('devstorage.read_only')
+const answerMsMax = 10_000
+const seconds = 60
+
+/** Somebody without a credential who wants to cost as much as they can; gives back how often they tried. */
+export type Attack = (port: number, isOver: () => boolean) => Promise<number>
+
+const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: broker\r\n\r\n`
+const form = (body: string): string =>
+  `POST /v1/token HTTP/1.1\r\nHost: broker\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+
+export const attacks: Readonly<Record<string, Attack>> = {
+  'send many requests and read no answer': (port, isOver) =>
+    repeat(isOver, async () => {
+      const socket = await open(port)
+      socket.pause().write(get('/openapi.json').repeat(2_000))
+      await wait(500)
+      socket.destroy()
+    }),
+  'send many requests at once and read': (port, isOver) =>
+    repeat(isOver, async () => {
+      const socket = await open(port)
+      socket.resume().write(get('/healthz').repeat(500))
+      await wait(300)
+      socket.destroy()
+    }),
+  'send one byte a second': async (port, isOver) => {
+    const sockets = await Promise.all(Array.from({ length: 200 }, () => open(port)))
+    while (!isOver()) {
+      for (const socket of sockets) socket.write('P')
+      await wait(1_000)
+    }
+    for (const socket of sockets) socket.destroy()
+    return sockets.length
+  },
+  'connect and say nothing': async (port, isOver) => {
+    const sockets: Socket[] = []
+    while (!isOver()) {
+      if (sockets.length < 2_000) sockets.push(await open(port))
+      else await wait(100)
+    }
+    for (const socket of sockets) socket.destroy()
+    return sockets.length
+  },
+  'name a new issuer, key and audience each time': (port, isOver) => {
+    let count = 0
+    const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+    return repeat(
+      isOver,
+      async () => {
+        const socket = await open(port)
+        socket.resume()
+        for (let batch = 0; batch < 50; batch += 1) {
+          count += 1
+          const jwt = `${encode({ alg: 'ES256', kid: `k${count}` })}.${encode({ iss: `i${count}`, sub: `s${count}`, aud: `a${count}`, jti: `j${count}` })}.${'A'.repeat(86)}`
+          socket.write(
+            form(
+              `grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&audience=n${count}&client_assertion=${jwt}`,
+            ),
+          )
+        }
+        await wait(100)
+        socket.destroy()
+      },
+      50,
+    )
+  },
+  'send forms that are dear to read': (port, isOver) =>
+    repeat(isOver, async () => {
+      const socket = await open(port)
+      socket.resume().write(form('n%=%&'.repeat(12_000)))
+      await wait(50)
+      socket.destroy()
+    }),
+}
+
+/** All of them at the same time, against a process that may have 512 MiB; somebody honest is served all the while. */
+export const proveHostileClients = inTestWorld(async (world, say) => {
+  const broker = await world.yard.start({
+    ...world.settings([world.rule('kept', [scope])], { DOWNSCOPE_LOG_LEVEL: 'error' }),
+    NODE_OPTIONS: '--max-old-space-size=256',
+  })
+  await world.enrolAccount(broker, 'kept')
+  const untilMs = performance.now() + seconds * 1_000
+  const isOver = (): boolean => performance.now() > untilMs
+  const [honest, resident, ...tried] = await Promise.all([
+    askHonestly(world, broker, isOver),
+    watchResident(broker, isOver),
+    ...Object.entries(attacks).map(async ([name, attack]) => ({
+      name,
+      count: await attack(broker.port, isOver),
+    })),
+  ])
+  for (const { name, count } of tried) say(`${name}: ${count} times`)
+  say(
+    `an honest caller: ${honest.served} of ${honest.asked} served, the slowest after ${Math.round(honest.slowestMs)} ms; at most ${resident} MiB`,
+  )
+  await broker.stop()
+  return [
+    ...(resident > residentMiBMax ? [`${resident} MiB`] : []),
+    ...(honest.served < honest.asked
+      ? [`${honest.asked - honest.served} honest requests failed: ${honest.failures.join(', ')}`]
+      : []),
+    ...(honest.slowestMs > answerMsMax ? [`an honest request took ${Math.round(honest.slowestMs)} ms`] : []),
+    ...tried.filter(({ count }) => count === 0).map(({ name }) => `nobody did ${name}`),
+  ]
+})
+
+async function askHonestly(world: TestWorld, broker: BrokerProcess, isOver: () => boolean) {
+  let [asked, served, slowestMs] = [0, 0, 0]
+  const failures = new Set<string>()
+  while (!isOver()) {
+    asked += 1
+    const answer = await askToken(broker, world.workload, { audience: 'kept', scope }).catch(
+      (error: unknown) => String(error),
+    )
+    if (typeof answer === 'string') failures.add(answer)
+    else {
+      slowestMs = Math.max(slowestMs, answer.tookMs)
+      if (answer.status === 200) served += 1
+      else failures.add(String(answer.status))
+    }
+    await wait(100)
+  }
+  return { asked, served, slowestMs, failures: [...failures] }
+}
+
+/** The most memory that a process had, in MiB. */
+export function peakResidentMiB(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Math.round(Number(/VmHWM:\s+(?<kib>\d+)/.exec(status)?.groups?.['kib'] ?? 0) / 1024)
+}
+
+async function watchResident({ pid }: BrokerProcess, isOver: () => boolean): Promise<number> {
+  while (!isOver()) await wait(500)
+  return peakResidentMiB(pid)
+}
+
+async function open(port: number): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port })
+  socket.on('error', () => undefined)
+  await new Promise<void>((resolve) => {
+    socket.once('connect', () => resolve())
+    socket.once('close', () => resolve())
+  })
+  return socket
+}
+
+async function repeat(isOver: () => boolean, once: () => Promise<void>, each = 1): Promise<number> {
+  let count = 0
+  while (!isOver()) {
+    await once()
+    count += each
+  }
+  return count
+}
