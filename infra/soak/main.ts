@@ -1,6 +1,8 @@
 import type { Proof } from './proof.ts'
 
-// `npm run soak NAME`: proofs that take too long for the test suite. Each prints what it counted.
+// `npm run soak NAME` and `npm run soak -- --minutes N`: proofs that take too long for the test suite. Each prints what
+// it counted.
+import { parseArgs } from 'node:util'
 
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   'damaged-store': async () => (await import('./damaged-store.ts')).proveDamagedStore,
@@ -15,15 +17,29 @@ const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
 
 process.exitCode = await main(process.argv.slice(2))
 
-async function main(names: readonly string[]): Promise<number> {
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals: names } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { minutes: { type: 'string' }, seed: { type: 'string', default: '1' } },
+  })
+  const minutes = Number(values.minutes ?? 0)
   const unknown = names.filter((name) => proofs[name] === undefined)
-  if (names.length === 0 || unknown.length > 0) {
-    print(`usage: npm run soak NAME…, of ${Object.keys(proofs).join(', ')}`)
+  if ((names.length === 0 && !(minutes > 0)) || unknown.length > 0) {
+    print(
+      `usage: npm run soak NAME…, of ${Object.keys(proofs).join(', ')}; or npm run soak -- --minutes N [--seed N]`,
+    )
     return 2
   }
+  const chosen = names.map((name) => ({ name, load: proofs[name] }))
+  if (minutes > 0) {
+    const everything = async () =>
+      (await import('./everything.ts')).proveEverything(minutes, Number(values.seed))
+    chosen.push({ name: 'everything', load: everything })
+  }
   let isProved = true
-  for (const name of names) {
-    const prove = await proofs[name]?.()
+  for (const { name, load } of chosen) {
+    const prove = await load?.()
     const faults = (await prove?.((line) => print(`${name}: ${line}`))) ?? []
     for (const fault of faults) print(`${name}: FAILED: ${fault}`)
     print(`${name}: ${faults.length === 0 ? 'proved' : `${faults.length} faults`}`)

@@ -1,0 +1,272 @@
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+
+import { startFaultProxy, tcpFaults, type FaultProxy } from '../../test/support/fault-proxy.ts'
+import { startAuthorizationServer } from '../../test/support/oidc-provider/authorization-server.ts'
+import { createRandom, type Random } from '../../test/support/random.ts'
+import type { BrokerProcess, BrokerSettings } from '../../test/support/spawn-broker.ts'
+import { findEmulator, startFirestoreEmulator } from '../../test/support/start-firestore-emulator.ts'
+import { administer, askToken, type Answer } from '../../test/support/test-broker/ask.ts'
+import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
+import { jsonObject } from '../../test/support/test-broker/json.ts'
+import { attacks, peakResidentMiB } from './hostile-clients.ts'
+import { inTestWorld, type Proof } from './proof.ts'
+import { client, enrolShop, scopes as shopScopes } from './upstream-rotation.ts'
+
+const scope = scopeOf('devstorage.read_only')
+const accounts = Array.from({ length: 10 }, (_, index) => `account-${index}`)
+const accessTokenSeconds = 5
+const tokenLifetime = 90
+const residentMiBMax = 512
+/** Of the highest that a process had before half of the time was over. */
+const growthMax = 1.5
+/** A process may be stopped for as long as this; whoever asked it waits meanwhile. */
+const stoppedSecondsMax = 10
+const answerMsMax = (stoppedSecondsMax + 10) * 1_000
+const calmMs = 40_000
+const shownMax = 5
+
+interface Scene {
+  readonly world: TestWorld
+  readonly settings: BrokerSettings
+  readonly brokers: BrokerProcess[]
+  readonly server: Awaited<ReturnType<typeof startAuthorizationServer>>
+  /** Before Google's token endpoint and before the store. */
+  readonly proxies: readonly FaultProxy[]
+  readonly random: Random
+  readonly isOver: () => boolean
+}
+
+interface Tally {
+  readonly statuses: Record<string, number>
+  readonly wrong: string[]
+  events: number
+}
+
+/**
+ * For so many minutes everything at once: two brokers on one store under load, tokens that live for seconds, refresh
+ * tokens that rotate, keys that are rotated, upstream and store that stop speaking HTTP, processes that are stopped and
+ * replaced, and hostile clients. Nothing is lost, no token is wrong, and memory stays flat.
+ */
+export const proveEverything = (minutes: number, seed: number): Proof =>
+  inTestWorld(async (world, say) => {
+    const emulator = await openEmulator()
+    const server = await startAuthorizationServer({
+      scopes: shopScopes,
+      accessTokenSeconds,
+      clients: [{ ...client, token_endpoint_auth_method: 'client_secret_basic' }],
+    })
+    const proxies: FaultProxy[] = []
+    try {
+      const endMs = performance.now() + minutes * 60_000
+      const scene = await openScene(
+        world,
+        { server, proxies, emulatorPort: emulator?.port },
+        () => performance.now() > endMs,
+        createRandom(seed),
+      )
+      say(
+        `two brokers on ${emulator === undefined ? 'SQLite' : 'the Firestore emulator'} for ${minutes} minutes, seed ${seed}`,
+      )
+      return await run(scene, minutes, say)
+    } finally {
+      await Promise.all(proxies.map((proxy) => proxy.stop()))
+      await server.close()
+      await emulator?.stop()
+    }
+  })
+
+async function run(scene: Scene, minutes: number, say: (line: string) => void): Promise<readonly string[]> {
+  const { brokers, server } = scene
+  const tally: Tally = { statuses: {}, wrong: [], events: 0 }
+  const resident: number[] = []
+  await Promise.all([
+    ...Array.from({ length: 4 }, () => keepAsking(scene, tally)),
+    keepRotating(scene, tally),
+    keepDisturbing(scene, tally, say),
+    watchMemory(scene, resident),
+  ])
+  for (const proxy of scene.proxies) proxy.fail()
+  await wait(calmMs)
+  const lost = await askForAll(scene)
+  for (const broker of brokers) await broker.stop()
+  const half = resident.slice(0, Math.ceil(resident.length / 2))
+  const [before, peak] = [Math.max(...half), Math.max(...resident)]
+  const revoked = server.storage.revokedGrants().length
+  say(
+    `${JSON.stringify(tally.statuses)} answers, ${tally.events} disturbances, ${server.posts()} refreshes, ${revoked} families revoked`,
+  )
+  say(`memory: at most ${before} MiB in the first half of ${minutes} minutes, ${peak} MiB in all`)
+  return [
+    ...tally.wrong.slice(0, shownMax),
+    ...(tally.wrong.length > shownMax ? [`${tally.wrong.length} faults in all`] : []),
+    ...lost.map((name) => `${name} gives no token after it was calm again`),
+    ...(revoked > 0 ? [`${revoked} families of refresh tokens were revoked`] : []),
+    ...(peak > residentMiBMax || peak > before * growthMax ? [`memory grew to ${peak} MiB`] : []),
+    ...((tally.statuses['200'] ?? 0) === 0 ? ['no token was given'] : []),
+  ]
+}
+
+interface Around {
+  readonly server: Scene['server']
+  readonly proxies: FaultProxy[]
+  readonly emulatorPort: number | undefined
+}
+
+async function openScene(
+  world: TestWorld,
+  { server, proxies, emulatorPort }: Around,
+  isOver: () => boolean,
+  random: Random,
+): Promise<Scene> {
+  const { google } = world
+  google.tune({ tokenLifetime, keyPropagation: 3 })
+  const tokenUrl = new URL(google.endpoints.GOOGLE_OAUTH_TOKEN_URL)
+  const upstream = await startFaultProxy(tokenUrl.host)
+  proxies.push(upstream)
+  let store: BrokerSettings = { DOWNSCOPE_STORE: `sqlite:${join(world.folder, 'store.db')}` }
+  if (emulatorPort !== undefined) {
+    const proxy = await startFaultProxy(`127.0.0.1:${emulatorPort}`)
+    proxies.push(proxy)
+    store = { DOWNSCOPE_STORE: 'firestore://everything', FIRESTORE_EMULATOR_HOST: proxy.host }
+  }
+  const rules = [...accounts.map((name) => world.rule(name, [scope])), world.rule('shop', ['orders:read'])]
+  const upstreams = [
+    { name: 'sso', issuer: server.issuer, discovery: true, client_auth: 'client_secret_basic' },
+  ]
+  const settings = world.settings([], {
+    ...store,
+    DOWNSCOPE_POLICY_YAML: JSON.stringify({ ...jsonObject(world.policy(rules)), upstreams }),
+    GOOGLE_OAUTH_TOKEN_URL: `http://${upstream.host}${tokenUrl.pathname}`,
+    DOWNSCOPE_LOG_LEVEL: 'error',
+  })
+  const brokers = [await world.yard.start(settings), await world.yard.start(settings)]
+  const [first] = brokers
+  if (first === undefined) throw new Error('no broker')
+  for (const name of accounts) {
+    const { client_email: email } = await world.enrolAccount(first, name)
+    google.allowKeyAdministration(email, email)
+  }
+  await enrolShop(world, first, await server.createRefreshToken(client.client_id, shopScopes))
+  return { world, settings, brokers, server, proxies, random, isOver }
+}
+
+async function keepAsking(scene: Scene, tally: Tally): Promise<void> {
+  const { random, isOver } = scene
+  while (!isOver()) {
+    const audience = random.chance(0.3) ? 'shop' : random.oneOf(accounts)
+    const broker = random.oneOf(scene.brokers)
+    const answer = await ask(scene, broker, audience).catch((error: unknown) => error)
+    note(tally, answer)
+    if (isAnswer(answer)) tally.wrong.push(...(await judge(scene, audience, answer)))
+    await wait(20 + random.below(80))
+  }
+}
+
+function ask({ world }: Scene, broker: BrokerProcess, audience: string): Promise<Answer> {
+  return askToken(broker, world.workload, { audience, ...(audience === 'shop' ? {} : { scope }) })
+}
+
+function isAnswer(answer: unknown): answer is Answer {
+  return typeof answer === 'object' && answer !== null && 'tookMs' in answer
+}
+
+/** Whoever asks a process that is being replaced is hung up on. */
+function note({ statuses }: Tally, answer: unknown): void {
+  const status = isAnswer(answer) ? String(answer.status) : 'hung up on'
+  statuses[status] = (statuses[status] ?? 0) + 1
+}
+
+/** What is wrong with an answer: one that must not be, one that is late, a token that carries what nobody asked for. */
+async function judge({ world, server }: Scene, audience: string, answer: Answer): Promise<readonly string[]> {
+  const { status, token, tookMs, text } = answer
+  const faults: string[] = []
+  if (status !== 200 && status !== 503) faults.push(`${audience}: ${status} ${text}`)
+  if (tookMs > answerMsMax) faults.push(`${audience}: ${status} after ${Math.round(tookMs)} ms`)
+  if (status !== 200) return faults
+  const carried = audience === 'shop' ? await server.scopesOf(token) : world.google.token(token)?.scopes
+  const wanted = audience === 'shop' ? 'orders:read' : scope
+  // One that ended a moment ago is not known any more.
+  if (carried?.some((one) => one !== wanted) === true)
+    faults.push(`${audience}: a token that carries ${carried.join(' ')}`)
+  if (Number(answer.body['expires_in']) <= 0) faults.push(`${audience}: a token that has ended`)
+  return faults
+}
+
+async function keepRotating({ world, brokers, random, isOver }: Scene, tally: Tally): Promise<void> {
+  while (!isOver()) {
+    const post = (path: string) => administer(random.oneOf(brokers), world.ops, { method: 'POST', path })
+    const { status, text } = await post(`credentials/${random.oneOf(accounts)}:rotate`).catch(hungUp)
+    if (![200, 409, 503, 0].includes(status)) tally.wrong.push(`rotating: ${status} ${text}`)
+    await post('maintenance:run').catch(hungUp)
+    await wait(5_000)
+  }
+}
+
+const hungUp = () => ({ status: 0, text: '' })
+
+/** One thing at a time, and some quiet after it. */
+async function keepDisturbing(scene: Scene, tally: Tally, say: (line: string) => void): Promise<void> {
+  const { random, isOver } = scene
+  while (!isOver()) {
+    const place = random.below(scene.brokers.length)
+    const done = await disturb(scene, place)
+    tally.events += 1
+    say(done)
+    await wait(5_000 + random.below(5_000))
+  }
+}
+
+async function disturb({ world, settings, brokers, proxies, random }: Scene, place: number): Promise<string> {
+  const broker = brokers[place]
+  if (broker === undefined) throw new Error('no broker')
+  const seconds = 1 + random.below(stoppedSecondsMax)
+  switch (random.below(4)) {
+    case 0: {
+      const fault = random.oneOf(tcpFaults)
+      const proxy = random.oneOf(proxies)
+      proxy.fail(fault)
+      await wait(seconds * 1_000)
+      proxy.fail()
+      return `${proxy === proxies[0] ? 'the upstream' : 'the store'}: ${fault} for ${seconds} s`
+    }
+    case 1:
+      broker.pause()
+      await wait(seconds * 1_000)
+      broker.resume()
+      return `broker ${place} stopped for ${seconds} s`
+    case 2:
+      brokers[place] = await world.yard.start(settings)
+      await broker.stop()
+      return `broker ${place} replaced`
+    default: {
+      const name = random.oneOf(Object.keys(attacks))
+      const untilMs = performance.now() + seconds * 1_000
+      const count = await attacks[name]?.(broker.port, () => performance.now() > untilMs)
+      return `clients that ${name}: ${count} times`
+    }
+  }
+}
+
+async function watchMemory({ brokers, isOver }: Scene, resident: number[]): Promise<void> {
+  while (!isOver()) {
+    resident.push(Math.max(...brokers.map(({ pid }) => peakResidentMiB(pid))))
+    await wait(5_000)
+  }
+}
+
+/** The credentials that give no token at one of the brokers. */
+async function askForAll(scene: Scene): Promise<readonly string[]> {
+  const lost: string[] = []
+  for (const broker of scene.brokers)
+    for (const name of [...accounts, 'shop']) {
+      const { status } = await ask(scene, broker, name)
+      if (status !== 200) lost.push(`${name} (${status})`)
+    }
+  return lost
+}
+
+async function openEmulator() {
+  const files = findEmulator()
+  return files.found ? startFirestoreEmulator(files) : undefined
+}
