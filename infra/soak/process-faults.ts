@@ -143,7 +143,7 @@ async function fillSmallDisk(world: TestWorld, folder: string, say: Say): Promis
     'it is ready again',
     async () => (await send(`${broker.url}/readyz`, {})).status === 200,
   ).catch(String)
-  if (after !== true) faults.push(`after the disk had room again: ${String(after)}`)
+  if (after !== true) faults.push(`after the disk had space again: ${after}`)
   say(`a full disk: a token in memory ${hit.status}, readiness ${ready}, afterwards ready: ${after === true}`)
   await broker.stop()
   return faults
@@ -185,7 +185,7 @@ async function leaveOutputUnread(world: TestWorld, say: Say): Promise<readonly s
     if (alive !== 200) faults.push(`with its output unread /healthz: ${alive}`)
     child.stdout.resume()
     const again = await until('tokens come again', async () => (await ask()).status === 200).catch(String)
-    if (again !== true) faults.push(`after its output was read: ${String(again)}`)
+    if (again !== true) faults.push(`after its output was read: ${again}`)
     say(
       `output unread: ${JSON.stringify(statuses)}, the slowest after ${Math.round(slowestMs)} ms, healthz ${alive}, tokens afterwards: ${again === true}`,
     )
