@@ -9,26 +9,27 @@ import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import { explanationDocument, suggestionDocument } from './admin-documents.ts'
 import type { ExplanationDocument, SuggestionDocument } from './document-schemas.ts'
 import { parseAccessBoundary } from './parse-token-request.ts'
-import { shows, jsonBody, noQuery } from './route-schemas.ts'
+import { shows, eitherBody, jsonBody, noQuery } from './route-schemas.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const daysMax = 120
 const daysDefault = 30
 const shortText = z.string().check(z.minLength(1), z.maxLength(2_048))
 
-/** Either a request id, or who asks and what for; `scope` is one text, as callers send it, or a list. */
-const explainBody = z.strictObject({
-  request_id: z.exactOptional(shortText),
-  issuer: z.exactOptional(shortText),
-  claims: z.exactOptional(z.record(z.string(), z.json())),
-  credential: z.exactOptional(shortText),
+/** Who asks and what for; `scope` is one text, as callers send it, or a list. */
+const explainQuestion = z.strictObject({
+  issuer: shortText,
+  claims: z.record(z.string(), z.json()),
+  credential: shortText,
   scope: z.exactOptional(z.union([z.string(), z.array(z.string())])),
   token_type: z.exactOptional(z.enum(tokenTypes)),
   resource: z.exactOptional(shortText),
   requested_subject: z.exactOptional(shortText),
   requested_lifetime: z.exactOptional(z.number()),
-  options: z.exactOptional(z.unknown()),
+  options: z.exactOptional(z.looseObject({})),
 })
+
+const explainBody = eitherBody('request_id', [z.strictObject({ request_id: shortText }), explainQuestion])
 
 const suggestBody = z.strictObject({
   days: z._default(z.number().check(z.int(), z.minimum(1), z.maximum(daysMax)), daysDefault),
@@ -41,7 +42,7 @@ export const adviceRoutes = {
     needs: 'viewer',
     action: 'policy.explain',
     query: noQuery,
-    body: jsonBody(explainBody),
+    body: explainBody,
     answer: shows<ExplanationDocument>(),
   }),
   suggestPolicy: adminRoute({
@@ -70,18 +71,16 @@ export function serveAdvice({ explain, suggest }: AdviceRoutesDeps): readonly Se
   ]
 }
 
-function explainable(body: z.output<typeof explainBody>): Explainable {
-  const { request_id: requestId, issuer, claims, credential: target, ...asked } = body
-  if (requestId !== undefined) {
-    if (Object.keys(body).length > 1) throw requestMalformed('request_id goes with no other member')
-    return { requestId }
-  }
-  if (issuer === undefined || claims === undefined || target === undefined)
-    throw requestMalformed('the body must have issuer, claims and credential, or request_id alone')
+function explainable(body: ReturnType<typeof explainBody.parse>): Explainable {
+  if ('request_id' in body) return { requestId: body.request_id }
+  const { issuer, claims, credential: target, ...asked } = body
   return { question: { issuer, claims, ...tokenWanted(target, asked) } }
 }
 
-function tokenWanted(target: string, asked: Omit<z.output<typeof explainBody>, 'credential'>): TokenWanted {
+function tokenWanted(
+  target: string,
+  asked: Omit<z.output<typeof explainQuestion>, 'credential' | 'issuer' | 'claims'>,
+): TokenWanted {
   const { resource, requested_subject: subject, requested_lifetime: lifetime, options } = asked
   const boundary = options === undefined ? undefined : parseAccessBoundary(options)
   return {

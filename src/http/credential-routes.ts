@@ -48,7 +48,7 @@ const page = z.object({
 /** Only the name is judged here, for the audit record; the rest is handed on unread. */
 const enrolment = z.strictObject({
   name: z.string().check(z.regex(credentialName)),
-  secret: z.unknown().check(z.refine((secret) => secret !== undefined, { error: 'is missing' })),
+  secret: z.looseObject({}),
   scopes: z.exactOptional(z.unknown()),
   upstream: z.exactOptional(z.unknown()),
   rotate_after_days: z.exactOptional(rotateAfterDays),

@@ -10,7 +10,7 @@ import { creates, shows, jsonBody, noBody, noQuery } from './route-schemas.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const broughtSecret = z.strictObject({
-  secret: z.unknown().check(z.refine((secret) => secret !== undefined, { error: 'is missing' })),
+  secret: z.looseObject({}),
   scopes: z.exactOptional(z.unknown()),
   withdraw_former: z.exactOptional(z.boolean()),
 })

@@ -84,6 +84,25 @@ export function jsonBody<Schema extends z.ZodMiniObject>(schema: Schema): BodyOf
 /** What the store keeps of a policy: a document of Firestore has at most 1 MiB. */
 const policyBytesMax = 1_000_000
 
+/**
+ * A JSON object as one of two strict schemas wants it: the first one where it has that member, which is then the only
+ * one, else the second one.
+ */
+export function eitherBody<One extends z.ZodMiniObject, Other extends z.ZodMiniObject>(
+  member: string,
+  [one, other]: readonly [One, Other],
+): BodyOf<z.output<One> | z.output<Other>> {
+  const [first, second] = [jsonBody(one), jsonBody(other)]
+  return {
+    ...first,
+    schema: z.xor([one, other]),
+    parse: (message) => {
+      const isOne = Object.hasOwn(parseObject(textIn(message, first.types)), member)
+      return isOne ? first.parse(message) : second.parse(message)
+    },
+  }
+}
+
 const policyTypes: readonly string[] = [
   'application/yaml',
   'application/x-yaml',
@@ -112,7 +131,7 @@ function parseObject(text: string): object {
   return judged.value
 }
 
-/** How a route reads its query string; parameters it does not know mean nothing, and empty ones are absent. */
+/** How a route reads its query string; parameters it does not know mean nothing. */
 export interface QueryOf<T> {
   readonly schema?: z.ZodMiniObject<Readonly<Record<string, z.ZodMiniType>>>
   /** Throws `request_malformed`. */
@@ -131,9 +150,7 @@ export function queryOf<Schema extends z.ZodMiniObject<Readonly<Record<string, z
       const query = new URL(url).searchParams
       if (names.some((name) => query.getAll(name).length > 1))
         throw requestMalformed('a parameter is repeated')
-      const given = names
-        .map((name) => [name, query.get(name) ?? ''] as const)
-        .filter(([, value]) => value !== '')
+      const given = names.filter((name) => query.has(name)).map((name) => [name, query.get(name)])
       const parsed = schema.safeParse(Object.fromEntries(given))
       if (!parsed.success) throw requestMalformed(faultOf(parsed.error, 'the query'))
       return parsed.data
@@ -183,16 +200,23 @@ export function parseBearer(authorization: string | null): Secret | undefined {
   return token === undefined ? undefined : new Secret(token)
 }
 
+/**
+ * One entity tag of ours. RFC 9110 §13.1.1 compares strongly and allows a list and `*`; what is changed here was seen
+ * before.
+ */
+export const ifMatchSchema = z.string().check(z.regex(/^"(?:[!#$&-~]|%[0-9A-Fa-f]{2})+"$/))
+
 /** The revision in an entity tag; `undefined` without the header. Throws `request_malformed`. */
 export function parseIfMatch(header: string | null): string | undefined {
   if (header === null) return undefined
-  // RFC 9110 §13.1.1 compares strongly and allows a list and `*`; what is changed here was seen before.
-  const tag = /^"(?<tag>[!#-~]*)"$/.exec(header.trim())?.groups?.['tag']
-  if (tag === undefined) throw requestMalformed('If-Match must be one strong entity tag, as GET gave it')
-  try {
-    return decodeURIComponent(tag)
-  } catch {
+  const tag = header.trim()
+  if (!ifMatchSchema.safeParse(tag).success)
     throw requestMalformed('If-Match must be one strong entity tag, as GET gave it')
+  try {
+    return decodeURIComponent(tag.slice(1, -1))
+  } catch {
+    // None that was ever given, so that nothing is at it.
+    return tag
   }
 }
 

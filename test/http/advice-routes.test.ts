@@ -164,9 +164,9 @@ describe('policy:explain', () => {
   })
 
   it.each<[string, unknown, RegExp]>([
-    ['nothing', {}, /issuer, claims and credential/],
-    ['half a question', { issuer: 'a', claims: {} }, /issuer, claims and credential/],
-    ['a request id and more', { request_id: 'r', issuer: 'a' }, /no other member/],
+    ['nothing', {}, /issuer is missing/],
+    ['half a question', { issuer: 'a', claims: {} }, /credential is missing/],
+    ['a request id and more', { request_id: 'r', issuer: 'a' }, /may have only the members request_id/],
     ['a member nobody knows', { ...question, scopes: [] }, /may have only the members/],
     ['a scope of strange characters', { ...question, scope: 'a"b' }, /scope/],
     ['a boundary of a wrong form', { ...question, options: { accessBoundary: {} } }, /options/],

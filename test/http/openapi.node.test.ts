@@ -99,3 +99,28 @@ describe('an answer is as the document says', () => {
 function templateOf(routed: string): string {
   return routed.replaceAll(`{${storedNamePattern}`, '{').replaceAll(/:(\w+)\{(:\w+)?\}/g, '{$1}$2')
 }
+
+describe('what an operation can answer', () => {
+  const paths: Readonly<Record<string, Readonly<Record<string, { readonly responses: object }>>>> =
+    openApi.paths
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      line: `${method.toUpperCase()} ${path}`,
+      statuses: Object.keys(operation.responses),
+    })),
+  )
+
+  it('is documented by number, and by nothing else', () => {
+    expect(operations.length).toBeGreaterThan(30)
+    for (const { line, statuses } of operations)
+      expect([line, statuses.filter((status) => !/^[2-5]\d\d$/.test(status))]).toEqual([line, []])
+  })
+
+  it('names who is not let in and what is not there', () => {
+    for (const { line, statuses } of operations.filter((one) => one.line.includes('/v1/admin/')))
+      expect([line, statuses]).toEqual([
+        line,
+        expect.arrayContaining(['400', '401', '403', '429', '500', '503']),
+      ])
+  })
+})

@@ -1,8 +1,15 @@
 import * as z from 'zod/mini'
 import { softwareVersion } from '../../../src/domain/version.ts'
 import { adminRoutes } from '../../../src/http/admin-routes.ts'
+import type { BrokerErrorCode } from '../../../src/domain/broker-error.ts'
 import { answers } from '../../../src/http/answers.ts'
-import type { AnswerOf, BodyOf, QueryOf } from '../../../src/http/route-schemas.ts'
+import {
+  ifMatchSchema,
+  storedName,
+  type AnswerOf,
+  type BodyOf,
+  type QueryOf,
+} from '../../../src/http/route-schemas.ts'
 import { adminDocuments } from './admin-documents.ts'
 import { adminSummaries } from './admin-summaries.ts'
 import { createJsonSchemas, type JsonSchemas } from './json-schema.ts'
@@ -89,7 +96,7 @@ function publicOperation(endpoint: PublicEndpoint, schemas: JsonSchemas): object
       : { requestBody: content(['application/x-www-form-urlencoded'], schemas.of(form)) }),
     responses: {
       ...responses,
-      ...(refuses ? { default: { $ref: '#/components/responses/OAuthError' } } : {}),
+      ...Object.fromEntries(refuses.map((status) => [status, { $ref: '#/components/responses/OAuthError' }])),
     },
   }
 }
@@ -103,9 +110,9 @@ function adminOperation(route: DescribedRoute & { readonly id: string }, schemas
     answer: { status },
   } = route
   const parameters = [
-    ...pathParameters(route.at),
+    ...pathParameters(route.at, schemas),
     ...queryParameters(query, schemas),
-    ...headerParameters(route),
+    ...headerParameters(route, schemas),
   ]
   const schema = documents.get(id)
   return {
@@ -120,17 +127,43 @@ function adminOperation(route: DescribedRoute & { readonly id: string }, schemas
         schema === undefined
           ? { description: 'Done' }
           : answer('Done', 'application/json', schemas.of(schema)),
-      default: { $ref: '#/components/responses/Problem' },
+      ...Object.fromEntries(
+        refusalStatuses(route).map((code) => [code, { $ref: '#/components/responses/Problem' }]),
+      ),
     },
   }
 }
 
-function pathParameters(line: string): readonly object[] {
+/** What an operation may be refused with, by what it takes: every code's status comes from the table of answers. */
+function refusalStatuses(route: DescribedRoute): readonly number[] {
+  const codes: readonly BrokerErrorCode[] = [
+    ...everywhere,
+    ...(route.at.includes('{') || route.ifMatch === true ? ofStored : []),
+    ...(route.body.schema === undefined ? [] : ofBodies),
+    ...(alsoRefused[route.at] ?? []),
+  ]
+  const statuses = codes.map((code) => answers[code].status)
+  return [...new Set([...statuses, 500])].toSorted((one, other) => one - other)
+}
+
+const everywhere = [
+  'request_malformed',
+  'admin_unauthenticated',
+  'admin_forbidden',
+  'not_found',
+  'caller_throttled',
+  'store_unavailable',
+] as const satisfies readonly BrokerErrorCode[]
+const ofStored = ['not_found', 'state_conflict', 'changed_meanwhile'] as const
+const ofBodies = ['request_too_large', 'document_invalid', 'already_exists'] as const
+const alsoRefused: Readonly<Record<string, readonly BrokerErrorCode[]>> = {}
+
+function pathParameters(line: string, schemas: JsonSchemas): readonly object[] {
   return [...line.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
     required: true,
-    schema: { type: 'string' },
+    schema: schemas.of(z.string().check(z.regex(storedName))),
   }))
 }
 
@@ -143,8 +176,10 @@ function queryParameters({ schema }: DescribedRoute['query'], schemas: JsonSchem
   }))
 }
 
-function headerParameters({ ifMatch }: DescribedRoute): readonly object[] {
-  return ifMatch === undefined ? [] : [{ name: 'If-Match', in: 'header', schema: { type: 'string' } }]
+function headerParameters({ ifMatch }: DescribedRoute, schemas: JsonSchemas): readonly object[] {
+  return ifMatch === undefined
+    ? []
+    : [{ name: 'If-Match', in: 'header', schema: schemas.of(ifMatchSchema), example: '"3"' }]
 }
 
 function answer(description: string, type: string, schema: object): object {

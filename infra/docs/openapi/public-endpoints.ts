@@ -15,16 +15,22 @@ export interface PublicEndpoint {
   readonly form?: z.ZodMiniType
   /** By status; none: 200 without a body. */
   readonly answers: Readonly<Record<number, z.ZodMiniType>>
-  /** Whether refusals are OAuth errors (RFC 6749 §5.2). */
-  readonly refuses: boolean
+  /** The statuses of refusals, which are OAuth errors (RFC 6749 §5.2). */
+  readonly refuses: readonly number[]
 }
 
 const text = z.optional(z.string())
+const filled = z.string().check(z.minLength(1))
 
 const proof = {
   subject_token: text,
   subject_token_type: z.optional(
-    z.enum(['urn:ietf:params:oauth:token-type:jwt', 'urn:ietf:params:oauth:token-type:id_token']),
+    z.enum([
+      'urn:ietf:params:oauth:token-type:jwt',
+      tokenTypeUrns.id_token,
+      // Where the issuer's entry has accepts: [at+jwt].
+      tokenTypeUrns.access_token,
+    ]),
   ),
   client_assertion_type: z.optional(z.literal('urn:ietf:params:oauth:client-assertion-type:jwt-bearer')),
   client_assertion: text,
@@ -34,7 +40,7 @@ const proof = {
 const tokenRequest = z.object({
   grant_type: z.enum([tokenExchangeGrant, clientCredentialsGrant]),
   ...proof,
-  audience: z.string(),
+  audience: filled,
   scope: text,
   requested_token_type: z.optional(z.enum(Object.values(tokenTypeUrns))),
   resource: text,
@@ -78,71 +84,71 @@ export const publicEndpoints: readonly PublicEndpoint[] = [
     summary: 'A short-lived token for a signed JWT (RFC 8693, RFC 7523)',
     form: tokenRequest,
     answers: { 200: tokenAnswer },
-    refuses: true,
+    refuses: [400, 401, 413, 429, 500, 502, 503],
   },
   {
     at: 'POST /v1/introspect',
     id: 'introspectToken',
     summary: 'What a token is, for whoever holds it (RFC 7662)',
-    form: z.object({ token: z.string(), token_type_hint: text }),
+    form: z.object({ token: filled, token_type_hint: text }),
     answers: { 200: introspectionAnswer },
-    refuses: true,
+    refuses: [400, 413, 429, 500, 503],
   },
   {
     at: 'POST /v1/revoke',
     id: 'revokeToken',
     summary: 'Gives a token back: no instance serves it or calls it active 10 s later (RFC 7009)',
-    form: z.object({ token: z.string(), token_type_hint: text, ...proof }),
+    form: z.object({ token: filled, token_type_hint: text, ...proof }),
     answers: {},
-    refuses: true,
+    refuses: [400, 401, 413, 429, 500, 503],
   },
   {
     at: 'GET /.well-known/oauth-authorization-server',
     id: 'readMetadata',
     summary: 'Where everything is (RFC 8414)',
     answers: { 200: metadata },
-    refuses: false,
+    refuses: [],
   },
   {
     at: 'GET /.well-known/openid-configuration',
     id: 'readOpenIdConfiguration',
     summary: "The metadata of the broker's own assertions; there only where it signs any",
     answers: { 200: metadata },
-    refuses: true,
+    refuses: [404, 500, 503],
   },
   {
     at: 'GET /.well-known/jwks.json',
     id: 'readKeys',
     summary: "The public keys of the broker's own assertions; there only where it signs any",
     answers: { 200: z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) }) },
-    refuses: true,
+    refuses: [404, 500, 503],
   },
   {
     at: 'GET /v1/sign-in',
     id: 'readSignIn',
     summary: 'Where people sign in, for the command line; 404 where that is not set up',
     answers: { 200: signIn },
-    refuses: true,
+    refuses: [404, 500, 503],
   },
   {
     at: 'GET /healthz',
     id: 'readHealth',
     summary: 'Whether the process is alive',
     answers: { 200: z.object({ status: z.literal('ok') }) },
-    refuses: false,
+    refuses: [],
   },
   {
     at: 'GET /readyz',
     id: 'readReadiness',
     summary: 'Whether tokens can be served now',
     answers: { 200: readiness, 503: readiness },
-    refuses: false,
+    refuses: [],
   },
   {
     at: 'GET /openapi.json',
     id: 'readOpenApi',
     summary: 'This document',
     answers: { 200: z.looseObject({ openapi: z.string() }) },
-    refuses: false,
+    refuses: [],
   },
 ]

@@ -1,0 +1,63 @@
+import { execFile, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+/** Another version finds other things: a new one is chosen, and not met. */
+const version = '4.32.5'
+const run = promisify(execFile)
+
+/** Where downloads stay between runs: outside the repository, and never cleaned with it. */
+function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'downscope-ci')
+}
+
+/** Schemathesis in a virtual environment of its own, from PyPI; gives back its program. */
+export async function installSchemathesis(): Promise<string> {
+  const folder = join(cacheFolder(), `schemathesis-${version}`)
+  const program = join(folder, 'bin', 'schemathesis')
+  if (existsSync(program)) return program
+  await mkdir(cacheFolder(), { recursive: true })
+  await run('python3', ['-m', 'venv', folder])
+  await run(join(folder, 'bin', 'pip'), ['install', '--quiet', `schemathesis==${version}`])
+  return program
+}
+
+export interface Contract {
+  readonly url: string
+  /** Of an administrator. */
+  readonly jwt: string
+  readonly seconds: number
+  readonly config: string
+  /** Where it leaves its files. */
+  readonly folder: string
+}
+
+/** All checks, with data as the document describes it and otherwise; whether it found nothing. */
+export async function holdsContract(
+  program: string,
+  { url, jwt, seconds, config, folder }: Contract,
+): Promise<boolean> {
+  const child = spawn(
+    program,
+    [
+      `--config-file=${config}`,
+      'run',
+      `${url}/openapi.json`,
+      `--header=Authorization: Bearer ${jwt}`,
+      `--max-time=${seconds}`,
+      '--workers=1',
+      '--mode=all',
+      '--continue-on-failure',
+      '--no-color',
+    ],
+    { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] },
+  )
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  return code === 0
+}
