@@ -121,7 +121,7 @@ async function judge(path: string, { language, text }: CodeBlock): Promise<void>
   switch (language) {
     case 'yaml':
       // A Pod's spec is no policy, and only has to be YAML.
-      if (path === 'docs/policy.md' || path === 'docs/upstreams.md') readPart(text)
+      if (['docs/policy.md', 'docs/upstreams.md', 'docs/issuers.md'].includes(path)) readPart(text)
       else parse(text)
       break
     case 'json':

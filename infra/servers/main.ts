@@ -1,0 +1,40 @@
+import { startFirestoreEmulator } from '../../test/support/start-firestore-emulator.ts'
+import { createTestWorld, firestoreSettings } from '../../test/support/test-broker/test-world.ts'
+import { createChecks } from './checks.ts'
+import { checkIssuer } from './keycloak-issuer.ts'
+import { checkUpstream } from './keycloak-upstream.ts'
+import { startKeycloak } from './keycloak.ts'
+
+// `npm run servers [--short]`: the broker against servers that nobody here wrote. Keycloak comes from Maven Central, as
+// issuer and as upstream. `--short` is what .ci/run runs: two expiries in place of ten, and no Firestore emulator.
+
+const isShort = process.argv.includes('--short')
+process.exitCode = await main()
+
+async function main(): Promise<number> {
+  const startedMs = performance.now()
+  const say = (line: string) => process.stdout.write(`servers: ${line}\n`)
+  const checks = createChecks(say)
+  const keycloak = await startKeycloak(say)
+  const world = await createTestWorld()
+  try {
+    await checkIssuer(world, keycloak, checks)
+    await checkUpstream(world, keycloak, checks, {
+      expiries: isShort ? 2 : 10,
+      stores: isShort ? {} : await onFirestore(),
+    })
+  } finally {
+    await Promise.all([world.close(), keycloak.close()])
+  }
+  const { faults } = checks
+  say(
+    `${faults.length === 0 ? 'all as promised' : `${faults.length} FAILED`}, in ${Math.round((performance.now() - startedMs) / 1000)} s`,
+  )
+  return faults.length === 0 ? 0 : 1
+}
+
+async function onFirestore() {
+  const emulator = await startFirestoreEmulator()
+  process.once('exit', () => void emulator.stop())
+  return { 'the Firestore emulator': firestoreSettings(emulator.host) }
+}
