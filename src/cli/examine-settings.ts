@@ -6,6 +6,8 @@ import type { CredentialSummary } from '../domain/credential.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import { createCredentials, type Credentials } from '../records/credentials.ts'
 import { createPolicies } from '../records/policies.ts'
+import { examinePolicyServers } from './examine-policy-servers.ts'
+import { judgeClock, type Finding } from './finding.ts'
 import { judgePolicy } from '../policy/policy-warnings.ts'
 import type { Platform } from '../compose/platform.ts'
 import { createHttpClient } from '../adapters/system/fetch-http-client.ts'
@@ -101,7 +103,7 @@ async function examineLocally(settings: Settings, platform: Platform): Promise<r
     stored,
     ...malformed,
     ...(await lookAtCredentials(enrolled, credentials)),
-    ...(await lookAtPolicy(settings, await readPolicy(platform, policies), enrolled)),
+    ...(await lookAtPolicy(settings, await readPolicy(platform, policies), { enrolled, outside: platform })),
   ]
 }
 
@@ -155,7 +157,13 @@ async function readPolicy(
 async function lookAtPolicy(
   { issuer }: Settings,
   reading: PolicyReading,
-  enrolled: readonly CredentialSummary[],
+  {
+    enrolled,
+    outside,
+  }: {
+    readonly enrolled: readonly CredentialSummary[]
+    readonly outside: Pick<Platform, 'http' | 'clock'>
+  },
 ): Promise<readonly Finding[]> {
   if ('finding' in reading) return [reading.finding]
   const { text, origin } = reading.document
@@ -176,6 +184,7 @@ async function lookAtPolicy(
       verdict: 'odd',
       says: `${line}:${column} ${path}: ${says}`,
     })),
+    ...(await examinePolicyServers(policy, outside)),
   ]
 }
 
@@ -210,32 +219,6 @@ async function examineRemotely(
     if (what === 'token endpoint') findings.push(judgeClock(result.header('date'), 'the upstream'))
   }
   return findings
-}
-
-/** JWTs may be off by 60 s at most, and 10 s into the future (P5). */
-const clockSecondsMax = 10
-
-/** By a `Date` header of somebody who should know. */
-export function judgeClock(date: string | undefined, whose: string): Finding {
-  const theirs = Date.parse(date ?? '')
-  if (Number.isNaN(theirs))
-    return { what: 'clock', verdict: 'unknown', says: `${whose} does not say what time it is` }
-  const seconds = Math.round((Date.now() - theirs) / 1000)
-  if (Math.abs(seconds) <= clockSecondsMax)
-    return { what: 'clock', verdict: 'good', says: `as that of ${whose}, within ${clockSecondsMax} s` }
-  const says = `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} that of ${whose}: JWTs are refused beyond 60 s`
-  return { what: 'clock', verdict: 'bad', says, fix: ['Let NTP set the clock of this machine.'] }
-}
-
-/** One thing that was looked at. */
-export interface Finding {
-  /** In one or two words. */
-  readonly what: string
-  /** `odd`: it works, and somebody should look; `unknown`: it could not be looked at. */
-  readonly verdict: 'good' | 'odd' | 'bad' | 'unknown'
-  readonly says: string
-  /** How to fix it. */
-  readonly fix?: readonly string[]
 }
 
 /** Whether some work can be done, and in which words. */
