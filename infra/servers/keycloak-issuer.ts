@@ -5,6 +5,8 @@ import type { TestWorld } from '../../test/support/test-broker/test-world.ts'
 import { same, type Checks } from './checks.ts'
 import type { Keycloak } from './keycloak.ts'
 
+/** On loopback as Keycloak is, or the broker would trust no issuer there (T27); the realm's mapper names it. */
+const issuerHere = 'http://127.0.0.1:8787'
 const reporting = ['reporting', 'secret-of-reporting'] as const
 const chatty = ['chatty', 'secret-of-chatty'] as const
 const ann = { grant_type: 'password', username: 'ann', password: 'password-of-ann' }
@@ -86,7 +88,13 @@ function startBroker(
     version: 1,
     issuers: [
       entry,
-      { name: 'ops', issuer: 'ops', self_issued: true, keys: { jwks: { keys: [ops.signer.jwk] } } },
+      {
+        name: 'ops',
+        issuer: 'ops',
+        self_issued: true,
+        keys: { jwks: { keys: [ops.signer.jwk] } },
+        audiences: [brokerIssuer],
+      },
     ],
     rules: [
       {
@@ -99,7 +107,7 @@ function startBroker(
     admins: [{ callers: [{ issuer: 'ops', subject: 'ops' }], role: 'admin' }],
   }
   return world.yard.start(
-    world.settings([], { DOWNSCOPE_ISSUER: brokerIssuer, DOWNSCOPE_POLICY_YAML: JSON.stringify(policy) }),
+    world.settings([], { DOWNSCOPE_ISSUER: issuerHere, DOWNSCOPE_POLICY_YAML: JSON.stringify(policy) }),
   )
 }
 
