@@ -20,7 +20,7 @@ import { runInTurns } from './domain/steps.ts'
 import { createExchange } from './exchange.ts'
 import { createApp, type AppDeps } from './http/app.ts'
 import { createReadiness } from './service/readiness.ts'
-import { createMint, type Mint } from './minting/mint.ts'
+import { createMint, type Mint, type MintDeps } from './minting/mint.ts'
 import { recordIssuedTokens } from './minting/record-issued-token.ts'
 import { createIntrospect, createRevokeIssued } from './token-cache/issued-tokens.ts'
 import { createIntermediaries } from './token-cache/intermediaries.ts'
@@ -58,10 +58,11 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   })
   const noting = (mint: Mint) => recordIssuedTokens({ ...platform, ...records, mint })
   const verifyIssued = createVerifyIssued(platform)
-  const mintWith = (used: MintingRecords) =>
+  const mintWith = (used: MintingRecords, more: Pick<MintDeps, 'showConfirmed'> = {}) =>
     createMint({
       ...platform,
       ...used,
+      ...more,
       verifyAccessToken: (token, from) => verifyIssued(token.reveal(), from),
       findUpstream,
       endpoints: mintEndpoints(settings),

@@ -76,7 +76,13 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     clock,
   })
   const administerPolicy = createPolicyAdministration(deps)
-  const credentials = createAdministerCredentials({ ...records, findUpstream, log, clock })
+  const credentials = createAdministerCredentials({
+    ...records,
+    findUpstream,
+    verify: rotation.verifyGrant,
+    log,
+    clock,
+  })
   const versions = createAdministerRotation({ ...records, findUpstream, pursue: rotation.pursue, log })
   const service = createAdministerService({
     ...records,

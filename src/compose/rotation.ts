@@ -6,7 +6,9 @@ import { createDriveRotation, createPursueRotation, type PursueRotation } from '
 import { createIamKeys } from '../google/iam-keys.ts'
 import { createKeyPairs } from '../rotation/key-pair.ts'
 import { createRemoveVersions } from '../rotation/remove-versions.ts'
-import type { Mint } from '../minting/mint.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { Mint, MintDeps } from '../minting/mint.ts'
+import { createVerifyGrant } from '../rotation/verify-grant.ts'
 import { createMaintenanceProgress } from '../records/maintenance-progress.ts'
 import {
   createIamToken,
@@ -25,7 +27,7 @@ export interface RotationModuleDeps {
   readonly records: Pick<Records, 'credentials' | 'rotations' | 'refreshTurns'>
   readonly mint: Mint
   /** Mints from other records: such that note no health. */
-  readonly mintWith: (records: MintingRecords) => Mint
+  readonly mintWith: (records: MintingRecords, more?: Pick<MintDeps, 'showConfirmed'>) => Mint
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   readonly rulesInUse: RulesInUse
 }
@@ -33,6 +35,8 @@ export interface RotationModuleDeps {
 export interface RotationModule extends PursueRotation {
   readonly withdraw: WithdrawVersion
   readonly maintain: () => Promise<MaintenanceReport>
+  /** Tries a credential that was just enrolled. */
+  readonly verifyGrant: (credential: CredentialSummary) => Promise<void>
 }
 
 /** A new key works within a minute as a rule; Workers give half of one after an answer. */
@@ -61,6 +65,12 @@ export function createRotationModule(deps: RotationModuleDeps): RotationModule {
     revoke,
   })
   return {
+    verifyGrant: createVerifyGrant({
+      ...records,
+      ...proof,
+      findUpstream: deps.findUpstream,
+      mintShowing: (showConfirmed) => mintWith(records, { showConfirmed }),
+    }),
     withdraw: createWithdraw({ ...settings, ...platform, iamKeys, revoke }),
     maintain: createMaintenance({
       ...records,

@@ -1,4 +1,10 @@
-import { BrokerError, requestMalformed, invalidDocument } from '../domain/broker-error.ts'
+import {
+  BrokerError,
+  requestMalformed,
+  invalidDocument,
+  isBrokerError,
+  type BrokerErrorCode,
+} from '../domain/broker-error.ts'
 import {
   credentialName,
   type CredentialState,
@@ -31,6 +37,8 @@ export interface AdministerCredentialsDeps {
   >
   /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
+  /** Tries a credential at its upstream; throws what minting throws where it is refused. */
+  readonly verify?: (credential: CredentialSummary) => Promise<void>
   readonly log: Log
   readonly clock: Clock
 }
@@ -41,6 +49,8 @@ export interface Enrolment extends CredentialFile {
   /** Of a service-account key only: how old it may become. */
   readonly rotateAfterDays?: number
   readonly boundaries?: BoundaryChange
+  /** Whether it is tried at its upstream before it is called enrolled. */
+  readonly verify?: boolean
 }
 
 /** All that may be done to credentials. What is not there, or could not be, is `not_found`. */
@@ -68,6 +78,7 @@ export interface AdministerCredentials {
 export function createAdministerCredentials({
   credentials,
   findUpstream,
+  verify,
   log,
   clock,
 }: AdministerCredentialsDeps): AdministerCredentials {
@@ -81,7 +92,13 @@ export function createAdministerCredentials({
         ...(after === undefined ? {} : { after: checkedAfter(after) }),
       }),
     read: async (name) => foundCredential(name, isName(name) ? await credentials.find(name) : undefined),
-    enrol: async ({ name, rotateAfterDays: days, boundaries: change = {}, ...file }) => {
+    enrol: async ({
+      name,
+      rotateAfterDays: days,
+      boundaries: change = {},
+      verify: isToBeTried = false,
+      ...file
+    }) => {
       if (!isName(name)) throw invalidDocument([`name: must match ${credentialName.source}`])
       const { upstream } = file
       const named = typeof upstream === 'string' && upstream !== 'google'
@@ -105,12 +122,17 @@ export function createAdministerCredentials({
         ...omitUndefined({ rotateAfterDays: days }),
         ...(Object.keys(boundaries).length === 0 ? {} : { boundaries }),
       }
-      const added = (await credentials.add(wanted)) ?? (await credentials.findSame(wanted))
+      const fresh = await credentials.add(wanted)
+      const added = fresh ?? (await credentials.findSame(wanted))
       if (added === undefined)
         throw new BrokerError('already_exists', { reason: `there is a credential ${name} already` })
       if (ignored.length > 0)
         log('warn', 'parts of a credential file are neither followed nor kept', { credential: name, ignored })
-      return added
+      if (!isToBeTried || verify === undefined) return added
+      await refuseUnlessGood(added, verify, async () => {
+        if (fresh !== undefined) await credentials.remove(name)
+      })
+      return (await credentials.find(name)) ?? added
     },
     change: async (name, change, revision) =>
       foundCredential(
@@ -128,6 +150,26 @@ export function createAdministerCredentials({
     },
   }
 }
+
+/** What its upstream refuses is not enrolled; what its upstream cannot say now is, and the answer says so. */
+async function refuseUnlessGood(
+  credential: CredentialSummary,
+  verify: (credential: CredentialSummary) => Promise<void>,
+  takeBack: () => Promise<void>,
+): Promise<void> {
+  try {
+    await verify(credential)
+  } catch (error) {
+    if (!isBrokerError(error) || !refusals.has(error.code)) throw error
+    await takeBack()
+    throw invalidDocument([`secret: its upstream refuses it: ${error.reason}`])
+  }
+}
+
+const refusals: ReadonlySet<BrokerErrorCode> = new Set<BrokerErrorCode>([
+  'target_unavailable',
+  'scope_refused',
+])
 
 function isName(name: string): boolean {
   return credentialName.test(name)

@@ -54,6 +54,8 @@ const enrolment = z.strictObject({
   rotate_after_days: z.exactOptional(rotateAfterDays),
   boundary_source: z.exactOptional(boundarySource),
   ...boundaryMembers,
+  /** Whether it is tried at its upstream first. */
+  verify: z.exactOptional(z.boolean()),
 })
 
 /** `null` takes it away, and what is not there stays as it is. */

@@ -17,7 +17,7 @@ import { createRequestToken } from '../oauth/token-endpoint.ts'
 import { createSendWithRetry, type SendWithRetry } from '../oauth/send-with-retry.ts'
 import { createMintBounded } from './bounded-token.ts'
 import { createMintFromClientCredentials } from './client-credentials.ts'
-import { createConfirmScopes } from './confirm-scopes.ts'
+import { createConfirmScopes, type ConfirmedToken } from './confirm-scopes.ts'
 import type { VerifyAccessToken } from './token-statement.ts'
 import { createResolveUpstream } from '../oauth/resolve-upstream.ts'
 import { createMintFromRefreshToken } from './refresh-token.ts'
@@ -45,6 +45,8 @@ export interface MintDeps {
     'find' | 'openSecret' | 'openWithdrawn' | 'noteHealth' | 'noteNarrowing'
   >
   readonly verifyAccessToken: VerifyAccessToken
+  /** Is shown what each token of a refresh was found to carry. */
+  readonly showConfirmed?: (confirmed: ConfirmedToken) => void
   readonly refreshTurns: RefreshLeases
   readonly endpoints: MintEndpoints
   readonly shareToken: ShareToken

@@ -14,7 +14,7 @@ import type {
   WantedRefreshLease,
 } from '../records/refresh-leases.ts'
 import { grantingAnswer, type RequestToken, type TokenReply } from '../oauth/token-endpoint.ts'
-import type { ConfirmScopes } from './confirm-scopes.ts'
+import type { ConfirmedToken, ConfirmScopes } from './confirm-scopes.ts'
 import { createStoreRotatedToken, type StoreRotatedTokenDeps } from './store-rotated-token.ts'
 import {
   parseAccessToken,
@@ -34,6 +34,8 @@ import type { Entropy } from '../ports/entropy.ts'
 export interface RefreshTokenDeps extends StoreRotatedTokenDeps, ClientOfDeps {
   readonly ask: RequestToken
   readonly confirmScopes: ConfirmScopes
+  /** Is shown what each token was found to carry; whoever looks judges its roles. */
+  readonly showConfirmed?: (confirmed: ConfirmedToken) => void
   readonly credentials: Pick<Credentials, 'noteNarrowing' | 'find' | 'openSecret' | 'openWithdrawn'>
 }
 
@@ -114,12 +116,19 @@ export function createMintFromRefreshToken(
       reached,
       client: await clientOf(deps, turn.secret.client, grant.credential),
       credential: turn.name,
-      mayKeepRoles: isWhole || reached.upstream.acceptsRoles || turn.narrowing?.way === 'by_token',
+      mayKeepRoles:
+        deps.showConfirmed !== undefined ||
+        isWhole ||
+        reached.upstream.acceptsRoles ||
+        turn.narrowing?.way === 'by_token',
       deadlineMs,
     })
     const learned = isWhole ? undefined : learnedOf(confirmed, turn.narrowing, deps.clock.now())
     if (learned !== undefined) await noteQuietly(deps, turn.name, learned)
-    if (confirmed.ok) return confirmed.value.token
+    if (confirmed.ok) {
+      deps.showConfirmed?.(confirmed.value)
+      return confirmed.value.token
+    }
     throw replyHas(confirmed.fault, isWhole ? undefined : { rememberFor: refusalRemembered })
   }
 

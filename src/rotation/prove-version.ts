@@ -85,7 +85,7 @@ type MintWithScopes = (scopes: ScopeSet) => Promise<void>
 /** The rules that allow scopes for a credential, in the order of the policy. */
 export type RulesInUse = (credential: string) => Promise<readonly Pick<Rule, 'name' | 'scopes'>[]>
 
-interface ProofDeps {
+export interface ProofDeps {
   readonly find: Credentials['find']
   readonly rulesInUse: RulesInUse
 }

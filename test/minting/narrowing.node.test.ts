@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createVerifyGrant } from '../../src/rotation/verify-grant.ts'
 import { failureOf, startMintWorld, type MintWorld } from '../support/mint-world.ts'
 import { startScriptedServer, type ScriptedServer } from '../support/scripted-authorization-server.ts'
 import { createSigner, type Signer } from '../support/signer.ts'
@@ -251,4 +252,52 @@ test('a refresh token whose answer was lost is sent once more and no more, and i
   expect([code, reason]).toEqual(['target_unavailable', expect.stringContaining('interrupted')])
   expect(server.requests('/token')).toHaveLength(2)
   expect((await world.administration.read('shop')).health.status).toBe('broken')
+})
+
+describe('verify at enrolment', () => {
+  const verify = async () => {
+    const verifyGrant = createVerifyGrant({
+      credentials: world.credentials,
+      find: world.credentials.find,
+      rulesInUse: () => Promise.resolve([]),
+      findUpstream: world.findUpstream,
+      mintShowing: (showConfirmed) => world.createInstance('verifying', { showConfirmed }).mint,
+    })
+    await verifyGrant(await world.administration.read('shop'))
+    return (await world.administration.read('shop')).narrowing
+  }
+  const whole = { scope: consent.join(' ') }
+
+  test('remembers that the reply says what was asked for', async () => {
+    await enrol('plain')
+    server.replies(whole, { scope: 'orders:read', refresh_token: 'r-2' })
+    expect(await verify()).toEqual({ way: 'by_reply' })
+    server.reply({ scope: 'orders:read' })
+    await mint()
+    expect(server.requests('/token').map(({ refresh_token: sent }) => sent)).toEqual(['r-0', 'r-0', 'r-2'])
+  })
+
+  test('remembers that nothing can be narrowed, and then no token of less is asked for', async () => {
+    await enrol('plain')
+    server.replies(whole, whole)
+    expect(await verify()).toEqual({ way: 'no' })
+    expect((await refused()).code).toBe('scope_refused')
+    expect(server.requests('/token')).toHaveLength(2)
+    server.reply(whole)
+    expect((await mint(consent)).scopes).toEqual(consent)
+  })
+
+  test('T7: roles that shrink are a narrowing by the token, and roles that do not are none', async () => {
+    await enrol('signed')
+    const offline = [...consent, 'offline_access'].join(' ')
+    const both = await accessToken({ ...whole, realm_access: { roles: ['reader', 'writer'] } })
+    const one = await accessToken({ realm_access: { roles: ['reader'] } })
+    server.replies({ ...whole, access_token: both }, { scope: offline, access_token: one })
+    expect(await verify()).toEqual({ way: 'by_token' })
+    server.reply({ scope: offline, access_token: one })
+    expect((await mint()).scopes).toEqual(['orders:read'])
+    const same = await accessToken({ realm_access: { roles: ['reader', 'writer'] } })
+    server.replies({ ...whole, access_token: both }, { scope: 'orders:read', access_token: same })
+    expect(await verify()).toEqual({ way: 'no' })
+  })
 })

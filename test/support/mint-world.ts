@@ -74,7 +74,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
 
   const createInstance = (
     holder: string,
-    more: Partial<Pick<MintDeps, 'ownIdentity' | 'background'>> = {},
+    more: Partial<Pick<MintDeps, 'ownIdentity' | 'background' | 'showConfirmed'>> = {},
   ) => {
     const background = createAwaitableBackground()
     const refreshTurns = createRefreshLeases({ ...deps, holder })
@@ -110,6 +110,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
 
   return {
     clock,
+    findUpstream,
     google,
     deps,
     store,

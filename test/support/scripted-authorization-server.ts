@@ -7,6 +7,8 @@ export interface ScriptedServer {
   readonly issuer: string
   /** What the token endpoint answers from now on, beside what every answer has. */
   reply(members: Members): void
+  /** What it answers to the next requests, one each. */
+  replies(...members: readonly Members[]): void
   /** What the introspection endpoint answers from now on. */
   introspects(members: Members): void
   /** The forms that came to that path. */
@@ -25,6 +27,7 @@ export interface ScriptedServer {
 export async function startScriptedServer(keys: readonly unknown[]): Promise<ScriptedServer> {
   const forms: { readonly path: string; readonly form: Readonly<Record<string, string>> }[] = []
   let replied: Members = {}
+  let next: Members[] = []
   let introspected: Members = { active: false }
 
   const server = createServer((request, response) => void answer(request, response))
@@ -40,6 +43,9 @@ export async function startScriptedServer(keys: readonly unknown[]): Promise<Scr
     issuer,
     reply: (members) => {
       replied = members
+    },
+    replies: (...members) => {
+      next = [...members]
     },
     introspects: (members) => {
       introspected = members
@@ -87,7 +93,7 @@ export async function startScriptedServer(keys: readonly unknown[]): Promise<Scr
       access_token: 'opaque-and-long-enough',
       token_type: 'Bearer',
       expires_in: 300,
-      ...replied,
+      ...(next.shift() ?? replied),
     })
   }
 }
