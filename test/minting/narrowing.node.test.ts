@@ -245,9 +245,7 @@ test('an HTML page with status 200 gives no token, costs one refresh, and says w
 test('a refresh token whose answer was lost is sent once more and no more, and its refusal breaks the credential', async () => {
   await enrol('plain')
   server.drops = 1
-  expect((await refused()).code).toBe('upstream_unavailable')
   server.refuse = 'invalid_grant'
-  world.clock.skip(20_000)
   const { code, reason } = await refused()
   expect([code, reason]).toEqual(['target_unavailable', expect.stringContaining('interrupted')])
   expect(server.requests('/token')).toHaveLength(2)
