@@ -1,6 +1,6 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
-import type { AdminRole, Policy, TrustedIssuer } from '../domain/policy.ts'
+import type { AdminRole, CallerPattern, Policy, TrustedIssuer } from '../domain/policy.ts'
 import { quote } from '../domain/text.ts'
 import { type CompiledPolicy, compilePolicy } from '../policy/compile-policy.ts'
 import { algorithmsFitting } from '../domain/jwk.ts'
@@ -16,16 +16,16 @@ export interface RolesDeps {
 
 /**
  * Every role that policy gives this caller, the highest first. Whoever signed in by device code may have been talked into
- * it by somebody else, so they only look on, unless the rule itself asks for that client in the claim `aud` (T22).
+ * it by somebody else, so whatever they are they only look on, unless the rule itself asks for that client in the claim `aud` (T22).
  */
 export function createRolesOf(deps: RolesDeps): (caller: Caller) => Promise<readonly AdminRole[]> {
   return async (caller) => {
     const policy = await deps.policy()
     const { deviceClientId: client } = deps
     const isByDevice = client !== undefined && isFor(caller, client)
-    const roles = isByDevice
-      ? policy.findRoles(caller, (claims) => claims['aud'] === client, lookingOn)
-      : policy.findRoles(caller)
+    const cap = (role: AdminRole, asked: CallerPattern['claims']): AdminRole =>
+      !isByDevice || lookingOn.has(role) || asked['aud'] === client ? role : 'viewer'
+    const roles = policy.findRoles(caller, cap)
     return [...new Set(roles)].toSorted((one, other) => rank[other] - rank[one])
   }
 }

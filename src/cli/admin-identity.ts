@@ -1,5 +1,7 @@
 import { Secret } from '../domain/secret.ts'
-import { clientSettings } from './broker-url.ts'
+import { brokerUrl, clientSettings } from './broker-url.ts'
+import { contextOf, readContexts, writeContexts } from './contexts.ts'
+import { refreshIdToken } from './sign-in.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { createFault } from './fault.ts'
 import { claimsOf, readKeyFile } from './key-file.ts'
@@ -43,8 +45,11 @@ export async function readAdminIdentity(call: Call): Promise<AdminIdentity> {
     })
   if (key !== undefined) return identityByKey(key, call)
   if (token !== undefined) return identityByToken(token, call)
+  const signedIn = identityBySignIn(call)
+  if (signedIn !== undefined) return signedIn
   throw createFault('usage', 'this needs an administrator, and none is named', {
     hints: [
+      'downscope login signs you in, where the broker knows where people do.',
       `Set ${clientSettings.adminKey.name} to the file of the administrator's key, or give --admin-key FILE.`,
       'downscope keys generate admin FILE makes a key, and says what belongs into the policy.',
     ],
@@ -72,6 +77,42 @@ async function identityByToken(path: string, { terminal }: Call): Promise<AdminI
     shown: `${String(iss)}/${String(sub)}, by the JWT in ${place}`,
     bearer: async () => new Secret(jwt),
   }
+}
+
+/** Whoever signed in at this very broker. */
+function identityBySignIn(call: Call): AdminIdentity | undefined {
+  const { env } = call.terminal
+  const found = contextOf(env, brokerUrl(call))
+  const { id_token: idToken } = found?.context ?? {}
+  if (found === undefined || idToken === undefined) return undefined
+  const { iss, sub } = claimsOf(idToken) ?? {}
+  return {
+    shown: `${String(iss)}/${String(sub)}, signed in`,
+    bearer: async () => new Secret(await freshIdToken(env, found.name)),
+  }
+}
+
+/** Where less than this is left of an ID token, a new one is asked for. */
+const leftMin = 60
+
+async function freshIdToken(env: Call['terminal']['env'], name: string): Promise<string> {
+  const { current, contexts } = readContexts(env)
+  const context = contexts[name]
+  const { id_token: idToken = '', refresh_token: refreshToken } = context ?? {}
+  const exp = claimsOf(idToken)?.['exp']
+  if (typeof exp === 'number' && exp - Date.now() / 1000 > leftMin) return idToken
+  const { issuer, client_id: clientId, client_secret: clientSecret } = context ?? {}
+  const fresh =
+    refreshToken === undefined || issuer === undefined || clientId === undefined
+      ? undefined
+      : await refreshIdToken({ issuer, clientId, clientSecret }, refreshToken)
+  if (context === undefined || fresh === undefined)
+    throw createFault('forbidden', 'your sign-in has ended', {
+      hints: ['downscope login signs you in again.'],
+    })
+  const renewed = { ...context, id_token: fresh.idToken, refresh_token: fresh.refreshToken }
+  writeContexts(env, { current, contexts: { ...contexts, [name]: renewed } })
+  return fresh.idToken
 }
 
 function setting(env: Call['terminal']['env'], name: string): string | undefined {

@@ -1,6 +1,7 @@
 import { isMembers } from '../domain/json.ts'
 import { isLoopback } from '../domain/url.ts'
 import type { Call, OptionSpec } from './command.ts'
+import { currentContext } from './contexts.ts'
 import { createFault } from './fault.ts'
 import { send } from './send.ts'
 
@@ -9,7 +10,8 @@ export const clientSettings = {
   url: {
     name: 'DOWNSCOPE_URL',
     defaultsTo: '`http://127.0.0.1:8080`',
-    means: 'URL of the broker; `--url` takes precedence.',
+    means:
+      'URL of the broker; `--url` takes precedence, and it takes precedence over the context of `downscope login`.',
   },
   adminKey: {
     name: 'DOWNSCOPE_ADMIN_KEY',
@@ -44,7 +46,7 @@ export const urlOptions: readonly OptionSpec[] = [
   {
     name: '--url',
     value: 'URL',
-    summary: `where the broker is (${clientSettings.url.name}; default http://127.0.0.1:8080)`,
+    summary: `where the broker is (${clientSettings.url.name}; else that of downscope context use; else http://127.0.0.1:8080)`,
     group: 'Connection:',
   },
   {
@@ -59,7 +61,7 @@ export const urlOptions: readonly OptionSpec[] = [
 /** Where the broker is, without a slash at the end. JWTs go there, so it is https, or this very machine. */
 export function brokerUrl(call: Call): string {
   const given = call.text('--url') ?? urlInEnvironment(call)
-  const url = given === '' ? 'http://127.0.0.1:8080' : given
+  const url = given === '' ? (currentContext(call.terminal.env)?.url ?? 'http://127.0.0.1:8080') : given
   const parsed = URL.parse(url)
   if (parsed === null || !['http:', 'https:'].includes(parsed.protocol))
     throw createFault('usage', `${url} is not the URL of a broker`, {

@@ -2,12 +2,14 @@ import { agentCommands } from './commands/agent.ts'
 import { callerCommands } from './commands/callers.ts'
 import type { Command, Family } from './command.ts'
 import { completionCommands } from './commands/completion.ts'
+import { connectCommands } from './commands/connect.ts'
 import { credentialCommands } from './commands/credentials.ts'
 import { devCommands } from './commands/dev.ts'
 import { doctorCommands } from './commands/doctor.ts'
 import { explainCommands } from './commands/explain.ts'
 import { jwtCommands } from './commands/jwt.ts'
 import { keyCommands } from './commands/keys.ts'
+import { loginCommands } from './commands/login.ts'
 import { maintenanceCommands, rewrapCommands } from './commands/maintenance.ts'
 import { policyCommands } from './commands/policy.ts'
 import { revokeCommands, versionCommands } from './commands/versions.ts'
@@ -23,6 +25,7 @@ export const families: readonly Family[] = [
   { name: 'policy', summary: 'check, compare and replace the policy' },
   { name: 'keys', summary: 'generate keys and rewrap the store' },
   { name: 'callers', summary: 'block or unblock one caller' },
+  { name: 'context', summary: 'choose between the brokers that you signed in at' },
   { name: 'service', summary: 'show the broker status, stop and resume it' },
   { name: 'maintenance', summary: 'rotate, remove, probe and delete what is due' },
 ]
@@ -30,6 +33,7 @@ export const families: readonly Family[] = [
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
   ...credentialCommands,
+  ...connectCommands,
   ...rotationCommands,
   ...revokeCommands,
   ...versionCommands,
@@ -44,6 +48,7 @@ export const commands: readonly Command[] = [
   ...callerCommands,
   ...serviceCommands,
   ...maintenanceCommands,
+  ...loginCommands,
   ...devCommands,
   ...doctorCommands,
   ...completionCommands,

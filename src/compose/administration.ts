@@ -3,7 +3,7 @@ import type { CountRequest } from '../authentication/authenticate.ts'
 import { claimsFault, sharedAudienceFault } from '../authentication/judge-claims.ts'
 import { personEntry } from '../authentication/person-entry.ts'
 import { signInClients } from './sign-in.ts'
-import { createAuthorizeAdmin, lockOutFault, createMayBlock } from '../authorization/authorize-admin.ts'
+import { createAuthorizeAdmin, createRolesOf, lockOutFault, createMayBlock } from '../authorization/authorize-admin.ts'
 import type { AuthorizeDeps } from '../authorization/authorize.ts'
 import { enoughScopes } from '../policy/scope-catalogue.ts'
 import { createExplain } from '../authorization/explain.ts'
@@ -53,6 +53,7 @@ export type Administration = Pick<
   | 'policy'
   | 'service'
   | 'serviceStatus'
+  | 'rolesOf'
   | 'rotation'
   | 'maintain'
   | 'explain'
@@ -109,6 +110,7 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     revokeCredential: thenRemoved(createRevokeCredential({ ...records, withdraw: rotation.withdraw })),
     policy: administerPolicy,
     service: { ...service, stop: thenRemoved(service.stop, 'all') },
+    rolesOf: createRolesOf({ policy, deviceClientId: settings.signIn?.deviceClientId }),
     serviceStatus: createServiceStatus({
       ...platform,
       ...records,

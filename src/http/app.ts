@@ -1,5 +1,7 @@
 import { Hono } from 'hono'
 import type { Administer } from '../administer.ts'
+import type { Caller } from '../domain/caller.ts'
+import type { AdminRole } from '../domain/policy.ts'
 import type { PublishedJwk } from '../domain/jwk.ts'
 import type { Exchange } from '../exchange.ts'
 import type { RevokeToken } from '../revoke-token.ts'
@@ -39,6 +41,7 @@ export interface AppDeps {
   readonly revokeCredential: RevokeCredential
   readonly policy: AdministerPolicy
   readonly service: AdministerService
+  readonly rolesOf: (caller: Caller) => Promise<readonly AdminRole[]>
   readonly serviceStatus: () => Promise<ServiceStatus>
   readonly explain: AdviceRoutesDeps['explain']
   readonly suggest: AdviceRoutesDeps['suggest']

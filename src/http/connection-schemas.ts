@@ -25,5 +25,9 @@ export const connectionSchema = z.object({
   expires_at: timestamp,
 })
 
+/** Who asks, and what policy lets them do. */
+export const whoamiSchema = z.object({ issuer: z.string(), subject: z.string(), role: z.string() })
+
+export type WhoamiDocument = z.input<typeof whoamiSchema>
 export type StartedConnectionDocument = z.input<typeof startedConnectionSchema>
 export type ConnectionDocument = z.input<typeof connectionSchema>

@@ -1,6 +1,8 @@
 import * as z from 'zod/mini'
 import type { AdminFacts } from '../domain/audit-record.ts'
 import type { Caller } from '../domain/caller.ts'
+import type { AdminRole } from '../domain/policy.ts'
+import type { WhoamiDocument } from './connection-schemas.ts'
 import type { AdministerService, ServiceStatus } from '../service/administer-service.ts'
 import { blockedCallerDocument, serviceDocument, stopDocument } from './admin-documents.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
@@ -29,6 +31,13 @@ const none = { query: noQuery, body: noBody } as const
 
 /** The kill switch: operators pull it, and only admins put it back. */
 export const serviceRoutes = {
+  whoami: adminRoute({
+    at: 'GET /v1/admin/whoami',
+    needs: 'viewer',
+    action: 'admin.whoami',
+    ...none,
+    answer: shows<WhoamiDocument>(),
+  }),
   readService: adminRoute({
     at: 'GET /v1/admin/service',
     needs: 'viewer',
@@ -80,11 +89,17 @@ export const serviceRoutes = {
 export interface ServiceRoutesDeps {
   readonly service: AdministerService
   readonly serviceStatus: () => Promise<ServiceStatus>
+  /** The highest first. */
+  readonly rolesOf: (caller: Caller) => Promise<readonly AdminRole[]>
 }
 
-export function serveService({ service, serviceStatus }: ServiceRoutesDeps): readonly ServedRoute[] {
+export function serveService({ service, serviceStatus, rolesOf }: ServiceRoutesDeps): readonly ServedRoute[] {
   const routes = serviceRoutes
   return [
+    served(routes.whoami, async ({ caller: { issuer, subject }, caller: who }) => {
+      const [role = 'viewer'] = await rolesOf(who)
+      return { document: { issuer, subject, role } }
+    }),
     served(routes.readService, async () => ({ document: serviceDocument(await serviceStatus()) })),
     served(routes.stopService, async ({ caller: by }) => ({
       document: stopDocument(await service.stop(by)),

@@ -17,14 +17,10 @@ export interface CompiledPolicy {
   findUpstream(name: string): Upstream | undefined
   /** The first rule that matches this caller and credential. */
   findRule(caller: Caller, credential: string): CompiledRule | undefined
-  /**
-   * Every role that matches this caller; of those beyond `others`, where that is given, only what a pattern gives whose
-   * claims are `expressly` so.
-   */
+  /** Every role that matches this caller; `cap` may make one smaller, by the claims that its pattern asks for. */
   findRoles(
     caller: Caller,
-    expressly?: (claims: CallerPattern['claims']) => boolean,
-    others?: ReadonlySet<AdminRole>,
+    cap?: (role: AdminRole, asked: CallerPattern['claims']) => AdminRole,
   ): readonly AdminRole[]
 }
 
@@ -62,12 +58,8 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
     findIssuer: (iss) => issuers.get(iss),
     findUpstream: (name) => upstreams.get(name) ?? presetUpstream(name),
     findRule: (caller, credential) => rules.get(credential)?.first(caller)?.(),
-    findRoles: (caller, expressly = () => true, others) => {
-      const counting = admins
-        .all(caller)
-        .filter(({ pattern, role }) => others?.has(role) !== false || expressly(pattern.claims))
-      return counting.map(({ role }) => role)
-    },
+    findRoles: (caller, cap = (role) => role) =>
+      admins.all(caller).map(({ pattern, role }) => cap(role, pattern.claims)),
   }
 }
 

@@ -153,7 +153,9 @@ async function finishAudited(
     const { iss, sub } = answer.claims
     if (typeof iss !== 'string' || typeof sub !== 'string') throw new TypeError('an ID token has iss and sub')
     note({ issuer: iss, caller: sub })
-    return { issuer: iss, subject: sub, claims: answer.claims }
+    // What belongs to this one sign-in says nothing of the person.
+    const { nonce: _nonce, at_hash: _hash, ...claims } = answer.claims
+    return { issuer: iss, subject: sub, claims }
   }).catch((error: unknown) => {
     if (refusal !== undefined) return undefined
     throw error

@@ -66,6 +66,7 @@ const rotationRows: readonly AdminRow[] = [
 ]
 
 const serviceRows: readonly AdminRow[] = [
+  row('viewer', `GET ${admin}/whoami`, 'admin.whoami'),
   row('viewer', `GET ${admin}/service`, 'service.read'),
   row('operator', `POST ${admin}/service:stop`, 'service.stop'),
   row('admin', `POST ${admin}/service:resume`, 'service.resume'),

@@ -74,6 +74,7 @@ export function createFakeHttpLayer(changes: Partial<AppDeps> = {}): FakeHttpLay
     suggest: async (days) => ({ days, rules: [], unusedCredentials: [] }),
     rewrapKeys: async () => rewrapReport,
     service: createFakeService(),
+    rolesOf: async () => ['viewer'],
     serviceStatus: async () => serviceStatus,
     readiness: async () => ({ store: 'ok', keyRing: 'ok', policy: 'ok' }),
     entropy: createSequence(),

@@ -12,6 +12,8 @@ export interface Visitor {
   readonly open: (url: string, options?: VisitOptions) => Promise<Page>
   /** Presses the button whose words begin like that, with what its form has and with changes to it. */
   readonly press: (page: Page, words: string, options?: PressOptions) => Promise<Page>
+  /** Sends the first form of the page, whatever its button. */
+  readonly submit: (page: Page, changes: Readonly<Record<string, string>>) => Promise<Page>
   readonly cookies: (origin: string) => ReadonlyMap<string, string>
   readonly setCookie: (origin: string, name: string, value: string) => void
 }
@@ -75,6 +77,14 @@ export function createVisitor(): Visitor {
       }
       return request(url, { method: 'POST', headers, body: body.toString() }, options)
     },
+    submit: (page, changes) => {
+      const form = /<form\b[\s\S]*?<\/form>/.exec(page.html)?.[0] ?? ''
+      const body = new URLSearchParams(inputsOf(form))
+      for (const [name, value] of Object.entries(changes)) body.set(name, value)
+      const url = new URL(attribute(form, 'action') ?? '', page.url).href
+      const headers = { 'content-type': 'application/x-www-form-urlencoded', origin: new URL(url).origin }
+      return request(url, { method: 'POST', headers, body: body.toString() }, {})
+    },
     cookies: (origin) => jarOf(origin),
     setCookie: (origin, name, value) => void jarOf(origin).set(name, value),
   }
@@ -110,17 +120,21 @@ function formWith(html: string, words: string): FoundForm {
       text.trim().startsWith(words),
     )
     if (button === undefined) continue
-    const inputs = [...form.matchAll(/<input\b[^>]*>/g)].flatMap(([input]): [string, string][] => {
-      const [name, type] = [attribute(input, 'name'), attribute(input, 'type')]
-      if (name === undefined || (type === 'checkbox' && !/\schecked\b/.test(input))) return []
-      return [[name, attribute(input, 'value') ?? '']]
-    })
+    const inputs = inputsOf(form)
     const name = attribute(button[1] ?? '', 'name')
     const own: [string, string][] =
       name === undefined ? [] : [[name, attribute(button[1] ?? '', 'value') ?? '']]
     return { action: attribute(form, 'action') ?? '', fields: [...inputs, ...own] }
   }
   throw new Error(`no form has a button ${words}:\n${html}`)
+}
+
+function inputsOf(form: string): [string, string][] {
+  return [...form.matchAll(/<input\b[^>]*>/g)].flatMap(([input]): [string, string][] => {
+    const [name, type] = [attribute(input, 'name'), attribute(input, 'type')]
+    if (name === undefined || (type === 'checkbox' && !/\schecked\b/.test(input))) return []
+    return [[name, attribute(input, 'value') ?? '']]
+  })
 }
 
 function attribute(tag: string, name: string): string | undefined {

@@ -19,7 +19,11 @@ import {
   policySchema,
   validPolicySchema,
 } from '../../../src/http/credential-schemas.ts'
-import { connectionSchema, startedConnectionSchema } from '../../../src/http/connection-schemas.ts'
+import {
+  connectionSchema,
+  startedConnectionSchema,
+  whoamiSchema,
+} from '../../../src/http/connection-schemas.ts'
 import type { AnswerOf } from '../../../src/http/route-schemas.ts'
 
 type Routes = typeof adminRoutes
@@ -50,6 +54,7 @@ const schemas = {
   abortRotation: credentialSchema,
   changeCredential: credentialSchema,
   runMaintenance: maintenanceSchema,
+  whoami: whoamiSchema,
   readService: serviceSchema,
   stopService: stopSchema,
   resumeService: stopSchema,

@@ -32,6 +32,7 @@ export const adminSummaries: Readonly<Record<keyof typeof adminRoutes, string>> 
   abortRotation: 'Takes back a rotation whose new version is not active yet',
   changeCredential: 'Changes when a credential is rotated, and how access boundaries are put on its tokens',
   runMaintenance: 'Rotates, removes, probes and sweeps what is due; for a scheduler',
+  whoami: 'Who asks, and the highest role that policy gives them',
   readService: 'How this instance fares: version, clock, store, key ring, policy, switches, settings',
   stopService: 'The kill switch: no token is served on any instance 10 s later; the admin API goes on',
   resumeService: 'Lets tokens be served again',

@@ -3,6 +3,8 @@ import { join, relative, resolve } from 'node:path'
 import type { Call, Command } from '../command.ts'
 import { choosePort, startBroker, type BrokerProcess } from '../dev/broker-process.ts'
 import { makeFirstFiles, takeFolder } from '../dev/first-files.ts'
+import type { DevelopmentIssuer } from '../dev/development-issuer.ts'
+import { enrolDevelopmentClient, openDevelopmentIssuer, signInSettings } from '../dev/people.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { createPaint, withProgress } from '../output.ts'
 import { wholeNumber } from '../options.ts'
@@ -36,15 +38,21 @@ async function runDev(call: Call): Promise<Exit> {
     const port = await choosePort(wanted ?? 8080)
     if (wanted !== undefined && port !== wanted) throw createFault('refused', `port ${wanted} is taken`)
     const interrupted = nextSignal()
-    const broker = await withProgress(call, 'Starting the broker', () =>
-      startBroker({
-        port,
-        env: { ...addressesIn(call.terminal.env), ...settingsIn(folder, port) },
-        logFile: join(folder, 'broker.log'),
-        modules: call.terminal.brokerModules,
-      }),
-    )
-    return await stayUp({ call, broker, folder, interrupted })
+    const issuer = await openDevelopmentIssuer(folder, port)
+    try {
+      const people = issuer === undefined ? {} : signInSettings(issuer)
+      const broker = await withProgress(call, 'Starting the broker', () =>
+        startBroker({
+          port,
+          env: { ...addressesIn(call.terminal.env), ...settingsIn(folder, port, issuer?.url), ...people },
+          logFile: join(folder, 'broker.log'),
+          modules: call.terminal.brokerModules,
+        }),
+      )
+      return await stayUp({ call, broker, folder, interrupted, issuer })
+    } finally {
+      await issuer?.close()
+    }
   } finally {
     leave()
   }
@@ -55,13 +63,15 @@ interface Running {
   readonly broker: BrokerProcess
   readonly folder: string
   readonly interrupted: Promise<void>
+  readonly issuer: DevelopmentIssuer | undefined
 }
 
-async function stayUp({ call, broker, folder, interrupted }: Running): Promise<Exit> {
+async function stayUp({ call, broker, folder, interrupted, issuer }: Running): Promise<Exit> {
   const { stdout } = call.terminal
   try {
     writeFileSync(join(folder, 'env'), environmentFile(broker.url, folder), { mode: 0o600 })
-    stdout.write(greeting(call, broker.url, folder))
+    if (issuer !== undefined) await enrolDevelopmentClient(broker.url, folder, call.terminal)
+    stdout.write(greeting(call, broker.url, { folder, issuer: issuer?.url }))
     const end = await Promise.race([interrupted, broker.ended])
     if (end !== undefined)
       throw createFault('refused', `the broker ended by itself (${end})`, {
@@ -91,8 +101,8 @@ function addressesIn(env: Call['terminal']['env']): Record<string, string> {
   )
 }
 
-function settingsIn(folder: string, port: number): Record<string, string> {
-  const { policyFile, sealingKeys } = makeFirstFiles(folder)
+function settingsIn(folder: string, port: number, issuer: string | undefined): Record<string, string> {
+  const { policyFile, sealingKeys } = makeFirstFiles(folder, issuer)
   return {
     DOWNSCOPE_ISSUER: `http://127.0.0.1:${port}`,
     DOWNSCOPE_STORE: `sqlite:${join(folder, 'store.db')}`,
@@ -107,24 +117,37 @@ function environmentFile(url: string, folder: string): string {
   return `export DOWNSCOPE_URL=${url}\nexport DOWNSCOPE_ADMIN_KEY=${quoted(join(folder, 'admin.jwk.json'))}\n`
 }
 
-function greeting({ terminal }: Call, url: string, folder: string): string {
+interface Places {
+  readonly folder: string
+  readonly issuer: string | undefined
+}
+
+function greeting({ terminal }: Call, url: string, { folder, issuer }: Places): string {
   const { bold, dim } = createPaint(terminal.stdout, terminal.env)
   const me = terminal.env['npm_command'] === 'exec' ? 'npx downscope' : 'downscope'
   const file = (name: string) => shown(folder, name)
+  const people =
+    issuer === undefined
+      ? ''
+      : `  people   sign in at ${url}/console, without a password   ${dim(`the development issuer is ${issuer}`)}\n`
+  const more =
+    issuer === undefined
+      ? ''
+      : `  ${me} connect notes --upstream dev --client dev-client --scopes notes.read   ${dim('# somebody consents in a browser')}\n`
   return `${bold('A broker of your own')}, on this machine only.
 
   broker   ${url}   ${dim(`log: ${file('broker.log')}`)}
   policy   ${file('policy.yaml')}   ${dim('change it, and the broker sees it within seconds')}
   store    ${file('store.db')}   ${dim(`secrets in it are sealed with ${file('keys.txt')}`)}
   you      its administrator, by ${file('admin.jwk.json')}
-
+${people}
 ${bold('In another terminal')}
 
   . ${file('env')}                                   ${dim('# says where it is, and who you are')}
   ${me} doctor
   ${me} credentials import KEY.json --name reports-sa      ${dim("# a service account's key file, from Google")}
   ${me} token reports-sa --key ${file('my-service.jwk.json')}
-  ${me} --help
+${more}  ${me} --help
 
 ${dim('Running until you press Ctrl-C.')}
 `

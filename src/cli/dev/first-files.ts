@@ -15,12 +15,13 @@ export interface FirstFiles {
  * Makes what is missing of keys and policy; what is there stays, and a policy that is made trusts the keys that are
  * there. The policy comes last: where it is, all is.
  */
-export function makeFirstFiles(folder: string): FirstFiles {
+export function makeFirstFiles(folder: string, developmentIssuer?: string): FirstFiles {
   const [policyFile, keysFile] = [join(folder, 'policy.yaml'), join(folder, 'keys.txt')]
   if (!existsSync(keysFile)) writeNewFile(keysFile, `${newSealingKey()}\n`)
   if (!existsSync(policyFile)) {
     const [admin, caller] = [personAt(folder, 'admin', 'ops'), personAt(folder, 'my-service', 'my-service')]
-    writeNewFile(policyFile, firstPolicy(issuerEntry(admin, 'ops'), issuerEntry(caller, 'my-service')))
+    const parts = { admin: issuerEntry(admin, 'ops'), caller: issuerEntry(caller, 'my-service') }
+    writeNewFile(policyFile, firstPolicy({ ...parts, people: peopleOf(developmentIssuer) }))
   }
   return { policyFile, sealingKeys: readFileSync(keysFile, 'utf8').trim() }
 }
@@ -39,23 +40,64 @@ function personAt(folder: string, file: string, issuer: string): Person {
   return person
 }
 
-function firstPolicy(admin: string, caller: string): string {
+interface PolicyParts {
+  readonly admin: string
+  readonly caller: string
+  readonly people: {
+    readonly issuer: string
+    readonly admins: string
+    readonly upstream: string
+    readonly rule: string
+  }
+}
+
+/** What the policy says of the development issuer: its people by their groups, and what can be connected there. */
+function peopleOf(issuer: string | undefined): PolicyParts['people'] {
+  if (issuer === undefined) return { issuer: '', admins: '', upstream: '', rule: '' }
+  const roles = { admins: 'admin', operators: 'operator', viewers: 'viewer' }
+  const admins = Object.entries(roles).map(
+    ([group, role]) => `  - callers: [{ issuer: people, subject: "*", claims: { groups: ${group} } }]
+    role: ${role}
+`,
+  )
+  return {
+    issuer: `  - name: people        # the development issuer: it lets anybody in, and no broker elsewhere trusts it
+    issuer: ${issuer}
+    keys: { discovery: true }
+`,
+    admins: admins.join(''),
+    upstream: `
+upstreams:          # where people consent: downscope connect notes --upstream dev --client dev-client --scopes notes.read
+  - name: dev
+    issuer: ${issuer}
+    discovery: true
+    client_auth: client_secret_basic
+`,
+    rule: `  - name: my service reads notes
+    callers: [{ issuer: my-service, subject: my-service }]
+    credential: notes
+    scopes: [notes.read]
+`,
+  }
+}
+
+function firstPolicy({ admin, caller, people }: PolicyParts): string {
   return `# Who may have which token. The broker sees a change of this file within seconds, and keeps the last good one if a
 # change has a fault: downscope policy check says where. Every key is explained in docs/policy.md.
 version: 1
 
 issuers:            # whose signatures count
-${admin}${caller}
+${admin}${caller}${people.issuer}
 admins:
   - callers: [{ issuer: ops, subject: ops }]
     role: admin
-
+${people.admins}${people.upstream}
 rules:              # the first rule that matches caller and credential decides
   - name: my service reads objects
     callers: [{ issuer: my-service, subject: my-service }]
     credential: reports-sa
     scopes: [https://www.googleapis.com/auth/devstorage.read_only]
-`
+${people.rule}`
 }
 
 /**

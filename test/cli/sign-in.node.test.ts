@@ -1,0 +1,218 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { main } from '../../src/cli/main.ts'
+import { consent, startPeopleWorld, type PeopleWorld } from '../support/people-world.ts'
+import { runCli } from '../support/run-cli.ts'
+import { createVisitor, type Page } from '../support/visitor.ts'
+
+let world: PeopleWorld
+let folder: string
+let env: Record<string, string>
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'downscope-contexts-'))
+  world = await startPeopleWorld({
+    settings: () => ({ DOWNSCOPE_SIGN_IN_DEVICE_CLIENT_ID: 'downscope-device' }),
+    policy: ({ issuer }) => ({
+      upstreams: [{ name: 'dev', issuer, discovery: true, client_auth: 'client_secret_basic' }],
+      rules: [
+        {
+          name: 'billing reads notes',
+          callers: [{ issuer: 'billing', subject: 'billing' }],
+          credential: 'notes',
+          scopes: ['notes.read'],
+        },
+      ],
+    }),
+  })
+  env = { XDG_CONFIG_HOME: folder }
+  const secret = { type: 'oauth_client', client_id: 'downscope-connect', client_secret: 'development-only' }
+  await world.admin('POST credentials', { name: 'dev-client', upstream: 'dev', secret })
+})
+afterAll(async () => {
+  await world.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe('downscope login', () => {
+  test('signs in by a browser and loopback, and keeps tokens for this user alone', async () => {
+    const signedIn = await login(['login', '--url', world.url, '--context', 'local'], 'Ann')
+
+    expect(signedIn.status).toBe(0)
+    expect(signedIn.stdout).toContain(`signed in at ${world.url} as ann@dev.example`)
+    const file = join(folder, 'downscope/contexts.json')
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(statSync(join(folder, 'downscope')).mode & 0o777).toBe(0o700)
+    const who = await runCli(['whoami', '--json'], { env })
+    expect(JSON.parse(who.stdout)).toMatchObject({
+      url: world.url,
+      email: 'ann@dev.example',
+      subject: 'ann',
+      role: 'admin',
+    })
+  })
+
+  test('then commands ask that broker as that person, and the ID token is renewed before it ends', async () => {
+    const file = join(folder, 'downscope/contexts.json')
+    const before = readFileSync(file, 'utf8')
+    // An ID token that has ended, as far as this side knows.
+    const ended = `x.${Buffer.from(JSON.stringify({ iss: world.issuer.url, sub: 'ann', exp: 1 })).toString('base64url')}.x`
+    writeFileSync(file, before.replace(/"id_token": "[^"]*"/, `"id_token": "${ended}"`))
+    const listed = await runCli(['credentials', 'list', '--json'], { env })
+
+    expect([listed.status, listed.stderr]).toEqual([0, ''])
+    expect(readFileSync(file, 'utf8')).not.toContain(ended)
+  })
+
+  test('a token is shown to its own broker and to no other', async () => {
+    const other = await runCli(['credentials', 'list', '--url', 'http://127.0.0.1:9'], { env })
+
+    expect(other.stderr).toContain('none is named')
+  })
+
+  test('options come first, then the environment, then the context', async () => {
+    const run = (args: readonly string[], more = {}) =>
+      runCli(['whoami', ...args], { env: { ...env, ...more } })
+    const elsewhere = 'http://127.0.0.1:9'
+
+    expect((await run([])).status).toBe(0)
+    expect((await run([], { DOWNSCOPE_URL: elsewhere })).status).not.toBe(0)
+    expect((await run(['--url', world.url], { DOWNSCOPE_URL: elsewhere })).status).toBe(0)
+  })
+
+  test('T22 by device code nobody is more than a viewer', async () => {
+    const device = await login(['login', '--device', '--url', world.url, '--context', 'device'], 'Ann')
+    expect([device.status, device.stderr]).toEqual([0, expect.stringContaining('type')])
+    const who = await runCli(['whoami', '--json'], { env })
+    const stop = await runCli(['service', 'stop', '--yes'], { env })
+
+    expect(JSON.parse(who.stdout)).toMatchObject({ role: 'viewer' })
+    expect(stop.status).not.toBe(0)
+  })
+
+  test('contexts are listed and chosen, and logging out ends one', async () => {
+    const chosen = await runCli(['context', 'use', 'local'], { env })
+    const listed = await runCli(['context', 'list', '--json'], { env })
+    const unknown = await runCli(['context', 'use', 'nowhere'], { env })
+
+    expect([chosen.status, unknown.status]).toEqual([0, 2])
+    expect(JSON.parse(listed.stdout)).toMatchObject({
+      contexts: [
+        { name: 'local', is_current: true, signed_in: true, email: 'ann@dev.example' },
+        { name: 'device', is_current: false, signed_in: true },
+      ],
+    })
+  })
+
+  test('a broker where nobody signs in is told as that', async () => {
+    const bare = await startPeopleWorld({
+      settings: () => ({
+        DOWNSCOPE_SIGN_IN_ISSUER: '',
+        DOWNSCOPE_SIGN_IN_CLIENT_ID: '',
+        DOWNSCOPE_SIGN_IN_CLI_CLIENT_ID: '',
+      }),
+    })
+    const refused = await runCli(['login', '--url', bare.url], { env })
+    await bare.close()
+
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining('nobody signs in at')])
+  })
+})
+
+describe('downscope connect', () => {
+  test('prints a link, waits, and enrols what came; the same again after the grant has ended', async () => {
+    const args = [
+      'connect',
+      'notes',
+      '--upstream',
+      'dev',
+      '--client',
+      'dev-client',
+      '--scopes',
+      'notes.read notes.write',
+    ]
+    const connected = await answering([...args, '--yes', '--url', world.url], async (link) => {
+      const visitor = createVisitor()
+      const asked = await visitor.press(await visitor.open(link), 'Continue')
+      await consent(visitor, await visitor.press(asked, 'Sign in as Ann'))
+    })
+
+    expect([connected.status, connected.stdout]).toEqual([
+      0,
+      expect.stringContaining('connected notes as ann@'),
+    ])
+    expect((await world.token('notes')).status).toBe(200)
+
+    world.issuer.endGrants()
+    world.pass(3600)
+    expect((await world.token('notes')).status).not.toBe(200)
+    const again = await answering(['connect', 'notes', '--yes', '--url', world.url], async (link) => {
+      const visitor = createVisitor()
+      const asked = await visitor.press(await visitor.open(link), 'Continue')
+      await consent(visitor, await visitor.press(asked, 'Sign in as Ann'))
+    })
+    expect([again.status, again.stderr]).toEqual([0, expect.stringContaining('/connect/')])
+    world.pass(8)
+    expect((await world.token('notes')).document).toMatchObject({ scope: 'notes.read' })
+  })
+
+  test('a refusal ends it, and is told', async () => {
+    const args = ['connect', 'other', '--upstream', 'dev', '--client', 'dev-client', '--scopes', 'notes.read']
+    const refused = await answering([...args, '--url', world.url], async (link) => {
+      const visitor = createVisitor()
+      await visitor.press(await visitor.open(link), 'Refuse')
+    })
+
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining('it was refused')])
+  })
+})
+
+interface Outcome {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Gives the command, and has somebody answer the first link that it prints. */
+async function answering(
+  args: readonly string[],
+  answer: (link: string, said: string) => Promise<void>,
+): Promise<Outcome> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  let [out, err] = ['', '']
+  let answered: Promise<void> | undefined
+  stdout.setEncoding('utf8').on('data', (more: string) => (out += more))
+  stderr.setEncoding('utf8').on('data', (more: string) => {
+    err += more
+    const link = /https?:\/\/127\.0\.0\.1:\d+\/\S+/.exec(err)?.[0]
+    if (link !== undefined && err.includes('\n', err.indexOf(link))) answered ??= answer(link, err)
+  })
+  const status = await main({
+    args,
+    env,
+    stdin: new PassThrough().end(''),
+    stdout,
+    stderr,
+    brokerModules: { broker: 'file:///nowhere', endWithParent: 'file:///nowhere' },
+  })
+  await answered
+  return { status, stdout: out, stderr: err }
+}
+
+function login(args: readonly string[], person: string): Promise<Outcome> {
+  return answering(args, async (link, said) => {
+    const visitor = createVisitor()
+    let page: Page = await visitor.open(link)
+    const code = /type (\S+)/.exec(said)?.[1]
+    if (code !== undefined) {
+      page = await visitor.submit(page, { user_code: code })
+      page = await visitor.submit(page, {})
+    }
+    if (page.html.includes('Who are you?')) page = await visitor.press(page, `Sign in as ${person}`)
+    await consent(visitor, page)
+  })
+}
