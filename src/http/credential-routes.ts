@@ -59,7 +59,7 @@ const enrolment = z.strictObject({
 })
 
 /** `null` takes it away, and what is not there stays as it is. */
-const change = z
+export const credentialChange = z
   .strictObject({
     rotate_after_days: z.exactOptional(z.nullable(rotateAfterDays)),
     boundary_source: z.exactOptional(z.nullable(boundarySource)),
@@ -109,7 +109,7 @@ export const credentialRoutes = {
     needs: 'admin',
     action: 'credential.change',
     query: noQuery,
-    body: jsonBody(change),
+    body: jsonBody(credentialChange),
     answer: shows<CredentialDocument>(),
     ifMatch: true,
     aboutOf: acceptance,
@@ -152,7 +152,7 @@ function acceptance({ accept_unproved: isAccepted }: { readonly accept_unproved?
   return isAccepted === true ? { acceptedUnproved: true } : {}
 }
 
-function boundaryChange(body: Partial<z.output<typeof change>>): BoundaryChange {
+function boundaryChange(body: Partial<z.output<typeof credentialChange>>): BoundaryChange {
   const {
     boundary_source: boundarySource,
     bounded_locally: boundedLocally,

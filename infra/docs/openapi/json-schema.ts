@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { credentialChange } from '../../../src/http/credential-routes.ts'
 import * as schemas from '../../../src/http/credential-schemas.ts'
 import { timestamp } from '../../../src/http/document-schemas.ts'
 
@@ -33,6 +34,7 @@ const options: Parameters<typeof z.toJSONSchema>[1] = {
   metadata: named,
   override: ({ zodSchema, jsonSchema }) => {
     if (zodSchema === timestamp) jsonSchema.format = 'date-time'
+    if (zodSchema === credentialChange) jsonSchema.minProperties = 1
     if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
     if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
   },
