@@ -3,7 +3,12 @@ import type { CountRequest } from '../authentication/authenticate.ts'
 import { claimsFault, sharedAudienceFault } from '../authentication/judge-claims.ts'
 import { personEntry } from '../authentication/person-entry.ts'
 import { signInClients } from './sign-in.ts'
-import { createAuthorizeAdmin, createRolesOf, lockOutFault, createMayBlock } from '../authorization/authorize-admin.ts'
+import {
+  createAuthorizeAdmin,
+  createRolesOf,
+  lockOutFault,
+  createMayBlock,
+} from '../authorization/authorize-admin.ts'
 import type { AuthorizeDeps } from '../authorization/authorize.ts'
 import { enoughScopes } from '../policy/scope-catalogue.ts'
 import { createExplain } from '../authorization/explain.ts'

@@ -70,7 +70,7 @@ describe('the recipes', () => {
 
   test('the broker of External Secrets has a name that the operator accepts', () => {
     const [config] = parseAllDocuments(textOf('external-secrets.yaml'))
-    const { data } = config?.toJS() as { data: Record<string, string> }
+    const { data } = (config?.toJS() ?? { data: {} }) as { data: Record<string, string> }
     const file = JSON.parse(data['credential.json'] ?? '') as { token_url: string; token_info_url: string }
     // The operator's own rule, pkg/provider of its pull request 6273.
     expect(file.token_url).toMatch(/^https:\/\/sts\.[^/\s]+\/v1\/token$/)
