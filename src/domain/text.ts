@@ -80,3 +80,13 @@ export function textFault(value: unknown): string | undefined {
   if (value.length > wordCharsMax) return `is longer than ${wordCharsMax} characters`
   return /^[\x21-\x7E]+$/.test(value) ? undefined : 'has white space or characters that are not ASCII'
 }
+
+/**
+ * JSON with everything that a terminal obeys or a reader does not see written as an escape: DEL, C1 controls, and marks
+ * that turn the direction of what follows. JSON.stringify escapes C0 controls itself.
+ */
+export function escapeInvisible(json: string): string {
+  return json.replaceAll(invisible, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+const invisible = /[\u007F-\u009F\u061C\u200B-\u200F\u2028-\u202E\u2060-\u2069\uFEFF]/g

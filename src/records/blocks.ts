@@ -25,7 +25,8 @@ export interface BlocksRecord {
   stop(by: string): Promise<Blocks>
   resume(): Promise<Blocks>
   /** Throws `state_conflict` when the list is full. */
-  block(caller: CallerName, by: string): Promise<BlockedCaller>
+  /** Throws `admin_forbidden` where the `blocker` is blocked by now: two who block each other leave one of them. */
+  block(caller: CallerName, by: string, blocker?: CallerName): Promise<BlockedCaller>
   /** Whether the caller was blocked. */
   unblock(caller: CallerName): Promise<boolean>
   /** Forgets those that are long over. Throws `caller_throttled` when this caller's share or the list is full. */
@@ -70,8 +71,10 @@ export function createBlocks(deps: ReadModifyWriteDeps): BlocksRecord {
         const { stopped, ...blocks } = before
         return stopped === undefined ? { blocks: before, result: before } : { blocks, result: blocks }
       }),
-    block: ({ issuer, subject }, by) =>
+    block: ({ issuer, subject }, by, blocker) =>
       change((before) => {
+        if (blocker !== undefined && before.callers.some((other) => isSame(other, blocker)))
+          throw new BrokerError('admin_forbidden', { reason: `${by} was blocked a moment ago` })
         const known = before.callers.find((other) => isSame(other, { issuer, subject }))
         if (known !== undefined) return { blocks: before, result: known }
         if (before.callers.length >= callersMax) throw full(`${callersMax} callers are blocked already`)

@@ -65,7 +65,7 @@ export function createAdministerService({
           publicDetail: 'you would lock yourself out: let another administrator do it',
         })
       await mayBlock({ issuer, subject }, by)
-      return blocks.block({ issuer, subject }, nameOf(by))
+      return blocks.block({ issuer, subject }, nameOf(by), by)
     },
     unblockCaller: async ({ issuer, subject }) => {
       // As it was written down first: its issuer may have left the policy since.

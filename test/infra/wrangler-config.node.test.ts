@@ -23,6 +23,11 @@ test('Node is not imitated: what needs it must fail', () => {
   expect(configuration).toMatch(/^compatibility_flags = \["no_nodejs_compat", "no_nodejs_compat_v2"\]$/m)
 })
 
+test('there is no second address of the Worker', () => {
+  expect(configuration).toMatch(/^workers_dev = false$/m)
+  expect(configuration).toMatch(/^preview_urls = false$/m)
+})
+
 test('one wrangler serves, builds and tests', () => {
   expect(versionsOf('wrangler')).toHaveLength(1)
 })

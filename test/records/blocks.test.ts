@@ -43,6 +43,25 @@ describe('blocks', () => {
     expect([now.blocked({ issuer: 'a', subject: 'b|' }), now.isRevoked('d2')]).toEqual([undefined, false])
   })
 
+  it('two who block each other at the same time leave one of them', async () => {
+    const { clock, blocks } = createWorld()
+    const [one, other] = [
+      { issuer: 'ops', subject: 'one' },
+      { issuer: 'ops', subject: 'other' },
+    ]
+    const acts = Promise.allSettled([
+      blocks.block(other, 'ops/one', one),
+      blocks.block(one, 'ops/other', other),
+    ])
+    await clock.advance(1000)
+    const outcomes = await acts
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'admin_forbidden' },
+    })
+    expect((await blocks.read()).callers).toHaveLength(1)
+  })
+
   it('are bounded: a list that is full says so, and nobody fills up the share of others', async () => {
     const { blocks, revoked } = createWorld()
     for (let count = 0; count < 100; count += 1) await blocks.revoke(revoked(`a${count}`))

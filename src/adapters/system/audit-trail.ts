@@ -1,3 +1,4 @@
+import { escapeInvisible } from '../../domain/text.ts'
 import type { MaybePromise } from '../../domain/promises.ts'
 import { BrokerError } from '../../domain/broker-error.ts'
 import type { AuditTrail } from '../../ports/audit-trail.ts'
@@ -40,12 +41,13 @@ export function createAuditLine(): (record: AuditRecord) => string {
       second = record.at
       time = new Date(second * 1000).toISOString()
     }
-    return JSON.stringify({
+    const line = {
       severity: severities[record.outcome],
       time,
       message: sentence(record),
       audit: auditMembers(record),
-    })
+    }
+    return escapeInvisible(JSON.stringify(line))
   }
 }
 

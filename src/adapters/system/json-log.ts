@@ -1,3 +1,4 @@
+import { escapeInvisible } from '../../domain/text.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Log, LogLevel } from '../../ports/log.ts'
 import { isBrokerError } from '../../domain/broker-error.ts'
@@ -25,7 +26,7 @@ export function createJsonLog(deps: {
     if (ranks[level] < least) return
     const time = new Date(deps.clock.now() * 1000).toISOString()
     const entry = { severity: severities[level], time, message }
-    deps.write(JSON.stringify({ ...entry, ...printableFields(fields, level) }))
+    deps.write(escapeInvisible(JSON.stringify({ ...entry, ...printableFields(fields, level) })))
   }
 }
 

@@ -25,6 +25,15 @@ describe('the log', () => {
     for (const line of lines) expect(line).not.toContain('\n')
   })
 
+  test('a line has nothing that a terminal obeys or nobody sees, and means the same', () => {
+    const { log, lines } = create('info')
+    const hostile = 'a\u007f\u009b31m\u202e\u2066\u061c\u200b\ufeffb'
+    log('warn', hostile, { issuer: hostile })
+
+    expect(lines.join('')).toMatch(/^[\x20-\x7e]*$/)
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ message: hostile, issuer: hostile })
+  })
+
   test.each([
     ['debug', 4],
     ['info', 3],
