@@ -1,8 +1,8 @@
+import { join } from 'node:path'
+import { build } from 'esbuild'
+
 // Bundles the GitHub Action: `infra/action/main.js` and `post.js` are committed, because a runner takes the repository
 // as it is. A test holds them to their sources: npm run build:action.
-import { join } from 'node:path'
-
-import { build } from 'esbuild'
 
 const action = join(import.meta.dirname, 'action')
 

@@ -1,6 +1,3 @@
-// Prints how many files and calls of `src` one request crosses, by V8's precise coverage: a cached token request, a
-// token request that must refresh a refresh token, and an enrolment. So that a change shows what it adds to the path
-// that a reader has to follow. Without arguments it only prints; with `--max CACHED MISS` it fails above those counts.
 import { randomBytes } from 'node:crypto'
 import { Session } from 'node:inspector/promises'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,6 +9,10 @@ import { readSettings } from '../src/config.ts'
 import { startGoogleStandIn } from '../test/support/google/stand-in.ts'
 import { createSampleCallers } from './quickstart/sample-callers.ts'
 import { calendarReadOnly, samplePolicy } from './quickstart/sample-policy.ts'
+
+// Prints how many files and calls of `src` one request crosses, by V8's precise coverage: a cached token request, a
+// token request that must refresh a refresh token, and an enrolment. So that a change shows what it adds to the path
+// that a reader has to follow. Without arguments it only prints; with `--max CACHED MISS` it fails above those counts.
 
 interface Crossing {
   readonly files: number

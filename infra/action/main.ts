@@ -1,13 +1,13 @@
-// The step of the GitHub Action: trades the OIDC token of the job for a token, or writes a credential file.
-// Bundled to main.js by infra/build-action.ts.
 import { randomUUID } from 'node:crypto'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { jwtFromPlatform } from '../../src/agent/proofs.ts'
 import { brokerBase } from '../../src/client/broker-connection.ts'
 import { createTokenSource } from '../../src/client/token-source.ts'
 import { confirmedAudience, input, mask, runStep, setOutput } from './runner.ts'
+
+// The step of the GitHub Action: trades the OIDC token of the job for a token, or writes a credential file.
+// Bundled to main.js by infra/build-action.ts.
 
 await runStep(async () => {
   const broker = brokerBase(input('broker', true))

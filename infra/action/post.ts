@@ -1,9 +1,9 @@
-// The end of the job: revokes the token, and deletes what was written. Bundled to post.js by infra/build-action.ts.
 import { readFileSync, rmSync } from 'node:fs'
-
 import { jwtFromPlatform } from '../../src/agent/proofs.ts'
 import { brokerBase } from '../../src/client/broker-connection.ts'
 import { confirmedAudience, mask, runStep } from './runner.ts'
+
+// The end of the job: revokes the token, and deletes what was written. Bundled to post.js by infra/build-action.ts.
 
 await runStep(async () => {
   const { STATE_token: tokenFile = '', STATE_file: file = '' } = process.env

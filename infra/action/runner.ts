@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
-
 import { confirmIssuer } from '../../src/client/broker-connection.ts'
 import { platformRuntime } from '../../src/client/runtime.ts'
 

@@ -5,7 +5,6 @@ import { Agent, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
-
 import { createPerson } from '../../src/cli/terminal.ts'
 import { startDownscope, type AgentProcess } from '../../test/support/agent-process.ts'
 import { startRecordingProxy } from '../../test/support/clients/recording-proxy.ts'

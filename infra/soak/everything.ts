@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-
 import { startFaultProxy, tcpFaults, type FaultProxy } from '../../test/support/fault-proxy.ts'
 import { startAuthorizationServer } from '../../test/support/oidc-provider/authorization-server.ts'
 import { createRandom, type Random } from '../../test/support/random.ts'

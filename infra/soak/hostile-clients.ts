@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
-
 import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
 import { askToken } from '../../test/support/test-broker/ask.ts'
 import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'

@@ -1,8 +1,8 @@
 import type { Proof } from './proof.ts'
+import { parseArgs } from 'node:util'
 
 // `npm run soak NAME` and `npm run soak -- --minutes N`: proofs that take too long for the test suite. Each prints what
 // it counted.
-import { parseArgs } from 'node:util'
 
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   'damaged-store': async () => (await import('./damaged-store.ts')).proveDamagedStore,

@@ -2,7 +2,6 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-
 import { freePort } from '../../test/support/free-port.ts'
 import { startAuthorizationServer } from '../../test/support/oidc-provider/authorization-server.ts'
 import { repository } from '../../test/support/run-node.ts'

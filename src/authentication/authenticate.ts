@@ -19,8 +19,7 @@ import {
 import { personEntry, type SignInAudiences } from './person-entry.ts'
 import { createIssuerKeys } from './issuer-keys.ts'
 import { isIssuerIdentifier, judgeClaims, type OneUse } from './judge-claims.ts'
-import { createVerifiedAssertions } from './verified-assertions.ts'
-import { createVerifySignature } from './verify-signature.ts'
+import { createVerifiedAssertions, createVerifySignature } from './verify-signature.ts'
 import { visibleFault } from './visible-fault.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 

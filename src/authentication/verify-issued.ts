@@ -3,8 +3,7 @@ import type { TrustedIssuer } from '../domain/policy.ts'
 import { signingAlgorithms } from '../domain/jwk.ts'
 import { seconds } from '../domain/time.ts'
 import { isAccessTokenTyp, parseCompactJws } from './compact-jws.ts'
-import { createIssuerKeys } from './issuer-keys.ts'
-import type { RemoteKeysDeps } from './remote-keys.ts'
+import { createIssuerKeys, type RemoteKeysDeps } from './issuer-keys.ts'
 import { createVerifySignature } from './verify-signature.ts'
 
 export interface IssuedToken {

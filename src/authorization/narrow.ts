@@ -1,5 +1,5 @@
 import { BrokerError } from '../domain/broker-error.ts'
-import type { CredentialSummary } from '../domain/credential.ts'
+import { type CredentialSummary, tokenLifeOf, type TokenLifeOf } from '../domain/credential.ts'
 import { formatScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import type { CompiledRule, RuleScopes } from '../policy/compile-policy.ts'
 import { scopesImpliedBy } from '../policy/scope-catalogue.ts'
@@ -7,7 +7,10 @@ import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import type { Rule } from '../domain/policy.ts'
 import { quote } from '../domain/text.ts'
 import { seconds, type Seconds } from '../domain/time.ts'
-import { tokenLifeOf, type TokenLifeOf } from '../policy/token-life.ts'
+import type { AccessBoundary } from '../domain/access-boundary.ts'
+import type { Caller } from '../domain/caller.ts'
+import { boundaryFaults, describeBoundaryFault, type BoundaryFault } from '../boundaries/boundary.ts'
+import { intersectBoundaries } from '../boundaries/intersect-boundaries.ts'
 
 /**
  * Credential ∩ rule ∩ request, never empty (P13). An empty request asks for all the rule allows. A scope that a rule's
@@ -111,4 +114,53 @@ export function narrowLifetime({ request, rule: { rule }, credential }: NarrowLi
 
 function lifeInWords(life: Seconds | undefined): string {
   return life === undefined || life === Infinity ? 'no less than it likes' : `tokens of ${life} s`
+}
+
+export interface BoundaryFor {
+  readonly caller: Caller
+  readonly credential: CredentialSummary
+}
+
+/**
+ * The boundary that the token gets: the rule's, the caller's own, or where there are both what both reach; `undefined`
+ * when there is neither. `request_malformed` where the caller's is not valid or cannot be compared with the rule's;
+ * `target_unavailable` where the rule's has a variable for which the caller has no fitting claim, and where the
+ * credential gives nothing that a boundary could be put on.
+ */
+export function narrowBoundary(
+  asked: AccessBoundary | undefined,
+  rule: CompiledRule,
+  { caller, credential }: BoundaryFor,
+): AccessBoundary | undefined {
+  const { name, boundary } = rule.rule
+  if (boundary.length === 0 && asked === undefined) return undefined
+  const where = `rule ${quote(name)}`
+  const malformed = (fault: BoundaryFault): BrokerError => {
+    const publicDetail = describeBoundaryFault(fault)
+    return new BrokerError('request_malformed', {
+      reason: `${where}: ${publicDetail}`,
+      publicDetail,
+      condition: 'boundary',
+    })
+  }
+  // docs/google.md §2.2: Google's STS puts boundaries on Google's access tokens.
+  if (credential.upstream !== 'google')
+    throw new BrokerError('target_unavailable', {
+      reason: `${where}: ${quote(credential.name)} cannot be bounded, only an access token of Google's can`,
+      condition: 'boundary',
+    })
+  const [fault] = asked === undefined ? [] : boundaryFaults(asked)
+  if (fault !== undefined) throw malformed(fault)
+  if (boundary.length === 0) return asked
+
+  const own = rule.fillBoundary(caller.claims)
+  if (!own.ok)
+    throw new BrokerError('target_unavailable', {
+      reason: `${where}, boundary: ${own.fault}`,
+      condition: 'boundary',
+    })
+  if (asked === undefined) return own.boundary
+  const both = intersectBoundaries(asked, own.boundary)
+  if (!both.ok) throw malformed(both.fault)
+  return both.boundary
 }

@@ -1,4 +1,5 @@
 import { type Fault, fault } from './result.ts'
+
 /** A private key as text in PKCS#8, or what is wrong with what was given; never any of the text itself. */
 export type PemJudgement = { readonly ok: true; readonly pkcs8Pem: string } | Fault
 

@@ -14,7 +14,7 @@ import type { OwnIdentity } from '../ports/own-identity.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Credentials } from '../records/credentials.ts'
-import { clientOf } from '../records/client-of.ts'
+import { clientOf } from '../records/credential-secrets.ts'
 import { readOAuthError, judgeFailure } from '../oauth/upstream-failure.ts'
 
 export interface RevokeVersionDeps {

@@ -12,7 +12,7 @@ import {
   parseBearer,
   storedNamePattern,
 } from './route-schemas.ts'
-import { readBody } from './read-body.ts'
+import { readBody } from './parse-form.ts'
 import type { AdminContext, Administer } from '../administer.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Refuse } from './refuse.ts'

@@ -26,7 +26,6 @@ import { addAdminRoutes } from './admin-routes.ts'
 import { createIntrospectionRoute, createRevocationRoute, createTokenRoute } from './oauth-routes.ts'
 import { issuerPath, issuerUrl, addPublicRoutes } from './public-routes.ts'
 import { createOAuthRefuse, createProblemRefuse } from './refuse.ts'
-import { pathFault, targetIn } from './canonical-path.ts'
 import { createNoRoute, plainRefusal } from './no-route.ts'
 import type { RotationRoutesDeps } from './rotation-routes.ts'
 
@@ -108,4 +107,30 @@ function sentTarget(message: unknown): string | undefined {
   const { incoming } = message
   if (typeof incoming !== 'object' || incoming === null || !('url' in incoming)) return undefined
   return typeof incoming.url === 'string' ? incoming.url : undefined
+}
+
+/**
+ * What is wrong with the path of a request target, as it was sent; `undefined` when it has the one spelling that a
+ * proxy's rule on the raw path would see too. Refused are the absolute form (RFC 9112 §3.2.2), escapes of characters
+ * that need none (RFC 3986 §2.3), broken escapes, and empty, `.` and `..` segments. A slash at the end is another path.
+ */
+function pathFault(target: string): string | undefined {
+  const end = target.search(/[?#]/)
+  const path = end === -1 ? target : target.slice(0, end)
+  if (!path.startsWith('/')) return 'the request target must begin with /'
+  if (path.includes('\\')) return 'the path must have no backslash'
+  if (path.includes('//') || dotSegment.test(path)) return 'the path must have no empty, . or .. segment'
+  if (unreservedEscaped.test(path)) return 'the path must escape no character that needs none'
+  return brokenEscape.test(path) ? 'the path has a broken escape' : undefined
+}
+
+const dotSegment = /\/\.{1,2}(?:\/|$)/
+/** Of a letter, a digit, or one of - . _ ~ */
+const unreservedEscaped = /%(?:2d|2e|5f|7e|3\d|4[1-9a-f]|5[\da]|6[1-9a-f]|7[\da])/i
+const brokenEscape = /%(?![\da-f]{2})/i
+
+/** The path and query of an absolute URL, as they are written there. */
+function targetIn(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  return start === -1 ? '/' : url.slice(start)
 }

@@ -6,11 +6,10 @@ import { formatScope } from '../domain/scopes.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Log } from '../ports/log.ts'
 import { jsonAnswer, emptyAnswer } from './json-answer.ts'
-import { parseForm, tokenIn, type FormMessage } from './parse-form.ts'
+import { parseForm, tokenIn, type FormMessage, readBody, textOf } from './parse-form.ts'
 import type { Refuse } from './refuse.ts'
 import type { RevocationRequest, RevokeToken } from '../revoke-token.ts'
 import type { Entropy } from '../ports/entropy.ts'
-import { readBody, textOf } from './read-body.ts'
 
 export interface TokenRouteDeps extends FormRouteDeps {
   readonly exchange: Exchange

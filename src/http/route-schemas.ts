@@ -2,7 +2,7 @@ import { emptyAnswer, jsonAnswer } from './json-answer.ts'
 import * as z from 'zod/mini'
 import { requestMalformed } from '../domain/broker-error.ts'
 import { parseStrictJsonObject } from '../domain/json.ts'
-import { mediaType, textOf, type RequestBody } from './read-body.ts'
+import { mediaType, textOf, type RequestBody } from './parse-form.ts'
 import { Secret } from '../domain/secret.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 

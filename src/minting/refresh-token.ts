@@ -25,7 +25,7 @@ import {
   requireScopes,
 } from '../oauth/token-response.ts'
 import { learnedOf, refusalRemembered, refusedNarrowing } from './narrowing.ts'
-import { clientOf, type ClientOfDeps } from '../records/client-of.ts'
+import { clientOf, type ClientOfDeps } from '../records/credential-secrets.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import { judgeFailure } from '../oauth/upstream-failure.ts'
 import type { Clock } from '../ports/clock.ts'

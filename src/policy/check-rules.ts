@@ -1,8 +1,12 @@
-import { missingOfConsent, type CredentialSummary, identifiesAsAccount } from '../domain/credential.ts'
+import {
+  missingOfConsent,
+  type CredentialSummary,
+  identifiesAsAccount,
+  tokenLifeOf,
+} from '../domain/credential.ts'
 import { quote, closestMatch } from '../domain/text.ts'
 import type { Rule } from '../domain/policy.ts'
 import { scopesBeyond } from '../domain/scopes.ts'
-import { tokenLifeOf } from './token-life.ts'
 import {
   fullScopeName,
   scopesImpliedBy,

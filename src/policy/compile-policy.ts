@@ -1,10 +1,10 @@
 import { type Caller, unescapeStep } from '../domain/caller.ts'
 import type { AdminRole, CallerPattern, Policy, Rule, TrustedIssuer } from '../domain/policy.ts'
 import type { Upstream } from '../domain/upstream.ts'
+import { upstreamPresets } from '../domain/upstream-presets.ts'
 import { presetUpstream } from './read-preset.ts'
-import { createCallerIndex, type CallerIndex } from './caller-index.ts'
+import { createCallerIndex, type CallerIndex, createMatchText } from './match-caller.ts'
 import { createFillBoundary, type FillBoundary, claimsInBoundary } from '../boundaries/fill-boundary.ts'
-import { createMatchText } from './match-caller.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { fullScopeName, scopesImpliedBy } from './scope-catalogue.ts'
 
@@ -56,11 +56,15 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
   return {
     policy,
     findIssuer: (iss) => issuers.get(iss),
-    findUpstream: (name) => upstreams.get(name) ?? presetUpstream(name),
+    findUpstream: (name) => upstreams.get(name) ?? (hasPreset(name) ? presetUpstream(name) : undefined),
     findRule: (caller, credential) => rules.get(credential)?.first(caller)?.(),
     findRoles: (caller, cap = (role) => role) =>
       admins.all(caller).map(({ pattern, role }) => cap(role, pattern.claims)),
   }
+}
+
+function hasPreset(name: string): boolean {
+  return Object.hasOwn(upstreamPresets, name)
 }
 
 /** Caches of keys and of verified assertions hang on the object: a new one for an equal entry would empty them. */

@@ -7,7 +7,7 @@ import { boundaryFaults } from '../boundaries/boundary.ts'
 import { sampleBoundary, variableFaults } from '../boundaries/fill-boundary.ts'
 import type { AdminEntry, RuleEntry } from './policy-schema.ts'
 import type { EntryPlace } from './read-entries.ts'
-import { shortestLifeOfAny } from './token-life.ts'
+import { shortestLifeOfAny } from '../domain/credential.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** A rule of what its entry says; faults are reported, and then the result must not be used. */

@@ -1,5 +1,6 @@
 import { BrokerError } from '../domain/broker-error.ts'
-import type { CredentialSecret, VersionState, ClientReference, OAuthClient } from '../domain/credential.ts'
+import type { ClientReference, OAuthClient, CredentialSecret, VersionState } from '../domain/credential.ts'
+import type { Credentials } from './credentials.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { credentialKey, type CredentialRecord, type CredentialVersion } from './credential-record.ts'
 import * as z from 'zod/mini'
@@ -7,6 +8,42 @@ import { Secret } from '../domain/secret.ts'
 import { signingAlgorithms } from '../domain/jwk.ts'
 import { filledText } from './stored-fields.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
+
+export interface ClientOfDeps {
+  readonly credentials: Pick<Credentials, 'find' | 'openSecret' | 'openWithdrawn'>
+}
+
+export interface ClientUse {
+  /** The upstream it has to be a client of (T18). */
+  readonly upstream: string
+  /** Whether it may be switched off: to give something back upstream, and for nothing else. */
+  readonly mayBeOff?: boolean
+}
+
+/**
+ * The client that a secret was issued to: its own, or the one that a credential of the kind `oauth_client` is. Throws
+ * `target_unavailable` where that is gone, switched off, or of another upstream.
+ */
+export async function clientOf(
+  { credentials }: ClientOfDeps,
+  client: OAuthClient | ClientReference,
+  { upstream, mayBeOff = false }: ClientUse,
+): Promise<OAuthClient> {
+  if (client.proof !== 'credential') return client
+  const { credential: name } = client
+  const found = await credentials.find(name)
+  if (found?.kind !== 'oauth_client' || found.upstream !== upstream)
+    throw unusable(name, `is no oauth_client of ${upstream}`)
+  const secret = mayBeOff
+    ? await credentials.openWithdrawn(name, found.version)
+    : (await credentials.openSecret(name, found.version)).secret
+  if (secret.kind !== 'oauth_client') throw unusable(name, 'holds no client')
+  return secret.client
+}
+
+function unusable(name: string, why: string): BrokerError {
+  return new BrokerError('target_unavailable', { reason: `credential ${name} ${why}` })
+}
 
 export interface VersionName {
   readonly name: string
@@ -140,7 +177,7 @@ const clientShape = {
 
 const clientDocument = z.object(clientShape)
 
-function clientOf(members: z.output<typeof clientDocument>): OAuthClient {
+function parseClient(members: z.output<typeof clientDocument>): OAuthClient {
   const { client_id, client_origin: origin, client_secret: secret, client_key: key } = members
   const named = { id: client_id, ...omitUndefined({ origin }) }
   if (secret !== undefined) return { ...named, proof: 'secret', secret }
@@ -183,7 +220,7 @@ const secretDocument = z.discriminatedUnion('kind', [
         kind,
         client:
           credential === undefined
-            ? clientOf({ ...members, client_id: id })
+            ? parseClient({ ...members, client_id: id })
             : ({ proof: 'credential', credential } as const),
         refreshToken,
       }),
@@ -191,11 +228,11 @@ const secretDocument = z.discriminatedUnion('kind', [
   ),
   z.pipe(
     z.object({ kind: z.literal('client_credentials'), ...clientShape }),
-    z.transform(({ kind, ...members }) => ({ kind, client: clientOf(members) })),
+    z.transform(({ kind, ...members }) => ({ kind, client: parseClient(members) })),
   ),
   z.pipe(
     z.object({ kind: z.literal('oauth_client'), ...clientShape }),
-    z.transform(({ kind, ...members }) => ({ kind, client: clientOf(members) })),
+    z.transform(({ kind, ...members }) => ({ kind, client: parseClient(members) })),
   ),
   z.pipe(
     z.object({

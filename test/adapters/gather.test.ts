@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { createGather } from '../../src/adapters/gather.ts'
 
 /** Answers when the test says so. */

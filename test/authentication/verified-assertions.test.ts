@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createVerifiedAssertions } from '../../src/authentication/verified-assertions.ts'
+import { createVerifiedAssertions } from '../../src/authentication/verify-signature.ts'
 import { seconds } from '../../src/domain/time.ts'
 import { createAuthenticateWorld, sha256, trustedIssuer } from '../support/authenticate-world.ts'
 import { answer } from '../support/routed-http.ts'

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-
 import { chromiumPath, hasChromium, openChromium } from '../support/chromium.ts'
 import { startPeopleWorld } from '../support/people-world.ts'
 

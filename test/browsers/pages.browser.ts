@@ -2,10 +2,8 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
-
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { openChromium, type Look } from '../support/chromium.ts'
 import { startPeopleWorld, type PeopleWorld } from '../support/people-world.ts'
 

@@ -2,9 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { main } from '../../src/cli/main.ts'
 import { consent, startPeopleWorld, type PeopleWorld } from '../support/people-world.ts'
 import { runCli } from '../support/run-cli.ts'

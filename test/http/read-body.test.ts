@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bodyBytesMax, readBody } from '../../src/http/read-body.ts'
+import { bodyBytesMax, readBody } from '../../src/http/parse-form.ts'
 import { createFakeHttpLayer, post, tokenForm } from '../support/http-layer.ts'
 
 interface Source {

@@ -2,10 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-
 import { bundleAction } from '../../infra/build-action.ts'
 import { createClientWorld, reading, type ClientWorld } from '../support/clients/client-world.ts'
 import { serveOnLoopback, type LoopbackServer } from '../support/clients/loopback-server.ts'

@@ -2,10 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
-
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
-
 import { runCli } from '../support/run-cli.ts'
 import { createClientWorld, type ClientWorld } from '../support/clients/client-world.ts'
 import { repository, runProgram } from '../support/run-node.ts'

@@ -1,7 +1,6 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { chromium, type BrowserContext, type Page } from 'playwright-core'
 
 /** Debian's; `CHROMIUM` names another. */

@@ -1,8 +1,7 @@
 import { request as requestByHttp, type ClientRequest, type IncomingMessage } from 'node:http'
 import { request as requestByHttps } from 'node:https'
-import { startDeadline } from './deadline.ts'
+import { startDeadline, describeRequest, httpFailure, isRedirect, judgeTrouble } from './fetch-http-client.ts'
 import type { HttpAnswer, HttpClient, HttpRequest, HttpResult } from '../../ports/http-client.ts'
-import { describeRequest, httpFailure, isRedirect, judgeTrouble } from './fetch-http-client.ts'
 
 /** More than one server has a use for; a storm of them would keep this process busy until the deadline. */
 const informationMax = 16

@@ -7,6 +7,7 @@ import { createFault } from '../fault.ts'
 import { note, plain, printAnswer, withProgress } from '../output.ts'
 import { nameArgument, wholeNumber } from '../options.ts'
 import { confirm } from '../terminal.ts'
+import { omitUndefined } from '../../domain/omit-undefined.ts'
 
 export const connectCommands: readonly Command[] = [
   {
@@ -135,7 +136,7 @@ async function decided(
     await confirm(call, 'Is that the right account?')
   }
   return {
-    ...(account === undefined ? {} : { account }),
+    ...omitUndefined({ account }),
     ...(mayBeFewer ? { accept_fewer_scopes: scopes } : {}),
     ...(call.has('--replace-account') ? { replace_account: true } : {}),
   }

@@ -1,6 +1,5 @@
 import { BrokerError } from '../../domain/broker-error.ts'
-import { parseForm, type Form } from '../parse-form.ts'
-import { readBody, textOf } from '../read-body.ts'
+import { parseForm, type Form, readBody, textOf } from '../parse-form.ts'
 
 /** The hidden field that every form of ours carries. */
 export const formTokenField = 'form_token'
