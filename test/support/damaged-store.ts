@@ -118,7 +118,7 @@ async function inTime(world: BrokerWorld, asked: Promise<Response>): Promise<Res
   void asked.finally(() => (answered.yet = true))
   while (!answered.yet) {
     await new Promise((resolve) => setImmediate(resolve))
-    await world.clock.advance(100)
+    await world.clock.advance(10)
   }
   return asked
 }
