@@ -88,7 +88,7 @@ describe('the policy in a file', () => {
     expect((await source.read())?.text).toBe('version: 1')
   })
 
-  test('P25: what is no text of at most 1 MiB is refused', async () => {
+  test('P25: what is no text of at most 4 MiB is refused', async () => {
     const source = createFilePolicySource({ path })
     const reason = (): Promise<unknown> =>
       source.read().then(
@@ -99,10 +99,10 @@ describe('the policy in a file', () => {
     await writeFile(path, Buffer.from([0xc3, 0x28]))
     expect(await reason()).toBe(`the policy file ${path} is not UTF-8`)
     await writeFile(path, '')
-    await truncate(path, 2 ** 20)
-    expect((await source.read())?.text).toHaveLength(2 ** 20)
-    await truncate(path, 2 ** 20 + 1)
-    expect(await reason()).toBe(`the policy file ${path} has more than 1048576 bytes`)
+    await truncate(path, 4 * 2 ** 20)
+    expect((await source.read())?.text).toHaveLength(4 * 2 ** 20)
+    await truncate(path, 4 * 2 ** 20 + 1)
+    expect(await reason()).toBe(`the policy file ${path} has more than 4194304 bytes`)
   })
 
   test('a folder or a device is no policy', async () => {
