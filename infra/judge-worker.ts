@@ -24,7 +24,7 @@ export function judgeBundle({ gzipBytes, inputs, externals }: WorkerBundle): rea
     if (!name.startsWith('cloudflare:')) faults.push(`imports ${name}, which Workers do not have`)
   // The code imports their types alone.
   for (const name of inputs)
-    if (name.includes('/http/document-schemas/'))
+    if (/\/http\/(?:document|credential)-schemas\.ts$/.test(name))
       faults.push(`bundles ${name}, of which only documentation is made`)
   for (const name of inputs)
     if (/\/(?:unenv|@cloudflare\/unenv-preset)\//.test(name))

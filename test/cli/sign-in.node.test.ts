@@ -92,7 +92,7 @@ describe('downscope login', () => {
     expect(stop.status).not.toBe(0)
   })
 
-  test('contexts are listed and chosen, and logging out ends one', async () => {
+  test('contexts are listed and chosen', async () => {
     const chosen = await runCli(['context', 'use', 'local'], { env })
     const listed = await runCli(['context', 'list', '--json'], { env })
     const unknown = await runCli(['context', 'use', 'nowhere'], { env })
@@ -166,6 +166,24 @@ describe('downscope connect', () => {
     })
 
     expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining('it was refused')])
+  })
+})
+
+describe('downscope logout', () => {
+  test('ends the sign-in of the current context, and no other', async () => {
+    const before = await runCli(['whoami', '--json'], { env })
+    const out = await runCli(['logout'], { env })
+    const listed = await runCli(['context', 'list', '--json'], { env })
+    const after = await runCli(['whoami', '--json'], { env })
+
+    expect([before.status, out.status]).toEqual([0, 0])
+    expect(JSON.parse(listed.stdout)).toMatchObject({
+      contexts: expect.arrayContaining([
+        expect.objectContaining({ name: 'local', signed_in: false }),
+        expect.objectContaining({ name: 'device', signed_in: true }),
+      ]) as unknown,
+    })
+    expect(after.status).not.toBe(0)
   })
 })
 

@@ -93,7 +93,11 @@ async function expectOutage({ broker, world, token, askNew }: Outage): Promise<v
     askNew(),
     assertionForm(world.billing, { audience: 'sa', scope: mail }).then((form) => post(broker, form)),
     administer(broker, world.ops, { method: 'GET', path: 'credentials/sa' }),
-    send(`${broker.url}/readyz`, {}),
+    // It reports a write of at most 5 s ago.
+    until('readiness notices', async () => {
+      const answer = await send(`${broker.url}/readyz`, {})
+      return answer.status === 503 && answer
+    }),
   ])
   while (performance.now() - startedMs < outageMs) {
     const served = await askToken(broker, world.workload, { audience: 'sa', scope: mail })
