@@ -20,6 +20,14 @@ export function parseDocument(key: DocumentKey, json: string): Document {
   return value
 }
 
+/**
+ * Likewise in a list: what somebody else wrote reads as an empty document, which every reader refuses by its key, so
+ * that it hides none of the others.
+ */
+export function parseListed(json: string): Document {
+  return tryParseDocument(json) ?? {}
+}
+
 /** The document of `formatDocument`, or `undefined` for any other text. */
 export function tryParseDocument(json: string): Document | undefined {
   try {

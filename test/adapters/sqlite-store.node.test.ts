@@ -42,6 +42,24 @@ describe('an SQLite store on the disk', () => {
     })
   })
 
+  test('P25: a document that is no JSON object hides none of the others in a list', async () => {
+    const path = join(newFolder(), 'store.db')
+    const { store } = open(path)
+    await store.put('things/one', { n: 1 })
+    await store.put('things/two', { n: 2 })
+    const other = new DatabaseSync(path)
+    other.exec(`UPDATE documents SET json = '[]' WHERE key = 'things/one'`)
+    other.close()
+
+    const listed = await store.list({ prefix: 'things/', limit: 10 })
+
+    expect(listed.map(({ key, value }) => [key, value])).toEqual([
+      ['things/one', {}],
+      ['things/two', { n: 2 }],
+    ])
+    await expect(store.get('things/one')).rejects.toMatchObject({ code: 'store_unavailable' })
+  })
+
   test('is its owner’s alone: a new folder 0700, the file and its companions 0600', async () => {
     const folder = join(newFolder(), 'a', 'b')
     const { store } = open(join(folder, 'store.db'))

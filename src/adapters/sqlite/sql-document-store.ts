@@ -11,6 +11,7 @@ import { createGather } from '../gather.ts'
 import {
   formatDocument,
   parseDocument,
+  parseListed,
   unreadableDocument,
   checkExpiry,
   checkKey,
@@ -93,7 +94,7 @@ export function createSqlDocumentStore(deps: SqlDocumentStoreDeps): DocumentStor
     },
     list: async (options) => {
       checkListOptions(options)
-      return listRows(database, options, clock.now()).map(storedOf)
+      return listRows(database, options, clock.now()).map((row) => storedOf(row, parseListed))
     },
   }
 }
@@ -180,11 +181,14 @@ function listRows(database: SqlDatabase, options: ListOptions, now: EpochSeconds
     : database.exec(listExpiring, ...range, expiresBefore, limit)
 }
 
-function storedOf({ key, json, version, expires_at: expiresAt }: SqlRow): Stored {
+function storedOf(
+  { key, json, version, expires_at: expiresAt }: SqlRow,
+  parse = (text: string) => parseDocument(String(key), text),
+): Stored {
   if (typeof key !== 'string' || typeof json !== 'string' || typeof version !== 'string')
     throw unreadableDocument(String(key))
   const expiry = typeof expiresAt === 'number' ? { expiresAt: epochSeconds(expiresAt) } : {}
-  return { key, value: parseDocument(key, json), version: documentVersion(version), ...expiry }
+  return { key, value: parse(json), version: documentVersion(version), ...expiry }
 }
 
 /** Deletes what expired long ago, a bounded number of documents with every 64th write, beginning with the first. */
