@@ -16,7 +16,7 @@ test(
     const { world, broker, path } = await openBroker(onTestFinished)
     const parameters = { audience: 'sa', scope: mail }
     const before = await askToken(broker, world.workload, parameters)
-    const other = new DatabaseSync(path)
+    const other = new DatabaseSync(path, { timeout: 10_000 })
     onTestFinished(() => other.close())
     other.exec('BEGIN IMMEDIATE')
 
