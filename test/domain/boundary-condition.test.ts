@@ -70,7 +70,7 @@ test.each([
   ['('.repeat(65), 64, 'too many brackets'],
   [`${'!('.repeat(40)}true${')'.repeat(40)}`, 0, 'too deeply'],
 ])(
-  'what Google does not document for boundaries is a fault with its place: %s',
+  'what Google does not document for boundaries is a fault with its place: %j',
   (expression, offset, text) => {
     const parsed = parseCondition(expression)
 
