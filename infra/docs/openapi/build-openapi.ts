@@ -93,12 +93,17 @@ function publicOperation(endpoint: PublicEndpoint, schemas: JsonSchemas): object
     security: [],
     ...(form === undefined
       ? {}
-      : { requestBody: content(['application/x-www-form-urlencoded'], schemas.of(form)) }),
+      : { requestBody: content(['application/x-www-form-urlencoded'], formSchema(schemas.of(form))) }),
     responses: {
       ...responses,
       ...Object.fromEntries(refuses.map((status) => [status, { $ref: '#/components/responses/OAuthError' }])),
     },
   }
+}
+
+/** Unknown parameters are ignored; a list would be one that is repeated, and there are at most a hundred. */
+function formSchema(schema: object): object {
+  return { ...schema, additionalProperties: { type: 'string' }, maxProperties: 100 }
 }
 
 function adminOperation(route: DescribedRoute & { readonly id: string }, schemas: JsonSchemas): object {
