@@ -53,18 +53,17 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
     ),
   )
 
+  // Once for each policy: a request for a credential there must not parse its entry again.
+  const presets = new Map(Object.keys(upstreamPresets).map((name) => [name, presetUpstream(name)]))
+
   return {
     policy,
     findIssuer: (iss) => issuers.get(iss),
-    findUpstream: (name) => upstreams.get(name) ?? (hasPreset(name) ? presetUpstream(name) : undefined),
+    findUpstream: (name) => upstreams.get(name) ?? presets.get(name),
     findRule: (caller, credential) => rules.get(credential)?.first(caller)?.(),
     findRoles: (caller, cap = (role) => role) =>
       admins.all(caller).map(({ pattern, role }) => cap(role, pattern.claims)),
   }
-}
-
-function hasPreset(name: string): boolean {
-  return Object.hasOwn(upstreamPresets, name)
 }
 
 /** Caches of keys and of verified assertions hang on the object: a new one for an equal entry would empty them. */
