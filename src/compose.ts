@@ -85,7 +85,12 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       if (inForce.stopped !== undefined) intermediaries.forgetAll()
       return inForce
     })
-  const authorizeDeps = { policy: policyInForce.current, findCredential, brokerIssuer: issuer }
+  const authorizeDeps = {
+    policy: policyInForce.current,
+    findCredential,
+    findNothing: records.emptyView,
+    brokerIssuer: issuer,
+  }
   const exchange = createExchange(
     {
       countRequest: () => countRequest('callers'),

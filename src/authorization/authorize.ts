@@ -20,6 +20,8 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
 export interface AuthorizeDeps {
   readonly policy: () => MaybePromise<CompiledPolicy>
   readonly findCredential: (name: string) => MaybePromise<CredentialSummary | undefined>
+  /** Reads the store as `findCredential` does, and finds nothing. */
+  readonly findNothing: (name: string) => MaybePromise<unknown>
   /** The broker's public URL. */
   readonly brokerIssuer: string
 }
@@ -27,29 +29,20 @@ export interface AuthorizeDeps {
 /**
  * What policy allows this caller of what it asks for, and never more (P13). Throws `target_unavailable`, alike for a
  * credential that is unknown, not allowed or disabled (P12), `scope_refused` and `request_malformed`. A credential
- * that no rule gives this caller is not even looked for.
+ * that no rule gives this caller is not even looked for; something else is, so that the refusal takes as long.
  */
 export function createAuthorize(
   deps: AuthorizeDeps,
 ): (caller: Caller, request: ExchangeRequest) => MaybePromise<Grant> {
   const parseTarget = createParseTarget(deps.brokerIssuer)
 
-  const findRule = (policy: CompiledPolicy, caller: Caller, request: ExchangeRequest): FoundRule => {
-    const name = parseTarget(request.target)
-    if (name === undefined)
-      throw unavailable('audience', `the target ${quote(request.target)} names no credential`)
-    const rule = policy.findRule(caller, name)
-    if (rule === undefined)
-      throw unavailable(
-        'rules',
-        `no rule gives ${quote(name)} to ${quote(caller.subject)} of ${quote(caller.issuer)}`,
-      )
-    return { name, rule }
-  }
-
   return (caller, request) =>
     whenReady(deps.policy(), (policy) => {
-      const { name, rule } = findRule(policy, caller, request)
+      const name = parseTarget(request.target)
+      if (name === undefined)
+        throw unavailable('audience', `the target ${quote(request.target)} names no credential`)
+      const rule = policy.findRule(caller, name)
+      if (rule === undefined) return whenReady(deps.findNothing(name), () => refuseWithoutRule(caller, name))
       return whenReady(deps.findCredential(name), (found) => {
         const credential = refuseUnlessEnabled(found, name, rule)
         const upstream = policy.findUpstream(credential.upstream)
@@ -62,10 +55,8 @@ export function createAuthorize(
     })
 }
 
-interface FoundRule {
-  /** The credential's. */
-  readonly name: string
-  readonly rule: CompiledRule
+function refuseWithoutRule({ subject, issuer }: Caller, name: string): never {
+  throw unavailable('rules', `no rule gives ${quote(name)} to ${quote(subject)} of ${quote(issuer)}`)
 }
 
 function refuseUnlessEnabled(

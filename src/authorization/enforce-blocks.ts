@@ -27,14 +27,19 @@ export function enforceBlocks<Request, Grant>(
     request: Request,
   ): Promise<Grant> => {
     const authorizing = (async () => authorize(caller, request))()
-    const [read, grant] = await Promise.all([reading, authorizing])
-    refuseBlocked(read, caller)
-    return grant
+    // Who is blocked is refused as such, and when all that others wait for is done.
+    const [read, authorized] = await Promise.allSettled([reading, authorizing])
+    if (read.status === 'rejected') throw read.reason
+    refuseBlocked(read.value, caller)
+    if (authorized.status === 'rejected') throw authorized.reason
+    return authorized.value
   }
 
   return (caller, request) => {
     const known = blocks()
     if (known instanceof Promise) return whileReading(known, caller, request)
+    if (known.stopped === undefined && known.blocked(caller) !== undefined)
+      return whileReading(Promise.resolve(known), caller, request)
     refuseBlocked(known, caller)
     return authorize(caller, request)
   }

@@ -24,6 +24,8 @@ export interface Records {
   readonly blocksView: () => BlocksInForce | Promise<BlocksInForce>
   readonly credentials: Credentials
   readonly credentialView: (name: string) => MaybePromise<CredentialSummary | undefined>
+  /** Reads as often as `credentialView`, and nothing: being refused takes the same time for any name (P12). */
+  readonly emptyView: (name: string) => MaybePromise<unknown>
   readonly refreshTurns: RefreshLeases
   readonly rotations: Rotations
   readonly tokens: Tokens
@@ -55,6 +57,12 @@ export function createRecords(settings: Settings, platform: Platform): Records {
     blocksView: createBlocksView({ ...platform, blocks, outageMs }),
     credentials,
     credentialView: createCredentialView({ ...platform, credentials, outageMs }),
+    // No credential has a name in capitals. A view of its own: strangers' names push no credential out.
+    emptyView: createCredentialView({
+      ...platform,
+      credentials: { find: (name) => credentials.find(`NONE.${name}`) },
+      outageMs: 0,
+    }),
     refreshTurns: createRefreshLeases({ ...platform, holder }),
     rotations: createRotations({ ...platform, holder }),
     tokens: createTokens({ ...platform, holder }),

@@ -5,7 +5,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Credentials } from './credentials.ts'
 import { createRefreshingValue } from '../domain/refreshing-value.ts'
 
-/** Names that policy does not know never come here, so this bounds an operator's mistake, not an attacker. */
+/** Names that no rule gives have a view of their own, so this bounds an operator's mistake, not an attacker. */
 const namesMax = 10_000
 
 export interface CredentialViewDeps {

@@ -25,6 +25,7 @@ function explain({
     policy: () => Promise.resolve(policy),
     findCredential: (name) =>
       Promise.resolve(credential !== 'none' && name === credential.name ? credential : undefined),
+    findNothing: () => undefined,
     brokerIssuer: 'https://tokens.acme.example',
     sharedAudienceFault,
     blocks: () => inForce({ callers: [], tokens: [], ...blocks }),

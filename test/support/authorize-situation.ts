@@ -89,6 +89,7 @@ function depsOf({
       const enrolled = credential === 'none' ? others : [credential, ...others]
       return Promise.resolve(enrolled.find((summary) => summary.name === name))
     },
+    findNothing: () => undefined,
     brokerIssuer: 'https://tokens.acme.example',
   }
 }

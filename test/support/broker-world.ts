@@ -33,8 +33,8 @@ export interface BrokerWorld extends RoutedHttp {
   readonly jwt: (person: Person) => Promise<string>
   /** `METHOD /path` to one of the instances, as somebody or nobody. */
   readonly call: (line: string, request?: WorldRequest) => Promise<Response>
-  /** A token for the credential `team`, or why not. */
-  readonly ask: (instance?: number, person?: Person) => Promise<Response>
+  /** A token for the credential `team` or another, or why not. */
+  readonly ask: (instance?: number, person?: Person, target?: string) => Promise<Response>
   readonly enrol: (name?: string) => Promise<Response>
   /** One more instance, which knows nothing yet; its number. */
   readonly addInstance: () => number
@@ -133,14 +133,14 @@ export async function createBrokerWorld(
     minted: () => minted,
     jwt,
     call,
-    ask: async (at = 0, person = 'billing') =>
+    ask: async (at = 0, person = 'billing', target = 'team') =>
       call('POST /v1/token', {
         at,
         body: new URLSearchParams({
           grant_type: 'client_credentials',
           client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
           client_assertion: await jwt(person),
-          audience: 'team',
+          audience: target,
         }),
       }),
     enrol: (name = 'team') =>

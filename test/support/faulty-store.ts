@@ -9,16 +9,16 @@ export interface FaultyStore extends DocumentStore {
   /** The next `put` is carried out, and then reported as failed: an unknown outcome. */
   losesNextAnswer: boolean
   /** Runs before each operation; may wait. */
-  before: (operation: Operation) => Promise<void>
+  before: (operation: Operation, key: string) => Promise<void>
   readonly counts: Readonly<Record<Operation, number>>
 }
 
 /** A real store whose connection can be broken. */
 export function createFaultyStore(inner: DocumentStore): FaultyStore {
   const counts = { get: 0, put: 0, delete: 0, list: 0 }
-  const pass = async <T>(operation: Operation, work: () => Promise<T>): Promise<T> => {
+  const pass = async <T>(operation: Operation, key: string, work: () => Promise<T>): Promise<T> => {
     counts[operation] += 1
-    await faulty.before(operation)
+    await faulty.before(operation, key)
     if (faulty.down) throw unavailable('down')
     return work()
   }
@@ -27,15 +27,15 @@ export function createFaultyStore(inner: DocumentStore): FaultyStore {
     losesNextAnswer: false,
     before: () => Promise.resolve(),
     counts,
-    get: (key) => pass('get', () => inner.get(key)),
+    get: (key) => pass('get', key, () => inner.get(key)),
     put: async (key, value, options) => {
-      const version = await pass('put', () => inner.put(key, value, options))
+      const version = await pass('put', key, () => inner.put(key, value, options))
       if (!faulty.losesNextAnswer) return version
       faulty.losesNextAnswer = false
       throw unavailable('the answer was lost')
     },
-    delete: (key, options) => pass('delete', () => inner.delete(key, options)),
-    list: (options) => pass('list', () => inner.list(options)),
+    delete: (key, options) => pass('delete', key, () => inner.delete(key, options)),
+    list: (options) => pass('list', options.prefix, () => inner.list(options)),
   }
   return faulty
 }

@@ -220,6 +220,7 @@ export async function authorize({ rule, credential, request }: Situation): Promi
   return createAuthorize({
     policy: () => compiled,
     findCredential: () => credential,
+    findNothing: () => undefined,
     brokerIssuer: 'https://tokens.acme.example',
   })(callerOf('exporter'), request)
 }
