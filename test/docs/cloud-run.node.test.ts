@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
+import { load } from 'js-yaml'
 import { parsePolicy } from '../../src/policy/parse-policy.ts'
 import { readSettings } from '../../src/config.ts'
 import { brokerIssuer } from '../support/guides.ts'
@@ -20,7 +20,7 @@ describe('infra/cloud-run', () => {
     const env = [...filled.matchAll(/name: (DOWNSCOPE_\w+), value: '?([^'}\s]+)/g)]
     const settings = Object.fromEntries(env.map(([, name = '', value = '']) => [name, value]))
 
-    expect(() => parse(filled) as unknown).not.toThrow()
+    expect(() => load(filled)).not.toThrow()
     expect(Object.keys(settings)).toHaveLength(4)
     expect(filled).toContain('name: DOWNSCOPE_KEYS')
     expect(readSettings({ ...settings, DOWNSCOPE_KEYS: `k1:${'A'.repeat(43)}=` })).toMatchObject({

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseSync } from 'oxc-parser'
 import { describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
+import { load } from 'js-yaml'
 import { parsePolicy } from '../../src/policy/parse-policy.ts'
 import { clientSettingNames } from '../../src/config/setting-faults.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
@@ -122,7 +122,7 @@ async function judge(path: string, { language, text }: CodeBlock): Promise<void>
     case 'yaml':
       // A Pod's spec is no policy, and only has to be YAML.
       if (['docs/policy.md', 'docs/upstreams.md', 'docs/issuers.md'].includes(path)) readPart(text)
-      else parse(text)
+      else load(text)
       break
     case 'json':
       jsonMembers(text)
@@ -190,7 +190,7 @@ async function runScript(text: string): Promise<void> {
 
 /** A policy, or a part of one that is completed with the issuers the guide speaks of. */
 function readPart(text: string): void {
-  const part: unknown = parse(text)
+  const part: unknown = load(text)
   if (typeof part !== 'object' || part === null) throw new Error('no policy')
   const document = new Map<string, unknown>(Object.entries(part))
   const own: unknown = document.get('issuers')

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
+import { load } from 'js-yaml'
 import { toJSONSchema } from 'zod/mini'
 import {
   fullScopeName,
@@ -20,7 +20,7 @@ describe('docs/policy.md', () => {
   test('has an example of every key that a policy may have', () => {
     const examples = blocks
       .filter(({ path, block }) => path === 'docs/policy.md' && block.language === 'yaml')
-      .flatMap(({ block }) => keysOf(parse(block.text)))
+      .flatMap(({ block }) => keysOf(load(block.text)))
     const schemas = [policyDocumentSchema, issuerSchema, upstreamSchema, ruleSchema, adminSchema]
     const keys = schemas.flatMap((schema) =>
       keysAllowedBy(toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })),

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
+import { load } from 'js-yaml'
 import { bundleAction } from '../../infra/build-action.ts'
 import { createClientWorld, reading, type ClientWorld } from '../support/clients/client-world.ts'
 import { serveOnLoopback, type LoopbackServer } from '../support/clients/loopback-server.ts'
@@ -73,7 +73,7 @@ function state(): Record<string, string> {
 describe('the GitHub Action', () => {
   test('is bundled from its sources: npm run build:action', async () => {
     for (const [path, text] of await bundleAction()) expect(readFileSync(path, 'utf8')).toBe(text)
-    const { runs } = parse(readFileSync(join(action, 'action.yml'), 'utf8')) as {
+    const { runs } = load(readFileSync(join(action, 'action.yml'), 'utf8')) as {
       runs: Record<string, string>
     }
     expect(runs).toEqual({ using: 'node24', main: 'main.js', post: 'post.js', 'post-if': 'always()' })

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { parse, parseAllDocuments } from 'yaml'
+import { load, loadAll } from 'js-yaml'
 import { runCli } from '../support/run-cli.ts'
 import { createClientWorld, type ClientWorld } from '../support/clients/client-world.ts'
 import { repository, runProgram } from '../support/run-node.ts'
@@ -25,7 +25,7 @@ function agentWords(name: string): readonly (readonly string[])[] {
     else if (typeof value === 'object' && value !== null)
       for (const member of Object.values(value)) search(member)
   }
-  for (const document of parseAllDocuments(textOf(name))) search(document.toJS())
+  for (const document of loadAll(textOf(name))) search(document)
   return found
 }
 
@@ -67,8 +67,8 @@ describe('the recipes', () => {
   )
 
   test('the broker of External Secrets has a name that the operator accepts', () => {
-    const [config] = parseAllDocuments(textOf('external-secrets.yaml'))
-    const { data } = (config?.toJS() ?? { data: {} }) as { data: Record<string, string> }
+    const [config] = loadAll(textOf('external-secrets.yaml'))
+    const { data } = config as { data: Record<string, string> }
     const file = JSON.parse(data['credential.json'] ?? '') as { token_url: string; token_info_url: string }
     // The operator's own rule, pkg/provider of its pull request 6273.
     expect(file.token_url).toMatch(/^https:\/\/sts\.[^/\s]+\/v1\/token$/)
@@ -114,7 +114,7 @@ describe('the recipe for GitLab CI', () => {
     expect(
       text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length,
     ).toBeLessThanOrEqual(10)
-    const { report } = parse(text) as {
+    const { report } = load(text) as {
       report: Record<'before_script' | 'script' | 'after_script', string[]>
     }
     const env = {

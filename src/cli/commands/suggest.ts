@@ -1,36 +1,22 @@
 import * as z from 'zod/mini'
-import { isMembers } from '../../domain/json.ts'
-import { parsePolicyAnswer } from '../admin-answers.ts'
 import { adminOptions, connect } from '../admin-client.ts'
 import type { Call, Command } from '../command.ts'
 import type { Exit } from '../fault.ts'
 import { type Paint, note, printAnswer, plain } from '../output.ts'
-import { policyDiff, shownDiff } from '../policy-diff.ts'
 import { wholeNumber } from '../options.ts'
-import { writeNewFile } from '../files.ts'
 
 export const suggestCommands: readonly Command[] = [
   {
     name: 'policy suggest',
     summary: 'show what the policy could lose without refusing any recent request',
     details:
-      'Rule by rule, and as a unified diff from the policy in force to one that says no more than was used. ' +
-      'Nothing is changed: review FILE, then apply it.',
+      'A list, rule by rule: what no request of these days needed, and what is enough in its place. ' +
+      'Nothing is changed: edit the policy, then apply it.',
     options: [
       { name: '--days', value: 'DAYS', summary: 'how many days to look at; by default 30, at most 120' },
-      {
-        name: '--write',
-        value: 'FILE',
-        summary: 'put the narrowed policy into a new file; one that is there is never written over',
-        offer: 'file',
-      },
       ...adminOptions,
     ],
-    examples: [
-      'downscope policy suggest',
-      'downscope policy suggest --write narrowed.yaml',
-      'downscope policy suggest --days 90 --json',
-    ],
+    examples: ['downscope policy suggest', 'downscope policy suggest --days 90 --json'],
     run: suggest,
   },
 ]
@@ -40,21 +26,7 @@ async function suggest(call: Call): Promise<Exit> {
   const client = await connect(call)
   const body = days === undefined ? {} : { days }
   const answer = await client.ask({ method: 'POST', path: 'policy:suggest', body, parse: parseSuggestion })
-  const { value: inForce } = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
-  const { suggestedPolicy } = await import('../suggested-policy.ts')
-  const { text, left } = suggestedPolicy(inForce.document, answer.value.rules)
-  const file = call.text('--write')
-  const diff = await policyDiff({ inForce, text, place: file ?? 'suggested policy' })
-  if (file !== undefined)
-    writeNewFile(file, text, { mode: 0o644, hint: 'A policy is never written over another file.' })
-  const document = isMembers(answer.document) ? answer.document : {}
-  printAnswer(call, { ...document, document: text, diff, left }, (paint) =>
-    [describe(answer.value, paint), ...(diff === '' ? [] : [shownDiff(diff, paint)])].join('\n'),
-  )
-  for (const { rule, reason } of left)
-    note(call, ({ bold, odd }) => `${bold(plain(rule))}: ${odd('left as it is:')} ${plain(reason)}`)
-  if (file !== undefined)
-    note(call, ({ good }) => `${good('written')} ${file}: review it, then downscope policy apply ${file}`)
+  printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
   const { days: looked, observed_since: since } = answer.value
   note(call, ({ dim }) =>
     dim(
