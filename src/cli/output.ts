@@ -16,6 +16,24 @@ export function note(call: Call, words: (paint: Paint) => string): void {
   stderr.write(`${words(createPaint(stderr, env))}\n`)
 }
 
+/** What is switched off where and when, and what lives on (P36); all times are the broker's own. */
+export function noteSwitchedOff(
+  call: Call,
+  { since, everywhereBy }: { readonly since: string; readonly everywhereBy?: string | undefined },
+): void {
+  const at = Date.parse(since)
+  const plus = (seconds: number) => new Date(at + seconds * 1000).toISOString().replace('.000Z', 'Z')
+  const by = everywhereBy ?? (Number.isNaN(at) ? undefined : plus(10))
+  const until = Number.isNaN(at) ? 'an hour' : `until ${plus(3600)}`
+  note(call, ({ dim }) =>
+    dim(
+      `Off here already; on every other instance that can read the store ${by === undefined ? 'within 10 seconds' : `by ${plain(by)}`}. ` +
+        'One that cannot goes on for at most DOWNSCOPE_STORE_OUTAGE_SECONDS (an hour by default).\n' +
+        `Tokens already handed out live at their upstream until they expire: of Google ${until} at most.`,
+    ),
+  )
+}
+
 export function warn({ stderr, env }: Terminal, sentence: string): void {
   stderr.write(`${createPaint(stderr, env).odd('warning:')} ${sentence}\n`)
 }

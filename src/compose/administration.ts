@@ -95,6 +95,20 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     issuers: async () => (await policy()).policy.issuers,
     mayBlock: createMayBlock({ policy, authorizeAdmin }),
   })
+  /** This instance sees what is switched before the answer leaves (P36): a credential by its name, else the blocks. */
+  const thenSeen =
+    <Args extends readonly unknown[], Done>(
+      act: (...args: Args) => Promise<Done>,
+      nameOf?: (...args: NoInfer<Args>) => string,
+    ) =>
+    async (...args: Args): Promise<Done> => {
+      try {
+        return await act(...args)
+      } finally {
+        await records.readAgain(nameOf?.(...args))
+      }
+    }
+  const named = (...[name]: readonly [string, ...unknown[]]): string => name
   /** What may no longer be drawn from takes what boundaries are sealed behind along, before the answer. */
   const thenRemoved =
     <Args extends readonly unknown[], Done>(act: (...args: Args) => Promise<Done>, which?: 'all') =>
@@ -108,13 +122,23 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     administer: completeAfterDisconnect(administer, platform.background),
     credentials: {
       ...credentials,
-      change: thenRemoved(credentials.change),
-      disable: thenRemoved(credentials.disable),
-      destroy: thenRemoved(credentials.destroy),
+      change: thenSeen(thenRemoved(credentials.change), named),
+      disable: thenSeen(thenRemoved(credentials.disable), named),
+      enable: thenSeen(credentials.enable, named),
+      destroy: thenSeen(thenRemoved(credentials.destroy), named),
     },
-    revokeCredential: thenRemoved(createRevokeCredential({ ...records, withdraw: rotation.withdraw })),
+    revokeCredential: thenSeen(
+      thenRemoved(createRevokeCredential({ ...records, withdraw: rotation.withdraw })),
+      named,
+    ),
     policy: administerPolicy,
-    service: { ...service, stop: thenRemoved(service.stop, 'all') },
+    service: {
+      ...service,
+      stop: thenSeen(thenRemoved(service.stop, 'all')),
+      resume: thenSeen(service.resume),
+      blockCaller: thenSeen(service.blockCaller),
+      unblockCaller: thenSeen(service.unblockCaller),
+    },
     rolesOf: createRolesOf({ policy, deviceClientId: settings.signIn?.deviceClientId }),
     serviceStatus: createServiceStatus({
       ...platform,
@@ -125,8 +149,8 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     }),
     rotation: {
       ...versions,
-      disableVersion: thenRemoved(versions.disableVersion),
-      destroyVersion: thenRemoved(versions.destroyVersion),
+      disableVersion: thenSeen(thenRemoved(versions.disableVersion), named),
+      destroyVersion: thenSeen(thenRemoved(versions.destroyVersion), named),
     },
     maintain: rotation.maintain,
     explain: createExplainRequest({

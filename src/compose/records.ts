@@ -26,6 +26,8 @@ export interface Records {
   readonly credentialView: (name: string) => MaybePromise<CredentialSummary | undefined>
   /** Reads as often as `credentialView`, and nothing: being refused takes the same time for any name (P12). */
   readonly emptyView: (name: string) => MaybePromise<unknown>
+  /** Lets this instance see what it has just switched: the credential of that name, or else the blocks (P36). */
+  readonly readAgain: (name?: string) => Promise<void>
   readonly refreshTurns: RefreshLeases
   readonly rotations: Rotations
   readonly tokens: Tokens
@@ -52,17 +54,20 @@ export function createRecords(settings: Settings, platform: Platform): Records {
       ? [auditTrail]
       : [auditTrail, createStoredAuditTrail({ store, keepDays: settings.auditDays, membersOf: auditMembers })]
   const blocks = createBlocks(platform)
+  const blocksView = createBlocksView({ ...platform, blocks, outageMs })
+  const credentialView = createCredentialView({ ...platform, credentials, outageMs })
   return {
     blocks,
-    blocksView: createBlocksView({ ...platform, blocks, outageMs }),
+    blocksView: blocksView.current,
     credentials,
-    credentialView: createCredentialView({ ...platform, credentials, outageMs }),
     // No credential has a name in capitals. A view of its own: strangers' names push no credential out.
     emptyView: createCredentialView({
       ...platform,
       credentials: { find: (name) => credentials.find(`NONE.${name}`) },
       outageMs: 0,
-    }),
+    }).current,
+    credentialView: credentialView.current,
+    readAgain: (name) => (name === undefined ? blocksView.readAgain() : credentialView.readAgain(name)),
     refreshTurns: createRefreshLeases({ ...platform, holder }),
     rotations: createRotations({ ...platform, holder }),
     tokens: createTokens({ ...platform, holder }),

@@ -1,5 +1,5 @@
 import { BrokerError, isBrokerError } from './broker-error.ts'
-import { withDeadline } from './promises.ts'
+import { settled, withDeadline } from './promises.ts'
 import { seconds } from './time.ts'
 
 export interface RefreshingValueBounds {
@@ -21,6 +21,15 @@ export interface RefreshingValueDeps<T> {
   readonly sharesWork: boolean
 }
 
+export interface RefreshingValue<T> {
+  readonly current: () => T | Promise<T>
+  /**
+   * After the value was changed at its source: what was read before is used by nobody any more, not even by those who
+   * wait for it, and until the next read succeeds `current` throws. Resolves when one was tried; never rejects.
+   */
+  readonly readAgain: () => Promise<void>
+}
+
 /**
  * A value read from elsewhere, never older than `freshMs` while the reader works. There is no timer: whoever finds
  * it too old waits for the next read, so that an idle instance is not out of date when it wakes.
@@ -30,24 +39,26 @@ export function createRefreshingValue<T>({
   clock,
   bounds,
   sharesWork,
-}: RefreshingValueDeps<T>): () => T | Promise<T> {
+}: RefreshingValueDeps<T>): RefreshingValue<T> {
   let held: { readonly value: T; readonly readAt: number } | undefined
   let tryAgainAt = 0
   let reading: Promise<T> | undefined
+  let changes = 0
 
   const readOnce = async (): Promise<T> => {
-    const startedAt = clock.steadyMs()
+    const [startedAt, changesThen] = [clock.steadyMs(), changes]
     const value = await read()
+    if (changesThen !== changes) return readOnce()
     // A read that began earlier and came back later has nothing newer to say.
     if (held === undefined || startedAt >= held.readAt) held = { value, readAt: startedAt }
     return value
   }
 
   const join = (): Promise<T> => {
-    reading ??= readOnce().finally(() => {
-      reading = undefined
-    })
-    return reading
+    const mine = (reading ??= readOnce().finally(() => {
+      if (reading === mine) reading = undefined
+    }))
+    return mine
   }
 
   const refresh = async (): Promise<T> => {
@@ -63,7 +74,7 @@ export function createRefreshingValue<T>({
     }
   }
 
-  return () => {
+  const current = (): T | Promise<T> => {
     const now = clock.steadyMs()
     if (held !== undefined) {
       const age = now - held.readAt
@@ -71,6 +82,16 @@ export function createRefreshingValue<T>({
       if (now < tryAgainAt && age <= bounds.staleMs) return held.value
     }
     return refresh()
+  }
+
+  return {
+    current,
+    readAgain: async () => {
+      changes += 1
+      held = undefined
+      reading = undefined
+      await settled(refresh())
+    },
   }
 }
 

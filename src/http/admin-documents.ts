@@ -1,6 +1,6 @@
 import type { CredentialSummary, VersionSummary } from '../domain/credential.ts'
 import type { RotationStatus } from '../domain/rotation.ts'
-import { formatTimestamp, type EpochSeconds } from '../domain/time.ts'
+import { formatTimestamp, later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { RevokedCredential } from '../enrolment/revoke-credential.ts'
 import type { PolicyReading } from '../policy/administer-policy.ts'
 import type {
@@ -153,7 +153,7 @@ export function serviceDocument(status: ServiceStatus): ServiceDocument {
     version: status.version,
     time: formatTimestamp(status.now),
     issuer: status.issuer,
-    ...stopDocument(status.stopped),
+    stopped: byHandDocument(status.stopped),
     blocked_callers: status.blockedCallers,
     store: part(status.store),
     key_ring: part(status.keyRing),
@@ -169,8 +169,17 @@ export function serviceDocument(status: ServiceStatus): ServiceDocument {
 
 export function stopDocument(stopped: BlockedBy | undefined): StopDocument {
   return {
-    stopped: stopped === undefined ? undefined : { by: stopped.by, since: formatTimestamp(stopped.since) },
+    stopped: byHandDocument(stopped),
+    everywhere_by:
+      stopped === undefined ? undefined : formatTimestamp(later(stopped.since, seenEverywhereWithin)),
   }
+}
+
+/** P36. */
+const seenEverywhereWithin = seconds(10)
+
+function byHandDocument(act: BlockedBy | undefined): StopDocument['stopped'] {
+  return act === undefined ? undefined : { by: act.by, since: formatTimestamp(act.since) }
 }
 
 export function blockedCallerDocument(caller: BlockedCaller): BlockedCallerDocument {

@@ -80,8 +80,11 @@ export type SuggestionDocument = z.input<typeof suggestionSchema>
 const partSchema = z.object({ status: z.enum(['ok', 'fault']), reason: z.optional(z.string()) })
 const byHandSchema = z.object({ by: z.string(), since: timestamp })
 
-/** `stopped` is there as long as the service is. */
-export const stopSchema = z.object({ stopped: z.optional(byHandSchema) })
+/** `stopped` is there as long as the service is; `everywhere_by` is when the last instance that reads the store has stopped. */
+export const stopSchema = z.object({
+  stopped: z.optional(byHandSchema),
+  everywhere_by: z.optional(timestamp),
+})
 
 export const serviceSchema = z.object({
   version: z.string(),

@@ -13,7 +13,7 @@ import type { Document, Stored } from '../ports/document-store.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import { filledText, instant, malformed } from './stored-fields.ts'
 import type { Clock } from '../ports/clock.ts'
-import { createRefreshingValue } from '../domain/refreshing-value.ts'
+import { createRefreshingValue, type RefreshingValue } from '../domain/refreshing-value.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /**
@@ -182,7 +182,7 @@ export function createBlocksView({
   clock,
   outageMs,
   sharesWork,
-}: BlocksViewDeps): () => BlocksInForce | Promise<BlocksInForce> {
+}: BlocksViewDeps): RefreshingValue<BlocksInForce> {
   const read = async (): Promise<BlocksInForce> => inForce(await blocks.read())
   return createRefreshingValue({ read, clock, bounds: { ...bounds, staleMs: outageMs }, sharesWork })
 }

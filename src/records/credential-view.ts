@@ -3,7 +3,7 @@ import type { CredentialSummary } from '../domain/credential.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Credentials } from './credentials.ts'
-import { createRefreshingValue } from '../domain/refreshing-value.ts'
+import { createRefreshingValue, type RefreshingValue } from '../domain/refreshing-value.ts'
 
 /** Names that no rule gives have a view of their own, so this bounds an operator's mistake, not an attacker. */
 const namesMax = 10_000
@@ -17,7 +17,13 @@ export interface CredentialViewDeps {
   readonly sharesWork: boolean
 }
 
-type View = () => MaybePromise<CredentialSummary | undefined>
+type View = RefreshingValue<CredentialSummary | undefined>
+
+export interface CredentialView {
+  readonly current: (name: string) => MaybePromise<CredentialSummary | undefined>
+  /** After this instance changed that credential; as of any refreshing value. */
+  readonly readAgain: (name: string) => Promise<void>
+}
 
 const bounds = {
   // Disabling takes effect within 10 s (P26): 5 s of age and 2 s of reading.
@@ -35,15 +41,20 @@ export function createCredentialView({
   clock,
   outageMs,
   sharesWork,
-}: CredentialViewDeps): (name: string) => MaybePromise<CredentialSummary | undefined> {
+}: CredentialViewDeps): CredentialView {
   const views = createRecentlyUsed<View>({ sizeMax: namesMax })
 
-  return (name) => {
+  const viewOf = (name: string): View => {
     const known = views.get(name)
-    if (known !== undefined) return known()
+    if (known !== undefined) return known
     const read = () => credentials.find(name)
     const view = createRefreshingValue({ read, clock, bounds: { ...bounds, staleMs: outageMs }, sharesWork })
     views.set(name, view)
-    return view()
+    return view
+  }
+
+  return {
+    current: (name) => viewOf(name).current(),
+    readAgain: async (name) => views.get(name)?.readAgain(),
   }
 }

@@ -19,13 +19,43 @@ describe('the kill switch', () => {
   it('P26: stops every instance within 10 s, tokens in memory included, and lets go again', async () => {
     expect(await statuses()).toEqual([200, 200])
     const stopped = await world.call('POST /v1/admin/service:stop', { as: 'ops' })
-    expect(await stopped.json()).toEqual({ stopped: { by: 'ops/ops', since: '2027-01-15T08:00:00Z' } })
+    expect(await stopped.json()).toEqual({
+      stopped: { by: 'ops/ops', since: '2027-01-15T08:00:00Z' },
+      everywhere_by: '2027-01-15T08:00:10Z',
+    })
     await world.clock.advance(10_000)
     expect(await statuses()).toEqual([503, 503])
     await world.call('POST /v1/admin/service:resume', { as: 'ops' })
     await world.clock.advance(10_000)
     expect(await statuses()).toEqual([200, 200])
     expect(world.minted()).toBe(1)
+  })
+
+  it('P36: stops the instance that answered before the answer leaves, and lets go there too', async () => {
+    expect(await statuses()).toEqual([200, 200])
+    const stopped = await world.call('POST /v1/admin/service:stop', { as: 'ops' })
+    expect(stopped.status).toBe(200)
+    expect((await world.ask(0)).status).toBe(503)
+    await world.call('POST /v1/admin/service:resume', { as: 'ops' })
+    expect((await world.ask(0)).status).toBe(200)
+  })
+
+  it('P36: a credential, and a caller, that is switched off is off at once where it was switched', async () => {
+    const billing = { issuer: 'billing', subject: 'billing' }
+    const acts = [
+      ['POST /v1/admin/credentials/team:disable', 'POST /v1/admin/credentials/team:enable'],
+      ['POST /v1/admin/callers:revoke', 'POST /v1/admin/callers:restore'],
+    ] as const
+    for (const [off, on] of acts) {
+      const body = off.includes('callers') ? { body: billing } : {}
+      expect((await world.ask(0)).status).toBe(200)
+      await world.call(off, { as: 'ops', ...body })
+      expect((await world.ask(0)).status).toBe(400)
+      await world.call(on, { as: 'ops', ...body })
+    }
+    expect((await world.ask(0)).status).toBe(200)
+    await world.call('POST /v1/admin/credentials/team:revoke', { as: 'ops' })
+    expect((await world.ask(0)).status).toBe(400)
   })
 
   it('answers callers as any outage does, with a time to wait, and the record says who did it', async () => {

@@ -165,7 +165,12 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     const enabled = await world.type(['credentials', 'enable', 'reports-sa'])
 
     expect(disabled.screen).toContain('is disabled')
-    expect(disabled.screen).toContain('at most an hour')
+    expect(disabled.screen).toMatch(
+      /Off here already; on every other instance that can read the store by \d{4}-/,
+    )
+    expect(disabled.screen).toMatch(
+      /live at their upstream until they expire: of Google until \d{4}-\S+ at most/,
+    )
     expect(enabled.screen).toContain('is enabled')
   })
 
@@ -245,6 +250,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
   test('service stop asks, and doctor and status see it; service resume lets tokens be served again', async () => {
     const well = await world.type(['service', 'status'])
     const stopped = await world.type(['service', 'stop'], { typed: [{ at: 'Yes', keys: 'y' }] })
+    const at = await world.run(['token', 'reports-sa', '--key', world.path('billing.jwk.json')])
     const status = await world.run(['service', 'status'])
     const doctor = await world.run(['doctor'])
     const resumed = await world.type(['service', 'resume'])
@@ -252,6 +258,11 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(well).toMatchObject({ status: 0 })
     expect(well.screen).toMatch(/store +.*ok/)
     expect(stopped.screen).toMatch(/stopped.*: by ops\/ops/)
+    expect(stopped.screen).toMatch(
+      /Off here already; on every other instance that can read the store by \d{4}-/,
+    )
+    expect(stopped.screen).toContain('DOWNSCOPE_STORE_OUTAGE_SECONDS')
+    expect(at).toMatchObject({ status: 3 })
     expect(status).toMatchObject({ status: 1 })
     expect(status.stdout).toContain('stopped by ops/ops')
     expect(doctor).toMatchObject({ status: 1 })

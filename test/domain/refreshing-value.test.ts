@@ -19,7 +19,7 @@ function createWorld({ sharesWork = true } = {}) {
       return source.value
     },
   }
-  return { clock, source, current: createRefreshingValue({ read: source.read, clock, bounds, sharesWork }) }
+  return { clock, source, ...createRefreshingValue({ read: source.read, clock, bounds, sharesWork }) }
 }
 
 describe('a value kept current', () => {
@@ -84,6 +84,32 @@ describe('a value kept current', () => {
     expect(await asked).toBe('first')
   })
 
+  it('P36: read again after a change, serves the old value to nobody, also not by a read that began before', async () => {
+    const { current, readAgain, source, clock } = createWorld()
+    await current()
+    source.takesMs = 1_000
+    await clock.advance(5_001)
+    const waiting = current()
+    await clock.advance(500)
+    source.value = 'second'
+    const again = readAgain()
+    await clock.advance(3_000)
+    await again
+
+    expect(current()).toBe('second')
+    expect(await waiting).toBe('second')
+  })
+
+  it('P36: read again while the source is down, throws until it can be read', async () => {
+    const { current, readAgain, source } = createWorld()
+    await current()
+    source.isDown = true
+    await readAgain()
+    await expect(current()).rejects.toMatchObject({ code: 'store_unavailable' })
+    source.isDown = false
+    expect(await current()).toBe('first')
+  })
+
   it('a bug in the reader is never covered by an old value', async () => {
     const { clock } = createWorld()
     let reads = 0
@@ -93,7 +119,7 @@ describe('a value kept current', () => {
       if (reads > 1) throw new TypeError('a bug')
       return 'first'
     }
-    const current = createRefreshingValue({ read, clock, bounds, sharesWork: true })
+    const { current } = createRefreshingValue({ read, clock, bounds, sharesWork: true })
     await current()
     await clock.advance(5_001)
     await expect(current()).rejects.toBeInstanceOf(TypeError)

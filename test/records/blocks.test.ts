@@ -11,7 +11,7 @@ function createWorld() {
   const clock = createFakeClock()
   const store = createFaultyStore(createMemoryStore({ clock }))
   const blocks = createBlocks({ store, clock, entropy: createSequence() })
-  const view = createBlocksView({ blocks, clock, outageMs: 3_600_000, sharesWork: true })
+  const view = createBlocksView({ blocks, clock, outageMs: 3_600_000, sharesWork: true }).current
   const revoked = (digest: string, by = 'a', life = 3600) => ({
     digest,
     by,

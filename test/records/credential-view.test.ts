@@ -5,7 +5,7 @@ import { createCredentialWorld, keyCredential } from '../support/credential-worl
 async function createWorld(outageMs = 3_600_000) {
   const world = createCredentialWorld()
   await world.credentials.add(keyCredential)
-  return { ...world, view: createCredentialView({ ...world, outageMs, sharesWork: true }) }
+  return { ...world, view: createCredentialView({ ...world, outageMs, sharesWork: true }).current }
 }
 
 describe('the view of credentials', () => {

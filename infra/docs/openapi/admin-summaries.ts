@@ -9,7 +9,8 @@ export const adminSummaries: Readonly<Record<keyof typeof adminRoutes, string>> 
   enrolCredential: "Enrols a credential; `secret` is one of Google's own credential files as it is",
   readCredential: 'One credential, without its secret',
   deleteCredential: 'Destroys a credential and its secret',
-  disableCredential: 'Takes a credential out of service; its tokens are served nowhere 10 s later',
+  disableCredential:
+    'Takes a credential out of service; no instance that can read the store serves its tokens 10 s later',
   enableCredential: 'Puts a disabled credential back into service',
   revokeCredential:
     'Revokes a credential for good: here first, then upstream; again, to finish what failed there',
@@ -26,7 +27,8 @@ export const adminSummaries: Readonly<Record<keyof typeof adminRoutes, string>> 
   rewrapKeys: 'Seals the next `limit` records anew under the first key of the ring',
   listVersions: 'The versions of a credential, oldest first, without their secrets',
   bringVersion: 'Brings a new secret as the next version, which is proved and then replaces the active one',
-  disableVersion: 'Takes a version out of service; its tokens are served nowhere 10 s later',
+  disableVersion:
+    'Takes a version out of service; no instance that can read the store serves its tokens 10 s later',
   destroyVersion: 'Drops the secret of a disabled version',
   rotateCredential: 'Begins to replace a service-account key, or shows the rotation that is under way',
   abortRotation: 'Takes back a rotation whose new version is not active yet',
@@ -34,9 +36,11 @@ export const adminSummaries: Readonly<Record<keyof typeof adminRoutes, string>> 
   runMaintenance: 'Rotates, removes, probes and sweeps what is due; for a scheduler',
   whoami: 'Who asks, and the highest role that policy gives them',
   readService: 'How this instance fares: version, clock, store, key ring, policy, switches, settings',
-  stopService: 'The kill switch: no token is served on any instance 10 s later; the admin API goes on',
+  stopService:
+    'The kill switch: no instance that can read the store serves a token 10 s later; the admin API goes on',
   resumeService: 'Lets tokens be served again',
   listBlockedCallers: 'The callers that are blocked',
-  revokeCaller: 'Blocks a caller: within 10 s no instance gives it a token or lets it use the admin API',
+  revokeCaller:
+    'Blocks a caller: within 10 s no instance that can read the store gives it a token or lets it use the admin API',
   restoreCaller: 'Lets a blocked caller in again, as far as policy does',
 }

@@ -97,7 +97,8 @@ export const publicEndpoints: readonly PublicEndpoint[] = [
   {
     at: 'POST /v1/revoke',
     id: 'revokeToken',
-    summary: 'Gives a token back: no instance serves it or calls it active 10 s later (RFC 7009)',
+    summary:
+      'Gives a token back: no instance that can read the store serves it or calls it active 10 s later (RFC 7009)',
     form: z.object({ token: filled, token_type_hint: text, ...proof }),
     answers: {},
     refuses: [400, 401, 413, 429, 500, 503],

@@ -33,7 +33,7 @@ export const callerCommands: readonly Command[] = [
     name: 'callers revoke',
     summary: 'block one caller, whatever the policy says',
     details:
-      'Every instance stops within 10 seconds; as an administrator it is locked out as well. Who may be an admin is revoked by admins alone. It asks first.',
+      'The instance that answers stops at once, every other that can read the store within 10 seconds; as an administrator it is locked out as well. Who may be an admin is revoked by admins alone. It asks first.',
     arguments: who,
     options: [yesOption, ...adminOptions],
     examples: [

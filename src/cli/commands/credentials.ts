@@ -5,7 +5,16 @@ import { adminOptions, connect } from '../admin-client.ts'
 import type { Call, Command } from '../command.ts'
 import { credentialPath, nameArgument, scopeOption, scopesGiven, wholeNumber } from '../options.ts'
 import { createFault } from '../fault.ts'
-import { type Paint, note, printAnswer, withProgress, counted, plain, table } from '../output.ts'
+import {
+  type Paint,
+  note,
+  noteSwitchedOff,
+  printAnswer,
+  withProgress,
+  counted,
+  plain,
+  table,
+} from '../output.ts'
 import { readJsonInput } from '../files.ts'
 import { stepWords, stateWord, versionTable } from './versions.ts'
 
@@ -110,7 +119,8 @@ export const credentialCommands: readonly Command[] = [
   },
   stateCommand('disable', {
     summary: 'issue no token of a credential until it is enabled again',
-    details: 'Every instance stops within 10 seconds, for tokens in its memory too.',
+    details:
+      'The instance that answers stops at once, every other that can read the store within 10 seconds, for tokens in memory too.',
   }),
   stateCommand('enable', { summary: 'put a disabled credential back into service' }),
 ]
@@ -131,8 +141,7 @@ function stateCommand(verb: 'disable' | 'enable', words: Pick<Command, 'summary'
         answer.document,
         ({ bold }) => `${bold(plain(answer.value.name))} is ${answer.value.state}\n`,
       )
-      if (verb === 'disable')
-        note(call, ({ dim }) => dim('Tokens already handed out live until they expire, at most an hour.'))
+      if (verb === 'disable') noteSwitchedOff(call, { since: answer.value.updated_at })
       return 'done'
     },
   }

@@ -156,7 +156,8 @@ async function applyByBroker(call: Call): Promise<Exit> {
   printAnswer(
     call,
     applied.document,
-    ({ good }) => `${good('applied')} ${place}: every instance has it within 10 seconds\n`,
+    ({ good }) =>
+      `${good('applied')} ${place}: every instance that can read the store has it within 10 seconds\n`,
   )
   note(call, ({ dim }) => dim(revisions(applied.value.revision, latest ?? before.value.revision)))
   return 'done'

@@ -2,7 +2,7 @@ import { adminOptions, connect } from '../admin-client.ts'
 import { yesOption, type Call, type Command } from '../command.ts'
 import { confirm } from '../terminal.ts'
 import type { Exit } from '../fault.ts'
-import { type Paint, printAnswer, counted, plain, table } from '../output.ts'
+import { type Paint, noteSwitchedOff, printAnswer, counted, plain, table } from '../output.ts'
 import * as z from 'zod/mini'
 
 export const serviceCommands: readonly Command[] = [
@@ -17,7 +17,9 @@ export const serviceCommands: readonly Command[] = [
   {
     name: 'service stop',
     summary: 'stop issuing tokens, on every instance within 10 seconds',
-    details: 'Tokens already handed out live until they expire. The admin API goes on. It asks first.',
+    details:
+      'The instance that answers stops at once, every other that can read the store within 10 seconds. Tokens already ' +
+      'handed out live until they expire. The admin API goes on. It asks first.',
     options: [yesOption, ...adminOptions],
     examples: ['downscope service stop', 'downscope service stop --yes'],
     run: async (call) => {
@@ -25,6 +27,8 @@ export const serviceCommands: readonly Command[] = [
       await confirm(call, `Stop ${client.url} for everybody?`)
       const answer = await client.ask({ method: 'POST', path: 'service:stop', parse: parseStop })
       printAnswer(call, answer.document, ({ bad }) => `${bad('stopped')}: ${stopWords(answer.value)}\n`)
+      const { everywhere_by: by, stopped } = answer.value
+      if (stopped !== undefined) noteSwitchedOff(call, { since: stopped.since, everywhereBy: by })
       return 'done'
     },
   },
@@ -39,7 +43,8 @@ export const serviceCommands: readonly Command[] = [
       printAnswer(
         call,
         answer.document,
-        ({ good }) => `${good('resumed')}: every instance serves within 10 seconds\n`,
+        ({ good }) =>
+          `${good('resumed')}: this instance serves, and every other that can read the store within 10 seconds\n`,
       )
       return 'done'
     },
@@ -110,7 +115,9 @@ export function stopWords({ stopped }: Pick<ServiceAnswer, 'stopped'>): string {
   return stopped === undefined ? 'nobody gets a token' : plain(`by ${stopped.by}, ${stopped.since}`)
 }
 
-const stopAnswer = z.pick(serviceAnswer, { stopped: true })
+const stopAnswer = z.extend(z.pick(serviceAnswer, { stopped: true }), {
+  everywhere_by: z.optional(z.string()),
+})
 
 function parseStop(document: unknown): z.infer<typeof stopAnswer> {
   return stopAnswer.parse(document)

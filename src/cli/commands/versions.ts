@@ -76,7 +76,7 @@ export const revokeCommands: readonly Command[] = [
     name: 'credentials revoke',
     summary: 'revoke a credential permanently, in the broker and at its upstream',
     details:
-      'Here first: every instance stops within 10 seconds, for tokens in its memory too. Then at the upstream, where ' +
+      'Here first: the instance that answers stops at once, every other that can read the store within 10 seconds, for tokens in memory too. Then at the upstream, where ' +
       'it can be withdrawn; given again, it finishes what failed there, which is status 1. It asks first.',
     arguments: [nameArgument],
     options,
