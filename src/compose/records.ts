@@ -52,7 +52,15 @@ export function createRecords(settings: Settings, platform: Platform): Records {
   const trails =
     settings.audit === 'stdout'
       ? [auditTrail]
-      : [auditTrail, createStoredAuditTrail({ store, keepDays: settings.auditDays, membersOf: auditMembers })]
+      : [
+          auditTrail,
+          createStoredAuditTrail({
+            ...platform,
+            newId: entropy.uuid,
+            keepDays: settings.auditDays,
+            membersOf: auditMembers,
+          }),
+        ]
   const blocks = createBlocks(platform)
   const blocksView = createBlocksView({ ...platform, blocks, outageMs })
   const credentialView = createCredentialView({ ...platform, credentials, outageMs })

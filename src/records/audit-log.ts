@@ -1,27 +1,98 @@
 import type { AuditRecord } from '../domain/audit-record.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Json } from '../domain/caller.ts'
-import { later, seconds } from '../domain/time.ts'
+import { later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { AuditTrail } from '../ports/audit-trail.ts'
+import type { Background } from '../ports/background.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Document, DocumentStore } from '../ports/document-store.ts'
 
 const secondsPerDay = 86_400
 
 export interface StoredAuditTrailDeps {
   readonly store: DocumentStore
+  readonly clock: Clock
+  readonly background: Background
+  readonly newId: () => string
   readonly keepDays: number
   /** The record in the form in which it is written everywhere. */
   readonly membersOf: (record: AuditRecord) => Readonly<Record<string, Json | undefined>>
+  /** False on Workers, where nothing goes on between requests. */
+  readonly sharesWork: boolean
 }
 
-/** The trail of decisions kept in the store, for `keepDays` days; ids sort by time. */
-export function createStoredAuditTrail({ store, keepDays, membersOf }: StoredAuditTrailDeps): AuditTrail {
-  return async (record) => {
-    const key = `audit/${String(record.at).padStart(12, '0')}-${record.requestId}`
-    const expiresAt = later(record.at, seconds(keepDays * secondsPerDay))
-    const written = await store.put(key, documentOf(membersOf(record)), { if: 'absent', expiresAt })
-    if (written === undefined)
-      throw new BrokerError('audit_unavailable', { reason: `the audit record ${key} was there already` })
+/**
+ * The trail of decisions kept in the store, for `keepDays` days; ids sort by time. Of requests whose caller is unknown
+ * it keeps what they came to, a record a minute for each outcome: strangers fill no store (P24).
+ */
+export function createStoredAuditTrail(deps: StoredAuditTrailDeps): AuditTrail {
+  const count = createCountStrangers(deps)
+  return (record) => {
+    if (record.caller === undefined && record.error !== undefined) return count(record, record.error)
+    const { requestId } = record
+    return keep(deps, { requestId, at: record.at, document: documentOf(deps.membersOf(record)) })
+  }
+}
+
+interface KeptRecord {
+  readonly requestId: string
+  readonly at: EpochSeconds
+  readonly document: Document
+}
+
+async function keep({ store, keepDays }: StoredAuditTrailDeps, kept: KeptRecord): Promise<void> {
+  const { requestId, at, document } = kept
+  const key = `audit/${String(at).padStart(12, '0')}-${requestId}`
+  const expiresAt = later(at, seconds(keepDays * secondsPerDay))
+  const written = await store.put(key, document, { if: 'absent', expiresAt })
+  if (written === undefined)
+    throw new BrokerError('audit_unavailable', { reason: `the audit record ${key} was there already` })
+}
+
+const countedMs = 60_000
+
+interface Minute {
+  readonly startedMs: number
+  readonly startedAt: EpochSeconds
+  /** By outcome, then by action and error, all of closed sets. */
+  readonly counts: Map<AuditRecord['outcome'], Map<string, number>>
+}
+
+/** The log has each of them; what is counted reaches the store a minute later, or on Workers with a later request. */
+function createCountStrangers(deps: StoredAuditTrailDeps): (record: AuditRecord, error: string) => void {
+  const { clock, background, newId, sharesWork } = deps
+  let open: Minute | undefined
+
+  const write = async ({ startedAt, counts }: Minute): Promise<void> => {
+    for (const [outcome, requests] of counts) {
+      const requestId = newId()
+      const document = {
+        schema: 1,
+        request_id: requestId,
+        at: startedAt,
+        action: 'requests.unauthenticated',
+        outcome,
+        requests: Object.fromEntries(requests),
+      }
+      await keep(deps, { requestId, at: startedAt, document })
+    }
+  }
+  const close = (minute: Minute): void => {
+    if (open !== minute) return
+    open = undefined
+    background.run(() => write(minute))
+  }
+
+  return ({ outcome, action }, error) => {
+    if (open !== undefined && clock.steadyMs() - open.startedMs >= countedMs) close(open)
+    if (open === undefined) {
+      const minute = { startedMs: clock.steadyMs(), startedAt: clock.now(), counts: new Map() }
+      open = minute
+      if (sharesWork) void clock.sleep(countedMs).then(() => close(minute))
+    }
+    const requests = open.counts.get(outcome) ?? new Map<string, number>()
+    const what = `${action} ${error}`
+    open.counts.set(outcome, requests.set(what, (requests.get(what) ?? 0) + 1))
   }
 }
 

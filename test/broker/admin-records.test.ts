@@ -102,3 +102,29 @@ describe('P25: credentials of which some cannot be read', () => {
     expect(await answer.json()).toMatchObject({ probed: [{ credential: 'team' }] })
   })
 })
+
+it('P24: thousands of requests of strangers leave a line each, and a few documents in a store that keeps the trail', async () => {
+  const world = await createBrokerWorld(undefined, {
+    DOWNSCOPE_AUDIT: 'stdout+store',
+    DOWNSCOPE_TOTAL_RATE: '1000',
+  })
+  const before = world.store.counts.put
+  const body = new URLSearchParams({ grant_type: 'client_credentials', client_assertion: 'none' })
+  const statuses = new Set<number>()
+  for (let come = 0; come < 1_500; come += 1) {
+    statuses.add((await world.call('POST /v1/token', { body })).status)
+    statuses.add((await world.call('GET /v1/admin/credentials')).status)
+  }
+  expect(statuses).toEqual(new Set([400, 401, 429]))
+  expect(world.audits).toHaveLength(3_000)
+  await world.clock.advance(60_000)
+  expect(world.store.counts.put - before).toBe(1)
+
+  const [kept, ...others] = await world.store.list({ prefix: 'audit/', limit: 10 })
+  expect(others).toEqual([])
+  const counts = Object.values(z.record(z.string(), z.number()).parse(kept?.value['requests']))
+  expect(counts.reduce((sum, count) => sum + count, 0)).toBe(3_000)
+  // Positive control: what a known caller does is kept by itself.
+  await world.call('GET /v1/admin/credentials', { as: 'ops' })
+  expect(await world.store.list({ prefix: 'audit/', limit: 10 })).toHaveLength(2)
+})

@@ -272,7 +272,15 @@ describe('documents written by b68e3d6', () => {
     const store = createMemoryStore({ clock: world.clock })
     // The fixture holds it as JSON, where units and closed sets are plain numbers and strings.
     const record = fixture.audit_record as unknown as AuditRecord
-    await createStoredAuditTrail({ store, keepDays: 30, membersOf: auditMembers })(record)
+    await createStoredAuditTrail({
+      store,
+      clock: world.clock,
+      background: { runsAfterAnswer: true, run: (work) => void work() },
+      newId: createSequence().uuid,
+      keepDays: 30,
+      membersOf: auditMembers,
+      sharesWork: true,
+    })(record)
     const [written] = await store.list({ prefix: 'audit/', limit: 1 })
 
     expect(written?.value).toMatchObject(storedAt(written?.key ?? '').value)

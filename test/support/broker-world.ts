@@ -1,6 +1,7 @@
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createBroker } from '../../src/compose.ts'
 import type { Platform, Serve } from '../../src/compose/platform.ts'
+import { createLimits } from '../../src/compose/recording.ts'
 import { readSettings } from '../../src/config.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import { later, seconds } from '../../src/domain/time.ts'
@@ -58,6 +59,7 @@ export interface WorldRequest {
  */
 export async function createBrokerWorld(
   openStore: (clock: Clock) => DocumentStore = (clock) => createMemoryStore({ clock }),
+  settingsTexts: Readonly<Record<string, string>> = {},
 ): Promise<BrokerWorld> {
   const clock = createFakeClock()
   const store = createFaultyStore(openStore(clock))
@@ -76,6 +78,12 @@ export async function createBrokerWorld(
   })
   const book = createLogBook()
   const audits: AuditRecord[] = []
+  const settings = readSettings({
+    DOWNSCOPE_ISSUER: brokerIssuer,
+    DOWNSCOPE_STORE: 'memory:',
+    DOWNSCOPE_KEYS: `k1:${btoa('k'.repeat(32))}`,
+    ...settingsTexts,
+  })
   const platform: Platform = {
     clock,
     entropy: createSequence(),
@@ -92,13 +100,9 @@ export async function createBrokerWorld(
     },
     store,
     keyRing: createPlainKeyRing(),
+    limits: createLimits(settings, clock),
     sharesWork: true,
   }
-  const settings = readSettings({
-    DOWNSCOPE_ISSUER: brokerIssuer,
-    DOWNSCOPE_STORE: 'memory:',
-    DOWNSCOPE_KEYS: `k1:${btoa('k'.repeat(32))}`,
-  })
   const policies = createPolicies({ store, clock, newId: () => 'first' })
   await policies.apply({ text: policyText(people), expected: undefined, by: 'nobody' })
   const instances: Serve[] = [createBroker(settings, platform).serve, createBroker(settings, platform).serve]
