@@ -4,8 +4,9 @@ import type { Connection } from '../domain/connection.ts'
 import { isSameAccount, type Account, type OAuthClient } from '../domain/credential.ts'
 import { isMembers, parseJsonObject } from '../domain/json.ts'
 import { quote } from '../domain/text.ts'
-import type { ScopeSet } from '../domain/scopes.ts'
+import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
+import type { Upstream } from '../domain/upstream.ts'
 import { connectionPlace, type ConnectionRecord } from '../records/connections.ts'
 import { judgeAccount } from './account.ts'
 import type { ConnectDeps } from './connect-deps.ts'
@@ -163,8 +164,9 @@ async function judgeTokens(
   if (wrong !== undefined) return { ...refused(wrong), account }
   const { refreshToken } = tokens
   if (refreshToken === undefined) return { ...refused(noRefreshToken(upstream.name)), account }
-  const granted = grantedOf(found.scopes, tokens.scopes)
-  if (granted.length === 0) return { ...refused('none of the scopes that were asked for came'), account }
+  const granted = grantedOf(found.scopes, tokens.scopes, upstream)
+  if (!granted.some((scope) => found.scopes.includes(scope)))
+    return { ...refused('none of the scopes that were asked for came'), account }
   return { ok: true, account, granted, tokens: { ...tokens, refreshToken } }
 }
 
@@ -202,10 +204,20 @@ const aliases: Readonly<Record<string, string>> = {
   profile: 'https://www.googleapis.com/auth/userinfo.profile',
 }
 
-/** T20: what was asked for and came. */
-function grantedOf(asked: ScopeSet, came: ScopeSet | undefined): ScopeSet {
+/**
+ * T20: what was asked for and came. Where a refresh cannot be narrowed, that includes what was asked for beside it to learn
+ * who consents: every token carries it.
+ */
+function grantedOf(
+  asked: ScopeSet,
+  came: ScopeSet | undefined,
+  { scopeInRefresh, consent }: Upstream,
+): ScopeSet {
   if (came === undefined) return asked
-  return asked.filter((scope) => came.includes(scope) || came.includes(aliases[scope] ?? scope))
+  const besides = scopeInRefresh === 'omit' ? (consent?.scopes ?? []) : []
+  return scopeSet([...asked, ...besides]).filter(
+    (scope) => came.includes(scope) || came.includes(aliases[scope] ?? scope),
+  )
 }
 
 function refused(reason: string): { readonly ok: false; readonly reason: string } {

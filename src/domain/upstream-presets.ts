@@ -20,7 +20,9 @@ export const upstreamPresets: Readonly<Record<string, UpstreamPreset>> = {
       token_endpoint: 'https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token',
       authorization_endpoint: 'https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize',
       client_auth: 'client_secret_post',
-      consent_scopes: ['openid', 'email', 'offline_access'],
+      // Its replies name everything that was consented for the resource, whatever was asked for.
+      scope_in_refresh: 'omit',
+      consent_scopes: ['openid', 'profile', 'email', 'offline_access'],
       // An e-mail address of Entra ID is not verified, and `sub` is another one for each client.
       subject_claims: ['tid', 'oid'],
     },
@@ -100,13 +102,15 @@ export const upstreamPresets: Readonly<Record<string, UpstreamPreset>> = {
       authorization_endpoint: 'https://zoom.us/oauth/authorize',
       client_auth: 'client_secret_basic',
       scope_in_refresh: 'omit',
+      invalid_grant_errors: ['invalid_request'],
       consent_scopes: ['user:read:user'],
       account_endpoint: { url: 'https://api.zoom.us/v2/users/me', subject: '/id', name: '/id' },
     },
   },
   hubspot: {
     entry: {
-      token_endpoint: 'https://api.hubapi.com/oauth/v1/token',
+      token_endpoint: 'https://api.hubapi.com/oauth/2026-03/token',
+      revocation_endpoint: 'https://api.hubapi.com/oauth/2026-03/token/revoke',
       authorization_endpoint: 'https://app.hubspot.com/oauth/authorize',
       client_auth: 'client_secret_post',
       scope_in_refresh: 'omit',

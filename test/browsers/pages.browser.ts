@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openChromium, type Look } from '../support/chromium.ts'
-import { startPeopleWorld, type PeopleWorld } from '../support/people-world.ts'
+import { startConnectWorld, type Connecting } from '../support/connecting.ts'
+import type { PeopleWorld } from '../support/people-world.ts'
 
 // Every page for people in a real browser: `npm run browsers`. Screenshots go to SCREENSHOTS, by default below the
 // system's temporary folder.
@@ -20,24 +21,13 @@ const looks: readonly Look[] = [
 ]
 
 let world: PeopleWorld
+let start: Connecting['start']
+let finalize: Connecting['finalize']
 beforeAll(async () => {
   mkdirSync(folder, { recursive: true })
-  world = await startPeopleWorld({
-    settings: () => ({ DOWNSCOPE_SIGN_IN_SCOPES: 'openid email profile groups' }),
-    policy: ({ issuer }) => ({
-      upstreams: [{ name: 'dev', issuer, discovery: true, client_auth: 'client_secret_basic' }],
-      rules: [
-        {
-          name: 'billing reads notes',
-          callers: [{ issuer: 'billing', subject: 'billing' }],
-          credential: 'notes',
-          scopes: ['notes.read'],
-        },
-      ],
-    }),
-  })
-  const secret = { type: 'oauth_client', client_id: 'downscope-connect', client_secret: 'development-only' }
-  await world.admin('POST credentials', { name: 'dev-client', upstream: 'dev', secret })
+  const opened = await startConnectWorld()
+  world = opened.world
+  ;({ start, finalize } = opened.connecting)
 })
 afterAll(() => world.close())
 
@@ -128,10 +118,7 @@ describe('by keyboard alone', () => {
         await press(page, 'Sign in as Ann')
         await press(page, 'Allow')
         await page.getByRole('heading', { name: 'Thank you' }).waitFor()
-        const finished = await world.admin(`POST connections/${id}:finalize`, {
-          nonce,
-          account: 'ann@dev.example',
-        })
+        const finished = await finalize(id, { nonce, account: 'ann@dev.example' })
         expect([round, finished.status]).toEqual([round, 200])
         world.pass(8)
         expect((await world.token('notes')).status).toBe(200)
@@ -186,27 +173,6 @@ describe('in a hostile page', () => {
     }
   })
 })
-
-interface Started {
-  readonly id: string
-  readonly url: string
-  readonly nonce: string
-}
-
-let count = 0
-
-async function start(changes: object = {}): Promise<Started> {
-  count += 1
-  const body = {
-    name: `notes-${count}`,
-    upstream: 'dev',
-    client: 'dev-client',
-    scopes: ['notes.read', 'notes.write'],
-    ...changes,
-  }
-  const { document } = await world.admin('POST connections', body)
-  return { id: String(document['id']), url: String(document['url']), nonce: String(document['nonce']) }
-}
 
 async function allow(page: Page): Promise<void> {
   const button = page.getByRole('button', { name: 'Allow' })

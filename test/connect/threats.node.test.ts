@@ -1,8 +1,9 @@
 import { createServer, type Server } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { listenOnLoopback } from '../support/listen.ts'
+import { createConnecting, goOnTo, type Connecting, type Started } from '../support/connecting.ts'
 import { consent, startPeopleWorld, type PeopleWorld } from '../support/people-world.ts'
-import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
+import { createVisitor, type Page } from '../support/visitor.ts'
 
 // The threats of connecting, by their numbers in the threat model, at a certified server and at a stand-in that lies.
 
@@ -16,6 +17,10 @@ let world: PeopleWorld
 let liar: Server
 let liarUrl: string
 let lies: Lies
+let start: Connecting['start']
+let stateOf: Connecting['stateOf']
+let finalize: Connecting['finalize']
+let enrolClient: Connecting['enrolClient']
 beforeAll(async () => {
   liar = createServer((request, response) => {
     let text = ''
@@ -74,6 +79,11 @@ beforeAll(async () => {
       ],
     }),
   })
+  ;({ start, stateOf, finalize, enrolClient } = createConnecting(world, {
+    upstream: 'liar',
+    client: 'liar-client',
+    scopes: ['a', 'b'],
+  }))
   await enrolClient('dev-client', 'dev', 'downscope-connect', 'development-only')
   await enrolClient('liar-client', 'liar', 'at-liar', 'secret')
   await enrolClient('mute-client', 'mute', 'at-liar', 'secret')
@@ -89,7 +99,6 @@ beforeEach(() => {
 const account = { sub: '1', email: 'ann@dev.example', email_verified: true }
 /** Nobody whose grant any credential holds. */
 const zoe = { sub: '9', email: 'zoe@dev.example', email_verified: true }
-let count = 0
 
 describe('P31 one browser, one link, one starter', () => {
   test('P31 CVE-2026-27124: a victim who is sent the upstream’s page consents for nobody', async () => {
@@ -157,13 +166,15 @@ describe('P31 one browser, one link, one starter', () => {
   test('P31 a stolen state, a state of another flow and an answer that comes twice are refused', async () => {
     const { id, url } = await start()
     const visitor = createVisitor()
-    const back = await goneOn(visitor, url)
-    const stolen = await createVisitor().open(back('code'))
-    const other = await visitor.open(back('code').replace(/state=[^&]+/, `state=${id}.${'0'.repeat(64)}`))
+    const back = await goOnTo(visitor, url, liarUrl)
+    const stolen = await createVisitor().open(back.with('code=code'))
+    const other = await visitor.open(
+      back.with('code=code').replace(/state=[^&]+/, `state=${id}.${'0'.repeat(64)}`),
+    )
     expect(lies.requests).toEqual([])
     lies.idToken = { ...account, nonce: back.nonce }
-    const first = await visitor.open(back('code'))
-    const second = await visitor.open(back('code'))
+    const first = await visitor.open(back.with('code=code'))
+    const second = await visitor.open(back.with('code=code'))
 
     expect([stolen, other, first, second].map(({ status }) => status)).toEqual([400, 400, 200, 400])
     expect(lies.requests).toHaveLength(1)
@@ -323,10 +334,10 @@ describe('T17 mix-up', () => {
   test('T17 an answer of another upstream is refused, and nobody is shown the code', async () => {
     const { id, url } = await start()
     const visitor = createVisitor()
-    const back = await goneOn(visitor, url)
-    const elsewhere = await visitor.open(back('code').replace('/callback/liar', '/callback/dev'))
+    const back = await goOnTo(visitor, url, liarUrl)
+    const elsewhere = await visitor.open(back.with('code=code').replace('/callback/liar', '/callback/dev'))
     const otherIssuer = await visitor.open(
-      `${back('code')}&iss=${encodeURIComponent('https://evil.example')}`,
+      `${back.with('code=code')}&iss=${encodeURIComponent('https://evil.example')}`,
     )
 
     expect([elsewhere.status, otherIssuer.status]).toEqual([400, 400])
@@ -389,7 +400,7 @@ describe('T19 what is kept', () => {
   test('T19 a callback’s text is shown only in a matched flow, and escaped', async () => {
     const { url } = await start()
     const visitor = createVisitor()
-    const back = await goneOn(visitor, url)
+    const back = await goOnTo(visitor, url, liarUrl)
     const query = `error=server_error&error_description=${encodeURIComponent('<script>alert(1)</script>')}`
     const foreign = await createVisitor().open(back.with(query))
     const matched = await visitor.open(back.with(query))
@@ -446,7 +457,7 @@ describe('T20 fewer scopes, and none', () => {
     const [ours, theirs] = [await start(), await start()]
     const visitor = createVisitor()
     const refused = await visitor.press(await visitor.open(ours.url), 'Refuse')
-    const back = await goneOn(visitor, theirs.url)
+    const back = await goOnTo(visitor, theirs.url, liarUrl)
     const denied = await visitor.open(back.with('error=access_denied'))
 
     expect(refused.html).toContain('You refused')
@@ -456,70 +467,26 @@ describe('T20 fewer scopes, and none', () => {
   })
 })
 
-interface Started {
-  readonly id: string
-  readonly url: string
-  readonly nonce: string
-  readonly name: string
-}
-
-async function enrolClient(name: string, upstream: string, id: string, secret: string): Promise<void> {
-  const file = { type: 'oauth_client', client_id: id, client_secret: secret }
-  expect((await world.admin('POST credentials', { name, upstream, secret: file })).status).toBe(201)
-}
-
-async function start(changes: object = {}): Promise<Started> {
-  count += 1
-  const body = { name: `c-${count}`, upstream: 'liar', client: 'liar-client', scopes: ['a', 'b'], ...changes }
-  const { status, document } = await world.admin('POST connections', body)
-  expect([status, document['detail']]).toEqual([201, undefined])
-  return {
-    id: String(document['id']),
-    url: String(document['url']),
-    nonce: String(document['nonce']),
-    name: body.name,
-  }
-}
-
-async function stateOf(id: string): Promise<object> {
-  return (await world.admin(`GET connections/${id}`)).document
-}
-
-function finalize(id: string, body: object, as: 'ops' | 'deputy' = 'ops') {
-  return world.admin(`POST connections/${id}:finalize`, body, as)
-}
-
 function isAt(origin: string): (url: string) => boolean {
   return (url) => url.startsWith(`${origin}/`)
 }
 
-/** On to the stand-in, and how a browser would come back from there. */
-async function goneOn(visitor: Visitor, url: string) {
-  const page = await visitor.press(await visitor.open(url), 'Continue', { stopAt: isAt(liarUrl) })
-  const { searchParams } = new URL(page.url)
-  const state = searchParams.get('state') ?? ''
-  const at = (query: string) => `${searchParams.get('redirect_uri') ?? ''}?state=${state}&${query}`
-  return Object.assign((code: string) => at(`code=${code}`), {
-    with: at,
-    state,
-    nonce: searchParams.get('nonce') ?? '',
-  })
-}
-
-/** The same to the end, as the account that the ID token says. */
+/** To the end at the stand-in, as the account that the ID token says. */
 async function consented(
-  changes: object = {},
+  changes: Readonly<Record<string, unknown>> = {},
   idToken: Readonly<Record<string, unknown>> = account,
 ): Promise<Started & { readonly page: Page; readonly state: string }> {
   const started = await start(changes)
   const visitor = createVisitor()
-  const back = await goneOn(visitor, started.url)
+  const back = await goOnTo(visitor, started.url, liarUrl)
   lies.idToken = { nonce: back.nonce, ...idToken }
-  return { ...started, page: await visitor.open(back('code')), state: back.state }
+  return { ...started, page: await visitor.open(back.with('code=code')), state: back.state }
 }
 
 /** A credential that was connected. */
-async function connected(changes: object = {}): Promise<{ readonly name: string }> {
+async function connected(
+  changes: Readonly<Record<string, unknown>> = {},
+): Promise<{ readonly name: string }> {
   const { id, nonce, name } = await consented(changes)
   expect((await finalize(id, { nonce, account: account.email })).status).toBe(200)
   lies = { requests: [] }

@@ -11,6 +11,7 @@ import {
 } from '../../src/cli/dev/development-issuer.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import { later, seconds } from '../../src/domain/time.ts'
+import type { HttpClient } from '../../src/ports/http-client.ts'
 import { freePort } from './free-port.ts'
 import { createFaultyStore, type FaultyStore } from './faulty-store.ts'
 import { createLogBook, type LogLine } from './quiet.ts'
@@ -47,6 +48,8 @@ export interface PeopleOptions {
   readonly policy?: (world: { readonly url: string; readonly issuer: string }) => PolicyParts
   readonly accessTokenSeconds?: number
   readonly path?: string
+  /** Who answers instead of the network, for the addresses that they serve. */
+  readonly http?: { readonly serves: (url: string) => boolean; readonly http: HttpClient }
 }
 
 export interface PolicyParts {
@@ -90,8 +93,10 @@ export async function startPeopleWorld(options: PeopleOptions = {}): Promise<Peo
     steadyMs: () => node.clock.steadyMs() + passed * 1000,
   }
   const store = createFaultyStore(node.store)
+  const { http: inMemory } = options
   const platform: Platform = {
     ...node,
+    http: (request) => (inMemory?.serves(request.url) === true ? inMemory : node).http(request),
     clock,
     store,
     log: book.log,
