@@ -20,6 +20,7 @@ export interface SuggestPolicyDeps {
     readonly written: ScopeSet
     readonly used: ScopeSet
     readonly upstream: string
+    readonly givesImplied: boolean
   }) => ScopeSet
   readonly clock: Pick<Clock, 'now'>
 }
@@ -88,7 +89,7 @@ function changesOf(
   const audiences = union((use) => use.audiences)
   const isAll = uses.some((use) => use.wantedAll) || isCut
   const used = union((use) => use.scopes)
-  const scopes = isAll ? rule.scopes : enoughScopes({ written: rule.scopes, used, upstream })
+  const scopes = isAll ? rule.scopes : enoughScopes({ ...rule, written: rule.scopes, used, upstream })
   const change = (member: RuleChange['member'], now: readonly string[], enough: readonly string[]) =>
     isSame(now, enough) ? [] : [{ member, now, enough }]
   return [

@@ -11,14 +11,14 @@ import type {
   FailedCondition,
 } from '../domain/explanation.ts'
 import type { Grant, GrantedCredential } from '../domain/grant.ts'
-import type { Policy, TrustedIssuer, CallerPattern } from '../domain/policy.ts'
+import type { Policy, Rule, TrustedIssuer, CallerPattern } from '../domain/policy.ts'
 import { quote, closestMatch } from '../domain/text.ts'
 import { formatScope, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { createAuthorize, type AuthorizeDeps, createParseTarget } from './authorize.ts'
 import type { CompiledPolicy, CompiledRule } from '../policy/compile-policy.ts'
 import { enforceBlocks, type CurrentBlocks } from './enforce-blocks.ts'
-import { scopesImpliedBy } from '../policy/scope-catalogue.ts'
+import { impliedScopes, scopesImpliedBy } from '../policy/scope-catalogue.ts'
 import { narrowScopes } from './narrow.ts'
 import { createMatchCaller, createMatchClaim, createMatchText } from '../policy/match-caller.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
@@ -145,15 +145,10 @@ async function judge(deps: ExplainDeps, caller: Caller, question: ExplainQuestio
   // Nothing is verified here, and authorize never looks at the proof.
   const request: ExchangeRequest = { ...asked, proof: { form: 'subject_token', assertion: new Secret('') } }
   try {
-    return {
-      told: {
-        outcome: 'granted',
-        token: explainedToken(
-          await enforceBlocks(deps.blocks, createAuthorize(deps))(caller, request),
-          deps.whyUnsealed,
-        ),
-      },
-    }
+    const grant = await enforceBlocks(deps.blocks, createAuthorize(deps))(caller, request)
+    const { policy } = await deps.policy()
+    const rule = policy.rules.find(({ name }) => name === grant.rule)
+    return { told: { outcome: 'granted', token: explainedToken(grant, rule, deps.whyUnsealed) } }
   } catch (error) {
     if (!isBrokerError(error) || error.condition === undefined) throw error
     const { code, reason, condition } = error
@@ -178,12 +173,18 @@ function narrowestScopes(
   }
 }
 
-function explainedToken(grant: Grant, whyUnsealed: ExplainDeps['whyUnsealed']): ExplainedToken {
+function explainedToken(
+  grant: Grant,
+  rule: Rule | undefined,
+  whyUnsealed: ExplainDeps['whyUnsealed'],
+): ExplainedToken {
   const { tokenType, scopes, audience, subject, boundary, lifetime, credential } = grant
   const bounding = boundingNow(grant, whyUnsealed)
+  const implied = credential.upstream === 'google' ? impliedScopes(rule?.scopes ?? [], scopes) : []
   return {
     tokenType,
     scopes,
+    ...(implied.length === 0 ? {} : { impliedScopes: implied }),
     ...omitUndefined({ audience, subject, boundary, bounding, lifetimeMax: lifetime }),
     upstream: credential.upstream,
   }

@@ -57,9 +57,20 @@ export interface FailedCondition {
   readonly found: string
 }
 
+/** A scope that a rule gives without naming it. */
+export interface ImpliedScope {
+  readonly scope: string
+  /** The one of the rule that implies it. */
+  readonly by: string
+  /** The methods for which it does not: they take this scope and not that one. */
+  readonly except: readonly string[]
+}
+
 export interface ExplainedToken {
   readonly tokenType: TokenType
   readonly scopes: ScopeSet
+  /** Those of them that the rule does not name; absent where it names all. */
+  readonly impliedScopes?: readonly ImpliedScope[]
   readonly audience?: string
   readonly subject?: string
   readonly boundary?: AccessBoundary

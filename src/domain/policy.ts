@@ -57,6 +57,8 @@ export interface Rule {
   readonly credential: string
   readonly scopes: ScopeSet
   readonly excessScopes: 'refuse' | 'drop'
+  /** Whether a scope that one of `scopes` implies may be had by name. */
+  readonly givesImplied: boolean
   readonly lifetimeMax?: Seconds
   readonly tokenTypes: readonly TokenType[]
   /** Audiences an ID token may be for. */

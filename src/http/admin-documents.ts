@@ -224,6 +224,7 @@ function tokenDocument(token: Explanation['token']): ExplanationDocument['token'
   return {
     token_type: tokenType,
     scopes: [...scopes],
+    implied_scopes: token.impliedScopes?.map(({ scope, by, except }) => ({ scope, by, except: [...except] })),
     audience,
     subject,
     access_boundary_rules: boundary === undefined ? undefined : [...boundary],

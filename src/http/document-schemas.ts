@@ -36,6 +36,8 @@ export const explanationSchema = z.object({
     z.object({
       token_type: z.enum(tokenTypes),
       scopes: texts,
+      /** Those that the rule does not name; `except` has the methods that take the scope and not the one it is given by. */
+      implied_scopes: z.optional(z.array(z.object({ scope: z.string(), by: z.string(), except: texts }))),
       audience: z.optional(z.string()),
       subject: z.optional(z.string()),
       access_boundary_rules: z.optional(z.array(z.unknown())),

@@ -111,7 +111,9 @@ export function warnOfScopes({ rule, credential, warn, pathOfScope }: RuleContex
   for (const scope of rule.scopes) {
     if (isGoogles) {
       const text =
-        redundancy(findBroader(scope)) ?? deprecation(scope) ?? misspelling(scope, credential !== undefined)
+        (rule.givesImplied ? redundancy(findBroader(scope)) : undefined) ??
+        deprecation(scope) ??
+        misspelling(scope, credential !== undefined)
       if (text !== undefined) warn(pathOfScope(scope), text)
     }
     const meant = isGoogles ? fullScopeName(scope) : scope

@@ -6,7 +6,7 @@ import { presetUpstream } from './read-preset.ts'
 import { createCallerIndex, type CallerIndex, createMatchText } from './match-caller.ts'
 import { createFillBoundary, type FillBoundary, claimsInBoundary } from '../boundaries/fill-boundary.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
-import { fullScopeName, scopesImpliedBy } from './scope-catalogue.ts'
+import { fullScopeName, scopesGivenBy, scopesImpliedBy } from './scope-catalogue.ts'
 
 /** A policy made ready to be asked on every request. */
 export interface CompiledPolicy {
@@ -83,7 +83,7 @@ function compileRule(rule: Rule): CompiledRule {
   const subjects = rule.subjects.map(createMatchText)
   return {
     rule,
-    scopesAt: createRuleScopes(rule.scopes),
+    scopesAt: createRuleScopes(rule),
     fillBoundary: createFillBoundary(rule.boundary),
     matchSubject: (subject) => subjects.some((matchText) => matchText(subject)),
   }
@@ -119,9 +119,9 @@ export interface RuleScopes {
 }
 
 /** The scopes of a rule at each upstream: the catalogue speaks of Google's, and everywhere else a scope is a word. */
-function createRuleScopes(written: ScopeSet): (upstream: string) => RuleScopes {
+function createRuleScopes({ scopes: written, givesImplied }: Rule): (upstream: string) => RuleScopes {
   const literal = literalScopes(written)
-  const google = googleScopes(scopeSet(written.map(fullScopeName)))
+  const google = googleScopes(scopeSet(written.map(fullScopeName)), givesImplied)
   return (upstream) => (upstream === 'google' ? google : literal)
 }
 
@@ -130,12 +130,16 @@ function literalScopes(scopes: ScopeSet): RuleScopes {
   return { scopes, allows: (scope) => known.has(scope), allowedOf: () => [] }
 }
 
-function googleScopes(scopes: ScopeSet): RuleScopes {
-  const reach = new Set([...scopes, ...scopes.flatMap((scope) => [...scopesImpliedBy(scope)])])
+function googleScopes(scopes: ScopeSet, givesImplied: boolean): RuleScopes {
+  const reach = (impliedBy: (scope: string) => ReadonlySet<string>): ReadonlySet<string> =>
+    new Set([...scopes, ...(givesImplied ? scopes.flatMap((scope) => [...impliedBy(scope)]) : [])])
+  const given = reach(scopesGivenBy)
+  // What nobody asked for by name is not given where it could do anything that the rule's own words do not.
+  const within = reach(scopesImpliedBy)
   return {
     scopes,
-    allows: (scope) => reach.has(scope),
-    allowedOf: (broader) => scopeSet(scopesImpliedBy(broader).intersection(reach)),
+    allows: (scope) => given.has(scope),
+    allowedOf: (broader) => scopeSet(scopesImpliedBy(broader).intersection(within)),
   }
 }
 

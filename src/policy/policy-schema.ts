@@ -214,6 +214,7 @@ export const ruleSchema = exactly({
   credential: textWithout((text) => (credentialName.test(text) ? undefined : nameRule)),
   scopes: z._default(z.array(scope), []),
   excess_scopes: z._default(z.enum(['refuse', 'drop']), 'refuse'),
+  implied_scopes: z._default(z.boolean(), true),
   lifetime_seconds_max: z.optional(lifetimeSeconds),
   token_types: z._default(z.array(z.enum(tokenTypes)).check(z.minLength(1)), ['access_token']),
   id_token_audiences: z._default(z.array(plainText), []),

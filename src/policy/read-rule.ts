@@ -21,6 +21,7 @@ export function readRule(entry: RuleEntry, place: EntryPlace): Rule {
     credential: entry.credential,
     scopes: scopeSet(entry.scopes),
     excessScopes: entry.excess_scopes,
+    givesImplied: entry.implied_scopes,
     ...(entry.lifetime_seconds_max === undefined ? {} : { lifetimeMax: seconds(entry.lifetime_seconds_max) }),
     tokenTypes: [...new Set(entry.token_types)],
     idTokenAudiences: [...new Set(entry.id_token_audiences)],

@@ -1,3 +1,4 @@
+import type { ImpliedScope } from '../domain/explanation.ts'
 import { googleScopeNames } from '../domain/google-scope-names.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 
@@ -5,6 +6,8 @@ import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 export type ScopeEvidence =
   /** Every method of Google's discovery documents that takes the narrower scope takes the broader one too. */
   | 'discovery'
+  /** Likewise but for the methods in `except`, which take the narrower scope alone; Google describes it as the narrower. */
+  | 'but_for'
   /** Likewise in the documents of an API that has been withdrawn since. */
   | 'withdrawn_api'
   /** No method in discovery names it; Google's own description of the two scopes says so. */
@@ -17,12 +20,14 @@ export interface ScopeEdges {
   readonly evidence: ScopeEvidence
   /** Each with the number of methods that take it, where the evidence is one. */
   readonly implies: Readonly<Record<string, number | null>>
+  /** The methods for which it is not so: whoever holds a token of the narrower scope may do these besides. */
+  readonly except?: readonly string[]
 }
 
 /**
  * Which Google scope implies which, by hand and with its evidence: docs/google.md §6.3, whose numbers come from 604
  * discovery documents (google-api-python-client 2.201.0). What is not here implies nothing, however broad it sounds:
- * `devstorage.read_write` takes 33 of the 35 methods of `devstorage.read_only`, `cloud-platform` nothing of Drive.
+ * `cloud-platform` nothing of Drive.
  * Names are short: they follow `https://www.googleapis.com/auth/`.
  */
 export const scopeCatalogue: readonly ScopeEdges[] = [
@@ -63,6 +68,12 @@ export const scopeCatalogue: readonly ScopeEdges[] = [
   },
   { scope: 'devstorage.full_control', evidence: 'description', implies: { 'devstorage.write_only': null } },
   { scope: 'devstorage.read_write', evidence: 'description', implies: { 'devstorage.write_only': null } },
+  {
+    scope: 'devstorage.read_write',
+    evidence: 'but_for',
+    implies: { 'devstorage.read_only': 33 },
+    except: ['storage.projects.hmacKeys.get', 'storage.projects.hmacKeys.list'],
+  },
   { scope: 'cloud-billing', evidence: 'discovery', implies: { 'cloud-billing.readonly': 37 } },
   { scope: 'taskqueue', evidence: 'withdrawn_api', implies: { 'taskqueue.consumer': 8 } },
   { scope: 'bigquery', evidence: 'discovery', implies: { 'bigquery.insertdata': 1 } },
@@ -118,15 +129,8 @@ const knownShortNames: ReadonlySet<string> = new Set([
   ...scopeCatalogue.flatMap(({ scope, implies }) => [scope, ...Object.keys(implies)]),
   ...googleScopeNames,
 ])
-const direct: ReadonlyMap<string, readonly string[]> = new Map(
-  [...Map.groupBy(scopeCatalogue, ({ scope }) => fullScopeName(scope))].map(([scope, edges]) => [
-    scope,
-    edges.flatMap(({ implies }) => Object.keys(implies).map(fullScopeName)),
-  ]),
-)
-const implied: ReadonlyMap<string, ReadonlySet<string>> = new Map(
-  [...direct.keys()].map((scope) => [scope, reachableFrom(scope)]),
-)
+const implied = reachBy(scopeCatalogue.filter(({ except }) => except === undefined))
+const impliedAlmost = reachBy(scopeCatalogue)
 const none: ReadonlySet<string> = new Set()
 
 /** What a policy's word stands for at Google: `compute.readonly` for its URL. What the catalogue has not stays itself. */
@@ -145,17 +149,57 @@ export function shortScopeName(scope: string): string {
   return knownShortNames.has(word) ? word : scope
 }
 
-/** Every scope that a Google scope implies, itself not included, in however many steps of the catalogue. */
+/**
+ * Every scope that a Google scope implies without exception, itself not included, in however many steps of the
+ * catalogue.
+ */
 export function scopesImpliedBy(scope: string): ReadonlySet<string> {
   return implied.get(scope) ?? none
 }
 
-function reachableFrom(start: string): ReadonlySet<string> {
-  const found = new Set([start])
-  // A set is walked to its end, what is added on the way included.
-  for (const scope of found) for (const next of direct.get(scope) ?? []) found.add(next)
-  found.delete(start)
-  return found
+/** Every scope that a rule with this one may give, unless it says `implied_scopes: false`: those with exceptions too. */
+export function scopesGivenBy(scope: string): ReadonlySet<string> {
+  return impliedAlmost.get(scope) ?? none
+}
+
+/** Of the scopes given, those that the rule's words do not name, each with the word that implies it. */
+export function impliedScopes(written: ScopeSet, given: ScopeSet): readonly ImpliedScope[] {
+  const named = written.map(fullScopeName)
+  return given.flatMap((scope) => {
+    if (named.includes(scope)) return []
+    const by =
+      named.find((word) => scopesImpliedBy(word).has(scope)) ??
+      named.find((word) => scopesGivenBy(word).has(scope))
+    if (by === undefined) return []
+    return { scope, by, except: scopesImpliedBy(by).has(scope) ? [] : exceptionsOf(by, scope) }
+  })
+}
+
+function exceptionsOf(by: string, scope: string): readonly string[] {
+  const isOnTheWay = ({ scope: broader, implies }: ScopeEdges) =>
+    [by, ...scopesGivenBy(by)].includes(fullScopeName(broader)) &&
+    Object.keys(implies).some((name) => {
+      const full = fullScopeName(name)
+      return full === scope || scopesGivenBy(full).has(scope)
+    })
+  return scopeCatalogue.filter(isOnTheWay).flatMap(({ except = [] }) => except)
+}
+
+function reachBy(edges: readonly ScopeEdges[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const direct = new Map(
+    [...Map.groupBy(edges, ({ scope }) => fullScopeName(scope))].map(([scope, own]) => [
+      scope,
+      own.flatMap(({ implies }) => Object.keys(implies).map(fullScopeName)),
+    ]),
+  )
+  const reachableFrom = (start: string): ReadonlySet<string> => {
+    const found = new Set([start])
+    // A set is walked to its end, what is added on the way included.
+    for (const scope of found) for (const next of direct.get(scope) ?? []) found.add(next)
+    found.delete(start)
+    return found
+  }
+  return new Map([...direct.keys()].map((scope) => [scope, reachableFrom(scope)]))
 }
 
 export interface ScopesInUse {
@@ -164,12 +208,16 @@ export interface ScopesInUse {
   /** As tokens carried them. */
   readonly used: ScopeSet
   readonly upstream: string
+  /** Whether the rule gives what its scopes imply. */
+  readonly givesImplied: boolean
 }
 
 /** The least scopes of a rule that would still have given all that was used, in the words of the rule. */
-export function enoughScopes({ written, used, upstream }: ScopesInUse): ScopeSet {
+export function enoughScopes({ written, used, upstream, givesImplied }: ScopesInUse): ScopeSet {
   if (upstream !== 'google') return used
-  const needed = used.filter((scope) => !used.some((other) => isBroader(other, scope, used)))
+  const needed = givesImplied
+    ? used.filter((scope) => !used.some((other) => isBroader(other, scope, used)))
+    : used
   return scopeSet(
     needed.map((scope) => written.find((word) => fullScopeName(word) === scope) ?? shortScopeName(scope)),
   )
@@ -177,6 +225,6 @@ export function enoughScopes({ written, used, upstream }: ScopesInUse): ScopeSet
 
 /** Of two names of one scope the first stays. */
 function isBroader(other: string, scope: string, used: ScopeSet): boolean {
-  if (!scopesImpliedBy(other).has(scope)) return false
-  return !scopesImpliedBy(scope).has(other) || used.indexOf(other) < used.indexOf(scope)
+  if (!scopesGivenBy(other).has(scope)) return false
+  return !scopesGivenBy(scope).has(other) || used.indexOf(other) < used.indexOf(scope)
 }

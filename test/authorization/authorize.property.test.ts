@@ -18,6 +18,7 @@ test('the model finds a grant too wide that is so in one respect alone', async (
     rule: {
       ...situation.rule,
       scopes: ['compute'],
+      givesImplied: true,
       tokenTypes: ['access_token'],
       subjects: [],
       lifetimeMax: seconds(900),

@@ -43,6 +43,23 @@ const googleScope = (word: string) => `https://www.googleapis.com/auth/${word}`
 const callers = (pattern: object) => ({ callers: [{ issuer: 'cluster', ...pattern }] })
 
 describe('explain', () => {
+  it('names a scope that the rule gives without naming it, and for what the one does not imply it', async () => {
+    const given = await explain({
+      rules: [ruleWith({ scopes: ['devstorage.read_write'] })],
+      question: { scopes: [googleScope('devstorage.read_only')] },
+    })
+    expect(given.token?.impliedScopes).toEqual([
+      {
+        scope: googleScope('devstorage.read_only'),
+        by: googleScope('devstorage.read_write'),
+        except: ['storage.projects.hmacKeys.get', 'storage.projects.hmacKeys.list'],
+      },
+    ])
+    expect((await explain({ rules: [ruleWith({ scopes: ['compute'] })] })).token).not.toHaveProperty(
+      'impliedScopes',
+    )
+  })
+
   it('says what the token would carry, and which rule decides', async () => {
     const rules = [
       ruleWith({ name: 'first', ...callers({ subject: 'importer' }) }),

@@ -162,3 +162,37 @@ test.each<[string, Situation]>([
 ])('P13: not given: %s', async (_, situation) => {
   expect(await refusal(situation)).toMatchObject({ code: 'scope_refused', publicDetail: undefined })
 })
+
+const storage = (name: string) => `https://www.googleapis.com/auth/devstorage.${name}`
+const writing = { scopes: ['devstorage.read_write'] }
+
+test('a rule with devstorage.read_write gives read_only by name, and never besides', async () => {
+  const asking = { request: { scopes: [storage('read_only')] } }
+  const cloudPlatform = { request: { scopes: ['https://www.googleapis.com/auth/cloud-platform'] } }
+
+  expect((await ask({ rules: [ruleWith(writing)], ...asking })).scopes).toEqual([storage('read_only')])
+  const dropped = await ask({ rules: [ruleWith({ ...writing, excess_scopes: 'drop' })], ...cloudPlatform })
+  expect(dropped.scopes).toEqual([storage('read_write')])
+})
+
+test('with implied_scopes: false a rule gives what it names, and nothing that this implies', async () => {
+  const literal = ruleWith({ scopes: ['compute', 'devstorage.read_write'], implied_scopes: false })
+  const compute = 'https://www.googleapis.com/auth/compute'
+  for (const scope of [storage('read_only'), `${compute}.readonly`]) {
+    const { code } = await refusal({ rules: [literal], request: { scopes: [scope] } })
+    expect(code).toBe('scope_refused')
+  }
+  // Positive control.
+  expect((await ask({ rules: [literal], request: { scopes: [compute] } })).scopes).toEqual([compute])
+})
+
+test('a refresh token is narrowed to what was consented to by name, whatever a scope implies', async () => {
+  const consented = (...scopes: readonly string[]) =>
+    credentialWith({ kind: 'refresh_token', consentedScopes: scopes })
+  const asking = { rules: [ruleWith(writing)], request: { scopes: [storage('read_only')] } }
+
+  const { reason } = await refusal({ ...asking, credential: consented(storage('read_write')) })
+  expect(reason).toContain('not consented')
+  const both = consented(storage('read_only'), storage('read_write'))
+  expect((await ask({ ...asking, credential: both })).scopes).toEqual([storage('read_only')])
+})

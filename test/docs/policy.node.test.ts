@@ -3,7 +3,7 @@ import { load } from 'js-yaml'
 import { toJSONSchema } from 'zod/mini'
 import {
   fullScopeName,
-  scopesImpliedBy,
+  scopesGivenBy,
   shortScopeName,
   scopeCatalogue,
 } from '../../src/policy/scope-catalogue.ts'
@@ -41,7 +41,7 @@ describe('docs/policy.md', () => {
     )
     const known = [...scopes].map((scope) => [
       scope,
-      [...scopesImpliedBy(fullScopeName(scope))].map(shortScopeName).toSorted(),
+      [...scopesGivenBy(fullScopeName(scope))].map(shortScopeName).toSorted(),
     ])
 
     expect(Object.fromEntries(told)).toEqual(Object.fromEntries(known))

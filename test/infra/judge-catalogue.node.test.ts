@@ -45,6 +45,13 @@ test.each<[string, ScopeEdges, readonly string[]]>([
   expect(judgeCatalogue([edges], methods)).toEqual(faults)
 })
 
+test('a method is allowed to contradict an edge where the edge names it, and no other', () => {
+  const readonly = edge('compute', 'compute.readonly', 1, 'but_for')
+
+  expect(judgeCatalogue([{ ...readonly, except: ['get'] }], methods)).toEqual([])
+  expect(judgeCatalogue([{ ...readonly, except: ['list'] }], methods)).toHaveLength(1)
+})
+
 function edge(
   scope: string,
   narrower: string,

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import {
+  enoughScopes,
   fullScopeName,
+  impliedScopes,
+  scopesGivenBy,
   scopesImpliedBy,
   shortScopeName,
   bareScopes,
@@ -37,8 +40,38 @@ test.each([
   ['logging.read', 'logging.write'],
   ['taskqueue.consumer', 'taskqueue'],
   ['userinfo.email', 'userinfo.profile'],
-])('docs/google.md §6.3: %s does not imply %s', (broad, narrow) => {
+])('docs/google.md §6.3: %s does not imply %s, or not without exception', (broad, narrow) => {
   expect(impliedBy(broad)).not.toContain(narrow)
+})
+
+test('docs/google.md §6.3: what is implied with an exception says which, and only that', () => {
+  const hmacKeys = ['storage.projects.hmacKeys.get', 'storage.projects.hmacKeys.list']
+  const readOnly = full('devstorage.read_only')
+
+  expect([...scopesGivenBy(full('devstorage.read_write'))]).toContain(readOnly)
+  expect(scopeCatalogue.filter(({ evidence }) => evidence === 'but_for').map(({ except }) => except)).toEqual(
+    [hmacKeys],
+  )
+  expect(impliedScopes(['devstorage.read_write', 'compute'], [readOnly, full('compute.readonly')])).toEqual([
+    { scope: readOnly, by: full('devstorage.read_write'), except: hmacKeys },
+    { scope: full('compute.readonly'), by: full('compute'), except: [] },
+  ])
+  // Where another scope of the rule implies it wholly, there is no exception.
+  expect(impliedScopes(['devstorage.read_write', 'devstorage.full_control'], [readOnly])).toEqual([
+    { scope: readOnly, by: full('devstorage.full_control'), except: [] },
+  ])
+  expect(impliedScopes(['devstorage.read_only'], [readOnly])).toEqual([])
+})
+
+test('what would have been enough is never more than the rule has', () => {
+  const used = [full('devstorage.read_only'), full('devstorage.read_write')]
+  const asked = { used, upstream: 'google' }
+
+  expect(enoughScopes({ ...asked, written: ['devstorage.read_write'], givesImplied: true })).toEqual([
+    'devstorage.read_write',
+  ])
+  const both = ['devstorage.read_only', 'devstorage.read_write']
+  expect(enoughScopes({ ...asked, written: both, givesImplied: false })).toEqual(both)
 })
 
 test('two scopes imply each other only where they are two names of one', () => {
@@ -54,7 +87,8 @@ test('two scopes imply each other only where they are two names of one', () => {
 test('an edge says how many methods stand behind it, or that none could', () => {
   for (const { evidence, implies } of scopeCatalogue)
     for (const methods of Object.values(implies))
-      if (evidence === 'discovery' || evidence === 'withdrawn_api') expect(methods).toBeGreaterThan(0)
+      if (evidence === 'discovery' || evidence === 'but_for' || evidence === 'withdrawn_api')
+        expect(methods).toBeGreaterThan(0)
       else expect(methods).toBeNull()
 })
 

@@ -26,7 +26,13 @@ const acts: Readonly<Record<string, readonly string[]>> = {
     'devstorage.read_write',
     'devstorage.read_only',
   ],
-  'read an HMAC key': ['cloud-platform', 'devstorage.full_control', 'devstorage.read_only'],
+  // A rule with `read_write` gives `read_only` by name, and with it this; so the policy's author allows it.
+  'read an HMAC key': [
+    'cloud-platform',
+    'devstorage.full_control',
+    'devstorage.read_write',
+    'devstorage.read_only',
+  ],
   'write an object': ['cloud-platform', 'devstorage.full_control', 'devstorage.read_write'],
   'change who may': ['cloud-platform', 'devstorage.full_control'],
   'read a file of Drive': ['drive', 'drive.readonly'],
@@ -59,6 +65,7 @@ export function isNoWider(grant: Grant, { rule, credential, request }: Situation
   const life = isShortened(grant) || credential.upstream !== 'google' ? (lifetime ?? Infinity) : 3600
   return (
     does.every((act) => actsOf(rule.scopes, credential).includes(act)) &&
+    (rule.givesImplied || scopes.every((scope) => isNamed(scope, rule.scopes))) &&
     does.every((act) => request.scopes.length === 0 || actsOf(request.scopes, credential).includes(act)) &&
     scopes.every((scope) => credential.consentedScopes?.includes(scope) ?? true) &&
     // An ID token opens nothing of Cloud Storage.
@@ -73,6 +80,10 @@ export function isNoWider(grant: Grant, { rule, credential, request }: Situation
     subject === request.subject &&
     (subject === undefined || rule.subjects.includes(subject))
   )
+}
+
+function isNamed(scope: string, words: readonly string[]): boolean {
+  return words.some((word) => word === scope || `https://www.googleapis.com/auth/${word}` === scope)
 }
 
 function actsOf(scopes: readonly string[], { upstream }: CredentialSummary): readonly string[] {
@@ -165,6 +176,7 @@ export const situations: fc.Arbitrary<Situation> = fc
     asked: some(urls, 0, 3),
     consented: some(urls, 0, 12),
     excessScopes: fc.constantFrom('refuse' as const, 'drop' as const),
+    givesImplied: fc.boolean(),
     credential: fc.constantFrom(
       { kind: 'service_account_key', upstream: 'google' } as const,
       { kind: 'refresh_token', upstream: 'google' } as const,
@@ -189,6 +201,7 @@ export const situations: fc.Arbitrary<Situation> = fc
         ...baseRule,
         scopes: scopeSet(any.scopes),
         excessScopes: any.excessScopes,
+        givesImplied: any.givesImplied,
         tokenTypes: any.types,
         idTokenAudiences: ['https://run.example'],
         subjects: any.subjects,

@@ -33,17 +33,17 @@ function isPart(document: unknown): document is Part {
  * methods that is another, and a scope of which discovery does know something where the catalogue says that it does not.
  */
 export function judgeCatalogue(catalogue: readonly ScopeEdges[], methods: MethodsByScope): readonly string[] {
-  return catalogue.flatMap(({ scope, evidence, implies }) =>
+  return catalogue.flatMap(({ scope, evidence, implies, except = [] }) =>
     Object.entries(implies).flatMap(([narrower, told]) => {
       const edge = `${scope} implies ${narrower}`
       const taking = methods.get(fullScopeName(narrower)) ?? new Set()
-      const contrary = [...taking.difference(methods.get(fullScopeName(scope)) ?? new Set())]
+      const only = [...taking.difference(methods.get(fullScopeName(scope)) ?? new Set())]
+      const contrary = only.filter((method) => !except.includes(method.replace(/^.* /, '')))
       if (evidence === 'alias') return []
       if (contrary.length > 0) return [`${edge}: not for ${contrary.slice(0, 3).join(', ')}`]
-      const expected = evidence === 'discovery' ? told : 0
-      return taking.size === expected
-        ? []
-        : [`${edge}: ${taking.size} methods, and ${expected} in the catalogue`]
+      const expected = evidence === 'discovery' || evidence === 'but_for' ? told : 0
+      const found = taking.size - only.length
+      return found === expected ? [] : [`${edge}: ${found} methods, and ${expected} in the catalogue`]
     }),
   )
 }

@@ -132,6 +132,9 @@ const explanationAnswer = z.object({
     z.object({
       token_type: z.string(),
       scopes: z.array(z.string()),
+      implied_scopes: z.optional(
+        z.array(z.object({ scope: z.string(), by: z.string(), except: z.array(z.string()) })),
+      ),
       audience: z.optional(z.string()),
       subject: z.optional(z.string()),
       access_boundary_rules: z.optional(z.array(z.unknown())),
@@ -185,6 +188,7 @@ function tokenFacts(token: NonNullable<ExplanationAnswer['token']>) {
   return [
     ['token', plain(`${token.token_type.replaceAll('_', ' ')} from ${token.upstream}`)],
     ['carries', scopes.length === 0 ? undefined : plain(scopes.join(' '))],
+    ...(token.implied_scopes ?? []).map((implied) => ['implied', describeImplied(implied)] as const),
     ['for', audience === undefined ? undefined : plain(audience)],
     ['acts for', subject === undefined ? undefined : plain(subject)],
     [
@@ -199,6 +203,19 @@ function tokenFacts(token: NonNullable<ExplanationAnswer['token']>) {
     ],
     ['lives', life === undefined ? undefined : `at most ${life} s`],
   ] as const
+}
+
+function describeImplied({
+  scope,
+  by,
+  except,
+}: {
+  scope: string
+  by: string
+  except: readonly string[]
+}): string {
+  const but = except.length === 0 ? '' : `, but for ${except.join(' and ')}, which take this one alone`
+  return plain(`${scope} by ${by}${but}`)
 }
 
 const waysOfBounding: Readonly<Record<string, string>> = {
