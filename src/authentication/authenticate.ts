@@ -6,8 +6,6 @@ import type { TrustedIssuer } from '../domain/policy.ts'
 import { quote, trimAsciiSpace } from '../domain/text.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Sha256 } from '../ports/entropy.ts'
-import type { HttpClient } from '../ports/http-client.ts'
-import type { Log } from '../ports/log.ts'
 import type { RateLimit } from '../ports/rate-limit.ts'
 import {
   assertionLengthMax,
@@ -17,28 +15,24 @@ import {
   type CompactJws,
 } from './compact-jws.ts'
 import { personEntry, type SignInAudiences } from './person-entry.ts'
-import { createIssuerKeys } from './issuer-keys.ts'
+import { createIssuerKeys, type RemoteKeysDeps } from './issuer-keys.ts'
 import { isIssuerIdentifier, judgeClaims, type OneUse } from './judge-claims.ts'
 import { createVerifiedAssertions, createVerifySignature } from './verify-signature.ts'
 import { visibleFault } from './visible-fault.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
-export interface AuthenticateDeps {
+export interface AuthenticateDeps extends RemoteKeysDeps {
   /** The trusted issuer of exactly that `iss`, by the policy in force; a new policy gives new objects. */
   readonly findIssuer: (iss: string) => MaybePromise<TrustedIssuer | undefined>
   /** Whether this is the first sight of that (issuer, jti) until then; throws store_unavailable if it cannot say. */
   readonly rememberOnce: (use: OneUse) => Promise<boolean>
-  readonly http: HttpClient
   readonly clock: Clock
   /** The broker's public URL, which refusals name as the audience to sign for. */
   readonly brokerIssuer: string
   readonly sha256: Sha256
-  readonly log: Log
   readonly limits?: CallerLimits
   /** Where people sign in, whose ID tokens administrate; absent where nobody does. */
   readonly signIn?: SignInAudiences | undefined
-  /** False on Workers. */
-  readonly sharesWork: boolean
 }
 
 export interface CallerLimits {

@@ -1,3 +1,4 @@
+import { BrokerError } from '../domain/broker-error.ts'
 import type { MaybePromise } from '../domain/promises.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
 import {
@@ -10,7 +11,12 @@ import {
 } from './jwks.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import { seconds, type Seconds } from '../domain/time.ts'
-import type { Clock } from '../ports/clock.ts'
+import {
+  byAge,
+  createRefreshingValue,
+  type RefreshingDeps,
+  type RefreshingValue,
+} from '../domain/refreshing-value.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { Log } from '../ports/log.ts'
 import { createLookAllowance, type LookAllowance } from './look-allowance.ts'
@@ -48,12 +54,9 @@ export function createIssuerKeys(deps: RemoteKeysDeps): IssuerKeySource {
   }
 }
 
-export interface RemoteKeysDeps {
+export interface RemoteKeysDeps extends RefreshingDeps {
   readonly http: HttpClient
-  readonly clock: Clock
   readonly log: Log
-  /** False on Workers: there the others look at the clock instead. */
-  readonly sharesWork: boolean
 }
 
 /** The published keys of issuers, kept by where they are published. Never throws for what an issuer does. */
@@ -79,17 +82,18 @@ export function isNoKeys(found: KeySet | NoKeys): found is NoKeys {
   return 'retryAfter' in found
 }
 
-/** A removed key is dropped at the first request after this long. */
-const lifeMs = 300_000
 /**
- * How long keys serve when the issuer does not answer. It spans an ordinary outage or deployment, and is what a
- * platform's token commonly lives: a withdrawn key lasts no longer than the last token that it rightly signed.
+ * A removed key is dropped at the first request after 5 min; while somebody looks the others go on with what there is:
+ * a slow issuer holds up one request. Keys serve for an hour when the issuer does not answer: it spans an ordinary outage
+ * or deployment, and is what a platform's token commonly lives, so that a withdrawn key lasts no longer than the last
+ * token that it rightly signed.
  */
-const staleMsMax = 3_600_000
-/** Between two looks for keys that are old and still serve: a failing issuer is not asked by each request. */
-const pauseMs = 30_000
-/** Metadata and JWK set, one after the other; whoever has not reported by then never will. */
-const lookMsMax = 2 * fetchTimeoutMs + 1_000
+const freshness = byAge({ freshMs: 300_000, dueMs: 3_600_000, staleMs: 3_600_000 })
+/**
+ * Metadata and JWK set, one after the other; whoever has not reported by then never will. Between two looks for keys
+ * that are old and still serve there is a pause: a failing issuer is not asked by each request.
+ */
+const bounds = { turnMs: 2 * fetchTimeoutMs + 1_000, pauseMs: 30_000 }
 const pollMs = 50
 /** How long a request waits until the broker may look again. */
 const waitMsMax = 3_000
@@ -99,46 +103,29 @@ const waitingMax = 64
 const sourcesMax = 4_096
 
 interface Source {
-  readonly location: KeyLocation
   readonly allowance: LookAllowance
-  held?: Held
+  readonly published: RefreshingValue<PublishedKeys>
   /** Whether there was ever a key to read: an empty set says as little as an issuer that is down. */
   hadKeys: boolean
   waiting: number
-  /** End of the last look that reported, well or not. */
-  lookedAtMs?: number
-  look?: Look
 }
 
-interface Held extends PublishedKeys {
-  readonly fetchedAtMs: number
-}
-
-interface Look {
-  readonly startedAtMs: number
-  readonly done: Promise<void>
-}
-
-function createRemoteKeys(deps: RemoteKeysDeps): RemoteKeys {
-  const { clock, sharesWork } = deps
-  const lookFor = createLoadJwks(deps)
+function createRemoteKeys({ http, log, clock, sharesWork }: RemoteKeysDeps): RemoteKeys {
+  const load = createLoadJwks({ http, log })
   const sources = createRecentlyUsed<Source>({ sizeMax: sourcesMax })
 
   return {
     current: async (location) => {
       const source = sourceAt(location)
-      // While somebody looks the others go on with what there is: a slow issuer holds up one request.
-      const held = heldFor(source, runningLook(source) === undefined ? lifeMs : staleMsMax)
-      if (held !== undefined) return held
-      if (heldFor(source, staleMsMax) === undefined) await lookWhenAllowed(source)
-      else if (mayRenew(source) && source.allowance.take()) await lookNow(source)
-      return heldFor(source, staleMsMax) ?? { retryAfter: retryAfterOf(source) }
+      if (keysAt(source) === undefined) await lookWhenAllowed(source)
+      else await ended(source.published.current())
+      return keysAt(source) ?? { retryAfter: retryAfterOf(source) }
     },
     refreshed: async (location) => {
       const source = sourceAt(location)
       const looked = await lookWhenAllowed(source)
-      const held = heldFor(source, staleMsMax)
-      return looked && held !== undefined ? held : { retryAfter: retryAfterOf(source) }
+      const keys = keysAt(source)
+      return looked && keys !== undefined ? keys : { retryAfter: retryAfterOf(source) }
     },
   }
 
@@ -147,40 +134,38 @@ function createRemoteKeys(deps: RemoteKeysDeps): RemoteKeys {
     const name = JSON.stringify(from === 'discovery' ? [from, url, issuer] : [from, url, use])
     const known = sources.get(name)
     if (known !== undefined) return known
-    const source: Source = { location, allowance: createLookAllowance(clock), hadKeys: false, waiting: 0 }
+    const allowance = createLookAllowance(clock)
+    let last: PublishedKeys | undefined
+    const read = async (): Promise<PublishedKeys> => {
+      const found = allowance.take() ? await load(location, last) : undefined
+      if (found === undefined) throw unread
+      last = found
+      source.hadKeys ||= found.set.keys.length > 0
+      return found
+    }
+    const published = createRefreshingValue({ clock, sharesWork, ...bounds, freshness, read })
+    const source: Source = { allowance, published, hadKeys: false, waiting: 0 }
     sources.set(name, source)
     return source
   }
 
-  function heldFor({ held, hadKeys }: Source, ageMsMax: number): KeySet | undefined {
-    if (held === undefined || !hadKeys) return undefined
-    return clock.steadyMs() - held.fetchedAtMs < ageMsMax ? held.set : undefined
-  }
-
-  function runningLook({ look }: Source): Look | undefined {
-    return look !== undefined && clock.steadyMs() - look.startedAtMs < lookMsMax ? look : undefined
-  }
-
-  function mayRenew({ lookedAtMs }: Source): boolean {
-    return lookedAtMs === undefined || clock.steadyMs() - lookedAtMs >= pauseMs
+  function keysAt({ published, hadKeys }: Source): KeySet | undefined {
+    return hadKeys ? published.peek()?.set : undefined
   }
 
   /** Whether a look has ended since: one's own, another's, or none because none is allowed for a while. */
   async function lookWhenAllowed(source: Source): Promise<boolean> {
-    const running = runningLook(source)
-    if (running !== undefined) return waitInLine(source, () => waitFor(source, running))
-    if (source.allowance.take()) {
-      await lookNow(source)
-      return true
-    }
-    const pause = source.allowance.msUntilNext()
+    const { published, allowance } = source
+    if (published.isReading()) return waitInLine(source, () => lookWithOthers(source))
+    const pause = allowance.msUntilNext()
     if (pause > waitMsMax) return false
-    return waitInLine(source, async () => {
-      await clock.sleep(pause)
-      const other = runningLook(source)
-      if (other !== undefined) return waitFor(source, other)
-      if (source.allowance.take()) await lookNow(source)
-    })
+    if (pause > 0)
+      return waitInLine(source, async () => {
+        await clock.sleep(pause)
+        await lookWithOthers(source)
+      })
+    await ended(published.refresh())
+    return true
   }
 
   /** False when too many wait already. */
@@ -195,32 +180,24 @@ function createRemoteKeys(deps: RemoteKeysDeps): RemoteKeys {
     return true
   }
 
+  /** By the look that is under way, where there is one; requests that may not share it watch the clock. */
+  async function lookWithOthers({ published }: Source): Promise<void> {
+    if (sharesWork || !published.isReading()) return ended(published.refresh())
+    while (published.isReading()) await clock.sleep(pollMs)
+  }
+
   function retryAfterOf({ allowance }: Source): Seconds {
     return seconds(Math.max(1, Math.ceil(allowance.msUntilNext() / 1000)))
   }
+}
 
-  async function lookNow(source: Source): Promise<void> {
-    const now = clock.steadyMs()
-    const look = { startedAtMs: now, done: lookOnce(source, now) }
-    source.look = look
-    try {
-      await look.done
-    } finally {
-      if (source.look === look) delete source.look
-    }
-  }
+const unread = new BrokerError('upstream_unavailable', { reason: 'the keys of an issuer were not read' })
 
-  async function waitFor(source: Source, look: Look): Promise<void> {
-    if (sharesWork) return look.done
-    while (runningLook(source) === look) await clock.sleep(pollMs)
-  }
-
-  async function lookOnce(source: Source, startedAtMs: number): Promise<void> {
-    const published = await lookFor(source.location, source.held)
-    source.lookedAtMs = clock.steadyMs()
-    const isNewest = source.held === undefined || source.held.fetchedAtMs <= startedAtMs
-    if (published === undefined || !isNewest) return
-    source.held = { ...published, fetchedAtMs: startedAtMs }
-    source.hadKeys ||= published.set.keys.length > 0
+/** Why there was nothing to read is in the log; what is at hand serves. */
+async function ended(look: MaybePromise<PublishedKeys>): Promise<void> {
+  try {
+    await look
+  } catch (error) {
+    if (error !== unread) throw error
   }
 }

@@ -1,6 +1,5 @@
 import type { CredentialSummary } from '../domain/credential.ts'
-import type { Entropy } from '../ports/entropy.ts'
-import type { HttpClient } from '../ports/http-client.ts'
+import type { RefreshingDeps } from '../domain/refreshing-value.ts'
 import type { Log } from '../ports/log.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import { grantedCredential, type GrantedCredential } from '../domain/grant.ts'
@@ -8,7 +7,7 @@ import type { Upstream } from '../domain/upstream.ts'
 import type { WithdrawVersion } from './revoke-credential.ts'
 import type { IamKeys } from '../google/iam-keys.ts'
 import { createRequestToken, type RequestToken } from '../oauth/token-endpoint.ts'
-import { createSendWithRetry } from '../oauth/send-with-retry.ts'
+import { createSendWithRetry, type SendWithRetryDeps } from '../oauth/send-with-retry.ts'
 import { createResolveUpstream, type ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
 import type { Secret } from '../domain/secret.ts'
@@ -17,11 +16,7 @@ import type { Credentials } from '../records/credentials.ts'
 import { clientOf } from '../records/credential-secrets.ts'
 import { readOAuthError, judgeFailure } from '../oauth/upstream-failure.ts'
 
-export interface RevokeVersionDeps {
-  readonly http: HttpClient
-  readonly clock: Clock
-  readonly entropy: Entropy
-  readonly sharesWork: boolean
+export interface RevokeVersionDeps extends SendWithRetryDeps, Pick<RefreshingDeps, 'sharesWork'> {
   readonly log: Log
   readonly credentials: Pick<Credentials, 'find' | 'openSecret' | 'openWithdrawn'>
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>

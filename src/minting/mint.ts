@@ -5,8 +5,7 @@ import type { MintedToken } from '../domain/token.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Entropy } from '../ports/entropy.ts'
-import type { HttpClient } from '../ports/http-client.ts'
+import type { RefreshingDeps } from '../domain/refreshing-value.ts'
 import type { Log } from '../ports/log.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
 import type { Credentials } from '../records/credentials.ts'
@@ -14,7 +13,7 @@ import type { RefreshLeases } from '../records/refresh-leases.ts'
 import { type ShareToken, createImpersonatorToken, type ImpersonatorTokenDeps } from './impersonator-token.ts'
 import { createGetIntermediary, createExchangeBoundary } from '../google/sts.ts'
 import { createRequestToken } from '../oauth/token-endpoint.ts'
-import { createSendWithRetry, type SendWithRetry } from '../oauth/send-with-retry.ts'
+import { createSendWithRetry, type SendWithRetry, type SendWithRetryDeps } from '../oauth/send-with-retry.ts'
 import { createMintBounded } from './bounded-token.ts'
 import { createMintFromClientCredentials } from './client-credentials.ts'
 import { createConfirmScopes, type ConfirmedToken } from './confirm-scopes.ts'
@@ -34,10 +33,7 @@ import { createMintForUser } from './sign-jwt.ts'
 /** Until the last upstream's answer, the wait for a turn included; a lease lives 10 s (`src/records/lease.ts`). */
 const budgetMs = 7000
 
-export interface MintDeps {
-  readonly http: HttpClient
-  readonly clock: Clock
-  readonly entropy: Entropy
+export interface MintDeps extends SendWithRetryDeps, Pick<RefreshingDeps, 'sharesWork'> {
   readonly log: Log
   readonly background: Background
   readonly credentials: Pick<
@@ -55,8 +51,6 @@ export interface MintDeps {
   readonly ownIdentity?: OwnIdentity
   /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
-  /** False on Workers. */
-  readonly sharesWork: boolean
 }
 
 /** Google's addresses; with those of the policy's upstreams the only ones that are ever called (P29). */

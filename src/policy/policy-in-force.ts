@@ -7,6 +7,7 @@ import type { Log } from '../ports/log.ts'
 import type { PolicyDocument, PolicySource } from '../ports/policy-source.ts'
 import { compilePolicy, type CompiledPolicy } from './compile-policy.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
+import { byAge, createRefreshingValue, type RefreshingDeps } from '../domain/refreshing-value.ts'
 
 export interface PolicyInForce {
   /**
@@ -39,66 +40,45 @@ export interface PolicyFault {
   readonly since: EpochSeconds
 }
 
-export interface PolicyInForceDeps {
+export interface PolicyInForceDeps extends RefreshingDeps {
   readonly source: PolicySource
   /** Rejects with `document_invalid`. Long documents are read in turns with everything else that waits. */
   readonly parse: (document: PolicyDocument) => Policy | Promise<Policy>
   readonly clock: Clock
   readonly log: Log
-  /** False on Workers. */
-  readonly sharesWork: boolean
   /** Told of each document that comes into force; must not throw. */
   readonly onLoaded?: (document: PolicyDocument) => void
   /** Whether the text is a file that may be read while it is half written. */
   readonly isWrittenInPlace: boolean
 }
 
-// A change is promised to be seen within 10 s: two of these and the source's own delay stay well below.
-const lookAfterMs = 2000
-// While one request looks, the others go on with what is at most this old rather than wait.
-const waitAfterMs = 5000
-const lookTimeoutMs = 2000
+// A change is promised to be seen within 10 s: two of these and the source's own delay stay well below. While one
+// request looks, the others go on with what is at most 5 s old rather than wait.
+const freshness = byAge({ freshMs: 2_000, dueMs: 5_000, staleMs: Infinity })
+const bounds = { deadlineMs: 2_000, pauseMs: 2_000, remembersFailure: true }
 
 /** The policy in force. There is no timer: the request that finds the last look too old looks again. */
 export function createPolicyInForce(deps: PolicyInForceDeps): PolicyInForce {
   const { clock, sharesWork } = deps
   const shelf = createShelf(deps)
-  let lookedAtMs = -Infinity
-  let looking: Promise<void> | undefined
-  let lookNumber = 0
+  let looks = 0
 
-  /** Never rejects. An answer that comes after the deadline still counts, unless a later look was quicker. */
-  const look = async (): Promise<void> => {
-    lookNumber += 1
-    const number = lookNumber
-    const reading = readAndJudge(deps, shelf).then((outcome) => shelf.put(number, outcome))
-    const deadline = clock.sleep(lookTimeoutMs).then(() => 'late' as const)
-    const first = await Promise.race([reading, deadline])
-    if (first === 'late') shelf.put(number, { kind: 'down', reason: `no answer within ${lookTimeoutMs} ms` })
-    lookedAtMs = clock.steadyMs()
-  }
-
-  const lookShared = (): Promise<void> => {
-    const mine = look().finally(() => {
-      if (looking === mine) looking = undefined
-    })
-    looking = mine
-    return mine
-  }
-
-  const lookedAgain = async (ageMs: number): Promise<CompiledPolicy> => {
-    if (looking === undefined) await lookShared()
-    else if (ageMs >= waitAfterMs) await (sharesWork ? looking : lookShared())
+  /** An answer that comes after the deadline still counts, unless a later look was quicker. */
+  const read = async (): Promise<CompiledPolicy> => {
+    looks += 1
+    const number = looks
+    shelf.put(number, await readAndJudge(deps, shelf))
     return shelf.inForce()
   }
 
-  return {
-    current: () => {
-      const ageMs = clock.steadyMs() - lookedAtMs
-      return ageMs < lookAfterMs ? shelf.inForce() : lookedAgain(ageMs)
-    },
-    status: () => shelf.status(),
+  const late = (): BrokerError => {
+    const reason = `no answer within ${bounds.deadlineMs} ms`
+    if (!shelf.hasAnswer(looks)) shelf.put(looks, { kind: 'down', reason })
+    return noPolicy(reason)
   }
+
+  const policy = createRefreshingValue({ clock, sharesWork, ...bounds, freshness, read, late })
+  return { current: policy.current, status: () => shelf.status() }
 }
 
 type Outcome =
@@ -138,6 +118,7 @@ const cutOff =
 interface Shelf {
   /** Takes the outcome of a look, unless one of a later look has been taken. Never throws. */
   put(lookNumber: number, outcome: Outcome): void
+  hasAnswer(lookNumber: number): boolean
   /** Of the last document read, good or bad: neither is read or judged twice. */
   knownRevision(): string | undefined
   inForce(): CompiledPolicy
@@ -188,11 +169,11 @@ function createShelf({ onLoaded, clock, log }: PolicyInForceDeps): Shelf {
       down = undefined
       if (outcome.kind === 'read') take(outcome.document, outcome.judged)
     },
+    hasAnswer: (lookNumber) => newest === lookNumber,
     knownRevision: () => known,
     inForce: () => {
       if (loaded !== undefined) return loaded.compiled
-      const fault = broken ?? down
-      throw new BrokerError('policy_unavailable', { reason: `no policy yet: ${fault?.reason ?? 'not read'}` })
+      throw noPolicy((broken ?? down)?.reason ?? 'not read')
     },
     status: () => {
       const lastFault = down ?? broken
@@ -201,6 +182,10 @@ function createShelf({ onLoaded, clock, log }: PolicyInForceDeps): Shelf {
       }
     },
   }
+}
+
+function noPolicy(why: string): BrokerError {
+  return new BrokerError('policy_unavailable', { reason: `no policy yet: ${why}` })
 }
 
 /** A file caught while it is written: what is there is the old text, and it ends in the middle of a line. */

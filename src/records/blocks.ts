@@ -12,8 +12,12 @@ import { later, seconds } from '../domain/time.ts'
 import type { Document, Stored } from '../ports/document-store.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import { filledText, instant, malformed } from './stored-fields.ts'
-import type { Clock } from '../ports/clock.ts'
-import { createRefreshingValue, type RefreshingValue } from '../domain/refreshing-value.ts'
+import {
+  byAge,
+  createRefreshingValue,
+  type RefreshingDeps,
+  type RefreshingValue,
+} from '../domain/refreshing-value.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /**
@@ -157,21 +161,15 @@ const blocksDocument = z.pipe(
   })),
 )
 
-export interface BlocksViewDeps {
+export interface BlocksViewDeps extends RefreshingDeps {
   readonly blocks: Pick<BlocksRecord, 'read'>
-  readonly clock: Clock
   /** How long the last reading serves while the store cannot be read: tokens in memory are served on (P20, P26). */
   readonly outageMs: number
-  /** False on Workers. */
-  readonly sharesWork: boolean
 }
 
-const bounds = {
-  // P26: 10 s, of which 5 s of age and 2 s of reading.
-  freshMs: 5_000,
-  deadlineMs: 2_000,
-  pauseMs: 2_000,
-}
+// P26: 10 s, of which 5 s of age and 2 s of reading.
+const freshMs = 5_000
+const bounds = { deadlineMs: 2_000, pauseMs: 2_000 }
 
 /**
  * What is switched off by hand as this instance sees it: at most 7 s behind the store while that answers, and `outageMs`
@@ -179,10 +177,10 @@ const bounds = {
  */
 export function createBlocksView({
   blocks,
-  clock,
   outageMs,
-  sharesWork,
+  ...deps
 }: BlocksViewDeps): RefreshingValue<BlocksInForce> {
   const read = async (): Promise<BlocksInForce> => inForce(await blocks.read())
-  return createRefreshingValue({ read, clock, bounds: { ...bounds, staleMs: outageMs }, sharesWork })
+  const freshness = byAge({ freshMs, staleMs: outageMs })
+  return createRefreshingValue({ ...deps, ...bounds, read, freshness })
 }
