@@ -9,16 +9,15 @@ import {
 } from '../domain/blocks.ts'
 import type { Caller } from '../domain/caller.ts'
 import { later, seconds } from '../domain/time.ts'
-import type { Document, Stored } from '../ports/document-store.ts'
+import type { Stored } from '../ports/document-store.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
-import { filledText, instant, malformed } from './stored-fields.ts'
+import { documentOf, filledText, instant, membersOf, readDocument, writeDocument } from './stored-fields.ts'
 import {
   byAge,
   createRefreshingValue,
   type RefreshingDeps,
   type RefreshingValue,
 } from '../domain/refreshing-value.ts'
-import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /**
  * What is switched off by hand, in one document, because every request asks for all of it. All acts are idempotent: the
@@ -59,7 +58,7 @@ export function createBlocks(deps: ReadModifyWriteDeps): BlocksRecord {
     readModifyWrite(deps, key, (stored) => {
       const before = parseBlocks(stored)
       const { blocks, result } = revise(before)
-      return { value: blocks === before ? undefined : blocksDocumentOf(blocks), result }
+      return { value: blocks === before ? undefined : writeDocument(blocksCodec, blocks), result }
     })
 
   return {
@@ -125,41 +124,18 @@ function full(why: string): BrokerError {
 }
 
 function parseBlocks(stored: Stored | undefined): Blocks {
-  if (stored === undefined) return { callers: [], tokens: [] }
-  const parsed = blocksDocument.safeParse(stored.value)
-  if (!parsed.success) throw malformed(stored.key, parsed.error)
-  return parsed.data
-}
-
-function blocksDocumentOf({ stopped, callers, tokens }: Blocks): Document {
-  return {
-    schema: 1,
-    ...(stopped === undefined ? {} : { stopped: { by: stopped.by, since: stopped.since } }),
-    callers: callers.map(({ issuer, subject, by, since }) => ({ issuer, subject, by, since })),
-    tokens: tokens.map(({ digest, expiresAt, by }) => ({ sha256: digest, expires_at: expiresAt, by })),
-  }
+  return stored === undefined ? { callers: [], tokens: [] } : readDocument(blocksCodec, stored)
 }
 
 const byHand = { by: z.string(), since: instant }
 
-const revokedToken = z.pipe(
-  z.object({ sha256: filledText, expires_at: instant, by: z.string() }),
-  z.transform(({ sha256: digest, expires_at: expiresAt, by }): RevokedToken => ({ digest, expiresAt, by })),
-)
-
-const blocksDocument = z.pipe(
-  z.object({
-    schema: z.literal(1),
-    stopped: z.exactOptional(z.object(byHand)),
-    callers: z.array(z.object({ issuer: z.string(), subject: z.string(), ...byHand })),
-    tokens: z.array(revokedToken),
-  }),
-  z.transform(({ stopped, callers, tokens }): Blocks => ({
-    ...omitUndefined({ stopped }),
-    callers,
-    tokens,
-  })),
-)
+const blocksCodec = documentOf<Blocks>({
+  stopped: z.exactOptional(membersOf<NonNullable<Blocks['stopped']>>(byHand)),
+  callers: z.array(membersOf<BlockedCaller>({ issuer: z.string(), subject: z.string(), ...byHand })),
+  tokens: z.array(
+    membersOf<RevokedToken>({ digest: filledText, expiresAt: instant, by: z.string() }, { digest: 'sha256' }),
+  ),
+})
 
 export interface BlocksViewDeps extends RefreshingDeps {
   readonly blocks: Pick<BlocksRecord, 'read'>

@@ -1,9 +1,18 @@
 import * as z from 'zod/mini'
-import type { Connection, ConnectionState } from '../domain/connection.ts'
+import type { Connection, ConnectionState, FormerCredential } from '../domain/connection.ts'
 import { later, seconds } from '../domain/time.ts'
-import type { Document, DocumentStore, Stored } from '../ports/document-store.ts'
+import type { DocumentStore } from '../ports/document-store.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
-import { filledText, instant, malformed } from './stored-fields.ts'
+import {
+  account,
+  documentOf,
+  filledText,
+  instant,
+  membersOf,
+  readDocument,
+  texts,
+  writeDocument,
+} from './stored-fields.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** A connection with what guards it: digests of what others hold, sealed what the broker needs again (T19). */
@@ -48,31 +57,34 @@ export function createConnections(deps: ReadModifyWriteDeps): Connections {
   const store: DocumentStore = deps.store
   return {
     add: async (connection) => {
-      await store.put(keyOf(connection.id), documentOf(connection), {
+      await store.put(keyOf(connection.id), writeDocument(connectionRecord, connection), {
         if: 'absent',
         expiresAt: later(connection.expiresAt, keptAfterEnd),
       })
     },
     find: async (id) => {
       const stored = isId(id) ? await store.get(keyOf(id)) : undefined
-      return stored === undefined ? undefined : parseConnection(stored)
+      return stored === undefined ? undefined : readDocument(connectionRecord, stored)
     },
     change: async (id, revise) => {
       if (!isId(id)) return undefined
       return readModifyWrite<ConnectionRecord | undefined>(deps, keyOf(id), (stored) => {
         if (stored === undefined) return { value: undefined, result: undefined }
-        const before = parseConnection(stored)
+        const before = readDocument(connectionRecord, stored)
         const after = revise(before)
         if (after === before) return { value: undefined, result: before }
         const expiresAt = later(after.expiresAt, keptAfterEnd)
-        return { value: documentOf(after), expiresAt, result: after }
+        return { value: writeDocument(connectionRecord, after), expiresAt, result: after }
       })
     },
     list: async (after) => {
       const page = after === undefined ? {} : { after }
       const stored = await store.list({ prefix: connectionsPrefix, limit: pageSize, ...page })
       const next = stored.length < pageSize ? undefined : stored.at(-1)?.key
-      return { connections: stored.map(parseConnection), ...omitUndefined({ next }) }
+      return {
+        connections: stored.map((each) => readDocument(connectionRecord, each)),
+        ...omitUndefined({ next }),
+      }
     },
   }
 }
@@ -90,132 +102,38 @@ function isId(id: string): boolean {
   return /^[0-9a-f-]{36}$/.test(id)
 }
 
-function documentOf(connection: ConnectionRecord): Document {
-  const { account, former, flow, startedBy } = connection
-  return {
-    schema: 1,
-    id: connection.id,
-    name: connection.name,
-    upstream: connection.upstream,
-    client: connection.client,
-    scopes: connection.scopes,
-    ...omitUndefined({ expected_account: connection.expectedAccount }),
-    replaces_account: connection.replacesAccount,
-    started_by: { issuer: startedBy.issuer, subject: startedBy.subject },
-    created_at: connection.createdAt,
-    expires_at: connection.expiresAt,
-    ...(former === undefined
-      ? {}
-      : {
-          former: {
-            created_at: former.createdAt,
-            ...omitUndefined({ scopes: former.scopes }),
-            ...(former.account === undefined ? {} : { account: { ...former.account } }),
-          },
-        }),
-    state: connection.state,
-    ...(account === undefined ? {} : { account: { ...account } }),
-    ...omitUndefined({ granted: connection.granted, reason: connection.reason }),
-    link_sha256: connection.linkDigest,
-    nonce_sha256: connection.nonceDigest,
-    ...(flow === undefined
-      ? {}
-      : {
-          flow: {
-            browser_sha256: flow.browserDigest,
-            state_sha256: flow.stateDigest,
-            ...omitUndefined({ sealed: flow.sealed }),
-          },
-        }),
-    ...omitUndefined({ sealed_grant: connection.sealedGrant }),
-  }
-}
-
-/** Throws `store_unavailable` naming what is wrong with the document. */
-function parseConnection({ key, value }: Stored): ConnectionRecord {
-  const parsed = connectionDocument.safeParse(value)
-  if (!parsed.success) throw malformed(key, parsed.error)
-  return parsed.data
-}
-
-const account = z.object({ issuer: z.string(), subject: z.string(), name: z.string() })
-const scopes = z.array(z.string())
-
-const connectionDocument = z.pipe(
-  z.object({
-    schema: z.literal(1),
+const connectionRecord = documentOf<ConnectionRecord>(
+  {
     id: filledText,
     name: filledText,
     upstream: filledText,
     client: filledText,
-    scopes,
-    expected_account: z.exactOptional(z.string()),
-    replaces_account: z.boolean(),
-    started_by: z.object({ issuer: z.string(), subject: z.string() }),
-    created_at: instant,
-    expires_at: instant,
+    scopes: texts,
+    expectedAccount: z.exactOptional(z.string()),
+    replacesAccount: z.boolean(),
+    startedBy: membersOf<Connection['startedBy']>({ issuer: z.string(), subject: z.string() }),
+    createdAt: instant,
+    expiresAt: instant,
     former: z.exactOptional(
-      z.object({ created_at: instant, scopes: z.exactOptional(scopes), account: z.exactOptional(account) }),
+      membersOf<FormerCredential>({
+        createdAt: instant,
+        scopes: z.exactOptional(texts),
+        account: z.exactOptional(account),
+      }),
     ),
     state: z.enum(['pending', 'consented', 'rejected', 'finished'] satisfies ConnectionState[]),
     account: z.exactOptional(account),
-    granted: z.exactOptional(scopes),
+    granted: z.exactOptional(texts),
     reason: z.exactOptional(z.string()),
-    link_sha256: filledText,
-    nonce_sha256: filledText,
+    linkDigest: filledText,
+    nonceDigest: filledText,
     flow: z.exactOptional(
-      z.object({
-        browser_sha256: filledText,
-        state_sha256: filledText,
-        sealed: z.exactOptional(filledText),
-      }),
+      membersOf<ConsentFlow>(
+        { browserDigest: filledText, stateDigest: filledText, sealed: z.exactOptional(filledText) },
+        { browserDigest: 'browser_sha256', stateDigest: 'state_sha256' },
+      ),
     ),
-    sealed_grant: z.exactOptional(filledText),
-  }),
-  z.transform(
-    ({
-      schema: _schema,
-      expected_account: expectedAccount,
-      replaces_account: replacesAccount,
-      started_by: startedBy,
-      created_at: createdAt,
-      expires_at: expiresAt,
-      former,
-      link_sha256: linkDigest,
-      nonce_sha256: nonceDigest,
-      flow,
-      sealed_grant: sealedGrant,
-      ...same
-    }): ConnectionRecord => ({
-      ...same,
-      ...omitUndefined({ expectedAccount }),
-      replacesAccount,
-      startedBy,
-      createdAt,
-      expiresAt,
-      ...(former === undefined ? {} : { former: formerOf(former) }),
-      linkDigest,
-      nonceDigest,
-      ...(flow === undefined ? {} : { flow: flowOf(flow) }),
-      ...omitUndefined({ sealedGrant }),
-    }),
-  ),
+    sealedGrant: z.exactOptional(filledText),
+  },
+  { linkDigest: 'link_sha256', nonceDigest: 'nonce_sha256' },
 )
-
-function formerOf({
-  created_at: createdAt,
-  ...same
-}: {
-  readonly created_at: Connection['createdAt']
-} & Omit<NonNullable<Connection['former']>, 'createdAt'>): NonNullable<Connection['former']> {
-  return { createdAt, ...same }
-}
-
-function flowOf(flow: {
-  readonly browser_sha256: string
-  readonly state_sha256: string
-  readonly sealed?: string
-}): ConsentFlow {
-  const { browser_sha256: browserDigest, state_sha256: stateDigest, ...same } = flow
-  return { browserDigest, stateDigest, ...same }
-}

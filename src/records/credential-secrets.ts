@@ -1,12 +1,21 @@
 import { BrokerError } from '../domain/broker-error.ts'
-import type { ClientReference, OAuthClient, CredentialSecret, VersionState } from '../domain/credential.ts'
+import type {
+  ClientReference,
+  CredentialSecret,
+  Impersonation,
+  OAuthClient,
+  RefreshToken,
+  ServiceAccountKey,
+  VersionState,
+} from '../domain/credential.ts'
 import type { Credentials } from './credentials.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { credentialKey, type CredentialRecord, type CredentialVersion } from './credential-record.ts'
 import * as z from 'zod/mini'
 import { Secret } from '../domain/secret.ts'
-import { signingAlgorithms } from '../domain/jwk.ts'
-import { filledText } from './stored-fields.ts'
+import { parseJsonObject } from '../domain/json.ts'
+import { signingAlgorithms, type SigningAlgorithm } from '../domain/jwk.ts'
+import { filledText, membersOf } from './stored-fields.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export interface ClientOfDeps {
@@ -93,159 +102,101 @@ function missing(record: CredentialRecord | undefined, held: CredentialVersion |
 
 /** The text that is sealed for a credential. */
 export function secretText(secret: CredentialSecret): Secret {
-  switch (secret.kind) {
-    case 'service_account_key':
-      return new Secret(
-        JSON.stringify({
-          kind: secret.kind,
-          client_email: secret.clientEmail,
-          key_id: secret.keyId,
-          private_key: secret.privateKey.reveal(),
-        }),
-      )
-    case 'refresh_token':
-      return new Secret(
-        JSON.stringify({
-          kind: secret.kind,
-          ...clientMembers(secret.client),
-          refresh_token: secret.refreshToken.reveal(),
-        }),
-      )
-    case 'client_credentials':
-    case 'oauth_client':
-      return new Secret(JSON.stringify({ kind: secret.kind, ...clientMembers(secret.client) }))
-    case 'impersonation':
-      return new Secret(
-        JSON.stringify({
-          kind: secret.kind,
-          service_account: secret.serviceAccount,
-          delegates: secret.delegates,
-        }),
-      )
-    case 'broker_identity':
-      return new Secret(JSON.stringify({ kind: secret.kind }))
-    case 'api_key':
-      return new Secret(JSON.stringify({ kind: secret.kind, key: secret.key.reveal() }))
-  }
-}
-
-function clientMembers(client: OAuthClient | ClientReference): object {
-  if (client.proof === 'credential') return { client_credential: client.credential }
-  const named = { client_id: client.id, client_origin: client.origin }
-  switch (client.proof) {
-    case 'secret':
-      return { ...named, client_secret: client.secret.reveal() }
-    case 'key':
-      return {
-        ...named,
-        client_key: { pem: client.privateKey.reveal(), id: client.keyId, algorithm: client.algorithm },
-      }
-    case 'none':
-      return named
-  }
+  return new Secret(JSON.stringify(z.encode(credentialSecret, secret)))
 }
 
 /** Reads what `secretText` wrote. Throws `store_unavailable` naming the place, never the text. */
 export function secretOf(text: Secret, place: string): CredentialSecret {
-  const parsed = secretDocument.safeParse(parseJson(text))
+  const parsed = credentialSecret.safeParse(parseJsonObject(text.reveal()))
   if (!parsed.success)
     throw new BrokerError('store_unavailable', { reason: `the secret at ${place} is malformed` })
   return parsed.data
 }
 
-function parseJson(text: Secret): unknown {
-  try {
-    return JSON.parse(text.reveal())
-  } catch {
-    return undefined
-  }
+const secret = z.codec(filledText, z.instanceof(Secret), {
+  decode: (text) => new Secret(text),
+  encode: (held) => held.reveal(),
+})
+
+/** The members of a client that are stored beside those of its secret; which are there says how it proves itself. */
+const clientShape = {
+  clientId: z.exactOptional(z.string()),
+  clientOrigin: z.exactOptional(filledText),
+  clientSecret: z.exactOptional(filledText),
+  clientKey: z.exactOptional(
+    z.object({ pem: filledText, id: z.exactOptional(z.string()), algorithm: z.enum(signingAlgorithms) }),
+  ),
 }
 
-const secretField = z.pipe(
-  filledText,
-  z.transform((text) => new Secret(text)),
+interface ClientMembers {
+  readonly clientId?: string
+  readonly clientOrigin?: string
+  readonly clientSecret?: string
+  readonly clientKey?: { readonly pem: string; readonly id?: string; readonly algorithm: SigningAlgorithm }
+}
+
+function clientIn({ clientId: id = '', clientOrigin, clientSecret, clientKey }: ClientMembers): OAuthClient {
+  const named = { id, ...omitUndefined({ origin: clientOrigin }) }
+  if (clientSecret !== undefined) return { ...named, proof: 'secret', secret: new Secret(clientSecret) }
+  if (clientKey === undefined) return { ...named, proof: 'none' }
+  const { pem, id: keyId, algorithm } = clientKey
+  return { ...named, proof: 'key', privateKey: new Secret(pem), algorithm, ...omitUndefined({ keyId }) }
+}
+
+function clientMembers(client: OAuthClient): ClientMembers {
+  const named = { clientId: client.id, ...omitUndefined({ clientOrigin: client.origin }) }
+  if (client.proof === 'none') return named
+  if (client.proof === 'secret') return { ...named, clientSecret: client.secret.reveal() }
+  const { privateKey, keyId: id, algorithm } = client
+  return { ...named, clientKey: { pem: privateKey.reveal(), ...omitUndefined({ id }), algorithm } }
+}
+
+function clientOnly<Kind extends 'client_credentials' | 'oauth_client'>(kind: Kind) {
+  type Flat = ClientMembers & { readonly kind: Kind }
+  const flat = membersOf<Flat>({ kind: z.literal(kind), ...clientShape })
+  return z.codec(flat, z.custom<{ readonly kind: Kind; readonly client: OAuthClient }>(), {
+    decode: (members) => ({ kind, client: clientIn(members) }),
+    encode: ({ client }) => ({ kind, ...clientMembers(client) }),
+  })
+}
+
+const refreshToken = z.codec(
+  membersOf<Omit<RefreshToken, 'client'> & ClientMembers & { readonly clientCredential?: string }>({
+    kind: z.literal('refresh_token'),
+    ...clientShape,
+    clientCredential: z.exactOptional(filledText),
+    refreshToken: secret,
+  }),
+  z.custom<RefreshToken>(),
+  {
+    decode: ({ kind, refreshToken: token, clientCredential: credential, ...members }) => ({
+      kind,
+      client: credential === undefined ? clientIn(members) : { proof: 'credential' as const, credential },
+      refreshToken: token,
+    }),
+    encode: ({ kind, refreshToken: token, client }) => ({
+      kind,
+      ...(client.proof === 'credential' ? { clientCredential: client.credential } : clientMembers(client)),
+      refreshToken: token,
+    }),
+  },
 )
 
-const clientShape = {
-  client_id: z.string(),
-  client_origin: z.exactOptional(filledText),
-  client_secret: z.optional(secretField),
-  client_key: z.optional(
-    z.object({ pem: secretField, id: z.optional(z.string()), algorithm: z.enum(signingAlgorithms) }),
-  ),
-}
-
-const clientDocument = z.object(clientShape)
-
-function parseClient(members: z.output<typeof clientDocument>): OAuthClient {
-  const { client_id, client_origin: origin, client_secret: secret, client_key: key } = members
-  const named = { id: client_id, ...omitUndefined({ origin }) }
-  if (secret !== undefined) return { ...named, proof: 'secret', secret }
-  if (key === undefined) return { ...named, proof: 'none' }
-  const { pem: privateKey, id: keyId, algorithm } = key
-  return { ...named, proof: 'key', privateKey, algorithm, ...omitUndefined({ keyId }) }
-}
-
-const secretDocument = z.discriminatedUnion('kind', [
-  z.pipe(
-    z.object({
-      kind: z.literal('service_account_key'),
-      client_email: z.string(),
-      key_id: z.string(),
-      private_key: secretField,
-    }),
-    z.transform(({ kind, client_email: clientEmail, key_id: keyId, private_key: privateKey }) => ({
-      kind,
-      clientEmail,
-      keyId,
-      privateKey,
-    })),
-  ),
-  z.pipe(
-    z.object({
-      kind: z.literal('refresh_token'),
-      ...clientShape,
-      client_id: z.exactOptional(z.string()),
-      client_credential: z.exactOptional(filledText),
-      refresh_token: secretField,
-    }),
-    z.transform(
-      ({
-        kind,
-        refresh_token: refreshToken,
-        client_id: id = '',
-        client_credential: credential,
-        ...members
-      }) => ({
-        kind,
-        client:
-          credential === undefined
-            ? parseClient({ ...members, client_id: id })
-            : ({ proof: 'credential', credential } as const),
-        refreshToken,
-      }),
-    ),
-  ),
-  z.pipe(
-    z.object({ kind: z.literal('client_credentials'), ...clientShape }),
-    z.transform(({ kind, ...members }) => ({ kind, client: parseClient(members) })),
-  ),
-  z.pipe(
-    z.object({ kind: z.literal('oauth_client'), ...clientShape }),
-    z.transform(({ kind, ...members }) => ({ kind, client: parseClient(members) })),
-  ),
-  z.pipe(
-    z.object({
-      kind: z.literal('impersonation'),
-      service_account: filledText,
-      delegates: z.array(filledText),
-    }),
-    z.transform(({ kind, service_account: serviceAccount, delegates }) => ({
-      kind,
-      serviceAccount,
-      delegates,
-    })),
-  ),
+const credentialSecret = z.discriminatedUnion('kind', [
+  membersOf<ServiceAccountKey>({
+    kind: z.literal('service_account_key'),
+    clientEmail: z.string(),
+    keyId: z.string(),
+    privateKey: secret,
+  }),
+  refreshToken,
+  clientOnly('client_credentials'),
+  clientOnly('oauth_client'),
+  membersOf<Impersonation>({
+    kind: z.literal('impersonation'),
+    serviceAccount: filledText,
+    delegates: z.array(filledText),
+  }),
   z.object({ kind: z.literal('broker_identity') }),
-  z.object({ kind: z.literal('api_key'), key: secretField }),
+  z.object({ kind: z.literal('api_key'), key: secret }),
 ])

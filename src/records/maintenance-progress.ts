@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import type { DocumentStore } from '../ports/document-store.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
+import { documentOf, writeDocument } from './stored-fields.ts'
 
 /** How far the last maintenance run came, when it did not come to the end. */
 export interface MaintenanceProgress {
@@ -10,12 +11,12 @@ export interface MaintenanceProgress {
 }
 
 const key = 'maintenance/progress'
-const progressDocument = z.object({ schema: z.literal(1), after: z.optional(z.string()) })
+const progress = documentOf<{ readonly after?: string }>({ after: z.exactOptional(z.string()) })
 
 /** A document that cannot be read counts as none: then a run begins anew. Throws `store_unavailable`. */
 export function createMaintenanceProgress({ store }: { readonly store: DocumentStore }): MaintenanceProgress {
   const read = async (): Promise<string | undefined> => {
-    const parsed = progressDocument.safeParse((await store.get(key))?.value)
+    const parsed = progress.safeParse((await store.get(key))?.value)
     return parsed.success ? parsed.data.after : undefined
   }
 
@@ -24,7 +25,7 @@ export function createMaintenanceProgress({ store }: { readonly store: DocumentS
     keep: async (after) => {
       // Most runs come to the end, and then there is nothing to write.
       if (after === (await read())) return
-      await store.put(key, { schema: 1, ...omitUndefined({ after }) })
+      await store.put(key, writeDocument(progress, omitUndefined({ after })))
     },
   }
 }

@@ -2,9 +2,9 @@ import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { DocumentStore, Stored, Version } from '../ports/document-store.ts'
+import type { DocumentStore, Version } from '../ports/document-store.ts'
 import type { PolicyDocument, PolicySource } from '../ports/policy-source.ts'
-import { filledText, instant, malformed } from './stored-fields.ts'
+import { documentOf, filledText, instant, readDocument, writeDocument } from './stored-fields.ts'
 
 /** The policy's versions in the store. `policies/current` points at one of them; all are kept. */
 export interface Policies extends PolicySource {
@@ -54,13 +54,10 @@ export function createPolicies(deps: {
       const appliedAt = clock.now()
       const id = newId()
       const number = (before?.number ?? 0) + 1
-      await store.put(
-        `policies/v-${id}`,
-        { schema: 1, number, text, by, applied_at: appliedAt },
-        { if: 'absent' },
-      )
-      const pointer = { schema: 1, id, number }
-      const swapped = await store.put(pointerKey, pointer, {
+      await store.put(`policies/v-${id}`, writeDocument(policyVersion, { number, text, by, appliedAt }), {
+        if: 'absent',
+      })
+      const swapped = await store.put(pointerKey, writeDocument(policyPointer, { id, number }), {
         if: before === undefined ? 'absent' : { version: before.version },
       })
       if (swapped === undefined) throw changedMeanwhile('another version')
@@ -69,16 +66,26 @@ export function createPolicies(deps: {
   }
 }
 
-interface Pointer {
+interface PolicyPointer {
   readonly id: string
   readonly number: number
+}
+
+interface Pointer extends PolicyPointer {
   readonly version: Version
+}
+
+interface PolicyVersion {
+  readonly number: number
+  readonly text: string
+  readonly by: string
+  readonly appliedAt: EpochSeconds
 }
 
 async function readPointer(store: DocumentStore): Promise<Pointer | undefined> {
   const stored = await store.get(pointerKey)
   if (stored === undefined) return undefined
-  return { ...parse(stored, pointerDocument), version: stored.version }
+  return { ...readDocument(policyPointer, stored), version: stored.version }
 }
 
 async function readVersion(store: DocumentStore, { id, number }: Pointer): Promise<PolicyDocument> {
@@ -87,25 +94,18 @@ async function readVersion(store: DocumentStore, { id, number }: Pointer): Promi
     throw new BrokerError('policy_unavailable', {
       reason: `policy version ${number} (${id}) is missing in the store`,
     })
-  return { text: parse(stored, versionDocument).text, revision: id, origin: `store version ${number}` }
-}
-
-function parse<T>(stored: Stored, document: z.ZodMiniType<T>): T {
-  const parsed = document.safeParse(stored.value)
-  if (!parsed.success) throw malformed(stored.key, parsed.error)
-  return parsed.data
+  return { text: readDocument(policyVersion, stored).text, revision: id, origin: `store version ${number}` }
 }
 
 function changedMeanwhile(inForce: string | undefined): BrokerError {
   return new BrokerError('changed_meanwhile', { reason: `the policy in force is ${inForce ?? 'none yet'}` })
 }
 
-const pointerDocument = z.object({ schema: z.literal(1), id: filledText, number: z.int() })
+const policyPointer = documentOf<PolicyPointer>({ id: filledText, number: z.int() })
 
-const versionDocument = z.object({
-  schema: z.literal(1),
+const policyVersion = documentOf<PolicyVersion>({
   number: z.int(),
   text: z.string(),
   by: z.string(),
-  applied_at: instant,
+  appliedAt: instant,
 })

@@ -2,9 +2,8 @@ import * as z from 'zod/mini'
 import { rotationMethods, rotationSteps, type RotationStatus } from '../domain/rotation.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
-import type { Document } from '../ports/document-store.ts'
 import type { Lease } from './lease.ts'
-import { filledText, instant, leaseDocument, leaseDocumentOf } from './stored-fields.ts'
+import { filledText, instant, lease, membersOf, texts } from './stored-fields.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** A rotation as its credential's document holds it: enough for any instance to go on after a crash. */
@@ -43,82 +42,27 @@ export function rotationStatusOf(rotation: Rotation): RotationStatus {
   }
 }
 
-export function rotationDocumentOf(rotation: Rotation): Document {
-  return {
-    id: rotation.id,
-    method: rotation.method,
-    step: rotation.step,
-    since: rotation.since,
-    started_at: rotation.startedAt,
-    next_try_at: rotation.nextTryAt,
-    failures: rotation.failures,
-    ...omitUndefined({ reason: rotation.reason, candidate: rotation.candidate }),
-    former: rotation.former,
-    ...(rotation.lease === undefined ? {} : { lease: leaseDocumentOf(rotation.lease) }),
-    fence: rotation.fence,
-    ...omitUndefined({ begun_at: rotation.begunAt }),
-    proofs: rotation.proofs,
-    ...omitUndefined({
-      known_keys: rotation.knownKeys,
-      certificate: rotation.certificate,
-      consented_scopes: rotation.consentedScopes,
-    }),
-    withdraws_former: rotation.withdrawsFormer,
-    ...omitUndefined({ withdrawal_asked: rotation.isWithdrawalAsked }),
-  }
-}
-
-export const rotationDocument = z.pipe(
-  z.object({
+export const rotation = membersOf<Rotation>(
+  {
     id: filledText,
     method: z.enum(rotationMethods),
     step: z.enum(rotationSteps),
     since: instant,
-    started_at: instant,
-    next_try_at: instant,
+    startedAt: instant,
+    nextTryAt: instant,
     failures: z.int(),
-    reason: z.optional(z.string()),
-    candidate: z.optional(filledText),
+    reason: z.exactOptional(z.string()),
+    candidate: z.exactOptional(filledText),
     former: filledText,
-    lease: z.optional(leaseDocument),
+    lease: z.exactOptional(lease),
     fence: z.int(),
-    begun_at: z.optional(instant),
+    begunAt: z.exactOptional(instant),
     proofs: z.int(),
-    known_keys: z.optional(z.array(z.string())),
-    certificate: z.optional(filledText),
-    consented_scopes: z.optional(z.array(z.string())),
-    withdraws_former: z.boolean(),
-    withdrawal_asked: z.optional(z.boolean()),
-  }),
-  z.transform(
-    ({
-      started_at: startedAt,
-      next_try_at: nextTryAt,
-      reason,
-      candidate,
-      lease,
-      begun_at: begunAt,
-      known_keys: knownKeys,
-      certificate,
-      consented_scopes: consentedScopes,
-      withdraws_former: withdrawsFormer,
-      withdrawal_asked: isWithdrawalAsked,
-      ...same
-    }): Rotation => ({
-      ...same,
-      startedAt,
-      nextTryAt,
-      withdrawsFormer,
-      ...omitUndefined({
-        isWithdrawalAsked,
-        reason,
-        candidate,
-        lease,
-        begunAt,
-        knownKeys,
-        certificate,
-        consentedScopes,
-      }),
-    }),
-  ),
+    knownKeys: z.exactOptional(texts),
+    certificate: z.exactOptional(filledText),
+    consentedScopes: z.exactOptional(texts),
+    withdrawsFormer: z.boolean(),
+    isWithdrawalAsked: z.exactOptional(z.boolean()),
+  },
+  { isWithdrawalAsked: 'withdrawal_asked' },
 )

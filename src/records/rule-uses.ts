@@ -3,9 +3,9 @@ import { tokenTypes } from '../domain/exchange-request.ts'
 import type { RuleDay, RuleUse } from '../domain/rule-use.ts'
 import { scopeSet } from '../domain/scopes.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
-import type { Document, DocumentStore, Stored } from '../ports/document-store.ts'
+import type { DocumentStore, Stored } from '../ports/document-store.ts'
 import type { Sha256 } from '../ports/entropy.ts'
-import { instant, malformed } from './stored-fields.ts'
+import { documentOf, instant, membersOf, readDocument, texts, writeDocument } from './stored-fields.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 
 /** What rules were really used for, day by day. May throw `store_unavailable`. */
@@ -37,11 +37,11 @@ export function createRuleUses(deps: RuleUsesDeps): RuleUses {
       const day = dayOf(at)
       const key = `${prefixOf(day)}${await deps.sha256(JSON.stringify([use.rule, use.credential]))}`
       await readModifyWrite(deps, key, (stored) => {
-        const before = stored === undefined ? emptyDay(use, day) : parseDay(stored)
+        const before = stored === undefined ? emptyDay(use, day) : readDocument(ruleDay, stored)
         const after = addUse(before, use)
         const isSame = stored !== undefined && JSON.stringify(after) === JSON.stringify(before)
         return {
-          value: isSame ? undefined : documentOf(after),
+          value: isSame ? undefined : writeDocument(ruleDay, after),
           expiresAt: later(day, keptFor),
           result: undefined,
         }
@@ -114,48 +114,10 @@ function listOf(text: string | undefined): readonly string[] {
   return text === undefined ? [] : [text]
 }
 
-function documentOf(day: RuleDay): Document {
-  return {
-    schema: 1,
-    day: day.day,
-    rule: day.rule,
-    credential: day.credential,
-    token_types: day.tokenTypes,
-    scopes: day.scopes,
-    wanted_all: day.wantedAll,
-    subjects: day.subjects,
-    audiences: day.audiences,
-    resources: day.resources,
-    wanted_unbounded: day.wantedUnbounded,
-    is_cut: day.isCut,
-  }
-}
-
-/** Throws `store_unavailable` naming what is wrong with the document. */
-function parseDay({ key, value }: Stored): RuleDay {
-  const parsed = dayDocument.safeParse(value)
-  if (!parsed.success) throw malformed(key, parsed.error)
-  const { data } = parsed
-  return {
-    day: data.day,
-    rule: data.rule,
-    credential: data.credential,
-    tokenTypes: data.token_types,
-    scopes: data.scopes,
-    wantedAll: data.wanted_all,
-    subjects: data.subjects,
-    audiences: data.audiences,
-    resources: data.resources,
-    wantedUnbounded: data.wanted_unbounded,
-    isCut: data.is_cut,
-  }
-}
-
 function parseOrAssume(stored: Stored): RuleDay {
-  if (dayDocument.safeParse(stored.value).success) return parseDay(stored)
-  const parsed = aboutDocument.safeParse(stored.value)
-  if (!parsed.success) throw malformed(stored.key, parsed.error)
-  const { day, ...use } = parsed.data
+  const parsed = ruleDay.safeParse(stored.value)
+  if (parsed.success) return parsed.data
+  const { day, ...use } = readDocument(aboutDay, stored)
   return {
     ...emptyDay(use, day),
     tokenTypes,
@@ -165,21 +127,19 @@ function parseOrAssume(stored: Stored): RuleDay {
   }
 }
 
-const texts = z.array(z.string())
-
 const about = { day: instant, rule: z.string(), credential: z.string() }
 
-const aboutDocument = z.object(about)
+/** What even a document that is malformed otherwise has to say. */
+const aboutDay = membersOf<Pick<RuleDay, 'day' | 'rule' | 'credential'>>(about)
 
-const dayDocument = z.object({
-  schema: z.literal(1),
+const ruleDay = documentOf<RuleDay>({
   ...about,
-  token_types: texts,
+  tokenTypes: texts,
   scopes: texts,
-  wanted_all: z.boolean(),
+  wantedAll: z.boolean(),
   subjects: texts,
   audiences: texts,
   resources: texts,
-  wanted_unbounded: z.boolean(),
-  is_cut: z.boolean(),
+  wantedUnbounded: z.boolean(),
+  isCut: z.boolean(),
 })

@@ -7,7 +7,16 @@ import { isBrokerError } from '../domain/broker-error.ts'
 import { leaseForgottenAt, isHeld, nextLease, type Lease } from './lease.ts'
 import * as z from 'zod/mini'
 import { tokenTypes } from '../domain/exchange-request.ts'
-import { filledText, instant, leaseDocument, leaseDocumentOf, malformed } from './stored-fields.ts'
+import {
+  documentOf,
+  filledText,
+  instant,
+  lease,
+  membersOf,
+  readDocument,
+  texts,
+  writeDocument,
+} from './stored-fields.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** The tokens all instances share, sealed, each with the lease on minting its successor. */
@@ -162,69 +171,25 @@ export interface TokenRecord {
 export type SealedToken = Omit<MintedToken, 'secret'> & { readonly sealed: string }
 
 /** Throws `store_unavailable` naming what is wrong with the document. */
-export function parseTokenRecord({ key, value }: Stored): TokenRecord {
-  const parsed = tokenDocument.safeParse(value)
-  if (!parsed.success) throw malformed(key, parsed.error)
-  return parsed.data
+export function parseTokenRecord(stored: Stored): TokenRecord {
+  return readDocument(tokenRecord, stored)
 }
 
-export function tokenDocumentOf({ token, lease, fence }: TokenRecord): Document {
-  return {
-    schema: 1,
-    fence,
-    ...(lease === undefined ? {} : { lease: leaseDocumentOf(lease) }),
-    ...(token === undefined
-      ? {}
-      : {
-          token: {
-            sealed: token.sealed,
-            token_type: token.tokenType,
-            scopes: token.scopes,
-            drawn_from: token.drawnFrom,
-            issued_at: token.issuedAt,
-            expires_at: token.expiresAt,
-          },
-        }),
-  }
+export function tokenDocumentOf(record: TokenRecord): Document {
+  return writeDocument(tokenRecord, record)
 }
 
-const sealedToken = z.pipe(
-  z.object({
-    sealed: filledText,
-    token_type: z.enum(tokenTypes),
-    scopes: z.array(z.string()),
-    drawn_from: z.array(z.string()).check(z.minLength(1)),
-    issued_at: instant,
-    expires_at: instant,
-  }),
-  z.transform(
-    ({
-      sealed,
-      token_type: tokenType,
-      scopes,
-      drawn_from: drawnFrom,
-      issued_at: issuedAt,
-      expires_at: expiresAt,
-    }): SealedToken => ({
-      sealed,
-      tokenType,
-      scopes,
-      drawnFrom,
-      issuedAt,
-      expiresAt,
+const tokenRecord = documentOf<TokenRecord>({
+  fence: z.int(),
+  lease: z.exactOptional(lease),
+  token: z.exactOptional(
+    membersOf<SealedToken>({
+      sealed: filledText,
+      tokenType: z.enum(tokenTypes),
+      scopes: texts,
+      drawnFrom: texts.check(z.minLength(1)),
+      issuedAt: instant,
+      expiresAt: instant,
     }),
   ),
-)
-
-const tokenDocument = z.pipe(
-  z.object({
-    schema: z.literal(1),
-    fence: z.int(),
-    lease: z.optional(leaseDocument),
-    token: z.optional(sealedToken),
-  }),
-  z.transform(({ fence, lease, token }): TokenRecord => ({
-    fence,
-    ...omitUndefined({ lease, token }),
-  })),
-)
+})
