@@ -3,7 +3,7 @@ import { failureOf, type AdminFacts, type AuditAction } from './domain/audit-rec
 import { BrokerError } from './domain/broker-error.ts'
 import type { Caller } from './domain/caller.ts'
 import type { Proof } from './domain/exchange-request.ts'
-import type { AdminRole } from './domain/policy.ts'
+import type { AdminRole, NeededRole } from './domain/policy.ts'
 import type { Secret } from './domain/secret.ts'
 import type { AuditTrail } from './ports/audit-trail.ts'
 import type { Clock } from './ports/clock.ts'
@@ -12,8 +12,8 @@ export interface AdministerDeps {
   /** Before anything of the request is parsed. */
   readonly countRequest: () => MaybePromise<void>
   readonly authenticate: (proof: Proof) => Promise<Caller>
-  /** Throws `admin_forbidden` unless policy gives the caller that role or a higher one. */
-  readonly authorizeAdmin: (caller: Caller, needed: AdminRole) => Promise<AdminRole>
+  /** Throws `admin_forbidden` unless policy gives the caller that role or one that may do the same. */
+  readonly authorizeAdmin: (caller: Caller, needed: NeededRole) => Promise<AdminRole>
   readonly audit: AuditTrail
   readonly clock: Clock
 }
@@ -25,7 +25,7 @@ export interface AdminContext<T> {
   /** Somebody who signed in already, in place of a bearer token. */
   readonly person?: Caller
   readonly action: AuditAction
-  readonly needed: AdminRole
+  readonly needed: NeededRole
   /** What it is about, as far as the request says: also of one that is refused. */
   readonly about?: AdminFacts
   /** The same of its body, which is looked at once the caller is known. */

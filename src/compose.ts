@@ -128,6 +128,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     ...createPeople({ settings, platform, records, policy }),
     connect,
     keyRing: platform.keyRing,
+    sha256: platform.sha256,
     readiness,
     ...publishedKeys(settings),
     entropy,

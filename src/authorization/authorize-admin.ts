@@ -1,12 +1,30 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
-import type { AdminRole, CallerPattern, Policy, TrustedIssuer } from '../domain/policy.ts'
+import {
+  adminRoles,
+  type AdminRole,
+  type CallerPattern,
+  type NeededRole,
+  type Policy,
+  type TrustedIssuer,
+} from '../domain/policy.ts'
 import { quote } from '../domain/text.ts'
 import { type CompiledPolicy, compilePolicy } from '../policy/compile-policy.ts'
 import { algorithmsFitting } from '../domain/jwk.ts'
 
-// Each role may do what the one before it may.
-const rank: Readonly<Record<AdminRole, number>> = { viewer: 1, operator: 2, admin: 3 }
+// Operators and admins may do all that viewers and auditors may; those two see different things (T23).
+const meets: Readonly<Record<NeededRole, ReadonlySet<AdminRole>>> = {
+  any: new Set<AdminRole>(adminRoles),
+  viewer: new Set<AdminRole>(['viewer', 'operator', 'admin']),
+  auditor: new Set<AdminRole>(['auditor', 'operator', 'admin']),
+  operator: new Set<AdminRole>(['operator', 'admin']),
+  admin: new Set<AdminRole>(['admin']),
+}
+
+/** Whether one of the roles may do what `needed` may. */
+export function meetsNeed(roles: readonly AdminRole[], needed: NeededRole): boolean {
+  return roles.some((role) => meets[needed].has(role))
+}
 
 export interface RolesDeps {
   readonly policy: () => Promise<CompiledPolicy>
@@ -26,25 +44,26 @@ export function createRolesOf(deps: RolesDeps): (caller: Caller) => Promise<read
     const cap = (role: AdminRole, asked: CallerPattern['claims']): AdminRole =>
       !isByDevice || lookingOn.has(role) || asked['aud'] === client ? role : 'viewer'
     const roles = policy.findRoles(caller, cap)
-    return [...new Set(roles)].toSorted((one, other) => rank[other] - rank[one])
+    return [...new Set(roles)].toSorted((one, other) => adminRoles.indexOf(other) - adminRoles.indexOf(one))
   }
 }
 
-const lookingOn: ReadonlySet<AdminRole> = new Set<AdminRole>(['viewer'])
+const lookingOn: ReadonlySet<AdminRole> = new Set<AdminRole>(['viewer', 'auditor'])
 
 function isFor({ claims: { aud, azp } }: Caller, client: string): boolean {
   return azp === client || aud === client || (Array.isArray(aud) && aud.includes(client))
 }
 
-/** The highest role that policy gives this caller, if it is at least `needed`; otherwise throws `admin_forbidden`. */
+/** The highest role that policy gives this caller, if one of them may do what `needed` may; else throws `admin_forbidden`. */
 export function createAuthorizeAdmin(
   deps: RolesDeps,
-): (caller: Caller, needed: AdminRole) => Promise<AdminRole> {
+): (caller: Caller, needed: NeededRole) => Promise<AdminRole> {
   const rolesOf = createRolesOf(deps)
   return async (caller, needed) => {
-    const [highest] = await rolesOf(caller)
-    if (highest !== undefined && rank[highest] >= rank[needed]) return highest
-    const held = highest === undefined ? 'has no role' : `is only ${highest}`
+    const roles = await rolesOf(caller)
+    const [highest] = roles
+    if (highest !== undefined && meetsNeed(roles, needed)) return highest
+    const held = highest === undefined ? 'has no role' : `is only ${roles.join(' and ')}`
     throw new BrokerError('admin_forbidden', {
       reason: `${quote(caller.subject)} of ${quote(caller.issuer)} ${held}, and this needs ${needed}`,
     })

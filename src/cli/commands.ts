@@ -1,4 +1,5 @@
 import { agentCommands } from './commands/agent.ts'
+import { auditCommands } from './commands/audit.ts'
 import { callerCommands } from './commands/callers.ts'
 import type { Command, Family } from './command.ts'
 import { completionCommands } from './commands/completion.ts'
@@ -23,6 +24,7 @@ export const families: readonly Family[] = [
   { name: 'credentials', summary: 'enrol, list, disable and rotate credentials' },
   { name: 'versions', summary: 'list and disable single versions of a credential' },
   { name: 'policy', summary: 'check, compare and replace the policy' },
+  { name: 'audit', summary: 'list, follow and export audit records' },
   { name: 'keys', summary: 'generate keys and rewrap the store' },
   { name: 'callers', summary: 'block or unblock one caller' },
   { name: 'context', summary: 'choose between the brokers that you signed in at' },
@@ -40,6 +42,7 @@ export const commands: readonly Command[] = [
   ...policyCommands,
   ...suggestCommands,
   ...explainCommands,
+  ...auditCommands,
   ...tokenCommands,
   ...agentCommands,
   ...jwtCommands,

@@ -27,6 +27,7 @@ import { createRewrapKeys } from '../maintenance/rewrap-keys.ts'
 import { createAdministerRotation } from '../rotation/administer-rotation.ts'
 import { createSuggestPolicy } from '../advice/suggest-policy.ts'
 import type { Intermediaries } from '../token-cache/intermediaries.ts'
+import { createReadAudit } from '../records/read-audit.ts'
 import { createRewraps } from '../records/rewraps.ts'
 import type { Platform } from './platform.ts'
 import type { CheckDocument } from '../policy/policy-warnings.ts'
@@ -64,6 +65,9 @@ export type Administration = Pick<
   | 'explain'
   | 'suggest'
   | 'rewrapKeys'
+  | 'readAudit'
+  | 'keepsAudit'
+  | 'authorizeAdmin'
 >
 
 /** Joins the pipeline of the admin API with what it can perform. */
@@ -164,6 +168,9 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     }),
     suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, enoughScopes, clock }),
     rewrapKeys: createRewrapKeys({ ...platform, rewraps: createRewraps(platform) }),
+    readAudit: createReadAudit(platform),
+    keepsAudit: settings.audit !== 'stdout',
+    authorizeAdmin,
   }
 }
 

@@ -4,12 +4,16 @@ import type { ScopeSet } from './scopes.ts'
 import type { TokenSource } from './token.ts'
 import type { EpochSeconds, Seconds } from './time.ts'
 
+export const auditOutcomes = ['issued', 'done', 'refused', 'failed'] as const
+
+export type AuditOutcome = (typeof auditOutcomes)[number]
+
 /** One decision, whole: filled while the request walks the pipeline and written once, before the answer leaves. */
 export interface AuditRecord {
   readonly requestId: string
   readonly at: EpochSeconds
   readonly action: AuditAction
-  readonly outcome: 'issued' | 'done' | 'refused' | 'failed'
+  readonly outcome: AuditOutcome
   readonly issuer?: string
   readonly caller?: string
   readonly rule?: string
@@ -82,6 +86,7 @@ export type AuditAction =
   | 'version.disable'
   | 'version.destroy'
   | 'maintenance.run'
+  | 'audit.read'
   | 'policy.read'
   | 'policy.apply'
   | 'policy.validate'

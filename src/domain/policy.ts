@@ -79,7 +79,13 @@ export interface CallerPattern {
   readonly claims: Readonly<Record<string, Json>>
 }
 
-export type AdminRole = 'viewer' | 'operator' | 'admin'
+/** The lowest first; what each may do is in `authorization/authorize-admin.ts`. */
+export const adminRoles = ['viewer', 'auditor', 'operator', 'admin'] as const
+
+export type AdminRole = (typeof adminRoles)[number]
+
+/** The least role that may do something; `any`: whoever has one. */
+export type NeededRole = AdminRole | 'any'
 
 export interface AdminRule {
   readonly callers: readonly CallerPattern[]

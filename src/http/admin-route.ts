@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { AdminFacts, AuditAction } from '../domain/audit-record.ts'
 import type { Caller } from '../domain/caller.ts'
-import type { AdminRole } from '../domain/policy.ts'
+import type { NeededRole } from '../domain/policy.ts'
 import {
   parseIfMatch,
   render,
@@ -25,7 +25,7 @@ export interface AdminRoute<Query, Body, Document> {
   /** Method and path, in OpenAPI's notation: `POST /v1/admin/credentials/{name}:disable`. */
   readonly at: `${RouteMethod} /v1/admin/${string}`
   /** The least role that may. */
-  readonly needs: AdminRole
+  readonly needs: NeededRole
   readonly action: AuditAction
   readonly query: QueryOf<Query>
   readonly body: BodyOf<Body>

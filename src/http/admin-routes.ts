@@ -1,5 +1,6 @@
 import type { Hono } from 'hono'
 import { type Act, routePattern } from './admin-route.ts'
+import { auditRoutes, serveAudit, type AuditRoutesDeps } from './audit-routes.ts'
 import { adviceRoutes, serveAdvice, type AdviceRoutesDeps } from './advice-routes.ts'
 import { credentialRoutes, serveCredentials, type CredentialRoutesDeps } from './credential-routes.ts'
 import { connectionRoutes, serveConnections, type ConnectionRoutesDeps } from './connection-routes.ts'
@@ -24,6 +25,7 @@ export const adminRoutes = {
   ...rewrapRoutes,
   ...rotationRoutes,
   ...serviceRoutes,
+  ...auditRoutes,
 } as const
 
 export interface AdminRoutesDeps
@@ -33,7 +35,8 @@ export interface AdminRoutesDeps
     AdviceRoutesDeps,
     RewrapRoutesDeps,
     RotationRoutesDeps,
-    ServiceRoutesDeps {
+    ServiceRoutesDeps,
+    AuditRoutesDeps {
   readonly act: Act
   /** Every path that a path below the issuer is reached at. */
   readonly at: (path: string) => string[]
@@ -49,6 +52,7 @@ export function addAdminRoutes(app: Hono, deps: AdminRoutesDeps): void {
     ...serveRewrap(deps),
     ...serveRotation(deps),
     ...serveService(deps),
+    ...serveAudit(deps),
   ]
   for (const { at: line, serve } of routes) {
     const [method = '', template = ''] = line.split(' ')

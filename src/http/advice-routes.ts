@@ -1,10 +1,11 @@
 import * as z from 'zod/mini'
 import { requestMalformed } from '../domain/broker-error.ts'
+import type { Caller } from '../domain/caller.ts'
 import { tokenTypes, type TokenWanted } from '../domain/exchange-request.ts'
 import { parseScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { seconds } from '../domain/time.ts'
 import type { Explainable, ExplainedRequest } from '../advice/explain-request.ts'
-import type { PolicySuggestion } from '../domain/policy.ts'
+import type { AdminRole, PolicySuggestion } from '../domain/policy.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import { explanationDocument, suggestionDocument } from './admin-documents.ts'
 import type { ExplanationDocument, SuggestionDocument } from './document-schemas.ts'
@@ -35,11 +36,11 @@ const suggestBody = z.strictObject({
   days: z._default(z.number().check(z.int(), z.minimum(1), z.maximum(daysMax)), daysDefault),
 })
 
-/** For viewers: nothing is changed, and no upstream is asked. */
+/** Nothing is changed, and no upstream is asked. T23: what a request had is for auditors, what policy says for viewers. */
 export const adviceRoutes = {
   explainPolicy: adminRoute({
     at: 'POST /v1/admin/policy:explain',
-    needs: 'viewer',
+    needs: 'any',
     action: 'policy.explain',
     query: noQuery,
     body: explainBody,
@@ -57,14 +58,17 @@ export const adviceRoutes = {
 
 export interface AdviceRoutesDeps {
   readonly explain: (asked: Explainable) => Promise<ExplainedRequest>
+  /** Throws `admin_forbidden`. */
+  readonly authorizeAdmin: (caller: Caller, needed: AdminRole) => Promise<unknown>
   readonly suggest: (days: number) => Promise<PolicySuggestion>
 }
 
-export function serveAdvice({ explain, suggest }: AdviceRoutesDeps): readonly ServedRoute[] {
+export function serveAdvice({ explain, suggest, authorizeAdmin }: AdviceRoutesDeps): readonly ServedRoute[] {
   return [
-    served(adviceRoutes.explainPolicy, async ({ body }) => ({
-      document: explanationDocument(await explain(explainable(body))),
-    })),
+    served(adviceRoutes.explainPolicy, async ({ body, caller }) => {
+      await authorizeAdmin(caller, 'request_id' in body ? 'auditor' : 'viewer')
+      return { document: explanationDocument(await explain(explainable(body))) }
+    }),
     served(adviceRoutes.suggestPolicy, async ({ body }) => ({
       document: suggestionDocument(await suggest(body.days)),
     })),

@@ -7,10 +7,11 @@ import type { Exchange } from '../exchange.ts'
 import type { RevokeToken } from '../revoke-token.ts'
 import type { Introspection } from '../domain/token.ts'
 import type { Secret } from '../domain/secret.ts'
-import type { Entropy } from '../ports/entropy.ts'
+import type { Entropy, Sha256 } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import { createAct } from './admin-route.ts'
 import type { AdviceRoutesDeps } from './advice-routes.ts'
+import type { AuditRoutesDeps } from './audit-routes.ts'
 import type { AdministerCredentials } from '../enrolment/administer-credentials.ts'
 import type { RevokeCredential } from '../enrolment/revoke-credential.ts'
 import type { AdministerService, ServiceStatus } from '../service/administer-service.ts'
@@ -40,11 +41,15 @@ export interface AppDeps {
   readonly revokeCredential: RevokeCredential
   readonly policy: AdministerPolicy
   readonly service: AdministerService
+  readonly authorizeAdmin: AdviceRoutesDeps['authorizeAdmin']
   readonly rolesOf: (caller: Caller) => Promise<readonly AdminRole[]>
   readonly serviceStatus: () => Promise<ServiceStatus>
   readonly explain: AdviceRoutesDeps['explain']
   readonly suggest: AdviceRoutesDeps['suggest']
   readonly rewrapKeys: RewrapKeys
+  readonly readAudit: AuditRoutesDeps['readAudit']
+  readonly keepsAudit: boolean
+  readonly sha256: Sha256
   readonly rotation: RotationRoutesDeps['rotation']
   readonly maintain: RotationRoutesDeps['maintain']
   readonly readiness: () => Promise<Readiness>

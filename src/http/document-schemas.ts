@@ -149,3 +149,16 @@ export const rewrapSchema = z.object({
 })
 
 export type RewrapDocument = z.input<typeof rewrapSchema>
+
+/** A record as on standard output, its time written out; members that another version adds are there too. */
+const auditRecordSchema = z.looseObject({ time: timestamp })
+
+/** `complete: false`: not all there is was looked at, and `next_after` goes on there. */
+export const auditPageSchema = z.object({
+  records: z.array(auditRecordSchema),
+  next_after: z.optional(z.string()),
+  complete: z.boolean(),
+  hint: z.optional(z.string()),
+})
+
+export type AuditPageDocument = z.input<typeof auditPageSchema>

@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import { credentialName } from '../domain/credential.ts'
 import { tokenTypes } from '../domain/exchange-request.ts'
 import { keyUses, parsePublicJwk, signingAlgorithms, type SigningAlgorithm } from '../domain/jwk.ts'
-import { acceptedTokenKinds } from '../domain/policy.ts'
+import { acceptedTokenKinds, adminRoles } from '../domain/policy.ts'
 import { quote, closestMatch } from '../domain/text.ts'
 import { isScopeToken } from '../domain/scopes.ts'
 import { clientAuthentications } from '../domain/upstream.ts'
@@ -222,7 +222,7 @@ export const ruleSchema = exactly({
   boundary: z._default(z.array(boundaryRule), []),
 })
 
-export const adminSchema = exactly({ callers, role: z.enum(['viewer', 'operator', 'admin']) })
+export const adminSchema = exactly({ callers, role: z.enum(adminRoles) })
 
 /** The outermost keys; what is in the lists is read entry by entry, so that one bad entry hides no fault of another. */
 export const policyDocumentSchema = exactly({

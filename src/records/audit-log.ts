@@ -1,4 +1,4 @@
-import type { AuditRecord } from '../domain/audit-record.ts'
+import type { AuditOutcome, AuditRecord } from '../domain/audit-record.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Json } from '../domain/caller.ts'
 import { later, seconds, type EpochSeconds } from '../domain/time.ts'
@@ -42,7 +42,7 @@ interface KeptRecord {
 
 async function keep({ store, keepDays }: StoredAuditTrailDeps, kept: KeptRecord): Promise<void> {
   const { requestId, at, document } = kept
-  const key = `audit/${String(at).padStart(12, '0')}-${requestId}`
+  const key = `${auditKeyAt(at)}-${requestId}`
   const expiresAt = later(at, seconds(keepDays * secondsPerDay))
   const written = await store.put(key, document, { if: 'absent', expiresAt })
   if (written === undefined)
@@ -55,7 +55,7 @@ interface Minute {
   readonly startedMs: number
   readonly startedAt: EpochSeconds
   /** By outcome, then by action and error, all of closed sets. */
-  readonly counts: Map<AuditRecord['outcome'], Map<string, number>>
+  readonly counts: Map<AuditOutcome, Map<string, number>>
 }
 
 /** The log has each of them; what is counted reaches the store a minute later, or on Workers with a later request. */
@@ -94,6 +94,11 @@ function createCountStrangers(deps: StoredAuditTrailDeps): (record: AuditRecord,
     const what = `${action} ${error}`
     open.counts.set(outcome, requests.set(what, (requests.get(what) ?? 0) + 1))
   }
+}
+
+/** Sorts before the records of that second, which have the request id behind it, and after all earlier ones. */
+export function auditKeyAt(second: number): string {
+  return `audit/${String(second).padStart(12, '0')}`
 }
 
 function documentOf(members: Readonly<Record<string, Json | undefined>>): Document {

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { csvCell } from '../../src/cli/commands/audit.ts'
 import { createPerson } from '../../src/cli/terminal.ts'
 import { problem, startFakeAdminApi, type FakeAdminApi, type FakeAnswer } from '../support/fake-admin-api.ts'
 import { jsonMembers } from '../support/json-members.ts'
@@ -448,5 +449,54 @@ describe('a policy that the broker does not understand', () => {
     expect(outcome.stderr).toContain('this replaces revision newer, which the broker does not understand')
     expect(outcome.stderr).toContain('line 1: version 2')
     expect(outcome.stderr).toContain('revision third, before newer')
+  })
+})
+
+describe('audit records', () => {
+  const hostile = '=HYPERLINK("https://evil.example")'
+  const page = (more: object) => ({
+    body: {
+      records: [
+        { time: '2026-11-29T08:00:00Z', outcome: 'refused', caller: hostile, reason: 'a\u202Eb\u001B[2J' },
+      ],
+      complete: true,
+      ...more,
+    },
+  })
+  const list = 'GET /v1/admin/audit?limit=100'
+
+  test('T25: a cell of CSV that a spreadsheet would calculate begins with an apostrophe', async () => {
+    const { stdout } = await run(['audit', 'list', '--csv'], { [list]: [page({})] })
+    expect(stdout).toContain(`"'=HYPERLINK(""https://evil.example"")"`)
+    for (const sign of ['=', '+', '-', '@', '\t', '\r']) expect(csvCell(`${sign}1`)).toMatch(/^"?'/)
+    expect(csvCell('billing')).toBe('billing')
+  })
+
+  test('T25: a terminal gets no control character and no mark that turns the direction', async () => {
+    const table = await run(['audit', 'list'], { [list]: [page({})] })
+    const json = await run(['audit', 'list', '--json'], { [list]: [page({})] })
+    for (const { stdout } of [table, json])
+      for (const sign of ['\u001B', '\u202E']) expect(stdout).not.toContain(sign)
+    expect(jsonMembers(json.stdout)).toMatchObject({ reason: 'a\u202Eb\u001B[2J' })
+  })
+
+  test('say how to keep them, that there are more, and that not everything was looked at', async () => {
+    const hint = 'audit records go to standard output alone: with DOWNSCOPE_AUDIT=stdout+store they are kept'
+    const unkept = await run(['audit', 'list'], { [list]: [{ body: { records: [], complete: true, hint } }] })
+    const more = await run(['audit', 'list'], { [list]: [page({ next_after: 'a' })] })
+    const cut = await run(['audit', 'list'], { [list]: [page({ next_after: 'a', complete: false })] })
+    expect(unkept.stdout).toBe('No record matches.\n')
+    expect(unkept.stderr).toContain('DOWNSCOPE_AUDIT=stdout+store')
+    expect(more.stderr).toContain('there are more')
+    expect(cut.stderr).toContain('not everything was looked at')
+  })
+
+  test('audit show goes on until the request is found, and says when it is not kept', async () => {
+    const first = 'GET /v1/admin/audit?request_id=r1&limit=10'
+    const empty = { body: { records: [], complete: false, next_after: 'p' } }
+    const found = await run(['audit', 'show', 'r1'], { [first]: [empty], [`${first}&after=p`]: [page({})] })
+    const none = await run(['audit', 'show', 'r1'], { [first]: [{ body: { records: [], complete: true } }] })
+    expect(found).toMatchObject({ status: 0 })
+    expect(none).toMatchObject({ status: 1, stdout: '' })
   })
 })

@@ -153,6 +153,26 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(stranger.screen).toMatch(/callers\[0\]\.issuer: wants .*billing.*, found .*ops/)
   })
 
+  test('audit list, show, export and tail tell what was decided', async () => {
+    const list = await world.type(['audit', 'list', '--since', '1h', '--credential', 'reports-sa'])
+    const refused = await world.run(['audit', 'list', '--outcome', 'refused', '--without-reads', '--json'])
+    const first = jsonMembers(refused.stdout.split('\n')[0] ?? '')
+    const show = await world.type(['audit', 'show', String(first['request_id'])])
+    const csv = await world.type(['audit', 'export', '--csv', '--action', 'token.exchange'])
+    const wrong = await world.run(['audit', 'list', '--since', 'yesterday'])
+    const tail = await world.type(['audit', 'tail', '--since', '1h'], {
+      typed: [{ at: 'audit.read', keys: '\u0003' }],
+    })
+
+    expect(list.screen).toMatch(/TIME.*OUTCOME.*ACTION/)
+    expect(list.screen).toMatch(/issued\S* +token\.exchange +billing\/billing +reports-sa/)
+    expect(first).toMatchObject({ outcome: 'refused', time: expect.stringMatching(/Z$/) as unknown })
+    expect(show.screen).toContain('request_id')
+    expect(csv.screen).toMatch(/^time,outcome,action,.*,issued,token\.exchange,billing,billing,/s)
+    expect(wrong).toMatchObject({ status: 2 })
+    expect(tail.screen).toContain('token.exchange')
+  })
+
   test('policy suggest says what was used', async () => {
     const suggested = await world.type(['policy', 'suggest', '--days', '7'])
 

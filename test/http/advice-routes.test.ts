@@ -59,7 +59,8 @@ function createWorld(explained: ExplainedRequest = { explanation }) {
       return suggestion
     },
   })
-  const explain = (body: unknown, as = 'viewer') => call(fake, 'POST /v1/admin/policy:explain', { as, body })
+  const explain = (body: unknown, as = 'operator') =>
+    call(fake, 'POST /v1/admin/policy:explain', { as, body })
   const suggest = (body: unknown, as = 'viewer') => call(fake, 'POST /v1/admin/policy:suggest', { as, body })
   return { asked, days, explain, suggest }
 }

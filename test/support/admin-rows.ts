@@ -1,9 +1,10 @@
+import type { NeededRole } from '../../src/domain/policy.ts'
 import { collection, enrolment } from './call-admin.ts'
 
 /** A request to one route, and its answer by the fake HTTP layer. */
 export interface AdminRow {
   readonly line: string
-  readonly needed: 'viewer' | 'operator' | 'admin'
+  readonly needed: NeededRole
   readonly status: number
   readonly action: string
   readonly body?: unknown
@@ -45,7 +46,7 @@ const policyRows: readonly AdminRow[] = [
 ]
 
 const adviceRows: readonly AdminRow[] = [
-  row('viewer', `POST ${admin}/policy:explain`, 'policy.explain', { body: { request_id: 'r1' } }),
+  row('auditor', `POST ${admin}/policy:explain`, 'policy.explain', { body: { request_id: 'r1' } }),
   row('viewer', `POST ${admin}/policy:suggest`, 'policy.suggest', { body: {} }),
 ]
 
@@ -66,7 +67,7 @@ const rotationRows: readonly AdminRow[] = [
 ]
 
 const serviceRows: readonly AdminRow[] = [
-  row('viewer', `GET ${admin}/whoami`, 'admin.whoami'),
+  row('any', `GET ${admin}/whoami`, 'admin.whoami'),
   row('viewer', `GET ${admin}/service`, 'service.read'),
   row('operator', `POST ${admin}/service:stop`, 'service.stop'),
   row('admin', `POST ${admin}/service:resume`, 'service.resume'),
@@ -84,6 +85,7 @@ export const adminRows: readonly AdminRow[] = [
   ...rewrapRows,
   ...rotationRows,
   ...serviceRows,
+  row('auditor', `GET ${admin}/audit`, 'audit.read'),
 ]
 
 function row(

@@ -4,7 +4,8 @@ import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import type { Caller } from '../../src/domain/caller.ts'
 import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
-import type { AdminRole } from '../../src/domain/policy.ts'
+import { meetsNeed } from '../../src/authorization/authorize-admin.ts'
+import { adminRoles, type AdminRole, type NeededRole } from '../../src/domain/policy.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { epochSeconds, seconds } from '../../src/domain/time.ts'
 import type { ExchangeContext, ExchangeOutcome } from '../../src/exchange.ts'
@@ -24,7 +25,7 @@ import {
 } from './fake-modules.ts'
 import { createPlainKeyRing } from './plain-key-ring.ts'
 import { createLogBook, type LogLine } from './quiet.ts'
-import { createSequence } from './sequence.ts'
+import { createSequence, quickDigest } from './sequence.ts'
 
 export interface FakeHttpLayer {
   readonly app: Hono
@@ -73,8 +74,12 @@ export function createFakeHttpLayer(changes: Partial<AppDeps> = {}): FakeHttpLay
     }),
     suggest: async (days) => ({ days, rules: [], unusedCredentials: [] }),
     rewrapKeys: async () => rewrapReport,
+    readAudit: async () => ({ records: [], isComplete: true }),
+    keepsAudit: true,
+    sha256: quickDigest,
+    authorizeAdmin,
     service: createFakeService(),
-    rolesOf: async () => ['viewer'],
+    rolesOf: async ({ subject }) => adminRoles.filter((role) => role === subject),
     serviceStatus: async () => serviceStatus,
     readiness: async () => ({ store: 'ok', keyRing: 'ok', policy: 'ok' }),
     entropy: createSequence(),
@@ -155,18 +160,20 @@ export function post(
 
 const caller: Caller = { issuer: 'ops', issuerName: 'ops', subject: 'someone', claims: {} }
 
-/** The bearer token is the subject; any other than the three roles' names does not verify. */
+/** The bearer token is the subject; any other than the roles' names does not verify. */
 async function identify({ assertion }: { readonly assertion: Secret }): Promise<Caller> {
   const subject = assertion.reveal()
-  if (subject !== 'viewer' && subject !== 'operator' && subject !== 'admin' && subject !== 'nobody')
+  if (subject !== 'nobody' && roleOf(subject) === undefined)
     throw new BrokerError('admin_unauthenticated', { reason: 'the signature does not verify' })
   return { ...caller, subject }
 }
 
-const ranks: Readonly<Record<AdminRole, number>> = { viewer: 1, operator: 2, admin: 3 }
+async function authorizeAdmin({ subject }: Caller, needed: NeededRole): Promise<AdminRole> {
+  const role = roleOf(subject)
+  if (role !== undefined && meetsNeed([role], needed)) return role
+  throw new BrokerError('admin_forbidden', { reason: `${needed} is needed` })
+}
 
-async function authorizeAdmin({ subject }: Caller, needed: AdminRole): Promise<AdminRole> {
-  const rank = subject === 'viewer' || subject === 'operator' || subject === 'admin' ? ranks[subject] : 0
-  if (rank < ranks[needed]) throw new BrokerError('admin_forbidden', { reason: `${needed} is needed` })
-  return needed
+function roleOf(subject: string): AdminRole | undefined {
+  return adminRoles.find((role) => role === subject)
 }

@@ -3,6 +3,7 @@ import type { adminRoutes } from '../../../src/http/admin-routes.ts'
 import {
   explanationSchema,
   suggestionSchema,
+  auditPageSchema,
   maintenanceSchema,
   rewrapSchema,
   blockedCallerSchema,
@@ -61,6 +62,7 @@ const schemas = {
   listBlockedCallers: blockedCallersSchema,
   revokeCaller: blockedCallerSchema,
   restoreCaller: undefined,
+  readAudit: auditPageSchema,
 } satisfies Readonly<Record<keyof Routes, z.ZodMiniType | undefined>>
 
 type DocumentOf<Route> = Route extends { readonly answer: AnswerOf<infer Document> } ? Document : never

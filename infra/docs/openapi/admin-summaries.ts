@@ -42,5 +42,6 @@ export const adminSummaries: Readonly<Record<keyof typeof adminRoutes, string>> 
   listBlockedCallers: 'The callers that are blocked',
   revokeCaller:
     'Blocks a caller: within 10 s no instance that can read the store gives it a token or lets it use the admin API',
+  readAudit: 'The audit records in the store, newest first, as far as they match every filter',
   restoreCaller: 'Lets a blocked caller in again, as far as policy does',
 }

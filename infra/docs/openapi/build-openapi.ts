@@ -123,7 +123,7 @@ function adminOperation(route: DescribedRoute & { readonly id: string }, schemas
   return {
     operationId: id,
     summary: summaries.get(id),
-    description: `Needs the role ${needs}.`,
+    description: needs === 'any' ? 'Needs a role, whichever it is.' : `Needs the role ${needs}.`,
     security: [{ admin: [] }],
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body.schema === undefined ? {} : { requestBody: content(body.types, schemas.of(body.schema)) }),

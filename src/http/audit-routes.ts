@@ -1,0 +1,122 @@
+import * as z from 'zod/mini'
+import { auditOutcomes } from '../domain/audit-record.ts'
+import { requestMalformed } from '../domain/broker-error.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+import { epochSeconds, formatTimestamp, parseTimestamp, type EpochSeconds } from '../domain/time.ts'
+import type { Sha256 } from '../ports/entropy.ts'
+import { adminRoute, served, type ServedRoute } from './admin-route.ts'
+import type { AuditPageDocument } from './document-schemas.ts'
+import { noBody, queryOf, shows } from './route-schemas.ts'
+
+const limitDefault = 100
+const limitMax = 1_000
+const text = z.exactOptional(z.string().check(z.minLength(1), z.maxLength(2_048)))
+const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/
+const time = z.exactOptional(z.string().check(z.regex(timePattern)))
+
+const page = z.object({
+  after: text,
+  limit: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(limitMax)), limitDefault),
+  caller: text,
+  issuer: text,
+  rule: text,
+  credential: text,
+  outcome: z.exactOptional(z.enum(auditOutcomes)),
+  action: z.exactOptional(z.string().check(z.regex(/^[a-z_]+\.[a-z_]+$/))),
+  since: time,
+  until: time,
+  request_id: text,
+  /** `hide` leaves out what administrators only read. */
+  reads: z.exactOptional(z.enum(['show', 'hide'])),
+})
+
+export const auditRoutes = {
+  readAudit: adminRoute({
+    at: 'GET /v1/admin/audit',
+    needs: 'auditor',
+    action: 'audit.read',
+    query: queryOf(page),
+    body: noBody,
+    answer: shows<AuditPageDocument>(),
+  }),
+} as const
+
+/** What the records in the store are asked for; as `records/read-audit.ts` answers it. */
+interface AuditQuestion {
+  readonly filter: Readonly<Record<string, string | EpochSeconds | true>>
+  readonly before?: string
+  readonly limit: number
+}
+
+interface AuditPage {
+  readonly records: readonly Readonly<Record<string, unknown>>[]
+  readonly place?: string
+  readonly isComplete: boolean
+}
+
+export interface AuditRoutesDeps {
+  readonly readAudit: (question: AuditQuestion) => Promise<AuditPage>
+  /** Whether the trail is kept in the store. */
+  readonly keepsAudit: boolean
+  readonly sha256: Sha256
+}
+
+export function serveAudit({ readAudit, keepsAudit, sha256 }: AuditRoutesDeps): readonly ServedRoute[] {
+  return [
+    served(auditRoutes.readAudit, async ({ query }) => {
+      const { after, limit } = query
+      const filter = filterOf(query)
+      const digest = (await sha256(JSON.stringify(filter))).slice(0, 16)
+      const before = placeIn(after, digest)
+      const found = await readAudit({ filter, limit, ...omitUndefined({ before }) })
+      return {
+        document: {
+          records: found.records.map((record) => recordDocument(record)),
+          next_after: found.place === undefined ? undefined : `${found.place}~${digest}`,
+          complete: found.isComplete,
+          hint: keepsAudit ? undefined : keepHint,
+        },
+      }
+    }),
+  ]
+}
+
+const keepHint =
+  'audit records go to standard output alone: with DOWNSCOPE_AUDIT=stdout+store they are kept in the store and read here'
+
+function filterOf(query: z.output<typeof page>): AuditQuestion['filter'] {
+  const { caller, issuer, rule, credential, outcome, action, request_id: requestId } = query
+  return omitUndefined({
+    caller,
+    issuer,
+    rule,
+    credential,
+    outcome,
+    action,
+    requestId,
+    since: instantIn('since', query.since),
+    until: instantIn('until', query.until),
+    withoutReads: query.reads === 'hide' ? (true as const) : undefined,
+  })
+}
+
+function instantIn(name: string, written: string | undefined): EpochSeconds | undefined {
+  if (written === undefined) return undefined
+  const instant = parseTimestamp(written)
+  if (instant === undefined || instant < 0) throw requestMalformed(`${name} is no time of RFC 3339`)
+  return instant
+}
+
+/** The place that a page ended at; it means nothing in the answer to another question. */
+function placeIn(after: string | undefined, digest: string): string | undefined {
+  if (after === undefined) return undefined
+  const [place = '', of] = after.split('~')
+  if (of !== digest || !/^\d{12}-[\w.@-]{1,180}$/.test(place))
+    throw requestMalformed('after is no next_after of this query')
+  return place
+}
+
+function recordDocument(record: Readonly<Record<string, unknown>>): AuditPageDocument['records'][number] {
+  const at = typeof record['at'] === 'number' ? record['at'] : 0
+  return { time: formatTimestamp(epochSeconds(at)), ...record }
+}
