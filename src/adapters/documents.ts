@@ -1,4 +1,3 @@
-import { BrokerError } from '../domain/broker-error.ts'
 import type { Document, DocumentKey, ListOptions, PutOptions, Version } from '../ports/document-store.ts'
 
 /** KB = 1,000: Firestore's limit is 1 MiB for the whole document, with its name and our other fields. */
@@ -13,34 +12,17 @@ export function formatDocument(value: Document): string {
   return json
 }
 
-/** The document of `formatDocument`; throws `store_unavailable` when somebody else wrote there. */
-export function parseDocument(key: DocumentKey, json: string): Document {
-  const value = tryParseDocument(json)
-  if (value === undefined) throw unreadableDocument(key)
-  return value
-}
-
 /**
- * Likewise in a list: what somebody else wrote reads as an empty document, which every reader refuses by its key, so
- * that it hides none of the others.
+ * The document of `formatDocument`. What somebody else wrote there reads as an empty document, which every reader refuses
+ * by its key: it hides no other (P25), and who may replace it can.
  */
-export function parseListed(json: string): Document {
-  return tryParseDocument(json) ?? {}
-}
-
-/** The document of `formatDocument`, or `undefined` for any other text. */
-export function tryParseDocument(json: string): Document | undefined {
+export function parseDocument(json: unknown): Document {
   try {
-    const value: unknown = JSON.parse(json)
-    return isDocument(value) ? value : undefined
+    const value: unknown = typeof json === 'string' ? JSON.parse(json) : undefined
+    return isDocument(value) ? value : {}
   } catch {
-    return undefined
+    return {}
   }
-}
-
-/** For what lies in the store under a key of ours and was not written by this code. */
-export function unreadableDocument(key: DocumentKey): BrokerError {
-  return new BrokerError('store_unavailable', { reason: `document ${key} is not in the store's own form` })
 }
 
 /** It came out of a JSON parser: that it is an object says everything. */

@@ -33,7 +33,8 @@ export function createSuggestPolicy(deps: SuggestPolicyDeps): (days: number) => 
   return async (days) => {
     const { policy } = await deps.policy()
     const from = later(deps.clock.now(), seconds(-days * secondsPerDay))
-    const uses = await deps.ruleUses.since(from)
+    const rules = policy.rules.map(({ name: rule, credential }) => ({ rule, credential }))
+    const uses = await deps.ruleUses.since(from, rules)
     const observedSince = uses[0]?.day
     const used = new Set(uses.map(({ credential }) => credential))
     const enrolled = await listAllCredentials(deps.credentials)

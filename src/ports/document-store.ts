@@ -4,7 +4,10 @@ import type { EpochSeconds } from '../domain/time.ts'
 /** `COLLECTION/ID`, both of `[A-Za-z0-9_.@-]`, 1 to 200 characters each; other keys are a bug and throw TypeError. */
 export type DocumentKey = string
 
-/** A JSON object. Members that are `undefined` do not exist. At most 900,000 bytes as JSON; more throws TypeError. */
+/**
+ * A JSON object; an empty one stands for what another program wrote that is none. Members that are `undefined` do not exist. At most 900,000 bytes as JSON; more throws
+ * TypeError.
+ */
 export type Document = Readonly<Record<string, Json>>
 
 declare const version: unique symbol

@@ -5,7 +5,8 @@ import { scopeSet } from '../domain/scopes.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { DocumentStore, Stored } from '../ports/document-store.ts'
 import type { Sha256 } from '../ports/entropy.ts'
-import { documentOf, instant, membersOf, readDocument, texts, writeDocument } from './stored-fields.ts'
+import type { Log } from '../ports/log.ts'
+import { documentOf, instant, texts, writeDocument } from './stored-fields.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 
 /** What rules were really used for, day by day. May throw `store_unavailable`. */
@@ -14,10 +15,12 @@ export interface RuleUses {
   note(use: RuleUse, at: EpochSeconds): Promise<void>
   /**
    * Every day from that of `at` on, in order. Of one that cannot be read all is taken for used, so that nobody is advised
-   * to give up what they need; it is thrown as `store_unavailable` only when it does not even say whose it is.
+   * to give up what they need; it is logged, and left out when it is about none of `rules`.
    */
-  since(at: EpochSeconds): Promise<readonly RuleDay[]>
+  since(at: EpochSeconds, rules: readonly RuleName[]): Promise<readonly RuleDay[]>
 }
+
+type RuleName = Pick<RuleUse, 'rule' | 'credential'>
 
 const secondsPerDay = 86_400
 /** Longer than anybody looks back. */
@@ -29,17 +32,28 @@ const pageSize = 200
 export type RuleUsesDeps = ReadModifyWriteDeps & {
   readonly store: DocumentStore
   readonly sha256: Sha256
+  readonly log: Log
 }
 
 export function createRuleUses(deps: RuleUsesDeps): RuleUses {
+  const digestOf = ({ rule, credential }: RuleName) => deps.sha256(JSON.stringify([rule, credential]))
+
+  /** A document's key has the rule's digest, whatever is in it. */
+  const assume = async (stored: Stored, rules: readonly RuleName[]): Promise<readonly RuleDay[]> => {
+    const { key } = stored
+    deps.log('error', 'a record of what a rule was used for cannot be read', { key })
+    for (const rule of rules) if (key.endsWith(await digestOf(rule))) return [assumedDay(rule, dayIn(key))]
+    return []
+  }
+
   return {
     note: async (use, at) => {
       const day = dayOf(at)
-      const key = `${prefixOf(day)}${await deps.sha256(JSON.stringify([use.rule, use.credential]))}`
+      const key = `${prefixOf(day)}${await digestOf(use)}`
       await readModifyWrite(deps, key, (stored) => {
-        const before = stored === undefined ? emptyDay(use, day) : readDocument(ruleDay, stored)
-        const after = addUse(before, use)
-        const isSame = stored !== undefined && JSON.stringify(after) === JSON.stringify(before)
+        const known = stored === undefined ? emptyDay(use, day) : parseDay(stored)
+        const after = addUse(known ?? assumedDay(use, day), use)
+        const isSame = stored !== undefined && JSON.stringify(after) === JSON.stringify(known)
         return {
           value: isSame ? undefined : writeDocument(ruleDay, after),
           expiresAt: later(day, keptFor),
@@ -47,11 +61,14 @@ export function createRuleUses(deps: RuleUsesDeps): RuleUses {
         }
       })
     },
-    since: async (at) => {
+    since: async (at, rules) => {
       const days: RuleDay[] = []
       for (let after = prefixOf(dayOf(at)); ;) {
         const page = await deps.store.list({ prefix: 'usage/', after, limit: pageSize })
-        days.push(...page.map(parseOrAssume))
+        for (const stored of page) {
+          const known = parseDay(stored)
+          days.push(...(known === undefined ? await assume(stored, rules) : [known]))
+        }
         const last = page.at(-1)
         if (last === undefined || page.length < pageSize) return days
         after = last.key
@@ -70,7 +87,16 @@ function prefixOf(day: EpochSeconds): string {
   return `usage/${String(day).padStart(12, '0')}-`
 }
 
-function emptyDay({ rule, credential }: Pick<RuleUse, 'rule' | 'credential'>, day: EpochSeconds): RuleDay {
+function dayIn(key: string): EpochSeconds {
+  return epochSeconds(Number(key.slice('usage/'.length).split('-')[0]))
+}
+
+/** All of a rule may have been used. */
+function assumedDay(rule: RuleName, day: EpochSeconds): RuleDay {
+  return { ...emptyDay(rule, day), tokenTypes, wantedAll: true, wantedUnbounded: true, isCut: true }
+}
+
+function emptyDay({ rule, credential }: RuleName, day: EpochSeconds): RuleDay {
   return {
     day,
     rule,
@@ -114,26 +140,15 @@ function listOf(text: string | undefined): readonly string[] {
   return text === undefined ? [] : [text]
 }
 
-function parseOrAssume(stored: Stored): RuleDay {
-  const parsed = ruleDay.safeParse(stored.value)
-  if (parsed.success) return parsed.data
-  const { day, ...use } = readDocument(aboutDay, stored)
-  return {
-    ...emptyDay(use, day),
-    tokenTypes,
-    wantedAll: true,
-    wantedUnbounded: true,
-    isCut: true,
-  }
+/** `undefined` when it cannot be read. */
+function parseDay({ value }: Stored): RuleDay | undefined {
+  return ruleDay.safeParse(value).data
 }
 
-const about = { day: instant, rule: z.string(), credential: z.string() }
-
-/** What even a document that is malformed otherwise has to say. */
-const aboutDay = membersOf<Pick<RuleDay, 'day' | 'rule' | 'credential'>>(about)
-
 const ruleDay = documentOf<RuleDay>({
-  ...about,
+  day: instant,
+  rule: z.string(),
+  credential: z.string(),
   tokenTypes: texts,
   scopes: texts,
   wantedAll: z.boolean(),

@@ -6,6 +6,7 @@ import { createSuggestPolicy } from '../../src/advice/suggest-policy.ts'
 import { createRuleUses } from '../../src/records/rule-uses.ts'
 import { createCredentialWorld, keyCredential, refreshCredential } from '../support/credential-world.ts'
 import { policyOf, ruleWith } from '../support/policies.ts'
+import { createLogBook } from '../support/quiet.ts'
 import { quickDigest } from '../support/sequence.ts'
 
 const use: RuleUse = {
@@ -25,6 +26,7 @@ async function suggest(rules: readonly object[], uses: readonly RuleUse[], days 
     ...world,
     entropy: { uuid: () => 'x', octets: (count) => new Uint8Array(count), fraction: () => 0 },
     sha256: quickDigest,
+    log: createLogBook().log,
   })
   for (const one of uses) {
     await ruleUses.note(one, clock.now())

@@ -15,6 +15,7 @@ import { parseTokenRecord } from '../../src/records/tokens.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { jsonMembers } from '../support/json-members.ts'
 import { codeBlocksOf } from '../support/markdown-blocks.ts'
+import { createLogBook } from '../support/quiet.ts'
 import { createSequence, quickDigest } from '../support/sequence.ts'
 import { repository } from '../support/run-node.ts'
 
@@ -86,8 +87,9 @@ function parseDocument(text: string): Document {
 }
 
 async function readUses(store: DocumentStore): Promise<void> {
-  const deps = { store, clock: createFakeClock(), entropy: createSequence(0), sha256: quickDigest }
-  expect(await createRuleUses(deps).since(epochSeconds(0))).toHaveLength(1)
+  const { log } = createLogBook()
+  const deps = { store, clock: createFakeClock(), entropy: createSequence(0), sha256: quickDigest, log }
+  expect(await createRuleUses(deps).since(epochSeconds(0), [])).toHaveLength(1)
 }
 
 function fail(): never {

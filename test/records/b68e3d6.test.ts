@@ -247,7 +247,7 @@ describe('documents written by b68e3d6', () => {
     const { store, clock, entropy } = world
     expect(await createMaintenanceProgress({ store }).read()).toBe('key')
 
-    const uses = createRuleUses({ store, clock, entropy, sha256: webSha256 })
+    const uses = createRuleUses({ store, clock, entropy, sha256: webSha256, log: () => undefined })
     const [before] = await store.list({ prefix: 'usage/', limit: 2 })
     await uses.note(
       { rule: 'reports', credential: 'key', tokenType: 'access_token', scopes: ['a'], resources: ['r'] },
@@ -258,7 +258,7 @@ describe('documents written by b68e3d6', () => {
       ...before?.value,
       resources: ['//storage.googleapis.com/projects/_/buckets/b', 'r'],
     })
-    expect(await uses.since(writtenAt)).toMatchObject([
+    expect(await uses.since(writtenAt, [])).toMatchObject([
       {
         rule: 'reports',
         scopes: ['a'],

@@ -5,6 +5,7 @@ import { later, seconds } from '../../src/domain/time.ts'
 import { createRuleUses, dayOf } from '../../src/records/rule-uses.ts'
 import { createSkippingClock } from '../support/skipping-clock.ts'
 import { createFaultyStore } from '../support/faulty-store.ts'
+import { createLogBook } from '../support/quiet.ts'
 import { createSequence, quickDigest } from '../support/sequence.ts'
 
 const use: RuleUse = {
@@ -18,8 +19,9 @@ const use: RuleUse = {
 function createWorld() {
   const clock = createSkippingClock()
   const store = createFaultyStore(createMemoryStore({ clock }))
-  const ruleUses = createRuleUses({ store, clock, entropy: createSequence(0), sha256: quickDigest })
-  return { clock, store, ruleUses, now: () => clock.now() }
+  const { log, lines } = createLogBook()
+  const ruleUses = createRuleUses({ store, clock, entropy: createSequence(0), sha256: quickDigest, log })
+  return { clock, store, ruleUses, lines, now: () => clock.now() }
 }
 
 describe('uses of rules', () => {
@@ -31,7 +33,7 @@ describe('uses of rules', () => {
     await ruleUses.note({ ...use, scopes: ['a'] }, now())
 
     expect(store.counts.put).toBe(puts)
-    expect(await ruleUses.since(now())).toEqual([
+    expect(await ruleUses.since(now(), [])).toEqual([
       {
         day: dayOf(now()),
         rule: 'reads',
@@ -52,7 +54,7 @@ describe('uses of rules', () => {
     const { ruleUses, now } = createWorld()
     await ruleUses.note({ ...use, scopes: undefined, resources: ['//r'] }, now())
 
-    expect(await ruleUses.since(now())).toMatchObject([
+    expect(await ruleUses.since(now(), [])).toMatchObject([
       { wantedAll: true, wantedUnbounded: false, scopes: [] },
     ])
   })
@@ -65,10 +67,10 @@ describe('uses of rules', () => {
     for (let rule = 0; rule < 250; rule += 1) await ruleUses.note({ ...use, rule: `rule ${rule}` }, yesterday)
     await ruleUses.note(use, clock.now())
 
-    const found = await ruleUses.since(yesterday)
+    const found = await ruleUses.since(yesterday, [])
     expect(found).toHaveLength(251)
     expect(found.at(-1)).toMatchObject({ day: today, rule: 'reads' })
-    expect(await ruleUses.since(today)).toHaveLength(1)
+    expect(await ruleUses.since(today, [])).toHaveLength(1)
   })
 
   it('stay small, and say that they are cut', async () => {
@@ -76,7 +78,7 @@ describe('uses of rules', () => {
     const scopes = Array.from({ length: 700 }, (_, index) => `s${index}`)
     await ruleUses.note({ ...use, scopes }, now())
 
-    const [day] = await ruleUses.since(now())
+    const [day] = await ruleUses.since(now(), [])
     expect(day).toMatchObject({ isCut: true })
     expect(day?.scopes).toHaveLength(500)
   })
@@ -86,32 +88,47 @@ describe('uses of rules', () => {
     const scopes = Array.from({ length: 8 }, (_, index) => `s${index}`)
     await Promise.all(scopes.map((scope) => ruleUses.note({ ...use, scopes: [scope] }, now())))
 
-    expect(await ruleUses.since(now())).toMatchObject([{ scopes }])
+    expect(await ruleUses.since(now(), [])).toMatchObject([{ scopes }])
   })
 
-  it('P25: of a malformed document all is taken for used, and the others are read', async () => {
-    const { ruleUses, store, now } = createWorld()
+  it.each([
+    ['of another schema', { schema: 2, day: 1, rule: 'other', credential: 'other' }],
+    ['that is none', {}],
+  ])('P25: of a document %s all is taken for used, and the others are read', async (_, garbage) => {
+    const { ruleUses, store, lines, now } = createWorld()
     await ruleUses.note(use, now())
     const [stored] = await store.list({ prefix: 'usage/', limit: 1 })
-    await store.put(stored?.key ?? '', { ...stored?.value, schema: 2 })
+    await store.put(stored?.key ?? '', garbage)
     await ruleUses.note({ ...use, rule: 'other' }, now())
 
-    const days = await ruleUses.since(now())
+    const rules = [{ rule: 'reads', credential: 'reports-sa' }]
+    const days = await ruleUses.since(now(), rules)
     expect(days.find(({ rule }) => rule === 'reads')).toMatchObject({
+      day: dayOf(now()),
       credential: 'reports-sa',
       tokenTypes: ['access_token', 'id_token', 'api_key'],
       wantedAll: true,
       isCut: true,
     })
     expect(days.find(({ rule }) => rule === 'other')).toMatchObject({ scopes: ['a', 'b'], isCut: false })
+    expect(lines.map(({ fields }) => fields['key'])).toEqual([stored?.key])
+
+    // The next use makes it whole again, and what was lost stays said.
+    await ruleUses.note(use, now())
+    expect((await ruleUses.since(now(), [])).find(({ rule }) => rule === 'reads')).toMatchObject({
+      scopes: ['a', 'b'],
+      isCut: true,
+    })
+    expect(lines).toHaveLength(1)
   })
 
-  it('P25: a malformed document that does not say whose it is is named', async () => {
-    const { ruleUses, store, now } = createWorld()
+  it('P25: a document of no rule that there is now is left out by name', async () => {
+    const { ruleUses, store, lines, now } = createWorld()
     await ruleUses.note(use, now())
     const [stored] = await store.list({ prefix: 'usage/', limit: 1 })
     await store.put(stored?.key ?? '', { schema: 2 })
 
-    await expect(ruleUses.since(now())).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(await ruleUses.since(now(), [{ rule: 'another', credential: 'reports-sa' }])).toEqual([])
+    expect(lines.map(({ fields }) => fields['key'])).toEqual([stored?.key])
   })
 })

@@ -16,9 +16,9 @@ export interface Damage {
 
 /**
  * Replaces a document of each kind by each kind of garbage and asks every question that is not about it, of an instance
- * that runs and of a new one.
+ * that runs and of a new one. `only`: with these kinds of garbage alone.
  */
-export async function damageEachDocument(): Promise<Damage> {
+export async function damageEachDocument(only?: readonly string[]): Promise<Damage> {
   const folder = mkdtempSync(join(tmpdir(), 'downscope-damaged-'))
   const path = join(folder, 'store.db')
   let opened: SqliteStore | undefined
@@ -29,7 +29,7 @@ export async function damageEachDocument(): Promise<Damage> {
   const database = new DatabaseSync(path)
   try {
     await fill(world)
-    return await damageAll(world, database)
+    return await damageAll(world, database, only)
   } finally {
     database.close()
     opened?.close()
@@ -37,7 +37,11 @@ export async function damageEachDocument(): Promise<Damage> {
   }
 }
 
-async function damageAll(world: BrokerWorld, database: DatabaseSync): Promise<Damage> {
+async function damageAll(
+  world: BrokerWorld,
+  database: DatabaseSync,
+  only: readonly string[] | undefined,
+): Promise<Damage> {
   const all = rowsOf(database)
   const before = await askAll(world, 0)
   const broken = [...before].filter(([, status]) => status !== 200)
@@ -47,6 +51,7 @@ async function damageAll(world: BrokerWorld, database: DatabaseSync): Promise<Da
   let tried = 0
   for (const row of damaged.values())
     for (const [what, json] of garbageOf(row, all)) {
+      if (only?.includes(what) === false) continue
       overwrite(database, row.key, json)
       await world.clock.advance(11_000)
       for (const at of [0, world.addInstance()])

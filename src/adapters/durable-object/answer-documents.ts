@@ -23,11 +23,7 @@ export function createDocumentsAnswers(database: SqlDatabase): DocumentsRpc {
         return stored === undefined ? null : plainOf(stored)
       }),
     put: (now, write) =>
-      at(
-        now,
-        async ({ put }) =>
-          (await put(write.key, parseDocument(write.key, write.json), optionsOf(write))) ?? null,
-      ),
+      at(now, async ({ put }) => (await put(write.key, parseDocument(write.json), optionsOf(write))) ?? null),
     delete: (now, key, version) =>
       at(now, (documents) => documents.delete(key, version === null ? {} : { version })),
     list: (now, options) => at(now, async ({ list }) => (await list(options)).map(plainOf)),

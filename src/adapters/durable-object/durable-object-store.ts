@@ -3,14 +3,7 @@ import { seconds } from '../../domain/time.ts'
 import { withDeadline } from '../../domain/promises.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { DocumentStore, Stored } from '../../ports/document-store.ts'
-import {
-  formatDocument,
-  parseDocument,
-  parseListed,
-  checkExpiry,
-  checkKey,
-  checkListOptions,
-} from '../documents.ts'
+import { formatDocument, parseDocument, checkExpiry, checkKey, checkListOptions } from '../documents.ts'
 import type { DocumentsRpc, PlainStored, Reply } from './documents-rpc.ts'
 
 export interface DurableObjectStoreDeps {
@@ -57,7 +50,7 @@ export function createDurableObjectStore(deps: DurableObjectStoreDeps): Document
     list: async (options) => {
       checkListOptions(options)
       const found = await ask((documents) => documents.list(clock.now(), options))
-      return found.map((stored) => storedOf(stored, parseListed))
+      return found.map(storedOf)
     },
   }
 }
@@ -78,11 +71,8 @@ function isOverloaded(error: unknown): boolean {
   return error instanceof Error && 'overloaded' in error && error.overloaded === true
 }
 
-function storedOf(
-  { key, json, version, expiresAt }: PlainStored,
-  parse = (text: string) => parseDocument(key, text),
-): Stored {
-  return { key, value: parse(json), version, ...(expiresAt === null ? {} : { expiresAt }) }
+function storedOf({ key, json, version, expiresAt }: PlainStored): Stored {
+  return { key, value: parseDocument(json), version, ...(expiresAt === null ? {} : { expiresAt }) }
 }
 
 function unavailable(what: string, cause?: unknown): BrokerError {

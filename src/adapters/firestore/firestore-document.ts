@@ -18,14 +18,15 @@ export interface DocumentFields {
 /** Every field, since "replace if unchanged" has to name them all. */
 const fieldNames = ['json', 'nonce', 'expiresAt'] as const
 
-/** The fields read, or `undefined` when they are not ours; `expiresAt` as seconds since the epoch. */
+/** The fields read, and empty ones when they are not ours; `expiresAt` as seconds since the epoch. */
 export function parseFields(fields: {
   readonly [name in (typeof fieldNames)[number]]: unknown
-}): DocumentFields | undefined {
+}): DocumentFields {
   const { json, nonce, expiresAt } = fields
-  if (typeof json !== 'string' || typeof nonce !== 'string') return undefined
+  const foreign = { json: '', nonce: '' }
+  if (typeof json !== 'string' || typeof nonce !== 'string') return foreign
   if (expiresAt === undefined) return { json, nonce }
-  return typeof expiresAt === 'number' ? { json, nonce, expiresAt: epochSeconds(expiresAt) } : undefined
+  return typeof expiresAt === 'number' ? { json, nonce, expiresAt: epochSeconds(expiresAt) } : foreign
 }
 
 export function isExpired({ expiresAt }: DocumentFields, now: EpochSeconds): boolean {

@@ -91,7 +91,7 @@ function isExpired({ expiresAt }: Entry, now: EpochSeconds): boolean {
 function storedOf({ key, json, version, expiresAt }: Entry): Stored {
   return {
     key,
-    value: parseDocument(key, json),
+    value: parseDocument(json),
     version: versionOf(version),
     ...omitUndefined({ expiresAt }),
   }

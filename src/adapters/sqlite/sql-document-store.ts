@@ -11,8 +11,6 @@ import { createGather } from '../gather.ts'
 import {
   formatDocument,
   parseDocument,
-  parseListed,
-  unreadableDocument,
   checkExpiry,
   checkKey,
   checkListOptions,
@@ -94,7 +92,7 @@ export function createSqlDocumentStore(deps: SqlDocumentStoreDeps): DocumentStor
     },
     list: async (options) => {
       checkListOptions(options)
-      return listRows(database, options, clock.now()).map((row) => storedOf(row, parseListed))
+      return listRows(database, options, clock.now()).map(storedOf)
     },
   }
 }
@@ -181,14 +179,14 @@ function listRows(database: SqlDatabase, options: ListOptions, now: EpochSeconds
     : database.exec(listExpiring, ...range, expiresBefore, limit)
 }
 
-function storedOf(
-  { key, json, version, expires_at: expiresAt }: SqlRow,
-  parse = (text: string) => parseDocument(String(key), text),
-): Stored {
-  if (typeof key !== 'string' || typeof json !== 'string' || typeof version !== 'string')
-    throw unreadableDocument(String(key))
+function storedOf({ key, json, version, expires_at: expiresAt }: SqlRow): Stored {
   const expiry = typeof expiresAt === 'number' ? { expiresAt: epochSeconds(expiresAt) } : {}
-  return { key, value: parse(json), version: documentVersion(version), ...expiry }
+  return {
+    key: String(key),
+    value: parseDocument(json),
+    version: documentVersion(String(version)),
+    ...expiry,
+  }
 }
 
 /** Deletes what expired long ago, a bounded number of documents with every 64th write, beginning with the first. */

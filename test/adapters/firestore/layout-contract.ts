@@ -41,16 +41,26 @@ export function describeFirestoreLayout(open: OpenInProject): void {
       'with another kind of expiry',
       { json: { stringValue: '{}' }, nonce: { stringValue: 'n' }, expiresAt: { stringValue: 'soon' } },
     ],
-  ])('P25: a document %s fails its own reads and hides no other', async (_, fields) => {
+  ])('P25: a document %s is empty, hides no other and can be replaced', async (_, fields) => {
     const { store, rawUrl } = openRaw()
     await store.put('things/b', { n: 1 })
     await fetch(`${rawUrl}/things/a`, { method: 'PATCH', body: JSON.stringify({ fields }) })
 
-    const reason = "document things/a is not in the store's own form"
-    await expect(store.get('things/a')).rejects.toMatchObject({ code: 'store_unavailable', reason })
-    const listed = await store.list({ prefix: 'things/', limit: 1 })
-    expect(listed.map(({ key }) => key)).toStrictEqual(['things/b'])
-    await store.put('things/a', { n: 2 })
+    const found = await store.get('things/a')
+    expect(found?.value).toStrictEqual({})
+    const listed = await store.list({ prefix: 'things/', limit: 2 })
+    expect(listed.map(({ key, value }) => [key, value])).toStrictEqual([
+      ['things/a', {}],
+      ['things/b', { n: 1 }],
+    ])
+    expect(await store.list({ prefix: 'things/', limit: 2, expiresBefore: epochSeconds(9e9) })).toEqual([])
+    expect(await store.put('things/a', { n: 3 }, { if: 'absent' })).toBeUndefined()
+    const version = found?.version ?? fail()
+    expect(await store.put('things/a', { n: 2 }, { if: { version } })).toBeDefined()
     expect((await store.get('things/a'))?.value).toStrictEqual({ n: 2 })
   })
+}
+
+function fail(): never {
+  throw new Error('it was read a moment ago')
 }

@@ -1,6 +1,6 @@
 import { isMembers, type Members } from '../../../domain/json.ts'
 import type { Document, DocumentKey, Stored, Version } from '../../../ports/document-store.ts'
-import { tryParseDocument } from '../../documents.ts'
+import { parseDocument } from '../../documents.ts'
 import {
   parseFields,
   type DocumentFields,
@@ -41,18 +41,18 @@ export function restFields({ json, nonce, expiresAt }: DocumentFields): Members 
   }
 }
 
-/** `undefined` when it is not in our form. */
+/** What is not in our form is an empty document; `undefined` when it is none. */
 export function parseRestDocument(key: DocumentKey, document: Members): Found | undefined {
   const version = parseVersion(document['updateTime'])
-  const { fields } = document
-  if (version === undefined || !isMembers(fields)) return undefined
-  const parsed = parseFields({
-    json: contentOf(fields['json'], 'stringValue'),
-    nonce: contentOf(fields['nonce'], 'stringValue'),
-    expiresAt: expiryOf(fields['expiresAt']),
+  if (version === undefined) return undefined
+  // A document without any field has no member `fields`.
+  const members = isMembers(document['fields']) ? document['fields'] : {}
+  const fields = parseFields({
+    json: contentOf(members['json'], 'stringValue'),
+    nonce: contentOf(members['nonce'], 'stringValue'),
+    expiresAt: expiryOf(members['expiresAt']),
   })
-  const value = parsed && tryParseDocument(parsed.json)
-  return parsed && value && { key, fields: parsed, value, version }
+  return { key, fields, value: parseDocument(fields.json), version }
 }
 
 /** Six digits, whoever wrote it: the two drivers take each other's versions. */

@@ -1,7 +1,6 @@
 import { isMembers, type Members } from '../../../domain/json.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { DocumentKey, ListOptions, Stored } from '../../../ports/document-store.ts'
-import { unreadableDocument } from '../../documents.ts'
 import { isExpired, isListed, documentKey, documentPath, endOfIds } from '../firestore-document.ts'
 import { type SendFirestore, restError, restFault } from './send-firestore.ts'
 import {
@@ -48,8 +47,7 @@ export function createRestReads(deps: RestReadsDeps): RestReads {
       if (missing === name) return undefined
       if (!isMembers(found) || found['name'] !== name) continue
       const document = parseRestDocument(key, found)
-      if (document === undefined) throw unreadableDocument(key)
-      return document
+      if (document !== undefined) return document
     }
     throw restError(restFault(undefined, 'it does not speak of the document asked for'))
   }
@@ -97,7 +95,6 @@ async function* documentsInOrder(
       .filter(isMembers)
     for (const document of documents) {
       const key = documentKey(prefix, documentId(String(document['name'])))
-      // Whatever else lies there is nobody's document: it must not hide the others (P25).
       const found = parseRestDocument(key, document)
       if (found !== undefined) yield found
     }

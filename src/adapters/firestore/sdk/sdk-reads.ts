@@ -1,7 +1,7 @@
 import type { DocumentSnapshot, Query, Timestamp } from '@google-cloud/firestore'
 import type { Clock } from '../../../ports/clock.ts'
 import type { Document, DocumentKey, ListOptions, Stored } from '../../../ports/document-store.ts'
-import { tryParseDocument, unreadableDocument } from '../../documents.ts'
+import { parseDocument } from '../../documents.ts'
 import {
   isExpired,
   isListed,
@@ -40,9 +40,7 @@ export function createSdkReads({ open, clock }: { open: LazySdkClient['open']; c
       const { firestore, sdk } = await open()
       const snapshot = await twice(() => firestore.collection(collection).doc(id).get())
       if (!snapshot.exists) return undefined
-      const found = foundIn(sdk, key, snapshot)
-      if (found === undefined) throw unreadableDocument(key)
-      return found
+      return foundIn(sdk, key, snapshot)
     } catch (error) {
       throw sdkError(error)
     }
@@ -94,7 +92,6 @@ async function* documentsInOrder({ sdk, firestore }: SdkClient, options: ListOpt
     const query = next.limit(page)
     const { docs } = await twice(() => query.get())
     for (const snapshot of docs) {
-      // Whatever else lies there is nobody's document: it must not hide the others (P25).
       const found = foundIn(sdk, documentKey(prefix, snapshot.id), snapshot)
       if (found !== undefined) yield found
     }
@@ -121,9 +118,7 @@ function foundIn(sdk: SdkClient['sdk'], key: DocumentKey, snapshot: DocumentSnap
     nonce: snapshot.get('nonce'),
     expiresAt: expiresAt instanceof sdk.Timestamp ? expiresAt.seconds : expiresAt,
   })
-  if (fields === undefined || updateTime === undefined) return undefined
-  const value = tryParseDocument(fields.json)
-  return value === undefined ? undefined : { key, fields, value, updateTime }
+  return updateTime === undefined ? undefined : { key, fields, value: parseDocument(fields.json), updateTime }
 }
 
 function storedOf({ key, fields: { expiresAt }, value, updateTime }: Found): Stored {
