@@ -1,5 +1,5 @@
 import type { BrokerKeys } from './adapters/google-identity/signing-keys.ts'
-import type { ServiceAccountKey } from './google/key-file.ts'
+import type { ServiceAccountKey } from './google/service-account-key.ts'
 import type { LocalKey } from './adapters/key-ring/local-keys.ts'
 import { createConfigurationFault, settingFaults, type RefusedHere } from './config/setting-faults.ts'
 import type { KeyRingPlace, StorePlace } from './config/parse-url.ts'

@@ -1,9 +1,6 @@
 import { createFederatedSource } from '../adapters/google-identity/federated-identity.ts'
-import {
-  createCachedToken,
-  type GoogleIdentity,
-  createOwnIdentity,
-} from '../adapters/google-identity/own-identity.ts'
+import { createCachedToken, createOwnIdentity } from '../adapters/google-identity/own-identity.ts'
+import type { AccessToken } from '../google/api-request.ts'
 import type { IdentitySource } from '../adapters/google-identity/identity-source.ts'
 import { createMetadataSource } from '../adapters/google-identity/metadata-identity.ts'
 import { createServiceAccountSource } from '../adapters/google-identity/service-account-identity.ts'
@@ -27,7 +24,7 @@ export interface GooglePlatform extends Pick<Platform, 'http' | 'clock' | 'entro
 }
 
 /** A token of the broker itself towards Google, held in memory. Throws `not_supported` when it is nobody there. */
-export function createGoogleIdentity(platform: GooglePlatform, scopes: readonly string[]): GoogleIdentity {
+export function createGoogleIdentity(platform: GooglePlatform, scopes: readonly string[]): AccessToken {
   const { identitySource } = platform
   if (identitySource === undefined)
     throw new BrokerError('not_supported', {

@@ -1,4 +1,4 @@
-import { encodeBase64 } from '../adapters/key-ring/ring-keys.ts'
+import { base64Of } from '../domain/pem.ts'
 import { kidPattern } from '../adapters/key-ring/local-keys.ts'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { parseJsonObject } from '../domain/json.ts'
@@ -12,7 +12,7 @@ export function isSealingKeyName(name: string): boolean {
 
 /** A key as DOWNSCOPE_KEYS takes it: 256 bits, by default under a name that sorts by age, to the second. */
 export function newSealingKey(name = nameOfNow()): string {
-  return `${name}:${encodeBase64(crypto.getRandomValues(new Uint8Array(32)))}`
+  return `${name}:${base64Of(crypto.getRandomValues(new Uint8Array(32)))}`
 }
 
 function nameOfNow(): string {

@@ -1,5 +1,5 @@
 import { parseSigningKeys } from '../adapters/google-identity/signing-keys.ts'
-import { parseOwnKey } from '../adapters/google-identity/service-account-identity.ts'
+import { parseOwnKey } from '../google/service-account-key.ts'
 import { parseMetadataHost, parseBaseUrl, parseEndpoint } from './parse-url.ts'
 import { optional, right, wrong, withDefault, type Reading } from './setting.ts'
 import { isServiceAccountEmail } from '../domain/google.ts'

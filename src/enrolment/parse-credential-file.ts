@@ -11,7 +11,7 @@ import {
 } from './credential-file.ts'
 import { parseApiKey, parseBrokerIdentity, parseImpersonation } from './parse-keyless-file.ts'
 import { parseOAuthFile } from './parse-oauth-file.ts'
-import { parseKeyFile } from '../google/key-file.ts'
+import { parseKeyFile } from '../google/service-account-key.ts'
 
 const googleTokenUris: ReadonlySet<string> = new Set([
   'https://oauth2.googleapis.com/token',

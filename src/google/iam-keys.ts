@@ -3,7 +3,7 @@ import { Secret } from '../domain/secret.ts'
 import { parseTimestamp, type EpochSeconds } from '../domain/time.ts'
 import type { HttpClient, HttpRequest, HttpAnswer, HttpResult } from '../ports/http-client.ts'
 import { base64Of, octetsOf, pemBlockOf } from '../domain/pem.ts'
-import { readGoogleError } from './error-body.ts'
+import { jsonRequest, readGoogleError } from './api-request.ts'
 import { quoteUpstream } from '../oauth/upstream-failure.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
@@ -51,20 +51,11 @@ export function createIamKeys(deps: { readonly http: HttpClient; readonly iamUrl
     { email, token }: IamAccount,
     method: HttpRequest['method'],
     rest: string,
-    body?: object,
+    json?: object,
   ): Promise<IamResult<Members>> => {
-    const result = await deps.http({
-      method,
-      url: `${deps.iamUrl}/v1/projects/-/serviceAccounts/${encodeURIComponent(email)}/keys${rest}`,
-      headers: {
-        authorization: `Bearer ${token.reveal()}`,
-        accept: 'application/json',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      timeoutMs,
-      maxBytes: answerBytesMax,
-    })
+    const url = `${deps.iamUrl}/v1/projects/-/serviceAccounts/${encodeURIComponent(email)}/keys${rest}`
+    const request = jsonRequest({ url, token, method, json })
+    const result = await deps.http({ ...request, timeoutMs, maxBytes: answerBytesMax })
     return judgeIamAnswer(result)
   }
 

@@ -16,11 +16,32 @@ import {
   type AccessTokenReply,
   type Judged,
 } from '../oauth/token-response.ts'
+import { formRequest, type RequestParts } from './api-request.ts'
 import { judgeFailure, invalidResponse } from '../oauth/upstream-failure.ts'
 
 const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
 const intermediaryType = 'urn:ietf:params:oauth:token-type:access_boundary_intermediary_token'
+
+export interface FederatedExchange {
+  readonly stsUrl: string
+  /** The pool provider's full resource name: `//iam.googleapis.com/projects/…`. */
+  readonly provider: string
+  readonly assertion: Secret
+  readonly scope: string
+}
+
+/** The exchange of an assertion for a token of the principal that the provider knows it as (docs/google.md §2.1). */
+export function federatedExchange({ stsUrl, provider, assertion, scope }: FederatedExchange): RequestParts {
+  return formRequest(stsUrl, {
+    grant_type: tokenExchange,
+    audience: provider,
+    scope,
+    requested_token_type: accessTokenType,
+    subject_token: assertion.reveal(),
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+  })
+}
 
 export interface AccessBoundaryDeps {
   readonly ask: SendWithRetry

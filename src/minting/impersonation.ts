@@ -1,12 +1,16 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
-import { seconds } from '../domain/time.ts'
+import { epochSeconds, later, seconds, until, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import { fault } from '../domain/result.ts'
+import type { Members } from '../domain/json.ts'
+import type { ScopeSet } from '../domain/scopes.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Credentials } from '../records/credentials.ts'
-import { type ImpersonationTarget, type CallIamCredentials, judgeGeneratedToken } from './iam-credentials.ts'
+import { readGeneratedToken, type ImpersonationTarget } from '../google/iam-credentials.ts'
+import type { CallIamCredentials } from './impersonator-token.ts'
 import { judgeIdToken, requireIdTokenAudience } from './exchange-assertion.ts'
 import type { RecordHealth } from './record-health.ts'
-import { requireScopes } from '../oauth/token-response.ts'
+import { requireScopes, type Judged } from '../oauth/token-response.ts'
 import type { MintForUser } from './sign-jwt.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 import { createOncePerVersion, type VersionName } from './once-per-version.ts'
@@ -86,6 +90,44 @@ async function idToken({ askIamCredentials }: ImpersonationDeps, task: Task): Pr
   )
   if (!token.ok) throw invalidResponse(`the reply to generateIdToken has ${token.fault}`)
   return token.value
+}
+
+/** Google's clock may be ahead of ours, and its answer under way. */
+const skewMax = 60
+
+export interface GeneratedTokenAsked {
+  readonly scopes: ScopeSet
+  readonly lifetime: Seconds
+  readonly sentAt: EpochSeconds
+  readonly drawnFrom: readonly string[]
+}
+
+/**
+ * The token of a reply to generateAccessToken, if it lives no longer than was asked for; by our clock it ends no later
+ * than that, and no later than it says. A fault names the member and never its value.
+ */
+export function judgeGeneratedToken(
+  members: Members,
+  { scopes, lifetime, sentAt, drawnFrom }: GeneratedTokenAsked,
+): Judged<MintedToken> {
+  const generated = readGeneratedToken(members)
+  if (!generated.ok) return generated
+  const { token, endsAt } = generated.value
+  const life = until(endsAt, sentAt)
+  if (life > lifetime + skewMax)
+    return fault(`a token that lives ${life} s where ${lifetime} s were asked for`)
+  if (!(life >= 1)) return fault("an expireTime that is past by the broker's clock")
+  return {
+    ok: true,
+    value: {
+      secret: token,
+      tokenType: 'access_token',
+      scopes,
+      drawnFrom,
+      issuedAt: sentAt,
+      expiresAt: epochSeconds(Math.min(endsAt, later(sentAt, lifetime))),
+    },
+  }
 }
 
 /** Credential versions in use at once, some hundred bytes each. */

@@ -10,7 +10,12 @@ import type { Log } from '../ports/log.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type { RefreshLeases } from '../records/refresh-leases.ts'
-import { type ShareToken, createImpersonatorToken, type ImpersonatorTokenDeps } from './impersonator-token.ts'
+import {
+  createIamCredentials,
+  createImpersonatorToken,
+  type ImpersonatorTokenDeps,
+  type ShareToken,
+} from './impersonator-token.ts'
 import { createGetIntermediary, createExchangeBoundary } from '../google/sts.ts'
 import { createRequestToken } from '../oauth/token-endpoint.ts'
 import { createSendWithRetry, type SendWithRetry, type SendWithRetryDeps } from '../oauth/send-with-retry.ts'
@@ -25,7 +30,6 @@ import { createMintFromServiceAccountKey } from './service-account-key.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 import { createMintFromBrokerIdentity } from './broker-identity.ts'
 import { createExchangeAssertion } from './exchange-assertion.ts'
-import { createIamCredentials } from './iam-credentials.ts'
 import { createMintByImpersonation } from './impersonation.ts'
 import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
 import { createMintForUser } from './sign-jwt.ts'

@@ -1,5 +1,5 @@
 import type { Members } from '../domain/json.ts'
-import { createRetryBudget } from '../domain/retry-budget.ts'
+import { createRetryBudget, retryWithin } from '../domain/retry.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import { parseRetryAfter, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { Repeatable } from '../domain/upstream.ts'
@@ -11,10 +11,8 @@ import type { HttpAnswer, HttpClient, HttpFailure, HttpResult } from '../ports/h
 const attemptTimeoutMs = 3000
 /** A `Retry-After` of more is told to the caller; what is shorter is waited for. */
 const waitMsMax = 3000
-/** Less than this is no attempt: what may come of it is an unknown outcome. */
-const attemptTimeoutMinMs = 250
+const bounds = { attemptMsMin: 250, retriesMax: 2 }
 const answerBytesMax = 64 * 1024
-const retriesMax = 2
 /** Full jitter over 300 ms, then 600 ms. */
 const pauseMs = 300
 /** Credentials whose upstream asked for a pause, at most at once. */
@@ -80,7 +78,7 @@ export function createSendWithRetry(deps: SendWithRetryDeps): SendWithRetry {
   const heldBack = createRecentlyUsed<number>({ sizeMax: heldBackMax })
 
   const fits = (waitMs: number, { deadlineMs }: UpstreamRequest): boolean =>
-    waitMs <= waitMsMax && clock.steadyMs() + waitMs + attemptTimeoutMinMs <= deadlineMs
+    waitMs <= waitMsMax && clock.steadyMs() + waitMs + bounds.attemptMsMin <= deadlineMs
 
   return async (question) => {
     const place = JSON.stringify([question.url, question.credential])
@@ -89,10 +87,7 @@ export function createSendWithRetry(deps: SendWithRetryDeps): SendWithRetry {
     if (heldMs > 0) await clock.sleep(heldMs + entropy.fraction() * pauseMs)
     budget.noteFirstAttempt()
     let uncertain = false
-    for (let attempt = 0; ; attempt += 1) {
-      const leftMs = question.deadlineMs - clock.steadyMs()
-      const timeoutMs = question.repeatable === 'always' ? Math.min(attemptTimeoutMs, leftMs) : leftMs
-      if (timeoutMs < attemptTimeoutMinMs) return { ...notSent('no time was left to ask', 1000), uncertain }
+    const attempt = async (timeoutMs: number): Promise<Attempt> => {
       const sentAt = clock.now()
       const result = await post(deps.http, question, timeoutMs)
       const mayRepeat = isTransient(result) && (!mayHaveActed(result) || isRepeatable(question, uncertain))
@@ -100,12 +95,26 @@ export function createSendWithRetry(deps: SendWithRetryDeps): SendWithRetry {
       const asked = pauseAskedFor(result, clock.now())
       if (asked !== undefined)
         heldBack.set(place, clock.steadyMs() + asked * 1000 * (1 + entropy.fraction() / 10))
-      const waitMs = (asked ?? 0) * 1000 + entropy.fraction() * pauseMs * 2 ** attempt
-      const isLast = attempt === retriesMax || !fits(waitMs, question) || !mayRepeat
-      if (isLast || !budget.mayRetry()) return replyOf(result, sentAt, uncertain)
-      await clock.sleep(waitMs)
+      return { result, sentAt, mayRepeat, askedMs: (asked ?? 0) * 1000 }
     }
+    const waitMs = ({ mayRepeat, askedMs }: Attempt, retries: number): number | undefined => {
+      const wait = askedMs + entropy.fraction() * pauseMs * 2 ** retries
+      return mayRepeat && fits(wait, question) && budget.mayRetry() ? wait : undefined
+    }
+    const attemptMs = question.repeatable === 'always' ? attemptTimeoutMs : Infinity
+    const { deadlineMs } = question
+    const last = await retryWithin({ ...bounds, clock, deadlineMs, attemptMs, waitMs }, attempt)
+    if (last === undefined) return { ...notSent('no time was left to ask', 1000), uncertain }
+    return replyOf(last, uncertain)
   }
+}
+
+interface Attempt {
+  readonly result: HttpResult
+  readonly sentAt: EpochSeconds
+  readonly mayRepeat: boolean
+  /** What the upstream asked for. */
+  readonly askedMs: number
 }
 
 function isTransient(result: HttpResult): boolean {
@@ -157,7 +166,7 @@ function pauseAskedFor(result: HttpResult, now: EpochSeconds): Seconds | undefin
   return parseRetryAfter(result.header('retry-after'), now)
 }
 
-function replyOf(result: HttpResult, sentAt: EpochSeconds, uncertain: boolean): UpstreamReply {
+function replyOf({ result, sentAt }: Attempt, uncertain: boolean): UpstreamReply {
   if (result.kind === 'failure') return { kind: 'failure', failure: result, uncertain }
   return { kind: 'answer', answer: result, sentAt, uncertain }
 }

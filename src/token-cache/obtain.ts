@@ -13,7 +13,7 @@ import {
   type MemoryToken,
   type MemoryTokens,
 } from './memory-tokens.ts'
-import { createRetryBudget } from '../domain/retry-budget.ts'
+import { createRetryBudget } from '../domain/retry.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { encodeBase64 } from '../../src/adapters/key-ring/ring-keys.ts'
+import { base64Of } from '../../src/domain/pem.ts'
 import { parseCondition } from '../../src/domain/boundary-condition.ts'
 import { encodeCondition, importSealingKey, sealText } from '../../src/boundaries/seal-boundary.ts'
 import { readSessionKey } from '../../src/boundaries/session-key.ts'
@@ -29,7 +29,7 @@ test('the published vector is met byte by byte', async () => {
 describe('a condition is encoded as Google’s own library for Java encodes it', () => {
   const encoded = expressions.flatMap(({ expression, expr }) => {
     const parsed = parseCondition(expression)
-    return parsed.ok ? [{ expression, expr, ours: encodeBase64(encodeCondition(parsed.condition)) }] : []
+    return parsed.ok ? [{ expression, expr, ours: base64Of(encodeCondition(parsed.condition)) }] : []
   })
 
   test.each(encoded)('$expression', ({ expr, ours }) => {

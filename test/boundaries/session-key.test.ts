@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { encodeBase64 } from '../../src/adapters/key-ring/ring-keys.ts'
+import { base64Of } from '../../src/domain/pem.ts'
 import { bytesField, join, numberField, type Octets } from '../../src/boundaries/protobuf.ts'
 import { readSessionKey } from '../../src/boundaries/session-key.ts'
 
@@ -22,7 +22,7 @@ function keyOf(parts: KeyParts = {}): Octets {
 }
 
 function keyset(keys: readonly Octets[], primary = 7): string {
-  return encodeBase64(join([numberField(1, primary), ...keys.map((key) => bytesField(2, key))]))
+  return base64Of(join([numberField(1, primary), ...keys.map((key) => bytesField(2, key))]))
 }
 
 const fieldsOf = (text: string) => {

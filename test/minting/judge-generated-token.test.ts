@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { epochSeconds, seconds } from '../../src/domain/time.ts'
-import { judgeGeneratedToken } from '../../src/minting/iam-credentials.ts'
+import { judgeGeneratedToken } from '../../src/minting/impersonation.ts'
 
 const sentAt = epochSeconds(1_800_000_000)
 const scopes = ['a', 'b']

@@ -1,4 +1,4 @@
-import { decodeBase64, encodeBase64 } from '../../src/adapters/key-ring/ring-keys.ts'
+import { base64Of, decodeBase64 } from '../../src/domain/pem.ts'
 import { parseJsonObject, type Members } from '../../src/domain/json.ts'
 import type { HttpResult } from '../../src/ports/http-client.ts'
 import { crc32c } from './google/crc32c.ts'
@@ -58,7 +58,7 @@ export function createFakeKms(cryptoKey = storeKey): FakeKms {
     const aad = checked(body, 'additionalAuthenticatedData')
     if (ciphertext === undefined || aad === undefined) return undefined
     const start = aad.length + 2
-    const isOurs = encodeBase64(ciphertext.slice(1, start)) === encodeBase64(Uint8Array.of(...aad, 0))
+    const isOurs = base64Of(ciphertext.slice(1, start)) === base64Of(Uint8Array.of(...aad, 0))
     return isOurs ? withSum('plaintext', ciphertext.slice(start)) : undefined
   })
 
@@ -93,5 +93,5 @@ function checked(body: Members, name: string): Uint8Array | undefined {
 }
 
 function withSum(name: string, octets: Uint8Array): Members {
-  return { [name]: encodeBase64(octets), [`${name}Crc32c`]: String(crc32c(octets)) }
+  return { [name]: base64Of(octets), [`${name}Crc32c`]: String(crc32c(octets)) }
 }

@@ -1,17 +1,17 @@
 import { Secret } from '../../domain/secret.ts'
 import { isServiceAccountEmail } from '../../domain/google.ts'
-import type { HttpAnswer, HttpClient } from '../../ports/http-client.ts'
+import { createSendBriefly, type SendBrieflyDeps } from '../../google/send-briefly.ts'
+import { isTokenText } from '../../oauth/token-response.ts'
+import type { HttpAnswer } from '../../ports/http-client.ts'
 import {
   identityError,
-  askForToken,
-  isToken,
   parseIdentityReply,
+  requireAnswer,
   requireSuccess,
   type IdentitySource,
 } from './identity-source.ts'
 
-export interface MetadataSourceDeps {
-  readonly http: HttpClient
+export interface MetadataSourceDeps extends SendBrieflyDeps {
   /** `HOST` or `HOST:PORT`; default `metadata.google.internal`. */
   readonly host?: string
 }
@@ -23,10 +23,11 @@ const account = '/computeMetadata/v1/instance/service-accounts/default'
  * The service account that Cloud Run, Knative or Compute Engine runs us as; only for Node. Cloud Run and Knative give
  * the asked scopes and no more, Compute Engine always those that the machine was made with.
  */
-export function createMetadataSource({ http, host = defaultHost }: MetadataSourceDeps): IdentitySource {
+export function createMetadataSource({ host = defaultHost, ...deps }: MetadataSourceDeps): IdentitySource {
   const ask = async (path: string): Promise<HttpAnswer> => {
     const url = `http://${host}${account}/${path}`
-    const answer = await askForToken(http, { method: 'GET', url, headers: { 'metadata-flavor': 'Google' } })
+    const request = { method: 'GET', url, headers: { 'metadata-flavor': 'Google' } } as const
+    const answer = requireAnswer(await createSendBriefly(deps)(() => request))
     // Whoever else answers at that address, a captive portal or another cloud, does not know this header.
     if (answer.header('metadata-flavor') !== 'Google')
       throw identityError(
@@ -45,7 +46,7 @@ export function createMetadataSource({ http, host = defaultHost }: MetadataSourc
       const answer = await ask(`identity?audience=${encodeURIComponent(audience)}&format=full`)
       requireSuccess(answer)
       const token = answer.body.trim()
-      if (!isToken(token)) throw identityError('the metadata server gave no usable ID token')
+      if (!isTokenText(token)) throw identityError('the metadata server gave no usable ID token')
       return new Secret(token)
     },
     serviceAccount: async () => {

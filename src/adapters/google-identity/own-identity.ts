@@ -2,11 +2,12 @@ import { BrokerError, isBrokerError } from '../../domain/broker-error.ts'
 import { parseJsonObject } from '../../domain/json.ts'
 import { parseScope, type ScopeSet } from '../../domain/scopes.ts'
 import type { Secret } from '../../domain/secret.ts'
-import type { HttpClient } from '../../ports/http-client.ts'
+import { formRequest, type AccessToken } from '../../google/api-request.ts'
+import { createSendBriefly, type SendBrieflyDeps } from '../../google/send-briefly.ts'
 import type { OwnIdentity } from '../../ports/own-identity.ts'
 import {
   identityError,
-  askForToken,
+  requireAnswer,
   requireSuccess,
   type IdentitySource,
   type IdentityToken,
@@ -16,11 +17,10 @@ import type { Clock } from '../../ports/clock.ts'
 import { omitUndefined } from '../../domain/omit-undefined.ts'
 import { createRefreshingValue, type Freshness, type RefreshingDeps } from '../../domain/refreshing-value.ts'
 
-export interface OwnIdentityDeps {
+export interface OwnIdentityDeps extends SendBrieflyDeps {
   readonly source: IdentitySource
   /** Holds a token of cloud-platform of that source. */
-  readonly acting: GoogleIdentity
-  readonly http: HttpClient
+  readonly acting: AccessToken
   readonly tokeninfoUrl: string
 }
 
@@ -28,11 +28,11 @@ export interface OwnIdentityDeps {
  * The broker's own identity as something to mint from. Where a platform may give more than it is asked for, Google is
  * asked what it gave.
  */
-export function createOwnIdentity({ source, acting, http, tokeninfoUrl }: OwnIdentityDeps): OwnIdentity {
+export function createOwnIdentity({ source, acting, tokeninfoUrl, ...deps }: OwnIdentityDeps): OwnIdentity {
   const accessToken = async (scopes: ScopeSet) => {
     const { token: secret, lifetime } = await source.accessToken(scopes)
     if (source.respectsScopes) return { secret, lifetime }
-    return { secret, lifetime, scopes: await askScopes(http, tokeninfoUrl, secret) }
+    return { secret, lifetime, scopes: await askScopes(deps, tokeninfoUrl, secret) }
   }
   return {
     actingToken: (refused) => asUpstream(acting(refused)),
@@ -43,17 +43,10 @@ export function createOwnIdentity({ source, acting, http, tokeninfoUrl }: OwnIde
 }
 
 /** docs/google.md §1.5; never as a parameter of the address, which ends in logs. */
-async function askScopes(http: HttpClient, url: string, token: Secret): Promise<ScopeSet> {
-  const answer = await askForToken(http, {
-    method: 'POST',
-    url,
-    headers: {
-      authorization: `Bearer ${token.reveal()}`,
-      'content-type': 'application/x-www-form-urlencoded',
-      accept: 'application/json',
-    },
-    body: '',
-  })
+async function askScopes(deps: SendBrieflyDeps, url: string, token: Secret): Promise<ScopeSet> {
+  const form = formRequest(url, {})
+  const headers = { ...form.headers, authorization: `Bearer ${token.reveal()}` }
+  const answer = requireAnswer(await createSendBriefly(deps)(() => ({ ...form, headers })))
   requireSuccess(answer, "Google's tokeninfo")
   const { scope } = parseJsonObject(answer.body) ?? {}
   const scopes = typeof scope === 'string' ? parseScope(scope) : undefined
@@ -74,12 +67,6 @@ async function asUpstream<T>(asking: Promise<T>): Promise<T> {
     })
   }
 }
-
-/**
- * A token of the broker's own, good for at least a minute or a tenth of its life. Settles within two seconds; throws
- * `store_unavailable`. `refused`: a token that Google did not accept; the same again means that there is no other.
- */
-export type GoogleIdentity = (refused?: Secret) => Promise<Secret>
 
 export interface CachedTokenDeps extends RefreshingDeps {
   readonly fetchToken: () => Promise<IdentityToken>
@@ -107,8 +94,11 @@ interface Held extends IdentityToken {
   readonly fetchedAt: EpochSeconds
 }
 
-/** Keeps one token and asks for the next one in time; a failure is remembered for 2 s. */
-export function createCachedToken({ fetchToken, clock, sharesWork }: CachedTokenDeps): GoogleIdentity {
+/**
+ * Keeps one token and asks for the next one in time: what it gives is good for at least a minute or a tenth of its life.
+ * A failure is remembered for 2 s.
+ */
+export function createCachedToken({ fetchToken, clock, sharesWork }: CachedTokenDeps): AccessToken {
   const read = async (): Promise<Held> => {
     const asked = { fetchedAtMs: clock.steadyMs(), fetchedAt: clock.now() }
     return { ...(await fetchToken()), ...asked }

@@ -1,31 +1,32 @@
-import { fault, type Result } from '../../domain/result.ts'
-import { parseKeyFile, type ServiceAccountKey } from '../../google/key-file.ts'
 import type { CryptoKey } from 'jose'
 import { jwtBearerGrant } from '../../domain/google.ts'
-import { importAssertionKey, signAssertion } from '../../google/assertion.ts'
 import { parseJsonObject } from '../../domain/json.ts'
 import { Secret } from '../../domain/secret.ts'
-import type { Clock } from '../../ports/clock.ts'
-import type { HttpAnswer, HttpClient } from '../../ports/http-client.ts'
+import { formRequest } from '../../google/api-request.ts'
+import { createSendBriefly, type SendBrieflyDeps } from '../../google/send-briefly.ts'
+import {
+  importAssertionKey,
+  signAssertion,
+  type ServiceAccountKey,
+} from '../../google/service-account-key.ts'
+import { isTokenText } from '../../oauth/token-response.ts'
+import type { HttpAnswer } from '../../ports/http-client.ts'
 import {
   identityError,
-  askForToken,
-  isToken,
   parseIdentityReply,
+  requireAnswer,
   requireSuccess,
   type IdentitySource,
 } from './identity-source.ts'
 
-export interface ServiceAccountSourceDeps {
+export interface ServiceAccountSourceDeps extends SendBrieflyDeps {
   readonly key: ServiceAccountKey
-  readonly http: HttpClient
-  readonly clock: Clock
   readonly tokenUrl: string
 }
 
 /** The broker by its own service-account key (RFC 7523); the key is imported once. */
 export function createServiceAccountSource(deps: ServiceAccountSourceDeps): IdentitySource {
-  const { key, http, clock, tokenUrl } = deps
+  const { key, clock, tokenUrl } = deps
   let imported: CryptoKey | undefined
 
   const ask = async (claims: Readonly<Record<string, string>>): Promise<HttpAnswer> => {
@@ -34,12 +35,8 @@ export function createServiceAccountSource(deps: ServiceAccountSourceDeps): Iden
       identityError(`the private key ${key.keyId} cannot be imported`),
     )
     const assertion = await signAssertion({ ...key, key: imported }, claims, clock.now())
-    return await askForToken(http, {
-      method: 'POST',
-      url: tokenUrl,
-      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
-      body: new URLSearchParams({ grant_type: jwtBearerGrant, assertion: assertion.reveal() }).toString(),
-    })
+    const form = { grant_type: jwtBearerGrant, assertion: assertion.reveal() }
+    return requireAnswer(await createSendBriefly(deps)(() => formRequest(tokenUrl, form)))
   }
 
   return {
@@ -53,16 +50,6 @@ export function createServiceAccountSource(deps: ServiceAccountSourceDeps): Iden
 function parseIdToken(answer: HttpAnswer): Secret {
   requireSuccess(answer)
   const { id_token: token } = parseJsonObject(answer.body) ?? {}
-  if (!isToken(token)) throw identityError('the reply has no usable id_token')
+  if (!isTokenText(token)) throw identityError('the reply has no usable id_token')
   return new Secret(token)
-}
-
-/** Reads the key file of the broker's own service account. A fault never repeats the text. */
-export function parseOwnKey(text: string): Result<ServiceAccountKey> {
-  const file = parseJsonObject(text)
-  if (file === undefined) return fault('is no JSON object: it must be the whole key file')
-  if (file['type'] !== 'service_account') return fault('is no key file of a service account ("type")')
-  const parsed = parseKeyFile(file)
-  if (parsed.ok) return { ok: true, value: parsed.key }
-  return fault(parsed.faults.map(({ member, why }) => `"${member}" ${why}`).join('; '))
 }

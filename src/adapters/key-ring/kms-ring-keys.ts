@@ -7,7 +7,7 @@ import {
   type KmsClient,
   unwrapKey,
   type KmsFailure,
-} from './kms-client.ts'
+} from '../../google/kms.ts'
 import type { CryptoKey } from 'jose'
 import { createRecentlyUsed } from '../../domain/recently-used.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -58,7 +58,7 @@ export function createKmsRingKeys(deps: KmsRingKeysDeps): RingKeys {
   }
 
   const unwrap = async (wrapped: string): Promise<CryptoKey> => {
-    const reply = await unwrapKey(ask, wrapped)
+    const reply = await unwrapKey(ask, wrapped, dataKeyBytes)
     if (!reply.ok) {
       if (reply.isRefusal) openedAt(wrapped).drop()
       throw reply.error

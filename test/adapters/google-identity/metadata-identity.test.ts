@@ -78,7 +78,7 @@ function open({ host }: { readonly host?: string } = {}) {
       flavour,
     ),
   )
-  const source = createMetadataSource({ http, ...(host === undefined ? {} : { host }) })
+  const source = createMetadataSource({ http, clock, ...(host === undefined ? {} : { host }) })
   const fetchToken = () => source.accessToken([scope])
   return { clock, requests, answerWith, identity: createCachedToken({ clock, sharesWork: true, fetchToken }) }
 }

@@ -4,6 +4,7 @@ import type { IdentitySource } from '../../../src/adapters/google-identity/ident
 import { BrokerError } from '../../../src/domain/broker-error.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import { seconds } from '../../../src/domain/time.ts'
+import { createFakeClock } from '../../support/fake-clock.ts'
 import { answer, createRoutedHttp } from '../../support/routed-http.ts'
 
 const tokeninfoUrl = 'https://oauth2.googleapis.com/tokeninfo'
@@ -21,7 +22,13 @@ function open(change: Partial<IdentitySource> = {}, info: unknown = { scope: 'b 
     serviceAccount: async () => 'me@acme.iam.gserviceaccount.com',
     ...change,
   }
-  const identity = createOwnIdentity({ source, acting: async () => token, http, tokeninfoUrl })
+  const identity = createOwnIdentity({
+    source,
+    acting: async () => token,
+    http,
+    clock: createFakeClock(),
+    tokeninfoUrl,
+  })
   return { identity, requests }
 }
 

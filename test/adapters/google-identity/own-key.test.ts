@@ -1,6 +1,6 @@
 import { importPKCS8 } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { parseOwnKey } from '../../../src/adapters/google-identity/service-account-identity.ts'
+import { parseOwnKey } from '../../../src/google/service-account-key.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import { createRsaKeyPem } from '../../support/rsa-key.ts'
 

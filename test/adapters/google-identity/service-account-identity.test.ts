@@ -1,7 +1,7 @@
 import { exportPKCS8, generateKeyPair, jwtVerify, type CryptoKey } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createServiceAccountSource } from '../../../src/adapters/google-identity/service-account-identity.ts'
-import type { ServiceAccountKey } from '../../../src/google/key-file.ts'
+import type { ServiceAccountKey } from '../../../src/google/service-account-key.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { answer, createRoutedHttp, failure, type Route } from '../../support/routed-http.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { crc32c } from '../../../src/adapters/key-ring/kms-client.ts'
+import { crc32c } from '../../../src/google/kms.ts'
 
 test.each([
   ['', 0],

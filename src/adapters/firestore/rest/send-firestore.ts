@@ -1,18 +1,13 @@
-import type { Secret } from '../../../domain/secret.ts'
+import { Secret } from '../../../domain/secret.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type { Entropy } from '../../../ports/entropy.ts'
 import type { HttpClient, HttpAnswer, HttpResult } from '../../../ports/http-client.ts'
 import { type Status, firestoreError, leavesOutcomeUnknown, statusOfName } from '../status.ts'
 import { BrokerError } from '../../../domain/broker-error.ts'
-import { readGoogleError } from '../../../google/error-body.ts'
+import { retryWithin } from '../../../domain/retry.ts'
+import { holdToken, jsonRequest, readGoogleError, type AccessToken } from '../../../google/api-request.ts'
 import { parseRetryAfter, type EpochSeconds, type Seconds } from '../../../domain/time.ts'
 import { omitUndefined } from '../../../domain/omit-undefined.ts'
-
-/**
- * A token for Firestore. Settles within two seconds; throws `store_unavailable`. `refused`: the one that was answered
- * with 401; the same again means that there is no other.
- */
-export type AccessToken = (refused?: Secret) => Promise<Secret>
 
 export interface SendFirestoreDeps {
   /** Ends in `/documents`. */
@@ -37,12 +32,10 @@ export interface FirestoreCall {
 export type SendFirestore = (call: FirestoreCall) => Promise<RestReply>
 
 /** Every rule of the emulator's grants it. */
-const emulatorToken = 'owner'
-const retriesMax = 2
+const emulatorToken = new Secret('owner')
+const bounds = { attemptMsMin: 50, retriesMax: 2 }
 /** Full jitter over 100 ms, then 200 ms. */
 const pauseMs = 100
-/** Less than this is no attempt: what may come of it is an unknown outcome. */
-const attemptMsMin = 50
 
 /** Certainly not done, whatever the method. */
 const notDone: readonly unknown[] = ['ABORTED', 'RESOURCE_EXHAUSTED'] satisfies readonly Status[]
@@ -59,25 +52,21 @@ const passing: readonly unknown[] = [
  * write only when it certainly was not done. What went wrong is a value; only `accessToken` makes it throw.
  */
 export function createSendFirestore(deps: SendFirestoreDeps): SendFirestore {
-  const { clock, entropy } = deps
+  const { accessToken, clock, entropy, attemptMs } = deps
   return async (call) => {
-    let token = await deps.accessToken?.()
-    for (let attempt = 0; ; attempt += 1) {
-      const leftMs = call.endMs - clock.steadyMs()
-      if (leftMs < attemptMsMin) return restFault('DEADLINE_EXCEEDED', 'no time was left to ask')
-      const reply = await send(deps, call, { token, timeoutMs: Math.min(deps.attemptMs, leftMs) })
-      if (reply.ok || attempt === retriesMax) return reply
-      if (reply.status === 'UNAUTHENTICATED' && token !== undefined) {
-        const next = await deps.accessToken?.(token)
-        if (next?.reveal() === token.reveal()) return reply
-        token = next
-        continue
-      }
-      if (!mayRepeat(call, reply)) return reply
-      const waitMs = (reply.retryAfter ?? 0) * 1000 + entropy.fraction() * pauseMs * 2 ** attempt
-      if (clock.steadyMs() + waitMs + attemptMsMin > call.endMs) return reply
-      await clock.sleep(waitMs)
+    const token = accessToken === undefined ? undefined : await holdToken(accessToken)
+    const waitMs = async (reply: RestReply, retries: number): Promise<number | undefined> => {
+      if (reply.ok) return undefined
+      if (reply.status === 'UNAUTHENTICATED' && token !== undefined)
+        return (await token.replace()) ? 0 : undefined
+      if (!mayRepeat(call, reply)) return undefined
+      return (reply.retryAfter ?? 0) * 1000 + entropy.fraction() * pauseMs * 2 ** retries
     }
+    const reply = await retryWithin(
+      { ...bounds, clock, attemptMs, deadlineMs: call.endMs, waitMs },
+      (timeoutMs) => send(deps, call, { token: token?.current(), timeoutMs }),
+    )
+    return reply ?? restFault('DEADLINE_EXCEEDED', 'no time was left to ask')
   }
 }
 
@@ -89,22 +78,12 @@ interface Attempt {
 async function send(
   { http, clock, documentsUrl }: SendFirestoreDeps,
   { method, body, maxBytes }: FirestoreCall,
-  { token, timeoutMs }: Attempt,
+  { token = emulatorToken, timeoutMs }: Attempt,
 ): Promise<RestReply> {
-  const result = await http({
-    method: 'POST',
-    url: `${documentsUrl}:${method}`,
-    headers: {
-      authorization: `Bearer ${token?.reveal() ?? emulatorToken}`,
-      'content-type': 'application/json',
-      accept: 'application/json',
-    },
-    body: JSON.stringify(body),
-    timeoutMs,
-    maxBytes,
-  })
+  const url = `${documentsUrl}:${method}`
+  const result = await http({ ...jsonRequest({ url, token, json: body }), timeoutMs, maxBytes })
   const reply = readRestResult(result, clock.now())
-  return reply.ok || token === undefined ? reply : withoutToken(reply, token)
+  return reply.ok || token === emulatorToken ? reply : withoutToken(reply, token)
 }
 
 /** A proxy's error page may show the request: what is quoted never holds the token (P23). */

@@ -1,13 +1,12 @@
-import { fault, type Result } from '../../domain/result.ts'
-import { parseJsonObject, type Members } from '../../domain/json.ts'
-import { decodeBase64, encodeBase64, dataKeyBytes, keyRingError } from './ring-keys.ts'
-import { isBrokerError, type BrokerError } from '../../domain/broker-error.ts'
-import { parseRetryAfter, seconds, type EpochSeconds } from '../../domain/time.ts'
-import type { Secret } from '../../domain/secret.ts'
-import type { Clock } from '../../ports/clock.ts'
-import type { HttpAnswer, HttpClient, HttpResult } from '../../ports/http-client.ts'
-import { readGoogleError } from '../../google/error-body.ts'
-import { quoteError } from '../google-identity/identity-source.ts'
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import { parseJsonObject, type Members } from '../domain/json.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+import { base64Of, decodeBase64 } from '../domain/pem.ts'
+import { fault, type Result } from '../domain/result.ts'
+import { parseRetryAfter, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import type { HttpAnswer, HttpResult } from '../ports/http-client.ts'
+import { holdToken, jsonRequest, quoteGoogleError, readGoogleError, type AccessToken } from './api-request.ts'
+import { createSendBriefly, type SendBrieflyDeps } from './send-briefly.ts'
 
 /** Reversed, as the register shifts to the right. */
 const polynomial = 0x82f63b78
@@ -38,7 +37,7 @@ const wrappedLengthMax = 3000
  * of ours, and none of ours is any good to it. Nothing that an operator may change is in it, such as the issuer's URL:
  * then no record could be opened any more.
  */
-const purpose = encodeBase64(new TextEncoder().encode('downscope data key 1'))
+const purpose = base64Of(new TextEncoder().encode('downscope data key 1'))
 
 const aad = { additionalAuthenticatedData: purpose, additionalAuthenticatedDataCrc32c: checksum(purpose) }
 
@@ -48,7 +47,7 @@ export function wrapKey(
   cryptoKey: string,
   dataKey: Uint8Array<ArrayBuffer>,
 ): Promise<KmsReply<WrappedKey>> {
-  const plaintext = encodeBase64(dataKey)
+  const plaintext = base64Of(dataKey)
   return ask({
     method: 'encrypt',
     body: { plaintext, plaintextCrc32c: checksum(plaintext), ...aad },
@@ -56,17 +55,21 @@ export function wrapKey(
   })
 }
 
-/** Which version of the key wrapped it, Cloud KMS knows. */
-export function unwrapKey(ask: KmsClient, wrapped: string): Promise<KmsReply<Uint8Array<ArrayBuffer>>> {
+/** A key of so many bytes; which version of the key wrapped it, Cloud KMS knows. */
+export function unwrapKey(
+  ask: KmsClient,
+  wrapped: string,
+  keyBytes: number,
+): Promise<KmsReply<Uint8Array<ArrayBuffer>>> {
   return ask({
     method: 'decrypt',
     body: { ciphertext: wrapped, ciphertextCrc32c: checksum(wrapped), ...aad },
-    read: readDecryptAnswer,
+    read: (answer) => readDecryptAnswer(answer, keyBytes),
   })
 }
 
 /** Every member by name: https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys/encrypt */
-function readEncryptAnswer(answer: Members, cryptoKey: string): Reading<WrappedKey> {
+function readEncryptAnswer(answer: Members, cryptoKey: string): Result<WrappedKey> {
   const { name, ciphertext, ciphertextCrc32c } = answer
   if (
     answer['verifiedPlaintextCrc32c'] !== true ||
@@ -85,9 +88,12 @@ function readEncryptAnswer(answer: Members, cryptoKey: string): Reading<WrappedK
 }
 
 /** Every member by name: https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys/decrypt */
-function readDecryptAnswer({ plaintext, plaintextCrc32c }: Members): Reading<Uint8Array<ArrayBuffer>> {
+function readDecryptAnswer(
+  { plaintext, plaintextCrc32c }: Members,
+  keyBytes: number,
+): Result<Uint8Array<ArrayBuffer>> {
   const dataKey = typeof plaintext === 'string' ? decodeBase64(plaintext) : undefined
-  if (typeof plaintext !== 'string' || dataKey?.length !== dataKeyBytes) return fault('holds no data key')
+  if (typeof plaintext !== 'string' || dataKey?.length !== keyBytes) return fault('holds no data key')
   if (plaintextCrc32c !== checksum(plaintext)) return fault('has a plaintext of another checksum')
   return { ok: true, value: dataKey }
 }
@@ -102,28 +108,20 @@ function checksum(base64: string): string {
   return String(crc32c(decodeBase64(base64) ?? new Uint8Array()))
 }
 
-export interface KmsClientDeps {
+export interface KmsClientDeps extends SendBrieflyDeps {
   /** `projects/P/locations/L/keyRings/R/cryptoKeys/K` */
   readonly cryptoKey: string
   /** What comes before `/v1/…`. */
   readonly kmsUrl: string
-  /**
-   * A token for Cloud KMS. Settles within two seconds; throws `store_unavailable`. `refused`: the one that was
-   * answered with 401; the same again means that there is no other.
-   */
-  readonly accessToken: (refused?: Secret) => Promise<Secret>
-  readonly http: HttpClient
-  readonly clock: Clock
+  readonly accessToken: AccessToken
 }
 
 export interface KmsRequest<T> {
   readonly method: 'encrypt' | 'decrypt'
   readonly body: Readonly<Record<string, string>>
   /** What the answer says, or what is wrong with it, without a word of it. */
-  readonly read: (answer: Members) => Reading<T>
+  readonly read: (answer: Members) => Result<T>
 }
-
-export type Reading<T> = Result<T>
 
 /** A refusal was said by Cloud KMS; anything else may pass, and says nothing against a key that was had before. */
 export type KmsReply<T> = { readonly ok: true; readonly value: T } | KmsFailure
@@ -131,52 +129,33 @@ export type KmsReply<T> = { readonly ok: true; readonly value: T } | KmsFailure
 export interface KmsFailure {
   readonly ok: false
   readonly isRefusal: boolean
+  /** `key_ring_unavailable` */
   readonly error: BrokerError
 }
 
 export type KmsClient = <T>(call: KmsRequest<T>) => Promise<KmsReply<T>>
 
-/** For the token and all attempts together: sealing and opening are part of a mint, which has five seconds. */
-const budgetMs = 2000
-const attemptMs = 1000
-/** Less is no attempt. */
-const attemptMsMin = 50
-/** An answer has some hundred bytes. */
-const answerBytesMax = 64 * 1024
-
 /**
- * One call of Cloud KMS's REST API (v1), settled within about two seconds. Both methods may be repeated: it is asked
- * once more at once after passing trouble, and after an answer that came damaged, as Google advises.
+ * One call of Cloud KMS's REST API (v1), settled within about two seconds, token included. Both methods may be repeated:
+ * it is asked once more at once after passing trouble, and after an answer that came damaged, as Google advises.
  */
-export function createKmsClient({ cryptoKey, kmsUrl, accessToken, http, clock }: KmsClientDeps): KmsClient {
+export function createKmsClient(deps: KmsClientDeps): KmsClient {
+  const { cryptoKey, kmsUrl, accessToken, clock } = deps
   return async ({ method, body, read }) => {
     const what = `${method} with ${cryptoKey}`
-    const endMs = clock.steadyMs() + budgetMs
+    const send = createSendBriefly(deps)
+    const judged = (result: HttpResult) => judge(result, { what, read, now: clock.now() })
     try {
-      let token = await accessToken()
-      for (let isLast = false; ; isLast = true) {
-        const leftMs = Math.floor(endMs - clock.steadyMs())
-        if (leftMs < attemptMsMin) return passing(`${what}: what came before took all of ${budgetMs} ms`)
-        const result = await http({
-          method: 'POST',
-          url: `${kmsUrl}/v1/${cryptoKey}:${method}`,
-          headers: {
-            authorization: `Bearer ${token.reveal()}`,
-            'content-type': 'application/json',
-            accept: 'application/json',
-          },
-          body: JSON.stringify(body),
-          timeoutMs: Math.min(attemptMs, leftMs),
-          maxBytes: answerBytesMax,
-        })
-        const reply = judge(result, { what, read, now: clock.now() })
-        if (reply.ok || isLast) return reply
-        if (result.kind === 'answer' && result.status === 401) {
-          const next = await accessToken(token)
-          if (next.reveal() === token.reveal()) return reply
-          token = next
-        } else if (reply.isRefusal || wantsWait(result)) return reply
-      }
+      const token = await holdToken(accessToken)
+      const request = () =>
+        jsonRequest({ url: `${kmsUrl}/v1/${cryptoKey}:${method}`, token: token.current(), json: body })
+      const result = await send(request, (came) => {
+        const reply = judged(came)
+        if (reply.ok) return false
+        if (came.kind === 'answer' && came.status === 401) return token.replace()
+        return !reply.isRefusal && !wantsWait(came)
+      })
+      return judged(result)
     } catch (error) {
       // The broker's own identity could not be had.
       if (!isBrokerError(error)) throw error
@@ -199,7 +178,7 @@ function judge<T>(result: HttpResult, { what, read, now }: Expected<T>): KmsRepl
     return reading.ok ? reading : passing(`${what}: the answer ${reading.fault}`)
   }
   const reason = `${what}: Cloud KMS answered ${describe(result)}`
-  if (isRefusal(result)) return { ok: false, isRefusal: true, error: keyRingError(reason) }
+  if (isRefusal(result)) return { ok: false, isRefusal: true, error: unavailable(reason) }
   return passing(reason, parseRetryAfter(header('retry-after'), now))
 }
 
@@ -218,14 +197,17 @@ function isRefusal({ status, body }: HttpAnswer): boolean {
 const retryAfterTrouble = seconds(2)
 
 function passing(reason: string, retryAfter = retryAfterTrouble): KmsFailure {
-  return { ok: false, isRefusal: false, error: keyRingError(reason, { retryAfter }) }
+  return { ok: false, isRefusal: false, error: unavailable(reason, retryAfter) }
+}
+
+function unavailable(reason: string, retryAfter?: Seconds): BrokerError {
+  return new BrokerError('key_ring_unavailable', { reason, ...omitUndefined({ retryAfter }) })
 }
 
 /** Long words are cut: a proxy's error may repeat what was sent (P23). */
 function describe({ status, body }: HttpAnswer): string {
-  const { status: word = '', message } = readGoogleError(body) ?? {}
-  const hint = hints.get(word) ?? ''
-  return `${status}${quoteError({ error: word, error_description: message })}${hint}`
+  const hint = hints.get(readGoogleError(body)?.status ?? '') ?? ''
+  return `${status}${quoteGoogleError(body)}${hint}`
 }
 
 const hints: ReadonlyMap<string, string> = new Map([

@@ -1,5 +1,55 @@
 import { isMembers, parseJsonObject, type Members } from '../domain/json.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
+import type { Secret } from '../domain/secret.ts'
+import type { HttpRequest } from '../ports/http-client.ts'
+
+/** A request before anybody said how long it may take. */
+export type RequestParts = Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body'>
+
+export interface JsonCall {
+  readonly url: string
+  readonly token: Secret
+  /** Default `POST`. */
+  readonly method?: HttpRequest['method']
+  readonly json?: unknown
+}
+
+/** A request to one of Google's JSON services. */
+export function jsonRequest({ url, token, method = 'POST', json }: JsonCall): RequestParts {
+  const content =
+    json === undefined ? {} : { type: { 'content-type': 'application/json' }, body: JSON.stringify(json) }
+  const { type, ...body } = content
+  const headers = { authorization: `Bearer ${token.reveal()}`, accept: 'application/json', ...type }
+  return { method, url, headers, ...body }
+}
+
+/** A form for Google's token endpoint or STS. */
+export function formRequest(url: string, form: Readonly<Record<string, string>>): RequestParts {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' }
+  return { method: 'POST', url, headers, body: new URLSearchParams(form).toString() }
+}
+
+/**
+ * A token of the broker's own towards Google. Settles within two seconds; throws `store_unavailable`. `refused`: the
+ * one that was answered with 401; the same again means that there is no other.
+ */
+export type AccessToken = (refused?: Secret) => Promise<Secret>
+
+/** A token for the attempts of one call: `replace` says whether there is another, which then takes its place. */
+export async function holdToken(
+  accessToken: AccessToken,
+): Promise<{ readonly current: () => Secret; readonly replace: () => Promise<boolean> }> {
+  let token = await accessToken()
+  return {
+    current: () => token,
+    replace: async () => {
+      const next = await accessToken(token)
+      const isOther = next.reveal() !== token.reveal()
+      token = next
+      return isOther
+    },
+  }
+}
 
 /** The error of Google's JSON services: https://cloud.google.com/apis/design/errors. */
 export interface GoogleError {
@@ -33,6 +83,19 @@ export function readGoogleError(body: string): GoogleError | undefined {
     permission: isMembers(metadata) ? matching(metadata['permission'], /^[A-Za-z.]{1,80}$/) : undefined,
     constraint: constraintIn(infos),
   })
+}
+
+/** In brackets after a space, or nothing; without anything that may be a piece of a token: a proxy may repeat it. */
+export function quoteError({ error, error_description: description }: Members): string {
+  const words = [error, description].filter((word) => typeof word === 'string').join(': ')
+  const harmless = words.replace(/[\w+/=.-]{24,}/g, '[cut]').replace(/[^\x20-\x7E]+/g, ' ')
+  return harmless === '' ? '' : ` (${harmless.slice(0, 160)})`
+}
+
+/** The same of the error in the body of one of Google's JSON services. */
+export function quoteGoogleError(body: string): string {
+  const { status, message } = readGoogleError(body) ?? {}
+  return quoteError({ error: status, error_description: message })
 }
 
 function errorIn(body: string): Members | undefined {
