@@ -117,13 +117,18 @@ async function askAll(world: BrokerWorld, at: number): Promise<ReadonlyMap<strin
   return statuses
 }
 
-/** What a store cannot say at once is waited for and asked again: the clock must go on meanwhile. */
+/**
+ * What a store cannot say at once is waited for and asked again: the clock must go on meanwhile, and no faster than time
+ * itself, or what is under way in other threads would seem late on a busy machine.
+ */
 async function inTime(world: BrokerWorld, asked: Promise<Response>): Promise<Response> {
   const answered = { yet: false }
   void asked.finally(() => (answered.yet = true))
-  while (!answered.yet) {
+  for (let atMs = performance.now(); !answered.yet;) {
     await new Promise((resolve) => setImmediate(resolve))
-    await world.clock.advance(10)
+    const nowMs = performance.now()
+    await world.clock.advance(nowMs - atMs)
+    atMs = nowMs
   }
   return asked
 }
