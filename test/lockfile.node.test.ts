@@ -9,6 +9,7 @@ const lockfile = z.object({
     z.object({
       optionalDependencies: z.record(z.string(), z.string()).optional(),
       hasInstallScript: z.boolean().optional(),
+      integrity: z.string().optional(),
     }),
   ),
 })
@@ -28,6 +29,15 @@ test('the lockfile names the binaries of every platform', () => {
 
   expect(paths.length).toBeGreaterThan(100)
   expect(missing).toEqual([])
+})
+
+// npm leaves it out for what the machine that wrote the lockfile did not install, and then installs whatever it is given.
+test('every package of the lockfile is pinned by the digest of its contents', () => {
+  const unpinned = paths.filter(
+    (path) => path !== '' && !/^sha512-[\w+/]{86}==$/.test(packages[path]?.integrity ?? ''),
+  )
+
+  expect(unpinned).toEqual([])
 })
 
 test('every install script is approved by name', () => {
