@@ -164,7 +164,7 @@ function readAssertion(token: string, proof: Proof): CompactJws {
     throw rejection(proof, `assertion malformed: ${parsed.fault}`, {
       told: `it is malformed: ${parsed.fault}`,
     })
-  return parsed.jws
+  return parsed.value
 }
 
 interface Told {

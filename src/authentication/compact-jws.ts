@@ -1,4 +1,4 @@
-import { type Fault, fault } from '../domain/result.ts'
+import { fault, type Result } from '../domain/result.ts'
 import type { Proof } from '../domain/exchange-request.ts'
 import type { Claims } from '../domain/caller.ts'
 import { parseStrictJsonObject } from '../domain/json.ts'
@@ -15,8 +15,6 @@ export interface JoseHeader {
   readonly typ: string | undefined
 }
 
-export type JwsJudgement = { readonly ok: true; readonly jws: CompactJws } | Fault
-
 /** Characters, which are octets here: base64url and dots are ASCII. */
 export const assertionLengthMax = 16_384
 
@@ -25,7 +23,7 @@ export const assertionLengthMax = 16_384
  * and payload UTF-8 JSON objects without duplicate members, no parameter that changes how the rest is read or that
  * brings its own key. Verifies nothing. Source: RFC 7515 §5.2, RFC 7519 §7.2, RFC 8725 §3 (P7, P9).
  */
-export function parseCompactJws(token: string): JwsJudgement {
+export function parseCompactJws(token: string): Result<CompactJws> {
   if (token.length > assertionLengthMax) return fault(`longer than ${assertionLengthMax} characters`)
   const [protectedHeader, payload, signature, ...more] = token.split('.', 4)
   if (protectedHeader === undefined || payload === undefined || signature === undefined || more.length > 0)
@@ -45,14 +43,14 @@ export function parseCompactJws(token: string): JwsJudgement {
 // `crit`, `b64` and `zip` change what the rest means; the others name or bring a key that nobody registered.
 const refusedParameters = ['crit', 'b64', 'zip', 'jwk', 'jku', 'x5u', 'x5c'] as const
 
-function judgeHeader(header: Claims, claims: Claims): JwsJudgement {
+function judgeHeader(header: Claims, claims: Claims): Result<CompactJws> {
   const refused = refusedParameters.find((name) => Object.hasOwn(header, name))
   if (refused !== undefined) return fault(`header has "${refused}"`)
   const { alg, kid, typ } = header
   if (typeof alg !== 'string') return fault('"alg" is not a string')
   if (kid !== undefined && typeof kid !== 'string') return fault('"kid" is not a string')
   if (typ !== undefined && typeof typ !== 'string') return fault('"typ" is not a string')
-  return { ok: true, jws: { header: { alg, kid, typ }, claims } }
+  return { ok: true, value: { header: { alg, kid, typ }, claims } }
 }
 
 const alphabet = /^[\w-]*$/

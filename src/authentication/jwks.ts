@@ -1,4 +1,4 @@
-import type { Fault } from '../domain/result.ts'
+import { fault, type Result } from '../domain/result.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { Log } from '../ports/log.ts'
 import {
@@ -33,13 +33,13 @@ export function createLoadJwks(deps: {
   return async (location, last) => {
     const { issuer, url, use } = location
     const fetched = await fetchJwks(http, location)
-    if (fetched.ok && fetched.text === last?.text) return last
-    const judgement = fetched.ok ? parseJwks(fetched.text, use) : fetched
+    if (fetched.ok && fetched.value === last?.text) return last
+    const judgement = fetched.ok ? parseJwks(fetched.value, use) : fetched
     if (!judgement.ok) {
       log('warn', 'keys of an issuer unavailable', { issuer, url, reason: judgement.fault })
       return undefined
     }
-    const { text, keys, skipped } = judgement
+    const { text, keys, skipped } = judgement.value
     if (skipped.length > 0) log('warn', 'keys of an issuer skipped', { issuer, url, reasons: skipped })
     return { text, set: createKeySet(keys) }
   }
@@ -54,24 +54,22 @@ export interface KeyLocation {
   readonly use?: KeyUse
 }
 
-export type FetchedJwks = { readonly ok: true; readonly text: string } | Fault
-
 /** Of each document; metadata and key set after each other leave time for the rest of a request (P20). */
 export const fetchTimeoutMs = 3_000
 const documentBytesMax = 65_536
 
 /** The text of the issuer's JWK set, unread; by way of its metadata document when that is what policy names. */
-async function fetchJwks(http: HttpClient, location: KeyLocation): Promise<FetchedJwks> {
+async function fetchJwks(http: HttpClient, location: KeyLocation): Promise<Result<string>> {
   if (location.from === 'jwks_uri') return fetchDocument(http, location.url)
   const metadata = await fetchDocument(http, location.url)
   if (!metadata.ok) return metadata
-  const judgement = parseMetadata(metadata.text, location)
-  return judgement.ok ? fetchDocument(http, judgement.jwksUri) : judgement
+  const judgement = parseMetadata(metadata.value, location)
+  return judgement.ok ? fetchDocument(http, judgement.value) : judgement
 }
 
 // No retry: the next look is, 30 s from now, and until then the keys at hand serve.
-async function fetchDocument(http: HttpClient, url: string): Promise<FetchedJwks> {
-  if (!isFetchable(url)) return { ok: false, fault: 'the address is not https' }
+async function fetchDocument(http: HttpClient, url: string): Promise<Result<string>> {
+  if (!isFetchable(url)) return fault('the address is not https')
   const result = await http({
     method: 'GET',
     url,
@@ -79,12 +77,10 @@ async function fetchDocument(http: HttpClient, url: string): Promise<FetchedJwks
     timeoutMs: fetchTimeoutMs,
     maxBytes: documentBytesMax,
   })
-  if (result.kind === 'failure') return { ok: false, fault: `${result.cause}: ${result.detail}` }
-  if (result.status !== 200) return { ok: false, fault: `status ${result.status}` }
-  return { ok: true, text: result.body }
+  if (result.kind === 'failure') return fault(`${result.cause}: ${result.detail}`)
+  if (result.status !== 200) return fault(`status ${result.status}`)
+  return { ok: true, value: result.body }
 }
-
-export type JwksJudgement = ({ readonly ok: true } & Jwks) | Fault
 
 export interface Jwks {
   /** What it was read from. */
@@ -98,11 +94,11 @@ export interface Jwks {
  * Reads a JWK set: the keys that we could verify with, and why each of the others was left out. One bad key does not
  * spoil the set; a text that is no JWK set has no keys at all. Source: RFC 7517 §5.
  */
-export function parseJwks(text: string, use: KeyUse = 'sig'): JwksJudgement {
+export function parseJwks(text: string, use: KeyUse = 'sig'): Result<Jwks> {
   const document = parseStrictJsonObject(text)
-  if (!document.ok) return { ok: false, fault: `the JWK set ${document.fault}` }
+  if (!document.ok) return fault(`the JWK set ${document.fault}`)
   const members = document.value['keys']
-  if (!Array.isArray(members)) return { ok: false, fault: 'the JWK set has no array "keys"' }
+  if (!Array.isArray(members)) return fault('the JWK set has no array "keys"')
   const keys: PublicJwk[] = []
   const skipped: string[] = []
   const otherUses = new Set<string>()
@@ -122,7 +118,7 @@ export function parseJwks(text: string, use: KeyUse = 'sig'): JwksJudgement {
     skipped.push(
       `all keys: they are for "use" ${JSON.stringify([...otherUses].join(', '))}, and not "${use}"`,
     )
-  return { ok: true, text, keys, skipped }
+  return { ok: true, value: { text, keys, skipped } }
 }
 
 /** Keys for encryption, or for another kind of signature: many issuers publish them beside ours, and nothing is wrong. */
@@ -131,22 +127,20 @@ function otherUse(member: unknown, wanted: KeyUse): string | undefined {
   return typeof use === 'string' && use !== wanted ? use : undefined
 }
 
-export type MetadataJudgement = { readonly ok: true; readonly jwksUri: string } | Fault
-
 /**
  * Reads an authorization server's metadata: where the keys of exactly that issuer are.
  * Source: OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3: another `issuer` in it must not be used.
  */
-export function parseMetadata(text: string, expected: { issuer: string; url: string }): MetadataJudgement {
+export function parseMetadata(text: string, expected: { issuer: string; url: string }): Result<string> {
   const document = parseStrictJsonObject(text)
-  if (!document.ok) return { ok: false, fault: `the metadata ${document.fault}` }
+  if (!document.ok) return fault(`the metadata ${document.fault}`)
   const { issuer, jwks_uri: jwksUri } = document.value
-  if (issuer !== expected.issuer) return { ok: false, fault: 'the metadata is of another "issuer"' }
-  if (typeof jwksUri !== 'string') return { ok: false, fault: 'the metadata has no "jwks_uri"' }
+  if (issuer !== expected.issuer) return fault('the metadata is of another "issuer"')
+  if (typeof jwksUri !== 'string') return fault('the metadata has no "jwks_uri"')
   // A document of the outside world must not send us to this machine.
   const isAllowed = isLoopbackHttp(expected.url) ? isFetchable(jwksUri) : isHttps(jwksUri)
-  if (!isAllowed) return { ok: false, fault: '"jwks_uri" is not https' }
-  return { ok: true, jwksUri }
+  if (!isAllowed) return fault('"jwks_uri" is not https')
+  return { ok: true, value: jwksUri }
 }
 
 /** https, or http to this machine, which is for tests. */

@@ -30,7 +30,7 @@ export function createVerifyIssued(deps: RemoteKeysDeps): VerifyIssued {
   return async (token, { issuer, keysUrl }) => {
     const parsed = parseCompactJws(token)
     if (!parsed.ok) return undefined
-    const { jws } = parsed
+    const jws = parsed.value
     const signed = { token, jws, issuer: signerAt(issuer, keysUrl), known: undefined }
     if ((await verifySignature(signed)) !== undefined) return undefined
     return { claims: jws.claims, isMarked: isAccessTokenTyp(jws.header.typ) }

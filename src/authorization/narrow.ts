@@ -159,8 +159,8 @@ export function narrowBoundary(
       reason: `${where}, boundary: ${own.fault}`,
       condition: 'boundary',
     })
-  if (asked === undefined) return own.boundary
-  const both = intersectBoundaries(asked, own.boundary)
+  if (asked === undefined) return own.value
+  const both = intersectBoundaries(asked, own.value)
   if (!both.ok) throw malformed(both.fault)
   return both.boundary
 }

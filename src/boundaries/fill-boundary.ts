@@ -1,4 +1,4 @@
-import type { Fault } from '../domain/result.ts'
+import { fault, type Result } from '../domain/result.ts'
 import type { AccessBoundary, AccessBoundaryRule } from '../domain/access-boundary.ts'
 import {
   formatCondition,
@@ -11,12 +11,8 @@ import { type Claims, claimNameFault, createFindClaim } from '../domain/caller.t
 import { quote } from '../domain/text.ts'
 import { boundaryFaults, conditionFault, describeBoundaryFault, type BoundaryFault } from './boundary.ts'
 
-export type FilledBoundary =
-  | { readonly ok: true; readonly boundary: AccessBoundary }
-  /** Which claim is to blame, or which limit. */
-  | Fault
-
-export type FillBoundary = (claims: Claims) => FilledBoundary
+/** A fault says which claim is to blame, or which limit. */
+export type FillBoundary = (claims: Claims) => Result<AccessBoundary>
 
 // A pointer with quotes, a backslash or a brace in it would end before it ends.
 const variable = /\$\{claims\.(?<name>[A-Za-z_][\w\-]*|\/[^'"\\\{\}\p{Cc}]*)\}/gv
@@ -28,7 +24,7 @@ const variable = /\$\{claims\.(?<name>[A-Za-z_][\w\-]*|\/[^'"\\\{\}\p{Cc}]*)\}/g
  */
 export function createFillBoundary(boundary: AccessBoundary): FillBoundary {
   if (!boundary.some(hasVariable)) {
-    const filled = { ok: true, boundary } as const
+    const filled = { ok: true, value: boundary } as const
     return () => filled
   }
   const rules = boundary.map(createFillRule)
@@ -36,13 +32,12 @@ export function createFillBoundary(boundary: AccessBoundary): FillBoundary {
     const filled: AccessBoundaryRule[] = []
     for (const fillRule of rules) {
       const rule = fillRule(claims)
-      if (typeof rule === 'string') return { ok: false, fault: rule }
+      if (typeof rule === 'string') return fault(rule)
       filled.push(rule)
     }
-    const [fault] = boundaryFaults(filled)
-    if (fault !== undefined)
-      return { ok: false, fault: `with the caller's claims, ${describeBoundaryFault(fault)}` }
-    return { ok: true, boundary: filled }
+    const [first] = boundaryFaults(filled)
+    if (first !== undefined) return fault(`with the caller's claims, ${describeBoundaryFault(first)}`)
+    return { ok: true, value: filled }
   }
 }
 

@@ -1,3 +1,4 @@
+import { fault, type Result } from '../domain/result.ts'
 import { join, readMessage, type Message, type Octets } from './protobuf.ts'
 
 /** What seals boundaries for one intermediary token: the primary key of Google's cleartext Tink keyset. */
@@ -7,11 +8,6 @@ export interface SessionKey {
   /** 16 or 32 octets. */
   readonly key: Octets
 }
-
-export type ReadSessionKey =
-  | { readonly ok: true; readonly sessionKey: SessionKey }
-  /** Says what is wrong and nothing that was in it. */
-  | { readonly ok: false; readonly fault: string }
 
 const aesGcmType = 'type.googleapis.com/google.crypto.tink.AesGcmKey'
 const encodedMax = 64 * 1024
@@ -24,9 +20,9 @@ const prefixTypes = { tink: 1, legacy: 2, raw: 3, crunchy: 4 } as const
  * The key that seals, of a keyset as the Security Token Service gives it (`access_boundary_session_key`). A second
  * enabled key of another type refuses the set, as Tink itself does. Source: tink.proto, aes_gcm.proto.
  */
-export function readSessionKey(text: string): ReadSessionKey {
+export function readSessionKey(text: string): Result<SessionKey> {
   const keyset = decode(text)
-  if (typeof keyset === 'string') return { ok: false, fault: keyset }
+  if (typeof keyset === 'string') return fault(keyset)
   const keys = keyset.all(2).map((octets) => readMessage(octets))
   if (keys.length > keysMax) return fault('it has too many keys')
   const usable: Message[] = []
@@ -51,7 +47,7 @@ function decode(text: string): Message | string {
   return readMessage(octets) ?? 'it is no keyset'
 }
 
-function readKey(message: Message): ReadSessionKey {
+function readKey(message: Message): Result<SessionKey> {
   const data = readMessage(message.bytes(1) ?? new Uint8Array())
   const type = new TextDecoder().decode(data?.bytes(1))
   if (data === undefined || type !== aesGcmType) return fault('it holds a key of another type than AES-GCM')
@@ -65,7 +61,7 @@ function readKey(message: Message): ReadSessionKey {
   const prefix = prefixOf(message.number(4), message.number(3))
   return prefix === undefined
     ? fault('its AES-GCM key has an unknown prefix')
-    : { ok: true, sessionKey: { prefix, key } }
+    : { ok: true, value: { prefix, key } }
 }
 
 function prefixOf(type: number, id: number): Octets | undefined {
@@ -82,8 +78,4 @@ function prefixOf(type: number, id: number): Octets | undefined {
     default:
       return undefined
   }
-}
-
-function fault(text: string): ReadSessionKey {
-  return { ok: false, fault: text }
 }

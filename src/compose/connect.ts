@@ -51,7 +51,7 @@ export function openConnect({ settings, platform, records, policy, findUpstream 
       return wanted
         .filter((rule) => {
           const read = readScopes(upstream, rule.scopes)
-          return !read.ok || read.scopes.some((scope) => !scopes.includes(scope))
+          return !read.ok || read.value.some((scope) => !scopes.includes(scope))
         })
         .map((rule) => rule.name)
     },

@@ -2,6 +2,7 @@ import { base64Of } from '../domain/pem.ts'
 import { kidPattern } from '../adapters/key-ring/local-keys.ts'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { parseJsonObject } from '../domain/json.ts'
+import type { Reading } from '../domain/result.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import { parseSigningKeys } from '../adapters/google-identity/signing-keys.ts'
 
@@ -20,10 +21,6 @@ function nameOfNow(): string {
   return `k${day.replaceAll('-', '')}-${time.slice(0, 8).replaceAll(':', '')}`
 }
 
-export type ExtendedKeys =
-  | { readonly ok: true; readonly text: string }
-  | { readonly ok: false; readonly faults: readonly string[] }
-
 /**
  * The private JWK set of `before` and a new key after it, which is published at once and signs from `signsFrom` on; it
  * is the last one to begin. Without `before` a set of the new key alone, which signs at once. What comes out is what
@@ -33,7 +30,7 @@ export async function extendSigningKeys(
   before: string | undefined,
   alg: 'ES256' | 'RS256',
   signsFrom: EpochSeconds,
-): Promise<ExtendedKeys> {
+): Promise<Reading<string>> {
   const known = before === undefined ? undefined : parseSigningKeys(before)
   if (known?.ok === false) return known
   const keys = (known?.keys ?? []).map(({ privateJwk }) => parseJsonObject(privateJwk.reveal()))
@@ -42,7 +39,7 @@ export async function extendSigningKeys(
   const key = { ...(await makeKey(alg)), ...(others.length === 0 ? {} : { nbf }) }
   const text = `${JSON.stringify({ keys: [...keys, key] })}\n`
   const reading = parseSigningKeys(text)
-  return reading.ok ? { ok: true, text } : reading
+  return reading.ok ? { ok: true, value: text } : reading
 }
 
 async function makeKey(alg: string): Promise<object> {

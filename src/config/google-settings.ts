@@ -1,7 +1,8 @@
+import type { Reading } from '../domain/result.ts'
 import { parseSigningKeys } from '../adapters/google-identity/signing-keys.ts'
 import { parseOwnKey } from '../google/service-account-key.ts'
 import { parseMetadataHost, parseBaseUrl, parseEndpoint } from './parse-url.ts'
-import { optional, right, wrong, withDefault, type Reading } from './setting.ts'
+import { optional, right, wrong, withDefault } from './setting.ts'
 import { isServiceAccountEmail } from '../domain/google.ts'
 
 /** Who the broker itself is towards Google: by a key, by federation, or by the metadata server. */

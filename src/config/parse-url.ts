@@ -1,5 +1,6 @@
+import type { Reading } from '../domain/result.ts'
 import { isLoopback } from '../domain/url.ts'
-import { right, wrong, type Reading } from './setting.ts'
+import { right, wrong } from './setting.ts'
 
 /**
  * The broker's own URL, kept exactly as written: callers put it into `aud`, where it is compared as a string. So it must

@@ -1,3 +1,5 @@
+import type { Reading } from '../domain/result.ts'
+
 /** One setting: its name and how its text is read. What it means is told in infra/docs/setting-texts.ts. */
 export interface Setting<T> {
   readonly name: string
@@ -13,10 +15,6 @@ export interface Setting<T> {
 }
 
 /** A fault never repeats the text: it may be a secret, or a secret in the wrong place. */
-export type Reading<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly faults: readonly string[] }
-
 export type Parse<T> = (text: string) => Reading<T>
 
 export function right<T>(value: T): Reading<T> {

@@ -1,4 +1,4 @@
-import type { Fault } from '../domain/result.ts'
+import { fault, type Result } from '../domain/result.ts'
 import { decodeJwt, type JWTPayload } from 'jose'
 import type { Account } from '../domain/credential.ts'
 import { isMembers, parseJsonObject } from '../domain/json.ts'
@@ -14,8 +14,6 @@ export interface WhoseGrant {
   readonly nonce: string
 }
 
-export type AccountJudgement = { readonly ok: true; readonly account: Account | undefined } | Fault
-
 const skewSeconds = 60
 const timeoutMs = 5_000
 const answerBytesMax = 64 * 1024
@@ -24,25 +22,27 @@ const answerBytesMax = 64 * 1024
  * Whose account a grant is of: by the ID token, which comes straight from the token endpoint (OpenID Connect Core
  * §3.1.3.7), or by the upstream's own endpoint. An e-mail address names it only where it is verified (T15).
  */
-export async function judgeAccount(deps: ConnectDeps, whose: WhoseGrant): Promise<AccountJudgement> {
+export async function judgeAccount(
+  deps: ConnectDeps,
+  whose: WhoseGrant,
+): Promise<Result<Account | undefined>> {
   const { consent, name } = whose.upstream
   if (consent?.account !== undefined) return askAccount(deps, consent.account, whose)
   const { idToken } = whose.tokens
-  if (idToken === undefined) return { ok: true, account: undefined }
+  if (idToken === undefined) return { ok: true, value: undefined }
   const claims = decode(idToken)
-  const fault = claims === undefined ? 'is no JWT' : faultOf(claims, whose, deps.clock.now())
-  if (claims === undefined || fault !== undefined)
-    return { ok: false, fault: `the ID token of ${name} ${fault ?? ''}` }
+  const wrong = claims === undefined ? 'is no JWT' : faultOf(claims, whose, deps.clock.now())
+  if (claims === undefined || wrong !== undefined) return fault(`the ID token of ${name} ${wrong ?? ''}`)
   const subjectClaims = consent?.subjectClaims ?? ['sub']
   const parts = subjectClaims.map((claim) => claims[claim])
   if (!parts.every((part) => typeof part === 'string' && part !== ''))
-    return { ok: false, fault: `the ID token of ${name} lacks ${subjectClaims.join(' or ')}` }
+    return fault(`the ID token of ${name} lacks ${subjectClaims.join(' or ')}`)
   const subject = parts.join('/')
   const { email } = claims
   const isVerified = claims['email_verified'] === true && typeof email === 'string' && email !== ''
   return {
     ok: true,
-    account: { issuer: claims.iss ?? '', subject, name: isVerified ? email : subject },
+    value: { issuer: claims.iss ?? '', subject, name: isVerified ? email : subject },
   }
 }
 
@@ -72,23 +72,23 @@ async function askAccount(
   { http, log }: ConnectDeps,
   { url, method, subject: subjectAt, name: nameAt }: AccountEndpoint,
   { tokens, upstream }: WhoseGrant,
-): Promise<AccountJudgement> {
+): Promise<Result<Account | undefined>> {
   const headers = {
     authorization: `Bearer ${tokens.accessToken.reveal()}`,
     accept: 'application/json',
     'user-agent': 'downscope',
   }
   const result = await http({ method, url, headers, timeoutMs, maxBytes: answerBytesMax })
-  const fault = `${upstream.name} did not say whose account it is`
+  const silent = `${upstream.name} did not say whose account it is`
   if (result.kind === 'failure' || result.status !== 200) {
     const why = result.kind === 'failure' ? result.cause : `status ${result.status}`
     log('warn', 'an upstream does not say who consented', { upstream: upstream.name, why })
-    return { ok: false, fault: `${fault} (${why})` }
+    return fault(`${silent} (${why})`)
   }
   const members = parseJsonObject(result.body)
   const [subject, name] = [textAt(members, subjectAt), textAt(members, nameAt)]
-  if (subject === undefined) return { ok: false, fault }
-  return { ok: true, account: { issuer: upstream.name, subject, name: name ?? subject } }
+  if (subject === undefined) return fault(silent)
+  return { ok: true, value: { issuer: upstream.name, subject, name: name ?? subject } }
 }
 
 /** What a JSON Pointer of a preset leads to, as text. */

@@ -1,3 +1,4 @@
+import { fault, type Result } from '../domain/result.ts'
 import * as oauth from 'oauth4webapi'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Connection } from '../domain/connection.ts'
@@ -81,24 +82,23 @@ interface Flow {
   readonly nonce: string
 }
 
-type Judged =
-  | { readonly ok: false; readonly reason: string }
-  | {
-      readonly ok: true
-      readonly account: Account | undefined
-      readonly granted: ScopeSet
-      readonly tokens: RedeemedCode & { readonly refreshToken: Secret }
-    }
+interface Granted {
+  readonly account: Account | undefined
+  readonly granted: ScopeSet
+  readonly tokens: RedeemedCode & { readonly refreshToken: Secret }
+}
+
+type Judged = Result<Granted>
 
 async function judgeAnswer(deps: ConnectDeps, found: ConnectionRecord, flow: Flow): Promise<Judged> {
   const { upstream: name } = found
   try {
     const stopped = await deps.whyStopped(found.startedBy)
-    if (stopped !== undefined) return refused(stopped)
+    if (stopped !== undefined) return fault(stopped)
     const reached = await deps.reach(name)
     const client = await deps.clientOf(found.client, name)
     const code = codeIn(reached, client, flow)
-    if (!code.ok) return refused(code.reason)
+    if (!code.ok) return fault(code.fault)
     const at = { reached, client, credential: found.client }
     const tokens = await deps.redeem({
       ...at,
@@ -113,7 +113,7 @@ async function judgeAnswer(deps: ConnectDeps, found: ConnectionRecord, flow: Flo
   } catch (error) {
     if (!isBrokerError(error)) throw error
     // The code is spent, or the upstream is down: either way this link is over.
-    return refused(`${name} did not give what was consented to: ${error.reason}. Ask for a new link`)
+    return fault(`${name} did not give what was consented to: ${error.reason}. Ask for a new link`)
   }
 }
 
@@ -121,7 +121,7 @@ function codeIn(
   { upstream, tokenUrl, announcesIssuer }: ResolvedUpstream,
   { id }: OAuthClient,
   { parameters, state }: Flow,
-): { readonly ok: true; readonly value: string } | { readonly ok: false; readonly reason: string } {
+): Result<string> {
   const server: oauth.AuthorizationServer = {
     issuer: upstream.issuer ?? new URL(tokenUrl).origin,
     authorization_response_iss_parameter_supported: announcesIssuer === true,
@@ -132,10 +132,10 @@ function codeIn(
   try {
     const callback = oauth.validateAuthResponse(server, { client_id: id }, checked, state)
     const code = callback.get('code')
-    return code === null ? { ok: false, reason: 'the answer has no code' } : { ok: true, value: code }
+    return code === null ? fault('the answer has no code') : { ok: true, value: code }
   } catch (error) {
-    if (error instanceof oauth.AuthorizationResponseError) return { ok: false, reason: wordsOf(error) }
-    return { ok: false, reason: `the answer does not come from ${upstream.name}, or is not whole` }
+    if (error instanceof oauth.AuthorizationResponseError) return fault(wordsOf(error))
+    return fault(`the answer does not come from ${upstream.name}, or is not whole`)
   }
 }
 
@@ -158,16 +158,16 @@ async function judgeTokens(
   { reached: { upstream }, client, tokens, nonce }: Came,
 ): Promise<Judged & { readonly account?: Account | undefined }> {
   const judged = await judgeAccount(deps, { upstream, tokens, clientId: client.id, nonce })
-  if (!judged.ok) return refused(judged.fault)
-  const { account } = judged
+  if (!judged.ok) return fault(judged.fault)
+  const { value: account } = judged
   const wrong = accountFault(found, account)
-  if (wrong !== undefined) return { ...refused(wrong), account }
+  if (wrong !== undefined) return { ...fault(wrong), account }
   const { refreshToken } = tokens
-  if (refreshToken === undefined) return { ...refused(noRefreshToken(upstream.name)), account }
+  if (refreshToken === undefined) return { ...fault(noRefreshToken(upstream.name)), account }
   const granted = grantedOf(found.scopes, tokens.scopes, upstream)
   if (!granted.some((scope) => found.scopes.includes(scope)))
-    return { ...refused('none of the scopes that were asked for came'), account }
-  return { ok: true, account, granted, tokens: { ...tokens, refreshToken } }
+    return { ...fault('none of the scopes that were asked for came'), account }
+  return { ok: true, value: { account, granted, tokens: { ...tokens, refreshToken } } }
 }
 
 function accountFault(found: ConnectionRecord, account: Account | undefined): string | undefined {
@@ -220,19 +220,15 @@ function grantedOf(
   )
 }
 
-function refused(reason: string): { readonly ok: false; readonly reason: string } {
-  return { ok: false, reason }
-}
-
 async function store(deps: ConnectDeps, found: ConnectionRecord, judged: Judged): Promise<Connection> {
   const { id } = found
   if (!judged.ok) {
     const after = await deps.connections.change(id, (before) =>
-      before.state === 'pending' ? { ...before, state: 'rejected', reason: judged.reason } : before,
+      before.state === 'pending' ? { ...before, state: 'rejected', reason: judged.fault } : before,
     )
     return after ?? gone(found)
   }
-  const { tokens, account, granted } = judged
+  const { tokens, account, granted } = judged.value
   const { refreshToken, refreshTokenEndsAt: endsAt } = tokens
   const secrets = JSON.stringify({
     refreshToken: refreshToken.reveal(),

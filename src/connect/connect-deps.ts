@@ -1,3 +1,4 @@
+import type { Reading } from '../domain/result.ts'
 import type { Connection } from '../domain/connection.ts'
 import type { CredentialSummary, OAuthClient } from '../domain/credential.ts'
 import type { Caller } from '../domain/caller.ts'
@@ -38,7 +39,7 @@ export interface ConnectDeps {
     },
   ) => Promise<RedeemedCode>
   readonly giveBack: (grant: ClientAtUpstream & { readonly refreshToken: Secret }) => Promise<void>
-  readonly readScopes: (upstream: string, words: readonly string[]) => ScopesRead
+  readonly readScopes: (upstream: string, words: readonly string[]) => Reading<ScopeSet>
   /** The names of the rules that want more of a credential than these scopes. */
   readonly rulesBeyond: (credential: CredentialSummary, scopes: ScopeSet) => Promise<readonly string[]>
   /** Why nothing of that person goes on: the service is stopped, or they are blocked. */
@@ -51,10 +52,6 @@ export interface ConnectDeps {
   readonly audit: AuditTrail
   readonly log: Log
 }
-
-export type ScopesRead =
-  | { readonly ok: true; readonly scopes: ScopeSet }
-  | { readonly ok: false; readonly faults: readonly string[] }
 
 /** Whoever asks, as the audit record and the page show them. */
 export type Starter = Pick<Caller, 'issuer' | 'subject'>

@@ -50,7 +50,7 @@ export function createStart(
       ...(credentialName.test(name) ? [] : [`name: must match ${credentialName.source}`]),
       ...(client === undefined ? ['client: must name the oauth_client credential that asks'] : []),
       ...(scopes.ok ? [] : scopes.faults),
-      ...(scopes.ok && scopes.scopes.length === 0 ? ['scopes: must name at least one'] : []),
+      ...(scopes.ok && scopes.value.length === 0 ? ['scopes: must name at least one'] : []),
       ...(reached.ok ? faultsOfUpstream(reached.value, request) : [reached.fault]),
       ...(client === undefined ? [] : await faultsOfClient(deps, client, upstream)),
     ]
@@ -68,7 +68,7 @@ export function createStart(
       name,
       upstream,
       client,
-      scopes: scopes.scopes,
+      scopes: scopes.value,
       ...omitUndefined({ expectedAccount }),
       replacesAccount: request.replaceAccount === true,
       startedBy: { issuer: by.issuer, subject: by.subject },

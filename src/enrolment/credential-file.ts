@@ -1,4 +1,4 @@
-import { fault, type Result } from '../domain/result.ts'
+import { fault, type Faults, type Result } from '../domain/result.ts'
 import { textFault } from '../domain/text.ts'
 import type { Members } from '../domain/json.ts'
 import type { NewCredential } from '../records/credentials.ts'
@@ -18,29 +18,27 @@ export type CredentialFileJudgement =
       /** Members that nobody follows or keeps: where to call (P29), and secrets of another credential. */
       readonly ignored: readonly string[]
     }
-  | { readonly ok: false; readonly faults: readonly string[] }
+  | Faults
 
-/** A part of what was sent to enrol a credential, or what is wrong with it: the member, never its value. */
-export type Part<T> = Result<T>
-
-export function textMember(file: Members, member: string): Part<string> {
+// Of each part of what was sent to enrol a credential a fault names the member, never its value.
+export function textMember(file: Members, member: string): Result<string> {
   const value = file[member]
   const why = textFault(value)
   return why === undefined ? { ok: true, value: String(value) } : fault(`secret.${member}: ${why}`)
 }
 
 /** Likewise, for PEM, which has lines and is judged elsewhere. */
-export function linesMember(file: Members, member: string): Part<string> {
+export function linesMember(file: Members, member: string): Result<string> {
   const value = file[member]
   return typeof value === 'string' && value.trim() !== '' ? { ok: true, value } : textMember(file, member)
 }
 
-export function faultsOf(...parts: readonly Part<unknown>[]): readonly string[] {
+export function faultsOf(...parts: readonly Result<unknown>[]): readonly string[] {
   return parts.flatMap((part) => (part.ok ? [] : [part.fault]))
 }
 
 /** Narrowing a refresh token is literal (docs/google.md §1.1), so what was consented must be known word by word. */
-export function parseConsentedScopes(scopes: unknown): Part<ScopeSet> {
+export function parseConsentedScopes(scopes: unknown): Result<ScopeSet> {
   const refused = (why: string) => fault(`scopes: ${why}`)
   if (scopes === undefined) return refused('the scopes that were consented are required for a refresh token')
   const words: unknown = typeof scopes === 'string' ? parseScope(scopes) : scopes

@@ -1,9 +1,9 @@
-import type { Fault } from '../domain/result.ts'
+import { fault, type Fault, type Result } from '../domain/result.ts'
 import { credentialName, type CredentialSecret } from '../domain/credential.ts'
 import type { Members } from '../domain/json.ts'
 import { Secret } from '../domain/secret.ts'
 import { isServiceAccountEmail } from '../domain/google.ts'
-import { faultsOf, textMember, type CredentialFileJudgement, type Part } from './credential-file.ts'
+import { faultsOf, textMember, type CredentialFileJudgement } from './credential-file.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** Google names no limit; a longer chain is a mistake. */
@@ -70,14 +70,14 @@ export function parseApiKey(file: Members, scopes: unknown): CredentialFileJudge
   }
 }
 
-function emailMember(file: Members): Part<string> {
+function emailMember(file: Members): Result<string> {
   const email = textMember(file, 'service_account')
   if (!email.ok || isServiceAccountEmail(email.value)) return email
-  return fault('service_account', "is no service account's e-mail address")
+  return memberFault('service_account', "is no service account's e-mail address")
 }
 
 /** The account that Google's file names at the end of an address. */
-function accountInUrl(file: Members): Part<string> {
+function accountInUrl(file: Members): Result<string> {
   const member = 'service_account_impersonation_url'
   const url = textMember(file, member)
   if (!url.ok) return url
@@ -86,22 +86,25 @@ function accountInUrl(file: Members): Part<string> {
   ]
   return account !== undefined && isServiceAccountEmail(account)
     ? { ok: true, value: account }
-    : fault(member, 'must end in /serviceAccounts/EMAIL:generateAccessToken')
+    : memberFault(member, 'must end in /serviceAccounts/EMAIL:generateAccessToken')
 }
 
 /** E-mail addresses, or Google's resource names that end in one. */
-function delegatesMember({ delegates = [] }: Members): Part<readonly string[]> {
+function delegatesMember({ delegates = [] }: Members): Result<readonly string[]> {
   const listed: readonly unknown[] | undefined = Array.isArray(delegates) ? delegates : undefined
   const emails = listed?.map((one) => (typeof one === 'string' ? one.replace(resourceName, '') : ''))
   if (emails === undefined || emails.length > delegatesMax || !emails.every(isServiceAccountEmail))
-    return fault('delegates', `must be a list of at most ${delegatesMax} service accounts' e-mail addresses`)
+    return memberFault(
+      'delegates',
+      `must be a list of at most ${delegatesMax} service accounts' e-mail addresses`,
+    )
   return { ok: true, value: emails }
 }
 
-function sourceMember({ source }: Members): Part<string | undefined> {
+function sourceMember({ source }: Members): Result<string | undefined> {
   if (source === undefined) return { ok: true, value: undefined }
   if (typeof source === 'string' && credentialName.test(source)) return { ok: true, value: source }
-  return fault('source', 'must be the name of a credential')
+  return memberFault('source', 'must be the name of a credential')
 }
 
 function ignoredMembers(file: Members): readonly string[] {
@@ -124,6 +127,6 @@ function scopeFaults(scopes: unknown): readonly string[] {
     : ['scopes: were not consented for this kind of credential; limit it by the rules of the policy']
 }
 
-function fault(member: string, why: string): Fault {
-  return { ok: false, fault: `secret.${member}: ${why}` }
+function memberFault(member: string, why: string): Fault {
+  return fault(`secret.${member}: ${why}`)
 }

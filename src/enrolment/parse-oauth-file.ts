@@ -1,5 +1,6 @@
 import type { CredentialSecret, OAuthClient } from '../domain/credential.ts'
 import { isMembers, parseJsonObject, type Members } from '../domain/json.ts'
+import { fault, type Reading, type Result } from '../domain/result.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { signingAlgorithms, type SigningAlgorithm } from '../domain/jwk.ts'
@@ -11,7 +12,6 @@ import {
   textMember,
   type CredentialFile,
   type CredentialFileJudgement,
-  type Part,
 } from './credential-file.ts'
 import { parsePrivateKeyPem } from '../domain/pem.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
@@ -68,20 +68,16 @@ const kinds: ReadonlyMap<unknown, Kind> = new Map<unknown, Kind>([
 ])
 
 /** A client that asks for itself may be limited to scopes, and need not be. */
-function consentedOf(kind: Kind, scopes: unknown): Part<ScopeSet | undefined> {
+function consentedOf(kind: Kind, scopes: unknown): Result<ScopeSet | undefined> {
   if (kind === 'oauth_client')
     return scopes === undefined
       ? { ok: true, value: undefined }
-      : { ok: false, fault: 'scopes: a client has none of its own: they are asked for with each consent' }
+      : fault('scopes: a client has none of its own: they are asked for with each consent')
   if (kind === 'client_credentials' && scopes === undefined) return { ok: true, value: undefined }
   return parseConsentedScopes(scopes)
 }
 
-type ClientJudgement =
-  | { readonly ok: true; readonly value: OAuthClient }
-  | { readonly ok: false; readonly faults: readonly string[] }
-
-function parseClient(file: Members, upstream: Upstream): ClientJudgement {
+function parseClient(file: Members, upstream: Upstream): Reading<OAuthClient> {
   const { name, clientAuthentication: way } = upstream
   const origin = originOf(upstream)
   const id = textMember(file, 'client_id')
@@ -120,12 +116,8 @@ interface ClientKey {
   readonly algorithm: SigningAlgorithm
 }
 
-type KeyJudgement =
-  | { readonly ok: true; readonly value: ClientKey }
-  | { readonly ok: false; readonly faults: readonly string[] }
-
 /** PKCS#8 in PEM, or a private JWK, whose own `kid` and `alg` stand where the file has none beside it. */
-function parseKey(file: Members): KeyJudgement {
+function parseKey(file: Members): Reading<ClientKey> {
   const given = file['private_key']
   // As text too: that is how a key lies in a secret store or an environment variable.
   const read = typeof given === 'string' ? parseJsonObject(given) : given
@@ -146,16 +138,13 @@ function parseKey(file: Members): KeyJudgement {
   }
 }
 
-function pemMember(file: Members): Part<Secret> {
+function pemMember(file: Members): Result<Secret> {
   const text = linesMember(file, 'private_key')
   if (!text.ok) return text
   if (text.value.includes('BEGIN EC PRIVATE KEY'))
-    return {
-      ok: false,
-      fault: 'secret.private_key: is in SEC1: convert it with openssl pkcs8 -topk8 -nocrypt',
-    }
+    return fault('secret.private_key: is in SEC1: convert it with openssl pkcs8 -topk8 -nocrypt')
   const pem = parsePrivateKeyPem(text.value)
-  if (!pem.ok) return { ok: false, fault: `secret.private_key: ${pem.fault}` }
+  if (!pem.ok) return fault(`secret.private_key: ${pem.fault}`)
   return { ok: true, value: new Secret(pem.pkcs8Pem) }
 }
 
@@ -166,21 +155,21 @@ const jwkMembers: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, rea
   ['OKP', ['kty', 'crv', 'x', 'd']],
 ])
 
-function jwkMember(jwk: Members): Part<Secret> {
-  const fault = (why: string) => ({ ok: false, fault: `secret.private_key: ${why}` }) as const
+function jwkMember(jwk: Members): Result<Secret> {
   const members = jwkMembers.get(jwk['kty'])
-  if (members === undefined) return fault('a JWK must have "kty" RSA, EC or OKP')
+  if (members === undefined) return fault('secret.private_key: a JWK must have "kty" RSA, EC or OKP')
   const missing = members.filter((member) => typeof jwk[member] !== 'string' || jwk[member] === '')
-  if (missing.length > 0) return fault(`a JWK of this type must have the members ${missing.join(', ')}`)
+  if (missing.length > 0)
+    return fault(`secret.private_key: a JWK of this type must have the members ${missing.join(', ')}`)
   const kept = Object.fromEntries(members.map((member) => [member, jwk[member]]))
   return { ok: true, value: new Secret(JSON.stringify(kept)) }
 }
 
-function algorithmMember(value: unknown): Part<SigningAlgorithm> {
+function algorithmMember(value: unknown): Result<SigningAlgorithm> {
   const algorithm = signingAlgorithms.find((known) => known === value)
   if (algorithm !== undefined) return { ok: true, value: algorithm }
   const why = value === undefined ? 'is missing; it must' : 'must'
-  return { ok: false, fault: `secret.alg: ${why} be one of ${signingAlgorithms.join(', ')}` }
+  return fault(`secret.alg: ${why} be one of ${signingAlgorithms.join(', ')}`)
 }
 
 /** A secret under a misspelt name would be lost without a word. */

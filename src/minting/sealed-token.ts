@@ -90,8 +90,8 @@ function createSeal(deps: MintSealedDeps) {
     const [token = '', sessionKey = ''] = shared.secret.reveal().split(' ')
     const read = readSessionKey(sessionKey)
     if (!read.ok) throw invalidResponse(`the session key cannot be used: ${read.fault}`)
-    const { prefix } = read.sessionKey
-    const sealer = { intermediary: new Secret(token), prefix, key: await importSealingKey(read.sessionKey) }
+    const { prefix } = read.value
+    const sealer = { intermediary: new Secret(token), prefix, key: await importSealingKey(read.value) }
     sealers.set(shared, sealer)
     return sealer
   }

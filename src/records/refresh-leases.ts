@@ -130,7 +130,7 @@ async function tryBegin(
     generation,
     secret,
     ...omitUndefined({ consentedScopes }),
-    ...(record?.narrowing === undefined ? {} : { narrowing: record.narrowing }),
+    ...omitUndefined({ narrowing: record?.narrowing }),
     ...omitUndefined({ expiresAt }),
   }
 }

@@ -1,3 +1,4 @@
+import { omitUndefined } from '../domain/omit-undefined.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
 import { type EpochSeconds, until } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -77,7 +78,7 @@ type Changed = Omit<Rewrapped, 'outcome' | 'reason'> & { readonly outcome: 'chan
 async function tryRewrap(deps: RewrapsDeps, stored: Stored, keyId: string): Promise<Rewrapped | Changed> {
   const { store, keyRing, clock } = deps
   const { expiresAt } = stored
-  const expiry = expiresAt === undefined ? {} : { expiresAt }
+  const expiry = omitUndefined({ expiresAt })
   const read = await orFault(async () => {
     const document = sealedIn(stored, clock.now())
     return { ...document, keyIds: keyIdsOf(keyRing, document.texts) }

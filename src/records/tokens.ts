@@ -109,7 +109,7 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
       const claimed: TokenRecord = {
         fence: lease.fence,
         lease,
-        ...(record?.token === undefined ? {} : { token: record.token }),
+        ...omitUndefined({ token: record?.token }),
       }
       const written = await store.put(key, tokenDocumentOf(claimed), {
         if: version === undefined ? 'absent' : { version },
@@ -132,7 +132,7 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
 
     removeIntermediaries: async (isDead) => {
       for (let after: DocumentKey | undefined; ;) {
-        const from = after === undefined ? {} : { after }
+        const from = omitUndefined({ after })
         const found = await store.list({ prefix: intermediaryPrefix, ...from, limit: page })
         for (const stored of found) {
           const name = stored.key.slice(intermediaryPrefix.length).split('@')[0] ?? ''
@@ -146,7 +146,7 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
     release: async ({ key, lease, version, former }) => {
       const free: TokenRecord = {
         fence: lease.fence,
-        ...(former?.token === undefined ? {} : { token: former.token }),
+        ...omitUndefined({ token: former?.token }),
       }
       await store.put(key, tokenDocumentOf(free), {
         if: { version },

@@ -15,7 +15,7 @@ const ofTeam = [
 
 function fill(boundary: AccessBoundary, claims: Claims): AccessBoundary | string {
   const filled = createFillBoundary(boundary)(claims)
-  return filled.ok ? filled.boundary : filled.fault
+  return filled.ok ? filled.value : filled.fault
 }
 
 test('a boundary without variables is the same for everybody', () => {

@@ -28,8 +28,8 @@ async function seals(kind: (typeof sessionKeyKinds)[number]) {
   const theirs = await createSessionKey(kind)
   const read = readSessionKey(Buffer.from(theirs.octets).toString('base64'))
   if (!read.ok) throw new Error(read.fault)
-  const { prefix } = read.sessionKey
-  const key = await importSealingKey(read.sessionKey)
+  const { prefix } = read.value
+  const key = await importSealingKey(read.value)
   const seal = (plaintext: Uint8Array<ArrayBuffer>) =>
     sealText(plaintext, { prefix, key, nonce: crypto.getRandomValues(new Uint8Array(12)) })
   return { theirs, seal }

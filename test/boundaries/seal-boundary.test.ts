@@ -13,7 +13,7 @@ const publishedKey =
 function accepted(text: string) {
   const read = readSessionKey(text)
   if (!read.ok) throw new Error(read.fault)
-  return read.sessionKey
+  return read.value
 }
 
 test('the published vector is met byte by byte', async () => {

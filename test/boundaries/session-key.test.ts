@@ -27,7 +27,7 @@ function keyset(keys: readonly Octets[], primary = 7): string {
 
 const fieldsOf = (text: string) => {
   const read = readSessionKey(text)
-  return read.ok ? { prefix: [...read.sessionKey.prefix], octets: read.sessionKey.key.length } : read.fault
+  return read.ok ? { prefix: [...read.value.prefix], octets: read.value.key.length } : read.fault
 }
 
 test.each<[string, KeyParts, readonly number[]]>([

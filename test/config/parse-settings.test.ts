@@ -1,3 +1,4 @@
+import type { Reading } from '../../src/domain/result.ts'
 import { describe, expect, test } from 'vitest'
 import {
   parseHostAndPort,
@@ -7,7 +8,7 @@ import {
   parseEndpoint,
   parseIssuer,
 } from '../../src/config/parse-url.ts'
-import { parseInteger, type Reading } from '../../src/config/setting.ts'
+import { parseInteger } from '../../src/config/setting.ts'
 
 describe('the issuer', () => {
   test.each([

@@ -87,7 +87,7 @@ async function signingKeys(call: Call): Promise<string> {
     call.text('--alg') === 'RS256' ? 'RS256' : 'ES256',
     signsFrom(call.text('--signs-in') ?? '24'),
   )
-  if (reading.ok) return reading.text
+  if (reading.ok) return reading.value
   throw createFault('usage', `${before ?? 'the set'} ${reading.faults.join('; ')}`)
 }
 

@@ -1,3 +1,4 @@
+import { omitUndefined } from '../../domain/omit-undefined.ts'
 import * as z from 'zod/mini'
 import { adminOptions, connect } from '../admin-client.ts'
 import type { Call, Command } from '../command.ts'
@@ -24,7 +25,7 @@ export const suggestCommands: readonly Command[] = [
 async function suggest(call: Call): Promise<Exit> {
   const days = wholeNumber(call, '--days', { min: 1, max: 120 })
   const client = await connect(call)
-  const body = days === undefined ? {} : { days }
+  const body = omitUndefined({ days })
   const answer = await client.ask({ method: 'POST', path: 'policy:suggest', body, parse: parseSuggestion })
   printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
   const { days: looked, observed_since: since } = answer.value

@@ -60,7 +60,7 @@ describe('which key signs', () => {
 
   test('the time stays with the key when another is added', async () => {
     const extended = await extendSigningKeys(JSON.stringify({ keys: [first, at(start)] }), 'ES256', start)
-    const keys = extended.ok ? (parseJsonObject(extended.text)?.['keys'] ?? []) : []
+    const keys = extended.ok ? (parseJsonObject(extended.value)?.['keys'] ?? []) : []
 
     expect(keys).toMatchObject([{ kid: 'first' }, { kid: 'second', nbf: start }, { nbf: start + 1 }])
   })
