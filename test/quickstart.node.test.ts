@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createPaint } from '../src/cli/output.ts'
 import { jsonMembers } from './support/json-members.ts'
+import { consent } from './support/people-world.ts'
+import { createVisitor } from './support/visitor.ts'
 import { plainEnvironment, repository, runProgram } from './support/run-node.ts'
 
 const main = join(repository, 'infra/quickstart/main.ts')
@@ -53,6 +55,13 @@ describe('npm run quickstart', () => {
     const answer = jsonMembers(pasted.stdout)
     expect(answer).toMatchObject({ token_type: 'Bearer' })
     expect(answer['expires_in']).toBeGreaterThan(3000)
+
+    // Somebody signs in there, without any account.
+    const url = urlIn(started.output())
+    const visitor = createVisitor()
+    const login = await visitor.open(`${url}/console`)
+    const page = await consent(visitor, await visitor.press(login, 'Sign in as Ann'))
+    expect([page.url, page.html]).toEqual([`${url}/console`, expect.stringContaining('<dd>admin</dd>')])
 
     started.child.kill('SIGINT')
     expect(await started.ended).toBe(0)

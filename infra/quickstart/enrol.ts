@@ -5,6 +5,8 @@ export interface Admin {
 
 export interface SampleEnrolment {
   readonly name: string
+  /** By default Google. */
+  readonly upstream?: string
   readonly secret: object
   readonly scopes?: readonly string[]
 }

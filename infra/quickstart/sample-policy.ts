@@ -1,4 +1,5 @@
 import type { JWK } from 'jose'
+import { peopleOf } from '../../src/cli/dev/first-files.ts'
 import type { SampleCallers } from './sample-callers.ts'
 
 export const devstorageReadOnly = 'https://www.googleapis.com/auth/devstorage.read_only'
@@ -6,7 +7,12 @@ export const calendarReadOnly = 'https://www.googleapis.com/auth/calendar.readon
 export const driveReadOnly = 'https://www.googleapis.com/auth/drive.readonly'
 
 /** The quickstart's policy, for people to read and change. `rules` come last, so that one can be appended. */
-export function samplePolicy({ workload, billing, admin }: SampleCallers): string {
+export function samplePolicy(
+  { workload, billing, admin }: SampleCallers,
+  /** The development issuer, if there is one. */
+  peopleIssuer?: string,
+): string {
+  const people = peopleOf(peopleIssuer)
   return `# Who may have which token. The broker sees a change of this file within seconds, and keeps the last good one if
 # a change has a fault: the log says where. Every key is explained in docs/policy.md.
 version: 1
@@ -21,16 +27,16 @@ issuers:                                # whose signatures count
     issuer: ${billing.issuer}
     self_issued: true
     keys: { jwks: { keys: [ ${jwk(billing.publicJwk)} ] } }
-  - name: login                         # people
+  - name: login                         # an administrator with a key
     issuer: ${admin.issuer}
     keys: { jwks: { keys: [ ${jwk(admin.publicJwk)} ] } }
     lifetime_seconds_max: 3600
     replay: allowed
-
+${people.issuer}
 admins:
   - callers: [{ issuer: login, subject: ${admin.subject} }]
     role: admin
-
+${people.admins}${people.upstream}
 rules:                                  # the first rule that matches caller and credential decides
   - name: reports workloads read one bucket
     callers:

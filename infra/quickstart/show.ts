@@ -25,13 +25,18 @@ export function createShow(deps: ShowDeps): Show {
   }
 }
 
-function showPlaces({ world: { place, broker, google }, paint: { bold, dim }, print }: ShowDeps): void {
+function showPlaces({
+  world: { place, broker, google, people },
+  paint: { bold, dim },
+  print,
+}: ShowDeps): void {
   print(`
 ${bold('Downscope')}: a service sends a signed JWT and gets a short-lived Google access token that carries no more than policy allows.
 Everything runs on your machine: a local stand-in replaces Google, and no account, key or token here is real.
 
   broker    ${broker.url}   ${dim(`log: ${place.shown('broker.log')}`)}
   "Google"  ${google.origin}   ${dim('stand-in, this process')}
+  people    ${broker.url}/console   ${dim(`sign in without a password; the development issuer is ${people.url}`)}
   policy    ${place.shown('policy.yaml')}
   store     ${place.shown('store.db')}   ${dim('secrets in it are sealed')}
 
@@ -134,6 +139,8 @@ curl -s ${broker.url}/v1/token \\
   -d audience=reports-sa
 
 ${bold('Next')}
+  sign in                   npx downscope login --url ${broker.url}
+  connect by consent        npx downscope connect notes --upstream dev --client dev-client --scopes notes.read   ${dim('# then a rule gives it')}
   list the credentials      curl -s ${broker.url}/v1/admin/credentials -H "Authorization: Bearer $(cat "${path('admin.jwt')}")"
   change who may have what  edit ${place.shown('policy.yaml')}, ask again after 5 seconds
   watch every decision      tail -f ${place.shown('broker.log')}

@@ -1,5 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { choosePort, startBroker, type BrokerProcess } from '../../src/cli/dev/broker-process.ts'
+import {
+  developmentClients,
+  startDevelopmentIssuer,
+  type DevelopmentIssuer,
+} from '../../src/cli/dev/development-issuer.ts'
+import { signInSettings } from '../../src/cli/dev/people.ts'
 import { startGoogleStandIn, type GoogleStandIn } from '../../test/support/google/stand-in.ts'
 import { enrol } from './enrol.ts'
 import { takePlace, type Place } from './place.ts'
@@ -12,6 +18,8 @@ export interface World {
   readonly google: GoogleStandIn
   readonly broker: BrokerProcess
   readonly callers: SampleCallers
+  /** Where people sign in and consent, without a password. */
+  readonly people: DevelopmentIssuer
   /** When the JWTs in the files expire. */
   readonly jwtsUntil: Date
   /** Ends the broker and the stand-in; the files stay. */
@@ -32,31 +40,45 @@ const modules = {
 export async function startWorld(folder: string): Promise<World> {
   const place = takePlace(folder)
   const google = await startGoogleStandIn()
-  let broker: BrokerProcess | undefined
+  let started: Started | undefined
   const stop = async () => {
-    await broker?.stop()
+    await started?.broker.stop()
+    await started?.people.close()
     await google.close()
     place.leave()
   }
   try {
     const callers = await createSampleCallers()
-    place.write('policy.yaml', samplePolicy(callers))
+    const parts = { place, google, callers }
     // Between the choice of a port and its use somebody else may take it; then any other will do.
-    broker = await startOn(await choosePort(8080), place, google).catch(async () =>
-      startOn(await choosePort(0), place, google),
+    started = await startOn(await choosePort(8080), parts).catch(async () =>
+      startOn(await choosePort(0), parts),
     )
+    const { broker, people } = started
     const jwtsUntil = await writeFiles({ place, google, broker, callers })
     await enrolSamples({ google, broker, callers })
-    return { place, google, broker, callers, jwtsUntil, stop }
+    return { ...parts, broker, people, jwtsUntil, stop }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-function startOn(port: number, place: Place, google: GoogleStandIn): Promise<BrokerProcess> {
-  const env = brokerEnvironment(port, place, google)
-  return startBroker({ port, env, logFile: place.path('broker.log'), modules })
+type Started = Pick<World, 'broker' | 'people'>
+
+/** The broker, and the issuer that leads people back to it. */
+async function startOn(port: number, parts: Pick<World, 'place' | 'google' | 'callers'>): Promise<Started> {
+  const { place, google, callers } = parts
+  const people = await startDevelopmentIssuer({ port: 0, broker: `http://127.0.0.1:${port}` })
+  try {
+    place.write('policy.yaml', samplePolicy(callers, people.url))
+    const env = { ...brokerEnvironment(port, place, google), ...signInSettings(people) }
+    const broker = await startBroker({ port, env, logFile: place.path('broker.log'), modules })
+    return { broker, people }
+  } catch (error) {
+    await people.close()
+    throw error
+  }
 }
 
 function brokerEnvironment(
@@ -118,6 +140,12 @@ async function enrolSamples({ google, broker, callers }: Running): Promise<void>
     name: 'team-calendar',
     secret: google.createRefreshToken({ user: userEmail, scopes: consentedScopes }),
     scopes: consentedScopes,
+  })
+  const { id, secret } = developmentClients.connect
+  await enrol(admin, {
+    name: 'dev-client',
+    upstream: 'dev',
+    secret: { type: 'oauth_client', client_id: id, client_secret: secret },
   })
 }
 

@@ -6,6 +6,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openChromium, type Look } from '../support/chromium.ts'
 import { startConnectWorld, type Connecting } from '../support/connecting.ts'
+import { pressByKeyboard } from '../support/hands.ts'
 import type { PeopleWorld } from '../support/people-world.ts'
 
 // Every page for people in a real browser: `npm run browsers`. Screenshots go to SCREENSHOTS, by default below the
@@ -114,9 +115,9 @@ describe('by keyboard alone', () => {
       try {
         const { id, url, nonce } = await start({ name: 'notes' })
         await page.goto(url)
-        await press(page, 'Continue')
-        await press(page, 'Sign in as Ann')
-        await press(page, 'Allow')
+        await pressByKeyboard(page, 'Continue')
+        await pressByKeyboard(page, 'Sign in as Ann')
+        await pressByKeyboard(page, 'Allow')
         await page.getByRole('heading', { name: 'Thank you' }).waitFor()
         const finished = await finalize(id, { nonce, account: 'ann@dev.example' })
         expect([round, finished.status]).toEqual([round, 200])
@@ -150,7 +151,7 @@ describe('by keyboard alone', () => {
           ) as (one: unknown) => object,
         )
       expect(await styleOf(refuse)).toEqual(await styleOf(go))
-      await press(page, 'Refuse')
+      await pressByKeyboard(page, 'Refuse')
       await page.getByRole('heading', { name: 'You refused' }).waitFor()
     } finally {
       await close()
@@ -179,17 +180,6 @@ async function allow(page: Page): Promise<void> {
   const ours = page.locator('footer')
   await button.or(ours).first().waitFor()
   if (await button.isVisible()) await button.click()
-}
-
-/** By Tab and Enter, as somebody without a mouse. */
-async function press(page: Page, words: string): Promise<void> {
-  await page.getByRole('button', { name: words }).waitFor()
-  for (let tabs = 0; tabs < 30; tabs += 1) {
-    await page.keyboard.press('Tab')
-    const text = String(await page.evaluate("document.activeElement?.textContent ?? ''"))
-    if (text.trim().startsWith(words)) return page.keyboard.press('Enter')
-  }
-  throw new Error(`the button ${words} is not reached by Tab`)
 }
 
 /** axe finds nothing, nothing is wider than the window, and a picture is kept. */

@@ -1,11 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { main } from '../../src/cli/main.ts'
 import { consent, startPeopleWorld, type PeopleWorld } from '../support/people-world.ts'
-import { runCli } from '../support/run-cli.ts'
+import { runAnswering, type Answering } from '../support/answering-cli.ts'
+import { consentAs, startConnectWorld } from '../support/connecting.ts'
+import { runCli, type CliOutcome } from '../support/run-cli.ts'
 import { createVisitor, type Page } from '../support/visitor.ts'
 
 let world: PeopleWorld
@@ -13,23 +13,9 @@ let folder: string
 let env: Record<string, string>
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'downscope-contexts-'))
-  world = await startPeopleWorld({
-    settings: () => ({ DOWNSCOPE_SIGN_IN_DEVICE_CLIENT_ID: 'downscope-device' }),
-    policy: ({ issuer }) => ({
-      upstreams: [{ name: 'dev', issuer, discovery: true, client_auth: 'client_secret_basic' }],
-      rules: [
-        {
-          name: 'billing reads notes',
-          callers: [{ issuer: 'billing', subject: 'billing' }],
-          credential: 'notes',
-          scopes: ['notes.read'],
-        },
-      ],
-    }),
-  })
+  const settings = () => ({ DOWNSCOPE_SIGN_IN_DEVICE_CLIENT_ID: 'downscope-device' })
+  world = (await startConnectWorld({ settings })).world
   env = { XDG_CONFIG_HOME: folder }
-  const secret = { type: 'oauth_client', client_id: 'downscope-connect', client_secret: 'development-only' }
-  await world.admin('POST credentials', { name: 'dev-client', upstream: 'dev', secret })
 })
 afterAll(async () => {
   await world.close()
@@ -134,9 +120,7 @@ describe('downscope connect', () => {
       'notes.read notes.write',
     ]
     const connected = await answering([...args, '--yes', '--url', world.url], async (link) => {
-      const visitor = createVisitor()
-      const asked = await visitor.press(await visitor.open(link), 'Continue')
-      await consent(visitor, await visitor.press(asked, 'Sign in as Ann'))
+      await consentAs(createVisitor(), link)
     })
 
     expect([connected.status, connected.stdout]).toEqual([
@@ -149,9 +133,7 @@ describe('downscope connect', () => {
     world.pass(3600)
     expect((await world.token('notes')).status).not.toBe(200)
     const again = await answering(['connect', 'notes', '--yes', '--url', world.url], async (link) => {
-      const visitor = createVisitor()
-      const asked = await visitor.press(await visitor.open(link), 'Continue')
-      await consent(visitor, await visitor.press(asked, 'Sign in as Ann'))
+      await consentAs(createVisitor(), link)
     })
     expect([again.status, again.stderr]).toEqual([0, expect.stringContaining('/connect/')])
     world.pass(8)
@@ -187,39 +169,11 @@ describe('downscope logout', () => {
   })
 })
 
-interface Outcome {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
+function answering(args: readonly string[], answer: Answering['answer']): Promise<CliOutcome> {
+  return runAnswering(args, { env, answer })
 }
 
-/** Gives the command, and has somebody answer the first link that it prints. */
-async function answering(
-  args: readonly string[],
-  answer: (link: string, said: string) => Promise<void>,
-): Promise<Outcome> {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-  let [out, err] = ['', '']
-  let answered: Promise<void> | undefined
-  stdout.setEncoding('utf8').on('data', (more: string) => (out += more))
-  stderr.setEncoding('utf8').on('data', (more: string) => {
-    err += more
-    const link = /https?:\/\/127\.0\.0\.1:\d+\/\S+/.exec(err)?.[0]
-    if (link !== undefined && err.includes('\n', err.indexOf(link))) answered ??= answer(link, err)
-  })
-  const status = await main({
-    args,
-    env,
-    stdin: new PassThrough().end(''),
-    stdout,
-    stderr,
-    brokerModules: { broker: 'file:///nowhere', endWithParent: 'file:///nowhere' },
-  })
-  await answered
-  return { status, stdout: out, stderr: err }
-}
-
-function login(args: readonly string[], person: string): Promise<Outcome> {
+function login(args: readonly string[], person: string): Promise<CliOutcome> {
   return answering(args, async (link, said) => {
     const visitor = createVisitor()
     let page: Page = await visitor.open(link)

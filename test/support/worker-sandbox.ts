@@ -44,7 +44,9 @@ export function createWorkerYard(): WorkerYard {
       const config = limits === undefined ? [] : ['--config', writeConfig(folder, limits)]
       const worker = await launch(folder, settings, config)
       all.push(worker)
-      await until('a Worker answers', () => answers(worker.url), { ms: startMsMax })
+      await until('a Worker answers', () => answers(worker.url), { ms: startMsMax }).catch((error: unknown) => {
+        throw new Error(`${String(error)}\n${worker.stderr()}\n${worker.stdout()}`)
+      })
       return worker
     },
     close: async () => {
@@ -59,7 +61,10 @@ async function launch(
   settings: BrokerSettings,
   config: readonly string[],
 ): Promise<WorkerProcess> {
-  const [port, inspectorPort] = await Promise.all([freePort(), freePort()])
+  const [own, inspectorPort] = await Promise.all([freePort(), freePort()])
+  // Where people sign in, the broker's own URL has to be the one that their browser opens.
+  const issuer = new URL(settings['DOWNSCOPE_ISSUER'] ?? 'https://tokens.acme.example')
+  const port = issuer.hostname === '127.0.0.1' ? Number(issuer.port) : own
   const variables = Object.entries(settings).flatMap(([name, value]) => ['--var', `${name}:${value}`])
   // The empty file in place of .dev.vars, which belongs to whoever works here.
   const files = ['--persist-to', folder, '--env-file', join(root, 'test/support/empty.env')]

@@ -43,16 +43,19 @@ function personAt(folder: string, file: string, issuer: string): Person {
 interface PolicyParts {
   readonly admin: string
   readonly caller: string
-  readonly people: {
-    readonly issuer: string
-    readonly admins: string
-    readonly upstream: string
-    readonly rule: string
-  }
+  readonly people: PeopleParts
+}
+
+/** Lines of a policy, empty where there is no development issuer. */
+export interface PeopleParts {
+  readonly issuer: string
+  readonly admins: string
+  readonly upstream: string
+  readonly rule: string
 }
 
 /** What the policy says of the development issuer: its people by their groups, and what can be connected there. */
-function peopleOf(issuer: string | undefined): PolicyParts['people'] {
+export function peopleOf(issuer: string | undefined): PeopleParts {
   if (issuer === undefined) return { issuer: '', admins: '', upstream: '', rule: '' }
   const roles = { admins: 'admin', operators: 'operator', viewers: 'viewer' }
   const admins = Object.entries(roles).map(

@@ -1,0 +1,81 @@
+import type { Page } from 'playwright-core'
+import { createVisitor, type Page as PlainPage } from './visitor.ts'
+
+/** Somebody at a browser, whatever they hold in their hands. */
+export interface Hands {
+  readonly open: (url: string) => Promise<void>
+  /** A button whose words begin like that. */
+  readonly press: (words: string) => Promise<void>
+  /** Waits until the page has these words. */
+  readonly reads: (words: string) => Promise<void>
+  /** Presses the first of these that the page has: what a server asks depends on what it knows already. */
+  readonly pressEither: (words: string, otherwise: string) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+export function mouse(page: Page, close: () => Promise<void>): Hands {
+  const button = (words: string) => page.getByRole('button', { name: words }).first()
+  return {
+    ...reading(page, close),
+    press: (words) => button(words).click(),
+    pressEither: async (words, otherwise) => {
+      await button(words).or(button(otherwise)).first().waitFor()
+      await button((await button(words).isVisible()) ? words : otherwise).click()
+    },
+  }
+}
+
+export function keyboard(page: Page, close: () => Promise<void>): Hands {
+  const button = (words: string) => page.getByRole('button', { name: words }).first()
+  return {
+    ...reading(page, close),
+    press: (words) => pressByKeyboard(page, words),
+    pressEither: async (words, otherwise) => {
+      await button(words).or(button(otherwise)).first().waitFor()
+      await pressByKeyboard(page, (await button(words).isVisible()) ? words : otherwise)
+    },
+  }
+}
+
+/** By Tab and Enter, as somebody without a mouse. */
+export async function pressByKeyboard(page: Page, words: string): Promise<void> {
+  await page.getByRole('button', { name: words }).first().waitFor()
+  for (let tabs = 0; tabs < 30; tabs += 1) {
+    await page.keyboard.press('Tab')
+    const text = String(await page.evaluate("document.activeElement?.textContent ?? ''"))
+    if (text.trim().startsWith(words)) return page.keyboard.press('Enter')
+  }
+  throw new Error(`the button ${words} is not reached by Tab`)
+}
+
+function reading(page: Page, close: () => Promise<void>) {
+  return {
+    open: async (url: string) => void (await page.goto(url)),
+    reads: (words: string) => page.getByText(words).first().waitFor(),
+    close,
+  }
+}
+
+/** Without any browser: forms are sent as they stand in the page. */
+export function noBrowser(): Hands {
+  const visitor = createVisitor()
+  let page: PlainPage | undefined
+  const at = (): PlainPage => {
+    if (page === undefined) throw new Error('no page is open')
+    return page
+  }
+  const press = async (words: string) => {
+    page = await visitor.press(at(), words)
+  }
+  return {
+    open: async (url) => {
+      page = await visitor.open(url)
+    },
+    press,
+    pressEither: (words, otherwise) => press(at().html.includes(words) ? words : otherwise),
+    reads: async (words) => {
+      if (!at().html.includes(words)) throw new Error(`the page does not say ${words}: ${at().html}`)
+    },
+    close: async () => undefined,
+  }
+}
