@@ -80,6 +80,7 @@ describe('T22 sign-in by device code', () => {
     [
       { callers: [{ issuer: 'ops', subject: '*' }], role: 'viewer' },
       { callers: [{ issuer: 'ops', subject: 'ann' }], role: 'admin' },
+      { callers: [{ issuer: 'ops', subject: 'ada' }], role: 'auditor' },
       { callers: [{ issuer: 'ops', subject: 'bea', claims: { aud: 'device' } }], role: 'operator' },
     ],
   )
@@ -89,6 +90,10 @@ describe('T22 sign-in by device code', () => {
     issuerName: 'ops',
     subject,
     claims: { aud },
+  })
+
+  test('T22 an auditor stays one', async () => {
+    expect(await authorizeAdmin(person('ada', 'device'), 'auditor')).toBe('auditor')
   })
 
   test('T22 gives at most viewer, unless the rule itself asks for that client', async () => {

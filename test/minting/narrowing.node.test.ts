@@ -275,6 +275,16 @@ describe('verify at enrolment', () => {
     expect(server.requests('/token').map(({ refresh_token: sent }) => sent)).toEqual(['r-0', 'r-0', 'r-2'])
   })
 
+  test('T26 a rotated refresh token is stored before anything is said, also where its token is refused', async () => {
+    await enrol('plain')
+    server.replies({ scope: 'orders:read orders:write admin', refresh_token: 'r-1' })
+    await expect(verify()).rejects.toMatchObject({ code: 'upstream_nonsense' })
+    server.reply(whole)
+    await mint(consent)
+
+    expect(server.requests('/token').map(({ refresh_token: sent }) => sent)).toEqual(['r-0', 'r-1'])
+  })
+
   test('remembers that nothing can be narrowed, and then no token of less is asked for', async () => {
     await enrol('plain')
     server.replies(whole, whole)

@@ -44,9 +44,11 @@ export function createWorkerYard(): WorkerYard {
       const config = limits === undefined ? [] : ['--config', writeConfig(folder, limits)]
       const worker = await launch(folder, settings, config)
       all.push(worker)
-      await until('a Worker answers', () => answers(worker.url), { ms: startMsMax }).catch((error: unknown) => {
-        throw new Error(`${String(error)}\n${worker.stderr()}\n${worker.stdout()}`)
-      })
+      await until('a Worker answers', () => answers(worker.url), { ms: startMsMax }).catch(
+        (error: unknown) => {
+          throw new Error(`${String(error)}\n${worker.stderr()}\n${worker.stdout()}`)
+        },
+      )
       return worker
     },
     close: async () => {
