@@ -32,11 +32,11 @@ describe('the issuers of docs/sign-in.md', () => {
     async ({ text }) => {
       const { policy, settings, claims } = configurationIn(text)
       const said = /makes an (?<role>\w+):/.exec(text)?.groups?.['role']
-      const { iss } = claims
+      const iss = textOf(claims, 'iss')
 
       expect(settings.signIn?.issuer).toBe(iss)
       expect(signInClients(settings)?.clients).toContain(claims['aud'])
-      expect(policy.findIssuer(String(iss))).toBeDefined()
+      expect(policy.findIssuer(iss)).toBeDefined()
       expect((await rolesOf(policy, claims))[0]).toBe(said)
     },
   )
@@ -87,12 +87,18 @@ function configurationIn(text: string) {
 }
 
 function rolesOf(policy: CompiledPolicy, claims: Claims) {
-  const issuer = String(claims['iss'])
+  const issuer = textOf(claims, 'iss')
   const issuerName = policy.findIssuer(issuer)?.name ?? ''
   return createRolesOf({ policy: async () => policy })({
     issuer,
     issuerName,
-    subject: String(claims['sub']),
+    subject: textOf(claims, 'sub'),
     claims,
   })
+}
+
+function textOf(claims: Claims, name: string): string {
+  const value = claims[name]
+  if (typeof value !== 'string') throw new Error(`${name} is no text`)
+  return value
 }
