@@ -14,7 +14,7 @@ export interface BenchArguments {
   readonly jsonFile?: string
   /** Only these, and the floors that they are compared with; absent, all. */
   readonly only?: ReadonlySet<ContenderId | ColdStartId>
-  /** Instead of the rounds: profile the hit path, and leave the profile in this folder. */
+  /** Instead of the rounds: profile one row (of `only`, else the cached hit), and leave the profile in this folder. */
   readonly profileFolder?: string
 }
 
@@ -28,7 +28,7 @@ export const usage = `npm run bench -- [options]
   --docs             write the tables into docs/performance.md
   --json FILE        write every measurement to FILE
   --only NAME,NAME   only these rows and what they are compared with: ${rowNames.join(', ')}
-  --cpu-prof FOLDER  profile the hit path instead, and keep the .cpuprofile in FOLDER`
+  --cpu-prof FOLDER  profile one row instead (--only NAME; default hit), and keep the .cpuprofile in FOLDER`
 
 /** Fewer would not be worth a median. */
 const roundsMin = 5

@@ -36,6 +36,9 @@ export function floorOf(id: ContenderId): ContenderId {
   return id === 'workerd-floor' || id === 'workerd-hit' ? 'workerd-floor' : 'floor'
 }
 
+export const firestoreStore = 'firestore://bench'
+export const firestoreRestStore = 'firestore+rest://bench'
+
 /** Every contender, in the order in which they take their turns. */
 const starters: readonly Starter[] = [
   { id: 'floor', name: 'floor: Hono + jose', jwt: 'new', start: (world) => startFloor(world) },
@@ -66,7 +69,7 @@ const starters: readonly Starter[] = [
     id: 'sqlite',
     name: 'new JWT, replay: once on SQLite',
     jwt: 'new',
-    startBroker: (world) => onStore(sqliteStore(world))(world),
+    startBroker: (world, nodeArgs) => onStore(sqliteStore(world))(world, nodeArgs),
   },
   { id: 'workerd-floor', name: 'floor in workerd: Hono + jose', jwt: 'new', start: startWorkerFloor },
   {
@@ -79,18 +82,33 @@ const starters: readonly Starter[] = [
     id: 'firestore',
     name: 'new JWT, replay: once on Firestore',
     jwt: 'new',
-    startBroker: (world) => onStore(firestoreStore)(world),
+    startBroker: onStore(firestoreStore),
   },
 ]
 
 type Starter = Omit<Contender, 'server' | 'broker'> &
   (
     | { readonly start: (world: BrokerWorld) => Promise<ServerProcess>; readonly startBroker?: never }
-    | { readonly startBroker: (world: BrokerWorld) => Promise<BrokerProcess> }
+    | { readonly startBroker: StartBroker }
   )
 
-function onStore(store: string, options: object = {}): (world: BrokerWorld) => Promise<BrokerProcess> {
-  return (world) => startBroker(world, { name: `broker on ${store}`, store, options })
+type StartBroker = (world: BrokerWorld, nodeArgs?: readonly string[]) => Promise<BrokerProcess>
+
+function onStore(store: string, options: object = {}): StartBroker {
+  return (world, nodeArgs = []) =>
+    startBroker(world, { name: `broker on ${store}`, store, options, nodeArgs })
+}
+
+/** Starts the broker of one row with other arguments for Node; throws where that row is no broker on Node. */
+export async function startBrokerOf(
+  world: BrokerWorld,
+  id: ContenderId,
+  nodeArgs: readonly string[],
+): Promise<{ readonly jwt: Contender['jwt']; readonly server: ServerProcess }> {
+  const starter = starters.find((one) => one.id === id)
+  if (starter?.startBroker === undefined || floorOf(id) !== 'floor')
+    throw new Error(`${id} is no broker on Node`)
+  return { jwt: starter.jwt, server: await starter.startBroker(world, nodeArgs) }
 }
 
 export const contenderIds: readonly ContenderId[] = starters.map(({ id }) => id)
@@ -119,9 +137,6 @@ export async function startContenders(
   }
   return contenders
 }
-
-export const firestoreStore = 'firestore://bench'
-export const firestoreRestStore = 'firestore+rest://bench'
 
 export function sqliteStore({ place }: BrokerWorld): string {
   return `sqlite:${join(place.folder, 'store.db')}`

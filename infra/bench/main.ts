@@ -9,10 +9,11 @@ import { findEmulator, startFirestoreEmulator } from '../../test/support/start-f
 import { parseBenchArguments, usage, type BenchArguments } from './arguments.ts'
 import { createBrokerWorld, type BrokerWorld } from './broker.ts'
 import { runColdStarts, type ColdStartId } from './cold-start.ts'
-import { checkContender, startContenders, type ContenderId } from './contenders.ts'
+import { checkContender, contenderIds, startContenders, type ContenderId } from './contenders.ts'
 import { takeCores } from './cores.ts'
-import { profileHit } from './profile.ts'
-import { coldStartTable, loadTable, misses } from './report.ts'
+import { profileRow } from './profile.ts'
+import { countFirestoreRequests } from './firestore-requests.ts'
+import { coldStartTable, firestoreTable, loadTable, misses } from './report.ts'
 import { runRounds } from './rounds.ts'
 import { summarize, summarizeStarts } from './targets.ts'
 import { workerdVersion } from './workerd.ts'
@@ -58,7 +59,8 @@ async function run(args: BenchArguments): Promise<number> {
     const place = { folder, onServerCore: cores.onServerCore }
     const world = createBrokerWorld({ google, place, emulatorHost: emulator?.host })
     if (args.profileFolder === undefined) return await compare(world, args)
-    const lines = await profileHit(world, { folder: args.profileFolder, windowMs: args.windowMs * 6 })
+    const [id = 'hit'] = contenderIds.filter((one) => args.only?.has(one))
+    const lines = await profileRow(world, { folder: args.profileFolder, windowMs: args.windowMs * 6, id })
     lines.forEach(print)
     return 0
   } finally {
@@ -75,6 +77,11 @@ async function compare(world: BrokerWorld, args: BenchArguments): Promise<number
     const measurements =
       contenders.length === 0 ? [] : await runRounds(world, contenders, { ...args, tell: print })
     for (const { server } of contenders) await server.stop()
+    const { emulatorHost } = world
+    const counts =
+      emulatorHost === undefined || !isWanted('firestore')
+        ? []
+        : await countFirestoreRequests(world, emulatorHost)
     const starts = await runColdStarts(world, {
       rounds: coldStartRounds,
       bareFile: await buildBare(),
@@ -87,6 +94,7 @@ async function compare(world: BrokerWorld, args: BenchArguments): Promise<number
     const missed = misses(summaries, startSummaries)
     const report = [
       ...loadTable(summaries),
+      ...(counts.length === 0 ? [] : firestoreTable(counts)),
       ...(startSummaries.length === 0 ? [] : coldStartTable(startSummaries)),
       '',
       countsSentence(args, measurements),
@@ -99,7 +107,7 @@ async function compare(world: BrokerWorld, args: BenchArguments): Promise<number
     if (args.jsonFile !== undefined)
       writeFileSync(
         args.jsonFile,
-        JSON.stringify({ machine: machineSentence, summaries, starts, measurements }, null, 2),
+        JSON.stringify({ machine: machineSentence, summaries, counts, starts, measurements }, null, 2),
       )
     return missed.length > 0 && args.enforcesTargets ? 1 : 0
   } finally {
@@ -142,8 +150,8 @@ async function buildBare(): Promise<string> {
   return outfile
 }
 
-async function startEmulator({ profileFolder }: BenchArguments) {
-  if (profileFolder !== undefined) return undefined
+async function startEmulator({ only, profileFolder }: BenchArguments) {
+  if (profileFolder !== undefined && only?.has('firestore') !== true) return undefined
   const files = findEmulator()
   if (files.found) return startFirestoreEmulator(files)
   print(`bench: no row for Firestore: ${files.missing}`)

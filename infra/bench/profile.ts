@@ -1,15 +1,14 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { startBroker, type BrokerWorld } from './broker.ts'
-import { signBatch } from './callers.ts'
-import { startFloor } from './contenders.ts'
+import type { BrokerWorld } from './broker.ts'
+import { startBrokerOf, startFloor, type Contender, type ContenderId } from './contenders.ts'
 import { functionTimes, type CpuProfile, type FunctionTime } from './function-times.ts'
 import { runLoad } from './load.ts'
 import { createLocate, partOf } from './locate.ts'
-import type { ServerProcess } from './server-process.ts'
+import { createBatches } from './rounds.ts'
 
-const connections = 16
+const connections = 64
 const sampleIntervalUs = 200
 const rowsShown = 50
 /** More than any server here answers. */
@@ -18,24 +17,27 @@ const requestsPerMsMax = 12
 export interface ProfileOptions {
   readonly folder: string
   readonly windowMs: number
+  /** The row whose broker is profiled. */
+  readonly id: ContenderId
 }
 
 /**
- * What the hit path costs with a new JWT each time, beside the floor: time on the main thread per request, places as
+ * What one row's path costs, beside the floor: time on the main thread per request, places as
  * in the source, of one loaded window after a warm-up. The .cpuprofile files stay in the folder, for DevTools. On one
  * core the time of a verifying thread shows up in whatever started it.
  */
-export async function profileHit(
+export async function profileRow(
   world: BrokerWorld,
-  { folder, windowMs }: ProfileOptions,
+  { folder, windowMs, id }: ProfileOptions,
 ): Promise<readonly string[]> {
   mkdirSync(folder, { recursive: true })
   const nodeArgs = ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-interval=${sampleIntervalUs}`]
   const options = { world, folder, windowMs }
-  const floor = await profile(options, () => startFloor(world, nodeArgs))
-  const broker = await profile(options, () =>
-    startBroker(world, { name: 'profiled broker', store: 'memory:', nodeArgs }),
-  )
+  const floor = await profile(options, async () => ({
+    jwt: 'new',
+    server: await startFloor(world, nodeArgs),
+  }))
+  const broker = await profile(options, () => startBrokerOf(world, id, nodeArgs))
   return [
     'microseconds per request, profiling included',
     ...partsTable(floor.times, broker.times),
@@ -61,16 +63,14 @@ interface Profiled {
 }
 
 async function profile(
-  { world, folder, windowMs }: ProfileOptions & { readonly world: BrokerWorld },
-  start: () => Promise<ServerProcess>,
+  { world, folder, windowMs }: Omit<ProfileOptions, 'id'> & { readonly world: BrokerWorld },
+  start: () => Promise<Pick<Contender, 'jwt' | 'server'>>,
 ): Promise<Profiled> {
   const before = new Set(profilesIn(folder))
-  const server = await start()
+  const { jwt, server } = await start()
   const load = (durationMs: number) => {
-    const batch = signBatch(world.once, Math.ceil(durationMs * requestsPerMsMax))
-    let at = 0
-    const meter = (): number => nowUs()
-    return runLoad({ port: server.port, connections, durationMs, next: () => batch[at++], meter })
+    const next = createBatches(world, Math.ceil(durationMs * requestsPerMsMax))[jwt]()
+    return runLoad({ port: server.port, connections, durationMs, next, meter: nowUs })
   }
   try {
     await load(windowMs / 3)

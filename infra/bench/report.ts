@@ -1,3 +1,4 @@
+import type { RequestsPerToken } from './firestore-requests.ts'
 import type { StartSummary, Summary } from './targets.ts'
 
 const nameWidth = 38
@@ -29,6 +30,19 @@ export function coldStartTable(starts: readonly StartSummary[]): readonly string
     row(['process start to first token', 'ms', 'to bare']),
     ...starts.map(({ name, ms, toBare, missed }) =>
       row([name, ms.toFixed(0), toBare.toFixed(2), missed.length > 0 ? '  MISSED' : '']),
+    ),
+  ]
+}
+
+/** How many requests to Firestore a token cost, a row for each driver. */
+export function firestoreTable(counts: readonly RequestsPerToken[]): readonly string[] {
+  const columns = [...new Set(counts.map(({ connections }) => connections))]
+  const names = [...new Set(counts.map(({ name }) => name))]
+  return [
+    '',
+    row(['Firestore requests per token', ...columns.map((connections) => `${connections} conn.`)]),
+    ...names.map((name) =>
+      row([name, ...counts.filter((one) => one.name === name).map((one) => one.requestsPerToken.toFixed(2))]),
     ),
   ]
 }

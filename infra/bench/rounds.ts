@@ -82,18 +82,23 @@ function nextFolder(): number {
   return folders
 }
 
-/** Signed before the window. Every contender goes through the same new JWTs once: no server sees one twice. */
-function createBatches(world: BrokerWorld, count: number): Readonly<Record<Contender['jwt'], () => Next>> {
+/** Signed before the window. Every contender goes through the same new JWTs or boundaries once: no server sees one twice. */
+export function createBatches(
+  world: BrokerWorld,
+  count: number,
+): Readonly<Record<Contender['jwt'], () => Next>> {
   const fresh = signBatch(world.once, count)
   const repeated = Array.from({ length: repeatedJwts }, () => tokenRequest(world.workload.assertion()))
   const assertion = world.workload.assertion()
+  // Written before the window as well: on a busy machine whoever writes them meanwhile is the one that is measured.
+  const bounded = Array.from({ length: count }, () => boundedRequest(assertion, nextFolder()))
+  const inOrder = (requests: readonly Uint8Array[]) => () => {
+    let at = 0
+    return () => requests[at++]
+  }
   return {
-    // Written when it is needed: as many as of the repeated JWTs would be held for nothing.
-    bounded: () => () => boundedRequest(assertion, nextFolder()),
-    new: () => {
-      let at = 0
-      return () => fresh[at++]
-    },
+    bounded: inOrder(bounded),
+    new: inOrder(fresh),
     repeated: () => {
       let at = 0
       return () => repeated[at++ % repeated.length]

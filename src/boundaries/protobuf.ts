@@ -13,12 +13,16 @@ export function numberField(field: number, value: number): Octets {
 
 /** A field that is a text, octets or a message. */
 export function bytesField(field: number, value: string | Octets): Octets {
-  const octets = typeof value === 'string' ? Uint8Array.from(new TextEncoder().encode(value)) : value
+  const octets = typeof value === 'string' ? new Uint8Array(encoder.encode(value)) : value
   return join([varint(field * 8 + wireTypes.bytes), varint(octets.length), octets])
 }
 
+const encoder = new TextEncoder()
+
 export function join(parts: readonly Octets[]): Octets {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let length = 0
+  for (const part of parts) length += part.length
+  const whole = new Uint8Array(length)
   let at = 0
   for (const part of parts) {
     whole.set(part, at)
@@ -28,10 +32,8 @@ export function join(parts: readonly Octets[]): Octets {
 }
 
 function varint(value: number): Octets {
-  const octets: number[] = []
-  let rest = value
-  for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) octets.push((rest % 0x80) + 0x80)
-  return Uint8Array.of(...octets, rest)
+  if (value < 0x80) return Uint8Array.of(value)
+  return join([Uint8Array.of((value % 0x80) + 0x80), varint(Math.floor(value / 0x80))])
 }
 
 /** The fields of a message by their numbers, in the order in which they came. */

@@ -6,7 +6,7 @@ import { createJsonLog } from '../adapters/system/json-log.ts'
 import { createStdoutWriter } from '../adapters/system/stdout.ts'
 import { createNodeBackground } from '../adapters/system/background.ts'
 import { createNodeServer } from '../adapters/system/node-server.ts'
-import { nodeSha256 } from '../adapters/system/node-sha256.ts'
+import { importNodeAesGcmKey, nodeSha256 } from '../adapters/system/node-crypto.ts'
 import { createFilePolicySource } from '../adapters/system/policy-file.ts'
 import { createTextPolicySource } from '../adapters/system/policy-text.ts'
 import { createStdoutAuditTrail } from '../adapters/system/audit-trail.ts'
@@ -52,6 +52,7 @@ export function createNodePlatform(settings: Settings): NodePlatform {
     clock,
     entropy,
     sha256: nodeSha256,
+    importAesGcmKey: importNodeAesGcmKey,
     http,
     background,
     log,

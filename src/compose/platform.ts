@@ -5,7 +5,7 @@ import type { AuditTrail } from '../ports/audit-trail.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
-import type { Entropy, Sha256 } from '../ports/entropy.ts'
+import type { Entropy, ImportAesGcmKey, Sha256 } from '../ports/entropy.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { Log } from '../ports/log.ts'
@@ -17,6 +17,7 @@ export interface Platform {
   readonly clock: Clock
   readonly entropy: Entropy
   readonly sha256: Sha256
+  readonly importAesGcmKey: ImportAesGcmKey
   readonly http: HttpClient
   readonly background: Background
   readonly log: Log

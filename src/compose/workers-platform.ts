@@ -7,7 +7,12 @@ import { createHttpClient } from '../adapters/system/fetch-http-client.ts'
 import { createTextPolicySource } from '../adapters/system/policy-text.ts'
 import { createStdoutAuditTrail } from '../adapters/system/audit-trail.ts'
 import { createRateLimitBinding, type RateLimitBinding } from '../adapters/system/rate-limits.ts'
-import { createSystemClock, createEntropy, webSha256 } from '../adapters/system/clock-and-entropy.ts'
+import {
+  createSystemClock,
+  createEntropy,
+  importWebAesGcmKey,
+  webSha256,
+} from '../adapters/system/clock-and-entropy.ts'
 import { createWorkersBackground } from '../adapters/system/background.ts'
 import type { CallerLimits } from '../authentication/authenticate.ts'
 import type { Settings } from '../config.ts'
@@ -48,6 +53,7 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
   return {
     ...platform,
     sha256: webSha256,
+    importAesGcmKey: importWebAesGcmKey,
     background: createWorkersBackground({
       log,
       waitUntil,

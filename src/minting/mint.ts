@@ -6,6 +6,7 @@ import type { Upstream } from '../domain/upstream.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { RefreshingDeps } from '../domain/refreshing-value.ts'
+import type { ImportAesGcmKey } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
 import type { Credentials } from '../records/credentials.ts'
@@ -38,6 +39,7 @@ import { createMintForUser } from './sign-jwt.ts'
 const budgetMs = 7000
 
 export interface MintDeps extends SendWithRetryDeps, Pick<RefreshingDeps, 'sharesWork'> {
+  readonly importAesGcmKey: ImportAesGcmKey
   readonly log: Log
   readonly background: Background
   readonly credentials: Pick<

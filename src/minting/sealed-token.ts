@@ -1,14 +1,13 @@
-import type { CryptoKey } from 'jose'
 import { isBrokerError, BrokerError } from '../domain/broker-error.ts'
 import { cloudPlatformScope } from '../domain/google.ts'
 import type { Grant, GrantedCredential } from '../domain/grant.ts'
 import { Secret } from '../domain/secret.ts'
 import type { MintedToken } from '../domain/token.ts'
-import type { Entropy } from '../ports/entropy.ts'
+import type { Encrypt, Entropy, ImportAesGcmKey } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { GetIntermediary } from '../google/sts.ts'
 import type { ShareToken } from './impersonator-token.ts'
-import { encodeBoundary, importSealingKey, sealText } from '../boundaries/seal-boundary.ts'
+import { encodeBoundary, sealText } from '../boundaries/seal-boundary.ts'
 import { readSessionKey, type SessionKey } from '../boundaries/session-key.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 
@@ -28,10 +27,12 @@ export interface MintSealedDeps {
   readonly getIntermediary: GetIntermediary
   readonly exchangeBounded: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
   readonly entropy: Entropy
+  readonly importAesGcmKey: ImportAesGcmKey
   readonly log: Log
 }
 
 const nonceBytes = 12
+const noncesDrawn = 256
 
 /**
  * A token with the grant's boundary. Where the grant says so the boundary is sealed here, behind an intermediary token
@@ -68,11 +69,12 @@ export function createMintSealed(
 interface Sealer {
   readonly intermediary: Secret
   readonly prefix: SessionKey['prefix']
-  readonly key: CryptoKey
+  readonly encrypt: Encrypt
+  readonly nextNonce: () => Uint8Array<ArrayBuffer>
 }
 
 function createSeal(deps: MintSealedDeps) {
-  const { intermediaries, mintUnbounded, getIntermediary, entropy } = deps
+  const { intermediaries, mintUnbounded, getIntermediary, entropy, importAesGcmKey } = deps
   const sealers = new WeakMap<MintedToken, Sealer>()
 
   /** It ends with its source, so that is a new one, and kept by nobody. */
@@ -90,8 +92,9 @@ function createSeal(deps: MintSealedDeps) {
     const [token = '', sessionKey = ''] = shared.secret.reveal().split(' ')
     const read = readSessionKey(sessionKey)
     if (!read.ok) throw invalidResponse(`the session key cannot be used: ${read.fault}`)
-    const { prefix } = read.value
-    const sealer = { intermediary: new Secret(token), prefix, key: await importSealingKey(read.value) }
+    const { prefix, key } = read.value
+    const nextNonce = createNonces(entropy)
+    const sealer = { intermediary: new Secret(token), prefix, encrypt: await importAesGcmKey(key), nextNonce }
     sealers.set(shared, sealer)
     return sealer
   }
@@ -99,14 +102,25 @@ function createSeal(deps: MintSealedDeps) {
   return async (grant: Grant, deadlineMs: number): Promise<MintedToken> => {
     const wanted = intermediaryGrant(grant)
     const shared = await intermediaries.share(wanted, () => mintIntermediary(wanted, deadlineMs), deadlineMs)
-    const { intermediary, prefix, key } = await sealerOf(shared)
+    const { intermediary, prefix, encrypt, nextNonce } = await sealerOf(shared)
     const plaintext = encodeBoundary(grant.boundary ?? [])
     if (plaintext === undefined)
       throw new BrokerError('target_unavailable', {
         reason: `credential ${grant.credential.name}: the boundary has a condition that cannot be sealed`,
       })
-    const suffix = await sealText(plaintext, { prefix, key, nonce: entropy.octets(nonceBytes) })
+    const suffix = await sealText(plaintext, { prefix, encrypt, nonce: nextNonce() })
     return { ...shared, secret: new Secret(`${intermediary.reveal()}.${suffix}`) }
+  }
+}
+
+/** Each once, and many drawn together: one draw takes longer than an encryption. Nonces are no secrets. */
+function createNonces(entropy: Entropy): Sealer['nextNonce'] {
+  let drawn = entropy.octets(0)
+  return () => {
+    if (drawn.length === 0) drawn = entropy.octets(nonceBytes * noncesDrawn)
+    const nonce = drawn.subarray(0, nonceBytes)
+    drawn = drawn.subarray(nonceBytes)
+    return nonce
   }
 }
 

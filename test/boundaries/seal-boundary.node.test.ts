@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { AccessBoundary } from '../../src/domain/access-boundary.ts'
 import { formatCondition } from '../../src/domain/boundary-condition.ts'
-import { encodeBoundary, importSealingKey, sealText } from '../../src/boundaries/seal-boundary.ts'
+import { importNodeAesGcmKey } from '../../src/adapters/system/node-crypto.ts'
+import { encodeBoundary, sealText } from '../../src/boundaries/seal-boundary.ts'
 import { readSessionKey } from '../../src/boundaries/session-key.ts'
 import { admin, bucket, condition, creator, user, viewer } from '../support/boundaries.ts'
 import { createSessionKey, openSuffix, sessionKeyKinds } from '../support/google/boundary-tokens.ts'
@@ -28,10 +29,10 @@ async function seals(kind: (typeof sessionKeyKinds)[number]) {
   const theirs = await createSessionKey(kind)
   const read = readSessionKey(Buffer.from(theirs.octets).toString('base64'))
   if (!read.ok) throw new Error(read.fault)
-  const { prefix } = read.value
-  const key = await importSealingKey(read.value)
+  const { prefix, key } = read.value
+  const encrypt = importNodeAesGcmKey(key)
   const seal = (plaintext: Uint8Array<ArrayBuffer>) =>
-    sealText(plaintext, { prefix, key, nonce: crypto.getRandomValues(new Uint8Array(12)) })
+    sealText(plaintext, { prefix, encrypt, nonce: crypto.getRandomValues(new Uint8Array(12)) })
   return { theirs, seal }
 }
 

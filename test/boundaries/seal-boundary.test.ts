@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { base64Of } from '../../src/domain/pem.ts'
 import { parseCondition } from '../../src/domain/boundary-condition.ts'
-import { encodeCondition, importSealingKey, sealText } from '../../src/boundaries/seal-boundary.ts'
+import { importWebAesGcmKey } from '../../src/adapters/system/clock-and-entropy.ts'
+import { encodeCondition, sealText } from '../../src/boundaries/seal-boundary.ts'
 import { readSessionKey } from '../../src/boundaries/session-key.ts'
 import expressions from '../support/cab/expressions.json' with { type: 'json' }
 import conditions from '../support/cab/conditions.json' with { type: 'json' }
@@ -17,11 +18,11 @@ function accepted(text: string) {
 }
 
 test('the published vector is met byte by byte', async () => {
-  const { prefix, ...sessionKey } = accepted(publishedKey)
-  const key = await importSealingKey({ prefix, ...sessionKey })
+  const { prefix, key } = accepted(publishedKey)
+  const encrypt = await importWebAesGcmKey(key)
   const nonce = Uint8Array.from({ length: 12 }, (_, index) => index)
 
-  expect(await sealText(new TextEncoder().encode('restriction'), { prefix, key, nonce })).toBe(
+  expect(await sealText(new TextEncoder().encode('restriction'), { prefix, encrypt, nonce })).toBe(
     'AaFhQnYAAQIDBAUGBwgJCgvIc9p0EXthr8WYQl6sKvdE-kCKA-SIx7I0T1E',
   )
 })

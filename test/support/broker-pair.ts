@@ -1,7 +1,7 @@
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/fetch-http-client.ts'
 import { createTextPolicySource } from '../../src/adapters/system/policy-text.ts'
-import { createEntropy } from '../../src/adapters/system/clock-and-entropy.ts'
+import { createEntropy, importWebAesGcmKey } from '../../src/adapters/system/clock-and-entropy.ts'
 import { openIdentitySource, openOwnIdentity } from '../../src/compose/google-cloud.ts'
 import { createBroker } from '../../src/compose.ts'
 import type { Broker, Platform } from '../../src/compose/platform.ts'
@@ -64,6 +64,7 @@ export async function startBrokerPair(
       ...outward,
       ...openOwnIdentity(settings, { ...outward, identitySource }),
       sha256: webSha256,
+      importAesGcmKey: importWebAesGcmKey,
       background,
       log: book.log,
       auditTrail: async (record) => void records.push(record),

@@ -14,6 +14,7 @@ import { createPlainKeyRing } from './plain-key-ring.ts'
 import { createLogBook, type LogLine } from './quiet.ts'
 import type { HttpResult } from '../../src/ports/http-client.ts'
 import { createRoutedHttp, type RoutedHttp } from './routed-http.ts'
+import { importWebAesGcmKey } from '../../src/adapters/system/clock-and-entropy.ts'
 import { createSequence, webSha256 } from './sequence.ts'
 import { createSigner, type Signer } from './signer.ts'
 
@@ -88,6 +89,7 @@ export async function createBrokerWorld(
     clock,
     entropy: createSequence(),
     sha256: webSha256,
+    importAesGcmKey: importWebAesGcmKey,
     http: routed.http,
     background: {
       runsAfterAnswer: true,

@@ -1,3 +1,4 @@
+import { importWebAesGcmKey } from '../../src/adapters/system/clock-and-entropy.ts'
 import { inspect } from 'node:util'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/fetch-http-client.ts'
@@ -88,6 +89,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
       http: impatient(createHttpClient(), patienceMs, clock.skip),
       clock,
       entropy,
+      importAesGcmKey: importWebAesGcmKey,
       log: book.log,
       background,
       credentials,

@@ -1,6 +1,6 @@
 import { epochSeconds } from '../../domain/time.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { Entropy } from '../../ports/entropy.ts'
+import type { Encrypt, Entropy } from '../../ports/entropy.ts'
 
 // The longest delay that setTimeout takes; a longer one would fire at once.
 const timerMaxMs = 2 ** 31 - 1
@@ -33,4 +33,11 @@ export async function webSha256(text: string): Promise<string> {
   const codes: number[] = []
   for (const octet of new Uint8Array(digest)) codes.push(digits[octet >> 4] ?? 0, digits[octet & 15] ?? 0)
   return String.fromCharCode(...codes)
+}
+
+/** AES-GCM by WebCrypto, which lets nobody get the key out again. */
+export async function importWebAesGcmKey(octets: Uint8Array<ArrayBuffer>): Promise<Encrypt> {
+  const key = await crypto.subtle.importKey('raw', octets, 'AES-GCM', false, ['encrypt'])
+  return async (iv, plaintext) =>
+    new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, plaintext))
 }

@@ -1,9 +1,0 @@
-import { expect, test } from 'vitest'
-import { nodeSha256 } from '../../../src/adapters/system/node-sha256.ts'
-
-test('SHA-256 in lower-case hex, of the UTF-8 octets', async () => {
-  expect(nodeSha256('')).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')
-  expect(nodeSha256('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
-  const octets = await crypto.subtle.digest('SHA-256', new TextEncoder().encode('ключ 🔑'))
-  expect(nodeSha256('ключ 🔑')).toBe(Buffer.from(octets).toString('hex'))
-})
