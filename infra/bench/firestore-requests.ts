@@ -1,5 +1,4 @@
-import { connect, createServer } from 'node:net'
-import { listenOnLoopback } from '../../test/support/listen.ts'
+import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
 import { startBroker, type BrokerWorld } from './broker.ts'
 import { runLoad } from './load.ts'
 import { connectionCounts, createBatches } from './rounds.ts'
@@ -26,7 +25,15 @@ export async function countFirestoreRequests(
   emulatorHost: string,
 ): Promise<readonly RequestsPerToken[]> {
   const counts: RequestsPerToken[] = []
-  const proxy = await startCountingProxy(emulatorHost)
+  let requests = 0
+  const proxy = await startTcpProxy(emulatorHost, {
+    watch: () => {
+      const count = createRequestCounter()
+      return (octets) => {
+        requests += count(octets)
+      }
+    },
+  })
   try {
     for (const [name, store] of stores) {
       const broker = await startBroker({ ...world, emulatorHost: proxy.host }, { name, store })
@@ -41,7 +48,7 @@ export async function countFirestoreRequests(
           } = await runLoad({
             ...load,
             durationMs: windowMs,
-            meter: proxy.requests,
+            meter: () => requests,
           })
           if (answered === 0 || faults.length > 0) throw new Error(`${name}: ${faults.join('\n')}`)
           counts.push({ name, connections, requestsPerToken: metered / answered })
@@ -51,29 +58,9 @@ export async function countFirestoreRequests(
       }
     }
   } finally {
-    proxy.close()
+    await proxy.stop()
   }
   return counts
-}
-
-async function startCountingProxy(emulatorHost: string) {
-  const [host, port] = emulatorHost.split(':')
-  let requests = 0
-  const server = createServer((client) => {
-    const emulator = connect({ ...(host === undefined ? {} : { host }), port: Number(port), noDelay: true })
-    const count = createRequestCounter()
-    client.on('data', (octets: Buffer) => {
-      requests += count(octets)
-    })
-    client.pipe(emulator).pipe(client)
-    for (const [socket, other] of [
-      [client, emulator],
-      [emulator, client],
-    ] as const)
-      socket.on('error', () => other.destroy()).once('close', () => other.destroy())
-  })
-  const ownPort = await listenOnLoopback(server)
-  return { host: `127.0.0.1:${ownPort}`, requests: () => requests, close: () => server.close() }
 }
 
 const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 // it counted.
 
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
+  boundaries: async () => (await import('./boundaries.ts')).proveBoundaries,
   'damaged-store': async () => (await import('./damaged-store.ts')).proveDamagedStore,
   'outbound-faults': async () => (await import('./outbound-faults.ts')).proveOutboundFaults,
   'process-faults': async () => (await import('./process-faults.ts')).proveProcessFaults,

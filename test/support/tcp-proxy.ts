@@ -18,8 +18,18 @@ interface Pair {
   readonly server: Socket
 }
 
-/** Stands between a client and a loopback server, and loses what it is told to lose. */
-export async function startTcpProxy(target: string): Promise<TcpProxy> {
+export interface TcpProxyOptions {
+  /** How late everything comes that the server says. */
+  readonly answersAfterMs?: number
+  /** Is made for each connection, and shown what its client says. */
+  readonly watch?: () => (octets: Buffer) => void
+}
+
+/** Stands between a client and a loopback server, and loses or delays what it is told to. */
+export async function startTcpProxy(
+  target: string,
+  { answersAfterMs, watch = () => () => {} }: TcpProxyOptions = {},
+): Promise<TcpProxy> {
   const [host, targetPort] = target.split(':')
   const pairs = new Set<Pair>()
   const listener = createServer({ noDelay: true }, (client) => {
@@ -29,8 +39,15 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     client.on('error', () => {}).once('close', () => server.destroy())
     server.on('error', () => {}).once('close', () => client.destroy())
     client.once('close', () => pairs.delete(pair))
-    client.on('data', (chunk) => server.write(chunk))
-    server.on('data', (chunk) => client.write(chunk))
+    const show = watch()
+    client.on('data', (chunk: Buffer) => {
+      show(chunk)
+      server.write(chunk)
+    })
+    server.on('data', (chunk) => {
+      if (answersAfterMs === undefined) client.write(chunk)
+      else setTimeout(() => client.write(chunk), answersAfterMs)
+    })
   })
   const port = await listenOnLoopback(listener)
 

@@ -9,6 +9,7 @@ import {
   send,
   type Form,
 } from '../support/test-broker/ask.ts'
+import { reach, under } from '../support/boundaries.ts'
 import { callerOf } from '../support/test-broker/callers.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
 import { createWorkerYard, type WorkerProcess, type WorkerYard } from '../support/worker-sandbox.ts'
@@ -17,6 +18,7 @@ import { createWorkerYard, type WorkerProcess, type WorkerYard } from '../suppor
 
 const mail = scopeOf('gmail.readonly')
 const drive = scopeOf('drive.readonly')
+const storage = scopeOf('devstorage.read_only')
 
 let world: TestWorld
 let yard: WorkerYard
@@ -27,7 +29,7 @@ beforeAll(async () => {
   world = await createTestWorld()
   yard = createWorkerYard()
   const names = ['sa', 'grant', 'herd', 'herd-grant', 'left', 'absent', 'disabled']
-  const rules = names.map((name) => world.rule(name, [mail, drive]))
+  const rules = [...names.map((name) => world.rule(name, [mail, drive])), world.rule('sealed', [storage])]
   settings = world.settings(rules, { DOWNSCOPE_STORE: 'sqlite:tests' })
   worker = await yard.start(settings)
   for (const name of ['sa', 'herd', 'disabled']) await world.enrolAccount(worker, name)
@@ -114,6 +116,34 @@ describe('a Worker', { timeout: 60_000 }, () => {
     expect(answer).toMatchObject({ status: 200 })
     expect(await worker.auditOf(answer.requestId)).toMatchObject({ source: 'store' })
     expect(world.google.calls.count({ credential: grant })).toBe(1)
+  })
+
+  test('P30: seals boundaries locally, and one exchange serves all of them', async () => {
+    const secret = await world.google.createServiceAccount()
+    const body = { name: 'sealed', secret, bounded_locally: true, accept_unproved: true }
+    const enrolled = await administer(worker, world.ops, { method: 'POST', path: 'credentials', body })
+    expect(enrolled).toMatchObject({ status: 201 })
+    const before = world.google.calls.count({ grant: 'token-exchange' })
+    const folders = Array.from({ length: 10 }, (_, index) => `team-${index}/`)
+    const ask = (folder: string) => {
+      const rule = reach({ availabilityCondition: under(folder) })
+      const options = JSON.stringify({ accessBoundary: { accessBoundaryRules: [rule] } })
+      return askToken(worker, world.workload, { audience: 'sealed', scope: storage, options })
+    }
+    const first = await ask('first/')
+    expect(first).toMatchObject({ status: 200 })
+    const answers = await Promise.all(folders.map(ask))
+
+    for (const [index, { status, token }] of answers.entries()) {
+      expect([status, (await world.google.openToken(token))?.isSealed]).toEqual([200, true])
+      const mayRead = (object: string) =>
+        world.google.mayDo(token, { permission: 'storage.objects.get', bucket: 'reports', object })
+      expect(await mayRead(`team-${index}/x`)).toBe(true)
+      expect(await mayRead(`team-${(index + 1) % 10}/x`)).toBe(false)
+      const intermediary = token.slice(0, token.lastIndexOf('.'))
+      expect(first.token.startsWith(`${intermediary}.`)).toBe(true)
+    }
+    expect(world.google.calls.count({ grant: 'token-exchange' }) - before).toBe(1)
   })
 
   test('runs its schedule', async () => {
