@@ -19,6 +19,7 @@ import { createAuthorize, type AuthorizeDeps, createParseTarget } from './author
 import type { CompiledPolicy, CompiledRule } from '../policy/compile-policy.ts'
 import { enforceBlocks, type CurrentBlocks } from './enforce-blocks.ts'
 import { impliedScopes, scopesImpliedBy } from '../policy/scope-catalogue.ts'
+import { readScopes } from '../policy/read-scopes.ts'
 import { narrowScopes } from './narrow.ts'
 import { createMatchCaller, createMatchClaim, createMatchText } from '../policy/match-caller.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
@@ -80,7 +81,7 @@ export function createExplain(deps: ExplainDeps): Explain {
       ...verdict.told,
       rules,
       ...(narrowest.length === 0 ? {} : { narrowestScopes: narrowest }),
-      hints: hintsOf({ question, name, verdict, rules, policy: compiled.policy }),
+      hints: hintsOf({ question, name, credential, verdict, rules, policy: compiled.policy }),
     }
   }
 }
@@ -207,6 +208,7 @@ function issuerHints({ issuer }: ExplainQuestion, { issuers }: Policy): readonly
 }
 
 interface HintContext {
+  readonly credential: CredentialSummary | undefined
   readonly question: ExplainQuestion
   readonly name: string | undefined
   readonly verdict: Verdict
@@ -214,7 +216,14 @@ interface HintContext {
   readonly policy: Policy
 }
 
-function hintsOf({ question, name, verdict, rules, policy }: HintContext): readonly string[] {
+function hintsOf({
+  question,
+  name,
+  credential,
+  verdict,
+  rules,
+  policy,
+}: HintContext): readonly string[] {
   if (verdict.error === undefined) return []
   if (rules.length === 0) {
     const meant = closestMatch(name ?? question.target, [
@@ -227,15 +236,35 @@ function hintsOf({ question, name, verdict, rules, policy }: HintContext): reado
   const deciding = policy.rules.find(({ name: rule }) =>
     rules.some((one) => one.rule === rule && one.outcome === 'decides'),
   )
+  const ofState = stateHints(name, credential)
+  if (deciding !== undefined && ofState.length > 0) return ofState
   if (deciding === undefined)
     return ['Every rule for this credential names other callers: add this one to a rule, or a rule for it.']
   if (verdict.error.code !== 'scope_refused') return []
+  const read = readScopes(credential?.upstream ?? '', question.scopes)
   return [
+    ...(read.ok ? [] : read.faults.map((fault) => fault.replace(/^scopes: /, ''))),
     `The rule ${quote(deciding.name)} gives: ${formatScope(deciding.scopes)}.`,
     ...(deciding.excessScopes === 'refuse'
       ? ['With excess_scopes: drop the rule would give what it can of what is asked.']
       : []),
   ]
+}
+
+/** How a credential that a rule gives comes to give tokens again. */
+function stateHints(name = '', credential: CredentialSummary | undefined): readonly string[] {
+  switch (credential?.state) {
+    case undefined:
+      return [`Nothing is enrolled under this name: downscope credentials import FILE --name ${name}`]
+    case 'disabled':
+      return [`It was disabled: downscope credentials enable ${name} puts it back into service.`]
+    case 'revoked':
+      return [
+        `It was revoked, for good. Enrol a new secret in its place: downscope credentials destroy ${name}, then downscope credentials import FILE --name ${name}.`,
+      ]
+    case 'enabled':
+      return []
+  }
 }
 
 /**

@@ -14,7 +14,8 @@ import {
 import type { Upstream } from '../domain/upstream.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
-import type { Credentials } from '../records/credentials.ts'
+import { eachCredential, type Credentials, type NewCredential } from '../records/credentials.ts'
+import { secretText } from '../records/credential-secrets.ts'
 import type { CredentialFile } from './credential-file.ts'
 import {
   changedBoundaries,
@@ -33,7 +34,7 @@ const pageMax = 500
 export interface AdministerCredentialsDeps {
   readonly credentials: Pick<
     Credentials,
-    'find' | 'findSame' | 'list' | 'add' | 'setState' | 'changeOptions' | 'remove'
+    'find' | 'findSame' | 'list' | 'add' | 'setState' | 'changeOptions' | 'remove' | 'openSecret'
   >
   /** The upstreams besides Google, by the policy in force. Throws `policy_unavailable`. */
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
@@ -53,6 +54,11 @@ export interface Enrolment extends CredentialFile {
   readonly verify?: boolean
 }
 
+export interface EnrolledCredential extends CredentialSummary {
+  /** Other enabled credentials that hold the very secret; absent where there is none. */
+  readonly alsoEnrolledAs?: readonly string[]
+}
+
 /** All that may be done to credentials. What is not there, or could not be, is `not_found`. */
 export interface AdministerCredentials {
   /** In ascending order of the name, at most 500. */
@@ -63,9 +69,10 @@ export interface AdministerCredentials {
   readonly read: (name: string) => Promise<CredentialSummary>
   /**
    * Throws `document_invalid`, with every fault in its public detail and no secret, or `already_exists`. The same once
-   * more is no error: whoever lost the first answer may ask again.
+   * more is no error: whoever lost the first answer may ask again. A secret that another credential holds too is not
+   * tried: at some upstreams that would use up the one of the other.
    */
-  readonly enrol: (enrolment: Enrolment) => Promise<CredentialSummary>
+  readonly enrol: (enrolment: Enrolment) => Promise<EnrolledCredential>
   /** Throws `document_invalid` and `state_conflict`; like the next three, `changed_meanwhile`. */
   readonly change: (name: string, change: CredentialChange, revision?: string) => Promise<CredentialSummary>
   /** These three throw `changed_meanwhile` unless the credential is at that revision, if one is named. */
@@ -128,6 +135,8 @@ export function createAdministerCredentials({
         throw new BrokerError('already_exists', { reason: `there is a credential ${name} already` })
       if (ignored.length > 0)
         log('warn', 'parts of a credential file are neither followed nor kept', { credential: name, ignored })
+      const others = await othersWith(wanted, credentials)
+      if (others.length > 0) return { ...added, alsoEnrolledAs: others }
       if (!isToBeTried || verify === undefined) return added
       await refuseUnlessGood(added, verify, async () => {
         if (fresh !== undefined) await credentials.remove(name)
@@ -164,6 +173,32 @@ async function refuseUnlessGood(
     await takeBack()
     throw invalidDocument([`secret: its upstream refuses it: ${error.reason}`])
   }
+}
+
+const openedMax = 100
+
+/** By what may be shown first, so that few are opened; one that cannot be opened is none. */
+async function othersWith(
+  { name, secret, identity, keyId }: NewCredential,
+  credentials: AdministerCredentialsDeps['credentials'],
+): Promise<readonly string[]> {
+  // These hold no secret: two of one account are two ways to it.
+  if (secret.kind === 'impersonation' || secret.kind === 'broker_identity') return []
+  const text = secretText(secret).reveal()
+  const others: string[] = []
+  let opened = 0
+  for await (const other of eachCredential(credentials)) {
+    const isAlike = other.kind === secret.kind && other.identity === identity && other.keyId === keyId
+    if (!isAlike || other.name === name || other.state !== 'enabled') continue
+    if ((opened += 1) > openedMax) break
+    try {
+      const held = await credentials.openSecret(other.name, other.version)
+      if (secretText(held.secret).reveal() === text) others.push(other.name)
+    } catch (error) {
+      if (!isBrokerError(error)) throw error
+    }
+  }
+  return others
 }
 
 const refusals: ReadonlySet<BrokerErrorCode> = new Set<BrokerErrorCode>([

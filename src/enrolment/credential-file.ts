@@ -2,7 +2,8 @@ import { fault, type Faults, type Result } from '../domain/result.ts'
 import { textFault } from '../domain/text.ts'
 import type { Members } from '../domain/json.ts'
 import type { NewCredential } from '../records/credentials.ts'
-import { isScopeToken, parseScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import { isScopeToken, parseScope, type ScopeSet } from '../domain/scopes.ts'
+import { readScopes } from '../policy/read-scopes.ts'
 
 /** What an enrolment says beside the name; nothing of it is believed yet. */
 export interface CredentialFile {
@@ -37,13 +38,19 @@ export function faultsOf(...parts: readonly Result<unknown>[]): readonly string[
   return parts.flatMap((part) => (part.ok ? [] : [part.fault]))
 }
 
-/** Narrowing a refresh token is literal (docs/google.md §1.1), so what was consented must be known word by word. */
-export function parseConsentedScopes(scopes: unknown): Result<ScopeSet> {
+/**
+ * Narrowing a refresh token is literal (docs/google.md §1.1), so what was consented must be known word by word. At
+ * Google a short name stands for its URL.
+ */
+export function parseConsentedScopes(scopes: unknown, upstream: string): Result<ScopeSet> {
   const refused = (why: string) => fault(`scopes: ${why}`)
   if (scopes === undefined) return refused('the scopes that were consented are required for a refresh token')
   const words: unknown = typeof scopes === 'string' ? parseScope(scopes) : scopes
   if (!Array.isArray(words) || !words.every((word) => typeof word === 'string' && isScopeToken(word)))
     return refused('must be a list of scopes, or one text with spaces between them')
-  const consented = scopeSet(words.map(String))
-  return consented.length === 0 ? refused('must name at least one scope') : { ok: true, value: consented }
+  const read = readScopes(upstream, words.map(String))
+  if (!read.ok) return fault(read.faults.join('\n'))
+  return read.value.length === 0
+    ? refused('must name at least one scope')
+    : { ok: true, value: read.value }
 }

@@ -73,7 +73,7 @@ function parseAuthorizedUser(file: Members, scopes: unknown): CredentialFileJudg
   const clientId = textMember(file, 'client_id')
   const clientSecret = textMember(file, 'client_secret')
   const refreshToken = textMember(file, 'refresh_token')
-  const consented = parseConsentedScopes(scopes)
+  const consented = parseConsentedScopes(scopes, 'google')
   const faults = [...faultsOf(clientId, clientSecret, refreshToken, consented), ...universeFaults(file)]
   if (faults.length > 0 || !clientId.ok || !clientSecret.ok || !refreshToken.ok || !consented.ok)
     return { ok: false, faults }

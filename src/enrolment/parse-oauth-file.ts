@@ -35,7 +35,7 @@ export function parseOAuthFile(
     }
   const client = parseClient(file, upstream)
   const refreshToken = kind === 'refresh_token' ? textMember(file, 'refresh_token') : undefined
-  const consented = consentedOf(kind, scopes)
+  const consented = consentedOf(kind, scopes, upstream.name)
   const faults = [
     ...faultsOf(...(refreshToken === undefined ? [] : [refreshToken]), consented),
     ...(client.ok ? [] : client.faults),
@@ -68,13 +68,13 @@ const kinds: ReadonlyMap<unknown, Kind> = new Map<unknown, Kind>([
 ])
 
 /** A client that asks for itself may be limited to scopes, and need not be. */
-function consentedOf(kind: Kind, scopes: unknown): Result<ScopeSet | undefined> {
+function consentedOf(kind: Kind, scopes: unknown, upstream: string): Result<ScopeSet | undefined> {
   if (kind === 'oauth_client')
     return scopes === undefined
       ? { ok: true, value: undefined }
       : fault('scopes: a client has none of its own: they are asked for with each consent')
   if (kind === 'client_credentials' && scopes === undefined) return { ok: true, value: undefined }
-  return parseConsentedScopes(scopes)
+  return parseConsentedScopes(scopes, upstream)
 }
 
 function parseClient(file: Members, upstream: Upstream): Reading<OAuthClient> {

@@ -1,6 +1,7 @@
 import type { CredentialSummary, VersionSummary } from '../domain/credential.ts'
 import type { RotationStatus } from '../domain/rotation.ts'
 import { formatTimestamp, later, seconds, type EpochSeconds } from '../domain/time.ts'
+import type { EnrolledCredential } from '../enrolment/administer-credentials.ts'
 import type { RevokedCredential } from '../enrolment/revoke-credential.ts'
 import type { PolicyReading } from '../policy/administer-policy.ts'
 import type {
@@ -28,8 +29,8 @@ import type { ExplainedRequest } from '../advice/explain-request.ts'
 import type { PolicySuggestion } from '../domain/policy.ts'
 
 /** A credential as the admin API shows it: member by member, so that nothing secret gets in by being added. */
-function credentialDocument(credential: CredentialSummary): CredentialDocument {
-  const { health, consentedScopes, revocation, boundaries = {} } = credential
+function credentialDocument(credential: EnrolledCredential): CredentialDocument {
+  const { health, consentedScopes, revocation, boundaries = {}, alsoEnrolledAs: others } = credential
   return {
     name: credential.name,
     kind: credential.kind,
@@ -59,6 +60,7 @@ function credentialDocument(credential: CredentialSummary): CredentialDocument {
     revocation: revocation === undefined ? undefined : { ...revocation, at: formatTimestamp(revocation.at) },
     created_at: formatTimestamp(credential.createdAt),
     updated_at: formatTimestamp(credential.updatedAt),
+    also_enrolled_as: others === undefined ? undefined : [...others],
   }
 }
 
@@ -129,7 +131,7 @@ function optional(instant: EpochSeconds | undefined): string | undefined {
 }
 
 /** What a route answers that shows a credential: with the revision that a change may name in `If-Match`. */
-export function showCredential(credential: CredentialSummary): Reply<CredentialDocument> {
+export function showCredential(credential: EnrolledCredential): Reply<CredentialDocument> {
   return { document: credentialDocument(credential), revision: String(credential.revision) }
 }
 

@@ -74,6 +74,8 @@ export const credentialSchema = z.object({
   ),
   created_at: timestamp,
   updated_at: timestamp,
+  /** In the answer to an enrolment: other enabled credentials that hold the very secret. */
+  also_enrolled_as: z.optional(z.array(z.string())),
 })
 
 /** `local` is done whenever there is an answer; the upstream part may be asked for again. */

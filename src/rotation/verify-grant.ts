@@ -29,7 +29,11 @@ export function createVerifyGrant(deps: VerifyGrantDeps): (credential: Credentia
       deps.mintShowing((confirmed) => void seen.push(confirmed)),
       deps,
     )
-    const { name, version, kind, consentedScopes: [first, ...others] = [] } = credential
+    const { name, version, kind, consentedScopes, consentedScopes: [first, ...others] = [] } = credential
+    // A client that people consent to gets no token by itself, and one without a scope is tried by its first rule.
+    if (kind === 'oauth_client') return
+    const isWithoutScope = kind === 'client_credentials' && consentedScopes === undefined
+    if (isWithoutScope && (await deps.rulesInUse(name)).length === 0) return
     await prove(credential, version)
     const upstream = await deps.findUpstream(credential.upstream)
     if (kind !== 'refresh_token' || first === undefined || others.length === 0) return

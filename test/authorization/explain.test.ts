@@ -179,6 +179,14 @@ describe('explain', () => {
     expect(explanation.reason).toMatch(/./)
   })
 
+  it.each<[string, Situation, string]>([
+    ['not enrolled', { credential: 'none' }, 'downscope credentials import FILE --name '],
+    ['disabled', { credential: credentialWith({ state: 'disabled' }) }, 'downscope credentials enable '],
+    ['revoked', { credential: credentialWith({ state: 'revoked' }) }, 'downscope credentials destroy '],
+  ])('says what helps where the credential of a rule is %s', async (_, situation, hint) => {
+    expect((await explain(situation)).hints).toEqual([expect.stringContaining(hint)])
+  })
+
   it.each<[string, readonly string[], readonly string[], readonly string[] | undefined]>([
     ['of a scope too broad', ['compute.readonly'], ['cloud-platform'], ['compute.readonly']],
     ['of one that implies another', ['compute'], ['compute', 'compute.readonly'], ['compute']],
@@ -210,7 +218,8 @@ describe('explain', () => {
   })
 
   it('says what the rule gives when a scope is beyond it', async () => {
-    const { hints } = await explain({ question: { scopes: ['write'] } })
+    const { hints } = await explain({ question: { scopes: ['drive.redonly'] } })
+    expect(hints[0]).toBe('"drive.redonly" is no scope of Google: did you mean "drive.readonly"?')
     expect(hints.join()).toContain('"everybody reads" gives: read')
     expect(hints.join()).toContain('excess_scopes: drop')
   })

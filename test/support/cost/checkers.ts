@@ -109,7 +109,7 @@ const byWriter: Readonly<
       (text) => parseCredentialFile({ secret: parseJsonObject(text) ?? text }, undefined),
     ],
     'a private key': [bodyMax, parsePrivateKeyPem],
-    'consented scopes': [bodyMax, parseConsentedScopes],
+    'consented scopes': [bodyMax, (text) => parseConsentedScopes(text, 'google')],
     'signing keys': [bodyMax, parseSigningKeys],
     'sealing keys': [bodyMax, parseLocalKeys],
   },
