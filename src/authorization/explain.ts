@@ -216,14 +216,7 @@ interface HintContext {
   readonly policy: Policy
 }
 
-function hintsOf({
-  question,
-  name,
-  credential,
-  verdict,
-  rules,
-  policy,
-}: HintContext): readonly string[] {
+function hintsOf({ question, name, credential, verdict, rules, policy }: HintContext): readonly string[] {
   if (verdict.error === undefined) return []
   if (rules.length === 0) {
     const meant = closestMatch(name ?? question.target, [

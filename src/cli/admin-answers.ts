@@ -49,6 +49,7 @@ const credentialAnswer = z.object({
   bounded_locally: z.optional(z.boolean()),
   accept_unproved: z.optional(z.boolean()),
   intermediary_refused_at: z.optional(z.string()),
+  also_enrolled_as: z.optional(z.array(z.string())),
 })
 
 export type VersionAnswer = z.infer<typeof versionAnswer>

@@ -5,6 +5,7 @@ import { jsonOption, type Call, type OptionSpec } from './command.ts'
 import { type Exit, createFault } from './fault.ts'
 import { send, type Received } from './send.ts'
 import { plain } from './output.ts'
+import { adminCurl, curlOption, dryRunOption, showDryRun, shownInstead } from './request-shown.ts'
 
 /** One act of administration. */
 export interface AdminRequest<T> {
@@ -15,6 +16,12 @@ export interface AdminRequest<T> {
   /** A policy, in place of `body`. */
   readonly yaml?: string
   readonly ifMatch?: string
+  /** What to name in `If-Match` as it is when the request is sent, where that is a line of its own to ask. */
+  readonly ifMatchOf?: string
+  /** Where the policy, or the body's `secret`, was read from. */
+  readonly file?: string
+  /** Changes nothing although it is no GET, or is only looked up beforehand: sent with `--dry-run` too. */
+  readonly isRead?: boolean
   /** What the answer means; throws on one that no broker gives. */
   readonly parse: (document: unknown) => T
 }
@@ -36,16 +43,24 @@ export interface AdminClient {
 
 /** What every command takes that asks the admin API. */
 export const adminOptions: readonly OptionSpec[] = [jsonOption, ...urlOptions, ...identityOptions]
+/** Of one that reads, and of one that changes something. */
+export const readOptions: readonly OptionSpec[] = [curlOption, ...adminOptions]
+export const changeOptions: readonly OptionSpec[] = [dryRunOption, ...readOptions]
 
 /** The admin API as the one whom the options and the environment name. */
 export async function connect(call: Call): Promise<AdminClient> {
   const url = brokerUrl(call)
+  if (call.has('--curl')) return showingClient(call, url)
   const identity = await readAdminIdentity(call)
   const audience = await brokerIssuer(call)
   return {
     url,
     identity,
     ask: async (request) => {
+      if (call.has('--dry-run') && request.method !== 'GET' && request.isRead !== true) {
+        showDryRun(call, url, request)
+        throw shownInstead()
+      }
       const bearer = await identity.bearer(audience)
       const received = await send(`${url}/v1/admin/${request.path}`, {
         method: request.method,
@@ -60,6 +75,19 @@ export async function connect(call: Call): Promise<AdminClient> {
         etag,
         receivedAt: new Date(),
       }
+    },
+  }
+}
+
+/** Sends nothing, and ends the command by its first request that is more than a look beforehand. */
+function showingClient(call: Call, url: string): AdminClient {
+  const nobody = () => Promise.reject(new Error('nothing is sent with --curl'))
+  return {
+    url,
+    identity: { shown: 'whoever runs it', bearer: nobody },
+    ask: (request) => {
+      call.terminal.stdout.write(adminCurl(call, url, request))
+      return Promise.reject(shownInstead())
     },
   }
 }

@@ -3,7 +3,9 @@ import { isLoopback } from '../domain/url.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { currentContext } from './contexts.ts'
 import { createFault } from './fault.ts'
+import { plain } from './output.ts'
 import { send } from './send.ts'
+import { shellWord } from './shell-words.ts'
 
 /** What the command line reads from the environment. */
 export const clientSettings = {
@@ -94,8 +96,8 @@ export async function brokerIssuer(call: Call): Promise<string> {
   if (own !== '' && (isOfEnvironment || isAt(own, url))) return own
   const issuer = await askIssuer(url)
   if (isAt(issuer, url)) return issuer
-  throw createFault('usage', `the broker at ${url} calls itself ${issuer}`, {
-    hints: [`If that is right, say so: --broker-issuer ${issuer}`],
+  throw createFault('usage', `the broker at ${url} calls itself ${plain(issuer)}`, {
+    hints: [`If that is right, say so: --broker-issuer ${shellWord(issuer)}`],
   })
 }
 

@@ -8,6 +8,7 @@ import { credentialCommands } from './commands/credentials.ts'
 import { devCommands } from './commands/dev.ts'
 import { doctorCommands } from './commands/doctor.ts'
 import { explainCommands } from './commands/explain.ts'
+import { importCommands } from './commands/import.ts'
 import { jwtCommands } from './commands/jwt.ts'
 import { keyCommands } from './commands/keys.ts'
 import { loginCommands } from './commands/login.ts'
@@ -34,6 +35,7 @@ export const families: readonly Family[] = [
 
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
+  ...importCommands,
   ...credentialCommands,
   ...connectCommands,
   ...rotationCommands,

@@ -6,7 +6,8 @@ import { readInput, causeOf, readTextFile } from './files.ts'
 import { createPrivateKey, randomUUID, type KeyObject } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { SigningAlgorithm } from '../domain/jwk.ts'
-import { warn } from './output.ts'
+import { plain, warn } from './output.ts'
+import { commandLine } from './shell-words.ts'
 import type { Terminal } from './terminal.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
@@ -79,7 +80,8 @@ export async function readKeyFile(path: string, terminal: Terminal): Promise<Key
 async function warnWhenOpen(path: string, terminal: Terminal): Promise<void> {
   try {
     const { mode } = await stat(path)
-    if ((mode & 0o077) !== 0) warn(terminal, `others may read ${path}: chmod 600 ${path}`)
+    if ((mode & 0o077) !== 0)
+      warn(terminal, `others may read ${plain(path)}: ${commandLine(['chmod', '600', path])}`)
   } catch (error) {
     throw createFault('usage', `${path} cannot be read: ${causeOf(error)}`)
   }

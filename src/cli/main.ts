@@ -6,6 +6,7 @@ import { commands, families } from './commands.ts'
 import { exitCodes, type Exit, createFault, isFault, type Fault } from './fault.ts'
 import { createPaint, json } from './output.ts'
 import { createProgram } from './program.ts'
+import { isShownInstead } from './request-shown.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Does what the command line says, and resolves with the status of the process. Never rejects. */
@@ -31,6 +32,7 @@ function statusOf(error: unknown, terminal: Terminal): number {
     if (terminal.args.includes('--json')) tell(usageFault(error), terminal)
     return exitCodes.usage.code
   }
+  if (isShownInstead(error)) return exitCodes.done.code
   if (isFault(error)) {
     tell(error, terminal)
     return exitCodes[error.exit].code

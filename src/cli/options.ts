@@ -2,6 +2,7 @@ import type { Members } from '../domain/json.ts'
 import type { Call, OptionSpec, ArgumentSpec } from './command.ts'
 import { readJsonInput } from './files.ts'
 import { createFault } from './fault.ts'
+import { readScopes } from '../policy/read-scopes.ts'
 
 /** What a caller asks for beside the credential, as far as it does. */
 export interface TokenOptions {
@@ -67,6 +68,19 @@ export function scopeOption(summary: string): OptionSpec {
 export function scopesGiven(call: Call): readonly string[] | undefined {
   const scopes = call.texts('--scope').flatMap((text) => text.split(' ').filter((scope) => scope !== ''))
   return scopes.length === 0 ? undefined : scopes
+}
+
+/** What a scope was probably meant to be, where the credential is one of Google; the broker tells no caller. */
+export function scopeHints(scope = ''): readonly string[] {
+  const read = readScopes(
+    'google',
+    scope.split(' ').filter((word) => word !== ''),
+  )
+  return read.ok
+    ? []
+    : read.faults
+        .filter((fault) => fault.includes('did you mean'))
+        .map((fault) => fault.replace(/^scopes: /, ''))
 }
 
 /** The number that an option gives, within its bounds; `undefined` without the option. */

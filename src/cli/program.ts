@@ -101,7 +101,11 @@ function createCall(own: Commander, command: Command, terminal: Terminal): Call 
   const values = new Map<string, unknown>()
   for (const [index, { name, isRepeatable }] of (command.arguments ?? []).entries())
     values.set(name, isRepeatable === true ? own.args.slice(index) : own.args[index])
-  for (const option of own.options) values.set(option.long ?? '', options[option.attributeName()])
+  for (const option of own.options) {
+    const value = options[option.attributeName()]
+    // `--no-verify` is the same member as `--verify`.
+    values.set(option.long ?? '', option.negate ? value === false : value)
+  }
   const text = (name: string): string | undefined => {
     const value = values.get(name)
     return typeof value === 'string' && value !== '' ? value : undefined

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { BrokerModules } from './dev/broker-process.ts'
 import type { Call } from './command.ts'
 import { createFault } from './fault.ts'
+import { isOnlyShown } from './request-shown.ts'
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { parseJsonObject } from '../domain/json.ts'
 
@@ -33,7 +34,7 @@ function isInteractive({ stdin, stderr }: Terminal): boolean {
  * there who could mean it.
  */
 export async function confirm(call: Call, question: string): Promise<void> {
-  if (call.has('--yes')) return
+  if (call.has('--yes') || isOnlyShown(call)) return
   const { terminal } = call
   if (!isInteractive(terminal))
     throw createFault('usage', 'this asks before it does anything, and there is no terminal to ask at', {

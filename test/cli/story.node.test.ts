@@ -103,7 +103,9 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(`${cut.screen}${imported.screen}`).not.toContain('PRIVATE KEY')
     expect(twice).toMatchObject({ status: 1 })
     expect(twice.screen).toContain('request id ')
-    expect(twice.screen).toContain('downscope credentials rotate NAME --with FILE')
+    expect(twice.screen).toContain('downscope credentials rotate reports-sa --with other.json')
+    expect(imported.screen).toContain('Rules that give it: billing reads reports.')
+    expect(imported.screen).not.toContain('add a rule')
   })
 
   test('credentials list and show tell how a credential fares', async () => {

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { parseNothing } from '../admin-answers.ts'
-import { adminOptions, connect } from '../admin-client.ts'
+import { changeOptions, readOptions, connect } from '../admin-client.ts'
 import { yesOption, type ArgumentSpec, type Call, type Command } from '../command.ts'
 import { confirm } from '../terminal.ts'
 import { printAnswer, plain, table } from '../output.ts'
@@ -14,7 +14,7 @@ export const callerCommands: readonly Command[] = [
   {
     name: 'callers list',
     summary: 'list the blocked callers',
-    options: adminOptions,
+    options: readOptions,
     examples: ['downscope callers list'],
     run: async (call) => {
       const client = await connect(call)
@@ -35,7 +35,7 @@ export const callerCommands: readonly Command[] = [
     details:
       'The instance that answers stops at once, every other that can read the store within 10 seconds; as an administrator it is locked out as well. Who may be an admin is revoked by admins alone. It asks first.',
     arguments: who,
-    options: [yesOption, ...adminOptions],
+    options: [yesOption, ...changeOptions],
     examples: [
       'downscope callers revoke billing billing',
       'downscope callers revoke https://cluster.acme.example system:serviceaccount:billing:exporter --yes',
@@ -62,7 +62,7 @@ export const callerCommands: readonly Command[] = [
     name: 'callers restore',
     summary: 'unblock a caller',
     arguments: who,
-    options: adminOptions,
+    options: changeOptions,
     examples: ['downscope callers restore billing billing'],
     run: async (call) => {
       const caller = callerOf(call)

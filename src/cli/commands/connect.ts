@@ -1,7 +1,7 @@
 import { renderUnicodeCompact } from 'uqr'
 import * as z from 'zod/mini'
 import { parseCredential } from '../admin-answers.ts'
-import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
+import { changeOptions, connect, type AdminClient } from '../admin-client.ts'
 import { yesOption, type Call, type Command } from '../command.ts'
 import { createFault } from '../fault.ts'
 import { note, plain, printAnswer, withProgress } from '../output.ts'
@@ -31,7 +31,7 @@ export const connectCommands: readonly Command[] = [
       { name: '--replace-account', summary: 'another account than before may take its place' },
       { name: '--accept-fewer-scopes', summary: 'enrol it also where some scopes were left out' },
       yesOption,
-      ...adminOptions,
+      ...changeOptions,
     ],
     examples: [
       'downscope connect team-drive --upstream google --client google-client --scopes drive.readonly --expected-account team@acme.example',
@@ -94,6 +94,7 @@ async function connectCredential(call: Call): Promise<'done'> {
 
 /** Of a credential that is connected again, what was asked for before. */
 async function formerOf(client: AdminClient, name: string, call: Call) {
+  if (call.has('--curl')) return undefined
   if (call.text('--upstream') !== undefined && call.texts('--scopes').length > 0) return undefined
   const path = `credentials/${encodeURIComponent(name)}`
   try {

@@ -1,24 +1,12 @@
-import { credentialName } from '../../domain/credential.ts'
-import type { Members } from '../../domain/json.ts'
 import { parseCredential, type CredentialAnswer, allCredentials } from '../admin-answers.ts'
-import { adminOptions, connect } from '../admin-client.ts'
+import { changeOptions, readOptions, connect } from '../admin-client.ts'
 import type { Call, Command } from '../command.ts'
-import { credentialPath, nameArgument, scopeOption, scopesGiven, wholeNumber } from '../options.ts'
+import { credentialPath, nameArgument } from '../options.ts'
 import { createFault } from '../fault.ts'
-import {
-  type Paint,
-  note,
-  noteSwitchedOff,
-  printAnswer,
-  withProgress,
-  counted,
-  plain,
-  table,
-} from '../output.ts'
-import { readJsonInput } from '../files.ts'
+import { type Paint, noteSwitchedOff, printAnswer, counted, plain, table } from '../output.ts'
 import { stepWords, stateWord, versionTable } from './versions.ts'
 
-const localOptions = [
+export const localOptions = [
   {
     name: '--bounded-locally',
     summary: 'seal access boundaries in the broker, without a request for each (docs/downscoping.md)',
@@ -31,53 +19,9 @@ const localOptions = [
 
 export const credentialCommands: readonly Command[] = [
   {
-    name: 'credentials import',
-    summary: 'enrol a credential file as it is',
-    details:
-      "A service account's key file, a user's refresh token (type authorized_user), or a form of docs/downscoping.md " +
-      '(impersonation, the identity of the broker, an API key). For an upstream of the policy: {"type": ' +
-      '"oauth_refresh_token", "client_id", "client_secret", "refresh_token"} or {"type": "oauth_client_credentials", ' +
-      '"client_id", "client_secret"}; with client_auth: private_key_jwt there is a "private_key" in place of the ' +
-      'secret, as PEM or as a JWK, and "alg". The broker seals it and never shows it again; a key has to sign first.',
-    arguments: [{ name: 'FILE', summary: 'the credential file, - is standard input', offer: 'file' }],
-    options: [
-      {
-        name: '--name',
-        value: 'NAME',
-        summary: "what callers will ask for; by default the first part of the service account's address",
-      },
-      scopeOption('a scope that was consented to; required for a refresh token, may be repeated'),
-      {
-        name: '--upstream',
-        value: 'NAME',
-        summary: 'the authorization server in the policy; by default google',
-      },
-      {
-        name: '--rotate-after',
-        value: 'DAYS',
-        summary: 'rotate a service-account key by itself when it is that old',
-      },
-      {
-        name: '--boundary-source',
-        value: 'SOURCE',
-        summary:
-          'what access boundaries begin with: cloud-platform, or by default a token of the granted scopes',
-      },
-      ...localOptions,
-      ...adminOptions,
-    ],
-    examples: [
-      'downscope credentials import reports-key.json --name reports-sa',
-      'downscope credentials import team.json --name team-calendar --scope https://www.googleapis.com/auth/calendar.readonly',
-      'downscope credentials import orders.json --name shop-orders --upstream sso --scope orders:read',
-      'vault kv get -field=key reports | downscope credentials import - --name reports-sa',
-    ],
-    run: importCredential,
-  },
-  {
     name: 'credentials list',
     summary: 'list all credentials and their health',
-    options: adminOptions,
+    options: readOptions,
     examples: ['downscope credentials list', 'downscope credentials list --json'],
     run: listCredentials,
   },
@@ -85,12 +29,12 @@ export const credentialCommands: readonly Command[] = [
     name: 'credentials show',
     summary: 'show one credential and its versions, without its secret',
     arguments: [nameArgument],
-    options: adminOptions,
+    options: readOptions,
     examples: ['downscope credentials show reports-sa'],
     run: async (call) => {
       const client = await connect(call)
       const answer = await client.ask({ method: 'GET', path: credentialPath(call), parse: parseCredential })
-      printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
+      printAnswer(call, answer.document, (paint) => describeCredential(answer.value, paint))
       return 'done'
     },
   },
@@ -109,7 +53,7 @@ export const credentialCommands: readonly Command[] = [
         value: 'SOURCE',
         summary: 'what an exchange begins with: cloud-platform, or granted for a token of the granted scopes',
       },
-      ...adminOptions,
+      ...changeOptions,
     ],
     examples: [
       'downscope credentials boundaries reports-sa --bounded-locally --accept-unproved',
@@ -130,7 +74,7 @@ function stateCommand(verb: 'disable' | 'enable', words: Pick<Command, 'summary'
     name: `credentials ${verb}`,
     ...words,
     arguments: [nameArgument],
-    options: adminOptions,
+    options: changeOptions,
     examples: [`downscope credentials ${verb} reports-sa`],
     run: async (call) => {
       const client = await connect(call)
@@ -145,33 +89,6 @@ function stateCommand(verb: 'disable' | 'enable', words: Pick<Command, 'summary'
       return 'done'
     },
   }
-}
-
-async function importCredential(call: Call): Promise<'done'> {
-  const file = call.argument('FILE')
-  const secret = await readJsonInput(file, call.terminal)
-  const name = call.text('--name') ?? nameOf(secret)
-  const body = {
-    name,
-    secret,
-    scopes: scopesGiven(call),
-    upstream: call.text('--upstream'),
-    rotate_after_days: wholeNumber(call, '--rotate-after', { min: 1, max: 3_650 }),
-    boundary_source: call.text('--boundary-source'),
-    bounded_locally: call.has('--bounded-locally') || undefined,
-    accept_unproved: call.has('--accept-unproved') || undefined,
-  }
-  const client = await connect(call)
-  const answer = await withProgress(call, 'The broker proves that it can be used', () =>
-    client.ask({ method: 'POST', path: 'credentials', body, parse: parseCredential }),
-  )
-  printAnswer(call, answer.document, (paint) => `${paint.good('enrolled')} ${describe(answer.value, paint)}`)
-  note(call, ({ dim }) =>
-    dim(
-      `Nobody may have a token of it until a rule of the policy says so.${file === '-' ? '' : ` The broker keeps it now: delete ${file}.`}`,
-    ),
-  )
-  return 'done'
 }
 
 async function changeBoundaries(call: Call): Promise<'done'> {
@@ -191,17 +108,8 @@ async function changeBoundaries(call: Call): Promise<'done'> {
     },
     parse: parseCredential,
   })
-  printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
+  printAnswer(call, answer.document, (paint) => describeCredential(answer.value, paint))
   return 'done'
-}
-
-/** `reports@acme.iam.gserviceaccount.com` is called `reports`. */
-function nameOf({ client_email: email }: Members): string {
-  const [local = ''] = typeof email === 'string' ? email.split('@') : []
-  if (credentialName.test(local)) return local
-  throw createFault('usage', 'what shall it be called? Nothing in the file says', {
-    hints: ['For example: --name reports-sa'],
-  })
 }
 
 async function listCredentials(call: Call): Promise<'done'> {
@@ -227,7 +135,7 @@ async function listCredentials(call: Call): Promise<'done'> {
   return 'done'
 }
 
-function describe(credential: CredentialAnswer, paint: Paint): string {
+export function describeCredential(credential: CredentialAnswer, paint: Paint): string {
   const { health, versions, rotate_after_days: days } = credential
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['kind', kindWord(credential.kind)],

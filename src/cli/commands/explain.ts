@@ -1,5 +1,5 @@
 import { parseJsonObject, type Members, isMembers } from '../../domain/json.ts'
-import { adminOptions, connect } from '../admin-client.ts'
+import { readOptions, connect } from '../admin-client.ts'
 import { jwtOption, readCallerJwt } from '../key-file.ts'
 import type { Call, Command } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
@@ -35,7 +35,7 @@ export const explainCommands: readonly Command[] = [
         summary: 'what is wanted',
         offer: ['access_token', 'id_token', 'api_key'],
       },
-      ...adminOptions,
+      ...readOptions,
     ],
     examples: [
       'downscope explain --request e7375fd5-1464-41d8-a9ff-3614b85af4e2',

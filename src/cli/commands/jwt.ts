@@ -4,11 +4,13 @@ import { Writable } from 'node:stream'
 import { claimsOf } from '../../client/broker-connection.ts'
 import { readAdminIdentity } from '../admin-identity.ts'
 import { audienceFor, brokerGiven, brokerOptions, proofGiven, proofOptions } from '../caller-proof.ts'
-import { clientSettings } from '../broker-url.ts'
+import { brokerUrl, clientSettings } from '../broker-url.ts'
+import { contextOf } from '../contexts.ts'
 import type { Call, Command } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { json, note } from '../output.ts'
 import { writeNewFile } from '../files.ts'
+import { shellWord } from '../shell-words.ts'
 
 const jwtType = 'urn:ietf:params:oauth:token-type:jwt'
 
@@ -87,7 +89,7 @@ async function printJwt(call: Call): Promise<Exit> {
 async function findJwt(call: Call): Promise<string> {
   const broker = brokerGiven(call)
   const isProofGiven = proofOptions.some(({ name }) => call.text(name) !== undefined)
-  if (!isProofGiven && administratorIn(call)) {
+  if (!isProofGiven && (administratorIn(call) || isSignedIn(call))) {
     const { bearer } = await readAdminIdentity(call)
     return (await bearer(await audienceFor(broker))).reveal()
   }
@@ -101,6 +103,12 @@ async function findJwt(call: Call): Promise<string> {
 function administratorIn({ terminal: { env } }: Call): boolean {
   const { adminKey, adminTokenFile } = clientSettings
   return [adminKey.name, adminTokenFile.name].some((name) => (env[name] ?? '').trim() !== '')
+}
+
+/** At the broker of the environment or the context, and not at another one that an option names. */
+function isSignedIn(call: Call): boolean {
+  if (call.text('--broker') !== undefined) return false
+  return contextOf(call.terminal.env, brokerUrl(call))?.context.id_token !== undefined
 }
 
 /** https://google.aip.dev/auth/4117, version 1. */
@@ -143,10 +151,11 @@ async function writeCredentialFile(call: Call): Promise<Exit> {
   if (output === undefined) call.terminal.stdout.write(text)
   else writeNewFile(output, text, { hint: 'No file is written over another.' })
   const exports = [
-    ...(output === undefined ? [] : [`GOOGLE_APPLICATION_CREDENTIALS=${resolve(output)}`]),
-    ...('executable' in source ? ['GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1'] : []),
+    ...(output === undefined ? [] : [['GOOGLE_APPLICATION_CREDENTIALS', resolve(output)] as const]),
+    ...('executable' in source ? [['GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES', '1'] as const] : []),
   ]
-  for (const line of exports) note(call, ({ dim }) => dim(`export ${line}`))
+  for (const [setting, value] of exports)
+    note(call, ({ dim }) => dim(`export ${setting}=${shellWord(value)}`))
   return 'done'
 }
 

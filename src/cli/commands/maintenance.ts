@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
+import { changeOptions, connect, type AdminClient } from '../admin-client.ts'
 import type { Call, Command } from '../command.ts'
 import type { Exit } from '../fault.ts'
 import {
@@ -20,7 +20,7 @@ export const maintenanceCommands: readonly Command[] = [
     details:
       'What a scheduler does from time to time (docs/rotation.md). Running it twice at once does no harm. Status 1 ' +
       'when a part of it failed; the next run tries that again.',
-    options: adminOptions,
+    options: changeOptions,
     examples: ['downscope maintenance run'],
     run,
   },
@@ -82,7 +82,7 @@ export const rewrapCommands: readonly Command[] = [
     details:
       'After a new key was put in front (docs/key-ring.md). It goes page by page, may be interrupted at any time and ' +
       'begun again, and says at the end whether an old key is still needed. Status 1 when a record could not be rewrapped.',
-    options: adminOptions,
+    options: changeOptions,
     examples: ['downscope keys rewrap', 'downscope keys rewrap --json'],
     run: rewrap,
   },

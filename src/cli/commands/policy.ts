@@ -1,7 +1,8 @@
 import type { PolicyJudgement } from '../../policy/policy-warnings.ts'
+import { isMembers } from '../../domain/json.ts'
 import type { PolicyWarning, Policy } from '../../domain/policy.ts'
-import { parseAppliedPolicy, parsePolicyAnswer } from '../admin-answers.ts'
-import { adminOptions, connect } from '../admin-client.ts'
+import { parseAppliedPolicy, parsePolicyAnswer, type PolicyAnswer } from '../admin-answers.ts'
+import { changeOptions, readOptions, adminOptions, connect, type AdminClient } from '../admin-client.ts'
 import { jsonOption, type ArgumentSpec, type Call, type Command } from '../command.ts'
 import { type Exit, createFault, isFault } from '../fault.ts'
 import { policyDiff, shownDiff } from '../policy-diff.ts'
@@ -65,7 +66,7 @@ export const policyCommands: readonly Command[] = [
           "write into the store that the broker's own settings name (DOWNSCOPE_STORE …), beside the broker: " +
           'for the first policy, when nobody is an administrator yet',
       },
-      ...adminOptions,
+      ...changeOptions,
     ],
     examples: [
       'downscope policy apply policy.yaml',
@@ -76,7 +77,7 @@ export const policyCommands: readonly Command[] = [
   {
     name: 'policy show',
     summary: 'print the policy in force',
-    options: adminOptions,
+    options: readOptions,
     examples: ['downscope policy show > policy.yaml', 'downscope policy show --json'],
     run: showPolicy,
   },
@@ -136,7 +137,17 @@ async function diffFile(call: Call): Promise<Exit> {
 async function applyByBroker(call: Call): Promise<Exit> {
   const { text, place } = await readPolicy(call)
   const client = await connect(call)
+  const path = call.has('--force') ? 'policy?force=true' : 'policy'
+  const put = {
+    method: 'PUT',
+    path,
+    yaml: text,
+    file: call.argument('FILE'),
+    parse: parseAppliedPolicy,
+  } as const
+  if (call.has('--curl')) await client.ask({ ...put, ifMatchOf: 'policy' })
   const before = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
+  if (call.has('--dry-run')) return showApplied(call, client, { text, place, inForce: before.value })
   const { etag } = before
   if (etag === undefined) throw createFault('refused', 'the broker does not say which policy is in force')
   const { latest_revision: latest, fault } = before.value
@@ -148,10 +159,7 @@ async function applyByBroker(call: Call): Promise<Exit> {
     )
   // Whoever has been told what the newer one is like replaces that, and nobody by accident.
   const ifMatch = latest === undefined ? etag : `"${latest}"`
-  const path = call.has('--force') ? 'policy?force=true' : 'policy'
-  const applied = await naming(place, () =>
-    client.ask({ method: 'PUT', path, yaml: text, ifMatch, parse: parseAppliedPolicy }),
-  )
+  const applied = await naming(place, () => client.ask({ ...put, ifMatch }))
   tellWarnings(call, place, applied.value.warnings)
   printAnswer(
     call,
@@ -160,6 +168,38 @@ async function applyByBroker(call: Call): Promise<Exit> {
       `${good('applied')} ${place}: every instance that can read the store has it within 10 seconds\n`,
   )
   note(call, ({ dim }) => dim(revisions(applied.value.revision, latest ?? before.value.revision)))
+  return 'done'
+}
+
+interface Applicable {
+  readonly text: string
+  readonly place: string
+  readonly inForce: PolicyAnswer
+}
+
+/** `--dry-run`: the broker judges the document, and what it would change is shown. */
+async function showApplied(
+  call: Call,
+  client: AdminClient,
+  { text, place, inForce }: Applicable,
+): Promise<Exit> {
+  const { value } = await naming(place, () =>
+    client.ask({
+      method: 'POST',
+      path: 'policy:validate',
+      yaml: text,
+      isRead: true,
+      parse: (document) => parseAppliedPolicy({ revision: '', ...(isMembers(document) ? document : {}) }),
+    }),
+  )
+  tellWarnings(call, place, value.warnings)
+  const diff = await policyDiff({ inForce, text, place })
+  printAnswer(
+    call,
+    { dry_run: true, same: diff === '', ...(diff === '' ? {} : { diff }) },
+    (paint) =>
+      `${diff === '' ? `${place} is the policy in force\n` : shownDiff(diff, paint)}dry run, nothing was changed\n`,
+  )
   return 'done'
 }
 
@@ -181,6 +221,9 @@ async function naming<T>(place: string, apply: () => Promise<T>): Promise<T> {
 
 async function applyToStore(call: Call): Promise<Exit> {
   const { text, place } = await readPolicy(call)
+  if (call.has('--curl'))
+    throw createFault('usage', '--store writes into the store itself: there is no request to show')
+  if (call.has('--dry-run')) return checkFile(call)
   const { writeFirstPolicy } = await import('../../compose/write-first-policy.ts')
   const first = { text, origin: place, mayReplace: call.has('--force') }
   const written = await writeFirstPolicy(first, call.terminal.env)

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseCredential, type CredentialAnswer, type RotationAnswer } from '../admin-answers.ts'
-import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
+import { changeOptions, connect, type AdminClient } from '../admin-client.ts'
 import type { Call, Command } from '../command.ts'
 import { credentialPath, nameArgument, scopeOption, scopesGiven, wholeNumber } from '../options.ts'
 import { type Exit, createFault } from '../fault.ts'
@@ -28,7 +28,7 @@ export const rotationCommands: readonly Command[] = [
       { name: '--keep-former', summary: 'with --with: leave the secret it replaces as it is upstream' },
       { name: '--abort', summary: 'take back a rotation whose new version is not active yet' },
       { name: '--wait', summary: 'until the new version is active, and show how far it is' },
-      ...adminOptions,
+      ...changeOptions,
     ],
     examples: [
       'downscope credentials rotate reports-sa --wait',
@@ -44,7 +44,7 @@ export const rotationCommands: readonly Command[] = [
     options: [
       { name: '--after', value: 'DAYS', summary: 'how old the active version may become' },
       { name: '--never', summary: 'rotate it by hand only' },
-      ...adminOptions,
+      ...changeOptions,
     ],
     examples: [
       'downscope credentials schedule reports-sa --after 90',
@@ -100,7 +100,7 @@ async function begin(call: Call, client: AdminClient) {
     ...withdrawal(call),
   }
   const path = credentialPath(call, '/versions')
-  return client.ask({ method: 'POST', path, body, parse: parseCredential })
+  return client.ask({ method: 'POST', path, body, file, parse: parseCredential })
 }
 
 function withdrawal(call: Call): { readonly withdraw_former?: boolean } {

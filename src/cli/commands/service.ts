@@ -1,4 +1,4 @@
-import { adminOptions, connect } from '../admin-client.ts'
+import { changeOptions, readOptions, connect } from '../admin-client.ts'
 import { yesOption, type Call, type Command } from '../command.ts'
 import { confirm } from '../terminal.ts'
 import type { Exit } from '../fault.ts'
@@ -10,7 +10,7 @@ export const serviceCommands: readonly Command[] = [
     name: 'service status',
     summary: 'show the broker status: version, clock, store, key ring, policy, blocks, settings',
     details: 'Of the instance that answers. Status 1 when something is at fault or the service is stopped.',
-    options: adminOptions,
+    options: readOptions,
     examples: ['downscope service status', 'downscope service status --json'],
     run: showStatus,
   },
@@ -20,7 +20,7 @@ export const serviceCommands: readonly Command[] = [
     details:
       'The instance that answers stops at once, every other that can read the store within 10 seconds. Tokens already ' +
       'handed out live until they expire. The admin API goes on. It asks first.',
-    options: [yesOption, ...adminOptions],
+    options: [yesOption, ...changeOptions],
     examples: ['downscope service stop', 'downscope service stop --yes'],
     run: async (call) => {
       const client = await connect(call)
@@ -35,7 +35,7 @@ export const serviceCommands: readonly Command[] = [
   {
     name: 'service resume',
     summary: 'resume issuing tokens',
-    options: adminOptions,
+    options: changeOptions,
     examples: ['downscope service resume'],
     run: async (call) => {
       const client = await connect(call)

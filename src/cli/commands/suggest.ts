@@ -1,6 +1,6 @@
 import { omitUndefined } from '../../domain/omit-undefined.ts'
 import * as z from 'zod/mini'
-import { adminOptions, connect } from '../admin-client.ts'
+import { readOptions, connect } from '../admin-client.ts'
 import type { Call, Command } from '../command.ts'
 import type { Exit } from '../fault.ts'
 import { type Paint, note, printAnswer, plain } from '../output.ts'
@@ -15,7 +15,7 @@ export const suggestCommands: readonly Command[] = [
       'Nothing is changed: edit the policy, then apply it.',
     options: [
       { name: '--days', value: 'DAYS', summary: 'how many days to look at; by default 30, at most 120' },
-      ...adminOptions,
+      ...readOptions,
     ],
     examples: ['downscope policy suggest', 'downscope policy suggest --days 90 --json'],
     run: suggest,

@@ -6,7 +6,9 @@ import { jsonOption, type Call, type Command } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { note, printAnswer, plain } from '../output.ts'
 import { send, type Received } from '../send.ts'
-import { readTokenOptions, tokenOptions } from '../options.ts'
+import { readTokenOptions, scopeHints, tokenOptions } from '../options.ts'
+import { curlOption } from '../request-shown.ts'
+import { commandLine, shellWord } from '../shell-words.ts'
 
 const typePrefix = 'urn:ietf:params:oauth:token-type:'
 const apiKeyType = 'urn:downscope:params:oauth:token-type:api_key'
@@ -31,6 +33,7 @@ export const tokenCommands: readonly Command[] = [
         name: '--header',
         summary: 'print a line for a request: Authorization: Bearer …, or X-Goog-Api-Key: …',
       },
+      curlOption,
       jsonOption,
       ...urlOptions,
     ],
@@ -46,13 +49,18 @@ export const tokenCommands: readonly Command[] = [
 
 async function getToken(call: Call): Promise<Exit> {
   const parameters = await parametersOf(call)
+  if (call.has('--curl')) {
+    call.terminal.stdout.write(tokenCurl(call, parameters))
+    return 'done'
+  }
   const form = new URLSearchParams({
     ...(await proofOf(call)),
     audience: call.argument('CREDENTIAL'),
     ...parameters,
   })
   const received = await send(`${brokerUrl(call)}/v1/token`, { method: 'POST', body: form })
-  if (received.status !== 200) throw refusal(received, call.argument('CREDENTIAL'))
+  if (received.status !== 200)
+    throw refusal(received, call.argument('CREDENTIAL'), scopeHints(parameters['scope']))
   const token = parseToken(received)
   printAnswer(call, received.document, () =>
     call.has('--header') ? `${headerOf(token)}\n` : `${token.secret.reveal()}\n`,
@@ -60,6 +68,39 @@ async function getToken(call: Call): Promise<Exit> {
   // Beside a terminal only: in a pipe nobody reads it.
   if (call.terminal.stderr.isTTY === true) note(call, ({ dim }) => dim(describe(token)))
   return 'done'
+}
+
+/** The request as curl sends it: the JWT stays in its file, or is signed by `downscope jwt` when the line is run. */
+function tokenCurl(call: Call, parameters: Readonly<Record<string, string>>): string {
+  const [jwt, key] = [call.text('--jwt'), call.text('--key')]
+  const url = brokerUrl(call)
+  if ((jwt === undefined) === (key === undefined) || jwt === '-')
+    throw createFault('usage', 'with --curl the caller is either --jwt FILE or --key FILE')
+  const caller = call.text('--issuer')
+  const issuer = call.text('--broker-issuer')
+  const sign = ['downscope', 'jwt', '--broker', url, '--key', key ?? '']
+  const named = [
+    ...(issuer === undefined ? [] : ['--broker-issuer', issuer]),
+    ...(caller === undefined ? [] : ['--caller', caller]),
+  ]
+  const proof =
+    jwt === undefined
+      ? [
+          '-d grant_type=client_credentials',
+          '-d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          `--data-urlencode "client_assertion=$(${commandLine([...sign, ...named])})"`,
+        ]
+      : [
+          '-d grant_type=urn:ietf:params:oauth:grant-type:token-exchange',
+          `-d subject_token_type=${typePrefix}jwt`,
+          `--data-urlencode ${shellWord(`subject_token@${jwt}`)}`,
+        ]
+  const others = Object.entries({ audience: call.argument('CREDENTIAL'), ...parameters })
+  return `${[
+    `curl -sS ${shellWord(`${url}/v1/token`)}`,
+    ...proof,
+    ...others.map(([name, value]) => `--data-urlencode ${shellWord(`${name}=${value}`)}`),
+  ].join(' \\\n  ')}\n`
 }
 
 async function proofOf(call: Call): Promise<Record<string, string>> {
@@ -154,7 +195,11 @@ function describe({ type, expiresIn, scope }: Token): string {
 }
 
 /** RFC 6749 §5.2. The answer says little on purpose: the reason is for the operator. */
-function refusal({ status, document, headers, requestId }: Received, credential: string): Error {
+function refusal(
+  { status, document, headers, requestId }: Received,
+  credential: string,
+  meant: readonly string[],
+): Error {
   const { error, error_description: description } = isMembers(document) ? document : {}
   const words = [description, error].find((text) => typeof text === 'string')
   const wait = headers.get('retry-after')
@@ -166,9 +211,12 @@ function refusal({ status, document, headers, requestId }: Received, credential:
       code: typeof error === 'string' ? error : undefined,
       requestId,
       hints: [
+        ...(error === 'invalid_scope' ? meant : []),
         ...(isLater || requestId === undefined
           ? []
-          : [`An administrator learns why: downscope explain --request ${requestId}`]),
+          : [
+              `An administrator learns why: ${commandLine(['downscope', 'explain', '--request', requestId])}`,
+            ]),
         ...(wait === null ? [] : [`Try again in ${plain(wait)} s.`]),
       ],
     },

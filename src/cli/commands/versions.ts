@@ -5,7 +5,7 @@ import {
   type VersionAnswer,
   type RotationAnswer,
 } from '../admin-answers.ts'
-import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
+import { changeOptions, readOptions, connect, type AdminClient } from '../admin-client.ts'
 import { yesOption, type Call, type Command, type OptionSpec } from '../command.ts'
 import { confirm } from '../terminal.ts'
 import { credentialPath, nameArgument, versionArgument, versionPath } from '../options.ts'
@@ -18,7 +18,7 @@ export const versionCommands: readonly Command[] = [
     name: 'versions list',
     summary: 'list the versions of a credential, without their secrets',
     arguments: [nameArgument],
-    options: adminOptions,
+    options: readOptions,
     examples: ['downscope versions list reports-sa', 'downscope versions list reports-sa --json'],
     run: async (call) => {
       const client = await connect(call)
@@ -32,7 +32,7 @@ export const versionCommands: readonly Command[] = [
     name: 'versions disable',
     summary: 'disable one version of a credential and its cached tokens',
     arguments: [nameArgument, versionArgument],
-    options: adminOptions,
+    options: changeOptions,
     examples: ['downscope versions disable reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11'],
     run: async (call) => {
       const answer = await actOnVersion(call, await connect(call), 'disable')
@@ -49,7 +49,7 @@ export const versionCommands: readonly Command[] = [
     summary: 'delete the secret of a disabled version permanently',
     details: 'It asks first.',
     arguments: [nameArgument, versionArgument],
-    options: [yesOption, ...adminOptions],
+    options: [yesOption, ...changeOptions],
     examples: ['downscope versions destroy reports-sa 6f1c0f4e-7a0b-4a6e-9d0e-0d3f5b0e7c11 --yes'],
     run: async (call) => {
       const client = await connect(call)
@@ -69,7 +69,7 @@ function actOnVersion(call: Call, client: AdminClient, verb: 'disable' | 'destro
   return client.ask({ method: 'POST', path: versionPath(call, `:${verb}`), parse: parseCredential })
 }
 
-const options: readonly OptionSpec[] = [yesOption, ...adminOptions]
+const options: readonly OptionSpec[] = [yesOption, ...changeOptions]
 
 export const revokeCommands: readonly Command[] = [
   {
