@@ -105,7 +105,10 @@ function settingLines(call: Call, url: string): string {
     [adminKey.name, key],
     [adminTokenFile.name, token],
   ]
-  const others = key !== undefined ? [adminTokenFile.name] : token !== undefined ? [adminKey.name] : []
+  const others = [
+    ...(key === undefined ? [] : [adminTokenFile.name]),
+    ...(token === undefined ? [] : [adminKey.name]),
+  ]
   return [
     ...others.filter((name) => (env[name] ?? '') !== '').map((name) => `unset ${name}\n`),
     ...wanted.flatMap(([name, value]) =>
