@@ -50,7 +50,5 @@ export function parseConsentedScopes(scopes: unknown, upstream: string): Result<
     return refused('must be a list of scopes, or one text with spaces between them')
   const read = readScopes(upstream, words.map(String))
   if (!read.ok) return fault(read.faults.join('\n'))
-  return read.value.length === 0
-    ? refused('must name at least one scope')
-    : { ok: true, value: read.value }
+  return read.value.length === 0 ? refused('must name at least one scope') : { ok: true, value: read.value }
 }
