@@ -2,7 +2,6 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Setting } from '../../src/config/setting.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
-import { settingTexts } from './setting-texts.ts'
 
 // Writes the table of settings into docs/settings.md, between its two markers. `--check` writes nothing and fails when
 // the table there is not the one in src/config/settings-table.ts.
@@ -12,10 +11,8 @@ export const settingsEnd = '<!-- settings:end -->'
 
 /** The table in Markdown: Name, Default, Means. */
 export function renderSettings(): string {
-  const settings: Readonly<Record<keyof typeof settingsTable, Setting<unknown>>> = settingsTable
-  const rows = keysOf(settings).map((key) => {
-    const { name, isRequired, default: text } = settings[key]
-    const { means, without = '', unit } = settingTexts[key]
+  const rows = Object.values<Setting<unknown>>(settingsTable).map((setting) => {
+    const { name, isRequired, default: text, means, without = '', unit } = setting
     const shown = text === undefined ? without : [`\`${text}\``, unit ?? ''].join(' ').trimEnd()
     const defaultsTo = isRequired === true ? 'required' : shown
     return [`\`${name}\``, defaultsTo, means]
@@ -24,10 +21,6 @@ export function renderSettings(): string {
   return lines
     .map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
     .join('\n')
-}
-
-function keysOf<Key extends string>(record: Readonly<Record<Key, unknown>>): readonly Key[] {
-  return Object.keys(record) as Key[]
 }
 
 /** `document` with the table between its markers; `undefined` unless each marker is there once, in order. */

@@ -10,6 +10,10 @@ export const identitySettings = {
   googleCredentials: optional(
     {
       name: 'DOWNSCOPE_GOOGLE_CREDENTIALS',
+      means:
+        "The key file of the broker's own service account, for Firestore over REST, Cloud KMS and credentials " +
+        'without a key. The value is the JSON itself, not its path. A secret.',
+      without: 'the metadata server on Google Cloud (Node)',
       example: '$(cat downscope-key.json)',
     },
     (text) => {
@@ -20,6 +24,11 @@ export const identitySettings = {
   signingKeys: optional(
     {
       name: 'DOWNSCOPE_SIGNING_KEYS',
+      means:
+        "The broker's own private keys as a JWK set (P-256 or RSA). All are published at " +
+        '`/.well-known/jwks.json`. The key with the latest `nbf` that is not in the future signs; if no key ' +
+        'has an `nbf`, the first one signs. A secret.',
+      without: 'required with `DOWNSCOPE_GOOGLE_FEDERATION`',
       example: '$(npx downscope keys generate signing)',
     },
     (text) => {
@@ -30,6 +39,9 @@ export const identitySettings = {
   googleFederation: optional(
     {
       name: 'DOWNSCOPE_GOOGLE_FEDERATION',
+      means:
+        "The workload identity pool provider that trusts the broker's signing keys. With it the broker needs " +
+        'no Google key. Not together with `DOWNSCOPE_GOOGLE_CREDENTIALS`.',
       example:
         '//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/downscope/providers/broker',
     },
@@ -38,6 +50,8 @@ export const identitySettings = {
   googleServiceAccount: optional(
     {
       name: 'DOWNSCOPE_GOOGLE_SERVICE_ACCOUNT',
+      means: 'The service account to impersonate with `DOWNSCOPE_GOOGLE_FEDERATION`.',
+      without: 'the federated principal itself',
       example: 'downscope@acme-tokens.iam.gserviceaccount.com',
     },
     parseServiceAccountEmail,
@@ -45,6 +59,8 @@ export const identitySettings = {
   metadataHost: optional(
     {
       name: 'GCE_METADATA_HOST',
+      means: "The host of the metadata server that issues the broker's own token (Node).",
+      without: '`metadata.google.internal`',
       example: '127.0.0.1:8090',
     },
     parseMetadataHost,
@@ -56,6 +72,7 @@ export const googleEndpoints = {
   googleOauthTokenUrl: withDefault(
     {
       name: 'GOOGLE_OAUTH_TOKEN_URL',
+      means: "Google's OAuth token endpoint. For tests only; https, or http on loopback.",
       default: 'https://oauth2.googleapis.com/token',
       example: 'http://127.0.0.1:9000/token',
     },
@@ -64,6 +81,7 @@ export const googleEndpoints = {
   googleOauthAuthorizationUrl: withDefault(
     {
       name: 'GOOGLE_OAUTH_AUTHORIZATION_URL',
+      means: "Google's consent page, to which a connect link leads. For tests only.",
       default: 'https://accounts.google.com/o/oauth2/v2/auth',
       example: 'http://127.0.0.1:9000/authorize',
     },
@@ -72,6 +90,9 @@ export const googleEndpoints = {
   googleStsTokenUrl: withDefault(
     {
       name: 'GOOGLE_STS_TOKEN_URL',
+      means:
+        "Google's Security Token Service, which applies access boundaries. For tests only; https, or http on " +
+        'loopback.',
       default: 'https://sts.googleapis.com/v1/token',
       example: 'http://127.0.0.1:9000/sts/v1/token',
     },
@@ -80,6 +101,7 @@ export const googleEndpoints = {
   googleIamCredentialsUrl: withDefault(
     {
       name: 'GOOGLE_IAM_CREDENTIALS_URL',
+      means: "Google's IAM Credentials API, without `/v1`. For tests only; https, or http on loopback.",
       default: 'https://iamcredentials.googleapis.com',
       example: 'http://127.0.0.1:9000/iamcredentials',
     },
@@ -88,6 +110,9 @@ export const googleEndpoints = {
   googleIamUrl: withDefault(
     {
       name: 'GOOGLE_IAM_URL',
+      means:
+        "Google's IAM API, without `/v1`, which creates and deletes keys. For tests only; https, or http on " +
+        'loopback.',
       default: 'https://iam.googleapis.com',
       example: 'http://127.0.0.1:9000/iam',
     },
@@ -96,6 +121,7 @@ export const googleEndpoints = {
   googleKmsUrl: withDefault(
     {
       name: 'GOOGLE_KMS_URL',
+      means: "Google's Cloud KMS API, without `/v1`. For tests only; https, or http on loopback.",
       default: 'https://cloudkms.googleapis.com',
       example: 'http://127.0.0.1:9000/kms',
     },
@@ -104,6 +130,7 @@ export const googleEndpoints = {
   googleRevokeUrl: withDefault(
     {
       name: 'GOOGLE_REVOKE_URL',
+      means: "Google's revocation endpoint. For tests only; https, or http on loopback.",
       default: 'https://oauth2.googleapis.com/revoke',
       example: 'http://127.0.0.1:9000/revoke',
     },
@@ -112,6 +139,9 @@ export const googleEndpoints = {
   googleTokeninfoUrl: withDefault(
     {
       name: 'GOOGLE_TOKENINFO_URL',
+      means:
+        "Google's tokeninfo endpoint, which says what a token of the metadata server carries. For tests only; " +
+        'https, or http on loopback.',
       default: 'https://oauth2.googleapis.com/tokeninfo',
       example: 'http://127.0.0.1:9000/tokeninfo',
     },

@@ -1,8 +1,14 @@
 import type { Reading } from '../domain/result.ts'
 
-/** One setting: its name and how its text is read. What it means is told in infra/docs/setting-texts.ts. */
+/** One setting: its name, how its text is read, and what docs/settings.md says of it. */
 export interface Setting<T> {
   readonly name: string
+  /** What it is for: whole sentences, in Markdown. */
+  readonly means: string
+  /** What happens without it, where that is neither a value nor an error. */
+  readonly without?: string
+  /** Of the default. */
+  readonly unit?: string
   readonly isRequired?: boolean
   /** Read as if it had been set. */
   readonly default?: string
@@ -25,7 +31,7 @@ export function wrong(...faults: readonly string[]): Reading<never> {
   return { ok: false, faults }
 }
 
-type Description = Pick<Setting<unknown>, 'name' | 'example' | 'isDocument'>
+type Description = Omit<Setting<unknown>, 'isRequired' | 'default' | 'read'>
 
 export function required<T>(description: Description, parse: Parse<T>): Setting<T> {
   return {

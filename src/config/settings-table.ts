@@ -18,6 +18,7 @@ export const settingsTable = {
   issuer: required(
     {
       name: 'DOWNSCOPE_ISSUER',
+      means: "The broker's public URL. Callers put it into their JWT as `aud`; it is compared exactly.",
       example: 'https://tokens.acme.example',
     },
     parseIssuer,
@@ -25,6 +26,7 @@ export const settingsTable = {
   port: withDefault(
     {
       name: 'PORT',
+      means: 'The port to listen on (Node). 0 takes any free port.',
       default: '8080',
       example: '8080',
     },
@@ -33,6 +35,8 @@ export const settingsTable = {
   host: optional(
     {
       name: 'DOWNSCOPE_HOST',
+      means: 'The address to listen on (Node).',
+      without: 'every interface',
       example: '127.0.0.1',
     },
     parseText,
@@ -40,6 +44,10 @@ export const settingsTable = {
   store: withDefault(
     {
       name: 'DOWNSCOPE_STORE',
+      means:
+        'Where records are stored: `sqlite:PATH` (on Workers a Durable Object of that name, by default ' +
+        '`downscope`), `firestore://PROJECT/DATABASE` (by the SDK on Node, by REST on Workers; without a ' +
+        'database `(default)`), `firestore+rest://PROJECT/DATABASE`, or `memory:`.',
       default: 'sqlite:.downscope/store.db',
       example: 'firestore://acme-tokens/downscope',
     },
@@ -48,6 +56,7 @@ export const settingsTable = {
   firestoreEmulatorHost: optional(
     {
       name: 'FIRESTORE_EMULATOR_HOST',
+      means: "Host and port of Google's Firestore emulator, which is used instead of Firestore.",
       example: '127.0.0.1:8085',
     },
     parseHostAndPort,
@@ -56,6 +65,10 @@ export const settingsTable = {
   keyRing: withDefault(
     {
       name: 'DOWNSCOPE_KEY_RING',
+      means:
+        'The keys that seal the store: `local:` (they are in `DOWNSCOPE_KEYS`) or ' +
+        '`gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K`, a key of Cloud KMS. Several may be given, ' +
+        'separated by commas: the first seals, all open.',
       default: 'local:',
       example: 'gcp-kms://projects/acme/locations/eu/keyRings/downscope/cryptoKeys/store',
     },
@@ -64,6 +77,10 @@ export const settingsTable = {
   localKeys: optional(
     {
       name: 'DOWNSCOPE_KEYS',
+      means:
+        '256-bit keys as `KID:BASE64,KID:BASE64`. The first seals, all open; they also open beside ' +
+        '`gcp-kms://`. A secret.',
+      without: 'required with `local:`',
       example: 'k1:$(openssl rand -base64 32)',
     },
     (text) => {
@@ -74,6 +91,8 @@ export const settingsTable = {
   policyPath: optional(
     {
       name: 'DOWNSCOPE_POLICY',
+      means: 'Path of the policy file (Node). A change takes effect within seconds.',
+      without: 'policy from the store',
       example: 'policy.yaml',
     },
     parseText,
@@ -81,6 +100,7 @@ export const settingsTable = {
   policyText: optional(
     {
       name: 'DOWNSCOPE_POLICY_YAML',
+      means: 'The policy document itself. Not together with `DOWNSCOPE_POLICY`.',
       example: '{"version":1,"issuers":[],"rules":[],"admins":[]}',
       isDocument: true,
     },
@@ -89,6 +109,10 @@ export const settingsTable = {
   refresh: optional(
     {
       name: 'DOWNSCOPE_REFRESH',
+      means:
+        'When a token that is due is refreshed: `background` (after the answer) or `inline` (before it, for ' +
+        'Cloud Run without always-allocated CPU).',
+      without: '`background`; `inline` on Cloud Run',
       example: 'inline',
     },
     parseChoice(['background', 'inline']),
@@ -96,6 +120,9 @@ export const settingsTable = {
   rotationIdentity: withDefault(
     {
       name: 'DOWNSCOPE_ROTATION_IDENTITY',
+      means:
+        "Which identity rotates a service account's keys: `credential`, the key that is being replaced, or " +
+        "`broker`, the broker's own Google identity. It needs roles/iam.serviceAccountKeyAdmin on the account.",
       default: 'credential',
       example: 'broker',
     },
@@ -104,6 +131,8 @@ export const settingsTable = {
   memoryTokens: withDefault(
     {
       name: 'DOWNSCOPE_MEMORY_TOKENS',
+      means: 'The most tokens that an instance keeps in memory.',
+      unit: 'entries',
       default: '10000',
       example: '10000',
     },
@@ -112,6 +141,10 @@ export const settingsTable = {
   callerRate: withDefault(
     {
       name: 'DOWNSCOPE_CALLER_RATE',
+      means:
+        'The most requests of one caller to one instance, counted after the signature is verified; 0 is no ' +
+        'limit. On Workers the binding `CALLER_LIMIT` of wrangler.toml counts instead.',
+      unit: 'requests a minute',
       default: '60000',
       example: '600',
     },
@@ -120,6 +153,10 @@ export const settingsTable = {
   totalRate: withDefault(
     {
       name: 'DOWNSCOPE_TOTAL_RATE',
+      means:
+        'The most requests of all callers together to one instance, counted before a signature is verified; 0 ' +
+        'is no limit. On Workers the binding `TOTAL_LIMIT` of wrangler.toml counts instead.',
+      unit: 'requests a minute',
       default: '0',
       example: '60000',
     },
@@ -128,6 +165,11 @@ export const settingsTable = {
   storeOutageSeconds: withDefault(
     {
       name: 'DOWNSCOPE_STORE_OUTAGE_SECONDS',
+      means:
+        'How long an instance that cannot read the store serves on with the credentials and blocks it last read. ' +
+        'What is disabled meanwhile stays usable there for at most that long; 0 means that it stops within ' +
+        'seconds.',
+      unit: 'seconds',
       default: '3600',
       example: '300',
     },
@@ -136,6 +178,8 @@ export const settingsTable = {
   audit: withDefault(
     {
       name: 'DOWNSCOPE_AUDIT',
+      means:
+        'Where the record of each decision is written before the answer leaves: `stdout` or `stdout+store`.',
       default: 'stdout',
       example: 'stdout+store',
     },
@@ -144,6 +188,8 @@ export const settingsTable = {
   auditDays: withDefault(
     {
       name: 'DOWNSCOPE_AUDIT_DAYS',
+      means: 'How long the store keeps an audit record.',
+      unit: 'days',
       default: '30',
       example: '400',
     },
@@ -152,6 +198,8 @@ export const settingsTable = {
   logLevel: withDefault(
     {
       name: 'DOWNSCOPE_LOG_LEVEL',
+      means:
+        'The lowest level that is logged: `debug`, `info`, `warn` or `error`. Audit records are always written.',
       default: 'info',
       example: 'info',
     },
@@ -162,6 +210,8 @@ export const settingsTable = {
   cloudRunService: optional(
     {
       name: 'K_SERVICE',
+      means: 'Only read: if it is set, the broker runs on Cloud Run.',
+      without: 'set by Cloud Run',
       example: 'downscope',
     },
     parseText,

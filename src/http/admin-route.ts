@@ -24,6 +24,8 @@ import type { Refuse } from './refuse.ts'
 export interface AdminRoute<Query, Body, Document> {
   /** Method and path, in OpenAPI's notation: `POST /v1/admin/credentials/{name}:disable`. */
   readonly at: `${RouteMethod} /v1/admin/${string}`
+  /** What it does, for people: one sentence without a full stop. */
+  readonly summary: string
   /** The least role that may. */
   readonly needs: NeededRole
   readonly action: AuditAction

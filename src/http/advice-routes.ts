@@ -40,6 +40,7 @@ const suggestBody = z.strictObject({
 export const adviceRoutes = {
   explainPolicy: adminRoute({
     at: 'POST /v1/admin/policy:explain',
+    summary: 'Why a caller would get, or not get, what it asks for; or why a request was refused',
     needs: 'any',
     action: 'policy.explain',
     query: noQuery,
@@ -48,6 +49,7 @@ export const adviceRoutes = {
   }),
   suggestPolicy: adminRoute({
     at: 'POST /v1/admin/policy:suggest',
+    summary: 'What the policy could lose and still have served every request of the last days',
     needs: 'viewer',
     action: 'policy.suggest',
     query: noQuery,

@@ -33,6 +33,7 @@ const page = z.object({
 export const auditRoutes = {
   readAudit: adminRoute({
     at: 'GET /v1/admin/audit',
+    summary: 'The audit records in the store, newest first, as far as they match every filter',
     needs: 'auditor',
     action: 'audit.read',
     query: queryOf(page),

@@ -34,6 +34,7 @@ const finalization = z.strictObject({
 export const connectionRoutes = {
   startConnection: adminRoute({
     at: 'POST /v1/admin/connections',
+    summary: 'Asks for consent: gives a link for whoever is to consent, and a nonce to finish with',
     needs: 'admin',
     action: 'connection.start',
     query: noQuery,
@@ -43,6 +44,7 @@ export const connectionRoutes = {
   }),
   readConnection: adminRoute({
     at: 'GET /v1/admin/connections/{id}',
+    summary: 'What became of a request for consent',
     needs: 'admin',
     action: 'connection.read',
     query: noQuery,
@@ -51,6 +53,7 @@ export const connectionRoutes = {
   }),
   finalizeConnection: adminRoute({
     at: 'POST /v1/admin/connections/{id}:finalize',
+    summary: 'Enrols what was consented to; only whoever asked can, with the nonce',
     needs: 'admin',
     action: 'connection.finalize',
     query: noQuery,

@@ -74,6 +74,7 @@ const none = { query: noQuery, body: noBody } as const
 export const credentialRoutes = {
   listCredentials: adminRoute({
     at: 'GET /v1/admin/credentials',
+    summary: 'The credentials, in the order of their names',
     needs: 'viewer',
     action: 'credential.list',
     query: queryOf(page),
@@ -82,6 +83,7 @@ export const credentialRoutes = {
   }),
   enrolCredential: adminRoute({
     at: 'POST /v1/admin/credentials',
+    summary: "Enrols a credential; `secret` is one of Google's own credential files as it is",
     needs: 'admin',
     action: 'credential.enrol',
     query: noQuery,
@@ -91,6 +93,7 @@ export const credentialRoutes = {
   }),
   readCredential: adminRoute({
     at: 'GET /v1/admin/credentials/{name}',
+    summary: 'One credential, without its secret',
     needs: 'viewer',
     action: 'credential.read',
     ...none,
@@ -98,6 +101,7 @@ export const credentialRoutes = {
   }),
   deleteCredential: adminRoute({
     at: 'DELETE /v1/admin/credentials/{name}',
+    summary: 'Destroys a credential and its secret',
     needs: 'admin',
     action: 'credential.destroy',
     ...none,
@@ -106,6 +110,7 @@ export const credentialRoutes = {
   }),
   changeCredential: adminRoute({
     at: 'PATCH /v1/admin/credentials/{name}',
+    summary: 'Changes when a credential is rotated, and how access boundaries are put on its tokens',
     needs: 'admin',
     action: 'credential.change',
     query: noQuery,
@@ -116,6 +121,8 @@ export const credentialRoutes = {
   }),
   disableCredential: adminRoute({
     at: 'POST /v1/admin/credentials/{name}:disable',
+    summary:
+      'Takes a credential out of service; no instance that can read the store serves its tokens 10 s later',
     needs: 'operator',
     action: 'credential.disable',
     ...none,
@@ -124,6 +131,7 @@ export const credentialRoutes = {
   }),
   enableCredential: adminRoute({
     at: 'POST /v1/admin/credentials/{name}:enable',
+    summary: 'Puts a disabled credential back into service',
     needs: 'operator',
     action: 'credential.enable',
     ...none,
@@ -132,6 +140,7 @@ export const credentialRoutes = {
   }),
   revokeCredential: adminRoute({
     at: 'POST /v1/admin/credentials/{name}:revoke',
+    summary: 'Revokes a credential for good: here first, then upstream; again, to finish what failed there',
     needs: 'operator',
     action: 'credential.revoke',
     ...none,
@@ -140,6 +149,7 @@ export const credentialRoutes = {
   }),
   destroyCredential: adminRoute({
     at: 'POST /v1/admin/credentials/{name}:destroy',
+    summary: 'The same as DELETE',
     needs: 'admin',
     action: 'credential.destroy',
     ...none,

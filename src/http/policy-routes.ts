@@ -10,6 +10,7 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
 export const policyRoutes = {
   readPolicy: adminRoute({
     at: 'GET /v1/admin/policy',
+    summary: 'The policy in force',
     needs: 'viewer',
     action: 'policy.read',
     query: noQuery,
@@ -18,6 +19,8 @@ export const policyRoutes = {
   }),
   applyPolicy: adminRoute({
     at: 'PUT /v1/admin/policy',
+    summary:
+      'Replaces the policy that `If-Match` names; one that would lock out whoever applies it needs `force=true`',
     needs: 'admin',
     action: 'policy.apply',
     query: queryOf(z.object({ force: z.exactOptional(z.literal('true')) })),
@@ -27,6 +30,7 @@ export const policyRoutes = {
   }),
   validatePolicy: adminRoute({
     at: 'POST /v1/admin/policy:validate',
+    summary: 'Judges a policy without applying it',
     needs: 'viewer',
     action: 'policy.validate',
     query: noQuery,

@@ -22,6 +22,7 @@ const one = '/v1/admin/credentials/{name}'
 export const rotationRoutes = {
   listVersions: adminRoute({
     at: `GET ${one}/versions`,
+    summary: 'The versions of a credential, oldest first, without their secrets',
     needs: 'viewer',
     action: 'version.list',
     ...none,
@@ -29,6 +30,7 @@ export const rotationRoutes = {
   }),
   bringVersion: adminRoute({
     at: `POST ${one}/versions`,
+    summary: 'Brings a new secret as the next version, which is proved and then replaces the active one',
     needs: 'admin',
     action: 'version.bring',
     query: noQuery,
@@ -38,6 +40,8 @@ export const rotationRoutes = {
   }),
   disableVersion: adminRoute({
     at: `POST ${one}/versions/{version}:disable`,
+    summary:
+      'Takes a version out of service; no instance that can read the store serves its tokens 10 s later',
     needs: 'operator',
     action: 'version.disable',
     ...none,
@@ -46,6 +50,7 @@ export const rotationRoutes = {
   }),
   destroyVersion: adminRoute({
     at: `POST ${one}/versions/{version}:destroy`,
+    summary: 'Drops the secret of a disabled version',
     needs: 'admin',
     action: 'version.destroy',
     ...none,
@@ -54,6 +59,7 @@ export const rotationRoutes = {
   }),
   rotateCredential: adminRoute({
     at: `POST ${one}:rotate`,
+    summary: 'Begins to replace a service-account key, or shows the rotation that is under way',
     needs: 'operator',
     action: 'credential.rotate',
     ...none,
@@ -62,6 +68,7 @@ export const rotationRoutes = {
   }),
   abortRotation: adminRoute({
     at: `POST ${one}:abort`,
+    summary: 'Takes back a rotation whose new version is not active yet',
     needs: 'operator',
     action: 'credential.abort',
     ...none,
@@ -70,6 +77,7 @@ export const rotationRoutes = {
   }),
   runMaintenance: adminRoute({
     at: 'POST /v1/admin/maintenance:run',
+    summary: 'Rotates, removes, probes and sweeps what is due; for a scheduler',
     needs: 'operator',
     action: 'maintenance.run',
     ...none,

@@ -33,6 +33,7 @@ const none = { query: noQuery, body: noBody } as const
 export const serviceRoutes = {
   whoami: adminRoute({
     at: 'GET /v1/admin/whoami',
+    summary: 'Who asks, and the highest role that policy gives them',
     needs: 'any',
     action: 'admin.whoami',
     ...none,
@@ -40,6 +41,7 @@ export const serviceRoutes = {
   }),
   readService: adminRoute({
     at: 'GET /v1/admin/service',
+    summary: 'How this instance fares: version, clock, store, key ring, policy, switches, settings',
     needs: 'viewer',
     action: 'service.read',
     ...none,
@@ -47,6 +49,8 @@ export const serviceRoutes = {
   }),
   stopService: adminRoute({
     at: 'POST /v1/admin/service:stop',
+    summary:
+      'The kill switch: no instance that can read the store serves a token 10 s later; the admin API goes on',
     needs: 'operator',
     action: 'service.stop',
     ...none,
@@ -54,6 +58,7 @@ export const serviceRoutes = {
   }),
   resumeService: adminRoute({
     at: 'POST /v1/admin/service:resume',
+    summary: 'Lets tokens be served again',
     needs: 'admin',
     action: 'service.resume',
     ...none,
@@ -61,6 +66,7 @@ export const serviceRoutes = {
   }),
   listBlockedCallers: adminRoute({
     at: 'GET /v1/admin/callers',
+    summary: 'The callers that are blocked',
     needs: 'viewer',
     action: 'caller.list',
     ...none,
@@ -68,6 +74,8 @@ export const serviceRoutes = {
   }),
   revokeCaller: adminRoute({
     at: 'POST /v1/admin/callers:revoke',
+    summary:
+      'Blocks a caller: within 10 s no instance that can read the store gives it a token or lets it use the admin API',
     needs: 'operator',
     action: 'caller.revoke',
     query: noQuery,
@@ -77,6 +85,7 @@ export const serviceRoutes = {
   }),
   restoreCaller: adminRoute({
     at: 'POST /v1/admin/callers:restore',
+    summary: 'Lets a blocked caller in again, as far as policy does',
     needs: 'admin',
     action: 'caller.restore',
     query: noQuery,
@@ -139,6 +148,7 @@ const page = z.object({
 export const rewrapRoutes = {
   rewrapKeys: adminRoute({
     at: 'POST /v1/admin/keys:rewrap',
+    summary: 'Seals the next `limit` records anew under the first key of the ring',
     needs: 'admin',
     action: 'keys.rewrap',
     query: queryOf(page),

@@ -11,13 +11,13 @@ import {
   type QueryOf,
 } from '../../../src/http/route-schemas.ts'
 import { adminDocuments } from './admin-documents.ts'
-import { adminSummaries } from './admin-summaries.ts'
 import { createJsonSchemas, type JsonSchemas } from './json-schema.ts'
 import { publicEndpoints, type PublicEndpoint } from './public-endpoints.ts'
 
 /** What the document needs of a route, whatever it takes and shows. */
 interface DescribedRoute {
   readonly at: string
+  readonly summary: string
   readonly needs: string
   readonly query: Pick<QueryOf<unknown>, 'schema'>
   readonly body: Pick<BodyOf<unknown>, 'types' | 'schema'>
@@ -25,7 +25,6 @@ interface DescribedRoute {
   readonly ifMatch?: true
 }
 
-const summaries = new Map(Object.entries(adminSummaries))
 const documents = new Map<string, z.ZodMiniType | undefined>(Object.entries(adminDocuments))
 
 const problem = z.object({
@@ -112,6 +111,7 @@ function adminOperation(route: DescribedRoute & { readonly id: string }, schemas
     needs,
     query,
     body,
+    summary,
     answer: { status },
   } = route
   const parameters = [
@@ -122,7 +122,7 @@ function adminOperation(route: DescribedRoute & { readonly id: string }, schemas
   const schema = documents.get(id)
   return {
     operationId: id,
-    summary: summaries.get(id),
+    summary,
     description: needs === 'any' ? 'Needs a role, whichever it is.' : `Needs the role ${needs}.`,
     security: [{ admin: [] }],
     ...(parameters.length === 0 ? {} : { parameters }),
