@@ -1,4 +1,5 @@
 import { createAuthenticate, createCountRequest, type CountRequest } from './authentication/authenticate.ts'
+import type { Tickets } from './authentication/tickets.ts'
 import { createVerifyIssued } from './authentication/verify-issued.ts'
 import { createAuthorize } from './authorization/authorize.ts'
 import type { CompiledPolicy } from './policy/compile-policy.ts'
@@ -8,6 +9,7 @@ import { createPolicyInForce } from './policy/policy-in-force.ts'
 import { createAdministration } from './compose/administration.ts'
 import { endingConnections, maintainingConnections, openConnect } from './compose/connect.ts'
 import type { MintingRecords } from './rotation/prove-version.ts'
+import { createExchanges } from './compose/iam-credentials.ts'
 import { createRecording } from './compose/recording.ts'
 import type { Broker, Platform } from './compose/platform.ts'
 import { createCheckDocument, createLogWarnings } from './policy/policy-warnings.ts'
@@ -17,7 +19,6 @@ import { createRotationModule } from './compose/rotation.ts'
 import type { Settings } from './config.ts'
 import { whenReady } from './domain/promises.ts'
 import { runInTurns } from './domain/steps.ts'
-import { createExchange } from './exchange.ts'
 import { createApp, type AppDeps } from './http/app.ts'
 import { createReadiness } from './service/readiness.ts'
 import { createMint, type Mint, type MintDeps } from './minting/mint.ts'
@@ -91,7 +92,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     findNothing: records.emptyView,
     brokerIssuer: issuer,
   }
-  const exchange = createExchange(
+  const { exchange, exchangeForIam, tickets } = createExchanges(
     {
       countRequest: () => countRequest('callers'),
       authenticate,
@@ -100,8 +101,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       ...createRecording(platform, records, policy),
       mint: noting(mint),
     },
-    records.audit,
-    clock,
+    { platform, records, issuer, policy, blocks, mint },
   )
 
   const readiness = createReadiness({ ...platform, policy, blocks: records.blocksView })
@@ -110,7 +110,8 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const app = createApp({
     issuer,
     exchange,
-    ...createRevokeAndIntrospect({ platform, records, policy, authenticate, countRequest }),
+    exchangeForIam,
+    ...createRevokeAndIntrospect({ platform, records, policy, authenticate, countRequest, tickets }),
     ...endingConnections(
       createAdministration({
         ...joined,
@@ -138,13 +139,22 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
 }
 
 /** The policy in force, and what others than `authorize` want to know of it. */
-function openPolicy({ issuer, policy: { from } }: Settings, platform: Platform, records: Records) {
+function openPolicy(settings: Settings, platform: Platform, records: Records) {
   const { clock, log, sharesWork } = platform
-  const check = createCheckDocument(records.credentials, { brokerIssuer: issuer, clock })
+  const {
+    issuer,
+    policy: { from },
+  } = settings
+  const { clients = [] } = signInClients(settings) ?? {}
+  const check = createCheckDocument(records.credentials, {
+    brokerIssuer: issuer,
+    signInClients: clients,
+    clock,
+  })
   const policyInForce = createPolicyInForce({
     source: platform.policySource ?? records.policies,
     parse: async (document) => {
-      const steps = readPolicySteps(document, { brokerIssuer: issuer })
+      const steps = readPolicySteps(document, { brokerIssuer: issuer, signInClients: clients })
       return (await runInTurns(steps, () => clock.sleep(0))).policy
     },
     // A Worker has many instances and short ones: there `policy:validate` says it, and applying.
@@ -173,6 +183,7 @@ interface IssuedDeps {
   readonly policy: () => Promise<CompiledPolicy>
   readonly authenticate: RevokeTokenSteps['authenticate']
   readonly countRequest: CountRequest
+  readonly tickets: Pick<Tickets, 'revoke'>
 }
 
 /** What can be asked about a token that was issued. */
@@ -182,6 +193,7 @@ function createRevokeAndIntrospect({
   policy,
   authenticate,
   countRequest,
+  tickets,
 }: IssuedDeps): Pick<AppDeps, 'revokeToken' | 'introspect'> {
   const { blocksView: blocks, credentialView: findCredential, audit } = records
   const { clock } = platform
@@ -189,7 +201,11 @@ function createRevokeAndIntrospect({
   const revoke = createRevokeIssued({ ...platform, ...records, mayUse, findCredential })
   return {
     revokeToken: createRevokeToken(
-      { countRequest: () => countRequest('callers'), authenticate, revoke },
+      {
+        countRequest: () => countRequest('callers'),
+        authenticate,
+        revoke: async (caller, token) => (await tickets.revoke(caller, token)) ?? revoke(caller, token),
+      },
       audit,
       clock,
     ),

@@ -14,6 +14,11 @@ export interface ExchangeSteps {
   /** Before anything of the request is parsed: who comes too often costs no more than that. */
   countRequest(): MaybePromise<void>
   authenticate(proof: Proof): Promise<Caller>
+  /** What is asked of the broker itself, by its name as an audience, and not of a credential. */
+  readonly tickets?: {
+    readonly audience: string
+    readonly issue: (caller: Caller, request: ExchangeRequest) => Promise<ResolvedToken>
+  }
   authorize(caller: Caller, request: ExchangeRequest): MaybePromise<Grant>
   /** `deadlineMs`: by the steady clock, until when it may wait for what passes. */
   resolve(grant: Grant, mint: () => Promise<MintedToken>, deadlineMs: number): MaybePromise<ResolvedToken>
@@ -31,7 +36,8 @@ export interface ExchangeContext {
 }
 
 export interface ExchangeOutcome {
-  readonly grant: Grant
+  /** Absent for a ticket. */
+  readonly grant?: Grant | undefined
   readonly resolved: ResolvedToken
 }
 
@@ -70,6 +76,12 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
       caller = await steps.authenticate(request.proof)
       record.issuer = caller.issuer
       record.caller = caller.subject
+      if (request.target === steps.tickets?.audience) {
+        const resolved = await steps.tickets.issue(caller, request)
+        noteToken(record, resolved)
+        await write()
+        return { resolved }
+      }
       const allowed = steps.authorize(caller, request)
       const grant = allowed instanceof Promise ? await allowed : allowed
       noteGrant(record, grant)
@@ -122,5 +134,6 @@ function noteToken(record: RecordDraft, { token, digest, source, remaining }: Re
   record.source = source
   record.scopesIssued = token.scopes
   record.remaining = remaining
-  record.tokenDigest = digest
+  if (token.signed === undefined) record.tokenDigest = digest
+  else record.signedDigest = token.signed.digest
 }

@@ -1,6 +1,7 @@
 import type { MaybePromise } from './domain/promises.ts'
 import { failureOf, type AuditRecord } from './domain/audit-record.ts'
 import type { Caller } from './domain/caller.ts'
+import { omitUndefined } from './domain/omit-undefined.ts'
 import type { Proof } from './domain/exchange-request.ts'
 import type { Secret } from './domain/secret.ts'
 import type { AuditTrail } from './ports/audit-trail.ts'
@@ -10,7 +11,8 @@ import type { Clock } from './ports/clock.ts'
 export interface RevokedTokenFacts {
   /** SHA-256 in lower-case hex. */
   readonly digest: string
-  readonly credential: string
+  /** Absent for a ticket. */
+  readonly credential?: string
 }
 
 export interface RevokeTokenSteps {
@@ -65,7 +67,7 @@ export function createRevokeToken(steps: RevokeTokenSteps, audit: AuditTrail, cl
     }
     await write({
       outcome: 'done',
-      ...(revoked === undefined ? {} : { credential: revoked.credential, tokenDigest: revoked.digest }),
+      ...omitUndefined({ credential: revoked?.credential, tokenDigest: revoked?.digest }),
     })
   }
 }

@@ -85,7 +85,7 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
         told: 'client_id is not its sub: leave it out',
         caller,
       })
-    await spend({ proof, caller, use: judged.use })
+    await spend({ proof, caller, use: proof.isSpent === true ? undefined : judged.use })
     return caller
   }
 
@@ -186,10 +186,12 @@ const proofName = {
   client_assertion: 'the client assertion',
   subject_token: 'the subject token',
   admin_bearer: 'the bearer token',
+  bearer: 'the bearer token',
 } as const satisfies Record<Proof['form'], string>
 
 const rejectionCode = {
   client_assertion: 'client_assertion_rejected',
   subject_token: 'subject_token_rejected',
   admin_bearer: 'admin_unauthenticated',
+  bearer: 'client_assertion_rejected',
 } as const satisfies Record<Proof['form'], BrokerErrorCode>

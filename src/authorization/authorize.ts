@@ -2,13 +2,14 @@ import { whenReady, type MaybePromise } from '../domain/promises.ts'
 import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import {
+  credentialName,
+  identifiesAsAccount,
   missingOfConsent,
   type CredentialSummary,
-  identifiesAsAccount,
-  credentialName,
 } from '../domain/credential.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import { grantedCredential, type Grant, type GrantedCredential } from '../domain/grant.ts'
+import { bucketIn } from '../domain/signable.ts'
 import { quote } from '../domain/text.ts'
 import { termsOf, type Upstream } from '../domain/upstream.ts'
 import type { CompiledPolicy, CompiledRule } from '../policy/compile-policy.ts'
@@ -34,29 +35,44 @@ export interface AuthorizeDeps {
 export function createAuthorize(
   deps: AuthorizeDeps,
 ): (caller: Caller, request: ExchangeRequest) => MaybePromise<Grant> {
-  const parseTarget = createParseTarget(deps.brokerIssuer)
+  const findTarget = createFindTarget(deps)
+
+  const findGrant = (
+    policy: CompiledPolicy,
+    asking: Asking,
+    name: string | undefined,
+  ): MaybePromise<Grant> => {
+    const { caller, request } = asking
+    if (name === undefined)
+      throw unavailable('audience', `the target ${quote(request.target)} names no credential`)
+    const rule = policy.findRule(caller, name)
+    if (rule === undefined) return whenReady(deps.findNothing(name), () => refuseWithoutRule(caller, name))
+    return whenReady(deps.findCredential(name), (found) => {
+      const credential = refuseUnlessEnabled(found, name, rule)
+      const upstream = policy.findUpstream(credential.upstream)
+      const asked = { caller, request, rule, credential, ...omitUndefined({ upstream }) }
+      if (credential.source === undefined) return narrow(asked)
+      return findSource(deps, credential, whereOf(rule)).then((source) =>
+        narrow(source === undefined ? asked : { ...asked, source }),
+      )
+    })
+  }
 
   return (caller, request) =>
-    whenReady(deps.policy(), (policy) => {
-      const name = parseTarget(request.target)
-      if (name === undefined)
-        throw unavailable('audience', `the target ${quote(request.target)} names no credential`)
-      const rule = policy.findRule(caller, name)
-      if (rule === undefined) return whenReady(deps.findNothing(name), () => refuseWithoutRule(caller, name))
-      return whenReady(deps.findCredential(name), (found) => {
-        const credential = refuseUnlessEnabled(found, name, rule)
-        const upstream = policy.findUpstream(credential.upstream)
-        const asked = { caller, request, rule, credential, ...omitUndefined({ upstream }) }
-        if (credential.source === undefined) return narrow(asked)
-        return findSource(deps, credential, whereOf(rule)).then((source) =>
-          narrow(source === undefined ? asked : { ...asked, source }),
-        )
-      })
-    })
+    whenReady(deps.policy(), (policy) =>
+      whenReady(findTarget(policy, caller, request.target), (name) =>
+        findGrant(policy, { caller, request }, name),
+      ),
+    )
 }
 
 function refuseWithoutRule({ subject, issuer }: Caller, name: string): never {
   throw unavailable('rules', `no rule gives ${quote(name)} to ${quote(subject)} of ${quote(issuer)}`)
+}
+
+interface Asking {
+  readonly caller: Caller
+  readonly request: ExchangeRequest
 }
 
 function refuseUnlessEnabled(
@@ -96,9 +112,7 @@ async function findSource(
   return grantedCredential(source)
 }
 
-interface Asked {
-  readonly caller: Caller
-  readonly request: ExchangeRequest
+interface Asked extends Asking {
   readonly rule: CompiledRule
   readonly credential: CredentialSummary
   readonly source?: GrantedCredential
@@ -133,6 +147,17 @@ function narrow(asked: Asked): Grant {
     refuseBeyondKey(request)
     narrowLifetime(asked)
     return { ...grant, scopes: [], tokenType: 'api_key' }
+  }
+  if (request.tokenType === 'signature') {
+    const audience = signedFor(asked)
+    const { toSign } = request
+    return {
+      ...grant,
+      scopes: [],
+      tokenType: 'signature',
+      audience,
+      ...omitUndefined({ toSign, lifetime: narrowLifetime(asked) }),
+    }
   }
   if (request.resource !== undefined) throw requestMalformed('resource is for ID tokens only', 'resource')
   const scopes = narrowScopes(request.scopes, rule, credential)
@@ -179,6 +204,36 @@ function idTokenAudience({ request, rule, credential }: Asked): string {
   return audience
 }
 
+/** T1, T2: what a signature is for has to stand in the rule, and what shows nothing of that needs all of it. */
+function signedFor({ request, rule, credential }: Asked): string {
+  const { name, signature = { storageBuckets: [], jwtAudiences: [] } } = rule.rule
+  const where = `rule ${quote(name)}`
+  if (!identifiesAsAccount.has(credential.kind))
+    throw unavailable(
+      'credential.kind',
+      `${where}: ${credential.kind} ${quote(credential.name)} signs nothing`,
+    )
+  const { resource } = request
+  if (resource === undefined)
+    throw unavailable(
+      'signature',
+      `${where}: neither a V2 or V4 string-to-sign, nor a POST policy, nor a JWT of aud, exp and jti alone`,
+    )
+  const bucket = bucketIn(resource)
+  const { storageBuckets, jwtAudiences } = signature
+  const isAllowed =
+    bucket === undefined
+      ? jwtAudiences.includes(resource)
+      : storageBuckets.includes(bucket) || storageBuckets.includes('*')
+  if (isAllowed) return resource
+  throw unavailable(
+    'signature',
+    bucket === '*'
+      ? `${where}: a V4 string-to-sign shows no bucket, so it needs storage_buckets: ['*']; V2, a POST policy and :signUrl show it`
+      : `${where} signs nothing for ${quote(resource)}`,
+  )
+}
+
 /** Without `requested_subject` the token is the credential's own, also where the rule names subjects. */
 function allowedSubject({ request, rule, credential }: Asked): string | undefined {
   const { subject } = request
@@ -200,22 +255,6 @@ function unavailable(condition: string, reason: string): BrokerError {
 }
 
 /**
- * The credential that an `audience` names: `NAME`, `//HOST/credentials/NAME` or `ISSUER/credentials/NAME`, where
- * host and issuer are this broker's, compared exactly. `undefined` for everything else.
- */
-export function createParseTarget(brokerIssuer: string): (target: string) => string | undefined {
-  const prefixes = [
-    `//${new URL(brokerIssuer).host}/credentials/`,
-    `${brokerIssuer.replace(/\/$/, '')}/credentials/`,
-  ]
-  return (target) => {
-    const prefix = prefixes.find((candidate) => target.startsWith(candidate)) ?? ''
-    const name = target.slice(prefix.length)
-    return credentialName.test(name) ? name : undefined
-  }
-}
-
-/**
  * An upstream that takes no scope with a refresh, or that was seen to give more than was asked for, gives all that was
  * consented: whoever is granted less gets nothing, `scope_refused`, for a narrower token cannot be had.
  */
@@ -231,4 +270,62 @@ function refuseLessThanConsented(
     reason: `"${name}": upstream ${credential.upstream} cannot narrow a refresh, so rule and request must have all scopes consented; missing: ${missing.slice(0, 20).join(' ')}`,
     condition: 'scopes',
   })
+}
+
+export type FindTarget = (
+  policy: CompiledPolicy,
+  caller: Caller,
+  target: string,
+) => MaybePromise<string | undefined>
+
+/** What IAM Credentials calls a service account; the project is always the wildcard. */
+const accountPrefix = 'projects/-/serviceAccounts/'
+/** Whose rules are for more credentials has to name them: each is read to find its account's address. */
+const credentialsMax = 100
+
+/**
+ * The name of the credential that a target means, `undefined` where it means none. `CREDENTIAL@HOST` comes before the
+ * addresses of accounts, compared exactly; such an address has to mean exactly one credential that a rule gives
+ * this caller (T4).
+ */
+export function createFindTarget({
+  findCredential,
+  brokerIssuer,
+}: Omit<AuthorizeDeps, 'policy'>): FindTarget {
+  const parseTarget = createParseTarget(brokerIssuer)
+  const ours = `@${new URL(brokerIssuer).hostname}`
+
+  const findByAddress = async (policy: CompiledPolicy, caller: Caller, email: string) => {
+    const names = [...policy.credentialsFor(caller)]
+    const found: string[] = []
+    for (const name of names.length > credentialsMax ? [] : names) {
+      const credential = await findCredential(name)
+      if (credential?.identity === email && identifiesAsAccount.has(credential.kind)) found.push(name)
+    }
+    return found.length === 1 ? found[0] : undefined
+  }
+
+  return (policy, caller, target) => {
+    if (!target.startsWith(accountPrefix)) return parseTarget(target)
+    const email = target.slice(accountPrefix.length)
+    if (!email.endsWith(ours)) return findByAddress(policy, caller, email)
+    const name = email.slice(0, -ours.length)
+    return credentialName.test(name) ? name : undefined
+  }
+}
+
+/**
+ * The credential that an `audience` names: `NAME`, `//HOST/credentials/NAME` or `ISSUER/credentials/NAME`, where
+ * host and issuer are this broker's, compared exactly. `undefined` for everything else.
+ */
+export function createParseTarget(brokerIssuer: string): (target: string) => string | undefined {
+  const prefixes = [
+    `//${new URL(brokerIssuer).host}/credentials/`,
+    `${brokerIssuer.replace(/\/$/, '')}/credentials/`,
+  ]
+  return (target) => {
+    const prefix = prefixes.find((candidate) => target.startsWith(candidate)) ?? ''
+    const name = target.slice(prefix.length)
+    return credentialName.test(name) ? name : undefined
+  }
 }

@@ -2,6 +2,7 @@ import type { MaybePromise } from '../domain/promises.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
 import type { Caller } from '../domain/caller.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 import { quote } from '../domain/text.ts'
 import { seconds } from '../domain/time.ts'
 import type { CompiledPolicy } from '../policy/compile-policy.ts'
@@ -92,6 +93,12 @@ export function createMayUse(deps: {
   }
 }
 
-function unavailable(reason: string): BrokerError {
-  return new BrokerError('target_unavailable', { reason })
+/** Throws `target_unavailable` for a caller whom no rule takes: there is nothing that a ticket would be good for (T6). */
+export function refuseWithoutRule(policy: CompiledPolicy, caller: Caller): void {
+  for (const _ of policy.credentialsFor(caller)) return
+  throw unavailable(`no rule takes ${quote(caller.subject)} of ${quote(caller.issuer)}`, 'rules')
+}
+
+function unavailable(reason: string, condition?: string): BrokerError {
+  return new BrokerError('target_unavailable', { reason, ...omitUndefined({ condition }) })
 }

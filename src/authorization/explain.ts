@@ -15,9 +15,10 @@ import type { Policy, Rule, TrustedIssuer, CallerPattern } from '../domain/polic
 import { quote, closestMatch } from '../domain/text.ts'
 import { formatScope, type ScopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
-import { createAuthorize, type AuthorizeDeps, createParseTarget } from './authorize.ts'
+import { createAuthorize, createFindTarget, type AuthorizeDeps } from './authorize.ts'
+import { brokerTarget } from '../domain/url.ts'
 import type { CompiledPolicy, CompiledRule } from '../policy/compile-policy.ts'
-import { enforceBlocks, type CurrentBlocks } from './enforce-blocks.ts'
+import { enforceBlocks, refuseWithoutRule, type CurrentBlocks } from './enforce-blocks.ts'
 import { impliedScopes, scopesImpliedBy } from '../policy/scope-catalogue.ts'
 import { readScopes } from '../policy/read-scopes.ts'
 import { narrowScopes } from './narrow.ts'
@@ -40,17 +41,24 @@ export type Explain = (question: ExplainQuestion) => Promise<Explanation>
  * as given. Throws `policy_unavailable` and `store_unavailable`.
  */
 export function createExplain(deps: ExplainDeps): Explain {
-  const parseTarget = createParseTarget(deps.brokerIssuer)
+  const findTarget = createFindTarget(deps)
+  const broker = brokerTarget(deps.brokerIssuer)
 
   return async (question) => {
     const compiled = await deps.policy()
     const issuer = findIssuer(compiled, question.issuer)
     const subject = typeof question.claims['sub'] === 'string' ? question.claims['sub'] : ''
-    const name = parseTarget(question.target)
+    const caller: Caller = {
+      issuer: issuer?.issuer ?? question.issuer,
+      issuerName: issuer?.name ?? '',
+      subject,
+      claims: question.claims,
+    }
+    const name = await findTarget(compiled, caller, question.target)
     const credential = name === undefined ? undefined : await deps.findCredential(name)
     const about = {
       caller: {
-        issuer: issuer?.issuer ?? question.issuer,
+        issuer: caller.issuer,
         ...(issuer === undefined ? {} : { issuerName: issuer.name }),
         subject,
       },
@@ -66,12 +74,8 @@ export function createExplain(deps: ExplainDeps): Explain {
         hints: issuerHints(question, compiled.policy),
       }
 
-    const caller: Caller = {
-      issuer: issuer.issuer,
-      issuerName: issuer.name,
-      subject,
-      claims: question.claims,
-    }
+    if (question.target === broker)
+      return { ...about, ...explainTicket(compiled, caller), rules: [], hints: [] }
     const rules = name === undefined ? [] : explainRules(compiled.policy, caller, name)
     const verdict = await judge({ ...deps, policy: () => Promise.resolve(compiled) }, caller, question)
     const rule = name === undefined ? undefined : compiled.findRule(caller, name)
@@ -83,6 +87,18 @@ export function createExplain(deps: ExplainDeps): Explain {
       ...(narrowest.length === 0 ? {} : { narrowestScopes: narrowest }),
       hints: hintsOf({ question, name, credential, verdict, rules, policy: compiled.policy }),
     }
+  }
+}
+
+/** Of the broker itself there are tickets, for whoever may have anything; blocks are looked at when one is used. */
+function explainTicket(policy: CompiledPolicy, caller: Caller): Refused & Pick<Explanation, 'token'> {
+  try {
+    refuseWithoutRule(policy, caller)
+    return { outcome: 'granted', token: { tokenType: 'access_token', scopes: ['ticket'], upstream: 'none' } }
+  } catch (error) {
+    if (!isBrokerError(error)) throw error
+    const { code, reason, condition } = error
+    return { outcome: 'refused', error: code, reason, ...omitUndefined({ condition }) }
   }
 }
 

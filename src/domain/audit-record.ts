@@ -25,7 +25,7 @@ export interface AuditRecord {
   readonly subject?: string
   /** What was asked for; it is given as that or not at all. */
   readonly tokenType?: TokenType
-  /** Whom an ID token is for. */
+  /** Whom an ID token is for, or what a signature is for. */
   readonly audience?: string
   /** An access boundary is on the token. */
   readonly bounded?: true
@@ -33,6 +33,8 @@ export interface AuditRecord {
   readonly remaining?: Seconds
   /** SHA-256 of the token, never the token. */
   readonly tokenDigest?: string
+  /** Of a signature: SHA-256 of what was signed. */
+  readonly signedDigest?: string
   /** The caller who is blocked or let in, as `ISSUER/SUBJECT`. */
   readonly target?: string
   /** What a policy is now, and what it was: of an act that replaces it. */

@@ -3,6 +3,7 @@ import { scopesBeyond, type ScopeSet } from './scopes.ts'
 import type { Secret } from './secret.ts'
 import type { SigningAlgorithm } from './jwk.ts'
 import { type EpochSeconds, seconds, type Seconds } from './time.ts'
+import { signedLifeMax } from './signable.ts'
 import type { Upstream } from './upstream.ts'
 import type { ExchangeRequest } from './exchange-request.ts'
 
@@ -300,11 +301,15 @@ const impersonated: TokenLife = {
   choice: { shortest: seconds(60), longest: seconds(12 * 3600) },
 }
 
+/** What is signed says how long it is good, and more than the rule allows is not signed. */
+const signed: TokenLife = { choice: { shortest: seconds(1), longest: signedLifeMax } }
+
 /** The life of the tokens that a credential gives: the one place that says which upstream can shorten it. */
 export function tokenLifeOf(
   { kind, upstream }: TokenLifeOf,
   { tokenType, subject }: Pick<ExchangeRequest, 'tokenType' | 'subject'>,
 ): TokenLife {
+  if (tokenType === 'signature') return signed
   switch (kind) {
     case 'service_account_key':
     case 'broker_identity':

@@ -3,6 +3,7 @@ import type { Caller } from './caller.ts'
 import type { CredentialKind, CredentialSummary } from './credential.ts'
 import type { TokenType } from './exchange-request.ts'
 import type { ScopeSet } from './scopes.ts'
+import type { ToSign } from './signable.ts'
 import type { Seconds } from './time.ts'
 import { omitUndefined } from './omit-undefined.ts'
 
@@ -15,8 +16,10 @@ export interface Grant {
   /** Empty only for an ID token. */
   readonly scopes: ScopeSet
   readonly tokenType: TokenType
-  /** For an ID token: whom it is for. */
+  /** For an ID token: whom it is for; of a signature, what it is for. */
   readonly audience?: string
+  /** With a signature. */
+  readonly toSign?: ToSign
   /** Domain-wide delegation: the user to act for. */
   readonly subject?: string
   readonly boundary?: AccessBoundary

@@ -63,10 +63,20 @@ export interface Rule {
   readonly tokenTypes: readonly TokenType[]
   /** Audiences an ID token may be for. */
   readonly idTokenAudiences: readonly string[]
+  /** What may be signed; present with the token type `signature`. */
+  readonly signature?: SignatureRule
   /** Users that may be acted for by domain-wide delegation, exact or with `*` inside a segment. */
   readonly subjects: readonly string[]
   /** Always applied; empty means none. */
   readonly boundary: AccessBoundary
+}
+
+/** T1, T2: whoever signs another's text gives the account away. */
+export interface SignatureRule {
+  /** Buckets of which URLs and POST policies are signed; `*` is all of them. */
+  readonly storageBuckets: readonly string[]
+  /** The `aud` that a JWT may have. */
+  readonly jwtAudiences: readonly string[]
 }
 
 /** All of its parts must match. */

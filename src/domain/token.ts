@@ -16,6 +16,8 @@ export interface MintedToken {
   readonly drawnFrom: readonly string[]
   readonly issuedAt: EpochSeconds
   readonly expiresAt: EpochSeconds
+  /** Of a signature: with which key it was made, and the SHA-256 in lower-case hex of what was signed. */
+  readonly signed?: { readonly keyId: string; readonly digest: string }
 }
 
 /** Where the token came from: this instance's memory, the shared store, or the upstream just now. */

@@ -21,3 +21,8 @@ export function urlFault(text: string): string | undefined {
 export function issuerUrlFault(text: string): string | undefined {
   return urlFault(text) ?? (/[?#]/.test(text) ? 'must have no query and no fragment' : undefined)
 }
+
+/** What the broker itself is called as an audience: `//HOST`, with its port where it has one. */
+export function brokerTarget(issuer: string): string {
+  return `//${new URL(issuer).host}`
+}

@@ -17,7 +17,7 @@ import {
 import { readGoogleError, type GoogleError } from './api-request.ts'
 
 /** docs/google.md §3.1. None of them has an effect that a repetition would double. */
-export type IamOperation = 'generateAccessToken' | 'generateIdToken' | 'signJwt'
+export type IamOperation = 'generateAccessToken' | 'generateIdToken' | 'signJwt' | 'signBlob'
 
 /** Where IAM Credentials does something as a service account; `baseUrl` is what comes before `/v1/…`. */
 export function iamCredentialsUrl(baseUrl: string, serviceAccount: string, operation: IamOperation): string {

@@ -85,8 +85,18 @@ export async function signAssertion(
 ): Promise<Secret> {
   const iat = later(now, issuedBefore)
   const payload = { iss: clientEmail, aud: assertionAudience, iat, exp: later(iat, assertionLife), ...claims }
-  const header = { alg: 'RS256', typ: 'JWT', kid: keyId }
-  return new Secret(await new SignJWT(payload).setProtectedHeader(header).sign(key))
+  return new Secret(await signClaims({ clientEmail, keyId, key }, payload))
+}
+
+/** A JWT of exactly these claims. */
+export function signClaims({ keyId, key }: AssertionKey, claims: Members): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: keyId }).sign(key)
+}
+
+/** The signature of a text's octets (RSASSA-PKCS1-v1_5, SHA-256), in Base64. */
+export async function signText({ key }: AssertionKey, text: string): Promise<string> {
+  const signature = await crypto.subtle.sign(key.algorithm.name, key, new TextEncoder().encode(text))
+  return btoa(String.fromCharCode(...new Uint8Array(signature)))
 }
 
 /** The private key of a service account from PKCS#8 in PEM; throws `fault`, because jose's error may quote the text. */

@@ -90,6 +90,57 @@ export function problemRefusal(error: BrokerError, requestId: string): Response 
   })
 }
 
+/** Google's own answer for an account that may not be used, or is not there. */
+const permissionDenied = {
+  status: 403,
+  description: 'permission denied on the account (or it may not exist)',
+}
+const unauthenticated = { status: 401 }
+const asGoogleSays: Partial<Record<BrokerErrorCode, Partial<Answer>>> = {
+  target_unavailable: permissionDenied,
+  client_assertion_rejected: unauthenticated,
+  subject_token_rejected: unauthenticated,
+}
+const googleStatuses: Readonly<Record<number, string>> = {
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  429: 'RESOURCE_EXHAUSTED',
+  500: 'INTERNAL',
+  502: 'INTERNAL',
+  503: 'UNAVAILABLE',
+}
+
+/** The answer of an API of Google's (https://google.aip.dev/193), as far as its client libraries read it. */
+export function googleRefusal(error: BrokerError, requestId: string): Response {
+  const answer = { ...answers[error.code], ...asGoogleSays[error.code] }
+  const message = withRequestId(detail(error, answer), requestId)
+  return googleError({
+    status: answer.status,
+    message,
+    requestId,
+    headers: refusalHeaders(error, 'Bearer', answer),
+  })
+}
+
+export function googleBug(requestId: string): Response {
+  return googleError({ status: 500, message: `an internal error; request id ${requestId}`, requestId })
+}
+
+function googleError({
+  status,
+  message,
+  ...answer
+}: {
+  readonly status: number
+  readonly message: string
+  readonly requestId: string
+  readonly headers?: Readonly<Record<string, string>>
+}): Response {
+  const error = { code: status, message, status: googleStatuses[status] ?? 'INVALID_ARGUMENT' }
+  return jsonAnswer({ ...answer, status, text: JSON.stringify({ error }) })
+}
+
 /** A bug's answer says that there was one and nothing else. */
 export function oauthBug(requestId: string): Response {
   return jsonAnswer({ status: 500, text: '{"error":"server_error"}', requestId })
@@ -157,8 +208,11 @@ function printable(text: string): string {
     .replaceAll(/[^\x20-\x7E]/gu, '?')
 }
 
-function refusalHeaders(error: BrokerError, challenge: string | undefined): Record<string, string> {
-  const { status } = answers[error.code]
+function refusalHeaders(
+  error: BrokerError,
+  challenge: string | undefined,
+  { status } = answers[error.code],
+): Record<string, string> {
   // RFC 9110 §10.2.3: whole seconds.
   if (status === 429 || status === 503) return { 'Retry-After': String(wholeSeconds(error.retryAfter)) }
   return status === 401 && challenge !== undefined ? { 'WWW-Authenticate': challenge } : {}

@@ -26,7 +26,8 @@ import { addConsoleRoutes } from './console/console-routes.ts'
 import { addAdminRoutes } from './admin-routes.ts'
 import { createIntrospectionRoute, createRevocationRoute, createTokenRoute } from './oauth-routes.ts'
 import { issuerPath, issuerUrl, addPublicRoutes } from './public-routes.ts'
-import { createOAuthRefuse, createProblemRefuse } from './refuse.ts'
+import { addIamRoutes } from './iam-routes.ts'
+import { createGoogleRefuse, createOAuthRefuse, createProblemRefuse } from './refuse.ts'
 import { createNoRoute, plainRefusal } from './no-route.ts'
 import type { RotationRoutesDeps } from './rotation-routes.ts'
 
@@ -34,6 +35,7 @@ export interface AppDeps {
   /** The broker's public URL, from the settings; never taken from a request. */
   readonly issuer: string
   readonly exchange: Exchange
+  readonly exchangeForIam: Exchange
   readonly administer: Administer
   readonly revokeToken: RevokeToken
   readonly introspect: (read: () => Secret) => Promise<Introspection>
@@ -84,6 +86,7 @@ export function createApp(deps: AppDeps): Hono {
   app.on('POST', at('/v1/token'), ({ req }) => serveToken(req.raw))
   app.on('POST', at('/v1/revoke'), ({ req }) => serveRevocation(req.raw))
   app.on('POST', at('/v1/introspect'), ({ req }) => serveIntrospection(req.raw))
+  addIamRoutes(app, { ...deps, at, refuse: createGoogleRefuse(deps) })
   addAdminRoutes(app, { ...deps, act, at, locate: (route) => issuerUrl(deps.issuer, route) })
   addConsoleRoutes(app, { ...deps, at, path })
   addConnectPages(app, { ...deps, at, path })

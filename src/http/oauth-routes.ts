@@ -127,11 +127,13 @@ function createFormRoute<Result>(
 function tokenResponse({ resolved }: ExchangeOutcome, requestId: string): Response {
   const { token, remaining } = resolved
   const expiresIn = Math.floor(remaining)
-  if (!(expiresIn > 0)) throw new RangeError('a token without remaining life reached the HTTP layer')
+  const { tokenType } = token
+  if (!(expiresIn > 0) || tokenType === 'signature')
+    throw new RangeError('no token, or one without remaining life, reached the HTTP layer')
   const text = JSON.stringify({
     access_token: token.secret.reveal(),
-    issued_token_type: tokenTypeUrns[token.tokenType],
-    token_type: token.tokenType === 'access_token' ? 'Bearer' : 'N_A',
+    issued_token_type: tokenTypeUrns[tokenType],
+    token_type: tokenType === 'access_token' ? 'Bearer' : 'N_A',
     expires_in: expiresIn,
     // ID tokens and API keys carry none, and an empty scope is no scope (RFC 6749 §3.3).
     scope: token.scopes.length === 0 ? undefined : formatScope(token.scopes),

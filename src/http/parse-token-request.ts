@@ -13,15 +13,20 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
 /**
  * RFC 8693 §3, and a name of our own for what is no token: `urn:ietf:params:oauth:token-type` is the IETF's to give.
  */
-export const tokenTypeUrns: Readonly<Record<TokenType, string>> = {
+export const tokenTypeUrns: Readonly<Record<AskedType, string>> = {
   access_token: 'urn:ietf:params:oauth:token-type:access_token',
   id_token: 'urn:ietf:params:oauth:token-type:id_token',
   api_key: 'urn:downscope:params:oauth:token-type:api_key',
 }
 
+/** What is signed comes by other routes (`iam-routes.ts`). */
+export type AskedType = Exclude<TokenType, 'signature'>
+
+const askedTypes = tokenTypes.filter((tokenType) => tokenType !== 'signature')
+
 /** `undefined` for a URN that means nothing here. */
-function tokenTypeOf(urn: string): TokenType | undefined {
-  return tokenTypes.find((tokenType) => tokenTypeUrns[tokenType] === urn)
+function tokenTypeOf(urn: string): AskedType | undefined {
+  return askedTypes.find((tokenType) => tokenTypeUrns[tokenType] === urn)
 }
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'

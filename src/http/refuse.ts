@@ -1,6 +1,6 @@
 import { isBrokerError } from '../domain/broker-error.ts'
 import type { Log } from '../ports/log.ts'
-import { oauthBug, oauthRefusal, problemBug, problemRefusal } from './answers.ts'
+import { googleBug, googleRefusal, oauthBug, oauthRefusal, problemBug, problemRefusal } from './answers.ts'
 
 /** Turns whatever was thrown into an answer. Never throws. */
 export type Refuse = (error: unknown, requestId: string, request: Request) => Response
@@ -18,6 +18,14 @@ export function createProblemRefuse(deps: { readonly log: Log }): Refuse {
   return (error, requestId) => {
     report(deps.log, error, requestId)
     return isBrokerError(error) ? problemRefusal(error, requestId) : problemBug(requestId)
+  }
+}
+
+/** Refusals in the form of Google's APIs. */
+export function createGoogleRefuse(deps: { readonly log: Log }): Refuse {
+  return (error, requestId) => {
+    report(deps.log, error, requestId)
+    return isBrokerError(error) ? googleRefusal(error, requestId) : googleBug(requestId)
   }
 }
 

@@ -9,7 +9,7 @@ import { requireOwnIdentity } from './impersonator-token.ts'
 import { requireIdTokenAudience, judgeIdToken } from './exchange-assertion.ts'
 import { carriedScopes, requireScopes } from '../oauth/token-response.ts'
 import type { RecordHealth } from './record-health.ts'
-import type { MintForUser } from './sign-jwt.ts'
+import type { MintForUser, SignAs } from './sign-jwt.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 
 export interface BrokerIdentityDeps {
@@ -17,6 +17,7 @@ export interface BrokerIdentityDeps {
   readonly ownIdentity?: OwnIdentity
   readonly clock: Clock
   readonly mintForUser: MintForUser
+  readonly signAs: SignAs
   readonly noteHealth: RecordHealth
 }
 
@@ -43,11 +44,13 @@ interface Task {
 
 async function mintFrom(
   identity: OwnIdentity,
-  { clock, mintForUser }: BrokerIdentityDeps,
+  { clock, mintForUser, signAs }: BrokerIdentityDeps,
   task: Task,
 ): Promise<MintedToken> {
   const { credential, tokenType, subject } = task.grant
   if (tokenType === 'id_token') return await idToken(identity, clock, task.grant)
+  const ownAccount = async () => ({ serviceAccount: await identity.serviceAccount(), delegates: [] })
+  if (tokenType === 'signature') return await signAs({ ...task, account: await ownAccount() })
   if (tokenType !== 'access_token')
     throw new BrokerError('target_unavailable', {
       reason: `credential ${credential.name}: the broker's own identity gives no ${tokenType}`,
@@ -55,8 +58,7 @@ async function mintFrom(
   // Without a scope a platform gives all it has.
   requireScopes(task.grant)
   if (subject === undefined) return await accessToken(identity, clock, task.grant)
-  const account = { serviceAccount: await identity.serviceAccount(), delegates: [] }
-  return await mintForUser({ ...task, account })
+  return await mintForUser({ ...task, account: await ownAccount() })
 }
 
 async function accessToken(identity: OwnIdentity, clock: Clock, grant: Grant): Promise<MintedToken> {

@@ -11,7 +11,7 @@ import type { CallIamCredentials } from './impersonator-token.ts'
 import { judgeIdToken, requireIdTokenAudience } from './exchange-assertion.ts'
 import type { RecordHealth } from './record-health.ts'
 import { requireScopes, type Judged } from '../oauth/token-response.ts'
-import type { MintForUser } from './sign-jwt.ts'
+import type { MintForUser, SignAs } from './sign-jwt.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 import { createOncePerVersion, type VersionName } from './once-per-version.ts'
 
@@ -22,6 +22,7 @@ export interface ImpersonationDeps {
   readonly credentials: Pick<Credentials, 'openSecret'>
   readonly askIamCredentials: CallIamCredentials
   readonly mintForUser: MintForUser
+  readonly signAs: SignAs
   readonly noteHealth: RecordHealth
 }
 
@@ -52,6 +53,7 @@ interface Task {
 async function mintAs(deps: ImpersonationDeps, task: Task): Promise<MintedToken> {
   const { grant } = task
   if (grant.tokenType === 'id_token') return await idToken(deps, task)
+  if (grant.tokenType === 'signature') return await deps.signAs(task)
   if (grant.tokenType !== 'access_token')
     throw new BrokerError('target_unavailable', {
       reason: `credential ${grant.credential.name}: impersonation gives no ${grant.tokenType}`,

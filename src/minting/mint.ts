@@ -33,12 +33,13 @@ import { createMintFromBrokerIdentity } from './broker-identity.ts'
 import { createExchangeAssertion } from './exchange-assertion.ts'
 import { createMintByImpersonation } from './impersonation.ts'
 import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
-import { createMintForUser } from './sign-jwt.ts'
+import type { SignDeps } from './sign.ts'
+import { createMintForUser, createSignAs } from './sign-jwt.ts'
 
 /** Until the last upstream's answer, the wait for a turn included; a lease lives 10 s (`src/records/lease.ts`). */
 const budgetMs = 7000
 
-export interface MintDeps extends SendWithRetryDeps, Pick<RefreshingDeps, 'sharesWork'> {
+export interface MintDeps extends SendWithRetryDeps, SignDeps, Pick<RefreshingDeps, 'sharesWork'> {
   readonly importAesGcmKey: ImportAesGcmKey
   readonly log: Log
   readonly background: Background
@@ -197,7 +198,7 @@ async function orThrow(first: BrokerError, second: Promise<MintedToken>): Promis
   }
 }
 
-export interface KeylessDeps extends RecordHealthDeps, ImpersonatorTokenDeps {
+export interface KeylessDeps extends RecordHealthDeps, ImpersonatorTokenDeps, SignDeps {
   readonly ask: SendWithRetry
   readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
   readonly iamCredentialsUrl: string
@@ -216,9 +217,16 @@ export function createKeyless(deps: KeylessDeps): Keyless {
   const askIamCredentials = createIamCredentials({ ...deps, noteHealth, actingToken })
   const exchangeAssertion = createExchangeAssertion({ ...deps, noteHealth })
   const mintForUser = createMintForUser({ ...deps, askIamCredentials, exchangeAssertion })
+  const signAs = createSignAs({ ...deps, askIamCredentials })
   return {
-    byImpersonation: createMintByImpersonation({ ...deps, noteHealth, askIamCredentials, mintForUser }),
-    fromBrokerIdentity: createMintFromBrokerIdentity({ ...deps, noteHealth, mintForUser }),
+    byImpersonation: createMintByImpersonation({
+      ...deps,
+      noteHealth,
+      askIamCredentials,
+      mintForUser,
+      signAs,
+    }),
+    fromBrokerIdentity: createMintFromBrokerIdentity({ ...deps, noteHealth, mintForUser, signAs }),
   }
 }
 

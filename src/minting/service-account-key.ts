@@ -4,15 +4,22 @@ import { formatScope } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Credentials } from '../records/credentials.ts'
-import { importAssertionKey, signAssertion, type AssertionKey } from '../google/service-account-key.ts'
+import {
+  importAssertionKey,
+  signAssertion,
+  signClaims,
+  signText,
+  type AssertionKey,
+} from '../google/service-account-key.ts'
 import type { SendWithRetry } from '../oauth/send-with-retry.ts'
 import { createExchangeAssertion, requireIdTokenAudience } from './exchange-assertion.ts'
+import { sign, type SignDeps } from './sign.ts'
 import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
 import { requireScopes } from '../oauth/token-response.ts'
 import { createOncePerVersion, type VersionName } from './once-per-version.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
-export interface ServiceAccountKeyDeps extends RecordHealthDeps {
+export interface ServiceAccountKeyDeps extends RecordHealthDeps, SignDeps {
   readonly ask: SendWithRetry
   readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
   readonly tokenUrl: string
@@ -30,7 +37,23 @@ export function createMintFromServiceAccountKey(
   const noteHealth = createRecordHealth(deps)
   const exchange = createExchangeAssertion({ ...deps, noteHealth })
 
+  const signLocally = async (grant: Grant): Promise<MintedToken> => {
+    const key = await signingKey(grant.credential)
+    const { keyId, clientEmail: account } = key
+    return sign(
+      deps,
+      {
+        account,
+        drawnFrom: () => [grant.credential.version],
+        signText: async (text) => ({ keyId, signature: await signText(key, text) }),
+        signJwt: async (claims) => ({ keyId, signature: await signClaims(key, claims) }),
+      },
+      grant,
+    )
+  }
+
   return async (grant, deadlineMs) => {
+    if (grant.tokenType === 'signature') return signLocally(grant)
     const claims = claimsOf(grant)
     const key = await signingKey(grant.credential)
     const assertion = await signAssertion(key, claims, deps.clock.now())
@@ -59,8 +82,9 @@ function claimsOf(grant: Grant): AssertionClaims {
     case 'id_token':
       return { target_audience: requireIdTokenAudience(grant) }
     case 'api_key':
+    case 'signature':
       throw new BrokerError('target_unavailable', {
-        reason: `credential ${credential.name}: a service-account key gives no API key`,
+        reason: `credential ${credential.name}: no ${tokenType} is asked for with an assertion`,
       })
   }
 }

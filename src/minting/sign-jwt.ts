@@ -9,6 +9,8 @@ import type { Clock } from '../ports/clock.ts'
 import type { ExchangeAssertion } from './exchange-assertion.ts'
 import type { ImpersonationTarget } from '../google/iam-credentials.ts'
 import type { CallIamCredentials } from './impersonator-token.ts'
+import { sign, type SignDeps } from './sign.ts'
+import { decodeBase64 } from '../domain/signable.ts'
 import { isTokenText } from '../oauth/token-response.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 
@@ -57,6 +59,42 @@ export function createMintForUser({
   }
 }
 
+export type SignAs = (task: UserTask) => Promise<MintedToken>
+
+/** Signatures of an account of which no key is stored: Google makes them (signBlob, signJwt). */
+export function createSignAs(deps: SignDeps & Pick<MintForUserDeps, 'askIamCredentials'>): SignAs {
+  return async (task) => {
+    const { grant, account } = task
+    const actedBy: string[] = []
+    const ask = async (operation: 'signBlob' | 'signJwt', payload: string) => {
+      const answer = await deps.askIamCredentials({ ...task, operation, body: { payload } })
+      actedBy.push(...answer.actedBy)
+      const { keyId } = answer.members
+      if (typeof keyId !== 'string') throw invalidResponse(`the reply to ${operation} has no usable keyId`)
+      return { keyId, members: answer.members }
+    }
+    return sign(
+      deps,
+      {
+        account: account.serviceAccount,
+        drawnFrom: () => [grant.credential.version, ...actedBy],
+        signText: async (text) => {
+          const { keyId, members } = await ask('signBlob', btoa(text))
+          const { signedBlob } = members
+          if (typeof signedBlob !== 'string' || decodeBase64(signedBlob) === undefined)
+            throw invalidResponse('the reply to signBlob has no usable signedBlob')
+          return { keyId, signature: signedBlob }
+        },
+        signJwt: async (claims) => {
+          const { keyId, members } = await ask('signJwt', JSON.stringify(claims))
+          return { keyId, signature: readSigned(members['signedJwt'], claims).reveal() }
+        },
+      },
+      grant,
+    )
+  }
+}
+
 interface Claims {
   readonly iss: string
   readonly sub: string | undefined
@@ -79,17 +117,17 @@ function claimsOf({ grant, account }: UserTask, now: EpochSeconds): Claims {
 }
 
 /** What was signed is what was asked: the token would carry whatever else is in it. */
-function readSigned(signedJwt: unknown, claims: Claims): Secret {
+function readSigned(signedJwt: unknown, claims: object): Secret {
   if (!isTokenText(signedJwt)) throw invalidResponse('the reply to signJwt has no usable signedJwt')
   if (!isSame(signedJwt, claims))
     throw invalidResponse('the reply to signJwt has another assertion than was asked for')
   return new Secret(signedJwt)
 }
 
-function isSame(jwt: string, claims: Claims): boolean {
+function isSame(jwt: string, claims: object): boolean {
   try {
     const signed = decodeJwt(jwt)
-    const wanted = Object.entries(claims)
+    const wanted: readonly [string, unknown][] = Object.entries(claims)
     return (
       Object.keys(signed).length === wanted.length && wanted.every(([name, value]) => signed[name] === value)
     )

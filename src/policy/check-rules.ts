@@ -38,6 +38,8 @@ export function warnOfCredential(context: CredentialContext): void {
     )
   else if (rule.tokenTypes.includes('id_token') && !identifiesAsAccount.has(kind))
     warn([...path, 'token_types'], `${named} gives no ID tokens`)
+  if (rule.signature !== undefined && !identifiesAsAccount.has(kind))
+    warn([...path, 'signature'], `${named} signs nothing: only a service account does`)
   if (rule.subjects.length > 0 && !identifiesAsAccount.has(kind))
     warn([...path, 'subjects'], `${named} cannot act for users`)
   if (rule.boundary.length > 0 && upstream !== 'google')

@@ -17,6 +17,8 @@ export interface CompiledPolicy {
   findUpstream(name: string): Upstream | undefined
   /** The first rule that matches this caller and credential. */
   findRule(caller: Caller, credential: string): CompiledRule | undefined
+  /** The credentials for which a rule takes this caller. */
+  credentialsFor(caller: Caller): Iterable<string>
   /** Every role that matches this caller; `cap` may make one smaller, by the claims that its pattern asks for. */
   findRoles(
     caller: Caller,
@@ -61,6 +63,11 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
     findIssuer: (iss) => issuers.get(iss),
     findUpstream: (name) => upstreams.get(name) ?? presets.get(name),
     findRule: (caller, credential) => rules.get(credential)?.first(caller)?.(),
+    credentialsFor: (caller) =>
+      rules
+        .entries()
+        .filter(([, index]) => index.first(caller) !== undefined)
+        .map(([credential]) => credential),
     findRoles: (caller, cap = (role) => role) =>
       admins.all(caller).map(({ pattern, role }) => cap(role, pattern.claims)),
   }

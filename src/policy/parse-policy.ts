@@ -27,6 +27,8 @@ export interface ReadPolicy {
 export interface PolicyContext {
   /** The broker's public URL. */
   readonly brokerIssuer: string
+  /** The clients that people sign in with, where it is known. */
+  readonly signInClients?: readonly string[]
 }
 
 /** The policy that a document means; otherwise like `readPolicy`. */
@@ -54,7 +56,7 @@ export type DocumentJudgement =
   | { readonly ok: false; readonly faults: readonly Fault[] }
 
 /** The policy that a text means, or its faults, a thousand at most. */
-export function* judgeDocument(text: string, { brokerIssuer }: PolicyContext): Steps<DocumentJudgement> {
+export function* judgeDocument(text: string, context: PolicyContext): Steps<DocumentJudgement> {
   const read = readPolicyText(text)
   yield
   const faults: Fault[] = [...read.faults]
@@ -66,7 +68,7 @@ export function* judgeDocument(text: string, { brokerIssuer }: PolicyContext): S
   // A text that does not parse, or only with values left out, would be judged by what is not in it.
   if (faults.length > 0 && read.value === null) return { ok: false, faults }
   const isEnough = () => faults.length >= keptFaultsMax
-  const policy = yield* readWhole(read.value, { report, isEnough, brokerIssuer })
+  const policy = yield* readWhole(read.value, { report, isEnough, ...context })
   return faults.length > 0 ? { ok: false, faults } : { ok: true, read: { policy, text: read } }
 }
 
@@ -98,7 +100,7 @@ function* readWhole(value: Json, reading: Reading): Steps<Policy> {
   )
   const section = { reading, issuerNames }
 
-  return {
+  const policy: Policy = {
     issuers: yield* readAll({ ...section, name: 'issuers', entries: issuers }, (entry, place) => {
       const read = readEntry(issuerSchema, entry, place, { name: 'x', issuer: 'x', keys: {} })
       return read.entry === undefined ? undefined : readIssuer(read.entry, without(place, read), brokerIssuer)
@@ -124,6 +126,28 @@ function* readWhole(value: Json, reading: Reading): Steps<Policy> {
       },
     ),
   }
+  reportOwnAudiences(rules, policy, reading)
+  return policy
+}
+
+/** T2, T3: whoever has a JWT for one of these audiences is another caller here, or a person. */
+function reportOwnAudiences(
+  rules: readonly Json[],
+  { issuers }: Policy,
+  { report, brokerIssuer, signInClients = [] }: Reading,
+): void {
+  const own = new Set([brokerIssuer, ...signInClients, ...issuers.flatMap(({ audiences }) => audiences)])
+  for (const [index, rule] of rules.entries())
+    for (const path of [['id_token_audiences'], ['signature', 'jwt_audiences']]) {
+      const listed = path.reduce<Json | undefined>((at, step) => memberOf(at ?? null, step), rule)
+      if (listed === undefined || !isList(listed)) continue
+      for (const [place, audience] of listed.entries())
+        if (typeof audience === 'string' && own.has(audience))
+          report(
+            ['rules', index, ...path, place],
+            'is an audience by which callers or people prove themselves to this broker: its token would make one into another',
+          )
+    }
 }
 
 const spareCallers: Json = [{ issuer: 'x', subject: 'x' }]

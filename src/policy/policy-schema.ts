@@ -3,6 +3,7 @@ import { credentialName } from '../domain/credential.ts'
 import { tokenTypes } from '../domain/exchange-request.ts'
 import { keyUses, parsePublicJwk, signingAlgorithms, type SigningAlgorithm } from '../domain/jwk.ts'
 import { acceptedTokenKinds, adminRoles } from '../domain/policy.ts'
+import { bucketPattern } from '../domain/signable.ts'
 import { quote, closestMatch } from '../domain/text.ts'
 import { isScopeToken } from '../domain/scopes.ts'
 import { clientAuthentications } from '../domain/upstream.ts'
@@ -208,6 +209,10 @@ const boundaryRule = exactly({
   ),
 })
 
+const bucket = textWithout((text) =>
+  text === '*' || bucketPattern.test(text) ? undefined : 'must be the name of one bucket, or "*" for all',
+)
+
 export const ruleSchema = exactly({
   name: plainText,
   callers,
@@ -218,6 +223,12 @@ export const ruleSchema = exactly({
   lifetime_seconds_max: z.optional(lifetimeSeconds),
   token_types: z._default(z.array(z.enum(tokenTypes)).check(z.minLength(1)), ['access_token']),
   id_token_audiences: z._default(z.array(plainText), []),
+  signature: z.optional(
+    exactly({
+      storage_buckets: z._default(z.array(bucket), []),
+      jwt_audiences: z._default(z.array(plainText), []),
+    }),
+  ),
   subjects: z._default(z.array(pattern), []),
   boundary: z._default(z.array(boundaryRule), []),
 })

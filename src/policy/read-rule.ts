@@ -13,6 +13,7 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
 /** A rule of what its entry says; faults are reported, and then the result must not be used. */
 export function readRule(entry: RuleEntry, place: EntryPlace): Rule {
   checkTokenTypes(entry, place)
+  checkSignature(entry, place)
   checkLifetime(entry, place)
   const boundary = readBoundary(entry, place)
   return {
@@ -25,6 +26,14 @@ export function readRule(entry: RuleEntry, place: EntryPlace): Rule {
     ...(entry.lifetime_seconds_max === undefined ? {} : { lifetimeMax: seconds(entry.lifetime_seconds_max) }),
     tokenTypes: [...new Set(entry.token_types)],
     idTokenAudiences: [...new Set(entry.id_token_audiences)],
+    ...(entry.signature === undefined
+      ? {}
+      : {
+          signature: {
+            storageBuckets: [...new Set(entry.signature.storage_buckets)],
+            jwtAudiences: [...new Set(entry.signature.jwt_audiences)],
+          },
+        }),
     subjects: [...new Set(entry.subjects)],
     boundary,
   }
@@ -61,6 +70,26 @@ function checkTokenTypes(entry: RuleEntry, { path, report }: EntryPlace): void {
     report([...path, 'subjects'], 'means nothing unless token_types has access_token')
   if (!givesAccess && entry.boundary.length > 0)
     report([...path, 'boundary'], 'means nothing unless token_types has access_token')
+}
+
+function checkSignature({ token_types: types, signature }: RuleEntry, { path, report }: EntryPlace): void {
+  const place = [...path, 'signature']
+  if (types.includes('signature') !== (signature !== undefined))
+    report(
+      signature === undefined ? [...path, 'token_types'] : place,
+      signature === undefined
+        ? 'has signature: say in signature what is signed, by storage_buckets or jwt_audiences'
+        : 'means nothing unless token_types has signature',
+    )
+  if (signature !== undefined && signature.storage_buckets.length + signature.jwt_audiences.length === 0)
+    report(place, 'must name at least one of storage_buckets and jwt_audiences')
+  // T2: such a JWT would be changed into a token of all that the account may do.
+  for (const [index, audience] of (signature?.jwt_audiences ?? []).entries())
+    if (/googleapis\.com|accounts\.google\.com/i.test(audience))
+      report(
+        [...place, 'jwt_audiences', index],
+        "is Google's: whoever has a JWT for it has the account itself, without scopes",
+      )
 }
 
 function checkLifetime({ lifetime_seconds_max: wanted }: RuleEntry, { path, report }: EntryPlace): void {

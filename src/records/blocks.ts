@@ -3,12 +3,13 @@ import { BrokerError } from '../domain/broker-error.ts'
 import {
   type BlockedCaller,
   type Blocks,
+  type EndedTickets,
   type RevokedToken,
   inForce,
   type BlocksInForce,
 } from '../domain/blocks.ts'
 import type { Caller } from '../domain/caller.ts'
-import { later, seconds } from '../domain/time.ts'
+import { later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { Stored } from '../ports/document-store.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import { documentOf, filledText, instant, membersOf, readDocument, writeDocument } from './stored-fields.ts'
@@ -42,7 +43,8 @@ const key = 'blocks/current'
 /** Whoever is not to come at all is better left out of the policy. */
 const callersMax = 1_000
 /** Of the 900,000 that a document may have: the tokens have 350,000 at most, and a stop always fits. */
-const callersBytesMax = 500_000
+const callersBytesMax = 450_000
+const ticketBytesMax = 40_000
 /** Each until its end, of an hour mostly; read by each instance every few seconds. */
 const tokensMax = 2_000
 const tokensPerCallerMax = 100
@@ -66,7 +68,9 @@ export function createBlocks(deps: ReadModifyWriteDeps): BlocksRecord {
     stop: (by) =>
       change((before) => {
         if (before.stopped !== undefined) return { blocks: before, result: before }
-        const blocks = { ...before, stopped: { by, since: clock.now() } }
+        const count = (before.tickets?.count ?? 0) + 1
+        const ended = { count, below: count, callers: [] }
+        const blocks = { ...before, stopped: { by, since: clock.now() }, tickets: ended }
         return { blocks, result: blocks }
       }),
     resume: () =>
@@ -84,7 +88,8 @@ export function createBlocks(deps: ReadModifyWriteDeps): BlocksRecord {
         const blocked = { issuer, subject, by, since: clock.now() }
         const callers = [...before.callers, blocked]
         if (bytesOf(callers) > callersBytesMax) throw full('the names of blocked callers fill their list')
-        return { blocks: { ...before, callers }, result: blocked }
+        const tickets = endTickets(before.tickets, { issuer, subject }, clock.now())
+        return { blocks: { ...before, callers, tickets }, result: blocked }
       }),
     unblock: (caller) =>
       change((before) => {
@@ -111,11 +116,25 @@ export function createBlocks(deps: ReadModifyWriteDeps): BlocksRecord {
   }
 }
 
+/** A ticket lives for an hour at most. */
+const ticketsEndWithin = seconds(-3700)
+
+/** Where the list would be full, everybody needs a new ticket. */
+function endTickets(before: EndedTickets | undefined, caller: CallerName, at: EpochSeconds): EndedTickets {
+  const { count, below, callers } = before ?? { count: 0, below: 0, callers: [] }
+  const now = count + 1
+  const others = callers.filter((other) => other.at > later(at, ticketsEndWithin) && !isSame(other, caller))
+  const ended = [...others, { ...caller, count: now, at }]
+  return bytesOf(ended) <= ticketBytesMax
+    ? { count: now, below, callers: ended }
+    : { count: now, below: now, callers: [] }
+}
+
 function isSame(one: CallerName, other: CallerName): boolean {
   return one.issuer === other.issuer && one.subject === other.subject
 }
 
-function bytesOf(callers: readonly BlockedCaller[]): number {
+function bytesOf(callers: readonly CallerName[]): number {
   return new TextEncoder().encode(JSON.stringify(callers)).length
 }
 
@@ -134,6 +153,20 @@ const blocksCodec = documentOf<Blocks>({
   callers: z.array(membersOf<BlockedCaller>({ issuer: z.string(), subject: z.string(), ...byHand })),
   tokens: z.array(
     membersOf<RevokedToken>({ digest: filledText, expiresAt: instant, by: z.string() }, { digest: 'sha256' }),
+  ),
+  tickets: z.exactOptional(
+    membersOf<EndedTickets>({
+      count: z.int(),
+      below: z.int(),
+      callers: z.array(
+        membersOf<EndedTickets['callers'][number]>({
+          issuer: z.string(),
+          subject: z.string(),
+          count: z.int(),
+          at: instant,
+        }),
+      ),
+    }),
   ),
 })
 

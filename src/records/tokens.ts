@@ -168,7 +168,7 @@ export interface TokenRecord {
   readonly fence: number
 }
 
-export type SealedToken = Omit<MintedToken, 'secret'> & { readonly sealed: string }
+export type SealedToken = Omit<MintedToken, 'secret' | 'signed'> & { readonly sealed: string }
 
 /** Throws `store_unavailable` naming what is wrong with the document. */
 export function parseTokenRecord(stored: Stored): TokenRecord {

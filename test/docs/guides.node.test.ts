@@ -23,6 +23,7 @@ const untriedGuides = [
   'docs/key-ring.md',
   'docs/keyless.md',
   'docs/rotation.md',
+  'docs/signing.md',
   'docs/tour.md',
   'docs/upstreams.md',
 ]

@@ -184,7 +184,7 @@ describe('a path that has another spelling', () => {
   it.each([
     ['/v1/admin/credentials?name=%61%2e%2e//', 401],
     ['/v1/admin/credentials/reports-sa', 401],
-    ['/v1/projects/-/serviceAccounts/reports-sa%40tokens.acme.example%3AgenerateAccessToken', 404],
+    ['/v1/projects/-/serviceAccounts/reports-sa%40tokens.acme.example%3AgenerateAccessToken', 405],
     ['/nothing/', 404],
     ['/', 404],
   ])('%s is read as it is', async (target, status) => {

@@ -301,6 +301,6 @@ describe('P10: whatever is sent', () => {
 it('a token is labelled by what it is and not by what was granted', async () => {
   const minted = outcome({ tokenType: 'id_token', scopes: [], issuedAt: epochSeconds(1) })
   const { app } = createFakeHttpLayer({ exchange: async () => minted })
-  expect(minted.grant.tokenType).toBe('access_token')
+  expect(minted.grant?.tokenType).toBe('access_token')
   expect(await (await post(app, tokenForm())).json()).toMatchObject({ token_type: 'N_A' })
 })

@@ -8,7 +8,7 @@ import type { HttpAnswer } from '../../src/ports/http-client.ts'
 import type { OwnIdentity } from '../../src/ports/own-identity.ts'
 import { createAwaitableBackground, createLogBook } from '../support/quiet.ts'
 import { createRoutedHttp, failure } from '../support/routed-http.ts'
-import { createSequence } from '../support/sequence.ts'
+import { createSequence, webSha256 } from '../support/sequence.ts'
 import { createSkippingClock } from '../support/skipping-clock.ts'
 
 // In either runtime; what Google's endpoints refuse is tested against the stand-in.
@@ -33,6 +33,7 @@ function open(change: Partial<OwnIdentity> = {}) {
   const keyless = createKeyless({
     ask: createSendWithRetry({ http, clock, entropy: createSequence(0.5) }),
     clock,
+    sha256: webSha256,
     log,
     background,
     credentials: {

@@ -173,7 +173,7 @@ test('all faults are listed at once, in the order of the document, each at its p
     'policy.yaml:13:18 issuers[1].self_issued: expected boolean, received string',
     'policy.yaml:28:17 rules[0].callers[0].issuer: no issuer has the name "prod-clutser"',
     'policy.yaml:31:17 rules[0].credential: must be 1 to 63 of a-z, 0-9, ".", "_" and "-", a letter or digit first',
-    'policy.yaml:32:5 rules[0].owner: unknown key "owner"; known here: name, callers, credential, scopes, excess_scopes, implied_scopes, lifetime_seconds_max, token_types, id_token_audiences, subjects, boundary',
+    'policy.yaml:32:5 rules[0].owner: unknown key "owner"; known here: name, callers, credential, scopes, excess_scopes, implied_scopes, lifetime_seconds_max, token_types, id_token_audiences, signature, subjects, boundary',
     'policy.yaml:41:11 admins[0].role: expected one of "viewer"|"auditor"|"operator"|"admin"',
   ])
 })

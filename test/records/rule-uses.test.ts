@@ -106,7 +106,7 @@ describe('uses of rules', () => {
     expect(days.find(({ rule }) => rule === 'reads')).toMatchObject({
       day: dayOf(now()),
       credential: 'reports-sa',
-      tokenTypes: ['access_token', 'id_token', 'api_key'],
+      tokenTypes: ['access_token', 'id_token', 'api_key', 'signature'],
       wantedAll: true,
       isCut: true,
     })

@@ -47,6 +47,10 @@ export function createFakeHttpLayer(changes: Partial<AppDeps> = {}): FakeHttpLay
       requests.push(parse())
       return outcome()
     },
+    exchangeForIam: async ({ parse }) => {
+      requests.push(parse())
+      return outcome()
+    },
     administer: createAdminister({
       countRequest: () => undefined,
       authenticate: identify,

@@ -21,7 +21,7 @@ import { createFaultyStore } from './faulty-store.ts'
 import { startGoogleStandIn } from './google/stand-in.ts'
 import { createPlainKeyRing } from './plain-key-ring.ts'
 import { createAwaitableBackground, createLogBook } from './quiet.ts'
-import { createSequence } from './sequence.ts'
+import { createSequence, webSha256 } from './sequence.ts'
 import { createSkippingClock } from './skipping-clock.ts'
 import { finderOf } from './upstreams.ts'
 
@@ -90,6 +90,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
       clock,
       entropy,
       importAesGcmKey: importWebAesGcmKey,
+      sha256: webSha256,
       log: book.log,
       background,
       credentials,

@@ -40,6 +40,10 @@ const oauthError = z.object({
   error_description: z.optional(z.string()),
 })
 
+const googleError = z.object({
+  error: z.object({ code: z.int(), message: z.string(), status: z.string() }),
+})
+
 /**
  * The OpenAPI 3.1 document of the broker, made from the table of routes and the schemas they are checked with. It has no
  * `servers`: the broker puts its own address there.
@@ -61,12 +65,25 @@ export function buildOpenApi(): object {
     },
     paths: pathsOf(operations),
     components: {
-      schemas: { OAuthError: schemas.of(oauthError), Problem: schemas.of(problem), ...schemas.named() },
+      schemas: {
+        OAuthError: schemas.of(oauthError),
+        Problem: schemas.of(problem),
+        GoogleError: schemas.of(googleError),
+        ...schemas.named(),
+      },
       responses: {
         Problem: answer('Refused or failed (RFC 9457)', 'application/problem+json', ref('Problem')),
         OAuthError: answer('Refused or failed (RFC 6749)', 'application/json', ref('OAuthError')),
+        GoogleError: answer(
+          'Refused or failed (https://google.aip.dev/193)',
+          'application/json',
+          ref('GoogleError'),
+        ),
       },
-      securitySchemes: { admin: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      securitySchemes: {
+        admin: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        caller: { type: 'http', scheme: 'bearer', description: 'A JWT or a ticket' },
+      },
     },
   }
 }
@@ -81,7 +98,8 @@ function pathsOf(operations: readonly (readonly [string, object])[]): object {
 }
 
 function publicOperation(endpoint: PublicEndpoint, schemas: JsonSchemas): object {
-  const { id, summary, form, answers: shown, refuses } = endpoint
+  const { id, summary, form, json, answers: shown, refuses } = endpoint
+  const refusal = json === undefined ? 'OAuthError' : 'GoogleError'
   const responses: Record<string, object> = {}
   if (Object.keys(shown).length === 0) responses['200'] = { description: summary }
   for (const [status, schema] of Object.entries(shown))
@@ -89,15 +107,26 @@ function publicOperation(endpoint: PublicEndpoint, schemas: JsonSchemas): object
   return {
     operationId: id,
     summary,
-    security: [],
+    security: json === undefined ? [] : [{ caller: [] }],
+    ...(json === undefined
+      ? {}
+      : {
+          parameters: accountParameters(schemas),
+          requestBody: content(['application/json'], schemas.of(json)),
+        }),
     ...(form === undefined
       ? {}
       : { requestBody: content(['application/x-www-form-urlencoded'], formSchema(schemas.of(form))) }),
     responses: {
       ...responses,
-      ...Object.fromEntries(refuses.map((status) => [status, { $ref: '#/components/responses/OAuthError' }])),
+      ...Object.fromEntries(refuses.map((status) => [status, { $ref: `#/components/responses/${refusal}` }])),
     },
   }
+}
+
+function accountParameters(schemas: JsonSchemas): readonly object[] {
+  const schema = schemas.of(z.string().check(z.regex(/^[a-z0-9._-]{1,63}@[a-z0-9.-]{1,200}$/)))
+  return [{ name: 'account', in: 'path', required: true, schema, example: 'reports-sa@tokens.example.com' }]
 }
 
 /** Unknown parameters are ignored; a list would be one that is repeated, and there are at most a hundred. */

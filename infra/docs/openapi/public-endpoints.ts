@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { iamBodies } from '../../../src/http/iam-routes.ts'
 import {
   clientCredentialsGrant,
   tokenExchangeGrant,
@@ -13,6 +14,8 @@ export interface PublicEndpoint {
   readonly id: string
   readonly summary: string
   readonly form?: z.ZodMiniType
+  /** A JSON body, by a caller's JWT or ticket as Bearer; refusals are Google's errors. */
+  readonly json?: z.ZodMiniType
   /** By status; none: 200 without a body. */
   readonly answers: Readonly<Record<number, z.ZodMiniType>>
   /** The statuses of refusals, which are OAuth errors (RFC 6749 §5.2). */
@@ -77,7 +80,33 @@ const readiness = z.object({
 const signIn = z.object({ issuer: z.string(), client_id: z.string(), device_client_id: text })
 const metadata = z.looseObject({ issuer: z.string() })
 
+const iamAnswers = {
+  generateAccessToken: z.object({ accessToken: filled, expireTime: filled }),
+  generateIdToken: z.object({ token: filled }),
+  signJwt: z.object({ keyId: filled, signedJwt: filled }),
+  signBlob: z.object({ keyId: filled, signedBlob: filled }),
+  signUrl: z.object({ keyId: filled, signedUrl: filled }),
+} as const
+
+const iamSummaries = {
+  generateAccessToken: 'An access token, as IAM Credentials gives it',
+  generateIdToken: 'An ID token, as IAM Credentials gives it',
+  signJwt: "A JWT of the account's own, for an audience of the policy",
+  signBlob: 'The signature of a string-to-sign or POST policy of Cloud Storage, as IAM Credentials gives it',
+  signUrl: 'A signed URL of Cloud Storage that the broker builds itself',
+} as const
+
+const iamMethods = ['generateAccessToken', 'generateIdToken', 'signJwt', 'signBlob', 'signUrl'] as const
+
 export const publicEndpoints: readonly PublicEndpoint[] = [
+  ...iamMethods.map((method) => ({
+    at: `POST /v1/projects/-/serviceAccounts/{account}:${method}` as const,
+    id: method,
+    summary: iamSummaries[method],
+    json: iamBodies[method],
+    answers: { 200: iamAnswers[method] },
+    refuses: [400, 401, 403, 413, 429, 500, 502, 503],
+  })),
   {
     at: 'POST /v1/token',
     id: 'exchangeToken',

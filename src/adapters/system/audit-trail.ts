@@ -59,7 +59,9 @@ function sentence(record: AuditRecord): string {
   const what = of === undefined ? action : `${action} of "${short(of)}"`
   switch (outcome) {
     case 'issued':
-      return `issued token to ${who} by rule "${rule}" (${source})`
+      return rule === undefined
+        ? `issued ticket to ${who}`
+        : `issued ${record.signedDigest === undefined ? 'token' : 'signature'} to ${who} by rule "${rule}" (${source})`
     case 'done':
       return `did ${what} for ${who}`
     case 'refused':
@@ -97,6 +99,7 @@ export function auditMembers(record: AuditRecord): Readonly<Record<string, Json 
     source: record.source,
     remaining_seconds: record.remaining,
     token_sha256: record.tokenDigest,
+    signed_sha256: record.signedDigest,
     target: short(record.target),
     policy_revision: record.policyRevision,
     former_policy_revision: short(record.formerPolicyRevision),

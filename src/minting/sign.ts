@@ -1,0 +1,146 @@
+import { BrokerError } from '../domain/broker-error.ts'
+import type { Grant } from '../domain/grant.ts'
+import type { Members } from '../domain/json.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+import { Secret } from '../domain/secret.ts'
+import { decodeBase64, signedLifeMax, type ToSign, type UrlWanted } from '../domain/signable.ts'
+import { formatTimestamp, later, seconds, until, type EpochSeconds } from '../domain/time.ts'
+import type { MintedToken } from '../domain/token.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Sha256 } from '../ports/entropy.ts'
+
+/** Whoever signs in a service account's name: its key, or Google. */
+export interface Signer {
+  /** The account's e-mail address. */
+  readonly account: string
+  readonly drawnFrom: () => readonly string[]
+  /** RSASSA-PKCS1-v1_5 with SHA-256 of ASCII, in Base64. */
+  readonly signText: (text: string) => Promise<Signed>
+  /** A compact JWT of exactly these claims. */
+  readonly signJwt: (claims: Members) => Promise<Signed>
+}
+
+export interface Signed {
+  readonly keyId: string
+  readonly signature: string
+}
+
+export interface SignDeps {
+  readonly clock: Clock
+  readonly sha256: Sha256
+}
+
+/** T2: of a JWT, whatever the rule says of other signatures. */
+const jwtLifeMax = seconds(3600)
+/** A caller's clock may be ahead of ours. */
+const skew = seconds(60)
+
+/**
+ * Signs what the grant allows, as long as it is good for no longer than the grant says. JWTs and URLs are built here, of
+ * what was understood of the request. Throws `target_unavailable` for what has ended or lives too long, and for a JWT
+ * that would be another's.
+ */
+export async function sign(deps: SignDeps, signer: Signer, grant: Grant): Promise<MintedToken> {
+  const now = deps.clock.now()
+  const { toSign, lifetime = signedLifeMax, audience = '', rule } = grant
+  const refused = (why: string) =>
+    new BrokerError('target_unavailable', { reason: `rule "${rule}": ${why}`, condition: 'signature' })
+  if (toSign === undefined) throw refused('there is nothing to sign')
+  const isJwt = toSign.form === 'jwt'
+  const lifeMax = seconds(isJwt ? Math.min(jwtLifeMax, lifetime) : lifetime)
+  const expiresAt =
+    toSign.form === 'url' ? later(now, toSign.lifetime) : (toSign.expiresAt ?? later(now, lifeMax))
+  if (expiresAt <= now) throw refused('what is to be signed has ended')
+  if (until(expiresAt, now) > lifeMax + skew)
+    throw refused(`what is to be signed is good for ${until(expiresAt, now)} s, and ${lifeMax} s are allowed`)
+  if (isJwt && toSign.claimed.some((name) => name !== signer.account))
+    throw refused('a JWT has the account itself as iss and sub')
+
+  const { text, digested, keyId } = await signed(deps, signer, { toSign, audience, now, lifeMax, expiresAt })
+  return {
+    secret: new Secret(text),
+    tokenType: 'signature',
+    scopes: [],
+    drawnFrom: signer.drawnFrom(),
+    issuedAt: now,
+    expiresAt: later(now, seconds(Math.min(until(expiresAt, now), lifeMax))),
+    signed: { keyId, digest: await deps.sha256(digested) },
+  }
+}
+
+interface Signing {
+  readonly toSign: ToSign
+  readonly audience: string
+  readonly now: EpochSeconds
+  readonly lifeMax: number
+  readonly expiresAt: EpochSeconds
+}
+
+async function signed(
+  { sha256 }: SignDeps,
+  signer: Signer,
+  { toSign, audience, now, lifeMax, expiresAt }: Signing,
+): Promise<{ readonly text: string; readonly digested: string; readonly keyId: string }> {
+  switch (toSign.form) {
+    case 'text': {
+      const { keyId, signature } = await signer.signText(toSign.text)
+      return { keyId, text: signature, digested: toSign.text }
+    }
+    case 'jwt': {
+      const { account } = signer
+      const exp = Math.min(expiresAt, now + lifeMax)
+      const claims = {
+        iss: account,
+        sub: account,
+        aud: audience,
+        iat: now,
+        exp,
+        ...omitUndefined({ jti: toSign.jti }),
+      }
+      const { keyId, signature } = await signer.signJwt(claims)
+      return { keyId, text: signature, digested: signature.slice(0, signature.lastIndexOf('.')) }
+    }
+    case 'url': {
+      const url = urlToSign(toSign, signer.account, now)
+      const digested = url.stringToSign(await sha256(url.canonicalRequest))
+      const { keyId, signature } = await signer.signText(digested)
+      return { keyId, text: `${url.url}&X-Goog-Signature=${hexOf(signature)}`, digested }
+    }
+  }
+}
+
+const host = 'storage.googleapis.com'
+
+/** A V4 signed URL (https://cloud.google.com/storage/docs/authentication/canonical-requests): no header but `host`. */
+function urlToSign({ method, bucket, object, lifetime }: UrlWanted, account: string, now: EpochSeconds) {
+  const at = formatTimestamp(now).replaceAll(/[-:]/g, '')
+  const scope = `${at.slice(0, 8)}/auto/storage/goog4_request`
+  const path = `/${bucket}/${object.split('/').map(percentEncode).join('/')}`
+  // In the order of their names, as the canonical request wants them.
+  const query = Object.entries({
+    'X-Goog-Algorithm': 'GOOG4-RSA-SHA256',
+    'X-Goog-Credential': `${account}/${scope}`,
+    'X-Goog-Date': at,
+    'X-Goog-Expires': String(lifetime),
+    'X-Goog-SignedHeaders': 'host',
+  })
+    .map(([name, value]) => `${name}=${percentEncode(value)}`)
+    .join('&')
+  return {
+    url: `https://${host}${path}?${query}`,
+    canonicalRequest: [method, path, query, `host:${host}`, '', 'host', 'UNSIGNED-PAYLOAD'].join('\n'),
+    stringToSign: (digest: string) => ['GOOG4-RSA-SHA256', at, scope, digest].join('\n'),
+  }
+}
+
+/** RFC 3986 §2.3: everything but unreserved characters. */
+function percentEncode(text: string): string {
+  return encodeURIComponent(text).replaceAll(
+    /[!'()*]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}
+
+function hexOf(base64: string): string {
+  return Array.from(decodeBase64(base64) ?? [], (octet) => octet.toString(16).padStart(2, '0')).join('')
+}
