@@ -27,6 +27,8 @@ import { createRewrapKeys } from '../maintenance/rewrap-keys.ts'
 import { createAdministerRotation } from '../rotation/administer-rotation.ts'
 import { createSuggestPolicy } from '../advice/suggest-policy.ts'
 import type { Intermediaries } from '../token-cache/intermediaries.ts'
+import { createReadSummary } from '../maintenance/read-summary.ts'
+import { createSummaryRecord } from '../records/broker-summary.ts'
 import { createReadAudit } from '../records/read-audit.ts'
 import { createRewraps } from '../records/rewraps.ts'
 import type { Platform } from './platform.ts'
@@ -67,6 +69,7 @@ export type Administration = Pick<
   | 'rewrapKeys'
   | 'readAudit'
   | 'keepsAudit'
+  | 'readSummary'
   | 'authorizeAdmin'
 >
 
@@ -169,6 +172,12 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, enoughScopes, clock }),
     rewrapKeys: createRewrapKeys({ ...platform, rewraps: createRewraps(platform) }),
     readAudit: createReadAudit(platform),
+    readSummary: createReadSummary({
+      ...platform,
+      ...records,
+      summary: createSummaryRecord(platform),
+      policy,
+    }),
     keepsAudit: settings.audit !== 'stdout',
     authorizeAdmin,
   }

@@ -5,6 +5,8 @@ import type { WithdrawVersion } from '../enrolment/revoke-credential.ts'
 import { createDriveRotation, createPursueRotation, type PursueRotation } from '../rotation/drive-rotation.ts'
 import { createIamKeys } from '../google/iam-keys.ts'
 import { createKeyPairs } from '../rotation/key-pair.ts'
+import { createSummarise } from '../maintenance/summarise.ts'
+import { createSummaryRecord } from '../records/broker-summary.ts'
 import { createRemoveVersions } from '../rotation/remove-versions.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { Mint, MintDeps } from '../minting/mint.ts'
@@ -24,7 +26,7 @@ import { createRevokeVersion, createWithdraw } from '../enrolment/withdraw-upstr
 export interface RotationModuleDeps {
   readonly settings: Settings
   readonly platform: Platform
-  readonly records: Pick<Records, 'credentials' | 'rotations' | 'refreshTurns'>
+  readonly records: Pick<Records, 'credentials' | 'rotations' | 'refreshTurns' | 'ruleUses'>
   readonly mint: Mint
   /** Mints from other records: such that note no health. */
   readonly mintWith: (records: MintingRecords, more?: Pick<MintDeps, 'showConfirmed'>) => Mint
@@ -80,6 +82,7 @@ export function createRotationModule(deps: RotationModuleDeps): RotationModule {
       removeVersions: createRemoveVersions({ ...shared, credentials: records.credentials }),
       probe: provingWith(mint, proof),
       sweep: createSweep(platform),
+      summarise: createSummarise({ ...platform, ...records, summary: createSummaryRecord(platform) }),
     }),
     ...createPursueRotation({
       ...platform,

@@ -89,6 +89,7 @@ export type AuditAction =
   | 'version.destroy'
   | 'maintenance.run'
   | 'audit.read'
+  | 'summary.read'
   | 'policy.read'
   | 'policy.apply'
   | 'policy.validate'

@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import { type Act, routePattern } from './admin-route.ts'
 import { auditRoutes, serveAudit, type AuditRoutesDeps } from './audit-routes.ts'
+import { serveSummary, summaryRoutes, type SummaryRoutesDeps } from './summary-routes.ts'
 import { adviceRoutes, serveAdvice, type AdviceRoutesDeps } from './advice-routes.ts'
 import { credentialRoutes, serveCredentials, type CredentialRoutesDeps } from './credential-routes.ts'
 import { connectionRoutes, serveConnections, type ConnectionRoutesDeps } from './connection-routes.ts'
@@ -26,6 +27,7 @@ export const adminRoutes = {
   ...rotationRoutes,
   ...serviceRoutes,
   ...auditRoutes,
+  ...summaryRoutes,
 } as const
 
 export interface AdminRoutesDeps
@@ -36,7 +38,8 @@ export interface AdminRoutesDeps
     RewrapRoutesDeps,
     RotationRoutesDeps,
     ServiceRoutesDeps,
-    AuditRoutesDeps {
+    AuditRoutesDeps,
+    SummaryRoutesDeps {
   readonly act: Act
   /** Every path that a path below the issuer is reached at. */
   readonly at: (path: string) => string[]
@@ -53,6 +56,7 @@ export function addAdminRoutes(app: Hono, deps: AdminRoutesDeps): void {
     ...serveRotation(deps),
     ...serveService(deps),
     ...serveAudit(deps),
+    ...serveSummary(deps),
   ]
   for (const { at: line, serve } of routes) {
     const [method = '', template = ''] = line.split(' ')

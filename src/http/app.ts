@@ -11,6 +11,7 @@ import type { Entropy, Sha256 } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import { createAct } from './admin-route.ts'
 import type { AdviceRoutesDeps } from './advice-routes.ts'
+import type { SummaryRoutesDeps } from './summary-routes.ts'
 import type { AuditRoutesDeps } from './audit-routes.ts'
 import type { AdministerCredentials } from '../enrolment/administer-credentials.ts'
 import type { RevokeCredential } from '../enrolment/revoke-credential.ts'
@@ -51,6 +52,7 @@ export interface AppDeps {
   readonly rewrapKeys: RewrapKeys
   readonly readAudit: AuditRoutesDeps['readAudit']
   readonly keepsAudit: boolean
+  readonly readSummary: SummaryRoutesDeps['readSummary']
   readonly sha256: Sha256
   readonly rotation: RotationRoutesDeps['rotation']
   readonly maintain: RotationRoutesDeps['maintain']

@@ -162,3 +162,34 @@ export const auditPageSchema = z.object({
 })
 
 export type AuditPageDocument = z.input<typeof auditPageSchema>
+
+/** What maintenance keeps of everything together: `matching` of `total` credentials, of which `credentials` are some. */
+export const summarySchema = z.object({
+  at: timestamp,
+  total: z.int(),
+  matching: z.int(),
+  /** Whether there are more credentials than the summary has. */
+  is_cut: z.boolean(),
+  credentials: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.enum(credentialKinds),
+      upstream: z.string(),
+      account: z.string(),
+      state: z.enum(credentialStates),
+      health: z.enum(['unknown', 'healthy', 'broken']),
+      attention: z.optional(z.enum(['broken', 'rotation_stuck', 'ends_soon', 'refused_often'])),
+      scopes: texts,
+      last_used: z.optional(timestamp),
+      rotated_at: timestamp,
+      ends_at: z.optional(timestamp),
+      rotation: z.optional(z.string()),
+      stuck: z.optional(z.string()),
+      refused_today: z.int(),
+      used_by: z.array(z.object({ rule: z.string(), callers: texts })),
+    }),
+  ),
+  hours: z.array(z.object({ hour: timestamp, issued: z.int(), refused: z.int(), failed: z.int() })),
+})
+
+export type SummaryDocument = z.input<typeof summarySchema>

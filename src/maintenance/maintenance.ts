@@ -3,9 +3,10 @@ import type { CredentialKind, CredentialSummary } from '../domain/credential.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
-import type { Credentials } from '../records/credentials.ts'
+import { listAllCredentials, type Credentials } from '../records/credentials.ts'
 import type { MaintenanceProgress } from '../records/maintenance-progress.ts'
 import type { Rotations } from '../records/rotations.ts'
+import type { Summarise } from './summarise.ts'
 import type { DriveRotation } from '../rotation/drive-rotation.ts'
 import type { RemoveVersions } from '../rotation/remove-versions.ts'
 import type { ProveVersion } from '../rotation/rotation-step.ts'
@@ -22,6 +23,7 @@ export interface MaintenanceDeps {
   /** A real exchange with the active version, which notes what came of it as the credential's health. */
   readonly probe: ProveVersion
   readonly sweep: () => Promise<Swept>
+  readonly summarise: Summarise
   readonly clock: Clock
   readonly entropy: Entropy
   readonly log: Log
@@ -74,9 +76,10 @@ export function createMaintenance(deps: MaintenanceDeps): () => Promise<Maintena
   return async () => {
     const report = newReport()
     const endMs = deps.clock.steadyMs() + runMsMax
-    const idle: string[] = []
-    await trying(report, { task: 'credentials' }, () => tendCredentials(deps, { report, idle, endMs }))
-    await probeSome(deps, report, idle)
+    const tending = { report, idle: [], seen: [], endMs }
+    await trying(report, { task: 'credentials' }, () => tendCredentials(deps, tending))
+    await probeSome(deps, report, tending.idle)
+    await trying(report, { task: 'summary' }, () => summariseAll(deps, tending))
     await trying(report, { task: 'sweep' }, async () => {
       report.swept = await deps.sweep()
     })
@@ -118,12 +121,15 @@ interface Tending {
   readonly report: Draft
   /** The names of those that are to be tried. */
   readonly idle: string[]
+  /** As they were read, and all of them unless this run goes on where the last one ended. */
+  readonly seen: CredentialSummary[]
   readonly endMs: number
 }
 
-async function tendCredentials(deps: MaintenanceDeps, { report, idle, endMs }: Tending): Promise<void> {
+async function tendCredentials(deps: MaintenanceDeps, { report, idle, seen, endMs }: Tending): Promise<void> {
   const { credentials, progress, clock } = deps
   let after = await progress.read()
+  const isWhole = after === undefined
   for (;;) {
     const page = await credentials.list({ ...omitUndefined({ after }), limit: pageSize })
     for (const credential of page) {
@@ -134,11 +140,18 @@ async function tendCredentials(deps: MaintenanceDeps, { report, idle, endMs }: T
       }
       await tend(deps, report, credential)
       if (isProbeDue(credential, clock.now())) idle.push(credential.name)
+      if (isWhole) seen.push(credential)
       after = credential.name
     }
     if (page.length < pageSize) break
   }
   await progress.keep(undefined)
+}
+
+/** A run that is cut leaves the summary as it was. */
+async function summariseAll(deps: MaintenanceDeps, { report, seen }: Tending): Promise<void> {
+  if (report.isMoreLeft) return
+  await deps.summarise(seen.length > 0 ? seen : await listAllCredentials(deps.credentials))
 }
 
 async function tend(deps: MaintenanceDeps, report: Draft, credential: CredentialSummary): Promise<void> {

@@ -5,6 +5,7 @@ import * as z from 'zod'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
 import type { Document, DocumentStore, Stored } from '../../src/ports/document-store.ts'
+import { createSummaryRecord } from '../../src/records/broker-summary.ts'
 import { createBlocks } from '../../src/records/blocks.ts'
 import { parseCredentialRecord } from '../../src/records/credential-codec.ts'
 import { createIssuedTokens } from '../../src/records/issued-tokens.ts'
@@ -78,6 +79,8 @@ describe('the examples in docs/records.md', () => {
     else if (collection === 'usage') await readUses(store)
     else if (collection === 'refusals') expect(await createRefusals({ store }).find(id)).toBeDefined()
     else if (collection === 'blocks') await createBlocks({ store, clock, entropy: createSequence() }).read()
+    else if (stored.key === 'maintenance/summary')
+      expect(await createSummaryRecord({ store }).read()).toMatchObject({ credentials: [] })
     else expect(stored.value['schema']).toBe(1)
   }
 })

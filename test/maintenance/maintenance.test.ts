@@ -49,6 +49,7 @@ function createWorld(stepMs: number, changes: Partial<MaintenanceDeps> = {}) {
     removeVersions: () => Promise.resolve({ removed: [], waiting: [] }),
     probe: () => Promise.resolve(),
     sweep: () => Promise.resolve({ deleted: 0, isMoreLeft: false }),
+    summarise: () => Promise.resolve(),
     clock,
     entropy: createSequence(),
     log: createLogBook().log,

@@ -86,6 +86,7 @@ export const adminRows: readonly AdminRow[] = [
   ...rotationRows,
   ...serviceRows,
   row('auditor', `GET ${admin}/audit`, 'audit.read'),
+  row('viewer', `GET ${admin}/summary`, 'summary.read'),
 ]
 
 function row(

@@ -4,6 +4,7 @@ import {
   explanationSchema,
   suggestionSchema,
   auditPageSchema,
+  summarySchema,
   maintenanceSchema,
   rewrapSchema,
   blockedCallerSchema,
@@ -63,6 +64,7 @@ const schemas = {
   revokeCaller: blockedCallerSchema,
   restoreCaller: undefined,
   readAudit: auditPageSchema,
+  readSummary: summarySchema,
 } satisfies Readonly<Record<keyof Routes, z.ZodMiniType | undefined>>
 
 type DocumentOf<Route> = Route extends { readonly answer: AnswerOf<infer Document> } ? Document : never
