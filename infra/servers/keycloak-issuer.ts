@@ -1,4 +1,4 @@
-import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
+import type { BrokerProcess, BrokerSettings } from '../../test/support/spawn-broker.ts'
 import { brokerIssuer } from '../../test/support/test-broker/callers.ts'
 import { post, type Answer } from '../../test/support/test-broker/ask.ts'
 import type { TestWorld } from '../../test/support/test-broker/test-world.ts'
@@ -6,7 +6,7 @@ import { same, type Checks } from './checks.ts'
 import type { Keycloak } from './keycloak.ts'
 
 /** On loopback as Keycloak is, or the broker would trust no issuer there (T27); the realm's mapper names it. */
-const issuerHere = 'http://127.0.0.1:8787'
+export const issuerHere = 'http://127.0.0.1:8787'
 const reporting = ['reporting', 'secret-of-reporting'] as const
 const chatty = ['chatty', 'secret-of-chatty'] as const
 const ann = { grant_type: 'password', username: 'ann', password: 'password-of-ann' }
@@ -82,36 +82,38 @@ function startBroker(
   more: object = {},
   client = 'reporting',
 ): Promise<BrokerProcess> {
-  const { ops } = world
+  const rules = [
+    {
+      name: 'reporting reads',
+      callers: [{ issuer: 'sso', subject: '*', claims: { client_id: client } }],
+      credential: 'reports-sa',
+      scopes: [scope],
+    },
+  ]
   const entry = { name: 'sso', issuer, keys: { discovery: true }, replay: 'allowed', ...more }
-  const policy = {
-    version: 1,
-    issuers: [
-      entry,
-      {
-        name: 'ops',
-        issuer: 'ops',
-        self_issued: true,
-        keys: { jwks: { keys: [ops.signer.jwk] } },
-        audiences: [brokerIssuer],
-      },
-    ],
-    rules: [
-      {
-        name: 'reporting reads',
-        callers: [{ issuer: 'sso', subject: '*', claims: { client_id: client } }],
-        credential: 'reports-sa',
-        scopes: [scope],
-      },
-    ],
-    admins: [{ callers: [{ issuer: 'ops', subject: 'ops' }], role: 'admin' }],
-  }
-  return world.yard.start(
-    world.settings([], { DOWNSCOPE_ISSUER: issuerHere, DOWNSCOPE_POLICY_YAML: JSON.stringify(policy) }),
-  )
+  return world.yard.start(brokerSettings(world, { issuers: [entry], rules }))
 }
 
-function exchange(broker: BrokerProcess, token: string): Promise<Answer> {
+/** A policy's issuers and rules, with an administrator beside them. */
+export function brokerSettings(
+  world: TestWorld,
+  { issuers = [], rules = [] }: { readonly issuers?: readonly object[]; readonly rules?: readonly object[] },
+): BrokerSettings {
+  const { ops } = world
+  const own = {
+    name: 'ops',
+    issuer: 'ops',
+    self_issued: true,
+    keys: { jwks: { keys: [ops.signer.jwk] } },
+    audiences: [brokerIssuer],
+  }
+  const admins = [{ callers: [{ issuer: 'ops', subject: 'ops' }], role: 'admin' }]
+  const policy = { version: 1, issuers: [...issuers, own], rules, admins }
+  return world.settings([], { DOWNSCOPE_ISSUER: issuerHere, DOWNSCOPE_POLICY_YAML: JSON.stringify(policy) })
+}
+
+/** The broker's answer to a token exchange with this token as proof. */
+export function exchange(broker: BrokerProcess, token: string): Promise<Answer> {
   return post(broker, {
     grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
     subject_token: token,

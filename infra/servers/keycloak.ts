@@ -1,9 +1,10 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { chmod, mkdir, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { isMembers } from '../../src/domain/json.ts'
 import { freePort } from '../../test/support/free-port.ts'
 import { send, type Answer } from '../../test/support/test-broker/ask.ts'
 import { until } from '../../test/support/test-broker/until.ts'
@@ -25,12 +26,15 @@ export interface Keycloak {
     realm?: string,
   ) => Promise<Answer>
   /** The admin REST API of the realm, as its administrator. */
-  readonly admin: (method: string, path: string, body?: object) => Promise<Answer>
+  readonly admin: AdminApi
+  /** Of another realm; of the empty name, of all of them. */
+  readonly adminOf: (realm: string) => AdminApi
   readonly pause: () => void
   readonly resume: () => void
   readonly close: () => Promise<void>
 }
 
+type AdminApi = (method: string, path: string, body?: object) => Promise<Answer>
 type Form = Readonly<Record<string, string>>
 
 /** A Keycloak as it is published, on this machine, with the realm of `test/servers/` made by its own `kcadm.sh`. */
@@ -79,15 +83,14 @@ export async function startKeycloak(say: (line: string) => void): Promise<Keyclo
       body: new URLSearchParams(form),
     })
   const adminForm = { grant_type: 'password', client_id: 'admin-cli', username: 'admin', password: 'admin' }
-  return {
-    issuer: `${url}/realms/shop`,
-    token,
-    admin: async (method, path, body) => {
+  const adminOf =
+    (realm: string): AdminApi =>
+    async (method, path, body) => {
       const { token: bearer } = await send(`${url}/realms/master/protocol/openid-connect/token`, {
         method: 'POST',
         body: new URLSearchParams(adminForm),
       })
-      const answer = await send(`${url}/admin/realms/shop${path}`, {
+      const answer = await send(`${url}/admin/realms${realm === '' ? '' : `/${realm}`}${path}`, {
         method,
         headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -95,7 +98,12 @@ export async function startKeycloak(say: (line: string) => void): Promise<Keyclo
       if (answer.status >= 300)
         throw new Error(`Keycloak: ${method} ${path}: ${answer.status} ${answer.text}`)
       return answer
-    },
+    }
+  return {
+    issuer: `${url}/realms/shop`,
+    token,
+    admin: adminOf('shop'),
+    adminOf,
     pause: () => signal('SIGSTOP'),
     resume: () => signal('SIGCONT'),
     close,
@@ -112,7 +120,14 @@ async function unpack(say: (line: string) => void): Promise<string> {
   const artifact = `org.keycloak:keycloak-quarkus-dist:${version}:zip`
   await run('mvn', ['-q', '-B', 'dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${cache}`])
   const file = join(cache, `keycloak-quarkus-dist-${version}.zip`)
-  await run('unzip', ['-q', '-o', file, '-d', cache])
+  // Where there is no unzip there is the JDK's jar, which sets no permissions.
+  try {
+    await run('unzip', ['-q', '-o', file, '-d', cache])
+  } catch (error) {
+    if (!isMembers(error) || error['code'] !== 'ENOENT') throw error
+    await run('jar', ['xf', file], { cwd: cache })
+    for (const program of ['kc.sh', 'kcadm.sh']) await chmod(join(home, 'bin', program), 0o755)
+  }
   await rm(file)
   return home
 }

@@ -1,6 +1,7 @@
 import { startFirestoreEmulator } from '../../test/support/start-firestore-emulator.ts'
 import { createTestWorld, firestoreSettings } from '../../test/support/test-broker/test-world.ts'
 import { createChecks } from './checks.ts'
+import { checkGuide } from './keycloak-guide.ts'
 import { checkIssuer } from './keycloak-issuer.ts'
 import { checkUpstream } from './keycloak-upstream.ts'
 import { startKeycloak } from './keycloak.ts'
@@ -18,6 +19,7 @@ async function main(): Promise<number> {
   const keycloak = await startKeycloak(say)
   const world = await createTestWorld()
   try {
+    await checkGuide(world, keycloak, checks)
     await checkIssuer(world, keycloak, checks)
     await checkUpstream(world, keycloak, checks, {
       expiries: isShort ? 2 : 10,

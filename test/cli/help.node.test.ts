@@ -48,6 +48,13 @@ describe('downscope --help', () => {
   })
 })
 
+test('credentials import --help shows what an upstream besides Google is enrolled with', async () => {
+  const { stdout } = await runCli(['credentials', 'import', '--help'])
+
+  for (const word of ['oauth_refresh_token', 'oauth_client_credentials', 'private_key'])
+    expect(stdout).toContain(`"${word}"`)
+})
+
 describe.each(named)('downscope $name --help', ({ name, command }) => {
   test('says what it does, in lines that fit, with examples and every option', async () => {
     const { status, stdout, stderr } = await runCli([...name.split(' '), '--help'])

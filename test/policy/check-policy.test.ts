@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { checkPolicy } from '../../src/policy/check-policy.ts'
 import { readPolicy } from '../../src/policy/parse-policy.ts'
 import type { CredentialSummary } from '../../src/domain/credential.ts'
+import { epochSeconds } from '../../src/domain/time.ts'
 import { reach, under } from '../support/boundaries.ts'
 import { credentialWith, ruleWith } from '../support/policies.ts'
 
@@ -267,6 +268,23 @@ test('of a rule that others partly take, the caller is told', () => {
     'rules[2].callers[0] is never reached: "everybody reads" above takes it',
     'rules[3] is never reached: "second", "everybody reads" above takes every caller it names',
   ])
+})
+
+test('a rule for less than a consent that cannot be narrowed, or was not a moment ago, is warned of', () => {
+  const scopes = [`${auth}calendar`]
+  const consented = { kind: 'refresh_token', consentedScopes: [...scopes, `${auth}tasks`] } as const
+  const refusedUntil = epochSeconds(1)
+  const cannot = `rules[0].scopes give nothing: the upstream of refresh_token "reports" gives all that was consented or nothing, and these are missing: ${auth}tasks`
+  const didNot =
+    'rules[0].scopes gave nothing when they were last asked for: the upstream of refresh_token "reports" gave more than was asked'
+
+  expect(warnings({ scopes }, consented)).toEqual([])
+  expect(warnings({ scopes }, { ...consented, narrowing: { way: 'by_token' } })).toEqual([])
+  expect(warnings({ scopes }, { ...consented, narrowing: { way: 'no' } })).toEqual([cannot])
+  expect(warnings({ scopes }, { ...consented, narrowing: { refusedUntil } })).toEqual([didNot])
+  const whole = { scopes: consented.consentedScopes }
+  for (const narrowing of [{ way: 'no' }, { refusedUntil }] as const)
+    expect(warnings(whole, { ...consented, narrowing })).toEqual([])
 })
 
 test('T8: callers of an issuer that accepts access tokens are warned of unless they name a client_id', () => {
