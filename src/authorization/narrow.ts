@@ -2,6 +2,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import { type CredentialSummary, tokenLifeOf, type TokenLifeOf } from '../domain/credential.ts'
 import { formatScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import type { CompiledRule, RuleScopes } from '../policy/compile-policy.ts'
+import { readScopes } from '../policy/read-scopes.ts'
 import { scopesImpliedBy } from '../policy/scope-catalogue.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import type { Rule } from '../domain/policy.ts'
@@ -17,12 +18,13 @@ import { intersectBoundaries } from '../boundaries/intersect-boundaries.ts'
  * scope implies is given as it was asked for. What was asked for and cannot be had is refused with `scope_refused`, or
  * with `drop` in the rule left out; of a scope too broad there remains what the rule allows of that which it implies.
  */
-export function narrowScopes(asked: ScopeSet, rule: CompiledRule, credential: CredentialSummary): ScopeSet {
+export function narrowScopes(wanted: ScopeSet, rule: CompiledRule, credential: CredentialSummary): ScopeSet {
   const { name, excessScopes } = rule.rule
   const allowed = rule.scopesAt(credential.upstream)
+  const asked = allowed.meant(wanted)
   const beyondRule = asked.filter((scope) => !allowed.allows(scope))
   if (beyondRule.length > 0 && excessScopes === 'refuse')
-    throw refused(`beyond rule "${name}": ${shorten(beyondRule)}`)
+    throw refused(`beyond rule "${name}": ${shorten(beyondRule)}${slipsIn(beyondRule, credential)}`)
 
   const within = asked.length === 0 ? allowed.scopes : asked.filter(allowed.allows)
   const remains = beyondRule.length === 0 ? [] : remainsOf(beyondRule, allowed)
@@ -40,6 +42,12 @@ export function narrowScopes(asked: ScopeSet, rule: CompiledRule, credential: Cr
     [...within.filter(has), ...broadest(remains.filter(has))],
     within.length === 0 ? allowsNone : explanation,
   )
+}
+
+/** Words that are no scope of Google's, with the one that may be meant. */
+function slipsIn(scopes: ScopeSet, { upstream }: CredentialSummary): string {
+  const read = readScopes(upstream, scopes)
+  return read.ok ? '' : `; ${read.faults.slice(0, 5).join('; ')}`
 }
 
 function remainsOf(beyondRule: ScopeSet, { allowedOf }: RuleScopes): ScopeSet {

@@ -119,6 +119,8 @@ function indexCallers<Value>(
 /** The scopes of a rule, as one upstream understands them. */
 export interface RuleScopes {
   readonly scopes: ScopeSet
+  /** Scopes of a request as they are meant: at Google a short name stands for its URL. */
+  readonly meant: (asked: ScopeSet) => ScopeSet
   /** Whether a token may carry it: a scope of the rule, or one that a scope of the rule implies. */
   readonly allows: (scope: string) => boolean
   /** What the rule allows of that which a broader scope implies. */
@@ -134,7 +136,7 @@ function createRuleScopes({ scopes: written, givesImplied }: Rule): (upstream: s
 
 function literalScopes(scopes: ScopeSet): RuleScopes {
   const known = new Set(scopes)
-  return { scopes, allows: (scope) => known.has(scope), allowedOf: () => [] }
+  return { scopes, meant: (asked) => asked, allows: (scope) => known.has(scope), allowedOf: () => [] }
 }
 
 function googleScopes(scopes: ScopeSet, givesImplied: boolean): RuleScopes {
@@ -145,6 +147,7 @@ function googleScopes(scopes: ScopeSet, givesImplied: boolean): RuleScopes {
   const within = reach(scopesImpliedBy)
   return {
     scopes,
+    meant: (asked) => scopeSet(asked.map(fullScopeName)),
     allows: (scope) => given.has(scope),
     allowedOf: (broader) => scopeSet(scopesImpliedBy(broader).intersection(within)),
   }

@@ -156,11 +156,35 @@ test.each<[string, Situation]>([
     },
   ],
   [
-    'a short name in a request',
-    { rules: [ruleWith({ scopes: ['drive'] })], request: { scopes: ['drive.readonly'] } },
+    'a short name of Google in a request, of another upstream',
+    {
+      rules: [ruleWith({ scopes: google('drive') })],
+      credential: credentialWith({ upstream: 'acme' }),
+      request: { scopes: ['drive'] },
+    },
   ],
 ])('P13: not given: %s', async (_, situation) => {
   expect(await refusal(situation)).toMatchObject({ code: 'scope_refused', publicDetail: undefined })
+})
+
+test('a short name in a request stands for its URL, as in a rule, and the token carries that', async () => {
+  const rules = [ruleWith({ scopes: ['drive'] })]
+
+  expect((await ask({ rules, request: { scopes: ['drive.readonly'] } })).scopes).toEqual(
+    google('drive.readonly'),
+  )
+  expect((await ask({ rules, request: { scopes: ['drive', ...google('drive')] } })).scopes).toEqual(
+    google('drive'),
+  )
+})
+
+test('a word that is no scope of Google is refused, and the operator reads what may be meant', async () => {
+  const { reason } = await refusal({
+    rules: [ruleWith({ scopes: ['drive'] })],
+    request: { scopes: ['drive.readonyl'] },
+  })
+
+  expect(reason).toContain('did you mean "drive.readonly"?')
 })
 
 const storage = (name: string) => `https://www.googleapis.com/auth/devstorage.${name}`

@@ -42,6 +42,7 @@ const modules = {
     'boundaries/fill-boundary.ts',
     'boundaries/intersect-boundaries.ts',
     'policy/compile-policy.ts',
+    'policy/read-scopes.ts',
     'policy/match-caller.ts',
     'policy/read-scopes.ts',
     'policy/scope-catalogue.ts',
