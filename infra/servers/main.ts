@@ -3,6 +3,7 @@ import { createTestWorld, firestoreSettings } from '../../test/support/test-brok
 import { createChecks } from './checks.ts'
 import { checkGuide } from './keycloak-guide.ts'
 import { checkIssuer } from './keycloak-issuer.ts'
+import { checkPeople } from './keycloak-people.ts'
 import { checkUpstream } from './keycloak-upstream.ts'
 import { startKeycloak } from './keycloak.ts'
 
@@ -21,6 +22,7 @@ async function main(): Promise<number> {
   try {
     await checkGuide(world, keycloak, checks)
     await checkIssuer(world, keycloak, checks)
+    await checkPeople(keycloak, checks)
     await checkUpstream(world, keycloak, checks, {
       expiries: isShort ? 2 : 10,
       stores: isShort ? {} : await onFirestore(),
