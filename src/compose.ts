@@ -34,7 +34,11 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const { issuer } = settings
   const { clock, log, entropy } = platform
   const records = createRecords(settings, platform)
-  const { policyInForce, check, policy, findUpstream, rulesInUse } = openPolicy(settings, platform, records)
+  const withoutJti = new Set<string>()
+  const { policyInForce, check, policy, findUpstream, rulesInUse } = openPolicy(settings, platform, {
+    records,
+    withoutJti,
+  })
 
   const authenticate = createAuthenticate({
     ...platform,
@@ -42,6 +46,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     findIssuer: (iss) => whenReady(policyInForce.current(), ({ findIssuer }) => findIssuer(iss)),
     rememberOnce: records.replays.rememberOnce,
     signIn: signInClients(settings),
+    withoutJti,
   })
   const countRequest = createCountRequest(platform.limits)
   const memory = createMemoryTokens({
@@ -139,7 +144,11 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
 }
 
 /** The policy in force, and what others than `authorize` want to know of it. */
-function openPolicy(settings: Settings, platform: Platform, records: Records) {
+function openPolicy(
+  settings: Settings,
+  platform: Platform,
+  { records, withoutJti }: { readonly records: Records; readonly withoutJti: ReadonlySet<string> },
+) {
   const { clock, log, sharesWork } = platform
   const {
     issuer,
@@ -150,6 +159,7 @@ function openPolicy(settings: Settings, platform: Platform, records: Records) {
     brokerIssuer: issuer,
     signInClients: clients,
     clock,
+    withoutJti,
   })
   const policyInForce = createPolicyInForce({
     source: platform.policySource ?? records.policies,

@@ -1,10 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createPaint } from '../src/cli/output.ts'
+import { freePort } from './support/free-port.ts'
 import { jsonMembers } from './support/json-members.ts'
 import { consent } from './support/people-world.ts'
 import { createVisitor } from './support/visitor.ts'
@@ -92,6 +94,32 @@ describe('npm run quickstart', () => {
     expect(stderr).toContain(`another one (process ${process.pid}) is using ${root}`)
     expect(await readFile(join(root, 'pid'), 'utf8')).toBe(String(process.pid))
   })
+
+  test.each([
+    ['--port', (port: number) => ({ args: ['--port', String(port)], env: {} })],
+    ['PORT', (port: number) => ({ args: [], env: { PORT: String(port) } })],
+  ])(
+    'listens where %s says, and nowhere else where that is taken',
+    async (name, asking) => {
+      const port = await freePort()
+      const { args, env } = asking(port)
+      const run = () =>
+        runProgram(process.execPath, [main, '--once', '--folder', join(root, name), ...args], {
+          cwd: root,
+          env,
+        })
+      const good = await run()
+      const taken = createServer().listen(port, '127.0.0.1')
+      const refused = await run()
+      taken.close()
+
+      expect(good).toMatchObject({ status: 0 })
+      expect(urlIn(good.stdout)).toBe(`http://127.0.0.1:${port}`)
+      expect(refused).toMatchObject({ status: 1 })
+      expect(refused.stderr).toContain(`port ${port} is taken`)
+    },
+    40_000,
+  )
 
   test('an argument that it does not know is told, with status 1', async () => {
     const { status, stderr } = await runProgram(process.execPath, [main, '--onec'], { cwd: root })

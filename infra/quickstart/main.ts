@@ -24,8 +24,12 @@ try {
 process.exit()
 
 async function run(): Promise<void> {
-  const { folder, once } = parseArguments(process.argv.slice(2))
-  world = await startWorld(folder)
+  const { folder, once, port } = parseArguments(process.argv.slice(2), process.env)
+  if ((process.env['DOWNSCOPE_POLICY'] ?? '') !== '')
+    print(
+      'DOWNSCOPE_POLICY is not used here: the quickstart has its own policy. downscope dev --policy FILE takes yours.',
+    )
+  world = await startWorld(folder, port)
   const show = createShow({ world, paint, print })
   await show.places()
   await show.exchanges()

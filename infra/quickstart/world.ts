@@ -37,7 +37,7 @@ const modules = {
 }
 
 /** Google's stand-in, a broker on SQLite, and two credentials enrolled by the admin API. Throws with the reason. */
-export async function startWorld(folder: string): Promise<World> {
+export async function startWorld(folder: string, wanted?: number): Promise<World> {
   const place = takePlace(folder)
   const google = await startGoogleStandIn()
   let started: Started | undefined
@@ -51,9 +51,12 @@ export async function startWorld(folder: string): Promise<World> {
     const callers = await createSampleCallers()
     const parts = { place, google, callers }
     // Between the choice of a port and its use somebody else may take it; then any other will do.
-    started = await startOn(await choosePort(8080), parts).catch(async () =>
-      startOn(await choosePort(0), parts),
-    )
+    const port = await choosePort(wanted ?? 8080)
+    if (wanted !== undefined && port !== wanted) throw new Error(`port ${wanted} is taken`)
+    started = await startOn(port, parts).catch(async (error: unknown) => {
+      if (wanted !== undefined) throw error
+      return startOn(await choosePort(0), parts)
+    })
     const { broker, people } = started
     const jwtsUntil = await writeFiles({ place, google, broker, callers })
     await enrolSamples({ google, broker, callers })

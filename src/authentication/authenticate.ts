@@ -33,6 +33,8 @@ export interface AuthenticateDeps extends RemoteKeysDeps {
   readonly limits?: CallerLimits
   /** Where people sign in, whose ID tokens administrate; absent where nobody does. */
   readonly signIn?: SignInAudiences | undefined
+  /** Names of issuers whose JWTs count once and had no `jti` when one last verified; kept up to date here. */
+  readonly withoutJti?: Set<string>
 }
 
 export interface CallerLimits {
@@ -77,6 +79,8 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
     const fault = await verifySignature({ token, jws, issuer, known })
     if (fault !== undefined) throw unverified(jws, proof, `${of}: ${judged.ok ? fault : judged.fault}`)
     const caller = callerOf(jws, issuer, isAccessToken)
+    if (entry.replay === 'once' && jws.claims['jti'] === undefined) deps.withoutJti?.add(issuer.name)
+    else if (deps.withoutJti !== undefined && deps.withoutJti.size > 0) deps.withoutJti.delete(issuer.name)
     if (!judged.ok)
       throw rejection(proof, `${of}: ${judged.fault}`, { told: judged.toldWhenVerified, caller })
     // RFC 7521 §4.2: a client_id beside the assertion must name the same client.

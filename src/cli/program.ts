@@ -42,6 +42,7 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
     .configureHelp({ styleTitle: paint.bold, showGlobalOptions: false })
     .showSuggestionAfterError()
     .addHelpText('after', () => afterword(paint.bold))
+  if (!isJson) program.showHelpAfterError('Try: downscope --help')
   const groups = new Map<string, Commander>()
   for (const command of commands) {
     const [first = '', second] = command.name.split(' ')
@@ -68,6 +69,8 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
   function add(parent: Commander, name: string, command: Command): Commander {
     const own = parent.command(name).summary(command.summary).description(describe(command))
     own.enablePositionalOptions().helpCommand(false)
+    const alias = parent === program ? undefined : aliases.get(name)
+    if (alias !== undefined) own.alias(alias)
     for (const { name: argument, summary, isOptional, isRepeatable, offer } of command.arguments ?? []) {
       const words = isRepeatable === true ? `${argument}...` : argument
       const made = new Argument(isOptional === true ? `[${words}]` : `<${words}>`, summary)
@@ -121,6 +124,13 @@ function createCall(own: Commander, command: Command, terminal: Terminal): Call 
     has: (name) => values.get(name) === true,
   }
 }
+
+/** What other command lines call the same. */
+const aliases: ReadonlyMap<string, string> = new Map([
+  ['list', 'ls'],
+  ['show', 'get'],
+  ['destroy', 'delete'],
+])
 
 /** What is the same for all commands. */
 function afterword(bold: (text: string) => string): string {

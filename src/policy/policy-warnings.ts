@@ -1,3 +1,4 @@
+import type { IssuersWithoutJti } from './check-issuers.ts'
 import { checkPolicySteps, checkPolicy } from './check-policy.ts'
 import { readPolicySteps, type PolicyContext, judgeDocument } from './parse-policy.ts'
 import type { Policy, PolicyWarning } from '../domain/policy.ts'
@@ -22,12 +23,12 @@ export type CheckDocument = (document: PolicyDocument) => Promise<CheckedDocumen
 /** What a document means, and what it says and probably should not, given the credentials that are enrolled. */
 export function createCheckDocument(
   credentials: Pick<Credentials, 'list'>,
-  context: PolicyContext & { readonly clock: Pick<Clock, 'sleep'> },
+  context: PolicyContext & { readonly clock: Pick<Clock, 'sleep'>; readonly withoutJti?: IssuersWithoutJti },
 ): CheckDocument {
   const pause = () => context.clock.sleep(0)
   return async (document) => {
     const read = await runInTurns(readPolicySteps(document, context), pause)
-    const steps = checkPolicySteps(read, await listAllCredentials(credentials))
+    const steps = checkPolicySteps(read, await listAllCredentials(credentials), context.withoutJti)
     return { policy: read.policy, warnings: await runInTurns(steps, pause) }
   }
 }

@@ -138,6 +138,26 @@ describe('the guides', () => {
     expect(Object.values(clientSettings).map(({ name }) => name)).toEqual(clientSettingNames)
   })
 
+  test('get, ls and delete are show, list and destroy', async () => {
+    for (const [alias, name] of [
+      ['get', 'show'],
+      ['ls', 'list'],
+      ['delete', 'destroy'],
+    ] as const) {
+      const help = (word: string) => runCli(['credentials', word, '--help'])
+      expect(await help(alias)).toEqual(await help(name))
+    }
+  })
+
+  test('a mistake at the root says what to try', async () => {
+    const wrong = await runCli(['credentails'])
+
+    expect(wrong).toMatchObject({ status: 2, stdout: '' })
+    expect(wrong.stderr).toMatch(
+      /^error: unknown command 'credentails'\n\(Did you mean credentials\?\)\nTry: downscope --help\n$/,
+    )
+  })
+
   test('docs/cli.md has the tables of the code: npm run docs:cli', () => {
     const page = readFileSync(join(repository, 'docs/cli.md'), 'utf8')
 

@@ -350,8 +350,11 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
       used.push(await world.run(['token', 'reports-sa', '--key', world.path('dev/my-service.jwk.json')], env))
       return '\u0003'
     }
-    const dev = await world.type(['dev', '--folder', 'dev', '--port', port], {
-      env: world.google.endpoints,
+    const nowhere = await world.run(['dev', '--folder', world.path('other')], {
+      DOWNSCOPE_POLICY: '/no/such',
+    })
+    const dev = await world.type(['dev', '--folder', 'dev'], {
+      env: { ...world.google.endpoints, PORT: port },
       typed: [{ at: 'Running until you press Ctrl-C.', keys: use }],
     })
 
@@ -361,9 +364,35 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
       { status: 0, stderr: '' },
     ])
     expect(used[2]?.stdout).toMatch(/^ya29\./)
+    expect(nowhere).toMatchObject({ status: 2 })
+    expect(nowhere.stderr).toContain('DOWNSCOPE_POLICY names /no/such, and there is no such file')
     expect(dev).toMatchObject({ status: 0 })
     expect(dev.screen).toContain('Stopping. The files stay')
     await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow('fetch failed')
+  })
+
+  test('dev --policy takes a policy of your own, and so does DOWNSCOPE_POLICY', async () => {
+    const mine = world.read('dev/policy.yaml').replace('my service reads objects', 'mine')
+    world.write('mine.yaml', mine)
+    const ways = [
+      { args: ['--policy', 'mine.yaml'], env: {} },
+      { args: [], env: { DOWNSCOPE_POLICY: 'mine.yaml' } },
+    ]
+    for (const { args, env } of ways) {
+      let shown = ''
+      const use = async () => {
+        const outcome = await world.run(['policy', 'get'], environmentIn(world.read('dev/env')))
+        shown = outcome.stdout
+        return '\u0003'
+      }
+      const dev = await world.type(['dev', '--folder', 'dev', ...args], {
+        env: { ...world.google.endpoints, ...env },
+        typed: [{ at: 'Running until you press Ctrl-C.', keys: use }],
+      })
+
+      expect(dev.screen).toContain('mine.yaml')
+      expect(shown).toBe(mine)
+    }
   })
 
   test('credentials revoke asks, and says what happened here and what upstream', async () => {

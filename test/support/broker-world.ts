@@ -32,7 +32,8 @@ export interface BrokerWorld extends RoutedHttp {
   readonly audits: readonly AuditRecord[]
   /** How often the upstream was asked for a token. */
   readonly minted: () => number
-  readonly jwt: (person: Person) => Promise<string>
+  /** With other claims than usual; an undefined one is left out. */
+  readonly jwt: (person: Person, claims?: Readonly<Record<string, unknown>>) => Promise<string>
   /** `METHOD /path` to one of the instances, as somebody or nobody. */
   readonly call: (line: string, request?: WorldRequest) => Promise<Response>
   /** A token for the credential `team` or another, or why not. */
@@ -110,11 +111,11 @@ export async function createBrokerWorld(
   const instances: Serve[] = [createBroker(settings, platform).serve, createBroker(settings, platform).serve]
 
   let jwts = 0
-  const jwt = (person: Person): Promise<string> => {
+  const jwt: BrokerWorld['jwt'] = (person, more = {}) => {
     jwts += 1
     const now = clock.now()
     const claims = { iss: person, sub: person, aud: brokerIssuer, iat: now, exp: later(now, seconds(120)) }
-    return people[person].sign({ ...claims, jti: `jti-${jwts}` })
+    return people[person].sign({ ...claims, jti: `jti-${jwts}`, ...more })
   }
   const call: BrokerWorld['call'] = async (line, { as, body, headers = {}, at = 0 } = {}) => {
     const [method = '', path = ''] = line.split(' ')

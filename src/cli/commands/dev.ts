@@ -1,12 +1,13 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import type { Call, Command } from '../command.ts'
-import { choosePort, startBroker, type BrokerProcess } from '../dev/broker-process.ts'
+import { choosePort, portIn, startBroker, type BrokerProcess } from '../dev/broker-process.ts'
 import { makeFirstFiles, takeFolder } from '../dev/first-files.ts'
 import type { DevelopmentIssuer } from '../dev/development-issuer.ts'
 import { enrolDevelopmentClient, openDevelopmentIssuer, signInSettings } from '../dev/people.ts'
 import { type Exit, createFault } from '../fault.ts'
-import { createPaint, withProgress } from '../output.ts'
+import { createPaint, plain, withProgress } from '../output.ts'
+import { shellWord } from '../shell-words.ts'
 import { wholeNumber } from '../options.ts'
 
 export const devCommands: readonly Command[] = [
@@ -23,7 +24,17 @@ export const devCommands: readonly Command[] = [
         summary: 'where its files are; by default .downscope/dev',
         offer: 'file',
       },
-      { name: '--port', value: 'PORT', summary: 'where it listens; by default 8080, or any that is free' },
+      {
+        name: '--port',
+        value: 'PORT',
+        summary: 'where it listens (PORT); by default 8080, or any that is free',
+      },
+      {
+        name: '--policy',
+        value: 'FILE',
+        summary: 'your own policy (DOWNSCOPE_POLICY) instead of the one in the folder',
+        offer: 'file',
+      },
     ],
     examples: ['downscope dev', 'downscope dev --folder /tmp/second --port 8081'],
     run: runDev,
@@ -32,7 +43,8 @@ export const devCommands: readonly Command[] = [
 
 async function runDev(call: Call): Promise<Exit> {
   const folder = resolve(call.text('--folder') ?? '.downscope/dev')
-  const wanted = wholeNumber(call, '--port', { min: 1, max: 65_535 })
+  const wanted = wholeNumber(call, '--port', { min: 1, max: 65_535 }) ?? portIn(call.terminal.env)
+  const policy = ownPolicy(call)
   const leave = take(folder)
   try {
     const port = await choosePort(wanted ?? 8080)
@@ -44,12 +56,16 @@ async function runDev(call: Call): Promise<Exit> {
       const broker = await withProgress(call, 'Starting the broker', () =>
         startBroker({
           port,
-          env: { ...addressesIn(call.terminal.env), ...settingsIn(folder, port, issuer?.url), ...people },
+          env: {
+            ...addressesIn(call.terminal.env),
+            ...settingsIn(folder, port, { issuer: issuer?.url, policy }),
+            ...people,
+          },
           logFile: join(folder, 'broker.log'),
           modules: call.terminal.brokerModules,
         }),
       )
-      return await stayUp({ call, broker, folder, interrupted, issuer })
+      return await stayUp({ call, broker, folder, policy, interrupted, issuer })
     } finally {
       await issuer?.close()
     }
@@ -62,16 +78,17 @@ interface Running {
   readonly call: Call
   readonly broker: BrokerProcess
   readonly folder: string
+  readonly policy: string | undefined
   readonly interrupted: Promise<void>
   readonly issuer: DevelopmentIssuer | undefined
 }
 
-async function stayUp({ call, broker, folder, interrupted, issuer }: Running): Promise<Exit> {
+async function stayUp({ call, broker, folder, policy, interrupted, issuer }: Running): Promise<Exit> {
   const { stdout } = call.terminal
   try {
     writeFileSync(join(folder, 'env'), environmentFile(broker.url, folder), { mode: 0o600 })
     if (issuer !== undefined) await enrolDevelopmentClient(broker.url, folder, call.terminal)
-    stdout.write(greeting(call, broker.url, { folder, issuer: issuer?.url }))
+    stdout.write(greeting(call, broker.url, { folder, policy, issuer: issuer?.url }))
     const end = await Promise.race([interrupted, broker.ended])
     if (end !== undefined)
       throw createFault('refused', `the broker ended by itself (${end})`, {
@@ -101,28 +118,41 @@ function addressesIn(env: Call['terminal']['env']): Record<string, string> {
   )
 }
 
-function settingsIn(folder: string, port: number, issuer: string | undefined): Record<string, string> {
+/** The policy that is named, as a whole path; `undefined` for the one in the folder. */
+function ownPolicy(call: Call): string | undefined {
+  const named = call.text('--policy') ?? call.terminal.env['DOWNSCOPE_POLICY']?.trim()
+  if (named === undefined || named === '') return undefined
+  if (existsSync(named)) return resolve(named)
+  const where = call.text('--policy') === undefined ? 'DOWNSCOPE_POLICY' : '--policy'
+  throw createFault('usage', `${where} names ${plain(named)}, and there is no such file`)
+}
+
+function settingsIn(
+  folder: string,
+  port: number,
+  { issuer, policy }: Pick<Places, 'issuer' | 'policy'>,
+): Record<string, string> {
   const { policyFile, sealingKeys } = makeFirstFiles(folder, issuer)
   return {
     DOWNSCOPE_ISSUER: `http://127.0.0.1:${port}`,
     DOWNSCOPE_STORE: `sqlite:${join(folder, 'store.db')}`,
     DOWNSCOPE_KEYS: sealingKeys,
-    DOWNSCOPE_POLICY: policyFile,
+    DOWNSCOPE_POLICY: policy ?? policyFile,
     DOWNSCOPE_AUDIT: 'stdout+store',
   }
 }
 
 function environmentFile(url: string, folder: string): string {
-  const quoted = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`
-  return `export DOWNSCOPE_URL=${url}\nexport DOWNSCOPE_ADMIN_KEY=${quoted(join(folder, 'admin.jwk.json'))}\n`
+  return `export DOWNSCOPE_URL=${url}\nexport DOWNSCOPE_ADMIN_KEY=${shellWord(join(folder, 'admin.jwk.json'))}\n`
 }
 
 interface Places {
   readonly folder: string
+  readonly policy: string | undefined
   readonly issuer: string | undefined
 }
 
-function greeting({ terminal }: Call, url: string, { folder, issuer }: Places): string {
+function greeting({ terminal }: Call, url: string, { folder, policy, issuer }: Places): string {
   const { bold, dim } = createPaint(terminal.stdout, terminal.env)
   const me = terminal.env['npm_command'] === 'exec' ? 'npx downscope' : 'downscope'
   const file = (name: string) => shown(folder, name)
@@ -137,16 +167,16 @@ function greeting({ terminal }: Call, url: string, { folder, issuer }: Places): 
   return `${bold('A broker of your own')}, on this machine only.
 
   broker   ${url}   ${dim(`log: ${file('broker.log')}`)}
-  policy   ${file('policy.yaml')}   ${dim('change it, and the broker sees it within seconds')}
+  policy   ${policy ?? file('policy.yaml')}   ${dim('change it, and the broker sees it within seconds')}
   store    ${file('store.db')}   ${dim(`secrets in it are sealed with ${file('keys.txt')}`)}
   you      its administrator, by ${file('admin.jwk.json')}
 ${people}
 ${bold('In another terminal')}
 
-  . ${file('env')}                                   ${dim('# says where it is, and who you are')}
+  . ${shellWord(file('env'))}                                   ${dim('# says where it is, and who you are')}
   ${me} doctor
   ${me} credentials import KEY.json --name reports-sa      ${dim("# a service account's key file, from Google")}
-  ${me} token reports-sa --key ${file('my-service.jwk.json')}
+  ${me} token reports-sa --key ${shellWord(file('my-service.jwk.json'))}
 ${more}  ${me} --help
 
 ${dim('Running until you press Ctrl-C.')}

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { createFault } from '../fault.ts'
 
 /** A broker in a process of its own, by the real entry point. */
 export interface BrokerProcess {
@@ -53,6 +54,15 @@ export async function startBroker(start: BrokerStart): Promise<BrokerProcess> {
     }
   }
   return { url, ended, stop }
+}
+
+/** What the environment asks for by PORT; throws where that is no port. */
+export function portIn(env: Readonly<Record<string, string | undefined>>): number | undefined {
+  const text = env['PORT']?.trim() ?? ''
+  if (text === '') return undefined
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  if (port >= 1 && port <= 65_535) return port
+  throw createFault('usage', 'PORT is a whole number from 1 to 65535')
 }
 
 /** The wanted port when it is free, so that what is printed can be remembered; else any free one. */
