@@ -13,9 +13,10 @@ import { checkContender, contenderIds, startContenders, type ContenderId } from 
 import { takeCores } from './cores.ts'
 import { profileRow } from './profile.ts'
 import { countFirestoreRequests } from './firestore-requests.ts'
-import { coldStartTable, firestoreTable, loadTable, misses } from './report.ts'
+import { measureLongPolicy } from './long-policy.ts'
+import { coldStartTable, firestoreTable, loadTable, longPolicyLine, misses } from './report.ts'
 import { runRounds } from './rounds.ts'
-import { summarize, summarizeStarts } from './targets.ts'
+import { missedPolicyTargets, summarize, summarizeStarts } from './targets.ts'
 import { workerdVersion } from './workerd.ts'
 import { writeTables } from './write-tables.ts'
 
@@ -91,11 +92,13 @@ async function compare(world: BrokerWorld, args: BenchArguments): Promise<number
 
     const summaries = summarize(contenders, measurements)
     const startSummaries = summarizeStarts(starts)
-    const missed = misses(summaries, startSummaries)
+    const longPolicy = args.only === undefined ? [measureLongPolicy()] : []
+    const missed = [...misses(summaries, startSummaries), ...longPolicy.flatMap(missedPolicyTargets)]
     const report = [
       ...loadTable(summaries),
       ...(counts.length === 0 ? [] : firestoreTable(counts)),
       ...(startSummaries.length === 0 ? [] : coldStartTable(startSummaries)),
+      ...longPolicy.flatMap((figures) => ['', longPolicyLine(figures)]),
       '',
       countsSentence(args, measurements),
       ...missed.map((sentence) => `missed: ${sentence}`),

@@ -1,4 +1,5 @@
 import type { RequestsPerToken } from './firestore-requests.ts'
+import type { LongPolicyFigures } from './long-policy.ts'
 import type { StartSummary, Summary } from './targets.ts'
 
 const nameWidth = 38
@@ -45,6 +46,15 @@ export function firestoreTable(counts: readonly RequestsPerToken[]): readonly st
       row([name, ...counts.filter((one) => one.name === name).map((one) => one.requestsPerToken.toFixed(2))]),
     ),
   ]
+}
+
+/** The line of the long policy. */
+export function longPolicyLine(figures: LongPolicyFigures): string {
+  const { rules, bytes, loadMs, longestStepMs, matchUs } = figures
+  return (
+    `a policy of ${rules.toLocaleString('en')} rules, ${(bytes / 1e6).toFixed(1)} MB: loaded in ${loadMs.toFixed(0)} ms of CPU ` +
+    `(the longest step ${longestStepMs.toFixed(0)} ms), a rule found in ${matchUs.toFixed(1)} µs`
+  )
 }
 
 /** Every missed target as a sentence. */

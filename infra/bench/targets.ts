@@ -1,6 +1,7 @@
 import type { ColdStart, ColdStartId } from './cold-start.ts'
 import { floorOf, type ContenderId, type Contender } from './contenders.ts'
 import { connectionCounts, type Measurement } from './rounds.ts'
+import type { LongPolicyFigures } from './long-policy.ts'
 import { median, medianRatio } from './statistics.ts'
 
 /** One server at one number of connections: medians, and ratios to the floor of the same rounds. */
@@ -117,6 +118,24 @@ export function missedStartTargets(id: ColdStartId, toBare: number): readonly st
   const toBareMax = startTargets[id]
   if (toBareMax === undefined || toBare <= toBareMax) return []
   return [`first token after ${toBare.toFixed(3)} of a bare start, at most ${toBareMax} wanted`]
+}
+
+/** Of 10,000 rules, some 2 MB; of CPU time, because it is in no ratio to anything else. */
+const longPolicyTargets = { loadMsMax: 500, matchUsMax: 50 }
+
+export function missedPolicyTargets({
+  loadMs,
+  matchUs,
+}: Pick<LongPolicyFigures, 'loadMs' | 'matchUs'>): readonly string[] {
+  const { loadMsMax, matchUsMax } = longPolicyTargets
+  return [
+    ...(loadMs <= loadMsMax
+      ? []
+      : [`a long policy loads in ${loadMs.toFixed(0)} ms, at most ${loadMsMax} wanted`]),
+    ...(matchUs <= matchUsMax
+      ? []
+      : [`its rule is found in ${matchUs.toFixed(0)} µs, at most ${matchUsMax} wanted`]),
+  ]
 }
 
 function rate({ requestsPerSecond }: Measurement): number {

@@ -44,7 +44,7 @@ export function readPolicy(document: PolicyDocument, context: PolicyContext): Re
   return runAtOnce(readPolicySteps(document, context))
 }
 
-/** The same in steps of at most some thousand values each, after a first one that reads the text. */
+/** The same in steps of at most some thousand values each, after two that read the text. */
 export function* readPolicySteps(document: PolicyDocument, context: PolicyContext): Steps<ReadPolicy> {
   const judged = yield* judgeDocument(document.text, context)
   if (!judged.ok) throw documentInvalid(document.origin, judged.faults)
@@ -57,7 +57,7 @@ export type DocumentJudgement =
 
 /** The policy that a text means, or its faults, a thousand at most. */
 export function* judgeDocument(text: string, context: PolicyContext): Steps<DocumentJudgement> {
-  const read = readPolicyText(text)
+  const read = yield* readPolicyText(text)
   yield
   const faults: Fault[] = [...read.faults]
   const report: Report = (path, message, { at = 'value', code = 'invalid', hint } = {}) => {

@@ -1,5 +1,6 @@
 import { EVENT_ID, parseEvents, YAMLException, type Event } from 'js-yaml'
 import type { Json } from '../domain/caller.ts'
+import type { Steps } from '../domain/steps.ts'
 import type { TextPlace } from '../boundaries/boundary.ts'
 import { keptFaultsMax, type At, type Fault, type Path, type Position } from './policy-faults.ts'
 import { readYamlTree, type Place, type YamlTreeDeps } from './yaml-tree.ts'
@@ -22,10 +23,10 @@ const bytesMax = 4 * 1024 * 1024
 /**
  * Reads one YAML 1.2 (core schema) or JSON document, and never throws: no second document, no directive, no tag, no
  * merge key, no key twice, no key but text, no control character, at most 4 MiB, and with aliases at full size no more
- * values than it has characters and a thousand. Of faults in the syntax only the first is found; what comes behind it
+ * values than it has characters and a thousand. The longest step is the parser's: 40 ms for each MB. Of faults in the syntax only the first is found; what comes behind it
  * has no certain meaning.
  */
-export function readPolicyText(text: string): PolicyText {
+export function* readPolicyText(text: string): Steps<PolicyText> {
   const size = Math.max(text.length, new TextEncoder().encode(text.slice(0, bytesMax + 1)).length)
   if (size > bytesMax) return unreadable('longer than 4 MiB')
   if (text.trim() === '') return unreadable('the document is empty')
@@ -33,17 +34,18 @@ export function readPolicyText(text: string): PolicyText {
   if (!text.isWellFormed() || /[\p{Cc}--[\t\n\r\x85]]|\uFFFD/v.test(text))
     return unreadable('not text in UTF-8')
   try {
-    return readDocument(text)
+    return yield* readDocument(text)
   } catch (error) {
     return syntaxFault(error)
   }
 }
 
-function readDocument(text: string): PolicyText {
+function* readDocument(text: string): Steps<PolicyText> {
   const positionOf = createPositionOf(text)
   const events = parseEvents(text, { maxDepth: depthMax })
   const fault = documentFault(events)
   if (fault !== undefined) return unreadable(fault)
+  yield
   const faults: Fault[] = []
   const read = (keepsPlaces: boolean, note: YamlTreeDeps['note']) =>
     readYamlTree({

@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { DocumentStore, Version } from '../ports/document-store.ts'
+import type { DocumentKey, DocumentStore, Stored, Version } from '../ports/document-store.ts'
 import type { PolicyDocument, PolicySource } from '../ports/policy-source.ts'
 import { documentOf, filledText, instant, readDocument, writeDocument } from './stored-fields.ts'
 
@@ -29,6 +29,8 @@ export interface AppliedPolicy {
 }
 
 const pointerKey = 'policies/current'
+/** A document takes 900,000 octets as JSON, and a character three of them at most. */
+const partChars = 250_000
 
 export function createPolicies(deps: {
   readonly store: DocumentStore
@@ -54,9 +56,17 @@ export function createPolicies(deps: {
       const appliedAt = clock.now()
       const id = newId()
       const number = (before?.number ?? 0) + 1
-      await store.put(`policies/v-${id}`, writeDocument(policyVersion, { number, text, by, appliedAt }), {
-        if: 'absent',
-      })
+      const [first = '', ...more] = partsOf(text)
+      for (const [index, part] of more.entries())
+        await store.put(partKey(id, index), writeDocument(policyPart, { text: part }), { if: 'absent' })
+      const version = {
+        number,
+        text: first,
+        by,
+        appliedAt,
+        ...(more.length === 0 ? {} : { furtherParts: more.length }),
+      }
+      await store.put(`policies/v-${id}`, writeDocument(policyVersion, version), { if: 'absent' })
       const swapped = await store.put(pointerKey, writeDocument(policyPointer, { id, number }), {
         if: before === undefined ? 'absent' : { version: before.version },
       })
@@ -77,9 +87,21 @@ interface Pointer extends PolicyPointer {
 
 interface PolicyVersion {
   readonly number: number
+  /** All of it, or what comes first. */
   readonly text: string
+  /** How many documents the rest is in. */
+  readonly furtherParts?: number
   readonly by: string
   readonly appliedAt: EpochSeconds
+}
+
+function partsOf(text: string): readonly string[] {
+  const count = Math.ceil(text.length / partChars)
+  return Array.from({ length: count }, (_, at) => text.slice(at * partChars, (at + 1) * partChars))
+}
+
+function partKey(id: string, index: number): DocumentKey {
+  return `policies/v-${id}-${index + 1}`
 }
 
 async function readPointer(store: DocumentStore): Promise<Pointer | undefined> {
@@ -89,12 +111,20 @@ async function readPointer(store: DocumentStore): Promise<Pointer | undefined> {
 }
 
 async function readVersion(store: DocumentStore, { id, number }: Pointer): Promise<PolicyDocument> {
-  const stored = await store.get(`policies/v-${id}`)
-  if (stored === undefined)
+  const find = async (key: DocumentKey): Promise<Stored> => {
+    const stored = await store.get(key)
+    if (stored !== undefined) return stored
     throw new BrokerError('policy_unavailable', {
       reason: `policy version ${number} (${id}) is missing in the store`,
     })
-  return { text: readDocument(policyVersion, stored).text, revision: id, origin: `store version ${number}` }
+  }
+  const { text, furtherParts = 0 } = readDocument(policyVersion, await find(`policies/v-${id}`))
+  const parts = await Promise.all(
+    Array.from({ length: furtherParts }, async (_, index) => {
+      return readDocument(policyPart, await find(partKey(id, index))).text
+    }),
+  )
+  return { text: text + parts.join(''), revision: id, origin: `store version ${number}` }
 }
 
 function changedMeanwhile(inForce: string | undefined): BrokerError {
@@ -103,9 +133,12 @@ function changedMeanwhile(inForce: string | undefined): BrokerError {
 
 const policyPointer = documentOf<PolicyPointer>({ id: filledText, number: z.int() })
 
+const policyPart = documentOf<{ readonly text: string }>({ text: z.string() })
+
 const policyVersion = documentOf<PolicyVersion>({
   number: z.int(),
   text: z.string(),
+  furtherParts: z.exactOptional(z.int().check(z.gte(1), z.lte(100))),
   by: z.string(),
   appliedAt: instant,
 })

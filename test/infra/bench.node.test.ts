@@ -8,8 +8,16 @@ import { partOf } from '../../infra/bench/locate.ts'
 import { createRequestCounter } from '../../infra/bench/firestore-requests.ts'
 import { runLoad } from '../../infra/bench/load.ts'
 import { readAnswer } from '../../infra/bench/read-answer.ts'
+import { measureLongPolicy } from '../../infra/bench/long-policy.ts'
+import { longPolicyLine } from '../../infra/bench/report.ts'
 import { median, medianRatio } from '../../infra/bench/statistics.ts'
-import { missedStartTargets, missedTargets, summarize, summarizeStarts } from '../../infra/bench/targets.ts'
+import {
+  missedPolicyTargets,
+  missedStartTargets,
+  missedTargets,
+  summarize,
+  summarizeStarts,
+} from '../../infra/bench/targets.ts'
 import { betweenMarkers } from '../../infra/bench/write-tables.ts'
 import { listenOnLoopback } from '../support/listen.ts'
 
@@ -37,6 +45,16 @@ describe('the bench’s statistics', () => {
     expect(missedStartTargets('rest-start', 1.7)).toEqual([])
     expect(missedStartTargets('rest-start', 1.701)).toHaveLength(1)
     expect(missedStartTargets('sdk-start', 9)).toEqual([])
+  })
+
+  it('a long policy is loaded and matched, and has targets of its own', () => {
+    const figures = measureLongPolicy(200)
+    expect(figures.rules).toBe(200)
+    expect(longPolicyLine(figures)).toMatch(
+      /^a policy of 200 rules, 0\.0 MB: loaded in \d+ ms of CPU \(the longest/,
+    )
+    expect(missedPolicyTargets({ loadMs: 500, matchUs: 50 })).toEqual([])
+    expect(missedPolicyTargets({ loadMs: 501, matchUs: 51 })).toHaveLength(2)
   })
 
   it('a start is compared with the bare start of its own round', () => {

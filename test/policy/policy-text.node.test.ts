@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseDocument } from 'yaml'
+import { runAtOnce } from '../../src/domain/steps.ts'
 import { readPolicyText } from '../../src/policy/policy-text.ts'
 import { samplePolicy } from '../support/sample-policy.ts'
 
@@ -23,7 +24,7 @@ function oracle(text: string): { readonly value: unknown } | undefined {
 }
 
 function expectSame(text: string): boolean {
-  const { value, faults } = readPolicyText(text)
+  const { value, faults } = runAtOnce(readPolicyText(text))
   const other = oracle(text)
   if (faults.length > 0 || other === undefined) return false
   expect(value).toEqual(other.value)
@@ -100,7 +101,7 @@ describe('a text that two YAML libraries take', () => {
 
 test('every value and key knows its line and column', () => {
   const text = 'a: 1\nb:\n  - "x"\n  - c: [d, &e f]\n    g: |\n      h\n  - *e\n'
-  const { locate, faults } = readPolicyText(text)
+  const { locate, faults } = runAtOnce(readPolicyText(text))
   expect(faults).toEqual([])
   const places = [
     [['a'], 'value'],
@@ -128,5 +129,5 @@ test.each([
   ['a tab', 'a: b\n\tc: d', 2],
   ['an alias without a name', 'a: b\nc: *\n', 2],
 ])('a fault of syntax is told with its line: %s', (_, text, line) => {
-  expect(readPolicyText(text)).toMatchObject({ value: null, faults: [{ position: { line } }] })
+  expect(runAtOnce(readPolicyText(text))).toMatchObject({ value: null, faults: [{ position: { line } }] })
 })

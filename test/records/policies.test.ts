@@ -72,4 +72,23 @@ describe('policies in the store', () => {
     await store.put('policies/current', { schema: 1 })
     await expect(policies.read()).rejects.toThrow('document policies/current is malformed')
   })
+
+  it.each([
+    ['of 1 MB', `# ${'x'.repeat(999_000)}`],
+    ['whose every character is escaped or takes three octets', `"\n€`.repeat(110_000)],
+    ['with a pair of surrogates where it is parted', `${'x'.repeat(249_999)}🔑y`],
+  ])('a policy %s is kept whole', async (_, text) => {
+    const { policies, apply } = createWorld()
+    const { revision } = await apply(text, undefined)
+    const read = await policies.read()
+    expect(read).toEqual({ text: read?.text, revision, origin: 'store version 1' })
+    expect(read?.text === text).toBe(true)
+  })
+
+  it('P25: of a policy whose second part is missing nothing comes into force', async () => {
+    const { policies, apply, store } = createWorld()
+    const { revision } = await apply('x'.repeat(600_000), undefined)
+    await store.delete(`policies/v-${revision}-2`)
+    await expect(policies.read()).rejects.toThrow(/^policy_unavailable: policy version 1 .* is missing/)
+  })
 })

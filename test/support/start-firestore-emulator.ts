@@ -79,9 +79,24 @@ function javaArguments(jar: string, port: number): readonly string[] {
   return [...jvm, main, 'start', '--host=127.0.0.1', `--port=${port}`, '--database-mode=firestore-native']
 }
 
+/**
+ * It answers `/` long before its first document, for which Java loads classes: on a busy machine that takes longer than
+ * a store waits. So it serves when it has written a document, read it and listed it.
+ */
 async function serves(port: number): Promise<boolean> {
+  const documents = `http://127.0.0.1:${port}/v1/projects/sign-of-life/databases/(default)/documents`
+  const structuredQuery = { from: [{ collectionId: 'things' }], limit: 1 }
+  return (
+    (await answers(`http://127.0.0.1:${port}/`)) &&
+    (await answers(`${documents}/things/one`, { method: 'PATCH', body: '{"fields":{}}' })) &&
+    (await answers(`${documents}/things/one`)) &&
+    (await answers(`${documents}:runQuery`, { method: 'POST', body: JSON.stringify({ structuredQuery }) }))
+  )
+}
+
+async function answers(url: string, request: RequestInit = {}): Promise<boolean> {
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(2_000) })
+    const response = await fetch(url, { ...request, signal: AbortSignal.timeout(30_000) })
     await response.body?.cancel()
     return response.ok
   } catch {

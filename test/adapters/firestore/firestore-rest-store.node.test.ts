@@ -5,6 +5,7 @@ import { createHttpClient } from '../../../src/adapters/system/fetch-http-client
 import { createSystemClock, createEntropy } from '../../../src/adapters/system/clock-and-entropy.ts'
 import { later, seconds } from '../../../src/domain/time.ts'
 import type { DocumentStore } from '../../../src/ports/document-store.ts'
+import { awaitSignOfLife, patientMs } from '../../support/sign-of-life.ts'
 import { startLosingProxy } from '../../support/losing-proxy.ts'
 import { must } from '../document-store-contract/scene.ts'
 import { describeFirestoreOutages } from './outage-contract.ts'
@@ -16,7 +17,11 @@ const clock = createSystemClock()
 describe.skipIf(emulatorHost === undefined)('with the emulator (skipped where there is none)', () => {
   // The first call of a run starts Java.
   beforeAll(async () => {
-    await (await fetch(`http://${emulatorHost}/`)).text()
+    const target = { projectId: 'sign-of-life', emulatorHost: emulatorHost ?? '', deadlineMs: patientMs }
+    const { store, close } = createFirestoreSdkStore({ ...target, clock })
+    await awaitSignOfLife(openRest(target))
+    await awaitSignOfLife(store)
+    await close()
   })
 
   describeBothDrivers()
@@ -30,7 +35,11 @@ describeFirestoreOutages({
 
 function describeBothDrivers(): void {
   const open = (): { readonly rest: DocumentStore; readonly sdk: DocumentStore } => {
-    const target = { projectId: `p-${crypto.randomUUID()}`, emulatorHost: emulatorHost ?? '' }
+    const target = {
+      projectId: `p-${crypto.randomUUID()}`,
+      emulatorHost: emulatorHost ?? '',
+      deadlineMs: patientMs,
+    }
     const { store: sdk, close } = createFirestoreSdkStore({ ...target, clock })
     onTestFinished(close)
     return { rest: openRest(target), sdk }

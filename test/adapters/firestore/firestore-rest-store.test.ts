@@ -10,6 +10,7 @@ import type { HttpClient, HttpRequest, HttpResult } from '../../../src/ports/htt
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { createSequence } from '../../support/sequence.ts'
 import { createSkippingClock } from '../../support/skipping-clock.ts'
+import { awaitSignOfLife, patientMs } from '../../support/sign-of-life.ts'
 import { describeDocumentStore } from '../document-store-contract.ts'
 import { describeFirestoreLayout } from './layout-contract.ts'
 
@@ -20,7 +21,7 @@ const token = 'ya29.the-token-of-the-broker'
 describe.skipIf(emulatorHost === undefined)('with the emulator (skipped where there is none)', () => {
   // The first call of a run starts Java.
   beforeAll(async () => {
-    await (await fetch(`http://${emulatorHost}/`)).text()
+    await awaitSignOfLife(openOnEmulator({ clock: createFakeClock() }))
   })
 
   describeDocumentStore('firestore/rest', ({ clock }) => ({
@@ -330,6 +331,7 @@ function openOnEmulator({ clock, projectId }: { readonly clock?: Clock; readonly
     // The emulator keeps projects apart: a test of its own project starts empty.
     projectId: projectId ?? `p-${crypto.randomUUID()}`,
     emulatorHost: emulatorHost ?? '',
+    deadlineMs: patientMs,
     http: createHttpClient(),
     // Time on the wire is real; expiry is the test's.
     clock: { ...createSystemClock(), now: wall.now },

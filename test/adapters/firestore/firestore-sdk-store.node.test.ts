@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { createFirestoreSdkStore } from '../../../src/adapters/firestore/sdk/firestore-sdk-store.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
+import { awaitSignOfLife, patientMs } from '../../support/sign-of-life.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { describeDocumentStore } from '../document-store-contract.ts'
 import { must } from '../document-store-contract/scene.ts'
@@ -15,14 +16,26 @@ const unavailable: unknown = expect.objectContaining({ code: 'store_unavailable'
 describe.skipIf(emulatorHost === undefined)('with the emulator (skipped where there is none)', () => {
   // The first call of a run starts Java.
   beforeAll(async () => {
-    await fetch(`http://${emulatorHost}/`)
+    const { store, close } = createFirestoreSdkStore({
+      ...ownProject(),
+      emulatorHost: must(emulatorHost),
+      deadlineMs: patientMs,
+      clock: createFakeClock(),
+    })
+    await awaitSignOfLife(store)
+    await close()
   })
 
   describeDocumentStore('firestore/sdk', ({ clock }) =>
-    createFirestoreSdkStore({ ...ownProject(), emulatorHost: must(emulatorHost), clock }),
+    createFirestoreSdkStore({
+      ...ownProject(),
+      emulatorHost: must(emulatorHost),
+      deadlineMs: patientMs,
+      clock,
+    }),
   )
 
-  describeFirestoreLayout((target) => openStore(target).store)
+  describeFirestoreLayout((target) => openStore({ ...target, deadlineMs: patientMs }).store)
   describeLostAnswers()
 
   test('the metadata server is not asked for anything beside an emulator', async () => {

@@ -1,6 +1,8 @@
 import { expect, inject, test } from 'vitest'
 import { epochSeconds } from '../../../src/domain/time.ts'
+import { createPolicies } from '../../../src/records/policies.ts'
 import type { DocumentStore } from '../../../src/ports/document-store.ts'
+import { createFakeClock } from '../../support/fake-clock.ts'
 
 /** Opens a store over a project of the emulator; closed when the test is over. */
 export type OpenInProject = (target: {
@@ -58,6 +60,17 @@ export function describeFirestoreLayout(open: OpenInProject): void {
     const version = found?.version ?? fail()
     expect(await store.put('things/a', { n: 2 }, { if: { version } })).toBeDefined()
     expect((await store.get('things/a'))?.value).toStrictEqual({ n: 2 })
+  })
+
+  // Firestore takes 1 MiB for a document.
+  test('a policy of 1 MB is kept whole, whatever its characters', { timeout: 120_000 }, async () => {
+    const { store } = openRaw()
+    const deps = { store, clock: createFakeClock(), newId: () => 'one' }
+    const text = `# ${'"\u20ac<'.repeat(199_999)}`
+    expect(new TextEncoder().encode(text).length).toBeGreaterThan(990_000)
+    await createPolicies(deps).apply({ text, expected: undefined, by: 'ops' })
+
+    expect((await createPolicies(deps).read())?.text === text).toBe(true)
   })
 }
 

@@ -48,8 +48,8 @@ export function describeFirestoreOutages({ open, refused }: OutageContract): voi
       await expectEveryCallToFailWithin(store, 900)
     })
 
-    test('P20: the deadline is three seconds unless it is set lower', async () => {
-      const store = open({ emulatorHost: await listenSilently(), deadlineMs: 60_000 })
+    test('P20: the deadline is three seconds unless it is set otherwise', async () => {
+      const store = open({ emulatorHost: await listenSilently() })
 
       await expectEveryCallToFailWithin(store, 3000)
     })

@@ -14,7 +14,7 @@ export type FirestoreRestStoreDeps = FirestoreServer & {
   readonly projectId: string
   /** Default `(default)`. */
   readonly databaseId?: string
-  /** Every call settles within it; default and most 3,000. */
+  /** Every call settles within it; default 3,000. */
   readonly deadlineMs?: number
   readonly http: HttpClient
   readonly clock: Clock
@@ -30,7 +30,7 @@ export type FirestoreServer =
   | { readonly accessToken: AccessToken; readonly baseUrl?: string }
 
 const googleUrl = 'https://firestore.googleapis.com'
-const deadlineMsMax = 3000
+const deadlineMsByDefault = 3000
 const projectPattern = /^[a-zA-Z0-9][\w.:-]{0,62}$/
 const databasePattern = /^(?:\(default\)|[a-zA-Z0-9][\w-]{0,62})$/
 
@@ -41,7 +41,7 @@ const databasePattern = /^(?:\(default\)|[a-zA-Z0-9][\w-]{0,62})$/
  */
 export function createFirestoreRestStore(deps: FirestoreRestStoreDeps): DocumentStore {
   const { projectId, databaseId = '(default)', clock, entropy } = deps
-  const deadlineMs = Math.min(deps.deadlineMs ?? deadlineMsMax, deadlineMsMax)
+  const deadlineMs = deps.deadlineMs ?? deadlineMsByDefault
   const root = documentsRoot(projectId, databaseId)
   const ask = createSendFirestore({ ...deps, ...serverOf(deps, root), attemptMs: (deadlineMs * 2) / 3 })
   const reads = createRestReads({ ask, root, clock })

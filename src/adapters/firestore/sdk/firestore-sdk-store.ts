@@ -12,7 +12,7 @@ export interface FirestoreSdkStoreDeps {
   readonly databaseId?: string
   /** `HOST:PORT`; then neither TLS nor credentials are used. */
   readonly emulatorHost?: string
-  /** Every call settles within it; default and most 3,000. */
+  /** Every call settles within it; default 3,000. */
   readonly deadlineMs?: number
   readonly clock: Clock
 }
@@ -22,7 +22,7 @@ export interface FirestoreSdkStore {
   readonly close: () => Promise<void>
 }
 
-const deadlineMsMax = 3000
+const deadlineMsByDefault = 3000
 
 /**
  * Documents in Firestore, by Google's own client over gRPC. No transactions, and no conditional write is sent again
@@ -30,7 +30,7 @@ const deadlineMsMax = 3000
  */
 export function createFirestoreSdkStore(deps: FirestoreSdkStoreDeps): FirestoreSdkStore {
   const { databaseId = '(default)', clock, ...target } = deps
-  const deadlineMs = Math.min(deps.deadlineMs ?? deadlineMsMax, deadlineMsMax)
+  const deadlineMs = deps.deadlineMs ?? deadlineMsByDefault
   const { within, transformCall } = createCallDeadlines()
   const client = createLazySdkClient({ ...target, databaseId, transformCall })
   const inFlight = createInFlight()
