@@ -55,7 +55,11 @@ async function measure() {
     ...google.endpoints,
   })
   const platform = createNodePlatform({ ...settings })
-  const broker = createBroker(settings, { ...platform, log: () => undefined, auditTrail: () => undefined })
+  const broker = createBroker(settings, {
+    ...platform,
+    log: () => undefined,
+    auditTrail: () => Promise.resolve(),
+  })
   const session = new Session()
   session.connect()
   await session.post('Profiler.enable')

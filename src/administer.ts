@@ -1,4 +1,3 @@
-import type { MaybePromise } from './domain/promises.ts'
 import { failureOf, type AdminFacts, type AuditAction } from './domain/audit-record.ts'
 import { BrokerError } from './domain/broker-error.ts'
 import type { Caller } from './domain/caller.ts'
@@ -10,7 +9,7 @@ import type { Clock } from './ports/clock.ts'
 
 export interface AdministerDeps {
   /** Before anything of the request is parsed. */
-  readonly countRequest: () => MaybePromise<void>
+  readonly countRequest: () => Promise<void>
   readonly authenticate: (proof: Proof) => Promise<Caller>
   /** Throws `admin_forbidden` unless policy gives the caller that role or one that may do the same. */
   readonly authorizeAdmin: (caller: Caller, needed: NeededRole) => Promise<AdminRole>

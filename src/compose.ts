@@ -17,7 +17,6 @@ import { createRecords, type Records } from './compose/records.ts'
 import { createPeople, signInClients } from './compose/sign-in.ts'
 import { createRotationModule } from './compose/rotation.ts'
 import type { Settings } from './config.ts'
-import { whenReady } from './domain/promises.ts'
 import { runInTurns } from './domain/steps.ts'
 import { createApp, type AppDeps } from './http/app.ts'
 import { createReadiness } from './service/readiness.ts'
@@ -43,7 +42,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const authenticate = createAuthenticate({
     ...platform,
     brokerIssuer: issuer,
-    findIssuer: (iss) => whenReady(policyInForce.current(), ({ findIssuer }) => findIssuer(iss)),
+    findIssuer: async (iss) => (await policyInForce.current()).findIssuer(iss),
     rememberOnce: records.replays.rememberOnce,
     signIn: signInClients(settings),
     withoutJti,
@@ -80,17 +79,17 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const mint = mintWith(records)
   const joined = { settings, platform, records, findUpstream }
   const rotation = createRotationModule({ ...joined, mint, mintWith, rulesInUse })
-  const findCredential = (name: string) =>
-    whenReady(records.credentialView(name), (found) => {
-      intermediaries.notice(name, found)
-      if (found?.rotation !== undefined) rotation.notice(found)
-      return found
-    })
-  const blocks = () =>
-    whenReady(records.blocksView(), (inForce) => {
-      if (inForce.stopped !== undefined) intermediaries.forgetAll()
-      return inForce
-    })
+  const findCredential = async (name: string) => {
+    const found = await records.credentialView(name)
+    intermediaries.notice(name, found)
+    if (found?.rotation !== undefined) rotation.notice(found)
+    return found
+  }
+  const blocks = async () => {
+    const inForce = await records.blocksView()
+    if (inForce.stopped !== undefined) intermediaries.forgetAll()
+    return inForce
+  }
   const authorizeDeps = {
     policy: policyInForce.current,
     findCredential,

@@ -1,4 +1,3 @@
-import type { MaybePromise } from './domain/promises.ts'
 import { failureOf, type AuditRecord } from './domain/audit-record.ts'
 import { isBrokerError } from './domain/broker-error.ts'
 import type { Caller } from './domain/caller.ts'
@@ -12,16 +11,16 @@ import type { Clock } from './ports/clock.ts'
 /** The steps, in the order in which every request takes them. */
 export interface ExchangeSteps {
   /** Before anything of the request is parsed: who comes too often costs no more than that. */
-  countRequest(): MaybePromise<void>
+  countRequest(): Promise<void>
   authenticate(proof: Proof): Promise<Caller>
   /** What is asked of the broker itself, by its name as an audience, and not of a credential. */
   readonly tickets?: {
     readonly audience: string
     readonly issue: (caller: Caller, request: ExchangeRequest) => Promise<ResolvedToken>
   }
-  authorize(caller: Caller, request: ExchangeRequest): MaybePromise<Grant>
+  authorize(caller: Caller, request: ExchangeRequest): Promise<Grant>
   /** `deadlineMs`: by the steady clock, until when it may wait for what passes. */
-  resolve(grant: Grant, mint: () => Promise<MintedToken>, deadlineMs: number): MaybePromise<ResolvedToken>
+  resolve(grant: Grant, mint: () => Promise<MintedToken>, deadlineMs: number): Promise<ResolvedToken>
   mint(grant: Grant, deadlineMs: number): Promise<MintedToken>
   /** What it leaves behind for whoever keeps the policy small; `undefined` when there is nothing to wait for. */
   noteUse(grant: Grant, request: ExchangeRequest, token: MintedToken): Promise<void> | undefined
@@ -69,8 +68,7 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
     let request: ExchangeRequest | undefined
     let caller: Caller | undefined
     try {
-      const counted = steps.countRequest()
-      if (counted instanceof Promise) await counted
+      await steps.countRequest()
       request = parse()
       noteRequest(record, request)
       caller = await steps.authenticate(request.proof)
@@ -82,16 +80,12 @@ export function createExchange(steps: ExchangeSteps, audit: AuditTrail, clock: C
         await write()
         return { resolved }
       }
-      const allowed = steps.authorize(caller, request)
-      const grant = allowed instanceof Promise ? await allowed : allowed
+      const grant = await steps.authorize(caller, request)
       noteGrant(record, grant)
-      const held = steps.resolve(grant, () => steps.mint(grant, deadlineMs), deadlineMs)
-      const resolved = held instanceof Promise ? await held : held
+      const resolved = await steps.resolve(grant, () => steps.mint(grant, deadlineMs), deadlineMs)
       noteToken(record, resolved)
-      const written = write()
-      if (written instanceof Promise) await written
-      const noting = steps.noteUse(grant, request, resolved.token)
-      if (noting !== undefined) await noting
+      await write()
+      await steps.noteUse(grant, request, resolved.token)
       return { grant, resolved }
     } catch (error) {
       // A record that failed to be written is not tried again: that there is none is the answer.

@@ -1,4 +1,3 @@
-import type { MaybePromise } from './domain/promises.ts'
 import { failureOf, type AuditRecord } from './domain/audit-record.ts'
 import type { Caller } from './domain/caller.ts'
 import { omitUndefined } from './domain/omit-undefined.ts'
@@ -17,7 +16,7 @@ export interface RevokedTokenFacts {
 
 export interface RevokeTokenSteps {
   /** Before anything of the request is parsed. */
-  countRequest(): MaybePromise<void>
+  countRequest(): Promise<void>
   authenticate(proof: Proof): Promise<Caller>
   /** `undefined` for a token that is not ours or is over. Throws what the caller may not. */
   revoke(caller: Caller, token: Secret): Promise<RevokedTokenFacts | undefined>

@@ -15,7 +15,7 @@ function createWorld(changes: Partial<AdministerDeps> = {}) {
   const proofs: Proof[] = []
   const clock = createFakeClock()
   const administer = createAdminister({
-    countRequest: () => undefined,
+    countRequest: () => Promise.resolve(),
     authenticate: async (proof) => {
       proofs.push(proof)
       return caller

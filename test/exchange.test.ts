@@ -35,7 +35,7 @@ function createWorld(broken: Partial<ExchangeSteps> = {}) {
   const records: AuditRecord[] = []
   const grant = createGrant()
   const steps: ExchangeSteps = {
-    countRequest: () => undefined,
+    countRequest: () => Promise.resolve(),
     authenticate: async () => {
       await Promise.resolve(walked.push('authenticate'))
       return grant.caller

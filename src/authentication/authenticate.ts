@@ -1,5 +1,5 @@
 import { requireAdmission, BrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
-import { whenReady, type MaybePromise } from '../domain/promises.ts'
+import type { MaybePromise } from '../domain/promises.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Proof } from '../domain/exchange-request.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
@@ -57,12 +57,10 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
 
   return async (proof) => {
     const token = trimAsciiSpace(proof.assertion.reveal())
-    const remembered = token.length > assertionLengthMax ? undefined : verified.find(token)
-    const known = remembered instanceof Promise ? await remembered : remembered
+    const known = token.length > assertionLengthMax ? undefined : await verified.find(token)
     const jws = known?.jws ?? readAssertion(token, proof)
     const iss = issOf(jws, proof)
-    const found = findIssuer(iss)
-    const issuer = found instanceof Promise ? await found : found
+    const issuer = await findIssuer(iss)
     if (issuer === undefined) throw unverified(jws, proof, `issuer ${quote(iss)} is not in policy`)
     const isAccessToken = isAccessTokenTyp(jws.header.typ) || proof.accessToken === 'access_token'
     if (isAccessToken && issuer.accepts?.includes('at+jwt') !== true)
@@ -96,10 +94,8 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
   /** After the signature, so that nothing but a good assertion spends the rate and the one use of its caller. */
   async function spend({ proof, caller, use }: Spending): Promise<void> {
     // Before the one use is spent: whoever comes too fast may come again with the same assertion.
-    if (limits.perCaller !== undefined) {
-      const admitted = admit(limits.perCaller, JSON.stringify([caller.issuer, caller.subject]), caller)
-      if (admitted instanceof Promise) await admitted
-    }
+    if (limits.perCaller !== undefined)
+      await admit(limits.perCaller, JSON.stringify([caller.issuer, caller.subject]), caller)
     if (use === undefined) return
     if (!(await rememberOnce(use)))
       throw rejection(proof, `"jti" of issuer ${quote(use.issuer)} was used before`, {
@@ -132,10 +128,12 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
 }
 
 /** Counts one more request of this kind against the total. Throws `caller_throttled`. */
-export type CountRequest = (kind: 'callers' | 'administrators' | 'introspection') => MaybePromise<void>
+export type CountRequest = (kind: 'callers' | 'administrators' | 'introspection') => Promise<void>
 
 export function createCountRequest({ total }: CallerLimits = {}): CountRequest {
-  return (kind) => (total === undefined ? undefined : admit(total, kind))
+  return async (kind) => {
+    if (total !== undefined) await admit(total, kind)
+  }
 }
 
 interface Spending {
@@ -156,10 +154,8 @@ function callerOf({ claims }: CompactJws, { issuer, name }: TrustedIssuer, isAcc
   }
 }
 
-function admit(limit: RateLimit, key: string, caller?: Caller): MaybePromise<void> {
-  return whenReady(limit(key), (admission) =>
-    requireAdmission(admission, `too many requests of ${key}`, caller),
-  )
+async function admit(limit: RateLimit, key: string, caller?: Caller): Promise<void> {
+  requireAdmission(await limit(key), `too many requests of ${key}`, caller)
 }
 
 function readAssertion(token: string, proof: Proof): CompactJws {

@@ -24,7 +24,7 @@ import { createLookAllowance, type LookAllowance } from './look-allowance.ts'
 /** The keys that an issuer of the policy signs with. */
 export interface IssuerKeySource {
   /** The same object as long as nothing changed. */
-  current(issuer: TrustedIssuer): MaybePromise<KeySet | NoKeys>
+  current(issuer: TrustedIssuer): Promise<KeySet | NoKeys>
   /** The same after asking the issuer again, as far as that is due; keys written in the policy never change. */
   refreshed(issuer: TrustedIssuer): Promise<KeySet | NoKeys>
 }
@@ -35,7 +35,7 @@ export function createIssuerKeys(deps: RemoteKeysDeps): IssuerKeySource {
   const inline = new WeakMap<TrustedIssuer, KeySet>()
 
   return {
-    current: (issuer) => {
+    current: async (issuer) => {
       const { keys } = issuer
       return keys.from === 'inline' ? inlineSet(issuer) : remote.current({ ...keys, issuer: issuer.issuer })
     },

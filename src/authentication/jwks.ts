@@ -11,7 +11,6 @@ import {
 import { isLoopback } from '../domain/url.ts'
 import { isMembers, parseStrictJsonObject } from '../domain/json.ts'
 import { importJWK, type CryptoKey, type JWK } from 'jose'
-import type { MaybePromise } from '../domain/promises.ts'
 
 /** A key set with the text it was read from. */
 export interface PublishedKeys {
@@ -173,7 +172,7 @@ export interface VerificationKey {
   /** What it may verify, by its type, curve and own `alg`; a header adds nothing to it (P2). */
   readonly algorithms: readonly SigningAlgorithm[]
   /** The key as the platform verifies with it, imported once per algorithm; `undefined` when it is not on its curve. */
-  importedFor(algorithm: SigningAlgorithm): MaybePromise<CryptoKey | undefined>
+  importedFor(algorithm: SigningAlgorithm): Promise<CryptoKey | undefined>
 }
 
 /** A set of these keys. Keys that share a `kid` are all left out: nobody can say which was meant. */
@@ -207,7 +206,7 @@ function createVerificationKey(jwk: PublicJwk): VerificationKey {
   return {
     kid,
     algorithms: algorithmsFitting(jwk),
-    importedFor: (algorithm) => imported.get(algorithm) ?? importOnce(algorithm),
+    importedFor: async (algorithm) => imported.get(algorithm) ?? importOnce(algorithm),
   }
 }
 

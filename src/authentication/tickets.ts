@@ -36,7 +36,7 @@ export interface Tickets {
    * The proof that a ticket was issued for, to be judged again by policy, keys and claims as they are now; any other
    * proof as it is. Throws `client_assertion_rejected` for a ticket that is over, was ended, or is none of ours.
    */
-  redeem(proof: Proof): MaybePromise<Proof>
+  redeem(proof: Proof): Promise<Proof>
   /** Ends a ticket of this caller; its digest. `undefined` for what is no ticket, or is over. Throws `target_unavailable`. */
   revoke(caller: Caller, token: Secret): Promise<{ readonly digest: string } | undefined>
 }
@@ -106,7 +106,7 @@ export function createTickets(deps: TicketsDeps): Tickets {
       }
       return { token, digest: await sha256(text), source: 'mint', remaining: until(expiresAt, now) }
     },
-    redeem: (proof) => {
+    redeem: async (proof) => {
       const text = proof.assertion.reveal()
       return text.startsWith(prefix) ? redeem(text) : proof
     },

@@ -24,7 +24,7 @@ export type VerifyIssued = (
 export function createVerifyIssued(deps: RemoteKeysDeps): VerifyIssued {
   const verifySignature = createVerifySignature({
     keys: createIssuerKeys(deps),
-    verified: { find: () => undefined, remember: () => Promise.resolve() },
+    verified: { find: () => Promise.resolve(undefined), remember: () => Promise.resolve() },
   })
 
   return async (token, { issuer, keysUrl }) => {

@@ -6,7 +6,6 @@ import type { CompactJws, JoseHeader } from './compact-jws.ts'
 import { type IssuerKeySource, isNoKeys, type NoKeys } from './issuer-keys.ts'
 import type { KeySet, VerificationKey } from './jwks.ts'
 import { base64url, type CryptoKey } from 'jose'
-import { whenReady, type MaybePromise } from '../domain/promises.ts'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 
@@ -37,8 +36,7 @@ export function createVerifySignature(
     const { token, jws, issuer, known } = signed
     const algorithm = allowedAlgorithm(jws.header, issuer.algorithms)
     if (algorithm === undefined) return 'the algorithm is not one of the issuer'
-    const current = keys.current(issuer)
-    const set = current instanceof Promise ? await current : current
+    const set = await keys.current(issuer)
     if (isNoKeys(set)) throw unreadable(issuer, set, 'its keys are unavailable')
     if (known !== undefined && known.issuer === issuer && known.keys === set) return undefined
 
@@ -46,8 +44,7 @@ export function createVerifySignature(
     const choice = chooseKey(set, jws.header, algorithm)
     const found = choice.ok || !choice.mayBeNew ? { set, choice } : await lookForNewer(set, choice, wanted)
     if (!found.choice.ok) return found.choice.fault
-    const imported = found.choice.key.importedFor(algorithm)
-    const key = imported instanceof Promise ? await imported : imported
+    const key = await found.choice.key.importedFor(algorithm)
     if (key === undefined) return 'the key is not on its curve'
     if (!(await isSignedBy({ token, key, algorithm }))) return 'the signature does not verify'
     if (issuer.replay === 'allowed') await verified.remember(token, { jws, issuer, keys: found.set })
@@ -181,7 +178,7 @@ export interface VerifiedAssertion {
  * and an entry counts only for the same issuer object and the same key set. Found by the exact token alone (P14).
  */
 export interface VerifiedAssertions {
-  find(token: string): MaybePromise<VerifiedAssertion | undefined>
+  find(token: string): Promise<VerifiedAssertion | undefined>
   remember(token: string, assertion: VerifiedAssertion): Promise<void>
 }
 
@@ -194,10 +191,10 @@ export function createVerifiedAssertions(sha256: Sha256): VerifiedAssertions {
   const entries = createRecentlyUsed<Entry>({ sizeMax: bytesMax, sizeOf: ({ bytes }) => bytes })
 
   return {
-    find: (token) => {
+    find: async (token) => {
       // Where every issuer is `replay: once` the digest would be for nothing.
       if (entries.isEmpty()) return undefined
-      return whenReady(sha256(token), (digest) => entries.get(digest)?.assertion)
+      return entries.get(await sha256(token))?.assertion
     },
     remember: async (token, assertion) => {
       const bytes = Math.max(entryBytesMin, 4 * token.length + 512)

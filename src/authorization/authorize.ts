@@ -1,4 +1,4 @@
-import { whenReady, type MaybePromise } from '../domain/promises.ts'
+import type { MaybePromise } from '../domain/promises.ts'
 import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import {
@@ -34,45 +34,25 @@ export interface AuthorizeDeps {
  */
 export function createAuthorize(
   deps: AuthorizeDeps,
-): (caller: Caller, request: ExchangeRequest) => MaybePromise<Grant> {
+): (caller: Caller, request: ExchangeRequest) => Promise<Grant> {
   const findTarget = createFindTarget(deps)
 
-  const findGrant = (
-    policy: CompiledPolicy,
-    asking: Asking,
-    name: string | undefined,
-  ): MaybePromise<Grant> => {
-    const { caller, request } = asking
+  return async (caller, request) => {
+    const policy = await deps.policy()
+    const name = await findTarget(policy, caller, request.target)
     if (name === undefined)
       throw unavailable('audience', `the target ${quote(request.target)} names no credential`)
     const rule = policy.findRule(caller, name)
-    if (rule === undefined) return whenReady(deps.findNothing(name), () => refuseWithoutRule(caller, name))
-    return whenReady(deps.findCredential(name), (found) => {
-      const credential = refuseUnlessEnabled(found, name, rule)
-      const upstream = policy.findUpstream(credential.upstream)
-      const asked = { caller, request, rule, credential, ...omitUndefined({ upstream }) }
-      if (credential.source === undefined) return narrow(asked)
-      return findSource(deps, credential, whereOf(rule)).then((source) =>
-        narrow(source === undefined ? asked : { ...asked, source }),
-      )
-    })
+    if (rule === undefined) {
+      await deps.findNothing(name)
+      const { subject, issuer } = caller
+      throw unavailable('rules', `no rule gives ${quote(name)} to ${quote(subject)} of ${quote(issuer)}`)
+    }
+    const credential = refuseUnlessEnabled(await deps.findCredential(name), name, rule)
+    const upstream = policy.findUpstream(credential.upstream)
+    const source = await findSource(deps, credential, whereOf(rule))
+    return narrow({ caller, request, rule, credential, ...omitUndefined({ upstream, source }) })
   }
-
-  return (caller, request) =>
-    whenReady(deps.policy(), (policy) =>
-      whenReady(findTarget(policy, caller, request.target), (name) =>
-        findGrant(policy, { caller, request }, name),
-      ),
-    )
-}
-
-function refuseWithoutRule({ subject, issuer }: Caller, name: string): never {
-  throw unavailable('rules', `no rule gives ${quote(name)} to ${quote(subject)} of ${quote(issuer)}`)
-}
-
-interface Asking {
-  readonly caller: Caller
-  readonly request: ExchangeRequest
 }
 
 function refuseUnlessEnabled(
@@ -112,7 +92,9 @@ async function findSource(
   return grantedCredential(source)
 }
 
-interface Asked extends Asking {
+interface Asked {
+  readonly caller: Caller
+  readonly request: ExchangeRequest
   readonly rule: CompiledRule
   readonly credential: CredentialSummary
   readonly source?: GrantedCredential
@@ -276,7 +258,7 @@ export type FindTarget = (
   policy: CompiledPolicy,
   caller: Caller,
   target: string,
-) => MaybePromise<string | undefined>
+) => Promise<string | undefined>
 
 /** What IAM Credentials calls a service account; the project is always the wildcard. */
 const accountPrefix = 'projects/-/serviceAccounts/'
@@ -305,7 +287,7 @@ export function createFindTarget({
     return found.length === 1 ? found[0] : undefined
   }
 
-  return (policy, caller, target) => {
+  return async (policy, caller, target) => {
     if (!target.startsWith(accountPrefix)) return parseTarget(target)
     const email = target.slice(accountPrefix.length)
     if (!email.endsWith(ours)) return findByAddress(policy, caller, email)

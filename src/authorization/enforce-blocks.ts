@@ -19,30 +19,15 @@ const retryAfterStop = seconds(30)
  */
 export function enforceBlocks<Request, Grant>(
   blocks: CurrentBlocks,
-  authorize: (caller: Caller, request: Request) => MaybePromise<Grant>,
-): (caller: Caller, request: Request) => MaybePromise<Grant> {
-  /** What follows need not wait for it. */
-  const whileReading = async (
-    reading: Promise<BlocksInForce>,
-    caller: Caller,
-    request: Request,
-  ): Promise<Grant> => {
-    const authorizing = (async () => authorize(caller, request))()
-    // Who is blocked is refused as such, and when all that others wait for is done.
-    const [read, authorized] = await Promise.allSettled([reading, authorizing])
+  authorize: (caller: Caller, request: Request) => Promise<Grant>,
+): (caller: Caller, request: Request) => Promise<Grant> {
+  return async (caller, request) => {
+    // Neither waits for the other, and who is blocked is refused as such when all that others wait for is done.
+    const [read, authorized] = await Promise.allSettled([blocks(), authorize(caller, request)])
     if (read.status === 'rejected') throw read.reason
     refuseBlocked(read.value, caller)
     if (authorized.status === 'rejected') throw authorized.reason
     return authorized.value
-  }
-
-  return (caller, request) => {
-    const known = blocks()
-    if (known instanceof Promise) return whileReading(known, caller, request)
-    if (known.stopped === undefined && known.blocked(caller) !== undefined)
-      return whileReading(Promise.resolve(known), caller, request)
-    refuseBlocked(known, caller)
-    return authorize(caller, request)
   }
 }
 

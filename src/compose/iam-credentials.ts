@@ -1,7 +1,7 @@
 import { createTickets, type Tickets } from '../authentication/tickets.ts'
 import { enforceBlocks, refuseWithoutRule, type CurrentBlocks } from '../authorization/enforce-blocks.ts'
 import type { CompiledPolicy } from '../policy/compile-policy.ts'
-import { whenReady, type MaybePromise } from '../domain/promises.ts'
+import type { MaybePromise } from '../domain/promises.ts'
 import { until } from '../domain/time.ts'
 import { brokerTarget } from '../domain/url.ts'
 import { createExchange, type Exchange, type ExchangeSteps } from '../exchange.ts'
@@ -31,9 +31,9 @@ export function createExchanges(steps: ExchangeSteps, deps: ExchangesDeps): Exch
   const { platform, records, issuer, policy, blocks, mint } = deps
   const { clock } = platform
   const tickets = createTickets({ ...platform, ...records, brokerIssuer: issuer })
-  const admit = enforceBlocks(blocks, (caller) =>
-    whenReady(policy(), (compiled) => refuseWithoutRule(compiled, caller)),
-  )
+  const admit = enforceBlocks(blocks, async (caller) => {
+    refuseWithoutRule(await policy(), caller)
+  })
   const issue: Tickets['issue'] = async (caller, request) => {
     await admit(caller, request)
     return tickets.issue(caller, request)

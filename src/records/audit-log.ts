@@ -27,10 +27,13 @@ export interface StoredAuditTrailDeps {
  */
 export function createStoredAuditTrail(deps: StoredAuditTrailDeps): AuditTrail {
   const count = createCountStrangers(deps)
-  return (record) => {
-    if (record.caller === undefined && record.error !== undefined) return count(record, record.error)
+  return async (record) => {
+    if (record.caller === undefined && record.error !== undefined) {
+      count(record, record.error)
+      return
+    }
     const { requestId } = record
-    return keep(deps, { requestId, at: record.at, document: documentOf(deps.membersOf(record)) })
+    await keep(deps, { requestId, at: record.at, document: documentOf(deps.membersOf(record)) })
   }
 }
 
@@ -108,20 +111,11 @@ function documentOf(members: Readonly<Record<string, Json | undefined>>): Docume
 
 /** Writes to every trail; the record counts as written when all have it. Else it throws `audit_unavailable`. */
 export function createAuditTrails(trails: readonly AuditTrail[]): AuditTrail {
-  const [first, ...others] = trails
-  const write: AuditTrail =
-    first !== undefined && others.length === 0
-      ? first
-      : async (record) => {
-          await Promise.all(trails.map(async (trail) => trail(record)))
-        }
-  return (record) => {
-    const fail = (cause: unknown): never => refuse(record, cause)
+  return async (record) => {
     try {
-      const written = write(record)
-      return written instanceof Promise ? written.catch(fail) : undefined
+      await Promise.all(trails.map((trail) => trail(record)))
     } catch (cause) {
-      return fail(cause)
+      refuse(record, cause)
     }
   }
 }

@@ -19,7 +19,7 @@ export interface IntrospectDeps {
   readonly clock: Clock
   readonly sha256: Sha256
   /** Counts everybody's requests together, apart from those for tokens: each costs a read of the store. */
-  readonly countRequest: () => MaybePromise<void>
+  readonly countRequest: () => Promise<void>
 }
 
 /**

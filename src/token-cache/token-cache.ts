@@ -1,4 +1,4 @@
-import { type MaybePromise, settled } from '../domain/promises.ts'
+import { settled } from '../domain/promises.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import { isDrawnFrom, type Grant } from '../domain/grant.ts'
@@ -23,7 +23,7 @@ export type GetToken = (
   mint: () => Promise<MintedToken>,
   /** By the steady clock, until when it waits for what passes; without one 3 s. */
   deadlineMs?: number,
-) => MaybePromise<ResolvedToken>
+) => Promise<ResolvedToken>
 
 const sealAgainAfterMs = 5_000
 
@@ -122,11 +122,11 @@ export function createTokenCache(deps: TokenCacheDeps): GetToken {
     }
   }
 
-  const serve = (
+  const serve = async (
     { isRevoked }: BlocksInForce,
     grant: Grant,
     { mint, deadlineMs }: Pick<WantedToken, 'mint' | 'deadlineMs'>,
-  ): ResolvedToken | Promise<ResolvedToken> => {
+  ): Promise<ResolvedToken> => {
     const identity = tokenIdentity(grant)
     const isLive = (token: MintedToken) => isDrawnFrom(token.drawnFrom, grant.credential)
     const remembered = memory.get(identity)
@@ -140,14 +140,8 @@ export function createTokenCache(deps: TokenCacheDeps): GetToken {
     return obtained(want, freshness === 'short' ? held : heldOfFormer(grant, isRevoked))
   }
 
-  return (grant, mint, deadlineMs = clock.steadyMs() + waitMsDefault) => {
-    const blocks = deps.blocks()
-    const how = { mint, deadlineMs }
-    // Authorisation asked just now, so that nearly always it is known.
-    return blocks instanceof Promise
-      ? blocks.then((known) => serve(known, grant, how))
-      : serve(blocks, grant, how)
-  }
+  return async (grant, mint, deadlineMs = clock.steadyMs() + waitMsDefault) =>
+    serve(await deps.blocks(), grant, { mint, deadlineMs })
 }
 
 interface SealedWant extends Pick<WantedToken, 'identity' | 'mint'> {

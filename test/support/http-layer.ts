@@ -52,7 +52,7 @@ export function createFakeHttpLayer(changes: Partial<AppDeps> = {}): FakeHttpLay
       return outcome()
     },
     administer: createAdminister({
-      countRequest: () => undefined,
+      countRequest: () => Promise.resolve(),
       authenticate: identify,
       authorizeAdmin,
       audit: async (record) => {

@@ -86,6 +86,7 @@ describe('resolve', () => {
     const { resolve, background } = createInstance('one')
     upstream.takesMs = 1000
     const abandoned = resolve()
+    await clock.advance(0)
     expect(background.started()).toBe(1)
     await clock.advance(1000)
     await background.settled()

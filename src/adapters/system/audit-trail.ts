@@ -7,24 +7,19 @@ import type { Json } from '../../domain/caller.ts'
 
 /**
  * One line of JSON a decision, in the form Cloud Logging reads. Done when `write` says that it is written; with a line
- * writer that is group commit. Throws or rejects with `audit_unavailable` when it is not.
+ * writer that is group commit. Rejects with `audit_unavailable` when it is not.
  */
 export function createStdoutAuditTrail(deps: {
   readonly write: (line: string) => MaybePromise<void>
 }): AuditTrail {
   const auditLine = createAuditLine()
-  return (record) => {
+  return async (record) => {
     try {
-      const written = deps.write(auditLine(record))
-      return written instanceof Promise ? written.catch(fail) : undefined
+      await deps.write(auditLine(record))
     } catch (cause) {
-      return fail(cause)
+      throw new BrokerError('audit_unavailable', { reason: 'the audit record could not be written', cause })
     }
   }
-}
-
-function fail(cause: unknown): never {
-  throw new BrokerError('audit_unavailable', { reason: 'the audit record could not be written', cause })
 }
 
 const severities = { issued: 'INFO', done: 'NOTICE', refused: 'WARNING', failed: 'ERROR' } as const
