@@ -83,7 +83,8 @@ function readV2(text: string): Signable | undefined {
 
 /** A segment of dots would be another path to whoever sends the request. */
 export function isPlainObject(object: string): boolean {
-  return object.split('/').every((segment) => !/^(?:\.|%2e){1,2}$/i.test(segment))
+  const isText = object.isWellFormed() && !/\p{Cc}/v.test(object)
+  return isText && object.split('/').every((segment) => !/^(?:\.|%2e){1,2}$/i.test(segment))
 }
 
 /** What is signed of a POST policy is its Base64. */

@@ -3,11 +3,10 @@ import * as z from 'zod/mini'
 import { BrokerError, requestMalformed } from '../domain/broker-error.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
-import { parseScope } from '../domain/scopes.ts'
+import { scopeSet } from '../domain/scopes.ts'
 import {
   bucketPattern,
   bucketResource,
-  decodeBase64,
   isPlainObject,
   readJwtPayload,
   readStringToSign,
@@ -89,10 +88,12 @@ const delegates = z.optional(z.nullable(z.array(z.string()).check(z.maxLength(0)
 /** Python's and Node's libraries send text. */
 const flag = z.optional(z.union([z.boolean(), z.enum(['true', 'false'])]))
 const duration = z.string().check(z.regex(/^[1-9]\d{0,8}s$/))
-const payload = z.string().check(z.minLength(1))
+/** RFC 6749 §3.3. */
+const scopeToken = /^[!#-[\]-~]+$/
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$/
 
 const accessTokenWanted = z.strictObject({
-  scope: z.array(z.string()).check(z.minLength(1), z.maxLength(100)),
+  scope: z.array(z.string().check(z.regex(scopeToken))).check(z.minLength(1), z.maxLength(100)),
   lifetime: z.optional(duration),
   delegates,
 })
@@ -105,13 +106,18 @@ const idTokenWanted = z.strictObject({
   delegates,
 })
 
-const signatureWanted = z.strictObject({ payload, delegates })
+const jwtWanted = z.strictObject({ payload: z.string().check(z.minLength(1)), delegates })
+
+const blobWanted = z.strictObject({ payload: z.string().check(z.regex(base64)), delegates })
 
 const urlWanted = z.strictObject({
   method: z.enum(urlMethods),
   bucket: z.string().check(z.regex(bucketPattern)),
   object: z.string().check(z.minLength(1), z.maxLength(1_024)),
-  expiry: z.union([duration, z.int().check(z.minimum(1), z.maximum(signedLifeMax))]),
+  expiry: z.union([
+    z.string().check(z.regex(/^[1-9]\d{0,5}s$/)),
+    z.int().check(z.minimum(1), z.maximum(signedLifeMax)),
+  ]),
   delegates,
 })
 
@@ -119,8 +125,8 @@ const urlWanted = z.strictObject({
 export const iamBodies = {
   generateAccessToken: accessTokenWanted,
   generateIdToken: idTokenWanted,
-  signJwt: signatureWanted,
-  signBlob: signatureWanted,
+  signJwt: jwtWanted,
+  signBlob: blobWanted,
   signUrl: urlWanted,
 } as const
 
@@ -131,10 +137,7 @@ const operations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
       tokenType: 'access_token',
       read: (message) => {
         const { scope, lifetime } = jsonBody(accessTokenWanted).parse(message)
-        const scopes = scope.every((one) => !one.includes(' ')) ? parseScope(scope.join(' ')) : undefined
-        if (scopes === undefined || scopes.length === 0)
-          throw requestMalformed('scope has one that is no scope')
-        return { scopes, ...omitUndefined({ lifetime: secondsOf(lifetime) }) }
+        return { scopes: scopeSet(scope), ...omitUndefined({ lifetime: secondsOf(lifetime) }) }
       },
       answer: ({ token }) => ({
         accessToken: token.secret.reveal(),
@@ -155,7 +158,7 @@ const operations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
     'signJwt',
     {
       tokenType: 'signature',
-      read: (message, email) => readJwtPayload(jsonBody(signatureWanted).parse(message).payload, email) ?? {},
+      read: (message, email) => readJwtPayload(jsonBody(jwtWanted).parse(message).payload, email) ?? {},
       answer: (resolved) => ({ keyId: keyIdOf(resolved), signedJwt: resolved.token.secret.reveal() }),
     },
   ],
@@ -163,11 +166,7 @@ const operations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
     'signBlob',
     {
       tokenType: 'signature',
-      read: (message) => {
-        const octets = decodeBase64(jsonBody(signatureWanted).parse(message).payload)
-        if (octets === undefined) throw requestMalformed('payload must be Base64')
-        return readStringToSign(String.fromCharCode(...octets)) ?? {}
-      },
+      read: (message) => readStringToSign(atob(jsonBody(blobWanted).parse(message).payload)) ?? {},
       answer: (resolved) => ({ keyId: keyIdOf(resolved), signedBlob: resolved.token.secret.reveal() }),
     },
   ],
@@ -178,10 +177,7 @@ const operations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
       read: (message) => {
         const { method, bucket, object, expiry } = jsonBody(urlWanted).parse(message)
         const lifetime = typeof expiry === 'number' ? seconds(expiry) : secondsOf(expiry)
-        if (lifetime === undefined || lifetime > signedLifeMax)
-          throw requestMalformed(`expiry must be at most ${signedLifeMax} seconds`)
-        if (!isPlainObject(object) || !object.isWellFormed() || /\p{Cc}/v.test(object))
-          throw requestMalformed('object must have no control character, and no segment of dots')
+        if (lifetime === undefined || !isPlainObject(object)) return {}
         return {
           resource: bucketResource(bucket),
           toSign: { form: 'url', method, bucket, object, lifetime },

@@ -1,3 +1,4 @@
+import { judgePostPolicy, judgeSignedUrl, type SignedRequest } from './signed-requests.ts'
 import { type Calls, createCallRecorder } from './calls.ts'
 import { isAllowed, openToken, type OpenedToken, type StorageRequest } from './cloud-storage.ts'
 import { type Google, listen } from './http-server.ts'
@@ -56,6 +57,10 @@ export type GoogleStandIn = {
   readonly openToken: (value: string) => Promise<OpenedToken | undefined>
   /** Whether Cloud Storage would let the token do that. */
   readonly mayDo: (value: string, request: StorageRequest) => Promise<boolean>
+  /** Whom Cloud Storage takes a signed URL for; `undefined` for one that it refuses. */
+  readonly judgeSignedUrl: (method: string, url: string) => SignedRequest | undefined
+  /** Likewise, the fields of a form with a POST policy. */
+  readonly judgePostPolicy: (fields: Readonly<Record<string, string>>) => SignedRequest | undefined
   /** The session keys that were given away, in Base64. */
   readonly sessionKeys: () => readonly string[]
   /** Every token ever issued, oldest first. */
@@ -183,6 +188,8 @@ function controls({ world }: Google) {
       const opened = await openToken(world, value)
       return opened !== undefined && isAllowed(opened, request)
     },
+    judgeSignedUrl: (method: string, url: string) => judgeSignedUrl(world, method, url),
+    judgePostPolicy: (fields: Readonly<Record<string, string>>) => judgePostPolicy(world, fields),
     sessionKeys: () =>
       [...world.sessionKeys.values()].map(({ octets }) => Buffer.from(octets).toString('base64')),
     createServiceAccount: (options?: NewServiceAccount) => makeKey(world.accounts.add(options).email, 0),
