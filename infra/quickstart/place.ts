@@ -21,6 +21,7 @@ const files = [
   'env',
   'workload.jwt',
   'admin.jwt',
+  'admin.jwk.json',
   'billing.jwk.json',
   'invoices-key.json',
   'external-account.json',

@@ -7,7 +7,7 @@ export interface SampleCaller {
   readonly subject: string
   readonly publicJwk: JWK
   /** For a file; whoever has it is this caller. */
-  readonly privateJwk: JWK
+  readonly privateJwk: JWK & { readonly iss: string; readonly sub: string }
   readonly sign: (audience: string, lifeSeconds: number) => Promise<string>
 }
 
@@ -39,7 +39,7 @@ async function createCaller(issuer: string, subject = issuer, claims: object = {
     issuer,
     subject,
     publicJwk: { ...publicJwk, ...names },
-    privateJwk: { ...privateJwk, ...names },
+    privateJwk: { ...privateJwk, ...names, iss: issuer, sub: subject },
     sign: (audience, lifeSeconds) =>
       signJwt(privateKey, { ...claims, iss: issuer, sub: subject, aud: audience }, lifeSeconds),
   }

@@ -1,6 +1,7 @@
 import type { IssuedToken } from '../../test/support/google/issued-tokens.ts'
 import { askForToken, assertionForm, exchangeForm, type Asked } from './ask.ts'
 import type { Paint } from '../../src/cli/output.ts'
+import { shellWord } from '../../src/cli/shell-words.ts'
 import { calendarReadOnly, devstorageReadOnly } from './sample-policy.ts'
 import { consentedScopes, serviceAccountEmail, userEmail, type World } from './world.ts'
 
@@ -126,23 +127,22 @@ function origin({ audit, durationMs }: Asked): string {
 }
 
 function showNextSteps({ world, paint: { bold, dim }, print }: ShowDeps): void {
-  const { broker, place, jwtsUntil } = world
-  const path = (name: 'workload.jwt' | 'admin.jwt') => place.path(name)
-  const time = jwtsUntil.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hour12: false })
+  const { broker, place } = world
+  const path = (name: 'workload.jwt' | 'env') => shellWord(place.path(name))
   print(`
-${bold('Try it')} in another terminal (the JWT in the file is good until ${time}):
+${bold('Try it')} in another terminal (the JWT in the file is renewed while this runs):
 
 curl -s ${broker.url}/v1/token \\
   -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange \\
   -d subject_token_type=urn:ietf:params:oauth:token-type:jwt \\
-  --data-urlencode "subject_token@${path('workload.jwt')}" \\
+  --data-urlencode ${shellWord(`subject_token@${place.path('workload.jwt')}`)} \\
   -d audience=reports-sa
 
 ${bold('Next')}
   sign in                   npx downscope login --url ${broker.url}
   connect by consent        npx downscope connect notes --upstream dev --client dev-client --scopes notes.read   ${dim('# then a rule gives it')}
-  list the credentials      curl -s ${broker.url}/v1/admin/credentials -H "Authorization: Bearer $(cat "${path('admin.jwt')}")"
-  change who may have what  edit ${place.shown('policy.yaml')}, ask again after 5 seconds
+  by the command line       . ${path('env')}; npx downscope credentials list
+  change who may have what  edit ${place.shown('policy.yaml')}, and within 10 seconds it counts
   watch every decision      tail -f ${place.shown('broker.log')}
   a tour of 10 minutes      docs/tour.md; all of policy: docs/policy.md; deploy: docs/deploy-cloud-run.md, docs/deploy-workers.md
 

@@ -8,6 +8,7 @@ import {
 import { signInSettings } from '../../src/cli/dev/people.ts'
 import { startGoogleStandIn, type GoogleStandIn } from '../../test/support/google/stand-in.ts'
 import { enrol } from './enrol.ts'
+import { shellWord } from '../../src/cli/shell-words.ts'
 import { takePlace, type Place } from './place.ts'
 import { createSampleCallers, type SampleCallers } from './sample-callers.ts'
 import { calendarReadOnly, driveReadOnly, samplePolicy } from './sample-policy.ts'
@@ -20,8 +21,6 @@ export interface World {
   readonly callers: SampleCallers
   /** Where people sign in and consent, without a password. */
   readonly people: DevelopmentIssuer
-  /** When the JWTs in the files expire. */
-  readonly jwtsUntil: Date
   /** Ends the broker and the stand-in; the files stay. */
   readonly stop: () => Promise<void>
 }
@@ -41,7 +40,9 @@ export async function startWorld(folder: string, wanted?: number): Promise<World
   const place = takePlace(folder)
   const google = await startGoogleStandIn()
   let started: Started | undefined
+  let renewal: NodeJS.Timeout | undefined
   const stop = async () => {
+    clearInterval(renewal)
     await started?.broker.stop()
     await started?.people.close()
     await google.close()
@@ -58,9 +59,11 @@ export async function startWorld(folder: string, wanted?: number): Promise<World
       return startOn(await choosePort(0), parts)
     })
     const { broker, people } = started
-    const jwtsUntil = await writeFiles({ place, google, broker, callers })
+    await writeFiles({ place, google, broker, callers })
+    renewal = setInterval(() => void signJwts({ place, broker, callers }), (jwtLifeSeconds * 1000) / 2)
+    renewal.unref()
     await enrolSamples({ google, broker, callers })
-    return { ...parts, broker, people, jwtsUntil, stop }
+    return { ...parts, broker, people, stop }
   } catch (error) {
     await stop()
     throw error
@@ -106,19 +109,32 @@ async function writeFiles({
   google,
   broker,
   callers,
-}: Running & { readonly place: Place }): Promise<Date> {
-  const signedAt = Date.now()
-  place.write('workload.jwt', await callers.workload.sign(broker.url, jwtLifeSeconds))
-  place.write('admin.jwt', await callers.admin.sign(broker.url, jwtLifeSeconds))
+}: Running & { readonly place: Place }): Promise<void> {
+  await signJwts({ place, broker, callers })
+  place.write('admin.jwk.json', json(callers.admin.privateJwk))
   place.write('billing.jwk.json', json(callers.billing.privateJwk))
   const another = await google.createServiceAccount({ email: 'invoices@acme.iam.gserviceaccount.com' })
   place.write('invoices-key.json', json(another))
   place.write('external-account.json', json(externalAccount(broker.url, place.path('workload.jwt'))))
   place.write(
     'env',
-    `BROKER=${broker.url}\nGOOGLE=${google.origin}\nDIR='${place.path('').replaceAll("'", "'\\''")}'\n`,
+    `BROKER=${broker.url}
+GOOGLE=${google.origin}
+DIR=${shellWord(place.path(''))}
+export DOWNSCOPE_URL=${broker.url}
+export DOWNSCOPE_ADMIN_KEY=${shellWord(place.path('admin.jwk.json'))}
+`,
   )
-  return new Date(signedAt + jwtLifeSeconds * 1000)
+}
+
+/** As a platform does for its workloads, which read the file anew: long before the former one ends. */
+async function signJwts({
+  place,
+  broker,
+  callers,
+}: Pick<World, 'place' | 'broker' | 'callers'>): Promise<void> {
+  place.write('workload.jwt', await callers.workload.sign(broker.url, jwtLifeSeconds))
+  place.write('admin.jwt', await callers.admin.sign(broker.url, jwtLifeSeconds))
 }
 
 /** A file for Google's own client libraries: they send the JWT to the broker and never see a credential. */
