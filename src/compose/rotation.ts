@@ -7,6 +7,7 @@ import { createIamKeys } from '../google/iam-keys.ts'
 import { createKeyPairs } from '../rotation/key-pair.ts'
 import { createSummarise } from '../maintenance/summarise.ts'
 import { createSummaryRecord } from '../records/broker-summary.ts'
+import { createProveClient } from '../rotation/prove-client.ts'
 import { createRemoveVersions } from '../rotation/remove-versions.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { Mint, MintDeps } from '../minting/mint.ts'
@@ -56,7 +57,11 @@ export function createRotationModule(deps: RotationModuleDeps): RotationModule {
     ...settings,
     findUpstream: deps.findUpstream,
   })
-  const proof = { find: records.credentials.find, rulesInUse }
+  const proof = {
+    find: records.credentials.find,
+    rulesInUse,
+    proveClient: createProveClient({ ...platform, ...records, ...settings, findUpstream: deps.findUpstream }),
+  }
   const shared = { iamKeys, iamToken, clock, log }
 
   const drive = createDriveRotation({

@@ -4,6 +4,7 @@ import { cloudPlatformScope } from '../domain/google.ts'
 import { grantedCredential, type Grant } from '../domain/grant.ts'
 import type { Rule } from '../domain/policy.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
+import type { ProveClient } from './prove-client.ts'
 import type { ProveVersion, RotationDeps } from './rotation-step.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
@@ -41,7 +42,7 @@ const leastScope = 'https://www.googleapis.com/auth/userinfo.email'
 const rulesTriedMax = 3
 
 /** A version is proved alone, by a token that nobody uses: another that stands by proves nothing. */
-export function provingWith(mint: Mint, { find, rulesInUse }: ProofDeps): ProveVersion {
+export function provingWith(mint: Mint, { find, rulesInUse, proveClient }: ProofDeps): ProveVersion {
   const mintByRules = async (mintWith: MintWithScopes, name: string): Promise<void> => {
     const rules = await rulesInUse(name)
     let refused = new BrokerError('target_unavailable', {
@@ -63,6 +64,7 @@ export function provingWith(mint: Mint, { find, rulesInUse }: ProofDeps): ProveV
   }
 
   return async (credential, version, scopes) => {
+    if (credential.kind === 'oauth_client') return proveClient?.(credential, version)
     const source = credential.source === undefined ? undefined : await find(credential.source)
     if (credential.source !== undefined && source?.state !== 'enabled')
       throw new BrokerError('target_unavailable', {
@@ -88,6 +90,8 @@ export type RulesInUse = (credential: string) => Promise<readonly Pick<Rule, 'na
 export interface ProofDeps {
   readonly find: Credentials['find']
   readonly rulesInUse: RulesInUse
+  /** For the credentials that give nobody a token. */
+  readonly proveClient?: ProveClient
 }
 
 /** What the broker does for itself, with a token that leaves it never. */

@@ -207,6 +207,34 @@ describe('presets, each at a stand-in with its peculiarities', () => {
     expect(await connecting.stateOf(id)).toMatchObject({ state: 'consented' })
   })
 
+  test('the secret of a client is replaced by a new version, and what was connected with it goes on', async () => {
+    const wanted = { preset: 'gitlab', scopes: ['read_api'] }
+    const { id, nonce } = await consentAt(wanted)
+    await connecting.finalize(id, { nonce, account: 'ann@acme.example' })
+    expect((await world.token('at-gitlab')).status).toBe(200)
+    const add = async (client_secret: string) => {
+      const secret = { type: 'oauth_client', client_id: consentClient.id, client_secret }
+      const added = await world.admin('POST credentials/gitlab-client/versions', { secret })
+      expect([added.status, added.document['detail']]).toEqual([201, undefined])
+      await world.admin('POST maintenance:run')
+      return (await world.admin('GET credentials/gitlab-client')).document
+    }
+
+    // One that the upstream does not take changes nothing.
+    const mistyped = await add('a-mistyped-secret')
+    expect(mistyped).toMatchObject({ rotation: { step: 'prove' } })
+    await world.admin('POST credentials/gitlab-client:abort')
+    servers.takesToo('the-next-secret')
+    const proved = await add('the-next-secret')
+    expect(proved['version']).not.toBe(mistyped['version'])
+    servers.takesNoLonger(consentClient.secret)
+    world.pass(86_400)
+    const token = await world.token('at-gitlab')
+    servers.takesToo(consentClient.secret)
+
+    expect(token.status).toBe(200)
+  })
+
   test('hubspot, which does not say who consents, takes no expected account', async () => {
     const body = { ...wantedAt({ preset: 'hubspot', scopes: ['crm.objects.contacts.read'] }), name: 'other' }
     const refused = await world.admin('POST connections', { ...body, expected_account: 'ann@acme.example' })

@@ -262,6 +262,9 @@ export interface ServersOnHand {
   readonly consent: (asked: URL) => string
   /** Every refresh token of all of them ends. */
   endAll(): void
+  /** The client has this secret too, or no longer. */
+  takesToo(secret: string): void
+  takesNoLonger(secret: string): void
   readonly requests: readonly HttpRequest[]
 }
 
@@ -274,6 +277,7 @@ export function createConsentServers(): ServersOnHand {
   const codes = new Map<string, Grant>()
   const refreshTokens = new Map<string, Grant>()
   const requests: HttpRequest[] = []
+  const secrets = new Set([consentClient.secret])
   let count = 0
 
   const give = (
@@ -334,7 +338,8 @@ export function createConsentServers(): ServersOnHand {
         ? answer(account.answer, 200, json)
         : answer({ error: 'unauthorized' }, 401, json)
     const form = new URLSearchParams(request.body)
-    if (!isOurClient(server, request, form)) return answer({ error: 'invalid_client' }, 401, json)
+    if (![...secrets].some((secret) => isClient(secret, server, { request, form })))
+      return answer({ error: 'invalid_client' }, 401, json)
     if (request.url === server.revoke) {
       refreshTokens.delete(form.get('token') ?? '')
       return answer({}, 200, json)
@@ -372,6 +377,8 @@ export function createConsentServers(): ServersOnHand {
       return `code=code-${count}`
     },
     endAll: () => refreshTokens.clear(),
+    takesToo: (secret) => void secrets.add(secret),
+    takesNoLonger: (secret) => void secrets.delete(secret),
   }
 }
 
@@ -383,8 +390,12 @@ function refuse({ refusal: [status, body] }: ConsentServer): HttpResult {
   return answer(body, status, json)
 }
 
-function isOurClient({ clientBy }: ConsentServer, { headers }: HttpRequest, form: URLSearchParams): boolean {
-  const { id, secret } = consentClient
+function isClient(
+  secret: string,
+  { clientBy }: ConsentServer,
+  { request: { headers }, form }: { readonly request: HttpRequest; readonly form: URLSearchParams },
+): boolean {
+  const { id } = consentClient
   const encoded = new URLSearchParams({ '': secret }).toString().slice(1)
   const isBasic = headers?.['authorization'] === `Basic ${btoa(`${id}:${encoded}`)}`
   const isPosted = form.get('client_id') === id && form.get('client_secret') === secret
