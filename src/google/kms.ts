@@ -5,8 +5,15 @@ import { base64Of, decodeBase64 } from '../domain/pem.ts'
 import { fault, type Result } from '../domain/result.ts'
 import { parseRetryAfter, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { HttpAnswer, HttpResult } from '../ports/http-client.ts'
-import { holdToken, jsonRequest, quoteGoogleError, readGoogleError, type AccessToken } from './api-request.ts'
-import { createSendBriefly, type SendBrieflyDeps } from './send-briefly.ts'
+import {
+  holdToken,
+  jsonRequest,
+  quoteGoogleError,
+  readGoogleError,
+  type AccessToken,
+  createSendBriefly,
+  type SendBrieflyDeps,
+} from './api-request.ts'
 
 /** Reversed, as the register shifts to the right. */
 const polynomial = 0x82f63b78

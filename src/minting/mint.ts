@@ -17,10 +17,9 @@ import {
   type ImpersonatorTokenDeps,
   type ShareToken,
 } from './impersonator-token.ts'
-import { createGetIntermediary, createExchangeBoundary } from '../google/sts.ts'
+import { createGetIntermediary, createExchangeBoundary, type ExchangeBoundary } from '../google/sts.ts'
 import { createRequestToken } from '../oauth/token-endpoint.ts'
 import { createSendWithRetry, type SendWithRetry, type SendWithRetryDeps } from '../oauth/send-with-retry.ts'
-import { createMintBounded } from './bounded-token.ts'
 import { createMintFromClientCredentials } from './client-credentials.ts'
 import { createConfirmScopes, type ConfirmedToken } from './confirm-scopes.ts'
 import type { VerifyAccessToken } from './token-statement.ts'
@@ -35,6 +34,7 @@ import { createMintByImpersonation } from './impersonation.ts'
 import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
 import type { SignDeps } from './sign.ts'
 import { createMintForUser, createSignAs } from './sign-jwt.ts'
+import { cloudPlatformScope } from '../domain/google.ts'
 
 /** Until the last upstream's answer, the wait for a turn included; a lease lives 10 s (`src/records/lease.ts`). */
 const budgetMs = 7000
@@ -260,5 +260,40 @@ function createReturnApiKey({ credentials, clock }: ApiKeyDeps): (grant: Grant) 
       issuedAt,
       expiresAt: later(issuedAt, askAgainAfter),
     }
+  }
+}
+
+interface BoundedTokenDeps {
+  readonly shareToken: ShareToken
+  readonly mintUnbounded: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
+  readonly putBoundary: ExchangeBoundary
+}
+
+/**
+ * A token with the grant's boundary, from the token without one: that is shared and kept with its own end like any
+ * that is issued, so that many boundaries of one credential cost one mint. It may have been revoked since it was minted:
+ * where the STS does not take a kept one, a new one is minted once.
+ */
+function createMintBounded({
+  shareToken,
+  mintUnbounded,
+  putBoundary,
+}: BoundedTokenDeps): (grant: Grant, deadlineMs: number) => Promise<MintedToken> {
+  return async (grant, deadlineMs) => {
+    const { boundary = [], bounding, ...granted } = grant
+    // What nothing but the boundary narrows is asked for only where every role was proved (`chooseBounding`).
+    const raw = bounding?.source === 'cloud-platform' ? { ...granted, scopes: [cloudPlatformScope] } : granted
+    let isKept = true
+    const mint = (): Promise<MintedToken> => {
+      isKept = false
+      return mintUnbounded(raw, deadlineMs)
+    }
+    const task = { grant, boundary, deadlineMs }
+    const bounded = await putBoundary({ ...task, source: await shareToken(raw, mint, deadlineMs) })
+    if (bounded.kind === 'bounded') return bounded.token
+    if (!isKept) throw bounded.error
+    const again = await putBoundary({ ...task, source: await mint() })
+    if (again.kind === 'bounded') return again.token
+    throw again.error
   }
 }

@@ -3,9 +3,13 @@ import { cloudPlatformScope } from '../../domain/google.ts'
 import { parseJsonObject, type Members } from '../../domain/json.ts'
 import { Secret } from '../../domain/secret.ts'
 import { seconds, until, type EpochSeconds } from '../../domain/time.ts'
-import { jsonRequest, quoteGoogleError } from '../../google/api-request.ts'
+import {
+  jsonRequest,
+  quoteGoogleError,
+  createSendBriefly,
+  type SendBrieflyDeps,
+} from '../../google/api-request.ts'
 import { iamCredentialsUrl, readGeneratedToken, type IamOperation } from '../../google/iam-credentials.ts'
-import { createSendBriefly, type SendBrieflyDeps } from '../../google/send-briefly.ts'
 import { federatedExchange } from '../../google/sts.ts'
 import { isTokenText } from '../../oauth/token-response.ts'
 import type { HttpAnswer } from '../../ports/http-client.ts'

@@ -1,6 +1,6 @@
 import { Secret } from '../../domain/secret.ts'
 import { isServiceAccountEmail } from '../../domain/google.ts'
-import { createSendBriefly, type SendBrieflyDeps } from '../../google/send-briefly.ts'
+import { createSendBriefly, type SendBrieflyDeps } from '../../google/api-request.ts'
 import { isTokenText } from '../../oauth/token-response.ts'
 import type { HttpAnswer } from '../../ports/http-client.ts'
 import {

@@ -2,8 +2,12 @@ import { BrokerError, isBrokerError } from '../../domain/broker-error.ts'
 import { parseJsonObject } from '../../domain/json.ts'
 import { parseScope, type ScopeSet } from '../../domain/scopes.ts'
 import type { Secret } from '../../domain/secret.ts'
-import { formRequest, type AccessToken } from '../../google/api-request.ts'
-import { createSendBriefly, type SendBrieflyDeps } from '../../google/send-briefly.ts'
+import {
+  formRequest,
+  type AccessToken,
+  createSendBriefly,
+  type SendBrieflyDeps,
+} from '../../google/api-request.ts'
 import type { OwnIdentity } from '../../ports/own-identity.ts'
 import {
   identityError,

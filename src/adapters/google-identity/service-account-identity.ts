@@ -2,8 +2,7 @@ import type { CryptoKey } from 'jose'
 import { jwtBearerGrant } from '../../domain/google.ts'
 import { parseJsonObject } from '../../domain/json.ts'
 import { Secret } from '../../domain/secret.ts'
-import { formRequest } from '../../google/api-request.ts'
-import { createSendBriefly, type SendBrieflyDeps } from '../../google/send-briefly.ts'
+import { formRequest, createSendBriefly, type SendBrieflyDeps } from '../../google/api-request.ts'
 import {
   importAssertionKey,
   signAssertion,
