@@ -34,12 +34,23 @@ export function nodeClients({ world, folder, environments }: Given): readonly At
       readFileSync(join(folder, 'node_modules', library, 'package.json'), 'utf8'),
     ) as { version: string }
     const words = (...args: readonly string[]): Words => [process.execPath, client, library, ...args]
-    return tokenAndIdentity('Node google-auth-library', version, {
-      world,
-      environments,
-      token: words('token'),
-      identity: words('identity', audience),
+    const impersonated = (way: string, expected: string, ...args: readonly string[]): Attempt => ({
+      client: 'Node google-auth-library',
+      version,
+      way: `impersonation, ${way}`,
+      expected,
+      run: () => say(world, words(way, world.url, world.account, ...args), environments.impersonation),
     })
+    return [
+      ...tokenAndIdentity('Node google-auth-library', version, {
+        world,
+        environments,
+        token: words('token'),
+        identity: words('identity', audience),
+      }),
+      impersonated('ID token', audience, audience),
+      impersonated('signed URL', `${bucket}/${object.name}`, bucket, object.name),
+    ]
   })
 }
 

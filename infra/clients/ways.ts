@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { repository, runProgram } from '../../test/support/run-node.ts'
 import { caller, scope, type ClientsWorld } from './world.ts'
 
-export type Way = 'file' | 'executable' | 'impersonation' | 'metadata'
-export const ways: readonly Way[] = ['file', 'executable', 'impersonation', 'metadata']
+export type Way = 'file' | 'url' | 'executable' | 'impersonation' | 'metadata'
+export const ways: readonly Way[] = ['file', 'url', 'executable', 'impersonation', 'metadata']
 
 /** What a client finds in its environment for each way; nothing of whoever runs this. */
 export type Environments = Readonly<Record<Way, Readonly<Record<string, string>>>>
@@ -28,13 +28,15 @@ export async function prepareWays(world: ClientsWorld, url: string, name: string
     METADATA_SERVER_DETECTION: 'none',
     NO_GCE_CHECK: 'true',
   }
-  const [byFile, byKey, byImpersonation] = await Promise.all([
+  const [byFile, byUrl, byKey, byImpersonation] = await Promise.all([
     file('file', '--jwt-file', world.jwtFile),
+    file('url', '--jwt-url', world.jwtUrl),
     file('executable', '--key', world.keyFiles.jwk, '--caller', caller),
     file('impersonation', '--jwt-file', world.jwtFile, '--impersonation'),
   ])
   return {
     file: { ...common, GOOGLE_APPLICATION_CREDENTIALS: byFile },
+    url: { ...common, GOOGLE_APPLICATION_CREDENTIALS: byUrl },
     executable: {
       ...common,
       GOOGLE_APPLICATION_CREDENTIALS: byKey,

@@ -1,14 +1,15 @@
 import { createPrivateKey, randomUUID } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
-import { Agent, request } from 'node:http'
+import { Agent, createServer as createPlainServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { createPerson } from '../../src/cli/terminal.ts'
 import { startDownscope, type AgentProcess } from '../../test/support/agent-process.ts'
 import { startRecordingProxy } from '../../test/support/clients/recording-proxy.ts'
-import { startStorageApi, type StorageApi } from '../../test/support/clients/storage-api.ts'
+import { serveOnLoopback } from '../../test/support/clients/loopback-server.ts'
+import { bucket, startStorageApi, type StorageApi } from '../../test/support/clients/storage-api.ts'
 import { runProgram } from '../../test/support/run-node.ts'
 import { createTestWorld, scopeOf } from '../../test/support/test-broker/test-world.ts'
 
@@ -23,11 +24,18 @@ export interface ClientsWorld {
   readonly storage: StorageApi
   readonly keyFiles: { readonly jwk: string; readonly pem: string }
   readonly jwtFile: string
+  /** Where the same JWT is read by GET. */
+  readonly jwtUrl: string
+  /** The e-mail address of the account that `reports` is. */
+  readonly account: string
   /** `127.0.0.1:PORT` of the agent. */
   readonly agent: string
   /** The broker behind TLS, for clients that refuse http, and the trust store that knows its certificate. */
   readonly openTls: () => Promise<{ readonly url: string; readonly trustStore: string }>
-  /** Scopes that Google's stand-in recorded for an access token, or whom it made an ID token for. */
+  /**
+   * Scopes that Google's stand-in recorded for an access token, whom it made an ID token for, or of a signed URL the object
+   * that Cloud Storage would give for it.
+   */
   readonly recorded: (token: string) => string
   /** What of the matrix this broker cannot serve, and why. */
   readonly missing: () => Promise<ReadonlyMap<string, string>>
@@ -83,8 +91,9 @@ export async function createClientsWorld(): Promise<ClientsWorld> {
         scopes: [scope],
         // Some clients always ask for broad scopes.
         excess_scopes: 'drop',
-        token_types: ['access_token', 'id_token'],
+        token_types: ['access_token', 'id_token', 'signature'],
         id_token_audiences: [audience],
+        signature: { storage_buckets: [bucket] },
       },
     ],
     admins: [{ callers: [{ issuer: 'ops', subject: 'ops' }], role: 'admin' }],
@@ -93,9 +102,11 @@ export async function createClientsWorld(): Promise<ClientsWorld> {
     world.settings([], { DOWNSCOPE_ISSUER: front.url, DOWNSCOPE_POLICY_YAML: JSON.stringify(policy) }),
   )
   front.openTo(broker)
-  await world.enrolAccount(broker, 'reports')
+  const { client_email: account } = await world.enrolAccount(broker, 'reports')
   const storage = await startStorageApi(world.google)
-  const jwtFile = write('workload.jwt', `${await world.workload.jwt({ aud: front.url })}\n`)
+  const jwt = await world.workload.jwt({ aud: front.url })
+  const jwtFile = write('workload.jwt', `${jwt}\n`)
+  const jwtServer = await serveOnLoopback(createPlainServer((_, response) => response.end(jwt)))
   const jwk = write('batch.jwk.json', JSON.stringify(person.privateJwk))
   const key = createPrivateKey({ key: { ...person.privateJwk }, format: 'jwk' })
   const pem = write('batch.pem', key.export({ type: 'pkcs8', format: 'pem' }).toString())
@@ -122,18 +133,25 @@ export async function createClientsWorld(): Promise<ClientsWorld> {
     storage,
     keyFiles: { jwk, pem },
     jwtFile,
+    jwtUrl: `${jwtServer.url}/jwt`,
+    account,
     agent: new URL(agentUrl).host,
     openTls: async () => {
       const opened = await openTls(world.folder, front.url)
       closers.push(opened.close)
       return opened
     },
-    recorded: (token) => world.google.token(token)?.scopes.join(' ') || audienceOf(token),
+    recorded: (said) => {
+      if (!said.startsWith('https:')) return world.google.token(said)?.scopes.join(' ') || audienceOf(said)
+      const judged = world.google.judgeSignedUrl('GET', said)
+      return judged === undefined ? '' : `${judged.bucket}/${judged.object}`
+    },
     missing: () => missingAt(front.url, person.privateJwk),
     close: async () => {
       await stop(agent)
       for (const close of closers) close()
       await storage.close()
+      await jwtServer.close()
       await front.close()
       await world.close()
     },
