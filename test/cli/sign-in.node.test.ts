@@ -151,6 +151,51 @@ describe('downscope connect', () => {
   })
 })
 
+describe('what goes wrong is said, with what to do', () => {
+  const asked = ['--upstream', 'dev', '--client', 'dev-client', '--scopes', 'notes.read notes.write']
+
+  test('an issuer that is down: login fails, and nobody is signed in', async () => {
+    const { world: down } = await startConnectWorld()
+    await down.issuer.close()
+    const refused = await runCli(['login', '--url', down.url], { env: { XDG_CONFIG_HOME: folder } })
+    await down.close().catch(() => undefined)
+
+    expect(refused.status).not.toBe(0)
+    expect(refused.stderr).toMatch(/^error: .*(?:answer|reach)/)
+    expect(refused.stderr).not.toMatch(/at \w+ \(|undefined/)
+  })
+
+  test('an upstream that is down: nothing is begun, and it says when to come back', async () => {
+    const { world: down } = await startConnectWorld()
+    await down.issuer.close()
+    const body = { name: 'x', upstream: 'dev', client: 'dev-client', scopes: ['notes.read'] }
+    const refused = await down.admin('POST connections', body)
+    await down.close().catch(() => undefined)
+
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([
+      503,
+      expect.stringMatching(/^\d+$/) as unknown,
+    ])
+  })
+
+  test('fewer scopes than asked for: it names them, and --accept-fewer-scopes takes them', async () => {
+    const leaveOut = async (link: string): Promise<void> => {
+      const visitor = createVisitor()
+      const login = await visitor.press(await visitor.open(link), 'Continue')
+      const asking = login.html.includes('Who are you?')
+        ? await visitor.press(login, 'Sign in as Ann')
+        : login
+      await visitor.press(asking, 'Allow', { unticked: ['scope', 'notes.write'] })
+    }
+    const refused = await answering(['connect', 'fewer', ...asked, '--yes'], leaveOut)
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining('left out: notes.write')])
+    expect(refused.stderr).toContain('fewer scopes came than were asked for')
+    const taken = await answering(['connect', 'fewer', ...asked, '--yes', '--accept-fewer-scopes'], leaveOut)
+
+    expect([taken.status, taken.stdout]).toEqual([0, expect.stringContaining('connected fewer')])
+  })
+})
+
 describe('downscope logout', () => {
   test('ends the sign-in of the current context, and no other', async () => {
     const before = await runCli(['whoami', '--json'], { env })

@@ -27,6 +27,8 @@ export interface PressOptions extends VisitOptions {
   readonly changes?: Readonly<Record<string, string>>
   /** Fields to leave out. */
   readonly without?: readonly string[]
+  /** One box of several with that name, which is not ticked. */
+  readonly unticked?: readonly [name: string, value: string]
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -68,6 +70,7 @@ export function createVisitor(): Visitor {
       const { action, fields } = formWith(page.html, words)
       const body = new URLSearchParams(fields)
       for (const name of options.without ?? []) body.delete(name)
+      if (options.unticked !== undefined) body.delete(...options.unticked)
       for (const [name, value] of Object.entries(options.changes ?? {})) body.set(name, value)
       const url = new URL(action, page.url).href
       const headers = {
