@@ -1,5 +1,6 @@
 import { failureOf, type AdminFacts, type AuditAction } from './domain/audit-record.ts'
-import { BrokerError } from './domain/broker-error.ts'
+import { BrokerError, isBrokerError } from './domain/broker-error.ts'
+import { notAsked, type RefusedRequest } from './domain/explanation.ts'
 import type { Caller } from './domain/caller.ts'
 import type { Proof } from './domain/exchange-request.ts'
 import type { AdminRole, NeededRole } from './domain/policy.ts'
@@ -13,6 +14,8 @@ export interface AdministerDeps {
   readonly authenticate: (proof: Proof) => Promise<Caller>
   /** Throws `admin_forbidden` unless policy gives the caller that role or one that may do the same. */
   readonly authorizeAdmin: (caller: Caller, needed: NeededRole) => Promise<AdminRole>
+  /** What a refusal or failure leaves behind for whoever asks why. */
+  readonly noteRefusal?: (refused: RefusedRequest) => Promise<void> | undefined
   readonly audit: AuditTrail
   readonly clock: Clock
 }
@@ -69,6 +72,10 @@ export function createAdminister(deps: AdministerDeps): Administer {
       result = await context.perform(caller, note)
     } catch (error) {
       await write(failureOf(error))
+      caller ??= isBrokerError(error) ? error.caller : undefined
+      const { requestId, action } = context
+      if (caller !== undefined)
+        await deps.noteRefusal?.({ requestId, caller, action, request: notAsked(about?.credential), error })
       throw error
     }
     await write({ outcome: 'done' })

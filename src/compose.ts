@@ -96,13 +96,14 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     findNothing: records.emptyView,
     brokerIssuer: issuer,
   }
+  const recording = createRecording(platform, records, policy)
   const { exchange, exchangeForIam, tickets } = createExchanges(
     {
       countRequest: () => countRequest('callers'),
       authenticate,
       authorize: enforceBlocks(blocks, createAuthorize(authorizeDeps)),
       resolve,
-      ...createRecording(platform, records, policy),
+      ...recording,
       mint: noting(mint),
     },
     { platform, records, issuer, policy, blocks, mint },
@@ -115,10 +116,19 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     issuer,
     exchange,
     exchangeForIam,
-    ...createRevokeAndIntrospect({ platform, records, policy, authenticate, countRequest, tickets }),
+    ...createRevokeAndIntrospect({
+      ...recording,
+      platform,
+      records,
+      policy,
+      authenticate,
+      countRequest,
+      tickets,
+    }),
     ...endingConnections(
       createAdministration({
         ...joined,
+        ...recording,
         policyInForce,
         check,
         rotation,
@@ -193,6 +203,7 @@ interface IssuedDeps {
   readonly authenticate: RevokeTokenSteps['authenticate']
   readonly countRequest: CountRequest
   readonly tickets: Pick<Tickets, 'revoke'>
+  readonly noteRefusal: RevokeTokenSteps['noteRefusal']
 }
 
 /** What can be asked about a token that was issued. */
@@ -203,6 +214,7 @@ function createRevokeAndIntrospect({
   authenticate,
   countRequest,
   tickets,
+  noteRefusal,
 }: IssuedDeps): Pick<AppDeps, 'revokeToken' | 'introspect'> {
   const { blocksView: blocks, credentialView: findCredential, audit } = records
   const { clock } = platform
@@ -213,6 +225,7 @@ function createRevokeAndIntrospect({
       {
         countRequest: () => countRequest('callers'),
         authenticate,
+        noteRefusal,
         revoke: async (caller, token) => (await tickets.revoke(caller, token)) ?? revoke(caller, token),
       },
       audit,

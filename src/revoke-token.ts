@@ -1,4 +1,6 @@
 import { failureOf, type AuditRecord } from './domain/audit-record.ts'
+import { isBrokerError } from './domain/broker-error.ts'
+import { notAsked, type RefusedRequest } from './domain/explanation.ts'
 import type { Caller } from './domain/caller.ts'
 import { omitUndefined } from './domain/omit-undefined.ts'
 import type { Proof } from './domain/exchange-request.ts'
@@ -18,6 +20,8 @@ export interface RevokeTokenSteps {
   /** Before anything of the request is parsed. */
   countRequest(): Promise<void>
   authenticate(proof: Proof): Promise<Caller>
+  /** What a refusal or failure leaves behind for whoever asks why. */
+  noteRefusal(refused: RefusedRequest): Promise<void> | undefined
   /** `undefined` for a token that is not ours or is over. Throws what the caller may not. */
   revoke(caller: Caller, token: Secret): Promise<RevokedTokenFacts | undefined>
 }
@@ -62,6 +66,9 @@ export function createRevokeToken(steps: RevokeTokenSteps, audit: AuditTrail, cl
       revoked = await steps.revoke(caller, token)
     } catch (error) {
       await write(failureOf(error))
+      caller ??= isBrokerError(error) ? error.caller : undefined
+      if (caller !== undefined)
+        await steps.noteRefusal({ requestId, caller, action: 'token.revoke', request: notAsked(), error })
       throw error
     }
     await write({

@@ -21,6 +21,20 @@ export function createExplainRequest({
   explain,
   refusals,
 }: ExplainRequestDeps): (asked: Explainable) => Promise<ExplainedRequest> {
+  /** Of what asked for no token there is nothing to decide again. */
+  const explainedNow = async ({ action, question, error, reason }: Refusal): Promise<Explanation> => {
+    if (action === undefined) return explain(question)
+    const { issuer, claims } = question
+    return {
+      outcome: 'refused',
+      ...(error === 'bug' ? {} : { error }),
+      reason: `${action}: ${reason}`,
+      caller: { issuer, subject: typeof claims['sub'] === 'string' ? claims['sub'] : '' },
+      rules: [],
+      hints: [],
+    }
+  }
+
   return async (asked) => {
     if ('question' in asked) return { explanation: await explain(asked.question) }
     const refused = await refusals.find(asked.requestId)
@@ -30,6 +44,6 @@ export function createExplainRequest({
         publicDetail:
           'nothing is kept under this request id: it is older than a week, was refused before its caller was known, was one of too many in its minute, or got its token',
       })
-    return { explanation: await explain(refused.question), refused }
+    return { explanation: await explainedNow(refused), refused }
   }
 }

@@ -136,7 +136,8 @@ interface Facts extends Omit<RefusedRequest, 'error'> {
   readonly condition: string | undefined
 }
 
-async function keep(deps: RecordRefusalDeps, { requestId, caller, request, code, reason, condition }: Facts) {
+async function keep(deps: RecordRefusalDeps, facts: Facts) {
+  const { requestId, caller, request, code, reason, condition, action } = facts
   const { admitted } = await deps.limit('refusals')
   if (!admitted) return
   const { redact } = deps
@@ -146,7 +147,7 @@ async function keep(deps: RecordRefusalDeps, { requestId, caller, request, code,
     at: deps.clock.now(),
     error: code,
     reason: redact(reason),
-    ...omitUndefined({ condition }),
+    ...omitUndefined({ condition, action }),
     question: {
       issuer: caller.issuer,
       claims: { ...claimsIn(caller.claims, await deps.claimsLookedAt()), sub: caller.subject },

@@ -50,6 +50,7 @@ export interface AdministrationDeps {
   readonly authenticate: AdministerDeps['authenticate']
   readonly countRequest: CountRequest
   readonly authorizeDeps: AuthorizeDeps
+  readonly noteRefusal: NonNullable<AdministerDeps['noteRefusal']>
 }
 
 /** What the HTTP layer needs for the admin API. */
@@ -85,6 +86,7 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     countRequest: () => countRequest('administrators'),
     authenticate,
     authorizeAdmin: enforceAdminBlocks(blocks, authorizeAdmin),
+    noteRefusal: deps.noteRefusal,
     audit: records.audit,
     clock,
   })

@@ -1,8 +1,9 @@
+import type { AuditAction } from './audit-record.ts'
 import type { AccessBoundary, Bounding } from './access-boundary.ts'
 import type { BrokerErrorCode } from './broker-error.ts'
 import type { Caller, Json } from './caller.ts'
 import type { CredentialKind, CredentialState } from './credential.ts'
-import type { ExchangeRequest, TokenType, TokenWanted } from './exchange-request.ts'
+import type { TokenType, TokenWanted } from './exchange-request.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { EpochSeconds, Seconds } from './time.ts'
 
@@ -84,8 +85,15 @@ export interface ExplainedToken {
 export interface RefusedRequest {
   readonly requestId: string
   readonly caller: Caller
-  readonly request: ExchangeRequest
+  /** Of anything but a request for a token: what it was, and in `request` the credential that it was about. */
+  readonly action?: AuditAction
+  readonly request: TokenWanted
   readonly error: unknown
+}
+
+/** An act that asks for no token, in the form of what is kept of those that do. */
+export function notAsked(credential = ''): TokenWanted {
+  return { target: credential, scopes: [], tokenType: 'access_token' }
 }
 
 /** A refusal or failure of a known caller's request, kept for some days so that it can be explained by its id. */
@@ -95,6 +103,8 @@ export interface Refusal {
   readonly error: BrokerErrorCode | 'bug'
   readonly reason: string
   readonly condition?: string
+  /** Absent for a request for a token. */
+  readonly action?: AuditAction
   readonly question: ExplainQuestion
 }
 

@@ -162,7 +162,14 @@ export interface Problem {
 export function problem({ status, code, detail, requestId, headers }: Problem): Response {
   return jsonAnswer({
     status,
-    text: JSON.stringify({ type: 'about:blank', title: phrases[status], status, code, detail }),
+    text: JSON.stringify({
+      type: 'about:blank',
+      title: phrases[status],
+      status,
+      code,
+      detail,
+      request_id: requestId,
+    }),
     requestId,
     headers: { ...headers, 'Content-Type': 'application/problem+json' },
   })

@@ -29,8 +29,16 @@ export function createRefusals({ store }: { readonly store: DocumentStore }): Re
       if (!requestIdPattern.test(requestId)) return undefined
       const stored = await store.get(keyOf(requestId))
       if (stored === undefined) return undefined
-      const { requestId: id, at, error, reason, condition, ...question } = readDocument(storedRefusal, stored)
-      return { requestId: id, at, error, reason, ...omitUndefined({ condition }), question }
+      const {
+        requestId: id,
+        at,
+        error,
+        reason,
+        condition,
+        action,
+        ...question
+      } = readDocument(storedRefusal, stored)
+      return { requestId: id, at, error, reason, ...omitUndefined({ condition, action }), question }
     },
   }
 }
@@ -51,6 +59,7 @@ const storedRefusal = documentOf<StoredRefusal>(
     error: z.enum([...brokerErrorCodes, 'bug']),
     reason: z.string(),
     condition: z.exactOptional(z.string()),
+    action: z.exactOptional(z.custom<NonNullable<Refusal['action']>>((action) => typeof action === 'string')),
     issuer: z.string(),
     // JSON in the request and in the store: only that it is an object is looked at.
     claims: z.custom<ExplainQuestion['claims']>(isMembers),

@@ -165,7 +165,12 @@ it('P23: a bug behind the admin API answers 500 without text and says nothing in
   const fake = createFakeHttpLayer({ credentials: { ...unusedCredentials(), read } })
   const answer = await call(fake, `GET ${collection}/a`, { as: 'admin' })
   expect(answer.status).toBe(500)
-  expect(await answer.json()).toEqual({ type: 'about:blank', title: 'Internal Server Error', status: 500 })
+  expect(await answer.json()).toEqual({
+    type: 'about:blank',
+    title: 'Internal Server Error',
+    status: 500,
+    request_id: answer.headers.get('x-request-id'),
+  })
   expect(fake.lines).toHaveLength(1)
   expect(fake.records).toMatchObject([{ outcome: 'failed', error: 'bug' }])
   expect(JSON.stringify([fake.lines, fake.records])).not.toContain('ya29')

@@ -122,6 +122,7 @@ describe('P10: every planned failure has its answer', () => {
       status,
       code,
       detail: answers[code].description,
+      request_id: answer.headers.get('x-request-id'),
     })
   })
 

@@ -33,6 +33,8 @@ const problem = z.object({
   status: z.int(),
   code: z.optional(z.enum(Object.keys(answers))),
   detail: z.optional(z.string()),
+  /** As in `X-Request-Id`. */
+  request_id: z.string(),
 })
 
 const oauthError = z.object({
