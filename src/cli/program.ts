@@ -137,7 +137,7 @@ function afterword(bold: (text: string) => string): string {
   const codes = Object.values(exitCodes).map(({ code, means }) => [`  ${code}`, means])
   return `
 ${bold('To begin:')}
-${indented(['downscope dev                   a broker on this machine, and how to use it', 'downscope doctor                what is wrong, and how to fix it', 'downscope credentials --help    the commands of one family'])}
+${indented(['downscope dev                   a broker on this machine, and how to use it', 'downscope doctor                what is wrong, and how to fix it', 'downscope credentials --help    the commands of one family', 'What changes something has --dry-run and --curl, which show it instead of doing it.'])}
 ${bold('Environment:')}
 ${indented(['DOWNSCOPE_URL, and DOWNSCOPE_ADMIN_KEY or DOWNSCOPE_ADMIN_TOKEN_FILE; NO_COLOR is honoured.'])}
 ${bold('Exit status:')}
