@@ -11,7 +11,9 @@ import { noBody, queryOf, shows } from './route-schemas.ts'
 const limitDefault = 100
 const limitMax = 1_000
 const text = z.exactOptional(z.string().check(z.minLength(1), z.maxLength(2_048)))
-const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/
+// RFC 3339 §5.6 without leap seconds: what matches it is a time, so that the document promises no more than is taken.
+const timePattern =
+  /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
 const time = z.exactOptional(z.string().check(z.regex(timePattern)))
 
 const page = z.object({
@@ -104,8 +106,8 @@ function filterOf(query: z.output<typeof page>): AuditQuestion['filter'] {
 function instantIn(name: string, written: string | undefined): EpochSeconds | undefined {
   if (written === undefined) return undefined
   const instant = parseTimestamp(written)
-  if (instant === undefined || instant < 0) throw requestMalformed(`${name} is no time of RFC 3339`)
-  return instant
+  if (instant === undefined) throw requestMalformed(`${name} is no time of RFC 3339`)
+  return epochSeconds(Math.max(0, instant))
 }
 
 /** The place that a page ended at; it means nothing in the answer to another question. */

@@ -78,6 +78,32 @@ describe('GET /v1/admin/audit', () => {
     expect(answer.status).toBe(400)
   })
 
+  it.each([
+    '0000-01-01T00:00:00Z',
+    '1970-01-01T00:00:00+23:59',
+    '2026-02-30T23:59:59Z',
+    '9999-12-31T23:59:59.999999999-23:59',
+  ])('takes %s, as its document says: before 1970 there is nothing, and that is no fault', async (time) => {
+    const asked: unknown[] = []
+    const readAudit = async (question: { readonly filter: { readonly since?: number } }) => {
+      asked.push(question.filter.since)
+      return { records: [], isComplete: true }
+    }
+    const query = new URLSearchParams({ since: time, until: time })
+    const answer = await call(createFakeHttpLayer({ readAudit }), `GET /v1/admin/audit?${query.toString()}`, {
+      as: 'auditor',
+    })
+    expect([answer.status, asked]).toEqual([200, [Math.max(0, Math.floor(Date.parse(time) / 1000))]])
+  })
+
+  it.each(['0000-00-01T00:00:00Z', '2026-13-01T00:00:00Z', '2026-01-01T24:00:00Z', '2026-01-01T00:00:60Z'])(
+    'refuses since=%s, as its document says',
+    async (time) => {
+      const answer = await call(createFakeHttpLayer(), `GET /v1/admin/audit?since=${time}`, { as: 'auditor' })
+      expect(answer.status).toBe(400)
+    },
+  )
+
   it('a place goes on in the same query, and is refused in another one', async () => {
     const places: unknown[] = []
     const fake = createFakeHttpLayer({
