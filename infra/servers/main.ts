@@ -28,7 +28,8 @@ async function main(): Promise<number> {
       stores: isShort ? {} : await onFirestore(),
     })
   } finally {
-    await Promise.all([world.close(), keycloak.close()])
+    await checks.check('no broker let one request keep all others waiting', () => world.close())
+    await keycloak.close()
   }
   const { faults } = checks
   say(
