@@ -229,7 +229,9 @@ async function listenForCallback(): Promise<Callback> {
         connection: 'close',
       })
       response.end(
-        `<!doctype html><html lang="en"><title>Downscope</title><h1>Downscope</h1><p>${words}</p></html>`,
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">' +
+          '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Downscope</title>' +
+          `<main><h1>Downscope</h1><p>${words}</p></main></html>`,
       )
       if (isOurs) resolve(url.searchParams)
     })

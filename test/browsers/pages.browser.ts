@@ -1,18 +1,16 @@
-import { mkdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openChromium, type Look } from '../support/chromium.ts'
 import { startConnectWorld, type Connecting } from '../support/connecting.ts'
-import { pressByKeyboard } from '../support/hands.ts'
+import { expectAccessible, pressByKeyboard } from '../support/hands.ts'
 import type { PeopleWorld } from '../support/people-world.ts'
 
 // Every page for people in a real browser: `npm run browsers`. Screenshots go to SCREENSHOTS, by default below the
 // system's temporary folder.
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const folder = process.env['SCREENSHOTS'] ?? join(tmpdir(), 'downscope-screenshots')
 const looks: readonly Look[] = [
   { width: 360, scheme: 'light' },
@@ -187,8 +185,5 @@ async function judge(page: Page, picture: string): Promise<void> {
   await page.screenshot({ path: picture, fullPage: true })
   const wide = await page.evaluate('document.documentElement.scrollWidth > window.innerWidth')
   expect(wide).toBe(false)
-  // Into the page's world, past its policy of content.
-  const found = await page.evaluate(`${axe}; axe.run().then((results) =>
-    results.violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' ')))`)
-  expect(found).toEqual([])
+  await expectAccessible(page)
 }

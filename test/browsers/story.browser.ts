@@ -60,6 +60,7 @@ async function tell({ url, issuer, key }: Place, hands: Hands): Promise<void> {
     await hands.press('Sign in as Ann')
     await hands.pressEither('Allow', 'Allow')
     await hands.reads('You may close this page')
+    await hands.isAccessible()
   })
   expect([signedIn.status, signedIn.stdout]).toEqual([0, expect.stringContaining('as ann@dev.example')])
   expect(JSON.parse((await run('whoami', '--json')).stdout)).toMatchObject({ role: 'admin', subject: 'ann' })

@@ -1,5 +1,10 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
+import { expect } from 'vitest'
 import { createVisitor, type Page as PlainPage } from './visitor.ts'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** Somebody at a browser, whatever they hold in their hands. */
 export interface Hands {
@@ -10,6 +15,8 @@ export interface Hands {
   readonly reads: (words: string) => Promise<void>
   /** Presses the first of these that the page has: what a server asks depends on what it knows already. */
   readonly pressEither: (words: string, otherwise: string) => Promise<void>
+  /** axe finds nothing. */
+  readonly isAccessible: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
@@ -52,8 +59,16 @@ function reading(page: Page, close: () => Promise<void>) {
   return {
     open: async (url: string) => void (await page.goto(url)),
     reads: (words: string) => page.getByText(words).first().waitFor(),
+    isAccessible: () => expectAccessible(page),
     close,
   }
+}
+
+/** Into the page's world, past its policy of content. */
+export async function expectAccessible(page: Page): Promise<void> {
+  const found = await page.evaluate(`${axe}; axe.run().then((results) =>
+    results.violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' ')))`)
+  expect(found).toEqual([])
 }
 
 /** Without any browser: forms are sent as they stand in the page. */
@@ -76,6 +91,7 @@ export function noBrowser(): Hands {
     reads: async (words) => {
       if (!at().html.includes(words)) throw new Error(`the page does not say ${words}: ${at().html}`)
     },
+    isAccessible: async () => undefined,
     close: async () => undefined,
   }
 }
