@@ -12,6 +12,6 @@ test('P25: whatever becomes of one document, nobody is harmed whom it is not abo
   ])
 
   expect(harmed).toEqual([])
-  expect(kinds).toHaveLength(7)
+  expect(kinds.length).toBeGreaterThanOrEqual(7)
   expect(tried).toBe(kinds.length * 5 * 2 * 12)
 })
