@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Command } from '../../src/cli/command.ts'
-import { commands } from '../../src/cli/commands.ts'
+import { commands } from '../../src/cli/main.ts'
 import { exitCodes } from '../../src/cli/fault.ts'
 import { clientSettings } from '../../src/cli/broker-url.ts'
 

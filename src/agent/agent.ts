@@ -3,10 +3,12 @@ import type { ProofOfCaller } from '../client/proof.ts'
 import { createTokenSource, type TokenSource } from '../client/token-source.ts'
 import { createAgentServer } from './server.ts'
 import type { Account } from './metadata.ts'
-import { createOperatorLog, logFailure, type OperatorLog } from './operator-log.ts'
 import { createIsOwnPeer } from './peer-user.ts'
-import { prepareSocketPath } from './socket-path.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
+import type { TokenError } from '../client/token-error.ts'
+import { lstatSync, statSync, unlinkSync } from 'node:fs'
+import { connect } from 'node:net'
+import { dirname, resolve } from 'node:path'
 
 export interface AgentOptions {
   readonly broker: string
@@ -135,5 +137,78 @@ function listen(
       reject(new Error(hint))
     })
     server.listen(place, resolve)
+  })
+}
+
+/** `matter`: lines about the same one differ in numbers and ids only. By default the line itself. */
+type OperatorLog = (line: string, matter?: string) => void
+
+/** A line for whoever runs the agent: what it is, and what to do. The same matter comes once a minute at most. */
+function createOperatorLog(
+  write: (text: string) => void,
+  now: () => number = () => performance.now(),
+): OperatorLog {
+  const lastAtMs = new Map<string, number>()
+  return (line, matter = line) => {
+    const at = now()
+    if (at - (lastAtMs.get(matter) ?? -Infinity) < repeatMs) return
+    if (lastAtMs.size >= linesMax) lastAtMs.clear()
+    lastAtMs.set(matter, at)
+    write(`downscope agent: ${line}\n`)
+  }
+}
+
+const repeatMs = 60_000
+const linesMax = 500
+
+function logFailure(log: OperatorLog, credential: string, failure: TokenError): void {
+  const matter = failure.message.replaceAll(/\d+/g, '')
+  log(`${credential}: ${failure.message}. ${whatToDo(failure)}`, `${credential} ${failure.code} ${matter}`)
+}
+
+function whatToDo({ code, error, status, requestId }: TokenError): string {
+  const request = requestId === undefined ? '' : ` (request ${requestId})`
+  switch (code) {
+    case 'refused':
+      if (error === 'invalid_request' || error === 'invalid_client')
+        return `The broker does not accept the JWT of this workload: check its issuer, audience and lifetime${request}`
+      return requestId === undefined
+        ? 'Policy does not allow it'
+        : `Policy does not allow it: downscope explain --request ${requestId}`
+    case 'unavailable':
+      return status === undefined
+        ? 'Is the broker up, and --broker right? Tokens at hand are served as long as they last'
+        : `The broker cannot serve this now; its log says why${request}`
+    case 'proof':
+      return 'Check what gives the JWT: --jwt-file, --jwt-command, --platform or --key'
+    case 'configuration':
+      return 'Check --broker and --broker-issuer'
+  }
+}
+
+/** Why no socket may be made there, or nothing. Only a stale socket of our own is removed (THREATS T30). */
+async function prepareSocketPath(path: string): Promise<string | undefined> {
+  const folder = dirname(resolve(path))
+  const own = process.getuid?.() ?? 0
+  const parent = statSync(folder, { throwIfNoEntry: false })
+  if (parent === undefined || !parent.isDirectory()) return `${folder} is no folder`
+  if (parent.uid !== own && parent.uid !== 0) return `${folder} belongs to another user`
+  if ((parent.mode & 0o022) !== 0) return `others may write to ${folder}: chmod go-w ${folder}`
+  const before = lstatSync(path, { throwIfNoEntry: false })
+  if (before === undefined) return undefined
+  if (!before.isSocket() || before.uid !== own) return `${path} exists already and is no socket of ours`
+  if (await isAlive(path)) return `${path} is in use: does an agent run already?`
+  unlinkSync(path)
+  return undefined
+}
+
+function isAlive(path: string): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      done(true)
+    })
+    socket.once('error', () => done(false))
   })
 }

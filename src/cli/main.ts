@@ -1,13 +1,32 @@
 import { CommanderError } from 'commander'
 import { startFault } from '../compose/start-fault.ts'
 import { isConfigurationFault } from '../config/setting-faults.ts'
-import { complete } from './commands/completion.ts'
-import { commands, families } from './commands.ts'
-import { exitCodes, type Exit, createFault, isFault, type Fault } from './fault.ts'
+import { complete, completionCommands } from './commands/completion.ts'
+import { createFault, exitCodes, isFault, type Exit, type Fault } from './fault.ts'
 import { createPaint, json } from './output.ts'
 import { createProgram } from './program.ts'
 import { isShownInstead } from './request-shown.ts'
 import type { Terminal } from './terminal.ts'
+import { agentCommands } from './commands/agent.ts'
+import { auditCommands } from './commands/audit.ts'
+import { callerCommands } from './commands/callers.ts'
+import type { Command, Family } from './command.ts'
+import { connectCommands } from './commands/connect.ts'
+import { credentialCommands } from './commands/credentials.ts'
+import { devCommands } from './commands/dev.ts'
+import { doctorCommands } from './commands/doctor.ts'
+import { explainCommands } from './commands/explain.ts'
+import { importCommands } from './commands/import.ts'
+import { jwtCommands } from './commands/jwt.ts'
+import { keyCommands } from './commands/keys.ts'
+import { loginCommands } from './commands/login.ts'
+import { maintenanceCommands, rewrapCommands } from './commands/maintenance.ts'
+import { policyCommands } from './commands/policy.ts'
+import { revokeCommands, versionCommands } from './commands/versions.ts'
+import { rotationCommands } from './commands/rotation.ts'
+import { serviceCommands } from './commands/service.ts'
+import { suggestCommands } from './commands/suggest.ts'
+import { tokenCommands } from './commands/token.ts'
 
 /** Does what the command line says, and resolves with the status of the process. Never rejects. */
 export async function main(terminal: Terminal): Promise<number> {
@@ -74,3 +93,42 @@ function tell({ message, hints, code, requestId, exit }: Fault, terminal: Termin
 function paintOf({ stderr, env }: Terminal) {
   return createPaint(stderr, env)
 }
+
+/** The words that open a list of commands. */
+export const families: readonly Family[] = [
+  { name: 'credentials', summary: 'enrol, list, disable and rotate credentials' },
+  { name: 'versions', summary: 'list and disable single versions of a credential' },
+  { name: 'policy', summary: 'check, compare and replace the policy' },
+  { name: 'audit', summary: 'list, follow and export audit records' },
+  { name: 'keys', summary: 'generate keys and rewrap the store' },
+  { name: 'callers', summary: 'block or unblock one caller' },
+  { name: 'context', summary: 'choose between the brokers that you signed in at' },
+  { name: 'service', summary: 'show the broker status, stop and resume it' },
+  { name: 'maintenance', summary: 'rotate, remove, probe and delete what is due' },
+]
+
+/** Every command, in the order of the help. */
+export const commands: readonly Command[] = [
+  ...importCommands,
+  ...credentialCommands,
+  ...connectCommands,
+  ...rotationCommands,
+  ...revokeCommands,
+  ...versionCommands,
+  ...policyCommands,
+  ...suggestCommands,
+  ...explainCommands,
+  ...auditCommands,
+  ...tokenCommands,
+  ...agentCommands,
+  ...jwtCommands,
+  ...keyCommands,
+  ...rewrapCommands,
+  ...callerCommands,
+  ...serviceCommands,
+  ...maintenanceCommands,
+  ...loginCommands,
+  ...devCommands,
+  ...doctorCommands,
+  ...completionCommands,
+]

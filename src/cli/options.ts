@@ -2,7 +2,7 @@ import type { Members } from '../domain/json.ts'
 import type { Call, OptionSpec, ArgumentSpec } from './command.ts'
 import { readJsonInput } from './files.ts'
 import { createFault } from './fault.ts'
-import { readScopes } from '../policy/read-scopes.ts'
+import { readScopes } from '../policy/scope-catalogue.ts'
 
 /** What a caller asks for beside the credential, as far as it does. */
 export interface TokenOptions {

@@ -1,5 +1,5 @@
 import type { CompiledPolicy } from '../policy/compile-policy.ts'
-import { readScopes } from '../policy/read-scopes.ts'
+import { readScopes } from '../policy/scope-catalogue.ts'
 import type { Settings } from '../config.ts'
 import { createConnect, type Connect } from '../connect/connect.ts'
 import { isBrokerError } from '../domain/broker-error.ts'

@@ -11,15 +11,15 @@ import { createProveClient } from '../rotation/prove-client.ts'
 import { createRemoveVersions } from '../rotation/remove-versions.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { Mint, MintDeps } from '../minting/mint.ts'
-import { createVerifyGrant } from '../rotation/verify-grant.ts'
-import { createMaintenanceProgress } from '../records/maintenance-progress.ts'
 import {
   createIamToken,
+  createVerifyGrant,
   provingWith,
-  withoutHealth,
   type MintingRecords,
   type RulesInUse,
+  withoutHealth,
 } from '../rotation/prove-version.ts'
+import { createMaintenanceProgress } from '../records/maintenance-progress.ts'
 import type { Platform } from './platform.ts'
 import type { Records } from './records.ts'
 import { createRevokeVersion, createWithdraw } from '../enrolment/withdraw-upstream.ts'

@@ -3,7 +3,7 @@ import { textFault } from '../domain/text.ts'
 import type { Members } from '../domain/json.ts'
 import type { NewCredential } from '../records/credentials.ts'
 import { isScopeToken, parseScope, type ScopeSet } from '../domain/scopes.ts'
-import { readScopes } from '../policy/read-scopes.ts'
+import { readScopes } from '../policy/scope-catalogue.ts'
 
 /** What an enrolment says beside the name; nothing of it is believed yet. */
 export interface CredentialFile {

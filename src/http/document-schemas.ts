@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import { credentialKinds, credentialStates } from '../domain/credential.ts'
 import { tokenTypes } from '../domain/exchange-request.ts'
 import { ruleMembers } from '../domain/policy.ts'
+import { connectionStates } from '../domain/connection.ts'
 
 /** RFC 3339, in UTC. */
 export const timestamp = z.string()
@@ -193,3 +194,33 @@ export const summarySchema = z.object({
 })
 
 export type SummaryDocument = z.input<typeof summarySchema>
+
+/** `url` is for whoever is to consent, `nonce` for whoever started it; neither is told again. */
+export const startedConnectionSchema = z.object({
+  id: z.string(),
+  url: z.string(),
+  nonce: z.string(),
+  expires_at: timestamp,
+})
+
+/** `scopes` are those that came, once somebody consented; `reason` says why it was rejected. */
+export const connectionSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  upstream: z.string(),
+  state: z.enum(connectionStates),
+  account: z.optional(z.string()),
+  scopes: z.optional(z.array(z.string())),
+  asked_scopes: z.array(z.string()),
+  expected_account: z.optional(z.string()),
+  reason: z.optional(z.string()),
+  created_at: timestamp,
+  expires_at: timestamp,
+})
+
+/** Who asks, and what policy lets them do. */
+export const whoamiSchema = z.object({ issuer: z.string(), subject: z.string(), role: z.string() })
+
+export type WhoamiDocument = z.input<typeof whoamiSchema>
+export type StartedConnectionDocument = z.input<typeof startedConnectionSchema>
+export type ConnectionDocument = z.input<typeof connectionSchema>

@@ -2,17 +2,17 @@ import * as z from 'zod/mini'
 import type { AdminFacts } from '../domain/audit-record.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { AdminRole } from '../domain/policy.ts'
-import type { WhoamiDocument } from './connection-schemas.ts'
-import type { AdministerService, ServiceStatus } from '../service/administer-service.ts'
-import { blockedCallerDocument, serviceDocument, stopDocument } from './admin-documents.ts'
-import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import type {
   BlockedCallerDocument,
   BlockedCallersDocument,
+  RewrapDocument,
   ServiceDocument,
   StopDocument,
-  RewrapDocument,
+  WhoamiDocument,
 } from './document-schemas.ts'
+import type { AdministerService, ServiceStatus } from '../service/administer-service.ts'
+import { blockedCallerDocument, serviceDocument, stopDocument } from './admin-documents.ts'
+import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import {
   shows,
   showsNothing,

@@ -1,3 +1,4 @@
+import { rotationMethods, rotationSteps } from '../domain/rotation.ts'
 import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
 import {
@@ -18,8 +19,8 @@ import {
   type CredentialRecord,
   type CredentialVersion,
   type RefreshIntent,
+  type Rotation,
 } from './credential-record.ts'
-import { rotation } from './rotation-codec.ts'
 import {
   account,
   documentOf,
@@ -72,6 +73,31 @@ const version = membersOf<CredentialVersion>({
   expiresAt: z.exactOptional(instant),
   removal: z.exactOptional(membersOf<VersionRemoval>({ dueAt: instant, upstreamToo: z.boolean() })),
 })
+
+const rotation = membersOf<Rotation>(
+  {
+    id: filledText,
+    method: z.enum(rotationMethods),
+    step: z.enum(rotationSteps),
+    since: instant,
+    startedAt: instant,
+    nextTryAt: instant,
+    failures: z.int(),
+    reason: z.exactOptional(z.string()),
+    candidate: z.exactOptional(filledText),
+    former: filledText,
+    lease: z.exactOptional(lease),
+    fence: z.int(),
+    begunAt: z.exactOptional(instant),
+    proofs: z.int(),
+    knownKeys: z.exactOptional(texts),
+    certificate: z.exactOptional(filledText),
+    consentedScopes: z.exactOptional(texts),
+    withdrawsFormer: z.boolean(),
+    isWithdrawalAsked: z.exactOptional(z.boolean()),
+  },
+  { isWithdrawalAsked: 'withdrawal_asked' },
+)
 
 const credential = documentOf<CredentialRecord>({
   name: filledText,

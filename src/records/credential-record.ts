@@ -1,3 +1,4 @@
+import type { RotationStatus } from '../domain/rotation.ts'
 import type {
   Account,
   CredentialHealth,
@@ -13,7 +14,6 @@ import type { ScopeSet } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { DocumentKey } from '../ports/document-store.ts'
 import type { Lease } from './lease.ts'
-import { rotationStatusOf, type Rotation } from './rotation-codec.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** One document of the collection `credentials`: everything of a credential that must change together. */
@@ -112,4 +112,40 @@ export function activeVersion(record: CredentialRecord): CredentialVersion {
   // parseCredentialRecord has refused a record without it.
   if (active === undefined) throw new TypeError(`credential ${record.name} has no active version`)
   return active
+}
+
+/** A rotation as its credential's document holds it: enough for any instance to go on after a crash. */
+export interface Rotation extends RotationStatus {
+  /** The right to take the next step; `fence` tells a late holder. */
+  readonly lease?: Lease
+  readonly fence: number
+  /** When a key was first asked for and not yet refused: there may be one upstream that nobody heard of. */
+  readonly begunAt?: EpochSeconds
+  /** How often in a row the candidate worked. */
+  readonly proofs: number
+  /** The keys there were upstream before it made one. */
+  readonly knownKeys?: readonly string[]
+  /** The candidate's self-signed certificate, base64 of DER: by it our key is found again upstream. */
+  readonly certificate?: string
+  /** What was consented with an imported refresh token. */
+  readonly consentedScopes?: ScopeSet
+  /** Whether the former secret is withdrawn upstream in the end, and not only here. */
+  readonly withdrawsFormer: boolean
+  /** Whether somebody asked for that by name: then other credentials that may go with it are no reason to wait. */
+  readonly isWithdrawalAsked?: boolean
+}
+
+function rotationStatusOf(rotation: Rotation): RotationStatus {
+  const { id, method, step, since, startedAt, nextTryAt, failures, reason, candidate, former } = rotation
+  return {
+    id,
+    method,
+    step,
+    since,
+    startedAt,
+    nextTryAt,
+    failures,
+    ...omitUndefined({ reason, candidate }),
+    former,
+  }
 }

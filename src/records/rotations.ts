@@ -12,15 +12,15 @@ import {
 } from './read-modify-write.ts'
 import { credentialDocumentOf, recordIn } from './credential-codec.ts'
 import {
+  activeVersion,
   credentialKey,
   summaryOf,
   type CredentialRecord,
   type CredentialVersion,
-  activeVersion,
+  type Rotation,
 } from './credential-record.ts'
 import { secretText, secretPlace } from './credential-secrets.ts'
 import { isHeld, nextLease } from './lease.ts'
-import type { Rotation } from './rotation-codec.ts'
 import { stateConflict, addCandidate } from './version-changes.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 

@@ -3,13 +3,11 @@ import * as z from 'zod/mini'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Claims } from '../domain/caller.ts'
 import { isLoopback } from '../domain/url.ts'
-import type { Secret } from '../domain/secret.ts'
+import { type Secret, unguessable } from '../domain/secret.ts'
 import { seconds } from '../domain/time.ts'
-import { unguessable } from '../domain/unguessable.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { HttpClient } from '../ports/http-client.ts'
-import { fetchBy } from './fetch-by-port.ts'
 
 export interface OpenIdClientDeps {
   readonly http: HttpClient
@@ -162,4 +160,31 @@ function codeOf(error: unknown): string {
   if (error instanceof oauth.ResponseBodyError) return `the token endpoint answers ${error.error}`
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' ? code : 'it could not be read'
+}
+
+const timeoutMs = 5_000
+const maxBytes = 256 * 1024
+
+interface FetchOptions {
+  readonly body?: URLSearchParams | undefined
+  readonly headers: Record<string, string>
+  readonly method: 'GET' | 'POST'
+}
+
+/** `fetch` as oauth4webapi wants it, by our own client: with a deadline, a size cap and no redirects. */
+function fetchBy(http: HttpClient) {
+  return async (url: string, { method, headers, body }: FetchOptions): Promise<Response> => {
+    const text = body === undefined ? {} : { body: body.toString() }
+    const result = await http({ method, url, headers, ...text, timeoutMs, maxBytes })
+    if (result.kind === 'failure')
+      throw new BrokerError('upstream_unavailable', {
+        reason: `${new URL(url).origin} gave no answer: ${result.cause}: ${result.detail}`,
+        retryAfter: seconds(30),
+      })
+    const kept = ['content-type', 'www-authenticate'].flatMap((name): [string, string][] => {
+      const value = result.header(name)
+      return value === undefined ? [] : [[name, value]]
+    })
+    return new Response(result.status === 204 ? null : result.body, { status: result.status, headers: kept })
+  }
 }

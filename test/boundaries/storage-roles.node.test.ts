@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { containedRoles, narrowerPermission } from '../../src/boundaries/storage-roles.ts'
+import { containedRoles, narrowerPermission } from '../../src/boundaries/intersect-boundaries.ts'
 import { repository } from '../support/run-node.ts'
 
 /** The table of permissions in docs/google.md §2.4, by role. */

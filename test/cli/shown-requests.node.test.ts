@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { commands } from '../../src/cli/commands.ts'
+import { commands } from '../../src/cli/main.ts'
 import { createPerson } from '../../src/cli/terminal.ts'
 import { startFakeAdminApi, type FakeAdminApi } from '../support/fake-admin-api.ts'
 import { jsonMembers } from '../support/json-members.ts'

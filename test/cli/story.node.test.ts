@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { commands } from '../../src/cli/commands.ts'
+import { commands } from '../../src/cli/main.ts'
 import { createCliWorld, type CliWorld } from '../support/cli-world.ts'
 import { freePort } from '../support/free-port.ts'
 import { jsonMembers } from '../support/json-members.ts'

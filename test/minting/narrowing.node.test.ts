@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createVerifyGrant } from '../../src/rotation/verify-grant.ts'
+import { createVerifyGrant } from '../../src/rotation/prove-version.ts'
 import { failureOf, startMintWorld, type MintWorld } from '../support/mint-world.ts'
 import { startScriptedServer, type ScriptedServer } from '../support/scripted-authorization-server.ts'
 import { createSigner, type Signer } from '../support/signer.ts'

@@ -1,16 +1,19 @@
 import * as z from 'zod/mini'
 import type { adminRoutes } from '../../../src/http/admin-routes.ts'
 import {
-  explanationSchema,
-  suggestionSchema,
   auditPageSchema,
-  summarySchema,
-  maintenanceSchema,
-  rewrapSchema,
   blockedCallerSchema,
   blockedCallersSchema,
+  connectionSchema,
+  explanationSchema,
+  maintenanceSchema,
+  rewrapSchema,
   serviceSchema,
+  startedConnectionSchema,
   stopSchema,
+  suggestionSchema,
+  summarySchema,
+  whoamiSchema,
 } from '../../../src/http/document-schemas.ts'
 import {
   credentialPageSchema,
@@ -21,11 +24,6 @@ import {
   policySchema,
   validPolicySchema,
 } from '../../../src/http/credential-schemas.ts'
-import {
-  connectionSchema,
-  startedConnectionSchema,
-  whoamiSchema,
-} from '../../../src/http/connection-schemas.ts'
 import type { AnswerOf } from '../../../src/http/route-schemas.ts'
 
 type Routes = typeof adminRoutes

@@ -4,9 +4,8 @@ import { BrokerError } from '../../domain/broker-error.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { DocumentStore } from '../../ports/document-store.ts'
 import { createSqlDocumentStore, sqlSchema, type SqlDatabase } from './sql-document-store.ts'
-import { sqliteError, isLocked } from './sqlite-error.ts'
-import { waitingForLocks } from './waiting-for-locks.ts'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { setTimeout as pause } from 'node:timers/promises'
 
 export interface SqliteStoreDeps {
   readonly path: string
@@ -173,4 +172,81 @@ function guard<T>(path: string, work: () => T): T {
   } catch (error) {
     throw sqliteError(path, error)
   }
+}
+
+/** Writes take milliseconds, so whoever waits longer waits for something broken. */
+const waitMsMax = 2_000
+/** How long after a wait in vain each call is tried once and no longer waits. */
+const downMs = 2_000
+const pauseMsMin = 2
+const pauseMsMax = 50
+
+/**
+ * A store whose calls wait for locks of other processes while this one goes on serving: within SQLite the wait would
+ * be a stand-still, and one request's after another's. After 2 s in vain the store counts as down for 2 s.
+ */
+function waitingForLocks(store: DocumentStore): DocumentStore {
+  let downUntilMs = 0
+
+  const waiting = async <T>(call: () => Promise<T>): Promise<T> => {
+    const endMs = performance.now() + waitMsMax
+    for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(pauseMsMax, pauseMs * 2)) {
+      try {
+        return await call()
+      } catch (error) {
+        if (!isLocked(error)) throw error
+        const nowMs = performance.now()
+        if (nowMs < downUntilMs) throw error
+        if (nowMs + pauseMs > endMs) {
+          downUntilMs = nowMs + downMs
+          throw error
+        }
+      }
+      await pause(pauseMs)
+    }
+  }
+
+  return {
+    get: (...get) => waiting(() => store.get(...get)),
+    put: (...put) => waiting(() => store.put(...put)),
+    delete: (...deletion) => waiting(() => store.delete(...deletion)),
+    list: (...list) => waiting(() => store.list(...list)),
+  }
+}
+
+/** Primary result codes, https://www.sqlite.org/rescode.html: the low octet of every extended one. */
+const reasons: Readonly<Record<number, string>> = {
+  5: 'another process kept the database locked',
+  6: 'another process kept the database locked',
+  8: 'the file or its folder is read-only',
+  10: 'the disk answered with an input/output error',
+  11: 'the file is corrupt',
+  13: 'the disk is full',
+  14: 'the file cannot be opened',
+  26: 'the file is not an SQLite database',
+}
+
+/** Whatever the driver or the file system threw, as `store_unavailable` with the reason an operator can act on. */
+export function sqliteError(path: string, cause: unknown): BrokerError {
+  if (cause instanceof BrokerError) return cause
+  return new BrokerError('store_unavailable', { reason: `SQLite store ${path}: ${reasonOf(cause)}`, cause })
+}
+
+/** Whether it failed because another process holds a lock: nothing was done, and it may be tried again. */
+function isLocked(error: unknown): boolean {
+  return error instanceof BrokerError && resultCode(error.cause) === 5
+}
+
+function reasonOf(error: unknown): string {
+  const code = resultCode(error)
+  if (code !== undefined) return reasons[code] ?? `SQLite answered with result code ${code}`
+  if (!(error instanceof Error) || !('code' in error)) return 'the driver failed'
+  if (error.code === 'ERR_INVALID_STATE') return 'it is closed'
+  return `the file cannot be opened (${String(error.code)})`
+}
+
+function resultCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
+    return undefined
+  return error.errcode & 0xff
 }

@@ -1,12 +1,11 @@
 import type { PolicyJudgement } from '../../policy/policy-warnings.ts'
 import { isMembers } from '../../domain/json.ts'
-import type { PolicyWarning, Policy } from '../../domain/policy.ts'
+import type { Policy, PolicyWarning } from '../../domain/policy.ts'
 import { parseAppliedPolicy, parsePolicyAnswer, type PolicyAnswer } from '../admin-answers.ts'
-import { changeOptions, readOptions, adminOptions, connect, type AdminClient } from '../admin-client.ts'
+import { adminOptions, changeOptions, connect, readOptions, type AdminClient } from '../admin-client.ts'
 import { jsonOption, type ArgumentSpec, type Call, type Command } from '../command.ts'
-import { type Exit, createFault, isFault } from '../fault.ts'
-import { policyDiff, shownDiff } from '../policy-diff.ts'
-import { note, printAnswer, counted, plain } from '../output.ts'
+import { createFault, isFault, type Exit } from '../fault.ts'
+import { counted, note, plain, printAnswer, type Paint } from '../output.ts'
 import { readInput } from '../files.ts'
 
 const fileArgument: ArgumentSpec = {
@@ -272,4 +271,33 @@ async function showPolicy(call: Call): Promise<Exit> {
 async function readPolicy(call: Call): Promise<{ readonly text: string; readonly place: string }> {
   const file = call.argument('FILE')
   return { text: await readInput(file, call.terminal), place: file === '-' ? 'standard input' : file }
+}
+
+interface PoliciesToCompare {
+  readonly inForce: { readonly document: string; readonly revision: string }
+  readonly text: string
+  /** What the other one is called: a file, for example. */
+  readonly place: string
+}
+
+/** The unified diff from the policy in force to another; empty when they are the same. */
+async function policyDiff({ inForce, text, place }: PoliciesToCompare): Promise<string> {
+  const { document, revision } = inForce
+  if (document === text) return ''
+  const { createTwoFilesPatch } = await import('diff')
+  return createTwoFilesPatch('policy in force', place, document, text, revision, undefined, { context: 3 })
+}
+
+/** As people read it on a terminal. */
+function shownDiff(diff: string, paint: Paint): string {
+  return diff
+    .split('\n')
+    .slice(1)
+    .map((line) => {
+      if (line.startsWith('@@')) return paint.dim(line)
+      if (/^(?:---|\+\+\+) /.test(line)) return paint.bold(line)
+      if (line.startsWith('+')) return paint.good(line)
+      return line.startsWith('-') ? paint.bad(line) : line
+    })
+    .join('\n')
 }

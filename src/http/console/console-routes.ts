@@ -5,11 +5,17 @@ import type { Log } from '../../ports/log.ts'
 import type { Person, SignIn } from '../../sign-in/sign-in.ts'
 import { jsonAnswer } from '../json-answer.ts'
 import { issuerUrl } from '../public-routes.ts'
-import { clearCookie, cookieOf, setCookie } from './cookies.ts'
-import { createRefusePage } from './error-page.ts'
+import {
+  clearCookie,
+  cookieOf,
+  pageAnswer,
+  redirectAnswer,
+  setCookie,
+  type Markup,
+  type PageAnswer,
+} from './page-answer.ts'
+import { createRefusePage, layout, stylePath } from './layout.ts'
 import { ownForm, refuseForeignForm } from './forms.ts'
-import { layout, stylePath } from './layout.ts'
-import { pageAnswer, redirectAnswer, type Markup, type PageAnswer } from './page-answer.ts'
 import { styleSheet } from './styles.ts'
 
 export interface ConsoleRoutesDeps {
