@@ -144,6 +144,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     connect,
     keyRing: platform.keyRing,
     sha256: platform.sha256,
+    clock,
     readiness,
     ...publishedKeys(settings),
     entropy,

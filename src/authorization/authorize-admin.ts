@@ -2,6 +2,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import {
   adminRoles,
+  meetsNeed,
   type AdminRole,
   type CallerPattern,
   type NeededRole,
@@ -11,20 +12,6 @@ import {
 import { quote } from '../domain/text.ts'
 import { type CompiledPolicy, compilePolicy } from '../policy/compile-policy.ts'
 import { algorithmsFitting } from '../domain/jwk.ts'
-
-// Operators and admins may do all that viewers and auditors may; those two see different things (T23).
-const meets: Readonly<Record<NeededRole, ReadonlySet<AdminRole>>> = {
-  any: new Set<AdminRole>(adminRoles),
-  viewer: new Set<AdminRole>(['viewer', 'operator', 'admin']),
-  auditor: new Set<AdminRole>(['auditor', 'operator', 'admin']),
-  operator: new Set<AdminRole>(['operator', 'admin']),
-  admin: new Set<AdminRole>(['admin']),
-}
-
-/** Whether one of the roles may do what `needed` may. */
-export function meetsNeed(roles: readonly AdminRole[], needed: NeededRole): boolean {
-  return roles.some((role) => meets[needed].has(role))
-}
 
 export interface RolesDeps {
   readonly policy: () => Promise<CompiledPolicy>

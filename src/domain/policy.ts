@@ -89,13 +89,27 @@ export interface CallerPattern {
   readonly claims: Readonly<Record<string, Json>>
 }
 
-/** The lowest first; what each may do is in `authorization/authorize-admin.ts`. */
+/** The lowest first. */
 export const adminRoles = ['viewer', 'auditor', 'operator', 'admin'] as const
 
 export type AdminRole = (typeof adminRoles)[number]
 
 /** The least role that may do something; `any`: whoever has one. */
 export type NeededRole = AdminRole | 'any'
+
+// Operators and admins may do all that viewers and auditors may; those two see different things (T23).
+const meets: Readonly<Record<NeededRole, ReadonlySet<AdminRole>>> = {
+  any: new Set<AdminRole>(adminRoles),
+  viewer: new Set<AdminRole>(['viewer', 'operator', 'admin']),
+  auditor: new Set<AdminRole>(['auditor', 'operator', 'admin']),
+  operator: new Set<AdminRole>(['operator', 'admin']),
+  admin: new Set<AdminRole>(['admin']),
+}
+
+/** Whether one of the roles may do what `needed` may. */
+export function meetsNeed(roles: readonly AdminRole[], needed: NeededRole): boolean {
+  return roles.some((role) => meets[needed].has(role))
+}
 
 export interface AdminRule {
   readonly callers: readonly CallerPattern[]

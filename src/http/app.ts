@@ -7,6 +7,7 @@ import type { Exchange } from '../exchange.ts'
 import type { RevokeToken } from '../revoke-token.ts'
 import type { Introspection } from '../domain/token.ts'
 import type { Secret } from '../domain/secret.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Entropy, Sha256 } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import { createAct } from './admin-route.ts'
@@ -23,6 +24,7 @@ import type { SignIn } from '../sign-in/sign-in.ts'
 import type { Connect } from '../connect/connect.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { addConnectPages } from './connect/connect-pages.ts'
+import { createAdminAs } from './console/admin-as.ts'
 import { addConsoleRoutes } from './console/console-routes.ts'
 import { addAdminRoutes } from './admin-routes.ts'
 import { createIntrospectionRoute, createRevocationRoute, createTokenRoute } from './oauth-routes.ts'
@@ -66,6 +68,7 @@ export interface AppDeps {
   /** Seals what forms carry. */
   readonly keyRing: Pick<KeyRing, 'seal' | 'open'>
   readonly entropy: Entropy
+  readonly clock: Clock
   readonly log: Log
 }
 
@@ -89,8 +92,10 @@ export function createApp(deps: AppDeps): Hono {
   app.on('POST', at('/v1/revoke'), ({ req }) => serveRevocation(req.raw))
   app.on('POST', at('/v1/introspect'), ({ req }) => serveIntrospection(req.raw))
   addIamRoutes(app, { ...deps, at, refuse: createGoogleRefuse(deps) })
-  addAdminRoutes(app, { ...deps, act, at, locate: (route) => issuerUrl(deps.issuer, route) })
-  addConsoleRoutes(app, { ...deps, at, path })
+  const locate = (route: string) => issuerUrl(deps.issuer, route)
+  addAdminRoutes(app, { ...deps, act, at, locate })
+  const admin = createAdminAs({ ...deps, refuse: createProblemRefuse(deps), locate })
+  addConsoleRoutes(app, { ...deps, at, path, admin })
   addConnectPages(app, { ...deps, at, path })
   addPublicRoutes(app, { ...deps, at, path, refuse })
 

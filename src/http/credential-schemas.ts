@@ -127,3 +127,18 @@ export const validPolicySchema = z.object({ valid: z.literal(true), warnings })
 export type PolicyDocument = z.input<typeof policySchema>
 export type AppliedPolicyDocument = z.input<typeof appliedPolicySchema>
 export type ValidPolicyDocument = z.input<typeof validPolicySchema>
+
+const policyVersionFacts = { revision: z.string(), number: z.int(), by: z.string(), applied_at: timestamp }
+
+/** The newest first, 20 at most. */
+export const policyVersionsSchema = z.object({ versions: z.array(z.object(policyVersionFacts)) })
+
+/** `former` is the revision that it replaced, where that is known. */
+export const policyVersionSchema = z.object({
+  ...policyVersionFacts,
+  former: z.optional(z.string()),
+  document: z.string(),
+})
+
+export type PolicyVersionsDocument = z.input<typeof policyVersionsSchema>
+export type PolicyVersionDocument = z.input<typeof policyVersionSchema>

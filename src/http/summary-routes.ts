@@ -4,12 +4,14 @@ import { formatTimestamp } from '../domain/time.ts'
 import type { ReadSummary, SummaryPage } from '../maintenance/read-summary.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import type { SummaryDocument } from './document-schemas.ts'
-import { noBody, queryOf, shows } from './route-schemas.ts'
+import { noBody, queryOf, shows, storedName } from './route-schemas.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const limitMax = 50
 
 const page = z.object({
+  /** Only this one. */
+  name: z.exactOptional(z.string().check(z.regex(storedName))),
   search: z.exactOptional(z.string().check(z.minLength(1), z.maxLength(200))),
   kind: z.exactOptional(z.enum(credentialKinds)),
   state: z.exactOptional(z.enum(credentialStates)),

@@ -17,6 +17,7 @@ import type { Credentials } from '../records/credentials.ts'
 import { mergeHours } from './summarise.ts'
 
 export interface SummaryQuestion {
+  readonly name?: string
   readonly search?: string
   readonly kind?: CredentialKind
   readonly state?: CredentialState
@@ -160,9 +161,10 @@ function sorted(rows: readonly CredentialRow[], by: SummaryQuestion['sort']): re
 
 function matches(
   row: CredentialRow,
-  { search, kind, state, needsAttention }: SummaryQuestion,
+  { name, search, kind, state, needsAttention }: SummaryQuestion,
   attention: Attention | undefined,
 ): boolean {
+  if (name !== undefined && row.name !== name) return false
   if (kind !== undefined && row.kind !== kind) return false
   if (state !== undefined && row.state !== state) return false
   if (needsAttention && attention === undefined) return false

@@ -3,7 +3,7 @@ import type { Caller } from '../domain/caller.ts'
 import type { Policy, PolicyWarning } from '../domain/policy.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
-import type { Policies } from '../records/policies.ts'
+import type { Policies, PolicyVersion } from '../records/policies.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** What an administrator reads of the policy in force. */
@@ -38,7 +38,7 @@ export interface AdministerPolicyDeps {
   /** Why under a policy the caller could not administer any more. */
   readonly lockOut: (proposed: Policy, caller: Caller) => string | undefined
   /** Absent where the policy lies in a file or a setting, and is changed there. */
-  readonly policies?: Pick<Policies, 'apply'>
+  readonly policies?: Pick<Policies, 'apply' | 'history' | 'version'>
 }
 
 export interface AdministerPolicy {
@@ -57,6 +57,10 @@ export interface AdministerPolicy {
     readonly caller: Caller
     readonly force?: boolean
   }) => Promise<AppliedPolicy>
+  /** The newest first, 20 at most; none where the policy does not lie in the store. */
+  readonly history: () => Promise<readonly PolicyVersion[]>
+  /** Throws `not_found`. */
+  readonly version: (revision: string) => Promise<PolicyVersion>
 }
 
 /** Reads, checks and replaces the policy in force. Nothing is replaced by a document with a fault (P25). */
@@ -98,6 +102,14 @@ export function createAdministerPolicy({
       const by = `${change.caller.issuer}/${change.caller.subject}`
       const { revision } = await policies.apply({ text: change.text, expected: change.ifMatch, by })
       return { revision, warnings }
+    },
+
+    history: async () => (await policies?.history()) ?? [],
+    version: async (revision) => {
+      const version = await policies?.version(revision)
+      if (version !== undefined) return version
+      const reason = 'the store holds no policy of this revision'
+      throw new BrokerError('not_found', { reason, publicDetail: reason })
     },
   }
 }

@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { DocumentKey, DocumentStore, Stored, Version } from '../ports/document-store.ts'
+import type { DocumentKey, DocumentStore, Version } from '../ports/document-store.ts'
 import type { PolicyDocument, PolicySource } from '../ports/policy-source.ts'
 import { documentOf, filledText, instant, readDocument, writeDocument } from './stored-fields.ts'
 
@@ -14,6 +14,19 @@ export interface Policies extends PolicySource {
    * Throws `changed_meanwhile`.
    */
   apply(change: PolicyChange): Promise<AppliedPolicy>
+  /** The newest first, 20 at most. */
+  history(): Promise<readonly PolicyVersion[]>
+  version(revision: string): Promise<PolicyVersion | undefined>
+}
+
+export interface PolicyVersion {
+  readonly revision: string
+  readonly number: number
+  readonly text: string
+  readonly by: string
+  readonly appliedAt: EpochSeconds
+  /** The revision that it replaced; absent of the first, and of those written before 0.2. */
+  readonly former?: string
 }
 
 export interface PolicyChange {
@@ -64,6 +77,7 @@ export function createPolicies(deps: {
         text: first,
         by,
         appliedAt,
+        ...(before === undefined ? {} : { former: before.id }),
         ...(more.length === 0 ? {} : { furtherParts: more.length }),
       }
       await store.put(`policies/v-${id}`, writeDocument(policyVersion, version), { if: 'absent' })
@@ -73,8 +87,23 @@ export function createPolicies(deps: {
       if (swapped === undefined) throw changedMeanwhile('another version')
       return { revision: id, appliedAt }
     },
+
+    history: async () => {
+      const versions: PolicyVersion[] = []
+      let next = (await readPointer(store))?.id
+      while (next !== undefined && versions.length < historyMax) {
+        const version = await findVersion(store, next)
+        if (version === undefined) break
+        versions.push(version)
+        next = version.former
+      }
+      return versions
+    },
+    version: (revision) => findVersion(store, revision),
   }
 }
+
+const historyMax = 20
 
 interface PolicyPointer {
   readonly id: string
@@ -85,14 +114,9 @@ interface Pointer extends PolicyPointer {
   readonly version: Version
 }
 
-interface PolicyVersion {
-  readonly number: number
-  /** All of it, or what comes first. */
-  readonly text: string
-  /** How many documents the rest is in. */
+interface VersionDocument extends Omit<PolicyVersion, 'revision'> {
+  /** How many documents the rest of the text is in. */
   readonly furtherParts?: number
-  readonly by: string
-  readonly appliedAt: EpochSeconds
 }
 
 function partsOf(text: string): readonly string[] {
@@ -111,20 +135,29 @@ async function readPointer(store: DocumentStore): Promise<Pointer | undefined> {
 }
 
 async function readVersion(store: DocumentStore, { id, number }: Pointer): Promise<PolicyDocument> {
-  const find = async (key: DocumentKey): Promise<Stored> => {
-    const stored = await store.get(key)
-    if (stored !== undefined) return stored
-    throw new BrokerError('policy_unavailable', {
-      reason: `policy version ${number} (${id}) is missing in the store`,
-    })
-  }
-  const { text, furtherParts = 0 } = readDocument(policyVersion, await find(`policies/v-${id}`))
+  const version = await findVersion(store, id)
+  if (version === undefined) throw missing(`policy version ${number} (${id})`)
+  return { text: version.text, revision: id, origin: `store version ${number}` }
+}
+
+/** Throws `policy_unavailable` where a part of it is missing. */
+async function findVersion(store: DocumentStore, id: string): Promise<PolicyVersion | undefined> {
+  const stored = /^[\w.@-]{1,190}$/.test(id) ? await store.get(`policies/v-${id}`) : undefined
+  // What has no number is a part of another one.
+  if (stored?.value['number'] === undefined) return undefined
+  const { furtherParts = 0, text, ...facts } = readDocument(policyVersion, stored)
   const parts = await Promise.all(
     Array.from({ length: furtherParts }, async (_, index) => {
-      return readDocument(policyPart, await find(partKey(id, index))).text
+      const part = await store.get(partKey(id, index))
+      if (part === undefined) throw missing(`policy version ${facts.number} (${id}), part ${index + 2},`)
+      return readDocument(policyPart, part).text
     }),
   )
-  return { text: text + parts.join(''), revision: id, origin: `store version ${number}` }
+  return { revision: id, text: text + parts.join(''), ...facts }
+}
+
+function missing(what: string): BrokerError {
+  return new BrokerError('policy_unavailable', { reason: `${what} is missing in the store` })
 }
 
 function changedMeanwhile(inForce: string | undefined): BrokerError {
@@ -135,10 +168,11 @@ const policyPointer = documentOf<PolicyPointer>({ id: filledText, number: z.int(
 
 const policyPart = documentOf<{ readonly text: string }>({ text: z.string() })
 
-const policyVersion = documentOf<PolicyVersion>({
+const policyVersion = documentOf<VersionDocument>({
   number: z.int(),
   text: z.string(),
   furtherParts: z.exactOptional(z.int().check(z.gte(1), z.lte(100))),
   by: z.string(),
   appliedAt: instant,
+  former: z.exactOptional(z.string()),
 })

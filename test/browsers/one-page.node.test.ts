@@ -13,7 +13,7 @@ test.skipIf(!hasChromium)(
       await page.goto(`${world.url}/console`)
       await page.getByRole('button', { name: 'Sign in as Ann' }).click()
       await page.getByRole('button', { name: 'Allow' }).click()
-      await page.getByRole('heading', { name: 'You are signed in' }).waitFor()
+      await page.getByRole('heading', { name: 'Overview' }).waitFor()
       await page.getByRole('button', { name: 'Sign out' }).click()
       await page.getByRole('heading', { name: 'You are signed out' }).waitFor()
       expect(await page.context().cookies()).not.toContainEqual(

@@ -16,7 +16,12 @@ import { runCli } from '../support/run-cli.ts'
 
 /** What a newcomer reads: each command's help, and the command lines that help and guides show. */
 const named = commands.map((command) => ({ name: command.name, command }))
-const pages = ['README.md', ...readdirSync(join(repository, 'docs')).map((name) => `docs/${name}`)]
+const pages = [
+  'README.md',
+  ...readdirSync(join(repository, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+]
 const printed = pages.flatMap((page) =>
   codeBlocksOf(readFileSync(join(repository, page), 'utf8'))
     .filter(({ language }) => language === 'sh')

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { meetsNeed } from '../../src/authorization/authorize-admin.ts'
-import { adminRoles } from '../../src/domain/policy.ts'
+import { adminRoles, meetsNeed } from '../../src/domain/policy.ts'
 import { adminRoutes } from '../../src/http/admin-routes.ts'
 import { adminRows } from '../support/admin-rows.ts'
 import { call, collection, unusedCredentials } from '../support/call-admin.ts'
@@ -10,7 +9,8 @@ it('every route of the table has a row here, and each row is in the table', () =
   const pathOf = (line: string) =>
     line
       .replace(/reports-sa/, '{name}')
-      .replace(/(?<=versions\/)[^:/]+/, '{version}')
+      .replace(/(?<=policy\/versions\/)\w+/, '{revision}')
+      .replace(/(?<=versions\/)[^:/{]+/, '{version}')
       .replace(/(?<=connections\/)[^:/]+/, '{id}')
   expect(new Set(adminRows.map(({ line }) => pathOf(line)))).toEqual(
     new Set(Object.values(adminRoutes).map(({ at }) => at)),

@@ -21,7 +21,9 @@ describe('signing in to the console', () => {
     expect(page.html).toContain('ann@dev.example')
     expect(page.html).toContain('<dd>admin</dd>')
     expect(visitor.cookies(world.url).has(sessionCookie)).toBe(true)
-    expect(world.audits.at(-1)).toMatchObject({ action: 'person.sign_in', outcome: 'done', caller: 'ann' })
+    expect(world.audits).toContainEqual(
+      expect.objectContaining({ action: 'person.sign_in', outcome: 'done', caller: 'ann' }),
+    )
   })
 
   test('a person without a role reads which claims came', async () => {

@@ -87,6 +87,8 @@ export const adminRows: readonly AdminRow[] = [
   ...serviceRows,
   row('auditor', `GET ${admin}/audit`, 'audit.read'),
   row('viewer', `GET ${admin}/summary`, 'summary.read'),
+  row('viewer', `GET ${admin}/policy/versions`, 'policy.read'),
+  row('viewer', `GET ${admin}/policy/versions/r1`, 'policy.read'),
 ]
 
 function row(

@@ -54,5 +54,5 @@ export function unusedCredentials(): AdministerCredentials {
 
 export function unusedPolicy(): AdministerPolicy {
   const refuse = () => Promise.reject(new Error('not part of this test'))
-  return { read: refuse, apply: refuse, validate: refuse }
+  return { read: refuse, apply: refuse, validate: refuse, history: refuse, version: refuse }
 }

@@ -1,3 +1,4 @@
+import type { PolicyVersion } from '../../src/records/policies.ts'
 import type { BlockedCaller } from '../../src/domain/blocks.ts'
 import type { Connect } from '../../src/connect/connect.ts'
 import type { Connection } from '../../src/domain/connection.ts'
@@ -108,7 +109,17 @@ export function createFakePolicy(): AdministerPolicy {
       current = { ...current, text, revision: 'r2' }
       return { revision: 'r2', warnings }
     },
+    history: async () => [policyVersion],
+    version: async () => policyVersion,
   }
+}
+
+const policyVersion: PolicyVersion = {
+  revision: 'r1',
+  number: 1,
+  text: 'version: 1',
+  by: 'ops/ops',
+  appliedAt: epochSeconds(1_800_000_000),
 }
 
 export const rewrapReport: RewrapReport = {

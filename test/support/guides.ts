@@ -7,7 +7,9 @@ import { repository } from './run-node.ts'
 const guides = [
   'README.md',
   'src/README.md',
-  ...readdirSync(join(repository, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(repository, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
 ]
 
 /** Every guide, by its path in the repository. */

@@ -4,8 +4,7 @@ import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import { BrokerError } from '../../src/domain/broker-error.ts'
 import type { Caller } from '../../src/domain/caller.ts'
 import type { ExchangeRequest } from '../../src/domain/exchange-request.ts'
-import { meetsNeed } from '../../src/authorization/authorize-admin.ts'
-import { adminRoles, type AdminRole, type NeededRole } from '../../src/domain/policy.ts'
+import { adminRoles, meetsNeed, type AdminRole, type NeededRole } from '../../src/domain/policy.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { epochSeconds, seconds } from '../../src/domain/time.ts'
 import type { ExchangeContext, ExchangeOutcome } from '../../src/exchange.ts'
@@ -88,6 +87,7 @@ export function createFakeHttpLayer(changes: Partial<AppDeps> = {}): FakeHttpLay
       hours: [],
     }),
     keepsAudit: true,
+    clock,
     sha256: quickDigest,
     authorizeAdmin,
     service: createFakeService(),

@@ -10,6 +10,7 @@ import {
   type DevelopmentIssuer,
 } from '../../src/cli/dev/development-issuer.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
+import { createPolicies } from '../../src/records/policies.ts'
 import { later, seconds } from '../../src/domain/time.ts'
 import type { HttpClient } from '../../src/ports/http-client.ts'
 import { freePort } from './free-port.ts'
@@ -48,6 +49,8 @@ export interface PeopleOptions {
   readonly policy?: (world: { readonly url: string; readonly issuer: string }) => PolicyParts
   readonly accessTokenSeconds?: number
   readonly path?: string
+  /** The policy lies in the store, where people can change it. */
+  readonly storesPolicy?: boolean
   /** Who answers instead of the network, for the addresses that they serve. */
   readonly http?: { readonly serves: (url: string) => boolean; readonly http: HttpClient }
 }
@@ -74,11 +77,12 @@ export async function startPeopleWorld(options: PeopleOptions = {}): Promise<Peo
   }
   const where = { url, issuer: issuer.url }
   const more = options.policy?.(where) ?? {}
+  const policyText = JSON.stringify(policyOf(people, issuer.url, more), undefined, 2)
   const settings = readSettings({
     DOWNSCOPE_ISSUER: url,
     DOWNSCOPE_STORE: 'memory:',
     DOWNSCOPE_KEYS: `k1:${btoa('k'.repeat(32))}`,
-    DOWNSCOPE_POLICY_YAML: JSON.stringify(policyOf(people, issuer.url, more)),
+    ...(options.storesPolicy === true ? {} : { DOWNSCOPE_POLICY_YAML: policyText }),
     DOWNSCOPE_SIGN_IN_ISSUER: issuer.url,
     DOWNSCOPE_SIGN_IN_CLIENT_ID: developmentClients.console,
     DOWNSCOPE_SIGN_IN_CLI_CLIENT_ID: developmentClients.cli,
@@ -102,6 +106,12 @@ export async function startPeopleWorld(options: PeopleOptions = {}): Promise<Peo
     log: book.log,
     auditTrail: async (record) => void audits.push(record),
   }
+  if (options.storesPolicy === true)
+    await createPolicies({ store, clock, newId: () => crypto.randomUUID() }).apply({
+      text: policyText,
+      expected: undefined,
+      by: 'ops/ops',
+    })
   const broker = createBroker(settings, platform)
   const server = serve({ fetch: broker.serve, port, hostname: '127.0.0.1' })
   await broker.readiness()
@@ -184,6 +194,7 @@ function policyOf(
       { callers: group('admins'), role: 'admin' },
       { callers: group('operators'), role: 'operator' },
       { callers: group('viewers'), role: 'viewer' },
+      { callers: group('auditors'), role: 'auditor' },
       ...(more.admins ?? []),
     ],
   }

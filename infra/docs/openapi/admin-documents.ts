@@ -22,6 +22,8 @@ import {
   versionSchema,
   appliedPolicySchema,
   policySchema,
+  policyVersionSchema,
+  policyVersionsSchema,
   validPolicySchema,
 } from '../../../src/http/credential-schemas.ts'
 import type { AnswerOf } from '../../../src/http/route-schemas.ts'
@@ -63,6 +65,8 @@ const schemas = {
   restoreCaller: undefined,
   readAudit: auditPageSchema,
   readSummary: summarySchema,
+  listPolicyVersions: policyVersionsSchema,
+  readPolicyVersion: policyVersionSchema,
 } satisfies Readonly<Record<keyof Routes, z.ZodMiniType | undefined>>
 
 type DocumentOf<Route> = Route extends { readonly answer: AnswerOf<infer Document> } ? Document : never

@@ -8,6 +8,7 @@ import { consentPage, homePage, signInPage } from './development-pages.ts'
 const developmentPeople = [
   { id: 'ann', name: 'Ann, an administrator', email: 'ann@dev.example', groups: ['admins'] },
   { id: 'otto', name: 'Otto, an operator', email: 'otto@dev.example', groups: ['operators'] },
+  { id: 'alma', name: 'Alma, an auditor', email: 'alma@dev.example', groups: ['auditors'] },
   { id: 'vera', name: 'Vera, a viewer', email: 'vera@dev.example', groups: ['viewers'] },
   { id: 'nora', name: 'Nora, without a role', email: 'nora@dev.example', groups: [] },
 ] as const

@@ -57,7 +57,7 @@ export interface PeopleParts {
 /** What the policy says of the development issuer: its people by their groups, and what can be connected there. */
 export function peopleOf(issuer: string | undefined): PeopleParts {
   if (issuer === undefined) return { issuer: '', admins: '', upstream: '', rule: '' }
-  const roles = { admins: 'admin', operators: 'operator', viewers: 'viewer' }
+  const roles = { admins: 'admin', operators: 'operator', auditors: 'auditor', viewers: 'viewer' }
   const admins = Object.entries(roles).map(
     ([group, role]) => `  - callers: [{ issuer: people, subject: "*", claims: { groups: ${group} } }]
     role: ${role}

@@ -1,4 +1,4 @@
-import type { Context, Hono } from 'hono'
+import type { Hono } from 'hono'
 import { html } from 'hono/html'
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Log } from '../../ports/log.ts'
@@ -16,9 +16,14 @@ import {
 } from './page-answer.ts'
 import { createRefusePage, layout, stylePath } from './layout.ts'
 import { ownForm, refuseForeignForm } from './forms.ts'
+import { addConsolePages, type PagesDeps, type ServePerson } from './pages.ts'
+import { distance } from './parts.ts'
 import { styleSheet } from './styles.ts'
 
-export interface ConsoleRoutesDeps {
+export interface ConsoleRoutesDeps extends Pick<
+  PagesDeps,
+  'admin' | 'keyRing' | 'clock' | 'keepsAudit' | 'serviceStatus'
+> {
   readonly issuer: string
   /** The issuer's own path, empty for most. */
   readonly path: string
@@ -30,12 +35,6 @@ export interface ConsoleRoutesDeps {
   /** What `GET /v1/sign-in` tells. */
   readonly signInDocument?: object
 }
-
-/** Answers a request of somebody who signed in; anybody else is led to sign in first. */
-export type ServePerson = (
-  context: Context,
-  serve: (person: Person, requestId: string) => Promise<Response>,
-) => Promise<Response>
 
 const sessionCookie = '__Host-downscope_session'
 const signInCookie = '__Host-downscope_sign_in'
@@ -58,14 +57,23 @@ export function addConsoleRoutes(app: Hono, deps: ConsoleRoutesDeps): void {
   app.on('GET', at('/console/callback'), ({ req }) => serving.finish(req.raw))
   app.on('POST', at('/console/sign-out'), ({ req }) => serving.signOut(req.raw))
   app.on('GET', at('/console/signed-out'), () => serving.signedOut())
-  app.on('GET', at('/console'), (context) =>
-    serving.servePerson(context, (person, requestId) => showPerson(deps, person, requestId)),
+  app.on('GET', at('/console/signed-in'), (context) =>
+    serving.servePerson(context, (person, requestId) => showSignedIn(deps, person, requestId)),
   )
+  const { lastGoodAt } = deps.admin
+  addConsolePages(app, { ...deps, servePerson: serving.servePerson, nameOf, lastGoodAt })
 }
 
 function createServing(deps: ConsoleRoutesDeps & { readonly signIn: SignIn }) {
   const { issuer, path: base, signIn, entropy } = deps
-  const refuse = createRefusePage({ ...deps, base })
+  const refuse = createRefusePage({
+    ...deps,
+    base,
+    wellAgo: () => {
+      const good = deps.admin.lastGoodAt()
+      return good === undefined ? undefined : distance(good - deps.clock.now())
+    },
+  })
   const attempt = async (work: (requestId: string) => Promise<Response>): Promise<Response> => {
     const requestId = entropy.uuid()
     try {
@@ -74,7 +82,7 @@ function createServing(deps: ConsoleRoutesDeps & { readonly signIn: SignIn }) {
       return refuse(error, requestId)
     }
   }
-  const servePerson: ServePerson = ({ req: { raw } }, serve) =>
+  const servePerson: ServePerson = ({ req: { raw } }, serve, otherwise) =>
     attempt(async (requestId) => {
       const found = await signIn.find(cookieOf(raw, sessionCookie))
       if (found.kind === 'person') {
@@ -82,6 +90,8 @@ function createServing(deps: ConsoleRoutesDeps & { readonly signIn: SignIn }) {
         return showNoRole(deps, found.person, requestId)
       }
       if (raw.method !== 'GET') refuseForeignForm(raw, issuer)
+      const answered = await otherwise?.(requestId)
+      if (answered !== undefined) return answered
       const { pathname, search } = new URL(raw.url)
       const to = encodeURIComponent(below(base, pathname) + search)
       return redirectAnswer(issuerUrl(issuer, `/console/sign-in?to=${to}`), { requestId })
@@ -145,25 +155,12 @@ function createServing(deps: ConsoleRoutesDeps & { readonly signIn: SignIn }) {
   }
 }
 
-/** T21: what the page says of how fast somebody is out. */
-const howLong = html`<p class="soft">
-  Whoever is blocked or loses their role here is out within 10 seconds. Whoever is switched off at the issuer
-  is out within an hour, when it is asked again. After 8 hours you sign in anew.
-</p>`
-
-function showPerson(deps: ConsoleRoutesDeps, person: Person, requestId: string): Promise<Response> {
-  const { session, roles } = person
-  const main = html`<dl>
-      <dt>Name</dt>
-      <dd>${nameOf(person)}</dd>
-      <dt>Issuer</dt>
-      <dd><code>${session.issuer}</code></dd>
-      <dt>Subject</dt>
-      <dd><code>${session.subject}</code></dd>
-      <dt>Role</dt>
-      <dd>${roles.join(', ')}</dd>
-    </dl>
-    ${howLong}`
+/** For whoever signed in in another tab, because a form of theirs waits. */
+function showSignedIn(deps: ConsoleRoutesDeps, person: Person, requestId: string): Promise<Response> {
+  const main = html`<p>
+    If a form of yours waits in another tab, close this one and go on there. Else go to the
+    <a href="${deps.path}/console">Overview</a>.
+  </p>`
   return plainPage(deps, { title: 'You are signed in', main, person }, { requestId })
 }
 

@@ -25,10 +25,10 @@ export async function ownForm(request: Request, issuer: string, token: string): 
 }
 
 /** Throws `request_malformed` and `request_too_large`. */
-export async function readForm(request: Request): Promise<Form> {
+export async function readForm(request: Request, bytesMax?: number): Promise<Form> {
   return parseForm({
     contentType: request.headers.get('content-type'),
-    text: textOf(await readBody(request)),
+    text: textOf(await readBody(request, bytesMax)),
   })
 }
 

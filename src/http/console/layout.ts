@@ -1,7 +1,8 @@
 import { html } from 'hono/html'
 import { pageAnswer, type Markup } from './page-answer.ts'
-import { isBrokerError, type BrokerErrorCode } from '../../domain/broker-error.ts'
+import { brokerErrorCodes, isBrokerError, type BrokerErrorCode } from '../../domain/broker-error.ts'
 import type { Log } from '../../ports/log.ts'
+import { AdminApiError } from './admin-as.ts'
 import { answers } from '../answers.ts'
 import { locateBug } from '../refuse.ts'
 
@@ -17,8 +18,6 @@ export interface Layout {
   readonly navigation?: readonly NavigationLink[]
   /** Where the mark at the top leads; nowhere on the pages of consent, which are nobody's way into the console. */
   readonly isConsole: boolean
-  /** The page comes again by itself after so many seconds. */
-  readonly reloadsAfter?: number
   readonly requestId: string
 }
 
@@ -34,7 +33,7 @@ export const stylePath = '/console/style.css'
 
 /** One page around its content. Works without a script, in a narrow window, by keyboard and read aloud. */
 export function layout(page: Layout): Markup {
-  const { title, base, main, person, reloadsAfter, requestId } = page
+  const { title, base, main, person, requestId } = page
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -43,7 +42,6 @@ export function layout(page: Layout): Markup {
         <title>${title} – Downscope</title>
         <link rel="stylesheet" href="${base}${stylePath}" />
         <link rel="icon" href="data:," />
-        ${reloadsAfter === undefined ? '' : html`<meta http-equiv="refresh" content="${reloadsAfter}" />`}
       </head>
       <body>
         <a class="skip" href="#main">To the content</a>
@@ -126,16 +124,27 @@ const words: Partial<Readonly<Record<BrokerErrorCode, Words>>> = {
   },
 }
 
-export function createRefusePage(deps: { readonly log: Log; readonly base: string }): RefusePage {
+export interface RefusePageDeps {
+  readonly log: Log
+  readonly base: string
+  /** How long ago everything was well, where that is known. */
+  readonly wellAgo?: () => string | undefined
+}
+
+export function createRefusePage(deps: RefusePageDeps): RefusePage {
   return async (error, requestId) => {
+    if (error instanceof AdminApiError) return refusedByAdminApi(error, deps.base, requestId)
     const isPlanned = isBrokerError(error)
     if (!isPlanned) deps.log('error', 'a bug answered 500', { requestId, ...locateBug(error) })
     else deps.log('info', 'a page was refused', { requestId, error: error.code, reason: error.reason })
     const status = isPlanned ? answers[error.code].status : 500
-    const { title, text } = (isPlanned ? words[error.code] : undefined) ?? {
-      title: 'Something went wrong',
-      text: 'Nothing more is known here. The log of the broker says more about the request below.',
-    }
+    const isDown = isPlanned && error.code === 'store_unavailable'
+    const known = isDown ? storeDown(deps.wellAgo?.()) : undefined
+    const { title, text } = known ??
+      (isPlanned ? words[error.code] : undefined) ?? {
+        title: 'Something went wrong',
+        text: 'Nothing more is known here. The log of the broker says more about the request below.',
+      }
     const retryAfter = status === 503 ? { 'Retry-After': '60' } : {}
     return pageAnswer(
       layout({
@@ -148,4 +157,33 @@ export function createRefusePage(deps: { readonly log: Log; readonly base: strin
       { status, requestId, headers: retryAfter },
     )
   }
+}
+
+/** What is still known while the store is down, for anybody: who asks cannot be told without it. */
+function storeDown(wellAgo: string | undefined): Words {
+  const since = wellAgo === undefined ? '' : ` It last answered ${wellAgo}.`
+  return {
+    title: 'Not available now',
+    text:
+      `The store does not answer.${since} Tokens that this instance holds are served on, by the last policy that it ` +
+      'read; nothing can be changed, and nobody can sign in, until the store is back. Whoever runs the broker looks at ' +
+      'the store and at the log. Try again in a minute.',
+  }
+}
+
+/** The admin API has logged and audited it already. */
+function refusedByAdminApi(
+  { status, code, detail }: AdminApiError,
+  base: string,
+  requestId: string,
+): Promise<Response> {
+  const known = brokerErrorCodes.find((one) => one === code)
+  const { title, text } = (known === undefined ? undefined : words[known]) ?? {
+    title: 'Refused',
+    text: detail,
+  }
+  const main = html`<p class="alert" role="alert">${text}</p>
+    <p><a href="${base}/console">Overview</a></p>`
+  const headers = status === 503 ? { 'Retry-After': '60' } : {}
+  return pageAnswer(layout({ title, base, main, isConsole: true, requestId }), { status, requestId, headers })
 }

@@ -1,0 +1,314 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startConsoleWorld, type ConsoleWorld } from '../support/console-world.ts'
+import { consent } from '../support/people-world.ts'
+import type { Visitor } from '../support/visitor.ts'
+
+let world: ConsoleWorld
+beforeAll(async () => {
+  world = await startConsoleWorld()
+})
+afterAll(() => world.close())
+
+const paths = ['', '/credentials', '/explain', '/policy', '/activity', '/stop', '/credentials/reports-sa']
+
+async function open(visitor: Visitor, path: string) {
+  return visitor.open(`${world.url}/console${path}`)
+}
+
+describe('the pages', () => {
+  test.each(paths)('/console%s has one heading, one main and a navigation of six links', async (path) => {
+    const { visitor } = await world.signedIn('Ann')
+    const page = await open(visitor, path)
+    expect(page.status).toBe(200)
+    expect(page.html.match(/<h1>/g)).toHaveLength(1)
+    expect(page.html.match(/<main/g)).toHaveLength(1)
+    const nav = /<nav.*<\/nav>/.exec(page.html)?.[0] ?? ''
+    expect([...nav.matchAll(/<a [^>]*>([^<]*)<\/a>/g)].map(([, words]) => words)).toEqual([
+      'Overview',
+      'Credentials',
+      'Explain',
+      'Policy',
+      'Activity',
+      'Stop',
+    ])
+    expect(page.html).not.toContain('<script')
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
+    expect(page.headers.get('cache-control')).toBe('no-store')
+    expect(page.html).toContain('downscope ')
+    expect(page.html).toContain('curl ')
+  })
+
+  test('T16 a connection is started, consented and finished by an admin, and nothing is enabled by it', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const started = await visitor.press(await open(visitor, '/credentials'), 'Make the link', {
+      changes: { name: 'notes', upstream: 'dev', client: 'dev-client', scopes: 'notes.read' },
+    })
+    expect(started.html).toContain('Connect notes')
+    const link = /href="([^"]*\/connect\/[^"]*)"/.exec(started.html)?.[1] ?? ''
+    const asking = await visitor.open(link)
+    const thanks = await consent(visitor, await visitor.press(asking, 'Continue'))
+    expect(thanks.html).toContain('Thank you')
+    const ready = await visitor.press(started, 'Look whether they consented')
+    expect(ready.html).toContain('ann@dev.example')
+    const finished = await visitor.press(ready, 'Finish')
+    expect(finished.url).toBe(`${world.url}/console/credentials/notes`)
+    expect((await world.token('notes')).status).toBe(200)
+    const viewer = await world.signedIn('Vera')
+    const list = await open(viewer.visitor, '/credentials')
+    expect(list.html).not.toContain('Make the link')
+  })
+
+  test('a first token and a refusal are in Activity, and the refusal is explained from there', async () => {
+    expect((await world.token('reports-sa')).status).toBe(200)
+    const refused = await world.token('reports-sa', 'https://www.googleapis.com/auth/devstorage.read_write')
+    expect(refused.status).toBe(400)
+    const { visitor } = await world.signedIn('Ann')
+    const activity = await open(visitor, '/activity?credential=reports-sa&outcome=refused')
+    expect(activity.html).toContain('token.exchange')
+    const [, one = ''] = /href="(\/console\/activity\?request_id=[^"]*)"/.exec(activity.html) ?? []
+    const shown = await visitor.open(`${world.url}${one.replaceAll('&amp;', '&')}`)
+    expect(shown.html).toContain('request_id')
+    const [, why = ''] = /href="(\/console\/explain\?request=[^"]*)"/.exec(shown.html) ?? []
+    const explained = await visitor.open(`${world.url}${why}`)
+    expect(explained.html).toContain('Gets no token')
+    expect(explained.html).toContain('billing reads reports')
+  })
+
+  test('T24 Explain reads a pasted JWT without echo, log or use', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const claims = { iss: 'deputy', sub: 'deputy', jti: 'once' }
+    const jwt = `eyJhbGciOiJFUzI1NiJ9.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2lnbmF0dXJl`
+    const page = await visitor.press(await open(visitor, '/explain'), 'Explain', {
+      changes: { jwt, credential: 'reports-sa' },
+    })
+    expect(page.html).toContain('Gets no token')
+    expect(page.html).toContain('nearest')
+    expect(page.html).not.toContain(jwt)
+    expect(JSON.stringify([world.audits, world.lines])).not.toContain(jwt.slice(30))
+    expect(await world.store.list({ prefix: 'replays/', limit: 10 })).not.toContainEqual(
+      expect.objectContaining({ value: expect.objectContaining({ jti: 'once' }) as unknown }),
+    )
+    const wrong = await visitor.press(page, 'Explain', {
+      changes: { jwt: 'nonsense', credential: 'reports-sa' },
+    })
+    expect([wrong.status, wrong.html.includes('This is no JWT')]).toEqual([400, true])
+  })
+
+  test('a credential is disabled, enabled and rotated, with what will happen said before', async () => {
+    const { visitor } = await world.signedIn('Otto')
+    const asked = await open(visitor, '/credentials/reports-sa?confirm=disable')
+    expect(asked.html).toContain('Within 10 seconds nobody gets a token')
+    const disabled = await visitor.press(asked, 'Disable')
+    expect(disabled.html).toContain('disabled</span>')
+    expect((await world.token('reports-sa')).status).toBe(400)
+    const enabled = await visitor.press(
+      await open(visitor, '/credentials/reports-sa?confirm=enable'),
+      'Enable',
+    )
+    expect(enabled.html).toContain('enabled</span>')
+    const rotated = await visitor.press(
+      await open(visitor, '/credentials/reports-sa?confirm=rotate'),
+      'Rotate',
+    )
+    expect(rotated.html).toContain('Rotation')
+    expect(world.audits).toContainEqual(
+      expect.objectContaining({ action: 'credential.rotate', caller: 'otto' }),
+    )
+  })
+
+  test('a credential that is gone is said to be', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const page = await open(visitor, '/credentials/nothing')
+    expect([page.status, page.html.includes('This credential is gone')]).toEqual([404, true])
+  })
+
+  test('two people change one credential: who is second is told, and nothing of theirs is done', async () => {
+    const [ann, otto] = [await world.signedIn('Ann'), await world.signedIn('Otto')]
+    const seen = await open(ann.visitor, '/credentials/dev-client?confirm=disable')
+    await otto.visitor.press(await open(otto.visitor, '/credentials/dev-client?confirm=disable'), 'Disable')
+    const late = await ann.visitor.press(seen, 'Disable')
+    expect([late.status, late.html.includes('Somebody was first')]).toEqual([412, true])
+    await world.admin('POST credentials/dev-client:enable')
+  })
+
+  test('the policy: faults at their lines, a diff before, applied, and who was first when two change it', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const editor = await open(visitor, '/policy?edit=true')
+    const text = decode(/<textarea[^>]*> ?([\s\S]*?)<\/textarea>/.exec(editor.html)?.[1] ?? '')
+    const press = (page: typeof editor, words: string, changed: string) =>
+      visitor.press(page, words, { changes: { text: changed } })
+    const wrong = await press(editor, 'Check', text.replace('"version": 1', '"version": 9'))
+    expect([wrong.status, wrong.html.includes('It has faults')]).toEqual([422, true])
+    expect(wrong.html).toMatch(/:1:\d+|version/)
+    const renamed = text.replace('billing reads notes', 'billing reads its notes')
+    const checked = await press(editor, 'Check', renamed)
+    expect(checked.html).toContain('No faults')
+    const applied = await press(editor, 'Apply', renamed)
+    expect(applied.html).toContain('Policy, version 2')
+    expect(applied.html).toContain('What it changed')
+    const late = await press(editor, 'Apply', text.replace('billing reads notes', 'notes are read'))
+    expect([late.status, late.html.includes('Somebody was first')]).toEqual([412, true])
+    expect(late.html).toContain('notes are read')
+    expect(late.html).toContain('billing reads its notes')
+    const locked = await press(
+      late,
+      'Apply',
+      JSON.stringify({ version: 1, issuers: [], rules: [], admins: [] }),
+    )
+    expect(locked.html).toContain('would lock you out')
+    const viewer = await world.signedIn('Vera')
+    const look = await open(viewer.visitor, '/policy?edit=true')
+    expect(look.html).not.toContain('value="apply"')
+  })
+
+  test('everything is stopped and started again, with a countdown of what lives on', async () => {
+    await world.token('reports-sa')
+    const { visitor } = await world.signedIn('Ann')
+    const stopped = await visitor.press(await open(visitor, '/stop'), 'Stop everything')
+    expect(stopped.html).toContain('Everything is stopped')
+    expect(stopped.html).toContain('Still alive upstream')
+    expect(stopped.headers.get('refresh')).toBe('10')
+    expect(world.audits).toContainEqual(
+      expect.objectContaining({ action: 'service.stop', outcome: 'done', caller: 'ann' }),
+    )
+    expect((await world.token('reports-sa')).status).toBe(503)
+    const started = await visitor.press(stopped, 'Start again')
+    expect(started.html).toContain('Stop everything')
+    expect((await world.token('reports-sa')).status).toBe(200)
+  })
+
+  test('one caller is stopped and let in again', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const blocked = await visitor.press(await open(visitor, '/stop'), 'Stop this caller', {
+      changes: { issuer: 'billing', subject: 'billing' },
+    })
+    expect(blocked.html).toContain('Let in again')
+    expect((await world.token('reports-sa')).status).not.toBe(200)
+    await visitor.press(blocked, 'Let in again')
+    expect((await world.token('reports-sa')).status).toBe(200)
+    const unknown = await visitor.press(await open(visitor, '/stop'), 'Stop this caller', {
+      changes: { issuer: 'nobody', subject: 'billing' },
+    })
+    expect([unknown.status, unknown.html.includes('trusts no issuer')]).toEqual([422, true])
+  })
+})
+
+describe('who sees and does what', () => {
+  test('T23 each role and page: auditors Activity, viewers neither claims nor subject, and what they may not is not shown', async () => {
+    const statuses = async (person: string) => {
+      const { visitor } = await world.signedIn(person)
+      return Promise.all(paths.map(async (path) => (await open(visitor, path)).status))
+    }
+    expect(await statuses('Ann')).toEqual([200, 200, 200, 200, 200, 200, 200])
+    expect(await statuses('Otto')).toEqual([200, 200, 200, 200, 200, 200, 200])
+    expect(await statuses('Vera')).toEqual([200, 200, 200, 200, 403, 200, 200])
+    expect(await statuses('Alma')).toEqual([200, 403, 200, 403, 200, 403, 403])
+    const [vera, alma] = [await world.signedIn('Vera'), await world.signedIn('Alma')]
+    expect(vera.page.html).not.toContain('/console/activity')
+    expect(alma.page.url).toContain('/console/activity')
+    expect(alma.page.html).not.toContain('/console/policy"')
+    expect((await open(vera.visitor, '/explain')).html).not.toContain('Request id')
+    expect((await open(vera.visitor, '/stop')).html).not.toContain('<button class="danger"')
+    const shown = await open(vera.visitor, '/credentials/reports-sa')
+    expect(shown.html).toContain('Your role may look at it')
+  })
+
+  test.each([
+    ['/stop', 'stop'],
+    ['/stop', 'resume'],
+    ['/credentials', 'connect'],
+    ['/credentials/reports-sa', 'disable'],
+    ['/credentials/reports-sa', 'destroy'],
+    ['/policy', 'apply'],
+  ])("a viewer's direct POST to %s (%s) is refused and does nothing", async (path, act) => {
+    const { visitor, page } = await world.signedIn('Vera')
+    const token = /name="form_token" value="([^"]*)"/.exec(page.html)?.[1] ?? ''
+    const before = (await world.admin('GET credentials/reports-sa')).headers.get('etag')
+    const cookie = [...visitor.cookies(world.url)].map(([name, value]) => `${name}=${value}`).join('; ')
+    const send = (headers: object, body: object) =>
+      fetch(`${world.url}/console${path}`, {
+        method: 'POST',
+        redirect: 'manual',
+        headers: { cookie, origin: new URL(world.url).origin, ...headers },
+        body: new URLSearchParams({ form_token: token, act, text: 'version: 1', ...body }),
+      })
+    expect((await send({}, {})).status).toBe(403)
+    expect((await send({ origin: 'https://evil.example' }, {})).status).toBe(403)
+    expect((await send({}, { form_token: 'other' })).status).toBe(403)
+    expect((await world.admin('GET credentials/reports-sa')).headers.get('etag')).toBe(before)
+    expect((await world.token('reports-sa')).status).toBe(200)
+  })
+
+  test('P32 every form of every page is refused without its token, and from a foreign origin, also of an admin', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    let forms = 0
+    for (const path of paths) {
+      const page = await open(visitor, path)
+      for (const [form = ''] of page.html.matchAll(/<form method="post"[\s\S]*?<\/form>/g)) {
+        forms += 1
+        const only = { ...page, html: form }
+        const [, button = ''] = /<button[^>]*>([^<]*)</.exec(form) ?? []
+        const words = button.trim()
+        expect((await visitor.press(only, words, { without: ['form_token'] })).status).toBe(403)
+        expect(
+          (await visitor.press(only, words, { headers: { origin: 'https://evil.example' } })).status,
+        ).toBe(403)
+      }
+    }
+    expect(forms).toBeGreaterThan(10)
+    expect((await world.token('reports-sa')).status).toBe(200)
+  })
+
+  test('T24 a form whose session has ended comes back to the same person, without the JWT, and is not done', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const page = await open(visitor, '/explain')
+    visitor.setCookie(world.url, '__Host-downscope_session', 'ended')
+    const kept = await visitor.press(page, 'Explain', {
+      changes: { jwt: 'eyJzZWNyZXQ.eyJhIjoxfQ.c2ln', issuer: 'billing', credential: 'reports-sa' },
+    })
+    expect([kept.status, kept.html.includes('Your session has ended')]).toEqual([401, true])
+    expect(kept.url).not.toContain('billing')
+    expect(kept.html).not.toContain('value="billing"')
+    const other = await world.signedIn('Otto')
+    expect((await other.visitor.press(kept, 'Go on')).status).toBe(403)
+    await open(visitor, '/sign-in?to=/console/signed-in')
+    const back = await visitor.press(kept, 'Go on')
+    expect(back.html).toContain('value="billing"')
+    expect(back.html).not.toContain('eyJzZWNyZXQ')
+    expect(back.html).not.toContain('Gets no token')
+  })
+
+  test('T25 hostile names are shell-quoted, and control characters are not put into a line to copy', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const explain = (subject: string) =>
+      open(visitor, '/explain').then((page) =>
+        visitor.press(page, 'Explain', { changes: { issuer: 'billing', subject, credential: 'reports-sa' } }),
+      )
+    const quoted = await explain("$(touch /tmp/x)'; rm -rf ~")
+    expect(decode(quoted.html)).toContain(`--subject '$(touch /tmp/x)'\\''; rm -rf ~'`)
+    const hostile = await explain('a\u202Eb')
+    expect(hostile.html).toContain('is not put into a line to copy')
+  })
+
+  test('a store that is down: what is still known, and since when', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    await open(visitor, '')
+    world.store.down = true
+    const page = await open(visitor, '')
+    world.store.down = false
+    expect(page.status).toBe(503)
+    expect(page.html).toContain('The store does not answer')
+    expect(page.html).toMatch(/It last answered (?:just now|\d+ s ago)/)
+    expect(page.html).toContain('Tokens that this instance holds are served on')
+    expect((await open(visitor, '')).status).toBe(200)
+  })
+})
+
+function decode(html: string): string {
+  return html
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&amp;', '&')
+}
