@@ -25,45 +25,63 @@ function isAsciiSpace(code: number): boolean {
  * separators (`excessScopes`) is a near miss, and so is one within two edits, a swap of neighbours counting once.
  */
 export function closestMatch(word: string, known: readonly string[]): string | undefined {
-  const bare = word.length > 2 * wordMax ? word : withoutSeparators(word)
-  const same = known.find((candidate) => withoutSeparators(candidate) === bare)
-  if (same !== undefined || word.length > wordMax) return same
-  const most = Math.min(editsMax, Math.floor(word.length / 2))
-  return known
-    .filter((candidate) => Math.abs(candidate.length - word.length) <= most)
-    .map((candidate) => ({ candidate, edits: editsBetween(word, candidate) }))
-    .filter(({ edits }) => edits <= most)
-    .toSorted((one, other) => one.edits - other.edits)[0]?.candidate
+  return createClosestMatch(known)(word)
+}
+
+/** The same for many words: a policy may misspell thousands of scopes, each of which is compared with the catalogue. */
+export function createClosestMatch(known: readonly string[]): (word: string) => string | undefined {
+  // The first of a spelling counts.
+  const byBareWord = new Map(known.toReversed().map((candidate) => [withoutSeparators(candidate), candidate]))
+  return (word) => {
+    const bare = word.length > 2 * wordMax ? word : withoutSeparators(word)
+    const same = byBareWord.get(bare)
+    if (same !== undefined || word.length > wordMax) return same
+    const most = Math.min(editsMax, Math.floor(word.length / 2))
+    return known
+      .filter((candidate) => Math.abs(candidate.length - word.length) <= most)
+      .map((candidate) => ({ candidate, edits: editsBetween(word, candidate) }))
+      .filter(({ edits }) => edits <= most)
+      .toSorted((one, other) => one.edits - other.edits)[0]?.candidate
+  }
 }
 
 const wordMax = 64
 const editsMax = 2
+const band = 2 * editsMax + 1
 
 function withoutSeparators(word: string): string {
   return word.toLowerCase().replaceAll(/[-_ ]/g, '')
 }
 
-/** Optimal string alignment distance; left off, with a number above `editsMax`, once it can be no less. */
+/**
+ * Optimal string alignment distance of words whose lengths differ by `editsMax` at most; `Infinity` where it is above
+ * that. Of the table only the cells that close to the diagonal are filled: cell `n` of a row is column `row + n - editsMax`.
+ */
 function editsBetween(from: string, to: string): number {
   let before: number[] = []
-  let above = Array.from({ length: to.length + 1 }, (_, index) => index)
+  let above = Array.from({ length: band }, (_, cell) => (cell < editsMax ? Infinity : cell - editsMax))
   for (let row = 1; row <= from.length; row += 1) {
-    const line = [row]
-    for (let column = 1; column <= to.length; column += 1) {
+    const line: number[] = []
+    let least = Infinity
+    for (let cell = 0; cell < band; cell += 1) {
+      const column = row + cell - editsMax
       const change = from[row - 1] === to[column - 1] ? 0 : 1
       const isSwap = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1]
-      line[column] = Math.min(
-        at(above, column) + 1,
-        at(line, column - 1) + 1,
-        at(above, column - 1) + change,
-        isSwap ? at(before, column - 2) + 1 : Infinity,
+      const inside = Math.min(
+        at(above, cell + 1) + 1,
+        at(line, cell - 1) + 1,
+        at(above, cell) + change,
+        isSwap ? at(before, cell) + 1 : Infinity,
       )
+      const edits = column === 0 ? row : inside
+      line.push(column < 0 || column > to.length ? Infinity : edits)
+      least = Math.min(least, at(line, cell))
     }
-    if (Math.min(...line) > editsMax) return Infinity
+    if (least > editsMax) return Infinity
     before = above
     above = line
   }
-  return at(above, to.length)
+  return at(above, to.length - from.length + editsMax)
 }
 
 function at(line: readonly number[], index: number): number {

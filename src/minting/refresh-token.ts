@@ -5,7 +5,7 @@ import type { Members } from '../domain/json.ts'
 import { scopesBeyond } from '../domain/scopes.ts'
 import type { MintedToken } from '../domain/token.ts'
 import { later, type EpochSeconds, seconds, until } from '../domain/time.ts'
-import type { Upstream } from '../domain/upstream.ts'
+import type { Repeatable, Upstream } from '../domain/upstream.ts'
 import type { Credentials } from '../records/credentials.ts'
 import type {
   RefreshResult,
@@ -219,9 +219,14 @@ async function postRefresh(
       refresh_token: turn.secret.refreshToken.reveal(),
       ...(scopeInRefresh === 'send' ? { scope: grant.scopes.join(scopeSeparator) } : {}),
     },
-    repeatable: refreshTokenRotates === 'never' ? 'always' : 'once',
+    repeatable: refreshTokenRotates === 'never' ? 'always' : onceAfterLostAnswer(turn),
     deadlineMs,
   })
+}
+
+/** Who sends it because an earlier request's answer was lost is the one more time. */
+function onceAfterLostAnswer({ interruptedAt }: RefreshLease): Repeatable {
+  return interruptedAt === undefined ? 'once' : 'never'
 }
 
 function judgeReply(

@@ -3,7 +3,13 @@ import type { CredentialSummary } from '../domain/credential.ts'
 import type { PolicyWarning, PolicyWarningCode, CallerPattern, Policy, Rule } from '../domain/policy.ts'
 import { quote } from '../domain/text.ts'
 import { runAtOnce, type Steps } from '../domain/steps.ts'
-import { warnOfBoundary, warnOfCredential, warnOfScopes, type RuleContext } from './check-rules.ts'
+import {
+  createMeantScope,
+  warnOfBoundary,
+  warnOfCredential,
+  warnOfScopes,
+  type RuleContext,
+} from './check-rules.ts'
 import { warnOfAccessTokens, warnOfIssuer, type IssuersWithoutJti } from './check-issuers.ts'
 import { isList, memberOf } from '../domain/json.ts'
 import type { ReadPolicy } from './parse-policy.ts'
@@ -51,6 +57,7 @@ export function* checkPolicySteps(
   for (const [index, issuer] of policy.issuers.entries())
     warnOfIssuer(issuer, { path: ['issuers', index], warn: warnAs('issuer'), withoutJti })
 
+  const meantScope = createMeantScope()
   let values = 0
   for (const [index, rule] of policy.rules.entries()) {
     if (isEnough()) break
@@ -62,6 +69,7 @@ export function* checkPolicySteps(
       ...omitUndefined({ credential }),
       path: ['rules', index],
       pathOfScope: (scope) => pathOfItem(text.value, ['rules', index, 'scopes'], scope),
+      meantScope,
     }
     if (credentials !== undefined && credential === undefined)
       warnAs('unknown_credential')(

@@ -4,7 +4,7 @@ import {
   identifiesAsAccount,
   tokenLifeOf,
 } from '../domain/credential.ts'
-import { quote, closestMatch } from '../domain/text.ts'
+import { quote, createClosestMatch } from '../domain/text.ts'
 import type { Rule } from '../domain/policy.ts'
 import { scopesBeyond } from '../domain/scopes.ts'
 import {
@@ -107,7 +107,7 @@ function lifeOf(life: number | undefined): string {
 }
 
 /** Warns of scopes that say nothing new, are misspelt, are of an API that is gone, or were never consented to. */
-export function warnOfScopes({ rule, credential, warn, pathOfScope }: RuleContext): void {
+export function warnOfScopes({ rule, credential, warn, pathOfScope, meantScope }: RuleContext): void {
   const isGoogles = credential === undefined || credential.upstream === 'google'
   const findBroader = createFindBroader(rule.scopes)
   for (const scope of rule.scopes) {
@@ -115,7 +115,7 @@ export function warnOfScopes({ rule, credential, warn, pathOfScope }: RuleContex
       const text =
         (rule.givesImplied ? redundancy(findBroader(scope)) : undefined) ??
         deprecation(scope) ??
-        misspelling(scope, credential !== undefined)
+        misspelling(scope, meantScope, credential !== undefined)
       if (text !== undefined) warn(pathOfScope(scope), text)
     }
     const meant = isGoogles ? fullScopeName(scope) : scope
@@ -153,12 +153,28 @@ function deprecation(scope: string): string | undefined {
 
 const knownScopes: readonly string[] = [...shortScopeNames(), ...bareScopes]
 const knownScopeSet: ReadonlySet<string> = new Set(knownScopes)
+/** What was meant takes a look at each name there is; who misspells so many reads no further hint. */
+const lookedUpMax = 50
 
-function misspelling(scope: string, isSurelyGoogles: boolean): string | undefined {
+/** For one policy: each name is looked up once, and a bounded number of them at all. */
+export function createMeantScope(): RuleContext['meantScope'] {
+  const closest = createClosestMatch(knownScopes)
+  const found = new Map<string, string | undefined>()
+  return (name) => {
+    if (!found.has(name) && found.size < lookedUpMax) found.set(name, closest(name))
+    return found.get(name)
+  }
+}
+
+function misspelling(
+  scope: string,
+  meantScope: RuleContext['meantScope'],
+  isSurelyGoogles: boolean,
+): string | undefined {
   const name = scope.replace(/^https:\/\/www\.googleapis\.com\/auth\//, '')
   if (knownScopeSet.has(name)) return undefined
   // No scope of the catalogue is another URL.
-  const meant = name.includes('/') ? undefined : closestMatch(name, knownScopes)
+  const meant = name.includes('/') ? undefined : meantScope(name)
   if (meant !== undefined) return `is not in the catalogue of Google's scopes; did you mean ${quote(meant)}?`
   return isSurelyGoogles && !scope.includes('://')
     ? 'is no short name: a scope outside the catalogue is written as a URL'
@@ -204,4 +220,6 @@ export interface RuleContext {
   readonly path: Path
   readonly warn: Report
   readonly pathOfScope: (scope: string) => Path
+  /** What a name that no scope of Google has was probably meant to be. */
+  readonly meantScope: (name: string) => string | undefined
 }

@@ -4,19 +4,16 @@ import { documents } from '../support/cost/documents.ts'
 import { describeCost, isTooDear, measureCosts, measureSplicedCosts } from '../support/cost/measure-cost.ts'
 import { noteMeasure } from '../support/measures.ts'
 
-/** Validating a policy is measured by `npm run fuzz`. */
-const quick = checkers.filter(({ name }) => name !== 'a policy')
-
 describe('what reading a document costs is bounded by its size', () => {
   it('for every parser and every shape that could be dear', { timeout: 120_000 }, () => {
-    const costs = measureCosts(quick)
+    const costs = measureCosts(checkers)
     noteMeasure('most CPU of one document', Math.max(...costs.map(({ ms }) => ms)), 'ms')
-    expect(costs).toHaveLength(quick.length * documents.length)
+    expect(costs).toHaveLength(checkers.length * documents.length)
     expect(costs.filter(isTooDear).map(describeCost)).toEqual([])
   })
 
   it('for documents spliced of two others', { timeout: 120_000 }, () => {
-    const costs = [...measureSplicedCosts(quick, 1, 300)]
+    const costs = [...measureSplicedCosts(checkers, 1, 300)]
     expect(costs).toHaveLength(300)
     expect(costs.filter(isTooDear).map(describeCost)).toEqual([])
   })

@@ -29,7 +29,6 @@ beforeEach(async () => {
   }
   const keys = { jwks_uri: `${server.issuer}/keys` }
   world = await startMintWorld({
-    patienceMs: 5_000,
     upstreams: [
       { ...stated, name: 'plain' },
       { ...stated, ...keys, name: 'signed' },

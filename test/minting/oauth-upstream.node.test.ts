@@ -75,7 +75,6 @@ beforeEach(async () => {
   ]
   world = await startMintWorld({
     upstreams: [...upstreams, elsewhere],
-    patienceMs: 8_000,
     // The server's own clock judges assertions.
     startAt: epochSeconds(Math.floor(Date.now() / 1000)),
   })
@@ -253,6 +252,46 @@ describe('P16: a connection cut while the server rotates', () => {
     const other = world.createInstance('other').mint(await world.grantFor('shop', ['orders:read']))
     expect((await failureOf(other)).reason).toBe(told.reason)
     expect(server.posts()).toBe(2)
+  })
+
+  test('after it did, and again where it was sent once more: the next request sends it once, and then nobody', async () => {
+    await enrolPlain()
+    const cut = (context: { readonly req: { readonly socket: { destroy(): unknown } } }) =>
+      context.req.socket.destroy()
+    server.interfereOnce({ after: cut })
+    server.interfereOnce({ after: cut })
+    expect((await failureOf(mint())).code).toBe('upstream_unavailable')
+    expect([server.posts(), (await health()).status]).toEqual([2, 'unknown'])
+
+    const other = world.createInstance('other')
+    const grant = await world.grantFor('shop', ['orders:read'])
+    world.clock.skip(60_000)
+    const told = await failureOf(other.mint(grant))
+    expect(told.reason).toContain('a rotation was interrupted')
+    expect(server.posts()).toBe(3)
+    for (const refused of [mint(), other.mint(grant)])
+      expect((await failureOf(refused)).reason).toBe(told.reason)
+    expect([server.posts(), (await health()).status]).toEqual([3, 'broken'])
+  })
+
+  test('by an upstream that is down: each later request sends it once, and nothing is lost', async () => {
+    await enrolPlain()
+    const down = () => {
+      throw Object.assign(new Error('down'), { status: 503, expose: true })
+    }
+    const sent: number[] = []
+    for (const times of [2, 1, 1]) {
+      const before = server.posts()
+      for (let time = 0; time < times; time += 1) server.interfereOnce({ before: down })
+      expect((await failureOf(mint())).code).toBe('upstream_unavailable')
+      sent.push(server.posts() - before)
+      world.clock.skip(60_000)
+    }
+    expect(sent).toEqual([2, 1, 1])
+
+    expect((await mint()).scopes).toEqual(['orders:read'])
+    expect((await health()).status).toBe('healthy')
+    expect(server.storage.revokedGrants()).toEqual([])
   })
 
   test.each([408, 500, 502, 503, 504])(

@@ -15,6 +15,7 @@ beforeEach(async () => {
 })
 // The positive control: left alone, and given time, the same credentials mint again by themselves.
 afterEach(async () => {
+  world.cutTimeouts()
   world.google.clearScripts()
   world.clock.skip(70_000)
   for (const name of names) expect((await mint(name)).scopes).toEqual(scopes[name])
@@ -74,6 +75,7 @@ const troubles: readonly (readonly [string, Behaviour, BrokerErrorCode])[] = [
 
 describe('what a token endpoint may answer', () => {
   test.each(troubles)('%s gives no token, for either kind, within 7 s', async (_, behaviour, code) => {
+    if (behaviour.do === 'hang') world.cutTimeouts(150)
     for (const name of names) {
       world.google.script.token.always(behaviour)
       // An assertion's reply has no scope to lie about.

@@ -37,12 +37,13 @@ interface MintWorldOptions {
   /** Entries of the policy's `upstreams`. */
   readonly upstreams?: readonly object[]
   readonly startAt?: EpochSeconds
-  /** What real timeouts are cut to. */
-  readonly patienceMs?: number
 }
 
+/** What real timeouts are: so long that no busy machine makes one, for a second attempt would be counted. */
+const patienceMs = 30_000
+
 /** The mint over a real socket to the Google stand-in, with a store that can fail and a clock that needs no waiting. */
-export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150 }: MintWorldOptions = {}) {
+export async function startMintWorld({ upstreams = [], startAt }: MintWorldOptions = {}) {
   const findUpstream = finderOf(...upstreams)
   const clock = createSkippingClock(startAt)
   const google = await startGoogleStandIn({ now: () => clock.now() })
@@ -56,6 +57,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
     onMalformed: ({ reason }) => book.log('error', reason),
   })
   const administration = createAdministerCredentials({ credentials, findUpstream, log: book.log, clock })
+  const timeouts = { ms: patienceMs }
   const errors: unknown[] = []
   const files: unknown[] = []
 
@@ -68,7 +70,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
       ...google.endpoints,
       ...env,
     })
-    const http = impatient(createHttpClient(), patienceMs, clock.skip)
+    const http = impatient(createHttpClient(), timeouts, clock.skip)
     const identitySource = openIdentitySource(settings, { http, clock, entropy, hasMetadataServer: true })
     return openOwnIdentity(settings, { http, clock, entropy, sharesWork: true, identitySource })
   }
@@ -86,7 +88,7 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
       sharesWork: true,
     })
     const mint = createMint({
-      http: impatient(createHttpClient(), patienceMs, clock.skip),
+      http: impatient(createHttpClient(), timeouts, clock.skip),
       clock,
       entropy,
       importAesGcmKey: importWebAesGcmKey,
@@ -126,6 +128,10 @@ export async function startMintWorld({ upstreams = [], startAt, patienceMs = 150
     createInstance,
     identityOf,
     ...first,
+    /** For an upstream that never answers. */
+    cutTimeouts: (ms = patienceMs) => {
+      timeouts.ms = ms
+    },
     enrol: async (name: string, secret: unknown, scopes?: readonly string[]) => {
       files.push(secret)
       return administration.enrol({ name, secret, ...(scopes === undefined ? {} : { scopes }) })
@@ -169,10 +175,14 @@ function createSharing(): ShareToken {
   }
 }
 
-/** Real timeouts are cut short, and the clock is moved by what they should have been. */
-function impatient(http: HttpClient, patienceMs: number, skip: (ms: number) => void): HttpClient {
+/** Timeouts by the real clock are the test's, and the world's clock is moved by what they should have been. */
+function impatient(
+  http: HttpClient,
+  timeouts: { readonly ms: number },
+  skip: (ms: number) => void,
+): HttpClient {
   return async (request) => {
-    const result = await http({ ...request, timeoutMs: Math.min(patienceMs, request.timeoutMs) })
+    const result = await http({ ...request, timeoutMs: timeouts.ms })
     if (result.kind === 'failure' && result.cause === 'timeout') skip(request.timeoutMs)
     return result
   }

@@ -106,8 +106,17 @@ function makeTables(file: string, database: NodeSqlite): void {
     database.exec(`PRAGMA user_version = ${layout}`)
     database.exec('COMMIT')
   } catch (error) {
-    database.exec('ROLLBACK')
+    rollBack(database)
     throw error
+  }
+}
+
+/** SQLite itself takes back a transaction that it could not go on with: what is told is why. */
+function rollBack(database: NodeSqlite): void {
+  try {
+    database.exec('ROLLBACK')
+  } catch {
+    // There was none any more.
   }
 }
 
@@ -128,7 +137,7 @@ export interface NodeSqlite extends SqlDatabase {
 }
 
 /** How long the start waits for another process: nobody is served yet, so the process may stand still. */
-const startTimeoutMs = 2000
+const startTimeoutMs = 4000
 const startPauseMs = 20
 
 /**
@@ -174,8 +183,11 @@ function guard<T>(path: string, work: () => T): T {
   }
 }
 
-/** Writes take milliseconds, so whoever waits longer waits for something broken. */
-const waitMsMax = 2_000
+/**
+ * SQLite has no queue: whoever finds the lock free first has it. Four processes on cores and a disk so busy that each
+ * write held it for 0.2 to 0.5 s made one of a few thousand calls wait for more than 2 s; beyond 4 s something is broken.
+ */
+const waitMsMax = 4_000
 /** How long after a wait in vain each call is tried once and no longer waits. */
 const downMs = 2_000
 const pauseMsMin = 2
@@ -183,7 +195,7 @@ const pauseMsMax = 50
 
 /**
  * A store whose calls wait for locks of other processes while this one goes on serving: within SQLite the wait would
- * be a stand-still, and one request's after another's. After 2 s in vain the store counts as down for 2 s.
+ * be a stand-still, and one request's after another's. After 4 s in vain the store counts as down for 2 s.
  */
 function waitingForLocks(store: DocumentStore): DocumentStore {
   let downUntilMs = 0
