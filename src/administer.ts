@@ -5,7 +5,7 @@ import type { Caller } from './domain/caller.ts'
 import type { Proof } from './domain/exchange-request.ts'
 import type { AdminRole, NeededRole } from './domain/policy.ts'
 import type { Secret } from './domain/secret.ts'
-import type { AuditTrail } from './ports/audit-trail.ts'
+import type { AuditTrail } from './ports/log.ts'
 import type { Clock } from './ports/clock.ts'
 
 export interface AdministerDeps {

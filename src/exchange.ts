@@ -5,7 +5,7 @@ import type { ExchangeRequest, Proof } from './domain/exchange-request.ts'
 import type { RefusedRequest } from './domain/explanation.ts'
 import type { Grant } from './domain/grant.ts'
 import type { MintedToken, ResolvedToken } from './domain/token.ts'
-import type { AuditTrail } from './ports/audit-trail.ts'
+import type { AuditTrail } from './ports/log.ts'
 import type { Clock } from './ports/clock.ts'
 
 /** The steps, in the order in which every request takes them. */

@@ -5,7 +5,7 @@ import type { Caller } from './domain/caller.ts'
 import { omitUndefined } from './domain/omit-undefined.ts'
 import type { Proof } from './domain/exchange-request.ts'
 import type { Secret } from './domain/secret.ts'
-import type { AuditTrail } from './ports/audit-trail.ts'
+import type { AuditTrail } from './ports/log.ts'
 import type { Clock } from './ports/clock.ts'
 
 /** A token of ours that was revoked. */

@@ -1,7 +1,6 @@
 import type { IssuedToken } from '../../test/support/google/issued-tokens.ts'
 import { askForToken, assertionForm, exchangeForm, type Asked } from './ask.ts'
-import type { Paint } from '../../src/cli/output.ts'
-import { shellWord } from '../../src/cli/shell-words.ts'
+import { type Paint, shellWord } from '../../src/cli/output.ts'
 import { calendarReadOnly, devstorageReadOnly } from './sample-policy.ts'
 import { consentedScopes, serviceAccountEmail, userEmail, type World } from './world.ts'
 

@@ -5,10 +5,10 @@ import {
   startDevelopmentIssuer,
   type DevelopmentIssuer,
 } from '../../src/cli/dev/development-issuer.ts'
-import { signInSettings } from '../../src/cli/dev/people.ts'
+import { signInSettings } from '../../src/cli/commands/dev.ts'
 import { startGoogleStandIn, type GoogleStandIn } from '../../test/support/google/stand-in.ts'
 import { enrol } from './enrol.ts'
-import { shellWord } from '../../src/cli/shell-words.ts'
+import { shellWord } from '../../src/cli/output.ts'
 import { takePlace, type Place } from './place.ts'
 import { createSampleCallers, type SampleCallers } from './sample-callers.ts'
 import { calendarReadOnly, driveReadOnly, samplePolicy } from './sample-policy.ts'

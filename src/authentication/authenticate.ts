@@ -1,6 +1,6 @@
 import { requireAdmission, BrokerError, type BrokerErrorCode } from '../domain/broker-error.ts'
 import type { MaybePromise } from '../domain/promises.ts'
-import type { Caller } from '../domain/caller.ts'
+import type { Caller, Json, Claims } from '../domain/caller.ts'
 import type { Proof } from '../domain/exchange-request.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
 import { quote, trimAsciiSpace } from '../domain/text.ts'
@@ -14,12 +14,12 @@ import {
   parseCompactJws,
   type CompactJws,
 } from './compact-jws.ts'
-import { personEntry, type SignInAudiences } from './person-entry.ts'
 import { createIssuerKeys, type RemoteKeysDeps } from './issuer-keys.ts'
-import { isIssuerIdentifier, judgeClaims, type OneUse } from './judge-claims.ts'
+import { isIssuerIdentifier, judgeClaims, type OneUse, isWholeNumber, skew } from './judge-claims.ts'
 import { createVerifiedAssertions, createVerifySignature } from './verify-signature.ts'
-import { visibleFault } from './visible-fault.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
+import { signingAlgorithms } from '../domain/jwk.ts'
+import { type EpochSeconds, seconds } from '../domain/time.ts'
 
 export interface AuthenticateDeps extends RemoteKeysDeps {
   /** The trusted issuer of exactly that `iss`, by the policy in force; a new policy gives new objects. */
@@ -195,3 +195,85 @@ const rejectionCode = {
   admin_bearer: 'admin_unauthenticated',
   bearer: 'client_assertion_rejected',
 } as const satisfies Record<Proof['form'], BrokerErrorCode>
+
+interface VisibleFaultContext {
+  readonly form: Proof['form']
+  readonly now: EpochSeconds
+  /** The broker's public URL. */
+  readonly brokerIssuer: string
+}
+
+/**
+ * What anybody who holds the JWT can see is wrong with it, as the end of a sentence that names the cure; `undefined`
+ * when it looks right. A function of the JWT, the clock and the broker's public URL alone, so that it says nothing of
+ * the policy, and it repeats no text of the JWT (P37, T10).
+ */
+function visibleFault(jws: CompactJws, context: VisibleFaultContext): string | undefined {
+  return headerFault(jws, context) ?? claimFault(jws, context) ?? timeFault(jws, context)
+}
+
+function headerFault({ header }: CompactJws, { form }: VisibleFaultContext): string | undefined {
+  // Some issuers' access tokens are accepted as subject tokens, and of which issuers is policy.
+  const mayBeAccepted = form === 'subject_token' && isAccessTokenTyp(header.typ)
+  if (!mayBeAccepted && !isAcceptedTyp(header.typ, form))
+    return 'its typ is that of another kind of token: sign a JWT of typ JWT, or without a typ'
+  const isAsymmetric = header.alg === 'Ed25519' || signingAlgorithms.some((name) => name === header.alg)
+  return isAsymmetric
+    ? undefined
+    : 'its alg is not accepted from anybody: sign with a private key, by RS256, PS256, ES256 or EdDSA'
+}
+
+function claimFault({ claims }: CompactJws, { brokerIssuer }: VisibleFaultContext): string | undefined {
+  const { iss, sub, aud } = claims
+  if (!isIssuerIdentifier(iss)) return `its iss ${missingOr(iss, 'is not text of 1 to 1024 characters')}`
+  if (!isIssuerIdentifier(sub)) return `its sub ${missingOr(sub, 'is not text of 1 to 1024 characters')}`
+  const only: unknown = Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
+  if (only === brokerIssuer) return undefined
+  return `its aud ${missingOr(aud, 'is another')}: sign with the aud ${brokerIssuer} alone`
+}
+
+function timeFault({ claims }: CompactJws, { now }: VisibleFaultContext): string | undefined {
+  const { exp, iat, nbf } = claims
+  const notNumber = 'is not a whole number of seconds since 1970'
+  if (!isWholeNumber(exp)) return `its exp ${missingOr(exp, notNumber)}`
+  if (iat !== undefined && !isWholeNumber(iat)) return `its iat ${notNumber}`
+  if (nbf !== undefined && !isWholeNumber(nbf)) return `its nbf ${notNumber}`
+  if (iat !== undefined && exp <= iat)
+    return 'its exp is not after its iat: sign one that ends later than it begins'
+  if (now >= exp + skew)
+    return `it expired ${now - exp} s ago: get a new one for each request, or set the clock`
+  if (iat !== undefined && iat > now + skew)
+    return `its iat is ${iat - now} s ahead: set the clock of its signer`
+  if (nbf !== undefined && nbf > now + skew) return `its nbf is ${nbf - now} s ahead: wait, or set the clock`
+  return undefined
+}
+
+function missingOr(value: Json | undefined, fault: string): string {
+  return value === undefined ? 'is missing' : fault
+}
+
+/** Whom an ID token of a person is for. */
+export interface SignInAudiences {
+  /** The exact `iss`. */
+  readonly issuer: string
+  /** The clients that people sign in with. */
+  readonly clients: readonly string[]
+}
+
+/** Entra ID's live 65 minutes, those of all others an hour at most. */
+const personTokenLife = 3_900
+
+/**
+ * How the ID token of a person is judged where it administrates: it is for the client that they signed in with, is shown
+ * again with each request, and lives as long as issuers let it live. The issuer's entry itself for anything else.
+ */
+export function personEntry(
+  { aud, azp }: Claims,
+  issuer: TrustedIssuer,
+  signIn: SignInAudiences | undefined,
+): TrustedIssuer {
+  if (signIn === undefined || issuer.issuer !== signIn.issuer) return issuer
+  if (!signIn.clients.some((client) => client === aud && (azp ?? client) === client)) return issuer
+  const lifetimeMax = seconds(Math.max(issuer.lifetimeMax, personTokenLife))
+  return { ...issuer, audiences: signIn.clients, replay: 'allowed', lifetimeMax }
+}

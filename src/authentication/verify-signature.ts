@@ -1,13 +1,21 @@
 import { BrokerError } from '../domain/broker-error.ts'
 import type { TrustedIssuer } from '../domain/policy.ts'
 import { quote } from '../domain/text.ts'
-import type { SigningAlgorithm } from '../domain/jwk.ts'
-import type { CompactJws, JoseHeader } from './compact-jws.ts'
-import { type IssuerKeySource, isNoKeys, type NoKeys } from './issuer-keys.ts'
+import { type SigningAlgorithm, signingAlgorithms } from '../domain/jwk.ts'
+import { type CompactJws, type JoseHeader, isAccessTokenTyp, parseCompactJws } from './compact-jws.ts'
+import {
+  type IssuerKeySource,
+  isNoKeys,
+  type NoKeys,
+  createIssuerKeys,
+  type RemoteKeysDeps,
+} from './issuer-keys.ts'
 import type { KeySet, VerificationKey } from './jwks.ts'
 import { base64url, type CryptoKey } from 'jose'
 import { createRecentlyUsed } from '../domain/recently-used.ts'
 import type { Sha256 } from '../ports/entropy.ts'
+import type { Claims } from '../domain/caller.ts'
+import { seconds } from '../domain/time.ts'
 
 export interface SignatureDeps {
   readonly keys: IssuerKeySource
@@ -206,4 +214,49 @@ export function createVerifiedAssertions(sha256: Sha256): VerifiedAssertions {
 interface Entry {
   readonly assertion: VerifiedAssertion
   readonly bytes: number
+}
+
+interface IssuedToken {
+  readonly claims: Claims
+  /** Its header says that it is an access token (RFC 9068). */
+  readonly isMarked: boolean
+}
+
+type VerifyIssued = (
+  token: string,
+  from: { readonly issuer: string; readonly keysUrl: string },
+) => Promise<IssuedToken | undefined>
+
+/**
+ * The claims of a JWT that a key published at that address signed; `undefined` for any other text. Judges the signature
+ * and nothing of the claims. Throws `issuer_unavailable` while the keys cannot be read.
+ */
+export function createVerifyIssued(deps: RemoteKeysDeps): VerifyIssued {
+  const verifySignature = createVerifySignature({
+    keys: createIssuerKeys(deps),
+    verified: { find: () => Promise.resolve(undefined), remember: () => Promise.resolve() },
+  })
+
+  return async (token, { issuer, keysUrl }) => {
+    const parsed = parseCompactJws(token)
+    if (!parsed.ok) return undefined
+    const jws = parsed.value
+    const signed = { token, jws, issuer: signerAt(issuer, keysUrl), known: undefined }
+    if ((await verifySignature(signed)) !== undefined) return undefined
+    return { claims: jws.claims, isMarked: isAccessTokenTyp(jws.header.typ) }
+  }
+}
+
+function signerAt(issuer: string, keysUrl: string): TrustedIssuer {
+  return {
+    name: issuer,
+    issuer,
+    selfIssued: false,
+    keys: { from: 'jwks_uri', url: keysUrl },
+    audiences: [],
+    algorithms: signingAlgorithms,
+    lifetimeMax: seconds(0),
+    // Nothing is remembered of the signature: each token is judged once.
+    replay: 'once',
+  }
 }

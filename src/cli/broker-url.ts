@@ -3,9 +3,8 @@ import { isLoopback } from '../domain/url.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { currentContext } from './contexts.ts'
 import { createFault } from './fault.ts'
-import { plain } from './output.ts'
+import { plain, shellWord } from './output.ts'
 import { send } from './send.ts'
-import { shellWord } from './shell-words.ts'
 
 /** What the command line reads from the environment. */
 export const clientSettings = {

@@ -3,8 +3,7 @@ import type { AdminRequest } from './admin-client.ts'
 import { clientSettings } from './broker-url.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { createFault } from './fault.ts'
-import { json } from './output.ts'
-import { commandLine, shellWord } from './shell-words.ts'
+import { json, commandLine, shellWord } from './output.ts'
 
 // What a command would send, shown in place of sending it: `--curl` and `--dry-run`.
 

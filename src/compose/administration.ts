@@ -1,7 +1,6 @@
 import { createAdminister, type AdministerDeps, type Administer } from '../administer.ts'
-import type { CountRequest } from '../authentication/authenticate.ts'
+import { type CountRequest, personEntry } from '../authentication/authenticate.ts'
 import { claimsFault, sharedAudienceFault } from '../authentication/judge-claims.ts'
-import { personEntry } from '../authentication/person-entry.ts'
 import { signInClients } from './sign-in.ts'
 import {
   createAuthorizeAdmin,

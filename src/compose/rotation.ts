@@ -7,11 +7,8 @@ import { createIamKeys } from '../google/iam-keys.ts'
 import { createKeyPairs } from '../rotation/key-pair.ts'
 import { createSummarise } from '../maintenance/summarise.ts'
 import { createSummaryRecord } from '../records/broker-summary.ts'
-import { createProveClient } from '../rotation/prove-client.ts'
-import { createRemoveVersions } from '../rotation/remove-versions.ts'
-import type { CredentialSummary } from '../domain/credential.ts'
-import type { Mint, MintDeps } from '../minting/mint.ts'
 import {
+  createProveClient,
   createIamToken,
   createVerifyGrant,
   provingWith,
@@ -19,6 +16,9 @@ import {
   type RulesInUse,
   withoutHealth,
 } from '../rotation/prove-version.ts'
+import { createRemoveVersions } from '../rotation/remove-versions.ts'
+import type { CredentialSummary } from '../domain/credential.ts'
+import type { Mint, MintDeps } from '../minting/mint.ts'
 import { createMaintenanceProgress } from '../records/maintenance-progress.ts'
 import type { Platform } from './platform.ts'
 import type { Records } from './records.ts'

@@ -1,4 +1,4 @@
-import type { SignInAudiences } from '../authentication/person-entry.ts'
+import type { SignInAudiences } from '../authentication/authenticate.ts'
 import { createRolesOf } from '../authorization/authorize-admin.ts'
 import { claimsForRoles, type CompiledPolicy } from '../policy/compile-policy.ts'
 import type { Settings } from '../config.ts'

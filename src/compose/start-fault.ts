@@ -1,6 +1,6 @@
 import { isConfigurationFault } from '../config/setting-faults.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
-import { jsonAnswer } from '../http/json-answer.ts'
+import { jsonAnswer } from '../http/answers.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Serve } from './platform.ts'
 

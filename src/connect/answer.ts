@@ -10,12 +10,11 @@ import { Secret } from '../domain/secret.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import { connectionPlace, type ConnectionRecord } from '../records/connections.ts'
 import { judgeAccount } from './account.ts'
-import type { ConnectDeps } from './connect-deps.ts'
+import { type ConnectDeps, noteConsent } from './connect-deps.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import type { RedeemedCode } from '../oauth/redeem-code.ts'
 import { redirectUriOf } from './consent.ts'
 import { giveBackTokens } from './end.ts'
-import { noteConsent } from './note-consent.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** What a browser brings back from an upstream. */

@@ -6,14 +6,14 @@ import type { ScopeSet } from '../domain/scopes.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { RedeemedCode } from '../oauth/redeem-code.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
-import type { AuditTrail } from '../ports/audit-trail.ts'
+import type { AuditTrail, Log } from '../ports/log.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy, Sha256 } from '../ports/entropy.ts'
 import type { HttpClient } from '../ports/http-client.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
-import type { Log } from '../ports/log.ts'
 import type { Connections } from '../records/connections.ts'
 import type { Credentials } from '../records/credentials.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 interface ClientAtUpstream {
   readonly reached: ResolvedUpstream
@@ -55,3 +55,24 @@ export interface ConnectDeps {
 
 /** Whoever asks, as the audit record and the page show them. */
 export type Starter = Pick<Caller, 'issuer' | 'subject'>
+
+/** The audit record of what somebody answered to a request for consent (P27). */
+export async function noteConsent(
+  { audit, clock }: Pick<ConnectDeps, 'audit' | 'clock'>,
+  { state, name, reason, account, granted, scopes, upstream }: Connection,
+  requestId: string,
+): Promise<void> {
+  const isConsent = state === 'consented'
+  await audit({
+    requestId,
+    at: clock.now(),
+    action: 'connection.consent',
+    outcome: isConsent ? 'done' : 'refused',
+    credential: name,
+    scopesAsked: scopes,
+    ...omitUndefined({ scopesIssued: granted }),
+    ...(account === undefined ? {} : { target: `${account.issuer}/${account.subject}` }),
+    ...(isConsent ? {} : { reason: reason ?? `no consent at ${upstream}` }),
+    durationMs: 0,
+  })
+}

@@ -3,9 +3,8 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type { Connection } from '../domain/connection.ts'
 import { Secret, unguessable } from '../domain/secret.ts'
 import { connectionPlace, type ConnectionRecord } from '../records/connections.ts'
-import type { ConnectDeps } from './connect-deps.ts'
+import { type ConnectDeps, noteConsent } from './connect-deps.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
-import { noteConsent } from './note-consent.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** A link as somebody opened it. */

@@ -2,7 +2,7 @@ import type { Hono } from 'hono'
 import { type PublishedJwk, signingAlgorithms } from '../domain/jwk.ts'
 import type { Readiness } from '../service/readiness.ts'
 import type { Entropy } from '../ports/entropy.ts'
-import { jsonAnswer } from './json-answer.ts'
+import { jsonAnswer } from './answers.ts'
 import openApi from './openapi.json' with { type: 'json' }
 import type { Refuse } from './refuse.ts'
 import { clientCredentialsGrant, tokenExchangeGrant } from './parse-token-request.ts'

@@ -1,4 +1,4 @@
-import { emptyAnswer, jsonAnswer } from './json-answer.ts'
+import { emptyAnswer, jsonAnswer } from './answers.ts'
 import * as z from 'zod/mini'
 import { requestMalformed } from '../domain/broker-error.ts'
 import { parseStrictJsonObject } from '../domain/json.ts'

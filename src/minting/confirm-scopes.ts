@@ -1,11 +1,11 @@
 import { fault } from '../domain/result.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
-import type { OAuthClient } from '../domain/credential.ts'
+import type { OAuthClient, Narrowing } from '../domain/credential.ts'
 import { parseJsonObject, type Members } from '../domain/json.ts'
 import { quoteUpstream } from '../oauth/upstream-failure.ts'
 import { formatScope, scopesBeyond, scopesIn, type ScopeSet } from '../domain/scopes.ts'
 import type { Secret } from '../domain/secret.ts'
-import { later, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
+import { later, seconds, type EpochSeconds, type Seconds, until } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { RequestToken } from '../oauth/token-endpoint.ts'
@@ -13,6 +13,7 @@ import { isTransientStatus } from '../oauth/send-with-retry.ts'
 import { carriedScopes, type AccessTokenReply, type Judged } from '../oauth/token-response.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import { readStatement, type Statement, type VerifyAccessToken } from './token-statement.ts'
+import type { RefreshLease } from '../records/refresh-leases.ts'
 
 export interface ConfirmScopesDeps {
   readonly ask: RequestToken
@@ -178,4 +179,34 @@ function cureOf({ keysUrl, introspectionUrl }: ResolvedUpstream): string {
   return keysUrl === undefined && introspectionUrl === undefined
     ? ''
     : ', and neither the token itself nor introspection says otherwise'
+}
+
+/** Each attempt costs a refresh, and nothing changes before somebody changes it upstream. */
+export const refusalRemembered = seconds(300)
+
+/** Why no narrower token is asked for now: it is known that none can be had, or one was refused a moment ago. */
+export function refusedNarrowing(
+  { name, narrowing = {} }: Pick<RefreshLease, 'name' | 'narrowing'>,
+  now: EpochSeconds,
+): BrokerError | undefined {
+  const { way, refusedUntil } = narrowing
+  const isRefused = refusedUntil !== undefined && refusedUntil > now
+  if (way !== 'no' && !isRefused) return undefined
+  return new BrokerError('scope_refused', {
+    reason: isRefused
+      ? `credential ${name}: a token of less than the whole consent was refused a moment ago, and none is asked for during ${until(refusedUntil, now)} s more`
+      : `credential ${name}: its upstream gives no token of less than the whole consent`,
+    condition: 'scopes',
+    rememberFor: seconds(isRefused ? Math.min(refusalRemembered, until(refusedUntil, now)) : 60),
+  })
+}
+
+/** What a refresh of less than the whole consent showed, if it is new; the way itself is found at enrolment. */
+export function learnedOf(
+  { ok: isGood }: Judged<ConfirmedToken>,
+  known: Narrowing | undefined,
+  now: EpochSeconds,
+): Narrowing | undefined {
+  if (!isGood) return { refusedUntil: later(now, refusalRemembered) }
+  return known?.refusedUntil === undefined ? undefined : {}
 }

@@ -13,7 +13,7 @@ import type { RecordHealth } from './record-health.ts'
 import { requireScopes, type Judged } from '../oauth/token-response.ts'
 import type { MintForUser, SignAs } from './sign-jwt.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
-import { createOncePerVersion, type VersionName } from './once-per-version.ts'
+import { createOncePerVersion, type VersionName } from '../domain/recently-used.ts'
 
 /** What Google gives where no organisation policy allows more (docs/google.md §3.1). */
 const usualLife = seconds(3600)

@@ -14,7 +14,13 @@ import type {
   WantedRefreshLease,
 } from '../records/refresh-leases.ts'
 import { grantingAnswer, type RequestToken, type TokenReply } from '../oauth/token-endpoint.ts'
-import type { ConfirmedToken, ConfirmScopes } from './confirm-scopes.ts'
+import {
+  type ConfirmedToken,
+  type ConfirmScopes,
+  learnedOf,
+  refusalRemembered,
+  refusedNarrowing,
+} from './confirm-scopes.ts'
 import { createStoreRotatedToken, type StoreRotatedTokenDeps } from './store-rotated-token.ts'
 import {
   parseAccessToken,
@@ -24,7 +30,6 @@ import {
   type RefreshTokenReply,
   requireScopes,
 } from '../oauth/token-response.ts'
-import { learnedOf, refusalRemembered, refusedNarrowing } from './narrowing.ts'
 import { clientOf, type ClientOfDeps } from '../records/credential-secrets.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import { judgeFailure } from '../oauth/upstream-failure.ts'

@@ -16,7 +16,7 @@ import { createExchangeAssertion, requireIdTokenAudience } from './exchange-asse
 import { sign, type SignDeps } from './sign.ts'
 import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
 import { requireScopes } from '../oauth/token-response.ts'
-import { createOncePerVersion, type VersionName } from './once-per-version.ts'
+import { createOncePerVersion, type VersionName } from '../domain/recently-used.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export interface ServiceAccountKeyDeps extends RecordHealthDeps, SignDeps {

@@ -1,7 +1,6 @@
 import * as z from 'zod/mini'
-import { tokenTypes } from '../domain/exchange-request.ts'
-import type { RuleDay, RuleUse } from '../domain/rule-use.ts'
-import { scopeSet } from '../domain/scopes.ts'
+import { tokenTypes, type TokenType } from '../domain/exchange-request.ts'
+import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { DocumentStore, Stored } from '../ports/document-store.ts'
 import type { Sha256 } from '../ports/entropy.ts'
@@ -158,3 +157,35 @@ const ruleDay = documentOf<RuleDay>({
   wantedUnbounded: z.boolean(),
   isCut: z.boolean(),
 })
+
+/** What one request made use of, of all that its rule gives. */
+export interface RuleUse {
+  readonly rule: string
+  readonly credential: string
+  readonly tokenType: TokenType
+  /** Asked for by name and issued; `undefined` when all was asked for, or more than there is: then nobody can tell. */
+  readonly scopes: ScopeSet | undefined
+  readonly subject?: string
+  readonly audience?: string
+  /** Of the boundary that the caller asked for; empty when it asked for none. */
+  readonly resources: readonly string[]
+}
+
+/** All uses of one rule with one credential on one day. */
+export interface RuleDay {
+  /** The first second of the day, UTC. */
+  readonly day: EpochSeconds
+  readonly rule: string
+  readonly credential: string
+  readonly tokenTypes: readonly string[]
+  readonly scopes: ScopeSet
+  /** Somebody asked for all there is, or for more. */
+  readonly wantedAll: boolean
+  readonly subjects: readonly string[]
+  readonly audiences: readonly string[]
+  readonly resources: readonly string[]
+  /** A caller asked without a boundary of its own. */
+  readonly wantedUnbounded: boolean
+  /** A list was full, or could not be read: what is not in it may have been used all the same. */
+  readonly isCut: boolean
+}

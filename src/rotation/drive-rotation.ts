@@ -1,16 +1,18 @@
 import { isBrokerError } from '../domain/broker-error.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
-import { until } from '../domain/time.ts'
+import { until, seconds } from '../domain/time.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { RotationStep } from '../domain/rotation.ts'
 import type { ReviseRotating, RotationTurn } from '../records/rotations.ts'
-import { countKeys, createKey, makeKey, uploadKey } from './make-key.ts'
-import { proveCandidate } from './prove-candidate.ts'
+import { countKeys, createKey, makeKey, uploadKey, removeNewKey } from './make-key.ts'
 import { disableFormer, endOverlap } from './retire-former.ts'
-import { type RotationDeps, type TakeStep, wait } from './rotation-step.ts'
-import { removeNewKey } from './remove-new-key.ts'
+import { type RotationDeps, type TakeStep, wait, changing, goTo } from './rotation-step.ts'
+import type { CredentialRecord } from '../records/credential-record.ts'
+import { disableVersion, promoteVersion } from '../records/version-changes.ts'
+import { hasCandidate } from './own-keys.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export interface PursueRotationDeps {
   readonly drive: DriveRotation
@@ -80,17 +82,6 @@ export function createPursueRotation(deps: PursueRotationDeps): PursueRotation {
   }
 }
 
-const steps: Readonly<Record<RotationStep, TakeStep>> = {
-  count: countKeys,
-  generate: makeKey,
-  upload: uploadKey,
-  create: createKey,
-  prove: proveCandidate,
-  overlap: endOverlap,
-  disable: disableFormer,
-  abort: removeNewKey,
-}
-
 /** A rotation at its quickest takes seven steps until it has to wait. */
 const stepsMax = 12
 
@@ -123,4 +114,62 @@ async function takeStep(deps: RotationDeps, turn: RotationTurn): Promise<ReviseR
     deps.log('warn', 'rotation: a step could not be taken', { credential: turn.name, step, error })
     return wait({ reason: error.reason, mayBeDone: true })
   }
+}
+
+/** Google's servers do not all learn of a key at once: one success may be luck. */
+const proofsOfKey = 3
+/** The former version stands by for ten minutes after every instance knows of the new one. */
+const overlap = seconds(600 + 15)
+
+/** Uses the candidate for a real exchange, and promotes it when it worked often enough in a row. */
+const proveCandidate: TakeStep = async ({ prove }, turn) => {
+  const { rotation, credential } = turn
+  const { candidate = '', consentedScopes, proofs } = rotation
+  if (!hasCandidate(turn)) return goTo('abort')
+  try {
+    await prove(credential, candidate, consentedScopes)
+  } catch (error) {
+    if (!isBrokerError(error)) throw error
+    return wait({ reason: error.reason })
+  }
+  return proofs + 1 < proofsNeeded(turn) ? proveAgain : promote(candidate, turn)
+}
+
+/** Every refresh may rotate the token, and a second one proves nothing more. */
+function proofsNeeded({ credential: { kind } }: RotationTurn): number {
+  return kind === 'service_account_key' ? proofsOfKey : 1
+}
+
+const proveAgain: ReviseRotating = (record, now) => {
+  const { rotation } = record
+  return { ...record, rotation: { ...rotation, proofs: rotation.proofs + 1, nextTryAt: now } }
+}
+
+function promote(candidate: string, { rotation: { former, consentedScopes } }: RotationTurn): ReviseRotating {
+  return changing(
+    (before, now): CredentialRecord => {
+      const { narrowing: _, ...record } = before
+      // Another grant may be narrowed where the former could not, and the other way round.
+      const promoted = promoteVersion(record, candidate, now)
+      return {
+        // A revoked credential comes back with its new secret, and without the old one.
+        ...(record.state === 'revoked' ? disableVersion(promoted, former, now) : promoted),
+        state: record.state === 'revoked' ? 'enabled' : record.state,
+        ...omitUndefined({ consentedScopes }),
+        health: { status: 'healthy', since: now, checkedAt: now },
+      }
+    },
+    goTo('overlap', {}, overlap),
+  )
+}
+
+const steps: Readonly<Record<RotationStep, TakeStep>> = {
+  count: countKeys,
+  generate: makeKey,
+  upload: uploadKey,
+  create: createKey,
+  prove: proveCandidate,
+  overlap: endOverlap,
+  disable: disableFormer,
+  abort: removeNewKey,
 }

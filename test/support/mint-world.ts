@@ -2,7 +2,7 @@ import { importWebAesGcmKey } from '../../src/adapters/system/clock-and-entropy.
 import { inspect } from 'node:util'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/fetch-http-client.ts'
-import { createVerifyIssued } from '../../src/authentication/verify-issued.ts'
+import { createVerifyIssued } from '../../src/authentication/verify-signature.ts'
 import { openIdentitySource, openOwnIdentity } from '../../src/compose/google-cloud.ts'
 import { readSettings } from '../../src/config.ts'
 import type { Environment } from '../../src/config/setting.ts'

@@ -3,8 +3,13 @@ import { BrokerError } from '../../domain/broker-error.ts'
 import type { EpochSeconds } from '../../domain/time.ts'
 import type { DocumentKey, ListOptions, Version } from '../../ports/document-store.ts'
 import { sqlSchema, type SqlDatabase } from '../sqlite/sql-document-store.ts'
-import { createDocumentsAnswers } from './answer-documents.ts'
-import type { DocumentsRpc, PlainPut, PlainStored, Reply } from './documents-rpc.ts'
+import {
+  createDocumentsAnswers,
+  type DocumentsRpc,
+  type PlainPut,
+  type PlainStored,
+  type Reply,
+} from './documents-rpc.ts'
 
 /**
  * One place in the world that holds the documents, in SQLite; what it has answered is durable. A class because the

@@ -1,7 +1,7 @@
 import { BrokerError, isBrokerError } from '../../domain/broker-error.ts'
 import { parseJsonObject } from '../../domain/json.ts'
 import { parseScope, type ScopeSet } from '../../domain/scopes.ts'
-import type { Secret } from '../../domain/secret.ts'
+import { Secret } from '../../domain/secret.ts'
 import {
   formRequest,
   type AccessToken,
@@ -15,11 +15,21 @@ import {
   requireSuccess,
   type IdentitySource,
   type IdentityToken,
+  parseIdentityReply,
 } from './identity-source.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../../domain/time.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { omitUndefined } from '../../domain/omit-undefined.ts'
 import { createRefreshingValue, type Freshness, type RefreshingDeps } from '../../domain/refreshing-value.ts'
+import type { CryptoKey } from 'jose'
+import { jwtBearerGrant, isServiceAccountEmail } from '../../domain/google.ts'
+import {
+  importAssertionKey,
+  signAssertion,
+  type ServiceAccountKey,
+} from '../../google/service-account-key.ts'
+import { isTokenText } from '../../oauth/token-response.ts'
+import type { HttpAnswer } from '../../ports/http-client.ts'
 
 export interface OwnIdentityDeps extends SendBrieflyDeps {
   readonly source: IdentitySource
@@ -123,5 +133,89 @@ export function createCachedToken({ fetchToken, clock, sharesWork }: CachedToken
     const isRefused = last !== undefined && refused?.reveal() === last.token.reveal()
     if (isRefused && clock.steadyMs() - last.fetchedAtMs < refusableAfterMs) return last.token
     return (await (isRefused ? held.refresh() : held.current())).token
+  }
+}
+
+interface ServiceAccountSourceDeps extends SendBrieflyDeps {
+  readonly key: ServiceAccountKey
+  readonly tokenUrl: string
+}
+
+/** The broker by its own service-account key (RFC 7523); the key is imported once. */
+export function createServiceAccountSource(deps: ServiceAccountSourceDeps): IdentitySource {
+  const { key, clock, tokenUrl } = deps
+  let imported: CryptoKey | undefined
+
+  const ask = async (claims: Readonly<Record<string, string>>): Promise<HttpAnswer> => {
+    // Two requests may import at once: on Workers one must not await the other's promise.
+    imported ??= await importAssertionKey(key.privateKey, () =>
+      identityError(`the private key ${key.keyId} cannot be imported`),
+    )
+    const assertion = await signAssertion({ ...key, key: imported }, claims, clock.now())
+    const form = { grant_type: jwtBearerGrant, assertion: assertion.reveal() }
+    return requireAnswer(await createSendBriefly(deps)(() => formRequest(tokenUrl, form)))
+  }
+
+  return {
+    respectsScopes: true,
+    accessToken: async (scopes) => parseIdentityReply(await ask({ scope: scopes.join(' ') })),
+    idToken: async (audience) => parseIdToken(await ask({ target_audience: audience })),
+    serviceAccount: async () => key.clientEmail,
+  }
+}
+
+function parseIdToken(answer: HttpAnswer): Secret {
+  requireSuccess(answer)
+  const { id_token: token } = parseJsonObject(answer.body) ?? {}
+  if (!isTokenText(token)) throw identityError('the reply has no usable id_token')
+  return new Secret(token)
+}
+
+interface MetadataSourceDeps extends SendBrieflyDeps {
+  /** `HOST` or `HOST:PORT`; default `metadata.google.internal`. */
+  readonly host?: string
+}
+
+const defaultHost = 'metadata.google.internal'
+const account = '/computeMetadata/v1/instance/service-accounts/default'
+
+/**
+ * The service account that Cloud Run, Knative or Compute Engine runs us as; only for Node. Cloud Run and Knative give
+ * the asked scopes and no more, Compute Engine always those that the machine was made with.
+ */
+export function createMetadataSource({ host = defaultHost, ...deps }: MetadataSourceDeps): IdentitySource {
+  const ask = async (path: string): Promise<HttpAnswer> => {
+    const url = `http://${host}${account}/${path}`
+    const request = { method: 'GET', url, headers: { 'metadata-flavor': 'Google' } } as const
+    const answer = requireAnswer(await createSendBriefly(deps)(() => request))
+    // Whoever else answers at that address, a captive portal or another cloud, does not know this header.
+    if (answer.header('metadata-flavor') !== 'Google')
+      throw identityError(
+        `${host} is not Google's metadata server; set DOWNSCOPE_GOOGLE_CREDENTIALS elsewhere`,
+      )
+    return answer
+  }
+
+  return {
+    respectsScopes: false,
+    accessToken: async (scopes) => {
+      const query = scopes.length === 0 ? '' : `?scopes=${scopes.map(encodeURIComponent).join(',')}`
+      return parseIdentityReply(await ask(`token${query}`))
+    },
+    idToken: async (audience) => {
+      const answer = await ask(`identity?audience=${encodeURIComponent(audience)}&format=full`)
+      requireSuccess(answer)
+      const token = answer.body.trim()
+      if (!isTokenText(token)) throw identityError('the metadata server gave no usable ID token')
+      return new Secret(token)
+    },
+    serviceAccount: async () => {
+      const answer = await ask('email')
+      requireSuccess(answer)
+      const email = answer.body.trim()
+      if (!isServiceAccountEmail(email))
+        throw identityError('the metadata server names no service account: none is attached')
+      return email
+    },
   }
 }

@@ -1,7 +1,7 @@
 import { escapeInvisible } from '../../domain/text.ts'
 import type { MaybePromise } from '../../domain/promises.ts'
 import { BrokerError } from '../../domain/broker-error.ts'
-import type { AuditTrail } from '../../ports/audit-trail.ts'
+import type { AuditTrail } from '../../ports/log.ts'
 import type { AuditRecord } from '../../domain/audit-record.ts'
 import type { Json } from '../../domain/caller.ts'
 

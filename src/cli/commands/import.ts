@@ -7,8 +7,7 @@ import type { Call, Command, OptionSpec } from '../command.ts'
 import { createFault, isFault, type Exit } from '../fault.ts'
 import { readJsonInput } from '../files.ts'
 import { scopeOption, scopesGiven, wholeNumber } from '../options.ts'
-import { note, plain, printAnswer, warn, withProgress } from '../output.ts'
-import { commandLine } from '../shell-words.ts'
+import { note, plain, printAnswer, warn, withProgress, commandLine } from '../output.ts'
 import { describeCredential, localOptions } from './credentials.ts'
 
 const verifyOptions: readonly OptionSpec[] = [

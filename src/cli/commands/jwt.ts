@@ -8,9 +8,8 @@ import { brokerUrl, clientSettings } from '../broker-url.ts'
 import { contextOf } from '../contexts.ts'
 import type { Call, Command } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
-import { json, note } from '../output.ts'
+import { json, note, shellWord } from '../output.ts'
 import { writeNewFile } from '../files.ts'
-import { shellWord } from '../shell-words.ts'
 
 const jwtType = 'urn:ietf:params:oauth:token-type:jwt'
 

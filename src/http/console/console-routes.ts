@@ -3,7 +3,7 @@ import { html } from 'hono/html'
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Person, SignIn } from '../../sign-in/sign-in.ts'
-import { jsonAnswer } from '../json-answer.ts'
+import { jsonAnswer } from '../answers.ts'
 import { issuerUrl } from '../public-routes.ts'
 import {
   clearCookie,

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { createDocumentsAnswers } from '../../../src/adapters/durable-object/answer-documents.ts'
-import type { DocumentsRpc } from '../../../src/adapters/durable-object/documents-rpc.ts'
+import {
+  createDocumentsAnswers,
+  type DocumentsRpc,
+} from '../../../src/adapters/durable-object/documents-rpc.ts'
 import { createDurableObjectStore } from '../../../src/adapters/durable-object/durable-object-store.ts'
 import { BrokerError } from '../../../src/domain/broker-error.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { createCachedToken } from '../../../src/adapters/google-identity/own-identity.ts'
-import { createMetadataSource } from '../../../src/adapters/google-identity/metadata-identity.ts'
+import {
+  createCachedToken,
+  createMetadataSource,
+} from '../../../src/adapters/google-identity/own-identity.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { answer, createRoutedHttp, type Route } from '../../support/routed-http.ts'
 

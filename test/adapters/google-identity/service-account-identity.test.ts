@@ -1,6 +1,6 @@
 import { exportPKCS8, generateKeyPair, jwtVerify, type CryptoKey } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { createServiceAccountSource } from '../../../src/adapters/google-identity/service-account-identity.ts'
+import { createServiceAccountSource } from '../../../src/adapters/google-identity/own-identity.ts'
 import type { ServiceAccountKey } from '../../../src/google/service-account-key.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
