@@ -18,7 +18,8 @@ interface Recipe {
   readonly commands: (folder: string) => readonly (readonly [program: string, ...args: string[]])[]
 }
 
-const toolTimeoutMs = 600_000
+/** Rust builds for minutes, and for many on a busy machine. */
+const toolTimeoutMs = 1_800_000
 const programs = join(import.meta.dirname, 'programs')
 
 const recipes: Readonly<Record<Language, Recipe>> = {
@@ -78,7 +79,7 @@ export async function prepareToolchain(language: Language): Promise<Toolchain> {
   const folder = join(cache, `${language}-${digest}`)
   const finished = join(folder, '.finished')
   if (existsSync(finished)) return { found: true, folder }
-  removeOlder(language)
+  removeOlder(language, folder)
   mkdirSync(folder, { recursive: true })
   for (const name of sources) cpSync(join(programs, name), join(folder, name))
   for (const [program, ...args] of commands(folder)) {
@@ -104,9 +105,11 @@ export function isOnPath(tool: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, tool)))
 }
 
-/** One build of a language is kept. */
-function removeOlder(language: Language): void {
+/** One build of a language is kept; what was interrupted goes on where it was. */
+function removeOlder(language: Language, kept: string): void {
   if (!existsSync(cache)) return
-  for (const name of readdirSync(cache))
-    if (name.startsWith(`${language}-`)) rmSync(join(cache, name), { recursive: true, force: true })
+  for (const name of readdirSync(cache)) {
+    const folder = join(cache, name)
+    if (name.startsWith(`${language}-`) && folder !== kept) rmSync(folder, { recursive: true, force: true })
+  }
 }

@@ -314,13 +314,24 @@ describe('T2: signJwt', () => {
   })
 })
 
-test('T3: ID tokens for an audience of this broker are a policy fault', async () => {
+test('T3: ID tokens and JWTs for an audience of this broker are a policy fault', async () => {
+  world = await createIamWorld(undefined, {
+    DOWNSCOPE_SIGN_IN_ISSUER: 'https://accounts.acme.example',
+    DOWNSCOPE_SIGN_IN_CLIENT_ID: 'console',
+    DOWNSCOPE_SIGN_IN_CLI_CLIENT_ID: 'command-line',
+    DOWNSCOPE_SIGN_IN_DEVICE_CLIENT_ID: 'device',
+  })
   const tokens = `https://${iamHost}`
-  for (const audience of [tokens, 'https://tokens.internal.example']) {
-    const policy = world.policy({ id_token_audiences: ['https://reports.example', audience] })
-    Object.assign(policy.issuers[0] ?? {}, { audiences: [tokens, 'https://tokens.internal.example'] })
-    expect(await world.applyPolicy(policy)).toBe(422)
-  }
+  const issuerAudience = 'https://tokens.internal.example'
+  for (const audience of [tokens, issuerAudience, 'console', 'command-line', 'device'])
+    for (const rule of [
+      { id_token_audiences: ['https://reports.example', audience] },
+      { signature: { jwt_audiences: ['https://reports.example', audience] } },
+    ]) {
+      const policy = world.policy(rule)
+      Object.assign(policy.issuers[0] ?? {}, { audiences: [tokens, issuerAudience] })
+      expect([rule, await world.applyPolicy(policy)]).toEqual([rule, 422])
+    }
   expect(await world.applyPolicy(world.policy({ id_token_audiences: ['https://other.example'] }))).toBe(200)
 })
 
@@ -512,6 +523,25 @@ describe('T6: what a ticket is good for', () => {
       (await world.askTicket(await world.jwt('billing'), { audience: '//elsewhere.example' })).status,
     ).toBe(400)
     expect((await world.askTicket(await world.jwt('billing'))).status).toBe(200)
+  })
+
+  test('rates count as at the token endpoint: tickets, tokens and signatures of one caller together', async () => {
+    world = await createIamWorld(undefined, { DOWNSCOPE_CALLER_RATE: '4' })
+    const bearer = await world.ticket()
+    const use = () => world.ask('generateAccessToken', { scope: [readScope] }, { bearer })
+    const sign = () => signBlob(v2(`/${bucket}/a`), { bearer })
+    expect([(await use()).status, (await sign()).status, (await use()).status]).toEqual([200, 200, 200])
+    for (const limited of [await use(), await sign()]) {
+      expect(limited.body['error']).toMatchObject({ code: 429, status: 'RESOURCE_EXHAUSTED' })
+      expect([limited.status, Number(limited.headers.get('retry-after')) > 0]).toEqual([429, true])
+    }
+    expect((await world.askTicket(await world.jwt('billing'))).status).toBe(429)
+    const other = await world.jwt('stranger')
+    expect((await world.ask('generateAccessToken', { scope: [readScope] }, { bearer: other })).status).toBe(
+      403,
+    )
+    await world.clock.advance(60_000)
+    expect((await use()).status).toBe(200)
   })
 
   test('each sealed text used as another is refused, and so is one of another issuer with the same keys', async () => {

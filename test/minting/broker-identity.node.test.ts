@@ -2,6 +2,7 @@ import { decodeJwt } from 'jose'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Environment } from '../../src/config/setting.ts'
 import type { Grant } from '../../src/domain/grant.ts'
+import { seconds } from '../../src/domain/time.ts'
 import { federatedPrincipal } from '../support/google/workload-pools.ts'
 import {
   CLOUD_PLATFORM,
@@ -75,6 +76,16 @@ const mintAs = async (who: Who, scopes: readonly string[], more: Partial<Grant> 
   world
     .createInstance('own', world.identityOf(settingsOf(who)))
     .mint(await world.grantFor(name, scopes, more))
+const signedUrl = {
+  tokenType: 'signature',
+  audience: 'gs://reports',
+  toSign: { form: 'url', method: 'GET', bucket: 'reports', object: 'a.csv', lifetime: seconds(900) },
+} as const
+const signedJwt = {
+  tokenType: 'signature',
+  audience: 'https://warehouse.example',
+  toSign: { form: 'jwt', claimed: [], jti: 'one' },
+} as const
 const issued = (token: { readonly secret: { reveal(): string } }) => world.google.token(token.secret.reveal())
 
 describe.each(everyone)('the broker by %s', (who) => {
@@ -129,13 +140,42 @@ describe.each(accounts)('the broker, a service account by %s,', (who) => {
     const token = await mintAs(who, [DRIVE], { subject: user })
     expect(issued(token)).toMatchObject({ subject: user, actor: me, scopes: [DRIVE] })
   })
+
+  test('T1: a URL is signed by Google, once the account may sign for itself', async () => {
+    const refused = await failureOf(mintAs(who, [], signedUrl))
+    expect([refused.code, refused.reason]).toEqual([
+      'target_unavailable',
+      expect.stringContaining(
+        `(iam.serviceAccounts.signBlob) is missing for the broker's own identity on ${me}`,
+      ),
+    ])
+    world.google.allowImpersonation(me, me)
+    const token = await mintAs(who, [], signedUrl)
+    const url = token.secret.reveal()
+    expect(world.google.judgeSignedUrl('GET', url)).toEqual({
+      account: me,
+      bucket: 'reports',
+      object: 'a.csv',
+    })
+    expect(world.google.judgeSignedUrl('PUT', url)).toBeUndefined()
+    expect([token.tokenType, token.expiresAt - token.issuedAt]).toEqual(['signature', 900])
+  })
+
+  test('T2: a JWT is the one that the broker built, signed by Google', async () => {
+    world.google.allowImpersonation(me, me)
+    const claims = decodeJwt((await mintAs(who, [], signedJwt)).secret.reveal())
+    expect(claims).toMatchObject({ iss: me, sub: me, aud: 'https://warehouse.example', jti: 'one' })
+    expect(Object.keys(claims).toSorted()).toEqual(['aud', 'exp', 'iat', 'iss', 'jti', 'sub'])
+  })
 })
 
 describe('a federated principal', () => {
-  test('is no service account: it has no ID token and acts for nobody, and says what to set', async () => {
+  test('is no service account: it has no ID token, signs and acts for nobody, and says what to set', async () => {
     const grant = { tokenType: 'id_token', audience: 'https://service.example' } as const
     for (const refused of [
       await failureOf(mintAs('federation', [], grant)),
+      await failureOf(mintAs('federation', [], signedUrl)),
+      await failureOf(mintAs('federation', [], signedJwt)),
       await failureOf(mintAs('federation', [DRIVE], { subject: user })),
     ])
       expect([refused.code, refused.reason]).toEqual([

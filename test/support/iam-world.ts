@@ -5,7 +5,9 @@ import { importWebAesGcmKey } from '../../src/adapters/system/clock-and-entropy.
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createBroker } from '../../src/compose.ts'
 import type { Platform, Serve } from '../../src/compose/platform.ts'
+import { createLimits } from '../../src/compose/recording.ts'
 import { readSettings } from '../../src/config.ts'
+import type { Environment } from '../../src/config/setting.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import type { Claims } from '../../src/domain/caller.ts'
 import { Secret } from '../../src/domain/secret.ts'
@@ -68,7 +70,10 @@ export interface Answered {
  * A whole broker in this process with the service-account key `reports-sa`, of which `billing` may have tokens and what
  * the rule's `signature` says; `stranger` is a caller without a rule.
  */
-export async function createIamWorld(signature: object = { storage_buckets: [bucket] }): Promise<IamWorld> {
+export async function createIamWorld(
+  signature: object = { storage_buckets: [bucket] },
+  settings: Environment = {},
+): Promise<IamWorld> {
   const clock = createFakeClock()
   const store = createMemoryStore({ clock })
   const routed = createRoutedHttp()
@@ -87,7 +92,16 @@ export async function createIamWorld(signature: object = { storage_buckets: [buc
     ['sign', 'verify'],
   )
   routed.route('https://oauth2.googleapis.com/token', ({ body }) => answerToken(body ?? '', clock.now()))
+  const settingsOf = (issuer: string) =>
+    readSettings({
+      DOWNSCOPE_ISSUER: issuer,
+      DOWNSCOPE_STORE: 'memory:',
+      DOWNSCOPE_KEYS: `k1:${btoa('k'.repeat(32))}`,
+      ...settings,
+    })
+  const issuer = `https://${iamHost}`
   const platform: Platform = {
+    limits: createLimits(settingsOf(issuer), clock),
     clock,
     entropy: createSequence(),
     sha256: webSha256,
@@ -100,16 +114,8 @@ export async function createIamWorld(signature: object = { storage_buckets: [buc
     keyRing: createKeyRing([createLocalRingKeys([{ kid: 'k1', key: new Secret(btoa('k'.repeat(32))) }])]),
     sharesWork: true,
   }
-  const serveAs = (issuer: string): Serve =>
-    createBroker(
-      readSettings({
-        DOWNSCOPE_ISSUER: issuer,
-        DOWNSCOPE_STORE: 'memory:',
-        DOWNSCOPE_KEYS: `k1:${btoa('k'.repeat(32))}`,
-      }),
-      platform,
-    ).serve
-  const first = serveAs(`https://${iamHost}`)
+  const serveAs = (name: string): Serve => createBroker(settingsOf(name), platform).serve
+  const first = serveAs(issuer)
 
   const policy: IamWorld['policy'] = (rule = {}) => ({
     version: 1,
