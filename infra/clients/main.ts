@@ -1,27 +1,24 @@
 import { parseArgs } from 'node:util'
-import {
-  curlClients,
-  gcloudClients,
-  goClients,
-  javaClients,
-  nodeClients,
-  pythonClients,
-  rustClients,
-  type Attempt,
-} from './clients.ts'
-import { isOnPath, prepareToolchain, type Language, type Toolchain } from './toolchains.ts'
-import { prepareWays, type Environments } from './ways.ts'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { repository, runProgram } from '../../test/support/run-node.ts'
+import type { Attempt } from './attempt.ts'
+import { attemptsOf } from './clients.ts'
+import { isOnPath, languages, prepareToolchain, type Language, type Toolchain } from './toolchains.ts'
+import { prepareWays } from './ways.ts'
 import { createClientsWorld, type ClientsWorld } from './world.ts'
 
 // `npm run clients`: unmodified clients ask a broker and an agent for tokens, each by its own library. Prints which
 // scope Google's stand-in recorded for each. `--require LANGUAGE` fails where its tools are missing, `--rust` adds what
-// builds for minutes, `--only TEXT` runs the clients whose name has it.
+// builds for minutes, `--only TEXT` runs the clients whose name has it, `--write` puts the table into docs/clients.md if
+// all ran and none failed.
 
 const { values } = parseArgs({
   options: {
     require: { type: 'string', multiple: true, default: [] },
     rust: { type: 'boolean', default: false },
     only: { type: 'string' },
+    write: { type: 'boolean', default: false },
   },
 })
 
@@ -46,16 +43,10 @@ const atOnce = 2
 process.exitCode = await main()
 
 async function main(): Promise<number> {
-  const languages: readonly Language[] = [
-    'node',
-    'python',
-    'go',
-    'java',
-    ...(values.rust ? (['rust'] as const) : []),
-  ]
   const skipped: string[] = values.rust ? [] : ['rust: builds for minutes, pass --rust']
   const toolchains = new Map<Language, string>()
   for (const language of languages) {
+    if (language === 'rust' && !values.rust) continue
     if (!clientsIn[language].some((name) => name.includes(values.only ?? ''))) continue
     const toolchain: Toolchain = await prepareToolchain(language)
     if (toolchain.found) toolchains.set(language, toolchain.folder)
@@ -67,45 +58,51 @@ async function main(): Promise<number> {
   try {
     const cannot = await world.missing()
     for (const [way, why] of cannot) skipped.push(`${way}: ${why}`)
-    const attempts = (await attemptsWith(world, toolchains)).filter(
+    const attempts = (await attemptsIn(world, toolchains)).filter(
       ({ client, way }) => client.includes(values.only ?? '') && !cannot.has(way),
     )
     const rows = await runAll(attempts, world)
-    process.stdout.write(tableOf(rows))
+    const table = tableOf(rows)
+    process.stdout.write(table)
     for (const line of skipped) process.stdout.write(`skipped: ${line}\n`)
     const good = rows.filter(({ isGood }) => isGood).length
     process.stdout.write(`clients: ${good} passed, ${rows.length - good} failed\n`)
     for (const name of missing) process.stderr.write(`clients: ${name} is required and was skipped\n`)
-    return good === rows.length && good > 0 && missing.length === 0 ? 0 : 1
+    const isGood = good === rows.length && good > 0 && missing.length === 0
+    if (values.write) {
+      if (!isGood || skipped.length > 0 || values.only !== undefined)
+        throw new Error('--write: the table is of all clients, and all must pass')
+      writeTable(table)
+    }
+    return isGood ? 0 : 1
   } finally {
     await world.close()
   }
 }
 
-async function attemptsWith(
+async function attemptsIn(
   world: ClientsWorld,
-  toolchains: ReadonlyMap<Language, string>,
+  folders: ReadonlyMap<Language, string>,
 ): Promise<readonly Attempt[]> {
-  const environments: Environments = await prepareWays(world, world.url, 'plain')
-  const given = (folder: string) => ({ world, folder, environments })
-  const [node, python, go, java, rust] = (['node', 'python', 'go', 'java', 'rust'] as const).map((name) =>
-    toolchains.get(name),
-  )
-  return [
-    ...(node === undefined ? [] : nodeClients(given(node))),
-    ...(python === undefined ? [] : await pythonClients(given(python))),
-    ...(go === undefined ? [] : goClients(given(go))),
-    ...(java === undefined ? [] : await behindTls(world, java)),
-    ...(rust === undefined ? [] : rustClients(given(rust))),
-    ...(isOnPath('gcloud') ? await gcloudClients(world, environments) : []),
-    ...(isOnPath('curl') ? await curlClients(world, environments) : []),
-  ]
+  const environments = await prepareWays(world, world.url, 'plain')
+  const versions = {
+    ...(await versionOf('gcloud', ['version'], /^Google Cloud SDK (\S+)/)),
+    ...(await versionOf('curl', ['--version'], /^curl (\S+)/)),
+  }
+  if (!folders.has('java')) return attemptsOf({ world, environments, folders, versions })
+  const { url, trustStore } = await world.openTls()
+  const behindTls = { trustStore, environments: await prepareWays(world, url, 'tls') }
+  return attemptsOf({ world, environments, folders, versions, behindTls })
 }
 
-/** Google's library for Java refuses a `token_url` by http. */
-async function behindTls(world: ClientsWorld, folder: string): Promise<readonly Attempt[]> {
-  const { url, trustStore } = await world.openTls()
-  return javaClients({ world, folder, trustStore, environments: await prepareWays(world, url, 'tls') })
+async function versionOf(
+  tool: 'gcloud' | 'curl',
+  args: readonly string[],
+  pattern: RegExp,
+): Promise<Readonly<Partial<Record<'gcloud' | 'curl', string>>>> {
+  if (!isOnPath(tool)) return {}
+  const { stdout } = await runProgram(tool, args, { cwd: repository })
+  return { [tool]: pattern.exec(stdout)?.[1] ?? '' }
 }
 
 /** In the order given, a few at once. */
@@ -138,4 +135,12 @@ function tableOf(rows: readonly Row[]): string {
     ...rows.map(({ client, version, way, outcome }) => [client, version, way, outcome.replaceAll('|', '/')]),
   ]
   return lines.map((cells) => `| ${cells.join(' | ')} |\n`).join('')
+}
+
+function writeTable(table: string): void {
+  const path = join(repository, 'docs/clients.md')
+  const document = readFileSync(path, 'utf8')
+  const end = document.indexOf('\n\n', document.indexOf('\n| Client | Version |')) + 1
+  const start = document.indexOf('| Client | Version |')
+  writeFileSync(path, document.slice(0, start) + table + document.slice(end))
 }

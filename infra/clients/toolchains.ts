@@ -9,7 +9,8 @@ export type Toolchain =
   | { readonly found: true; readonly folder: string }
   | { readonly found: false; readonly why: string }
 
-export type Language = 'node' | 'python' | 'go' | 'java' | 'rust'
+export const languages = ['node', 'python', 'go', 'java', 'rust'] as const
+export type Language = (typeof languages)[number]
 
 interface Recipe {
   readonly tools: readonly string[]

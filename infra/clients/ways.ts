@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { repository, runProgram } from '../../test/support/run-node.ts'
 import { caller, scope, type ClientsWorld } from './world.ts'
@@ -7,7 +7,7 @@ export type Way = 'file' | 'url' | 'executable' | 'impersonation' | 'metadata'
 export const ways: readonly Way[] = ['file', 'url', 'executable', 'impersonation', 'metadata']
 
 /** What a client finds in its environment for each way; nothing of whoever runs this. */
-export type Environments = Readonly<Record<Way, Readonly<Record<string, string>>>>
+export type Environments = Readonly<Record<Way | 'ticket', Readonly<Record<string, string>>>>
 
 /** Credential files come from `downscope credential-file`, as a user's would. `url`: where the client reaches the broker. */
 export async function prepareWays(world: ClientsWorld, url: string, name: string): Promise<Environments> {
@@ -34,7 +34,14 @@ export async function prepareWays(world: ClientsWorld, url: string, name: string
     file('executable', '--key', world.keyFiles.jwk, '--caller', caller),
     file('impersonation', '--jwt-file', world.jwtFile, '--impersonation'),
   ])
+  // What a library gets by it is good for requests of one's own to the broker's IAM Credentials API.
+  const { service_account_impersonation_url: _url, ...ticket } = JSON.parse(
+    readFileSync(byImpersonation, 'utf8'),
+  ) as Record<string, unknown>
+  const byTicket = join(world.folder, `${name}-ticket.json`)
+  writeFileSync(byTicket, JSON.stringify(ticket), { mode: 0o600 })
   return {
+    ticket: { ...common, GOOGLE_APPLICATION_CREDENTIALS: byTicket },
     file: { ...common, GOOGLE_APPLICATION_CREDENTIALS: byFile },
     url: { ...common, GOOGLE_APPLICATION_CREDENTIALS: byUrl },
     executable: {

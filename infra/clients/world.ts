@@ -6,16 +6,22 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { createPerson } from '../../src/cli/terminal.ts'
+import { shortScopeName } from '../../src/policy/scope-catalogue.ts'
 import { startDownscope, type AgentProcess } from '../../test/support/agent-process.ts'
 import { startRecordingProxy } from '../../test/support/clients/recording-proxy.ts'
 import { serveOnLoopback } from '../../test/support/clients/loopback-server.ts'
-import { bucket, startStorageApi, type StorageApi } from '../../test/support/clients/storage-api.ts'
+import { bucket, object, startStorageApi, type StorageApi } from '../../test/support/clients/storage-api.ts'
 import { runProgram } from '../../test/support/run-node.ts'
 import { createTestWorld, scopeOf } from '../../test/support/test-broker/test-world.ts'
 
 export const scope = scopeOf('devstorage.read_only')
 export const audience = 'https://reports.acme.example'
 export const caller = 'batch'
+
+/** What `recorded` says of the tokens that are wanted. */
+export const recordedScope = 'devstorage.read_only'
+export const recordedIdToken = `ID token for ${audience}`
+export const recordedUrl = `signed URL of ${bucket}/${object.name}`
 
 /** A broker with one credential, `reports`, an agent for it, and everything that a client may be pointed at. */
 export interface ClientsWorld {
@@ -104,7 +110,9 @@ export async function createClientsWorld(): Promise<ClientsWorld> {
   front.openTo(broker)
   const { client_email: account } = await world.enrolAccount(broker, 'reports')
   const storage = await startStorageApi(world.google)
-  const jwt = await world.workload.jwt({ aud: front.url })
+  // The whole run takes minutes.
+  const exp = Math.floor(Date.now() / 1000) + 3540
+  const jwt = await world.workload.jwt({ aud: front.url, exp })
   const jwtFile = write('workload.jwt', `${jwt}\n`)
   const jwtServer = await serveOnLoopback(createPlainServer((_, response) => response.end(jwt)))
   const jwk = write('batch.jwk.json', JSON.stringify(person.privateJwk))
@@ -142,9 +150,10 @@ export async function createClientsWorld(): Promise<ClientsWorld> {
       return opened
     },
     recorded: (said) => {
-      if (!said.startsWith('https:')) return world.google.token(said)?.scopes.join(' ') || audienceOf(said)
+      if (!said.startsWith('https:'))
+        return world.google.token(said)?.scopes.map(shortScopeName).join(' ') || audienceOf(said)
       const judged = world.google.judgeSignedUrl('GET', said)
-      return judged === undefined ? '' : `${judged.bucket}/${judged.object}`
+      return judged === undefined ? '' : `signed URL of ${judged.bucket}/${judged.object}`
     },
     missing: () => missingAt(front.url, person.privateJwk),
     close: async () => {
@@ -186,7 +195,7 @@ function audienceOf(token: string): string {
     const { aud } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {
       aud: unknown
     }
-    return typeof aud === 'string' ? aud : ''
+    return typeof aud === 'string' ? `ID token for ${aud}` : ''
   } catch {
     return ''
   }

@@ -152,20 +152,21 @@ describe('downscope agent', () => {
     ['no JWT', undefined, 'ENOENT'],
     ['half a JWT', 'eyJhbGciOiJSUzI1NiJ9.eyJ', 'written only half?'],
     ['a JWT that expired', 'expired', 'the JWT expired'],
+    ['no broker at its address', 'good', 'no answer from http://127.0.0.1:'],
   ])(
     '%s: 503, which libraries ask again after, and one line for the operator',
     async (name, content, sentence) => {
       const file = join(world.folder, `${name.replaceAll(' ', '-')}.jwt`)
       const old = Math.floor(Date.now() / 1000) - 100
-      if (content !== undefined)
-        writeFileSync(
-          file,
-          content === 'expired' ? await world.workload.jwt({ iat: old - 60, exp: old }) : content,
-        )
+      const contents: Readonly<Record<string, () => Promise<string>>> = {
+        expired: () => world.workload.jwt({ iat: old - 60, exp: old }),
+        good: () => world.workload.jwt(),
+      }
+      if (content !== undefined) writeFileSync(file, (await contents[content]?.()) ?? content)
       const agent = startDownscope([
         'agent',
         '--broker',
-        broker.url,
+        content === 'good' ? `http://127.0.0.1:${await freePort()}` : broker.url,
         '--account',
         'reports',
         '--jwt-file',

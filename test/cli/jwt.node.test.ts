@@ -106,6 +106,8 @@ describe('downscope credential-file', () => {
     expect(made.stderr).toContain('GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1')
 
     const file = JSON.parse(made.stdout) as PluggableAuthClientOptions
+    // On a busy machine Node takes seconds to start.
+    expect(file.credential_source.executable.timeout_millis).toBe(30_000)
     const { token } = await new PluggableAuthClient({ ...file, scopes: [reading] }).getAccessToken()
     expect(world.carried(token).scopes).toEqual([reading])
   }, 30_000)

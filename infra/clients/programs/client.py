@@ -5,13 +5,7 @@ import sys
 kind = sys.argv[1]
 scope = os.environ.get("CLIENT_SCOPE")
 
-if kind == "version":
-    import authlib
-    import google.auth.version
-    import google.cloud.storage
-
-    print(google.auth.version.__version__, google.cloud.storage.__version__, authlib.__version__)
-elif kind == "token":
+if kind == "token":
     import google.auth
     import google.auth.transport.requests
 
@@ -36,6 +30,50 @@ elif kind == "storage":
     if text != sys.argv[5]:
         sys.exit("the object is another: " + text)
     print(credentials.token)
+elif kind == "sign":
+    import json
+
+    import google.auth
+    from google.auth.transport.requests import AuthorizedSession
+
+    credentials, _ = google.auth.default(scopes=[scope])
+    answer = AuthorizedSession(credentials).post(sys.argv[2], json=json.loads(sys.argv[3]))
+    answer.raise_for_status()
+    print(answer.json()["signedUrl"])
+elif kind == "signer":
+    import base64
+    import datetime
+
+    import google.auth
+    from google.auth.transport.requests import AuthorizedSession
+    from google.cloud import storage
+
+    class BrokerSigner(google.auth.credentials.Signing):
+        """Signs by the broker's signBlob, whose address the library would not take."""
+
+        def __init__(self, account, session):
+            self._account = account
+            self._session = session
+
+        def sign_bytes(self, message):
+            payload = base64.b64encode(message).decode()
+            answer = self._session.post(self._account + ":signBlob", json={"payload": payload})
+            answer.raise_for_status()
+            return base64.b64decode(answer.json()["signedBlob"])
+
+        @property
+        def signer_email(self):
+            return self._account.rsplit("/", 1)[1]
+
+        @property
+        def signer(self):
+            return self
+
+    credentials, _ = google.auth.default(scopes=[scope])
+    signer = BrokerSigner(sys.argv[2], AuthorizedSession(credentials))
+    blob = storage.Client(project="acme", credentials=credentials).bucket(sys.argv[3]).blob(sys.argv[4])
+    expiration = datetime.timedelta(minutes=10)
+    print(blob.generate_signed_url(version="v2", expiration=expiration, credentials=signer))
 elif kind == "authlib":
     from authlib.integrations.requests_client import OAuth2Session
     from authlib.oauth2.rfc7523 import PrivateKeyJWT

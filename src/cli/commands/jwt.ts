@@ -177,7 +177,8 @@ async function credentialSource(call: Call, audience: string): Promise<object> {
     case '--jwt-command':
       throw createFault('usage', 'the libraries run a program that prints JSON of Google’s form: use --key')
     case '--key':
-      return { executable: { command: signingCommand(call), timeout_millis: 10_000 } }
+      // Google's own default: on a busy machine Node takes seconds to start.
+      return { executable: { command: signingCommand(call), timeout_millis: 30_000 } }
   }
 }
 

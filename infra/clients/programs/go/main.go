@@ -3,11 +3,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"cloud.google.com/go/auth/credentials"
 	"cloud.google.com/go/auth/credentials/idtoken"
+	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
 )
 
@@ -42,6 +45,25 @@ func ask(ctx context.Context, kind, scope string) (string, error) {
 			return "", err
 		}
 		return token.AccessToken, nil
+	case "sign":
+		found, err := google.FindDefaultCredentials(ctx, scope)
+		if err != nil {
+			return "", err
+		}
+		client := oauth2.NewClient(ctx, found.TokenSource)
+		answer, err := client.Post(os.Args[2], "application/json", strings.NewReader(os.Args[3]))
+		if err != nil {
+			return "", err
+		}
+		defer answer.Body.Close()
+		if answer.StatusCode != 200 {
+			return "", fmt.Errorf("status %d", answer.StatusCode)
+		}
+		var signed struct {
+			SignedURL string `json:"signedUrl"`
+		}
+		err = json.NewDecoder(answer.Body).Decode(&signed)
+		return signed.SignedURL, err
 	case "identity":
 		found, err := idtoken.NewCredentials(&idtoken.Options{Audience: os.Args[2]})
 		if err != nil {

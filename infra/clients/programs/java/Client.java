@@ -1,3 +1,10 @@
+import com.google.api.client.http.ByteArrayContent;
+import com.google.api.client.http.GenericUrl;
+import com.google.api.client.http.javanet.NetHttpTransport;
+import com.google.api.client.json.JsonObjectParser;
+import com.google.api.client.json.GenericJson;
+import com.google.api.client.json.gson.GsonFactory;
+import com.google.auth.http.HttpCredentialsAdapter;
 import com.google.auth.oauth2.GoogleCredentials;
 import com.google.auth.oauth2.IdTokenCredentials;
 import com.google.auth.oauth2.IdTokenProvider;
@@ -27,6 +34,18 @@ public final class Client {
         IdTokenCredentials credentials =
             IdTokenCredentials.newBuilder().setIdTokenProvider(provider).setTargetAudience(args[1]).build();
         System.out.println(credentials.refreshAccessToken().getTokenValue());
+        break;
+      case "sign":
+        System.out.println(
+            new NetHttpTransport()
+                .createRequestFactory(
+                    new HttpCredentialsAdapter(GoogleCredentials.getApplicationDefault().createScoped(scope)))
+                .buildPostRequest(
+                    new GenericUrl(args[1]), ByteArrayContent.fromString("application/json", args[2]))
+                .setParser(new JsonObjectParser(GsonFactory.getDefaultInstance()))
+                .execute()
+                .parseAs(GenericJson.class)
+                .get("signedUrl"));
         break;
       case "nimbus":
         URI endpoint = URI.create(args[1]);
