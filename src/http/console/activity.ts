@@ -1,7 +1,7 @@
 import { html } from 'hono/html'
 import { auditOutcomes } from '../../domain/audit-record.ts'
 import { formatTimestamp, later, parseTimestamp, seconds } from '../../domain/time.ts'
-import { auditPageSchema, type AuditPageDocument } from '../document-schemas.ts'
+import type { AuditPageDocument } from '../document-schemas.ts'
 import { AdminApiError } from './admin-as.ts'
 import { faultLines } from './credentials.ts'
 import { keepNote } from './overview.ts'
@@ -45,7 +45,7 @@ async function showActivity(context: PageContext): Promise<Shown> {
   const { ask, query, base, issuer } = context
   const wanted = wantedOf(context)
   const asked = new URLSearchParams({ ...Object.fromEntries(wanted), limit: String(pageSize) })
-  const { value: page } = await ask({ method: 'GET', path: `audit?${asked.toString()}` }, auditPageSchema)
+  const { value: page } = await ask<AuditPageDocument>({ method: 'GET', path: `audit?${asked.toString()}` })
   const isOne = query.has('request_id')
   const isFollowing = query.get('follow') === 'true' && !query.has('after')
   const to = (changes: object, words: string) => {

@@ -1,9 +1,8 @@
 import { html } from 'hono/html'
-import * as z from 'zod/mini'
 import type { RotationStep } from '../../domain/rotation.ts'
 import { parseTimestamp } from '../../domain/time.ts'
-import { credentialSchema, revokedCredentialSchema, type CredentialDocument } from '../credential-schemas.ts'
-import { summarySchema } from '../document-schemas.ts'
+import type { CredentialDocument, RevokedCredentialDocument } from '../credential-schemas.ts'
+import type { SummaryDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
 import { AdminApiError } from './admin-as.ts'
 import { faultLines, stateBadge } from './credentials.ts'
@@ -118,11 +117,11 @@ function gone({ base, param }: PageContext): Shown {
 async function showCredential(context: PageContext, refusal?: AdminApiError, done?: Markup): Promise<Shown> {
   const { ask, param, query, may, base, issuer } = context
   const name = param('name')
-  const { value: credential, etag } = await ask(
-    { method: 'GET', path: `credentials/${name}` },
-    credentialSchema,
-  )
-  const { value: summary } = await ask({ method: 'GET', path: `summary?name=${name}` }, summarySchema)
+  const { value: credential, etag } = await ask<CredentialDocument>({
+    method: 'GET',
+    path: `credentials/${name}`,
+  })
+  const { value: summary } = await ask<SummaryDocument>({ method: 'GET', path: `summary?name=${name}` })
   const possible = actions.filter((action) => may(action.needs) && action.isFor(credential))
   const asked = possible.find(({ act }) => act === query.get('confirm'))
   const row = summary.credentials[0]
@@ -317,14 +316,14 @@ function actOf({ act, needs }: Action): Act {
       } as const
       try {
         if (act === 'destroy') {
-          await ask(request, z.object({}))
+          await ask<object>(request)
           return route
         }
         if (act !== 'revoke') {
-          await ask(request, credentialSchema)
+          await ask<CredentialDocument>(request)
           return `${route}/${name}`
         }
-        const { value } = await ask(request, revokedCredentialSchema)
+        const { value } = await ask<RevokedCredentialDocument>(request)
         const said = note(
           `Revoked here. Upstream: ${value.upstream.replaceAll('_', ' ')}. ${value.detail ?? ''}`,
         )

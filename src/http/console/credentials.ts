@@ -1,13 +1,8 @@
 import { html } from 'hono/html'
 import * as z from 'zod/mini'
 import { credentialKinds, credentialStates } from '../../domain/credential.ts'
-import { credentialSchema } from '../credential-schemas.ts'
-import {
-  connectionSchema,
-  startedConnectionSchema,
-  summarySchema,
-  type SummaryDocument,
-} from '../document-schemas.ts'
+import type { CredentialDocument } from '../credential-schemas.ts'
+import type { ConnectionDocument, StartedConnectionDocument, SummaryDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
 import { AdminApiError } from './admin-as.ts'
 import { attentionWords } from './overview.ts'
@@ -55,7 +50,10 @@ async function showList(
     const value = query.get(name)
     if (value !== null && value !== '') wanted.set(name, value)
   }
-  const { value: summary } = await ask({ method: 'GET', path: `summary?${wanted.toString()}` }, summarySchema)
+  const { value: summary } = await ask<SummaryDocument>({
+    method: 'GET',
+    path: `summary?${wanted.toString()}`,
+  })
   const main = html`${filterForm(context)}
     <p class="soft">
       ${summary.matching} of ${summary.total} credentials, as of
@@ -203,7 +201,7 @@ async function connect(context: PageContext, form: Form): Promise<Shown> {
     ...(form.get('replace_account') === 'true' ? { replace_account: true } : {}),
   }
   try {
-    const { value } = await ask({ method: 'POST', path: 'connections', body }, startedConnectionSchema)
+    const { value } = await ask<StartedConnectionDocument>({ method: 'POST', path: 'connections', body })
     const sealed = await seal(JSON.stringify([value.id, value.nonce, value.url]))
     return await showConnection(context, { id: value.id, url: value.url, sealed })
   } catch (error) {
@@ -225,7 +223,7 @@ async function showConnection(
   refusal?: AdminApiError,
 ): Promise<Shown> {
   const { ask } = context
-  const { value } = await ask({ method: 'GET', path: `connections/${started.id}` }, connectionSchema)
+  const { value } = await ask<ConnectionDocument>({ method: 'GET', path: `connections/${started.id}` })
   const carried = hiddenField('started', started.sealed)
   const given = value.account ?? ''
   const fewer =
@@ -276,7 +274,7 @@ async function finish(context: PageContext, form: Form): Promise<Shown | string>
   const body = { nonce, account, ...(fewer === undefined ? {} : { accept_fewer_scopes: fewer.split(' ') }) }
   try {
     const path = `connections/${id}:finalize`
-    const { value } = await ask({ method: 'POST', path, body }, credentialSchema)
+    const { value } = await ask<CredentialDocument>({ method: 'POST', path, body })
     return `${route}/${value.name}`
   } catch (error) {
     if (!(error instanceof AdminApiError) || error.status >= 500) throw error

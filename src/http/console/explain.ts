@@ -1,7 +1,7 @@
 import { html } from 'hono/html'
 import { base64url } from 'jose'
 import { parseJsonObject, type Members } from '../../domain/json.ts'
-import { explanationSchema, type ExplanationDocument } from '../document-schemas.ts'
+import type { ExplanationDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
 import { AdminApiError } from './admin-as.ts'
 import { faultLines } from './credentials.ts'
@@ -105,10 +105,11 @@ async function explain(context: PageContext, form: Form): Promise<Shown> {
   const question = questionIn(form)
   if (typeof question === 'string') return showForm(context, typed, { fault: html`${question}`, status: 400 })
   try {
-    const { value } = await context.ask(
-      { method: 'POST', path: 'policy:explain', body: question },
-      explanationSchema,
-    )
+    const { value } = await context.ask<ExplanationDocument>({
+      method: 'POST',
+      path: 'policy:explain',
+      body: question,
+    })
     return await showForm(context, typed, { explanation: value })
   } catch (error) {
     if (!(error instanceof AdminApiError) || error.status >= 500 || error.status === 403) throw error

@@ -1,6 +1,6 @@
 import { html } from 'hono/html'
 import type { ServiceStatus } from '../../service/administer-service.ts'
-import { serviceSchema, summarySchema, type SummaryDocument } from '../document-schemas.ts'
+import type { ServiceDocument, SummaryDocument } from '../document-schemas.ts'
 import { serviceDocument } from '../admin-documents.ts'
 import { AdminApiError } from './admin-as.ts'
 import type { Markup } from './page-answer.ts'
@@ -57,11 +57,11 @@ export function overviewPage(deps: OverviewDeps): ConsolePage {
 
 async function showOverview(context: PageContext, { keepsAudit }: OverviewDeps): Promise<Shown> {
   const { ask, issuer } = context
-  const { value: summary } = await ask(
-    { method: 'GET', path: 'summary?attention=true&limit=20' },
-    summarySchema,
-  )
-  const { value: service } = await ask({ method: 'GET', path: 'service' }, serviceSchema)
+  const { value: summary } = await ask<SummaryDocument>({
+    method: 'GET',
+    path: 'summary?attention=true&limit=20',
+  })
+  const { value: service } = await ask<ServiceDocument>({ method: 'GET', path: 'service' })
   const main = html`${service.stopped === undefined ? '' : alert(html`Stopped by ${service.stopped.by}: nobody gets a token. <a href="${context.base}/console/stop">Start again</a>`)}
     <h2>Needs attention</h2>
     ${attention(summary, context)}

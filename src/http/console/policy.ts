@@ -1,15 +1,13 @@
 import { structuredPatch } from 'diff'
 import { html } from 'hono/html'
-import {
-  appliedPolicySchema,
-  policySchema,
-  policyVersionSchema,
-  policyVersionsSchema,
-  validPolicySchema,
-  type PolicyDocument,
-  type PolicyVersionsDocument,
-  type ValidPolicyDocument,
+import type {
+  AppliedPolicyDocument,
+  PolicyDocument,
+  PolicyVersionDocument,
+  PolicyVersionsDocument,
+  ValidPolicyDocument,
 } from '../credential-schemas.ts'
+import type { SummaryDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
 import { AdminApiError } from './admin-as.ts'
 import type { Markup } from './page-answer.ts'
@@ -30,6 +28,8 @@ import {
 const route = '/console/policy'
 /** A policy has at most a megabyte, and a form writes some characters with three. */
 const formBytesMax = 3_500_000
+/** Credentials that a look for warnings may read without being asked for. */
+const checkedUnasked = 50
 /** Lines that two texts may differ in before a diff is too dear to make. */
 const editsMax = 2_000
 
@@ -53,10 +53,13 @@ export const policyPage: ConsolePage = {
 }
 
 async function showPolicy(context: PageContext, said?: Markup): Promise<Shown> {
-  const { ask, base, may, issuer } = context
-  const { value: policy } = await ask({ method: 'GET', path: 'policy' }, policySchema)
-  const { value: versions } = await ask({ method: 'GET', path: 'policy/versions' }, policyVersionsSchema)
-  const warnings = await warningsOf(context, policy.document)
+  const { ask, base, may, issuer, query } = context
+  const { value: policy } = await ask<PolicyDocument>({ method: 'GET', path: 'policy' })
+  const { value: versions } = await ask<PolicyVersionsDocument>({ method: 'GET', path: 'policy/versions' })
+  // A check reads every credential: of many only where somebody asks for it.
+  const { value: summary } = await ask<SummaryDocument>({ method: 'GET', path: 'summary?limit=1' })
+  const isChecked = summary.total < checkedUnasked || query.get('warnings') === 'true'
+  const warnings = isChecked ? await warningsOf(context, policy.document) : undefined
   const main = html`${said ?? ''}
     ${
       policy.fault === undefined
@@ -80,7 +83,7 @@ async function showPolicy(context: PageContext, said?: Markup): Promise<Shown> {
       >
     </p>
     <h2>Warnings</h2>
-    ${warnings.length === 0 ? html`<p>None.</p>` : warningList(warnings)}
+    ${warnings === undefined ? html`<p><a href="${base}${route}?warnings=true">Look for warnings</a>, which reads every credential.</p>` : warningList(warnings)}
     <h2>Document in force</h2>
     ${numbered(policy.document)}
     <h2>Versions</h2>
@@ -103,7 +106,7 @@ type Warnings = ValidPolicyDocument['warnings']
 
 async function warningsOf({ ask }: PageContext, yaml: string): Promise<Warnings> {
   try {
-    return (await ask({ method: 'POST', path: 'policy:validate', yaml }, validPolicySchema)).value.warnings
+    return (await ask<ValidPolicyDocument>({ method: 'POST', path: 'policy:validate', yaml })).value.warnings
   } catch (error) {
     if (error instanceof AdminApiError && error.status < 500) return []
     throw error
@@ -111,6 +114,7 @@ async function warningsOf({ ask }: PageContext, yaml: string): Promise<Warnings>
 }
 
 function warningList(warnings: Warnings): Markup {
+  if (warnings.length === 0) return html`<p>None.</p>`
   return html`<ul>
     ${warnings.map(({ line, text, path }) => html`<li><a href="#L${line}">Line ${line}</a>: ${text} <span class="soft">(<code>${path}</code>)</span></li>`)}
   </ul>`
@@ -139,7 +143,7 @@ function versionTable({ versions }: PolicyVersionsDocument, { base }: PageContex
 }
 
 async function readVersion({ ask }: PageContext, revision: string) {
-  return (await ask({ method: 'GET', path: `policy/versions/${revision}` }, policyVersionSchema)).value
+  return (await ask<PolicyVersionDocument>({ method: 'GET', path: `policy/versions/${revision}` })).value
 }
 
 async function showVersion(context: PageContext, revision: string): Promise<Shown> {
@@ -175,7 +179,7 @@ function diff(from: string, to: string): Markup {
 }
 
 async function startEditing(context: PageContext): Promise<Shown> {
-  const { value, etag } = await context.ask({ method: 'GET', path: 'policy' }, policySchema)
+  const { value, etag } = await context.ask<PolicyDocument>({ method: 'GET', path: 'policy' })
   return showEditor(context, value.document, etag ?? '', { isFresh: true, inStore: isInStore(value) })
 }
 
@@ -195,7 +199,7 @@ async function showEditor(
 ): Promise<Shown> {
   const { may, base, issuer, hidden } = context
   const inStore =
-    edited.inStore ?? isInStore((await context.ask({ method: 'GET', path: 'policy' }, policySchema)).value)
+    edited.inStore ?? isInStore((await context.ask<PolicyDocument>({ method: 'GET', path: 'policy' })).value)
   const mayApply = may('admin') && inStore
   const lines = Math.min(40, Math.max(12, text.split('\n').length + 1))
   const main = html`${edited.said ?? ''}
@@ -227,11 +231,12 @@ function textIn(form: Form): string {
 async function check(context: PageContext, form: Form): Promise<Shown> {
   const [text, revision] = [textIn(form), form.get('revision') ?? '']
   try {
-    const { value } = await context.ask(
-      { method: 'POST', path: 'policy:validate', yaml: text },
-      validPolicySchema,
-    )
-    const inForce = (await context.ask({ method: 'GET', path: 'policy' }, policySchema)).value
+    const { value } = await context.ask<ValidPolicyDocument>({
+      method: 'POST',
+      path: 'policy:validate',
+      yaml: text,
+    })
+    const inForce = (await context.ask<PolicyDocument>({ method: 'GET', path: 'policy' })).value
     const said = html`<section class="note" aria-labelledby="checked">
       <h2 id="checked">No faults</h2>
       ${value.warnings.length === 0 ? '' : warningWords(value.warnings)}
@@ -254,10 +259,12 @@ async function apply(context: PageContext, form: Form, isForced: boolean): Promi
   const [text, revision] = [textIn(form), form.get('revision') ?? '']
   try {
     const path = isForced ? 'policy?force=true' : 'policy'
-    const { value } = await context.ask(
-      { method: 'PUT', path, yaml: text, ifMatch: revision },
-      appliedPolicySchema,
-    )
+    const { value } = await context.ask<AppliedPolicyDocument>({
+      method: 'PUT',
+      path,
+      yaml: text,
+      ifMatch: revision,
+    })
     return `${route}?version=${value.revision}`
   } catch (error) {
     return showFaults(context, { text, revision }, error)
@@ -293,10 +300,10 @@ async function showFaults(context: PageContext, { text, revision }: Typed, error
 /** Two people at once: who was first, what that changed, and what is typed here against it; both are kept. */
 async function showConflict(context: PageContext, { text, revision }: Typed): Promise<Shown> {
   // Not the one in force here: this instance may see theirs some seconds later.
-  const { value: history } = await context.ask(
-    { method: 'GET', path: 'policy/versions' },
-    policyVersionsSchema,
-  )
+  const { value: history } = await context.ask<PolicyVersionsDocument>({
+    method: 'GET',
+    path: 'policy/versions',
+  })
   const newest = history.versions[0]?.revision ?? ''
   const first = await readVersion(context, newest)
   const etag = `"${encodeURIComponent(newest)}"`

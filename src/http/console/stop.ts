@@ -1,14 +1,12 @@
 import { html } from 'hono/html'
-import * as z from 'zod/mini'
 import { formatTimestamp, later, parseTimestamp, seconds, type EpochSeconds } from '../../domain/time.ts'
-import { credentialSchema } from '../credential-schemas.ts'
-import {
-  auditPageSchema,
-  blockedCallerSchema,
-  blockedCallersSchema,
-  serviceSchema,
-  stopSchema,
-  type AuditPageDocument,
+import type { CredentialDocument } from '../credential-schemas.ts'
+import type {
+  AuditPageDocument,
+  BlockedCallerDocument,
+  BlockedCallersDocument,
+  ServiceDocument,
+  StopDocument,
 } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
 import { AdminApiError } from './admin-as.ts'
@@ -44,21 +42,21 @@ export const stopPage: ConsolePage = {
   showTyped: (context, typed) => showStop(context, { typed }),
   acts: {
     stop: act('operator', async ({ ask }) => {
-      await ask({ method: 'POST', path: 'service:stop' }, stopSchema)
+      await ask<StopDocument>({ method: 'POST', path: 'service:stop' })
       return route
     }),
     resume: act('admin', async ({ ask }) => {
-      await ask({ method: 'POST', path: 'service:resume' }, stopSchema)
+      await ask<StopDocument>({ method: 'POST', path: 'service:resume' })
       return route
     }),
     block: act('operator', async ({ ask }, form) => {
       const body = { issuer: form.get('issuer') ?? '', subject: form.get('subject') ?? '' }
-      await ask({ method: 'POST', path: 'callers:revoke', body }, blockedCallerSchema)
+      await ask<BlockedCallerDocument>({ method: 'POST', path: 'callers:revoke', body })
       return `${route}?${new URLSearchParams({ stopped_caller: body.subject }).toString()}`
     }),
     restore: act('admin', async ({ ask }, form) => {
       const body = { issuer: form.get('issuer') ?? '', subject: form.get('subject') ?? '' }
-      await ask({ method: 'POST', path: 'callers:restore', body }, z.object({}))
+      await ask<object>({ method: 'POST', path: 'callers:restore', body })
       return route
     }),
     disable: act('operator', async ({ ask }, form) => {
@@ -69,7 +67,7 @@ export const stopPage: ConsolePage = {
           code: 'request_malformed',
           detail: 'this is no name of a credential',
         })
-      await ask({ method: 'POST', path: `credentials/${name}:disable` }, credentialSchema)
+      await ask<CredentialDocument>({ method: 'POST', path: `credentials/${name}:disable` })
       return `${route}?${new URLSearchParams({ stopped_credential: name }).toString()}`
     }),
   },
@@ -96,8 +94,8 @@ interface Tried {
 
 async function showStop(context: PageContext, { typed, refusal }: Tried = {}): Promise<Shown> {
   const { ask, may, now, issuer, base, query } = context
-  const { value: service } = await ask({ method: 'GET', path: 'service' }, serviceSchema)
-  const { value: blocked } = await ask({ method: 'GET', path: 'callers' }, blockedCallersSchema)
+  const { value: service } = await ask<ServiceDocument>({ method: 'GET', path: 'service' })
+  const { value: blocked } = await ask<BlockedCallersDocument>({ method: 'GET', path: 'callers' })
   const { stopped } = service
   const living = await whatLives(context, stopped?.since, blocked.callers)
   // A page that shows itself again would lose what is typed into it.
@@ -196,7 +194,7 @@ function oneCredential(context: PageContext, typed?: Form): Markup {
     })}`
 }
 
-type Blocked = z.output<typeof blockedCallersSchema>['callers']
+type Blocked = BlockedCallersDocument['callers']
 
 function blockedTable(callers: Blocked, context: PageContext): Markup {
   return tableOf({
@@ -282,7 +280,7 @@ async function lastTokens(
     ...(caller === '' ? {} : { caller }),
     ...(credential === '' ? {} : { credential }),
   })
-  const { value } = await ask({ method: 'GET', path: `audit?${query.toString()}` }, auditPageSchema)
+  const { value } = await ask<AuditPageDocument>({ method: 'GET', path: `audit?${query.toString()}` })
   return value.records.flatMap((record) => {
     const [given, left] = [parseTimestamp(record.time), record['remaining_seconds']]
     if (given === undefined || typeof left !== 'number') return []
