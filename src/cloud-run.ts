@@ -3,6 +3,7 @@ import { createBroker } from './compose.ts'
 import './compose/without-generated-code.ts'
 import { createNodePlatform, type NodePlatform } from './compose/node-platform.ts'
 import type { Serve } from './compose/platform.ts'
+import { openTelemetry, type Telemetry } from './compose/telemetry.ts'
 import { startFault } from './compose/start-fault.ts'
 import { readSettings, type Settings } from './config.ts'
 
@@ -17,15 +18,16 @@ start().catch(refuseToStart)
 
 async function start(): Promise<void> {
   const settings = readSettings(process.env)
-  const platform = createNodePlatform(settings)
+  const telemetry = await openTelemetry(settings)
+  const platform = createNodePlatform(settings, telemetry.measures)
   const broker = createBroker(settings, platform)
   const { serve, underWay } = countingUnderWay(broker.serve)
   const server = platform.createServer(serve)
 
   endOnBug(platform)
-  endOnSignal({ server, platform, underWay })
+  endOnSignal({ server, platform, underWay, telemetry })
   // At the same time: whoever comes before the first look has ended waits for the rest of it, and no longer.
-  await Promise.all([broker.readiness(), listen(server, settings)])
+  await Promise.all([broker.readiness(), listen(server, settings), telemetry.serve(platform.log)])
   platform.log('info', 'downscope is listening', { port: settings.port, issuer: settings.issuer })
 }
 
@@ -62,9 +64,10 @@ interface Ending {
   readonly server: Server
   readonly platform: NodePlatform
   readonly underWay: () => number
+  readonly telemetry: Pick<Telemetry, 'close'>
 }
 
-function endOnSignal({ server, platform, underWay }: Ending): void {
+function endOnSignal({ server, platform, underWay, telemetry }: Ending): void {
   const { clock, log } = platform
   const end = async (signal: string): Promise<void> => {
     const endMs = clock.steadyMs() + drainMs
@@ -80,6 +83,7 @@ function endOnSignal({ server, platform, underWay }: Ending): void {
     }
     const abandoned = underWay() + (await platform.drain(endMs - clock.steadyMs()))
     log(abandoned === 0 ? 'info' : 'error', 'stopped', { abandoned })
+    await telemetry.close()
     await platform.close()
     process.exit(0)
   }

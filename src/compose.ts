@@ -10,6 +10,8 @@ import { createAdministration } from './compose/administration.ts'
 import { endingConnections, maintainingConnections, openConnect } from './compose/connect.ts'
 import type { MintingRecords } from './rotation/prove-version.ts'
 import { createExchanges } from './compose/google-cloud.ts'
+import { createGauges } from './compose/gauges.ts'
+import { unmeasured } from './compose/measure.ts'
 import { createRecording } from './compose/recording.ts'
 import type { Broker, Platform } from './compose/platform.ts'
 import { createCheckDocument, createLogWarnings } from './policy/policy-warnings.ts'
@@ -19,6 +21,7 @@ import { createRotationModule } from './compose/rotation.ts'
 import type { Settings } from './config.ts'
 import { runInTurns } from './domain/steps.ts'
 import { createApp, type AppDeps } from './http/app.ts'
+import { createSummaryRecord } from './records/broker-summary.ts'
 import { createReadiness } from './service/readiness.ts'
 import { createMint, type Mint, type MintDeps } from './minting/mint.ts'
 import { recordIssuedTokens } from './minting/record-issued-token.ts'
@@ -31,7 +34,7 @@ import { createRevokeToken, type RevokeTokenSteps } from './revoke-token.ts'
 /** Joins modules, records and the HTTP layer into one broker. Nothing is read, sent or written before the first request. */
 export function createBroker(settings: Settings, platform: Platform): Broker {
   const { issuer } = settings
-  const { clock, log, entropy } = platform
+  const { clock, log, entropy, measures = unmeasured } = platform
   const records = createRecords(settings, platform)
   const withoutJti = new Set<string>()
   const { policyInForce, check, policy, findUpstream, rulesInUse } = openPolicy(settings, platform, {
@@ -53,7 +56,13 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     fraction: entropy.fraction,
     entriesMax: settings.memoryTokensMax,
   })
-  const resolve = createTokenCache({ ...platform, ...records, blocks: records.blocksView, memory })
+  const resolve = createTokenCache({
+    ...platform,
+    ...records,
+    blocks: records.blocksView,
+    memory,
+    noteLeaseWait: measures.noteLeaseWait,
+  })
   const intermediaries = createIntermediaries({
     ...platform,
     ...records,
@@ -61,7 +70,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     issued: memory,
     readCredential: records.credentials.find,
   })
-  const noting = (mint: Mint) => recordIssuedTokens({ ...platform, ...records, mint })
+  const noting = (mint: Mint) => recordIssuedTokens({ ...platform, ...records, mint: measures.mint(mint) })
   const verifyIssued = createVerifyIssued(platform)
   const mintWith = (used: MintingRecords, more: Pick<MintDeps, 'showConfirmed'> = {}) =>
     createMint({
@@ -75,6 +84,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       shareToken: async (grant, mint, deadlineMs) =>
         (await resolve(grant, () => noting(mint)(grant), deadlineMs)).token,
       intermediaries,
+      noteLeaseWait: measures.noteLeaseWait,
     })
   const mint = mintWith(records)
   const joined = { settings, platform, records, findUpstream }
@@ -109,13 +119,23 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     { platform, records, issuer, policy, blocks, mint },
   )
 
+  measures.followPolicy(() => policyInForce.status().inForce?.compiled)
+  measures.watch(
+    createGauges({
+      ...records,
+      policyStatus: policyInForce.status,
+      summary: createSummaryRecord(platform),
+      clock,
+      namesCredentials: settings.telemetry?.namesCredentials === true,
+    }),
+  )
   const readiness = createReadiness({ ...platform, policy, blocks: records.blocksView })
   const connect = openConnect({ settings, platform, records, policy, findUpstream })
   const maintain = maintainingConnections(rotation.maintain, connect, log)
   const app = createApp({
     issuer,
-    exchange,
-    exchangeForIam,
+    exchange: measures.exchange(exchange),
+    exchangeForIam: measures.exchange(exchangeForIam),
     ...createRevokeAndIntrospect({
       ...recording,
       platform,

@@ -43,6 +43,20 @@ export interface Settings {
   readonly isOnCloudRun: boolean
   /** Absent: nobody signs in. */
   readonly signIn: SignInSettings | undefined
+  /** Absent: nothing is measured. */
+  readonly telemetry: TelemetrySettings | undefined
+}
+
+/** What is seen of the broker from outside, beside its log. */
+export interface TelemetrySettings {
+  /** Absent: no port for Prometheus. */
+  readonly metricsPort: number | undefined
+  readonly metricsHost: string
+  /** Whether labels name credentials (T35). */
+  readonly namesCredentials: boolean
+  /** By OTLP, every `intervalMs`. */
+  readonly sendsMetrics: boolean
+  readonly intervalMs: number
 }
 
 /** Where people sign in. */
@@ -126,6 +140,24 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
     },
     isOnCloudRun,
     signIn: signInOf(env),
+    telemetry: telemetryOf(env),
+  }
+}
+
+function telemetryOf(env: Environment): TelemetrySettings | undefined {
+  const table = settingsTable
+  const metricsPort = valueOf(table.metricsPort, env)
+  const isDisabled = valueOf(table.otelDisabled, env)?.toLowerCase() === 'true'
+  const collector = valueOf(table.otlpMetricsEndpoint, env) ?? valueOf(table.otlpEndpoint, env)
+  const sendsMetrics =
+    !isDisabled && collector !== undefined && valueOf(table.otelMetricsExporter, env) !== 'none'
+  if (metricsPort === undefined && !sendsMetrics) return undefined
+  return {
+    metricsPort,
+    metricsHost: valueOf(table.metricsHost, env),
+    namesCredentials: valueOf(table.metricsCredentials, env) === 'named',
+    sendsMetrics,
+    intervalMs: valueOf(table.otelInterval, env),
   }
 }
 

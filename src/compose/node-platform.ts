@@ -16,6 +16,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
 import { createLimits } from './recording.ts'
+import { unmeasured, type Measures } from './measure.ts'
 import {
   openFirestoreRest,
   openIdentitySource,
@@ -35,12 +36,12 @@ export interface NodePlatform extends Platform {
 }
 
 /** Node's platform, as the settings want it. Throws `store_unavailable` when a local store cannot be opened. */
-export function createNodePlatform(settings: Settings): NodePlatform {
+export function createNodePlatform(settings: Settings, measures: Measures = unmeasured): NodePlatform {
   const clock = createSystemClock()
   const stdout = createStdoutWriter()
   const log = createJsonLog({ level: settings.logLevel, write: stdout.write, clock })
   const background = createNodeBackground({ log, runsAfterAnswer: settings.refresh === 'background' })
-  const http = createNodeHttpClient()
+  const http = measures.http(createNodeHttpClient())
   const entropy = createEntropy()
   const sharesWork = true
   const identitySource = openIdentitySource(settings, { http, clock, entropy, hasMetadataServer: true })
@@ -57,12 +58,13 @@ export function createNodePlatform(settings: Settings): NodePlatform {
     background,
     log,
     auditTrail: createStdoutAuditTrail({ write: stdout.write }),
-    store,
-    keyRing: openKeyRing(settings, outward),
+    store: measures.store(store),
+    keyRing: measures.keyRing(openKeyRing(settings, outward)),
     ...openOwnIdentity(settings, outward),
     ...omitUndefined({ policySource }),
     limits: createLimits(settings, clock),
     sharesWork,
+    measures,
     createServer: createNodeServer,
     drain: background.drain,
     close: async () => {

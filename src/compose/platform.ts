@@ -1,6 +1,7 @@
 import type { CallerLimits } from '../authentication/authenticate.ts'
 import type { Readiness } from '../service/readiness.ts'
 import type { MaintenanceReport } from '../maintenance/maintenance.ts'
+import type { Measures } from './measure.ts'
 import type { AuditTrail, Log } from '../ports/log.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -30,6 +31,8 @@ export interface Platform {
   readonly policySource?: PolicySource
   /** Who counts requests; absent: nobody. */
   readonly limits?: CallerLimits
+  /** What wraps parts of the broker so that its work is counted; absent: nothing does. */
+  readonly measures?: Measures
   /**
    * Whether a request may await what another one began. On Workers it must not: there a promise dies with the request
    * that made it.

@@ -16,6 +16,7 @@ import { createReplays, type Replays } from '../records/replays.ts'
 import { createRotations, type Rotations } from '../records/rotations.ts'
 import { createRuleUses, type RuleUses } from '../records/rule-uses.ts'
 import { createTokens, type Tokens } from '../records/tokens.ts'
+import { unmeasured } from './measure.ts'
 import type { Platform } from './platform.ts'
 
 /** What the broker keeps in its store, and the views that this instance has of it. */
@@ -42,7 +43,7 @@ export interface Records {
 
 /** The records of one instance: it holds every lease under one name. */
 export function createRecords(settings: Settings, platform: Platform): Records {
-  const { store, clock, entropy, log, auditTrail } = platform
+  const { store, clock, entropy, log, auditTrail, measures = unmeasured } = platform
   const holder = entropy.uuid()
   const outageMs = settings.storeOutageSeconds * 1000
   const credentials = createCredentials({
@@ -84,6 +85,6 @@ export function createRecords(settings: Settings, platform: Platform): Records {
     ruleUses: createRuleUses(platform),
     refusals: createRefusals(platform),
     policies: createPolicies({ store, clock, newId: entropy.uuid }),
-    audit: createAuditTrails(trails),
+    audit: measures.audit(createAuditTrails(trails)),
   }
 }

@@ -12,6 +12,7 @@ export function readWorkersSettings(bindings: object): Settings {
   return readSettings(isStoreSet ? env : { ...env, DOWNSCOPE_STORE: storeByDefault }, {
     DOWNSCOPE_POLICY:
       'names a file, and Workers have none: set DOWNSCOPE_POLICY_YAML, or keep it in the store',
+    DOWNSCOPE_METRICS_PORT: 'opens a port, and Workers have none',
   })
 }
 

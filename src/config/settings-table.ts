@@ -1,6 +1,7 @@
 import { parseLocalKeys } from '../adapters/key-ring/local-keys.ts'
 import { googleEndpoints, identitySettings } from './google-settings.ts'
 import { parseHostAndPort, parseIdentifierUrl, parseIssuer, parseKeyRing, parseStore } from './parse-url.ts'
+import { telemetrySettings } from './telemetry-settings.ts'
 import {
   optional,
   parseChoice,
@@ -266,6 +267,7 @@ export const settingsTable = {
     },
     parseChoice(['debug', 'info', 'warn', 'error']),
   ),
+  ...telemetrySettings,
   ...signInSettings,
   ...googleEndpoints,
   cloudRunService: optional(

@@ -35,6 +35,8 @@ export interface CredentialRow {
   readonly rotatedAt: EpochSeconds
   readonly endsAt?: EpochSeconds
   readonly rotation?: RotationStep
+  /** Since when it stands at that step. */
+  readonly rotationSince?: EpochSeconds
   /** Why its rotation does not go on. */
   readonly stuck?: string
 }
@@ -67,6 +69,7 @@ export function rowOf(credential: CredentialSummary, lastUsed: EpochSeconds | un
       lastUsed,
       endsAt: credential.expiresAt,
       rotation: rotation?.step,
+      rotationSince: rotation?.since,
       stuck: isStuck ? (rotation.reason ?? 'it fails again and again') : undefined,
     }),
   }

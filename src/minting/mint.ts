@@ -50,6 +50,7 @@ export interface MintDeps extends SendWithRetryDeps, SignDeps, Pick<RefreshingDe
   readonly verifyAccessToken: VerifyAccessToken
   /** Is shown what each token of a refresh was found to carry. */
   readonly showConfirmed?: (confirmed: ConfirmedToken) => void
+  readonly noteLeaseWait?: () => void
   readonly refreshTurns: RefreshLeases
   readonly endpoints: MintEndpoints
   readonly shareToken: ShareToken

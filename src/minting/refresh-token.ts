@@ -41,6 +41,8 @@ export interface RefreshTokenDeps extends StoreRotatedTokenDeps, ClientOfDeps {
   readonly confirmScopes: ConfirmScopes
   /** Is shown what each token was found to carry; whoever looks judges its roles. */
   readonly showConfirmed?: (confirmed: ConfirmedToken) => void
+  /** Told once of each request that waits for its turn. */
+  readonly noteLeaseWait?: () => void
   readonly credentials: Pick<Credentials, 'noteNarrowing' | 'find' | 'openSecret' | 'openWithdrawn'>
 }
 
@@ -310,6 +312,7 @@ export interface AcquireRefreshLeaseDeps {
   readonly entropy: Entropy
   /** Throws when this instance must not refresh the credential now. */
   readonly settleOwed: (name: string) => Promise<void>
+  readonly noteLeaseWait?: () => void
 }
 
 export interface AcquireRefreshLeaseFor extends WantedRefreshLease {
@@ -322,7 +325,7 @@ export interface AcquireRefreshLeaseFor extends WantedRefreshLease {
  * what `begin` and `settleOwed` throw.
  */
 async function acquireRefreshLease(
-  { refreshTurns, clock, entropy, settleOwed }: AcquireRefreshLeaseDeps,
+  { refreshTurns, clock, entropy, settleOwed, noteLeaseWait }: AcquireRefreshLeaseDeps,
   { deadlineMs, ...wanted }: AcquireRefreshLeaseFor,
 ): Promise<RefreshLease> {
   const { name } = wanted
@@ -331,6 +334,7 @@ async function acquireRefreshLease(
     await settleOwed(name)
     const turn = await refreshTurns.begin(wanted)
     if (turn.held) return turn
+    if (poll === 0) noteLeaseWait?.()
     const pauseMs = Math.min(pollMsMax, pollMsMin * 2 ** poll) * (0.5 + entropy.fraction() / 2)
     if (clock.steadyMs() + pauseMs > untilMs)
       throw new BrokerError('lease_busy', {

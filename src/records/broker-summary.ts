@@ -98,5 +98,6 @@ const rowText: z.ZodMiniType<CredentialRow> = z.object({
   rotatedAt: instant,
   endsAt: z.exactOptional(instant),
   rotation: z.exactOptional(z.enum(rotationSteps)),
+  rotationSince: z.exactOptional(instant),
   stuck: z.exactOptional(z.string()),
 })

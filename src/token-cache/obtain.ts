@@ -51,6 +51,8 @@ export interface ObtainDeps {
   readonly log: Log
   /** What is switched off by hand. Throws `store_unavailable`. */
   readonly blocks: () => BlocksInForce | Promise<BlocksInForce>
+  /** Told once of each request that waits for another instance's mint. */
+  readonly noteLeaseWait?: () => void
 }
 
 /** Less than this is no time for a mint. */
@@ -191,6 +193,7 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
         const obtained = await enterLive(want.identity, found.token)
         if (obtained !== undefined) return obtained
       }
+      if (pollMs === pollMsMin) deps.noteLeaseWait?.()
       if (!fits(pollMs, want)) throw busy(want, clock.steadyMs() - startedAt)
       await clock.sleep(pollMs * (0.5 + entropy.fraction()))
     }

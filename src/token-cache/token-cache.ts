@@ -36,6 +36,7 @@ export interface TokenCacheDeps {
   /** What is switched off by hand. Throws `store_unavailable`. */
   readonly blocks: () => BlocksInForce | Promise<BlocksInForce>
   readonly memory: MemoryTokens
+  readonly noteLeaseWait?: () => void
   /** Where a token lies in the store; absent, by what it depends on. */
   readonly keyOf?: (identity: string) => Promise<TokenKey>
   /** False on Workers: there the lease alone keeps order. */

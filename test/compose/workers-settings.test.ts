@@ -29,11 +29,17 @@ describe('the settings of a Worker', () => {
 
   test('with a path of a policy file are a fault, told together with every other one', () => {
     const read = () =>
-      readWorkersSettings({ DOWNSCOPE_KEYS: key, DOWNSCOPE_POLICY: 'policy.yaml', DOWNSCOPE_TYPO: 'x' })
+      readWorkersSettings({
+        DOWNSCOPE_KEYS: key,
+        DOWNSCOPE_POLICY: 'policy.yaml',
+        DOWNSCOPE_TYPO: 'x',
+        DOWNSCOPE_METRICS_PORT: '9464',
+      })
 
-    expect(read).toThrow(/^3 settings are wrong/)
+    expect(read).toThrow(/^4 settings are wrong/)
     expect(read).toThrow(/DOWNSCOPE_ISSUER is required/)
     expect(read).toThrow(/DOWNSCOPE_TYPO/)
     expect(read).toThrow(/DOWNSCOPE_POLICY names a file, and Workers have none/)
+    expect(read).toThrow(/DOWNSCOPE_METRICS_PORT opens a port, and Workers have none/)
   })
 })

@@ -60,6 +60,11 @@ describe('settings', () => {
       DOWNSCOPE_AUDIT: 'stdout+store',
       DOWNSCOPE_AUDIT_DAYS: '400',
       DOWNSCOPE_LOG_LEVEL: 'debug',
+      DOWNSCOPE_METRICS_PORT: '9464',
+      DOWNSCOPE_METRICS_HOST: '0.0.0.0',
+      DOWNSCOPE_METRICS_CREDENTIALS: 'summed',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+      OTEL_METRIC_EXPORT_INTERVAL: '5000',
       GOOGLE_OAUTH_TOKEN_URL: 'http://127.0.0.1:1/token',
       GOOGLE_OAUTH_AUTHORIZATION_URL: 'http://127.0.0.1:1/authorize',
       GOOGLE_STS_TOKEN_URL: 'http://127.0.0.1:2/sts/v1/token',
@@ -102,7 +107,30 @@ describe('settings', () => {
         tokeninfoUrl: 'https://private.example/tokeninfo',
       },
       isOnCloudRun: true,
+      telemetry: {
+        metricsPort: 9464,
+        metricsHost: '0.0.0.0',
+        namesCredentials: false,
+        sendsMetrics: true,
+        intervalMs: 5000,
+      },
     })
+  })
+
+  test.each([
+    [{ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'https://collector.example/v1/metrics' }, true],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_METRICS_EXPORTER: 'none' }, undefined],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_SDK_DISABLED: 'TRUE' }, undefined],
+    [{ DOWNSCOPE_METRICS_PORT: '0', OTEL_SDK_DISABLED: 'true' }, false],
+    [{ OTEL_METRIC_EXPORT_INTERVAL: '5000', DOWNSCOPE_METRICS_HOST: '::1' }, undefined],
+  ])('metrics are measured where somebody reads them: %j', (env, sendsMetrics) => {
+    expect(readSettings({ ...least, ...env }).telemetry?.sendsMetrics).toBe(sendsMetrics)
+  })
+
+  test('a collector is an http or https URL', () => {
+    expect(() => readSettings({ ...least, OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' })).toThrow(
+      /OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL/,
+    )
   })
 
   test('every fault is reported at once, each with its setting and a right example', () => {

@@ -143,7 +143,14 @@ export const layers: readonly Layer[] = [
     name: 'adapters',
     where: /^src\/adapters\//,
     from: ['domain', 'ports', 'API clients'],
-    packages: ['node:', 'cloudflare:', '@google-cloud/', '@hono/node-server', ...libraries],
+    packages: [
+      'node:',
+      'cloudflare:',
+      '@google-cloud/',
+      '@hono/node-server',
+      '@opentelemetry/',
+      ...libraries,
+    ],
   },
   { name: 'domain', where: /^src\/domain\//, from: [], packages: [] },
 ]

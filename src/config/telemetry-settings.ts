@@ -1,0 +1,86 @@
+import { optional, parseChoice, parseInteger, parseText, right, withDefault, wrong } from './setting.ts'
+
+function parseCollector(text: string) {
+  const protocol = URL.parse(text)?.protocol
+  return protocol === 'https:' || protocol === 'http:' ? right(text) : wrong('must be an http or https URL')
+}
+
+/** What can be seen of the broker from outside. The names that begin with OTEL are OpenTelemetry's own. */
+export const telemetrySettings = {
+  metricsPort: optional(
+    {
+      name: 'DOWNSCOPE_METRICS_PORT',
+      means:
+        'A port of its own on which `/metrics` is served as Prometheus text (Node). 0 takes any free port.',
+      without: 'no port for metrics',
+      example: '9464',
+    },
+    parseInteger(0, 65_535),
+  ),
+  metricsHost: withDefault(
+    {
+      name: 'DOWNSCOPE_METRICS_HOST',
+      means: 'The address that port listens on. Requests by the name of another host are refused.',
+      default: '127.0.0.1',
+      example: '0.0.0.0',
+    },
+    parseText,
+  ),
+  metricsCredentials: withDefault(
+    {
+      name: 'DOWNSCOPE_METRICS_CREDENTIALS',
+      means:
+        'Whether metrics name credentials: `named` or `summed`. With more than 1,000 credentials they are summed anyway.',
+      default: 'named',
+      example: 'summed',
+    },
+    parseChoice(['named', 'summed']),
+  ),
+  otlpEndpoint: optional(
+    {
+      name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+      means:
+        'The OpenTelemetry collector that metrics are sent to by OTLP over HTTP, as JSON (Node). The exporter reads ' +
+        'the other standard `OTEL_EXPORTER_OTLP_…` variables itself, `…_HEADERS` and `…_TIMEOUT` among them.',
+      without: 'nothing is sent',
+      example: 'http://127.0.0.1:4318',
+    },
+    parseCollector,
+  ),
+  otlpMetricsEndpoint: optional(
+    {
+      name: 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT',
+      means: 'The same for metrics alone, with its path.',
+      without: '`OTEL_EXPORTER_OTLP_ENDPOINT`',
+      example: 'http://127.0.0.1:4318/v1/metrics',
+    },
+    parseCollector,
+  ),
+  otelMetricsExporter: optional(
+    {
+      name: 'OTEL_METRICS_EXPORTER',
+      means: '`none` sends no metrics although there is a collector.',
+      without: '`otlp`',
+      example: 'none',
+    },
+    parseText,
+  ),
+  otelInterval: withDefault(
+    {
+      name: 'OTEL_METRIC_EXPORT_INTERVAL',
+      means: 'How often metrics are sent.',
+      unit: 'milliseconds',
+      default: '60000',
+      example: '15000',
+    },
+    parseInteger(100, 86_400_000),
+  ),
+  otelDisabled: optional(
+    {
+      name: 'OTEL_SDK_DISABLED',
+      means: '`true` sends nothing, whatever else is set.',
+      example: 'true',
+    },
+    parseText,
+  ),
+} as const
