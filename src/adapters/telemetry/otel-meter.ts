@@ -71,7 +71,9 @@ export function createOtelMeter({ sends, intervalMs, instance, log }: OtelMeterD
 /** `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` come last and win. */
 function resourceOf(instance: string) {
   const own = { 'service.name': 'downscope', 'service.version': version, 'service.instance.id': instance }
-  return resourceFromAttributes(own).merge(detectResources({ detectors: [resourceAttributesEnvDetector, serviceNameEnvDetector] }))
+  return resourceFromAttributes(own).merge(
+    detectResources({ detectors: [resourceAttributesEnvDetector, serviceNameEnvDetector] }),
+  )
 }
 
 function createMeter(provider: MeterProvider): Meter {
