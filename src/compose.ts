@@ -108,18 +108,18 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   }
   const recording = createRecording(platform, records, policy)
   const { exchange, exchangeForIam, tickets } = createExchanges(
-    {
+    measures.steps({
       countRequest: () => countRequest('callers'),
       authenticate,
       authorize: enforceBlocks(blocks, createAuthorize(authorizeDeps)),
       resolve,
       ...recording,
       mint: noting(mint),
-    },
-    { platform, records, issuer, policy, blocks, mint },
+    }),
+    { platform, records, issuer, policy, blocks, mint: measures.mint(mint) },
   )
 
-  measures.followPolicy(() => policyInForce.status().inForce?.compiled)
+  measures.followPolicy?.(() => policyInForce.status().inForce?.compiled)
   measures.watch(
     createGauges({
       ...records,
@@ -134,8 +134,8 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
   const maintain = maintainingConnections(rotation.maintain, connect, log)
   const app = createApp({
     issuer,
-    exchange: measures.exchange(exchange),
-    exchangeForIam: measures.exchange(exchangeForIam),
+    exchange: measures.exchange(exchange, '/v1/token'),
+    exchangeForIam: measures.exchange(exchangeForIam, '/v1/projects/-/serviceAccounts/{account}'),
     ...createRevokeAndIntrospect({
       ...recording,
       platform,

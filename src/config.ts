@@ -57,6 +57,9 @@ export interface TelemetrySettings {
   /** By OTLP, every `intervalMs`. */
   readonly sendsMetrics: boolean
   readonly intervalMs: number
+  readonly sendsTraces: boolean
+  /** From 0 to 1. */
+  readonly tracedShare: number
 }
 
 /** Where people sign in. */
@@ -151,13 +154,17 @@ function telemetryOf(env: Environment): TelemetrySettings | undefined {
   const collector = valueOf(table.otlpMetricsEndpoint, env) ?? valueOf(table.otlpEndpoint, env)
   const sendsMetrics =
     !isDisabled && collector !== undefined && valueOf(table.otelMetricsExporter, env) !== 'none'
-  if (metricsPort === undefined && !sendsMetrics) return undefined
+  const traces = valueOf(table.otlpTracesEndpoint, env) ?? valueOf(table.otlpEndpoint, env)
+  const sendsTraces = !isDisabled && traces !== undefined && valueOf(table.otelTracesExporter, env) !== 'none'
+  if (metricsPort === undefined && !sendsMetrics && !sendsTraces) return undefined
   return {
     metricsPort,
     metricsHost: valueOf(table.metricsHost, env),
     namesCredentials: valueOf(table.metricsCredentials, env) === 'named',
     sendsMetrics,
     intervalMs: valueOf(table.otelInterval, env),
+    sendsTraces,
+    tracedShare: valueOf(table.otelTracedShare, env),
   }
 }
 

@@ -32,6 +32,8 @@ export interface ExchangeContext {
   readonly requestId: string
   /** Throws what is wrong with the request: a refusal like any other, and audited like any other. */
   readonly parse: () => ExchangeRequest
+  /** Of the request's header, for whoever traces; from callers whose issuer is trusted with it. */
+  readonly traceparent?: () => string | null
 }
 
 export interface ExchangeOutcome {

@@ -142,7 +142,11 @@ interface Spending {
   readonly use: OneUse | undefined
 }
 
-function callerOf({ claims }: CompactJws, { issuer, name }: TrustedIssuer, isAccessToken: boolean): Caller {
+function callerOf(
+  { claims }: CompactJws,
+  { issuer, name, trustsTraceparent }: TrustedIssuer,
+  isAccessToken: boolean,
+): Caller {
   // judgeClaims has seen that it is text.
   const subject = typeof claims['sub'] === 'string' ? claims['sub'] : ''
   return {
@@ -151,6 +155,7 @@ function callerOf({ claims }: CompactJws, { issuer, name }: TrustedIssuer, isAcc
     subject,
     claims,
     ...(isAccessToken ? { provedByAccessToken: true } : {}),
+    ...omitUndefined({ trustsTraceparent }),
   }
 }
 

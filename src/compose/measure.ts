@@ -1,18 +1,17 @@
 import { isBrokerError } from '../domain/broker-error.ts'
 import { failureOf } from '../domain/audit-record.ts'
 import type { CompiledPolicy } from '../policy/compile-policy.ts'
-import { upstreamPresets } from '../domain/upstream-presets.ts'
-import { originOf, type Upstream } from '../domain/upstream.ts'
-import type { Exchange } from '../exchange.ts'
+import type { Exchange, ExchangeSteps } from '../exchange.ts'
 import type { Mint } from '../minting/mint.ts'
-import type { AuditTrail } from '../ports/log.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { HttpClient, HttpResult } from '../ports/http-client.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
+import type { AuditTrail, Log } from '../ports/log.ts'
+import type { Tokens } from '../records/tokens.ts'
 import type { GaugeReading, Meter } from '../ports/meter.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
-import type { Settings } from '../config.ts'
+import type { NameCall } from './name-call.ts'
 
 /**
  * Wraps what the broker is put together from so that its work is counted. Without a meter nothing is wrapped, and a
@@ -23,47 +22,64 @@ export interface Measures {
   readonly store: (store: DocumentStore) => DocumentStore
   readonly keyRing: (keyRing: KeyRing) => KeyRing
   readonly audit: (audit: AuditTrail) => AuditTrail
-  readonly exchange: (exchange: Exchange) => Exchange
+  readonly log: (log: Log) => Log
+  readonly exchange: (exchange: Exchange, route: string) => Exchange
+  readonly steps: (steps: ExchangeSteps) => ExchangeSteps
+  readonly tokens: (tokens: Tokens) => Tokens
   readonly mint: (mint: Mint) => Mint
   readonly noteLeaseWait: () => void
   readonly watch: (read: () => Promise<readonly GaugeReading[]>) => void
-  /** Whose upstreams calls are named after. */
-  readonly followPolicy: (policy: () => CompiledPolicy | undefined) => void
+  /** Is told the policy in force, whose upstreams calls are named after. */
+  readonly followPolicy?: (policy: () => CompiledPolicy | undefined) => void
+  /** What this instance is called in metrics, traces and leases; absent, it takes any name. */
+  readonly instance?: string
 }
 
 const same = <T>(given: T): T => given
 const nothing = (): void => undefined
 
-/** Counts nothing. */
+/** Nothing is wrapped. */
 export const unmeasured: Measures = {
   http: same,
   store: same,
   keyRing: same,
   audit: same,
+  log: same,
   exchange: same,
+  steps: same,
+  tokens: same,
   mint: same,
   noteLeaseWait: nothing,
   watch: nothing,
-  followPolicy: nothing,
 }
 
 export interface MeasuresDeps {
   readonly meter: Meter
   readonly clock: Pick<Clock, 'steadyMs'>
-  readonly settings: Pick<Settings, 'google' | 'firestoreEmulatorHost' | 'metadataHost'>
+  readonly nameCall: NameCall
 }
 
-export function createMeasures({ meter, clock, settings }: MeasuresDeps): Measures {
-  let policyOf: () => CompiledPolicy | undefined = () => undefined
-  const presets = Object.keys(upstreamPresets)
-  const since = (startedMs: number): number => (clock.steadyMs() - startedMs) / 1000
-  const nameCall = createNameCall(settings, () => {
-    const inForce = policyOf()
-    if (inForce === undefined) return []
-    return [...inForce.policy.upstreams, ...presets.flatMap((name) => inForce.findUpstream(name) ?? [])]
-  })
-
+/** Wrapped by the first, and then by the second. */
+export function joinMeasures(one: Measures, other: Measures): Measures {
   return {
+    http: (http) => other.http(one.http(http)),
+    store: (store) => other.store(one.store(store)),
+    keyRing: (keyRing) => other.keyRing(one.keyRing(keyRing)),
+    audit: (audit) => other.audit(one.audit(audit)),
+    log: (log) => other.log(one.log(log)),
+    exchange: (exchange, route) => other.exchange(one.exchange(exchange, route), route),
+    steps: (steps) => other.steps(one.steps(steps)),
+    tokens: (tokens) => other.tokens(one.tokens(tokens)),
+    mint: (mint) => other.mint(one.mint(mint)),
+    noteLeaseWait: one.noteLeaseWait,
+    watch: one.watch,
+  }
+}
+
+export function createMeasures({ meter, clock, nameCall }: MeasuresDeps): Measures {
+  const since = (startedMs: number): number => (clock.steadyMs() - startedMs) / 1000
+  return {
+    ...unmeasured,
     http: (http) => async (request) => {
       const startedMs = clock.steadyMs()
       const result = await http(request)
@@ -163,9 +179,6 @@ export function createMeasures({ meter, clock, settings }: MeasuresDeps): Measur
     },
     noteLeaseWait: () => meter.count('downscope.lease.waits', {}),
     watch: meter.watch,
-    followPolicy: (policy) => {
-      policyOf = policy
-    },
   }
 }
 
@@ -179,59 +192,4 @@ const grantTypes: Readonly<Record<ExchangeRequest['proof']['form'], string>> = {
 function outcomeOf(result: HttpResult): string {
   if (result.kind === 'failure') return result.cause
   return result.status === 429 ? '429' : `${Math.floor(result.status / 100)}xx`
-}
-
-interface CallName {
-  readonly upstream: string
-  readonly operation: string
-}
-
-/** What a request is for, by its address alone: from closed sets and the policy's names, so labels stay few. */
-function createNameCall(
-  { google, firestoreEmulatorHost, metadataHost }: MeasuresDeps['settings'],
-  upstreams: () => readonly Upstream[],
-): (url: string) => CallName {
-  const exact = new Map<string, string>([
-    [google.oauthTokenUrl, 'token'],
-    [google.stsTokenUrl, 'sts'],
-    [google.revokeUrl, 'revoke'],
-    [google.tokeninfoUrl, 'tokeninfo'],
-  ])
-  const below: readonly (readonly [string, string])[] = [
-    [`${google.iamCredentialsUrl}/`, 'iam_credentials'],
-    [`${google.iamUrl}/`, 'iam'],
-    [`${google.kmsUrl}/`, 'kms'],
-    [`http://${metadataHost ?? 'metadata.google.internal'}/`, 'metadata'],
-    ['https://firestore.googleapis.com/', 'store'],
-    ...(firestoreEmulatorHost === undefined ? [] : [[`http://${firestoreEmulatorHost}/`, 'store'] as const]),
-  ]
-  return (url) => {
-    const [bare = ''] = url.split('?')
-    const known = exact.get(bare) ?? below.find(([prefix]) => bare.startsWith(prefix))?.[1]
-    if (known !== undefined) return { upstream: 'google', operation: known }
-    const origin = URL.parse(bare)?.origin
-    const found = upstreams().find((one) => originOf(one) === origin)
-    const operation = operationIn(bare, found)
-    if (found !== undefined) return { upstream: found.name, operation }
-    return { upstream: operation === 'keys' || operation === 'discovery' ? 'issuer' : 'other', operation }
-  }
-}
-
-const words = [
-  [/\/\.well-known\/(?:openid-configuration|oauth-authorization-server)/, 'discovery'],
-  [/revo/, 'revoke'],
-  [/introspect/, 'introspect'],
-  [/jwks|certs|keys|x509/, 'keys'],
-  [/token/, 'token'],
-] as const
-
-function operationIn(url: string, upstream: Upstream | undefined): string {
-  if (upstream?.endpoints.from === 'policy') {
-    const { token, revocation, introspection, keys } = upstream.endpoints
-    if (url === token) return 'token'
-    if (url === revocation) return 'revoke'
-    if (url === introspection) return 'introspect'
-    if (url === keys) return 'keys'
-  }
-  return words.find(([pattern]) => pattern.test(url))?.[1] ?? 'other'
 }

@@ -39,7 +39,7 @@ export interface NodePlatform extends Platform {
 export function createNodePlatform(settings: Settings, measures: Measures = unmeasured): NodePlatform {
   const clock = createSystemClock()
   const stdout = createStdoutWriter()
-  const log = createJsonLog({ level: settings.logLevel, write: stdout.write, clock })
+  const log = measures.log(createJsonLog({ level: settings.logLevel, write: stdout.write, clock }))
   const background = createNodeBackground({ log, runsAfterAnswer: settings.refresh === 'background' })
   const http = measures.http(createNodeHttpClient())
   const entropy = createEntropy()

@@ -44,7 +44,7 @@ export interface Records {
 /** The records of one instance: it holds every lease under one name. */
 export function createRecords(settings: Settings, platform: Platform): Records {
   const { store, clock, entropy, log, auditTrail, measures = unmeasured } = platform
-  const holder = entropy.uuid()
+  const holder = measures.instance ?? entropy.uuid()
   const outageMs = settings.storeOutageSeconds * 1000
   const credentials = createCredentials({
     ...platform,
@@ -79,7 +79,7 @@ export function createRecords(settings: Settings, platform: Platform): Records {
     readAgain: (name) => (name === undefined ? blocksView.readAgain() : credentialView.readAgain(name)),
     refreshTurns: createRefreshLeases({ ...platform, holder }),
     rotations: createRotations({ ...platform, holder }),
-    tokens: createTokens({ ...platform, holder }),
+    tokens: measures.tokens(createTokens({ ...platform, holder })),
     issuedTokens: createIssuedTokens(platform),
     replays: createReplays(platform),
     ruleUses: createRuleUses(platform),

@@ -1,10 +1,14 @@
 import { createNodeServer } from '../adapters/system/node-server.ts'
 import { createEntropy, createSystemClock } from '../adapters/system/clock-and-entropy.ts'
-import type { OtelMeter } from '../adapters/telemetry/otel-meter.ts'
+import type { OtelMeter, OtelMeterDeps } from '../adapters/telemetry/otel-meter.ts'
+import type { OtelTracer, OtelTracerDeps } from '../adapters/telemetry/otel-tracer.ts'
 import type { Settings } from '../config.ts'
 import { isLoopback } from '../domain/url.ts'
 import type { Log } from '../ports/log.ts'
-import { createMeasures, unmeasured, type Measures } from './measure.ts'
+import type { CompiledPolicy } from '../policy/compile-policy.ts'
+import { createMeasures, joinMeasures, unmeasured, type Measures } from './measure.ts'
+import { createNameCall } from './name-call.ts'
+import { createTraces } from './trace.ts'
 
 export interface Telemetry {
   readonly measures: Measures
@@ -21,22 +25,37 @@ export async function openTelemetry(settings: Settings): Promise<Telemetry> {
   if (telemetry === undefined)
     return { measures: unmeasured, serve: () => Promise.resolve(), close: () => Promise.resolve() }
   let log: Log = () => undefined
-  const { createOtelMeter } = await import('../adapters/telemetry/otel-meter.ts')
-  const otel = createOtelMeter({
-    sends: telemetry.sendsMetrics,
-    intervalMs: telemetry.intervalMs,
-    instance: createEntropy().uuid(),
-    log: (...line) => log(...line),
-  })
-  const clock = createSystemClock()
+  const entropy = createEntropy()
+  const instance = entropy.uuid()
+  const told = { instance, log: (...line: Parameters<Log>) => log(...line) }
+  let policyOf: () => CompiledPolicy | undefined = () => undefined
+  const nameCall = createNameCall(settings, () => policyOf())
+  const { metricsPort: port, metricsHost: host, sendsMetrics: sends } = telemetry
+  const meter = port === undefined && !sends ? undefined : await openMeter({ ...told, ...telemetry, sends })
+  const tracer = telemetry.sendsTraces
+    ? await openTracer({ ...told, ratio: telemetry.tracedShare, fraction: entropy.fraction })
+    : undefined
   let server: ReturnType<typeof createNodeServer> | undefined
+  const metered =
+    meter === undefined
+      ? unmeasured
+      : createMeasures({ meter: meter.meter, clock: createSystemClock(), nameCall })
+  const traced =
+    tracer === undefined
+      ? unmeasured
+      : createTraces({ tracer: tracer.tracer, nameCall, store: settings.store })
   return {
-    measures: createMeasures({ meter: otel.meter, clock, settings }),
+    measures: {
+      ...joinMeasures(metered, traced),
+      instance,
+      followPolicy: (policy) => {
+        policyOf = policy
+      },
+    },
     serve: async (given) => {
       log = given
-      const { metricsPort: port, metricsHost: host } = telemetry
-      if (port === undefined) return
-      const scraped = createNodeServer(createServeMetrics(otel, host), scrapersMax)
+      if (port === undefined || meter === undefined) return
+      const scraped = createNodeServer(createServeMetrics(meter, host), scrapersMax)
       server = scraped
       await new Promise<void>((resolve, reject) => {
         scraped.once('error', reject)
@@ -49,9 +68,19 @@ export async function openTelemetry(settings: Settings): Promise<Telemetry> {
     close: async () => {
       server?.close()
       server?.closeAllConnections()
-      await otel.close()
+      await Promise.all([meter?.close(), tracer?.close()])
     },
   }
+}
+
+async function openMeter(deps: OtelMeterDeps): Promise<OtelMeter> {
+  const { createOtelMeter } = await import('../adapters/telemetry/otel-meter.ts')
+  return createOtelMeter(deps)
+}
+
+async function openTracer(deps: OtelTracerDeps): Promise<OtelTracer> {
+  const { createOtelTracer } = await import('../adapters/telemetry/otel-tracer.ts')
+  return createOtelTracer(deps)
 }
 
 /** `GET /metrics`, for whoever asks by an address or by the host's own name: a page elsewhere cannot (T35). */

@@ -5,6 +5,11 @@ function parseCollector(text: string) {
   return protocol === 'https:' || protocol === 'http:' ? right(text) : wrong('must be an http or https URL')
 }
 
+function parseShare(text: string) {
+  const value = /^(?:0|1|0?\.\d{1,9}|1\.0*)$/.test(text) ? Number(text) : Number.NaN
+  return value <= 1 ? right(value) : wrong('must be a number from 0 to 1')
+}
+
 /** What can be seen of the broker from outside. The names that begin with OTEL are OpenTelemetry's own. */
 export const telemetrySettings = {
   metricsPort: optional(
@@ -40,7 +45,7 @@ export const telemetrySettings = {
     {
       name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
       means:
-        'The OpenTelemetry collector that metrics are sent to by OTLP over HTTP, as JSON (Node). The exporter reads ' +
+        'The OpenTelemetry collector that metrics and traces are sent to by OTLP over HTTP, as JSON (Node). The exporter reads ' +
         'the other standard `OTEL_EXPORTER_OTLP_…` variables itself, `…_HEADERS` and `…_TIMEOUT` among them.',
       without: 'nothing is sent',
       example: 'http://127.0.0.1:4318',
@@ -64,6 +69,34 @@ export const telemetrySettings = {
       example: 'none',
     },
     parseText,
+  ),
+  otlpTracesEndpoint: optional(
+    {
+      name: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+      means: 'The same for traces alone, with its path.',
+      without: '`OTEL_EXPORTER_OTLP_ENDPOINT`',
+      example: 'http://127.0.0.1:4318/v1/traces',
+    },
+    parseCollector,
+  ),
+  otelTracesExporter: optional(
+    {
+      name: 'OTEL_TRACES_EXPORTER',
+      means: '`none` sends no traces although there is a collector.',
+      without: '`otlp`',
+      example: 'none',
+    },
+    parseText,
+  ),
+  otelTracedShare: withDefault(
+    {
+      name: 'OTEL_TRACES_SAMPLER_ARG',
+      means:
+        'The share of token requests that are traced, from 0 to 1. What a caller sampled does not count.',
+      default: '1',
+      example: '0.1',
+    },
+    parseShare,
   ),
   otelInterval: withDefault(
     {

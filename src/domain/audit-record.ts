@@ -11,6 +11,8 @@ export type AuditOutcome = (typeof auditOutcomes)[number]
 /** One decision, whole: filled while the request walks the pipeline and written once, before the answer leaves. */
 export interface AuditRecord {
   readonly requestId: string
+  /** Of the trace that shows how it came to it; the request id is ours and unique, this may be a caller's (T36). */
+  readonly traceId?: string
   readonly at: EpochSeconds
   readonly action: AuditAction
   readonly outcome: AuditOutcome

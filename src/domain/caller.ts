@@ -15,6 +15,8 @@ export interface Caller {
   readonly claims: Claims
   /** An access token proved it: only a rule that names its `client_id` takes it (T8). */
   readonly provedByAccessToken?: true
+  /** Their `traceparent` is taken over (T36). */
+  readonly trustsTraceparent?: true
 }
 
 /** Why a text cannot name a claim, or `undefined`. RFC 6901 §3: `~` only as `~0` or `~1`. */

@@ -37,6 +37,8 @@ export interface TrustedIssuer {
   readonly lifetimeMax: Seconds
   /** `once` stores each `jti`; `allowed` is for workload tokens that platforms hand out again. */
   readonly replay: 'once' | 'allowed'
+  /** Whether a verified caller's `traceparent` is taken over (T36). */
+  readonly trustsTraceparent?: true
 }
 
 /** By the `typ` in their header; RFC 9068 access tokens are off until an entry names them. */

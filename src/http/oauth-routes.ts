@@ -18,7 +18,12 @@ export interface TokenRouteDeps extends FormRouteDeps {
 /** `POST /v1/token` (RFC 8693, RFC 7523), the hot path: no middleware, and headers given at construction. */
 export function createTokenRoute(deps: TokenRouteDeps): (request: Request) => Promise<Response> {
   return createFormRoute(deps, {
-    perform: (read, requestId) => deps.exchange({ requestId, parse: () => parseTokenRequest(read()) }),
+    perform: (read, requestId, { headers }) =>
+      deps.exchange({
+        requestId,
+        parse: () => parseTokenRequest(read()),
+        traceparent: () => headers.get('traceparent'),
+      }),
     answer: tokenResponse,
   })
 }
@@ -97,7 +102,7 @@ export interface FormRoute<Result> {
    * `read` throws what the body fails at. It is called where that is judged: the pipeline leaves a record of such a
    * decision too (P27).
    */
-  readonly perform: (read: () => FormMessage, requestId: string) => Promise<Result>
+  readonly perform: (read: () => FormMessage, requestId: string, request: Request) => Promise<Result>
   readonly answer: (result: Result, requestId: string) => Response
 }
 
@@ -112,7 +117,7 @@ function createFormRoute<Result>(
       const body = await readBody(request)
       const contentType = request.headers.get('content-type')
       const read = () => ({ contentType, text: textOf(body) })
-      return answer(await perform(read, requestId), requestId)
+      return answer(await perform(read, requestId, request), requestId)
     } catch (error) {
       return refuse(error, requestId, request)
     }

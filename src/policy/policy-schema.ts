@@ -100,6 +100,7 @@ export const issuerSchema = exactly({
   algorithms: z._default(z.array(algorithm).check(z.minLength(1)), [...defaultAlgorithms]),
   lifetime_seconds_max: z._default(lifetimeSeconds, defaultLifetimeSeconds),
   replay: z._default(z.enum(['once', 'allowed']), 'once'),
+  trust_traceparent: z._default(z.boolean(), false),
 })
 
 const nameRule = 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-", a letter or digit first'

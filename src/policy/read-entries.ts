@@ -126,6 +126,7 @@ export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: 
     algorithms: [...new Set(entry.algorithms)],
     lifetimeMax: seconds(entry.lifetime_seconds_max),
     replay: entry.replay,
+    ...(entry.trust_traceparent ? { trustsTraceparent: true } : {}),
   }
 }
 

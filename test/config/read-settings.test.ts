@@ -65,6 +65,7 @@ describe('settings', () => {
       DOWNSCOPE_METRICS_CREDENTIALS: 'summed',
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
       OTEL_METRIC_EXPORT_INTERVAL: '5000',
+      OTEL_TRACES_SAMPLER_ARG: '0.25',
       GOOGLE_OAUTH_TOKEN_URL: 'http://127.0.0.1:1/token',
       GOOGLE_OAUTH_AUTHORIZATION_URL: 'http://127.0.0.1:1/authorize',
       GOOGLE_STS_TOKEN_URL: 'http://127.0.0.1:2/sts/v1/token',
@@ -113,18 +114,40 @@ describe('settings', () => {
         namesCredentials: false,
         sendsMetrics: true,
         intervalMs: 5000,
+        sendsTraces: true,
+        tracedShare: 0.25,
       },
     })
   })
 
   test.each([
     [{ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'https://collector.example/v1/metrics' }, true],
-    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_METRICS_EXPORTER: 'none' }, undefined],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_METRICS_EXPORTER: 'none' }, false],
+    [
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+        OTEL_METRICS_EXPORTER: 'none',
+        OTEL_TRACES_EXPORTER: 'none',
+      },
+      undefined,
+    ],
+    [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://collector.example/v1/traces' }, false],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_SDK_DISABLED: 'TRUE' }, undefined],
     [{ DOWNSCOPE_METRICS_PORT: '0', OTEL_SDK_DISABLED: 'true' }, false],
     [{ OTEL_METRIC_EXPORT_INTERVAL: '5000', DOWNSCOPE_METRICS_HOST: '::1' }, undefined],
   ])('metrics are measured where somebody reads them: %j', (env, sendsMetrics) => {
     expect(readSettings({ ...least, ...env }).telemetry?.sendsMetrics).toBe(sendsMetrics)
+  })
+
+  test.each(['1', '0', '0.5', '.01'])('%s is a share of requests to trace', (share) => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_TRACES_SAMPLER_ARG: share }
+    expect(readSettings({ ...least, ...env }).telemetry?.tracedShare).toBe(Number(share))
+  })
+
+  test.each(['1.5', '-1', 'all', '50%'])('%s is none', (share) => {
+    expect(() => readSettings({ ...least, OTEL_TRACES_SAMPLER_ARG: share })).toThrow(
+      /OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1/,
+    )
   })
 
   test('a collector is an http or https URL', () => {

@@ -169,7 +169,7 @@ test('all faults are listed at once, in the order of the document, each at its p
 
   expect(faultsOf(text)).toEqual([
     'policy.yaml:7:18 issuers[0].algorithms[0]: "HS256" is symmetric: whoever verifies could sign',
-    'policy.yaml:8:5 issuers[0].colour: unknown key "colour"; known here: name, issuer, self_issued, keys, audiences, tolerated_audiences, accepts, algorithms, lifetime_seconds_max, replay',
+    'policy.yaml:8:5 issuers[0].colour: unknown key "colour"; known here: name, issuer, self_issued, keys, audiences, tolerated_audiences, accepts, algorithms, lifetime_seconds_max, replay, trust_traceparent',
     'policy.yaml:13:18 issuers[1].self_issued: expected boolean, received string',
     'policy.yaml:28:17 rules[0].callers[0].issuer: no issuer has the name "prod-clutser"',
     'policy.yaml:31:17 rules[0].credential: must be 1 to 63 of a-z, 0-9, ".", "_" and "-", a letter or digit first',

@@ -77,6 +77,7 @@ const scopesMax = 100
 export function auditMembers(record: AuditRecord): Readonly<Record<string, Json | undefined>> {
   return {
     request_id: record.requestId,
+    trace_id: record.traceId,
     at: record.at,
     action: record.action,
     outcome: record.outcome,

@@ -2,12 +2,6 @@ import type { Counter, Histogram, ObservableGauge } from '@opentelemetry/api'
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http'
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import {
-  detectResources,
-  resourceAttributesEnvDetector,
-  resourceFromAttributes,
-  serviceNameEnvDetector,
-} from '@opentelemetry/resources'
-import {
   MeterProvider,
   PeriodicExportingMetricReader,
   type PushMetricExporter,
@@ -17,6 +11,7 @@ import { metrics, prometheusName, type MetricDescription } from '../../domain/me
 import { softwareVersion as version } from '../../domain/version.ts'
 import type { GaugeReading, Meter } from '../../ports/meter.ts'
 import type { Log } from '../../ports/log.ts'
+import { createTellFaults, resourceOf } from './tell-faults.ts'
 
 export interface OtelMeter {
   readonly meter: Meter
@@ -50,7 +45,7 @@ export function createOtelMeter({ sends, intervalMs, instance, log }: OtelMeterD
   const pushed = sends
     ? [
         new PeriodicExportingMetricReader({
-          exporter: tellingFaults(new OTLPMetricExporter({ timeoutMillis: exportTimeoutMs }), log),
+          exporter: telling(new OTLPMetricExporter({ timeoutMillis: exportTimeoutMs }), log),
           exportIntervalMillis: intervalMs,
           exportTimeoutMillis: Math.min(intervalMs, exportTimeoutMs),
           cardinalityLimits: { default: seriesMax },
@@ -66,14 +61,6 @@ export function createOtelMeter({ sends, intervalMs, instance, log }: OtelMeterD
     },
     close: () => provider.shutdown({ timeoutMillis: closeTimeoutMs }).catch(() => undefined),
   }
-}
-
-/** `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` come last and win. */
-function resourceOf(instance: string) {
-  const own = { 'service.name': 'downscope', 'service.version': version, 'service.instance.id': instance }
-  return resourceFromAttributes(own).merge(
-    detectResources({ detectors: [resourceAttributesEnvDetector, serviceNameEnvDetector] }),
-  )
 }
 
 function createMeter(provider: MeterProvider): Meter {
@@ -115,18 +102,12 @@ async function readQuietly(read: () => Promise<readonly GaugeReading[]>): Promis
   }
 }
 
-/** One line when sending begins to fail and one when it works again; never what a collector answered. */
-function tellingFaults(exporter: OTLPMetricExporter, log: Log): PushMetricExporter {
-  let isFailing = false
+function telling(exporter: OTLPMetricExporter, log: Log): PushMetricExporter {
+  const tell = createTellFaults('metrics', log)
   return {
     export: (batch, done) =>
       exporter.export(batch, (result) => {
-        const fails = result.error !== undefined
-        if (fails !== isFailing)
-          log(fails ? 'warn' : 'info', fails ? 'metrics cannot be sent' : 'metrics are sent again', {
-            error: result.error,
-          })
-        isFailing = fails
+        tell(result.error)
         done(result)
       }),
     forceFlush: () => exporter.forceFlush(),
