@@ -20,9 +20,9 @@ export interface RevokeTokenSteps {
   /** Before anything of the request is parsed. */
   countRequest(): Promise<void>
   authenticate(proof: Proof): Promise<Caller>
-  /** What a refusal or failure leaves behind for whoever asks why. */
+  /** Stores why the request was refused or failed, so that an administrator can explain it. */
   noteRefusal(refused: RefusedRequest): Promise<void> | undefined
-  /** `undefined` for a token that is not ours or is over. Throws what the caller may not. */
+  /** `undefined` for a token that is not ours or is over. Throws when the caller may not use its credential. */
   revoke(caller: Caller, token: Secret): Promise<RevokedTokenFacts | undefined>
 }
 
@@ -33,11 +33,11 @@ export interface RevocationRequest {
 
 export interface RevocationContext {
   readonly requestId: string
-  /** Throws what is wrong with the request: a refusal like any other, and audited like any other. */
+  /** Throws what is wrong with the request, which is refused and audited like any other. */
   readonly parse: () => RevocationRequest
 }
 
-/** Gives back one token (RFC 7009). */
+/** Revokes one token (RFC 7009). */
 export type RevokeToken = (context: RevocationContext) => Promise<void>
 
 /**

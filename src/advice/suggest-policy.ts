@@ -26,7 +26,7 @@ export interface SuggestPolicyDeps {
 
 /**
  * Least privilege from use: what was asked for and issued, never what was then done with it upstream, which only the
- * upstream knows. A rule of which all was wanted keeps all it has. Throws `policy_unavailable` and `store_unavailable`.
+ * upstream knows. A rule of which a caller asked for everything keeps everything. Throws `policy_unavailable` and `store_unavailable`.
  */
 export function createSuggestPolicy(deps: SuggestPolicyDeps): (days: number) => Promise<PolicySuggestion> {
   return async (days) => {

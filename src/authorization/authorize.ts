@@ -115,7 +115,7 @@ function narrow(asked: Asked): Grant {
   if (kind === 'oauth_client')
     throw unavailable(
       'credential.kind',
-      `rule ${quote(rule.rule.name)}: ${quote(credential.name)} is a client that people consent to, and gives no token`,
+      `rule ${quote(rule.rule.name)}: ${quote(credential.name)} is an OAuth client for connect, and gives no token`,
     )
   const grant = { caller, rule: rule.rule.name, credential: grantedCredential(credential, source) }
 
@@ -179,7 +179,8 @@ function idTokenAudience({ request, rule, credential }: Asked): string {
     throw requestMalformed('an access boundary is not possible for an ID token', 'boundary')
   const [only, ...others] = idTokenAudiences
   const audience = request.resource ?? (others.length === 0 ? only : undefined)
-  if (audience === undefined) throw requestMalformed('resource must say whom the ID token is for', 'resource')
+  if (audience === undefined)
+    throw requestMalformed('resource must name the audience of the ID token', 'resource')
   if (!idTokenAudiences.includes(audience))
     throw unavailable('id_token_audiences', `rule ${quote(name)} gives no ID token for ${quote(audience)}`)
   return audience

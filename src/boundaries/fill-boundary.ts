@@ -14,7 +14,7 @@ import { boundaryFaults, conditionFault, describeBoundaryFault, type BoundaryFau
 /** A fault says which claim is to blame, or which limit. */
 export type FillBoundary = (claims: Claims) => Result<AccessBoundary>
 
-// A pointer with quotes, a backslash or a brace in it would end before it ends.
+// A quote, a backslash or a brace in a JSON Pointer would end the variable early.
 const variable = /\$\{claims\.(?<name>[A-Za-z_][\w\-]*|\/[^'"\\\{\}\p{Cc}]*)\}/gv
 
 /**

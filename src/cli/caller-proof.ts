@@ -75,7 +75,7 @@ export async function proofGiven(call: Call): Promise<ProofGiven> {
   const given = proofNames.filter((name) => call.text(name) !== undefined)
   const [name] = given
   if (name === undefined || given.length > 1)
-    throw createFault('usage', `who is the caller? Pass one of ${proofNames.join(', ')}`, {
+    throw createFault('usage', `caller required: pass one of ${proofNames.join(', ')}`, {
       hints: [
         '--jwt-file: the platform writes a JWT into a file, as Kubernetes and SPIRE do.',
         '--key: a caller that signs for itself: downscope keys generate caller FILE.',

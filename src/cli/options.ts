@@ -15,7 +15,7 @@ export interface TokenOptions {
 
 export const tokenOptions: readonly OptionSpec[] = [
   scopeOption('a scope that is wanted; may be repeated; by default all that policy allows'),
-  { name: '--lifetime', value: 'SECONDS', summary: 'how long it shall live at most' },
+  { name: '--lifetime', value: 'SECONDS', summary: 'the longest lifetime of the token' },
   { name: '--act-for', value: 'USER', summary: 'the user to act for, by domain-wide delegation' },
   {
     name: '--boundary',
@@ -23,7 +23,7 @@ export const tokenOptions: readonly OptionSpec[] = [
     summary: "a Credential Access Boundary to narrow it by, in Google's JSON",
     offer: 'file',
   },
-  { name: '--resource', value: 'URI', summary: 'whom the ID token is for' },
+  { name: '--resource', value: 'URI', summary: 'the audience of the ID token' },
 ]
 
 // What the broker reads, whatever an upstream can keep.

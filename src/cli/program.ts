@@ -18,9 +18,7 @@ export function createProgram({ families, commands, terminal, onEnd }: ProgramPa
   const paint = createPaint(terminal.stdout, terminal.env)
   const isJson = terminal.args.includes('--json')
   const program = new Commander('downscope')
-    .description(
-      'Talks to a Downscope broker, the keeper of long-lived credentials, and runs one on this machine.',
-    )
+    .description('Manages a Downscope token broker, and runs one on this machine.')
     .version(softwareVersion, '--version', 'print the version')
     .helpOption('-h, --help', 'show what a command does, with examples')
     .helpCommand('help [command]', 'the same as --help')
@@ -137,7 +135,7 @@ function afterword(bold: (text: string) => string): string {
   const codes = Object.values(exitCodes).map(({ code, means }) => [`  ${code}`, means])
   return `
 ${bold('To begin:')}
-${indented(['downscope dev                   a broker on this machine, and how to use it', 'downscope doctor                what is wrong, and how to fix it', 'downscope credentials --help    the commands of one family', 'What changes something has --dry-run and --curl, which show it instead of doing it.'])}
+${indented(['downscope dev                   a broker on this machine, and how to use it', 'downscope doctor                what is wrong, and how to fix it', 'downscope credentials --help    the commands of one group', 'What changes something has --dry-run and --curl, which show it instead of doing it.'])}
 ${bold('Environment:')}
 ${indented(['DOWNSCOPE_URL, and DOWNSCOPE_ADMIN_KEY or DOWNSCOPE_ADMIN_TOKEN_FILE; NO_COLOR is honoured.'])}
 ${bold('Exit status:')}

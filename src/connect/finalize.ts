@@ -32,7 +32,7 @@ export function createFinalize(
     const found = await requireConnection(deps, finalization.id)
     if (found.startedBy.issuer !== by.issuer || found.startedBy.subject !== by.subject)
       throw forbidden('was started by somebody else')
-    if (found.nonceDigest !== (await sha256(finalization.nonce))) throw forbidden('has another nonce')
+    if (found.nonceDigest !== (await sha256(finalization.nonce))) throw forbidden('has a different nonce')
     const state = stateOf(found, deps.clock.now())
     if (state !== 'consented') throw conflict(whyNot(state, found))
     const stopped = await deps.whyStopped(by)
@@ -116,12 +116,12 @@ function judgeAccountGiven(
 ): void {
   // T14: without an expectation whoever asked has to look at who came.
   if (expectedAccount === undefined && account !== undefined && finalization.account !== account.name)
-    throw conflict(`account: ${quote(account.name)} consented: repeat it, if that is right`)
+    throw conflict(`account: ${quote(account.name)} consented: pass it as account, if that is right`)
   const former = before?.account
   const mayReplace = replacesAccount || finalization.replaceAccount === true
   if (former !== undefined && !mayReplace && !isSameAccount(former, account))
     throw conflict(
-      `account: until now it was ${quote(former.name)}, and ${quote(account?.name ?? 'another')} came: say replace_account to replace it`,
+      `account: until now it was ${quote(former.name)}, and ${quote(account?.name ?? 'another')} came: pass replace_account to replace it`,
     )
 }
 
@@ -147,6 +147,6 @@ async function judgeScopes(
   throw conflict(
     `fewer scopes came than ${scopesBeyond(asked, granted).length > 0 ? 'were asked for' : 'before'}: ` +
       `asked: ${asked.join(' ')}; granted: ${granted.join(' ')}; before: ${formerly.join(' ') || 'none'}${broken}. ` +
-      'Say accept_fewer_scopes with those that were granted, if that is right',
+      'Pass accept_fewer_scopes with those that were granted, if that is right',
   )
 }

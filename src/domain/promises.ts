@@ -9,7 +9,7 @@ export function withDeadline<T>(work: Promise<T>, deadline: Promise<void>, late:
   return Promise.race([work, over])
 }
 
-/** Resolves when the work has ended, whichever way: how it ended is the matter of whoever waits for the work itself. */
+/** Resolves when the work has ended, even if it failed: its failure belongs to whoever awaits the work itself. */
 export async function settled(work: Promise<unknown>): Promise<void> {
   await Promise.allSettled([work])
 }

@@ -30,11 +30,12 @@ const finalization = z.strictObject({
   replace_account: z.exactOptional(z.boolean()),
 })
 
-/** Consent for a refresh token: admins alone (T16), and each connection is its starter's. */
+/** Ask somebody to consent to a refresh token. Administrators only (T16); only the one who asked can finish it. */
 export const connectionRoutes = {
   startConnection: adminRoute({
     at: 'POST /v1/admin/connections',
-    summary: 'Asks for consent: gives a link for whoever is to consent, and a nonce to finish with',
+    summary:
+      'Starts a request for consent: answers with a link for the person who consents, and a nonce for `:finalize`',
     needs: 'admin',
     action: 'connection.start',
     query: noQuery,
@@ -44,7 +45,7 @@ export const connectionRoutes = {
   }),
   readConnection: adminRoute({
     at: 'GET /v1/admin/connections/{id}',
-    summary: 'What became of a request for consent',
+    summary: 'The state of a request for consent',
     needs: 'admin',
     action: 'connection.read',
     query: noQuery,
@@ -53,7 +54,7 @@ export const connectionRoutes = {
   }),
   finalizeConnection: adminRoute({
     at: 'POST /v1/admin/connections/{id}:finalize',
-    summary: 'Enrols what was consented to; only whoever asked can, with the nonce',
+    summary: 'Enrols the refresh token; only the administrator who asked can, with the nonce',
     needs: 'admin',
     action: 'connection.finalize',
     query: noQuery,

@@ -130,7 +130,7 @@ async function ownStatement(
 
 function untold(why: string, retryAfter: Seconds | undefined): BrokerError {
   return new BrokerError('upstream_unavailable', {
-    reason: `nobody says what the access token carries: ${why}`,
+    reason: `the scopes of the access token cannot be confirmed: ${why}`,
     retryAfter: retryAfter ?? seconds(2),
   })
 }

@@ -106,7 +106,7 @@ export function createMint(deps: MintDeps): Mint {
         return handOutApiKey(grant)
       case 'oauth_client':
         throw new BrokerError('target_unavailable', {
-          reason: `credential ${grant.credential.name} is a client that people consent to, and gives no token`,
+          reason: `credential ${grant.credential.name} is an OAuth client for connect, and gives no token`,
         })
       case 'client_credentials':
         return fromClientCredentials({ grant, reached: await reachUpstream(grant.credential), deadlineMs })
@@ -247,7 +247,7 @@ function createReturnApiKey({ credentials, clock }: ApiKeyDeps): (grant: Grant) 
   return async ({ credential: { name, version }, tokenType }) => {
     if (tokenType !== 'api_key')
       throw new BrokerError('target_unavailable', {
-        reason: `credential ${name}: no ${tokenType} comes of an API key`,
+        reason: `credential ${name}: an API key gives no ${tokenType}`,
       })
     const { secret } = await credentials.openSecret(name, version)
     if (secret.kind !== 'api_key')

@@ -24,8 +24,8 @@ export type RecordHealth = (
 ) => Promise<void>
 
 /**
- * Notes how a credential fares, at most every ten minutes if nothing changes; never rejects, and holds up no answer
- * where there is CPU after it.
+ * Records the health of a credential, at most every ten minutes while it does not change. Never rejects. The answer waits
+ * for it only where the platform runs nothing after an answer.
  */
 export function createRecordHealth({ credentials, background, clock, log }: RecordHealthDeps): RecordHealth {
   const noted = createRecentlyUsed<{ readonly text: string; readonly atMs: number }>({

@@ -185,7 +185,7 @@ function refuseNarrowing({ turn, grant, reached: { upstream } }: Refresh, now: E
   if (refused !== undefined) throw refused
   if (upstream.scopeInRefresh === 'send') return
   throw new BrokerError('scope_refused', {
-    reason: `credential ${turn.name}: upstream ${upstream.name} cannot narrow a refresh, so its token goes only to who is granted all consented scopes`,
+    reason: `credential ${turn.name}: upstream ${upstream.name} cannot narrow a refresh, so only callers that are granted every consented scope get its token`,
   })
 }
 

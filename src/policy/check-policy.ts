@@ -17,7 +17,7 @@ import { describePath, type Path, type Report } from './policy-faults.ts'
 import { createMatchText } from './match-caller.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
-/** Whoever reads so many reads no more, and nothing is looked for behind them. */
+/** Nobody reads more warnings than this: the check stops there. */
 const warningsMax = 1_000
 const stepValuesMax = 500
 
@@ -104,21 +104,21 @@ function pathOfItem(value: Json, path: Path, item: string): Path {
 }
 
 /**
- * Issuers that sign for everybody who has an account, and the subjects that leave open whose it is. Source:
+ * Issuers that sign for everybody who has an account, and the subject patterns that any account matches. Source:
  * docs/policy.md, "Issuers as they are met".
  */
 const everybodysIssuers: readonly {
   readonly issuer: string
   readonly open: RegExp
-  readonly tell: string
+  readonly askFor: string
 }[] = [
-  { issuer: 'https://accounts.google.com', open: /^\*$/, tell: 'email with email_verified, or hd' },
+  { issuer: 'https://accounts.google.com', open: /^\*$/, askFor: 'email with email_verified, or hd' },
   {
     issuer: 'https://token.actions.githubusercontent.com',
     open: /^(?:\*|repo:\*)/,
-    tell: 'repository_owner_id or repository_id',
+    askFor: 'repository_owner_id or repository_id',
   },
-  { issuer: 'https://gitlab.com', open: /^(?:\*|project_path:\*)/, tell: 'namespace_id or project_id' },
+  { issuer: 'https://gitlab.com', open: /^(?:\*|project_path:\*)/, askFor: 'namespace_id or project_id' },
 ]
 
 /** Microsoft's own tenant of private accounts. */
@@ -141,13 +141,13 @@ export function anybodyFault(
   if (isWorldwide && !Object.hasOwn(claims, 'hd') && !Object.hasOwn(claims, 'tid'))
     return `this issuer signs for everybody in the world: ask for ${isGoogle ? 'hd' : 'tid'}, or for one subject`
   const others = everybodysIssuers.find((entry) => entry.issuer === issuer && !isGoogle)
-  if (others?.open.test(subject) === true && !Object.keys(claims).some(telling))
-    return `this issuer signs for everybody in the world: ask for a claim such as ${others.tell}`
+  if (others?.open.test(subject) === true && !Object.keys(claims).some(identifies))
+    return `this issuer signs for everybody in the world: ask for a claim such as ${others.askFor}`
   return undefined
 }
 
-/** Claims that are alike for everybody. */
-const telling = (name: string): boolean => name !== 'email_verified' && name !== 'aud' && name !== 'iss'
+/** Whether a claim tells accounts apart: these three are alike for everybody. */
+const identifies = (name: string): boolean => name !== 'email_verified' && name !== 'aud' && name !== 'iss'
 
 export interface CallersContext {
   /** The exact `iss` of each issuer by its name in the policy. */
@@ -162,18 +162,18 @@ function warnOfCallers(callers: readonly CallerPattern[], { issuers, path, warn 
   for (const [index, { issuer: name, subject, claims }] of callers.entries()) {
     const issuer = issuers.get(name)
     const everybodys = everybodysIssuers.find((entry) => entry.issuer === issuer)
-    if (everybodys === undefined || !everybodys.open.test(subject) || Object.keys(claims).some(telling))
+    if (everybodys === undefined || !everybodys.open.test(subject) || Object.keys(claims).some(identifies))
       continue
     warn(
       [...path, 'callers', index],
-      `${quote(name)} signs for everybody in the world, and this takes them all: ask for a claim such as ${everybodys.tell}`,
+      `${quote(name)} signs for everybody in the world, and this takes them all: ask for a claim such as ${everybodys.askFor}`,
     )
   }
 }
 
 /**
  * Warns of rules, and of callers in them, for whom an earlier rule for the same credential always decides. Only what is
- * certain: one pattern of the earlier rule takes everybody whom the later one takes. Patterns that begin with a star,
+ * certain: one pattern of the earlier rule matches every caller that the later one matches. Patterns that begin with a star,
  * and many for one subject, must be compared one by one: after so many comparisons for each pattern the rest is left.
  */
 function* warnOfShadows({ rules }: Policy, warn: Report): Steps<void> {

@@ -74,8 +74,8 @@ export interface CredentialPage {
 export interface Credentials {
   find(name: string): Promise<CredentialSummary | undefined>
   /**
-   * In the order of their names; fewer than `limit` only where there are no more. A malformed document is left out,
-   * logged and told to `onMalformed`, and hides no other.
+   * In the order of their names; fewer than `limit` only where there are no more. A malformed document is skipped,
+   * logged and passed to `onMalformed`; the others are still listed.
    */
   list(page: CredentialPage): Promise<readonly CredentialSummary[]>
   /** The credential of that name, if it is enabled and just what this one would be. */
@@ -91,14 +91,14 @@ export interface Credentials {
   /** `undefined` when there is none of that name; throws `state_conflict` for a revoked one. */
   setState(name: string, state: CredentialState, expected?: Revision): Promise<CredentialSummary | undefined>
   /**
-   * Nothing is drawn from it any more, and a rotation under way ends where it is, one that would bring a revoked
-   * credential back too. Its secrets stay until `noteRevocation` says that the upstream knows. `undefined` when there
+   * No token is minted from it any more. A rotation in progress ends where it is, even one that would bring a revoked
+   * credential back. Its secrets stay until `noteRevocation` says that the upstream knows. `undefined` when there
    * is none of that name.
    */
   revoke(name: string, expected?: Revision): Promise<CredentialSummary | undefined>
   /**
-   * What the upstream said; the secrets that were withdrawn are dropped. `failed` is noted where a refresh that was out
-   * meanwhile has put, or may yet put, another secret in the place of one.
+   * Records what the upstream answered, and drops the secrets that were withdrawn. Records `failed` where a refresh at
+   * the same time has replaced one of them, or may yet do so.
    */
   noteRevocation(
     name: string,
@@ -107,7 +107,7 @@ export interface Credentials {
   ): Promise<CredentialSummary | undefined>
   /** The versions whose secrets are still held. */
   heldVersions(name: string): Promise<readonly HeldVersion[]>
-  /** What they are from now on, made of what is. `undefined` when there is none of that name. */
+  /** Replaces the options by what `revise` makes of the credential. `undefined` when there is none of that name. */
   changeOptions(
     name: string,
     revise: (credential: CredentialSummary, now: EpochSeconds) => CredentialOptions,
@@ -126,7 +126,7 @@ export interface Credentials {
    * gone, disabled or destroyed.
    */
   openSecret(name: string, version: string): Promise<OpenedSecret>
-  /** The secret of a version that draws nothing any more, only to revoke it upstream. Throws `target_unavailable`. */
+  /** The secret of a version that mints nothing any more, only to revoke it upstream. Throws `target_unavailable`. */
   openWithdrawn(name: string, version: string): Promise<CredentialSecret>
   /** Writes only when status or reason changed, or half a day later; a credential that is gone is no error. */
   noteHealth(name: string, health: Omit<CredentialHealth, 'since'>): Promise<void>

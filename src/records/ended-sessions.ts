@@ -2,7 +2,7 @@ import type { EpochSeconds } from '../domain/time.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 
-/** Sessions of the console that ended before their time: whoever copied a cookie has nothing of it. */
+/** Sessions of the console that ended before their time, so that a copied cookie is worth nothing. */
 export interface EndedSessions {
   /** `until`: when the session would have ended by itself. */
   end(session: string, until: EpochSeconds, at: EpochSeconds): Promise<void>

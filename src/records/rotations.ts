@@ -37,25 +37,25 @@ export interface NewSecret {
  * versions it moves. Every method may throw `store_unavailable`.
  */
 export interface Rotations {
-  /** Begins one, or leaves the one that runs as it is. `undefined` when there is no such credential. */
+  /** Starts a rotation, or leaves the one in progress as it is. `undefined` when there is no such credential. */
   begin(name: string, expected?: Revision): Promise<CredentialSummary | undefined>
-  /** Begins one with a secret that somebody brought. Throws `state_conflict` while another runs. */
+  /** Starts a rotation to a secret that somebody brought. Throws `state_conflict` while another is in progress. */
   beginImport(
     name: string,
     brought: NewSecret,
     how: Pick<Rotation, 'withdrawsFormer' | 'isWithdrawalAsked'> & { readonly expected?: Revision },
   ): Promise<CredentialSummary | undefined>
-  /** Turns one that has not promoted its candidate back. Throws `state_conflict` when there is nothing to turn back. */
+  /** Aborts a rotation that has not promoted its candidate. Throws `state_conflict` when there is nothing to abort. */
   beginAbort(name: string, expected?: Revision): Promise<CredentialSummary | undefined>
-  /** The right to take the next step; `undefined` when none is due, or another instance has it. */
-  claim(name: string): Promise<RotationTurn | undefined>
-  /** Ends the turn with what came of it; writes nothing when another instance took over meanwhile. */
-  settle(turn: RotationTurn, revise: ReviseRotating): Promise<'settled' | 'superseded'>
+  /** Claims the next step, under a lease; `undefined` when none is due, or another instance has it. */
+  claim(name: string): Promise<ClaimedStep | undefined>
+  /** Writes the result of the claimed step; nothing when another instance took over meanwhile. */
+  settle(claimed: ClaimedStep, revise: ReviseRotating): Promise<'settled' | 'superseded'>
   /** A version of that secret, sealed and in no document yet. */
   seal(name: string, brought: NewSecret, id?: string): Promise<CredentialVersion>
 }
 
-export interface RotationTurn {
+export interface ClaimedStep {
   readonly name: string
   readonly fence: number
   /** As it was before: `begunAt` tells that somebody began this step already. */
@@ -116,11 +116,11 @@ export function createRotations(deps: RotationsDeps): Rotations {
 
     claim: (name) => claim(deps, name),
 
-    settle: (turn, revise) =>
-      readModifyWrite<'settled' | 'superseded'>(deps, credentialKey(turn.name), (stored) => {
+    settle: (claimed, revise) =>
+      readModifyWrite<'settled' | 'superseded'>(deps, credentialKey(claimed.name), (stored) => {
         const record = recordIn(stored)
         const rotation = record?.rotation
-        const isOurs = rotation?.id === turn.rotation.id && rotation.lease?.fence === turn.fence
+        const isOurs = rotation?.id === claimed.rotation.id && rotation.lease?.fence === claimed.fence
         if (record === undefined || rotation === undefined || !isOurs)
           return { value: undefined, result: 'superseded' }
         const { lease: _, ...free } = rotation
@@ -128,7 +128,7 @@ export function createRotations(deps: RotationsDeps): Rotations {
         const now = clock.now()
         const current = { ...record, rotation: free }
         const revised = revise(current, now)
-        const after = rotation.step === turn.rotation.step ? revised : abortingStill(current, revised)
+        const after = rotation.step === claimed.rotation.step ? revised : keepAborting(current, revised)
         return {
           value: credentialDocumentOf(stamped(after, now)),
           result: 'settled',
@@ -140,8 +140,8 @@ export function createRotations(deps: RotationsDeps): Rotations {
 function claim(
   { store, clock, entropy, holder }: RotationsDeps,
   name: string,
-): Promise<RotationTurn | undefined> {
-  return readModifyWrite<RotationTurn | undefined>(
+): Promise<ClaimedStep | undefined> {
+  return readModifyWrite<ClaimedStep | undefined>(
     { store, clock, entropy },
     credentialKey(name),
     (stored) => {
@@ -175,8 +175,8 @@ function claim(
 const makesKeys: ReadonlySet<RotationStep> = new Set<RotationStep>(['upload', 'create'])
 
 /*
- * The moves of a credential's rotation as a whole: how it begins, enters a step and is turned back. Each gives back the
- * same record where nothing is left to do, and throws `state_conflict` for a move that is not to be made now.
+ * The transitions of a credential's rotation: how it begins, enters a step and is aborted. Each returns the same record
+ * where nothing is left to do, and throws `state_conflict` for a transition that is not allowed now.
  */
 
 export type RotatingRecord = CredentialRecord & { readonly rotation: Rotation }
@@ -186,7 +186,7 @@ interface Beginning {
   readonly now: EpochSeconds
 }
 
-/** Begins one that makes its key, or leaves the one that runs as it is. */
+/** Starts a rotation that makes its own key, or leaves the one in progress as it is. */
 function beginUpload(record: CredentialRecord, beginning: Beginning): CredentialRecord {
   if (record.rotation !== undefined) return record
   if (record.state !== 'enabled') throw stateConflict(record, `it is ${record.state}`)
@@ -200,7 +200,7 @@ interface Import extends Beginning {
   readonly plan: Pick<Rotation, 'withdrawsFormer' | 'isWithdrawalAsked' | 'consentedScopes'>
 }
 
-/** Begins one with a version that somebody brought, which is proved next. */
+/** Starts a rotation to a version that somebody brought, which is proved next. */
 function beginImport(
   record: CredentialRecord,
   { kind, version, plan, ...beginning }: Import,
@@ -224,16 +224,16 @@ function newRotation(
   return { ...what, since: now, startedAt: now, nextTryAt: now, failures: 0, former, fence: 0, proofs: 0 }
 }
 
-/** Turned back; throws `state_conflict` when there is nothing to turn back. */
+/** Enters the abort; throws `state_conflict` when there is nothing to abort. */
 function aborting(record: CredentialRecord, now: EpochSeconds): CredentialRecord {
   const { rotation } = record
   if (rotation === undefined) throw stateConflict(record, 'no rotation is under way')
   if (rotation.step === 'abort') return record
   if (rotation.step === 'overlap')
     throw stateConflict(record, 'the new version is active already: disable that version to go back')
-  // Nothing is left to take back: only that the former secret is withdrawn upstream is given up.
+  // Nothing is left to undo: the former secret is just not withdrawn upstream.
   if (rotation.step === 'disable') return withoutRotation(record)
-  // The lease stays, and when it was begun: what was begun must be over before it is taken back.
+  // The lease stays, and when it was begun: what was begun must be over before it is undone.
   const { begunAt } = rotation
   const entered = enteringStep(rotation, 'abort', now)
   return { ...record, rotation: { ...entered, ...omitUndefined({ begunAt }) } }
@@ -244,7 +244,7 @@ function withoutRotation(record: CredentialRecord): CredentialRecord {
   return rest
 }
 
-/** The rotation at its next step, with a clean slate. */
+/** The rotation at its next step, without the failures of the last one. */
 export function enteringStep(
   { reason: _reason, begunAt: _begunAt, ...rotation }: Rotation,
   step: RotationStep,
@@ -254,7 +254,7 @@ export function enteringStep(
 }
 
 /** The step stays that of the abort; what was made meanwhile is kept, unless it was a promotion. */
-function abortingStill(aborting: RotatingRecord, revised: CredentialRecord): CredentialRecord {
+function keepAborting(aborting: RotatingRecord, revised: CredentialRecord): CredentialRecord {
   const { rotation } = revised
   // A promotion begins with being written: until then nobody was served from the candidate.
   if (rotation === undefined || activeVersion(revised).id !== activeVersion(aborting).id) return aborting

@@ -5,7 +5,7 @@ import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { RotationStep } from '../domain/rotation.ts'
-import type { ReviseRotating, RotationTurn } from '../records/rotations.ts'
+import type { ReviseRotating, ClaimedStep } from '../records/rotations.ts'
 import { countKeys, createKey, makeKey, uploadKey, removeNewKey } from './make-key.ts'
 import { disableFormer, endOverlap } from './retire-former.ts'
 import { type RotationDeps, type TakeStep, wait, changing, goTo } from './rotation-step.ts'
@@ -94,24 +94,24 @@ export type DriveRotation = (name: string) => Promise<number>
 export function createDriveRotation(deps: RotationDeps): DriveRotation {
   return async (name) => {
     for (let taken = 0; taken < stepsMax; taken += 1) {
-      const turn = await deps.rotations.claim(name)
-      if (turn === undefined) return taken
-      const outcome = await takeStep(deps, turn)
-      const ending = await deps.rotations.settle(turn, outcome)
-      const { step } = turn.rotation
+      const claimed = await deps.rotations.claim(name)
+      if (claimed === undefined) return taken
+      const outcome = await takeStep(deps, claimed)
+      const ending = await deps.rotations.settle(claimed, outcome)
+      const { step } = claimed.rotation
       deps.log('info', 'rotation: a step was taken', { credential: name, step, ending })
     }
     return stepsMax
   }
 }
 
-async function takeStep(deps: RotationDeps, turn: RotationTurn): Promise<ReviseRotating> {
-  const { step } = turn.rotation
+async function takeStep(deps: RotationDeps, claimed: ClaimedStep): Promise<ReviseRotating> {
+  const { step } = claimed.rotation
   try {
-    return await steps[step](deps, turn)
+    return await steps[step](deps, claimed)
   } catch (error) {
     if (!isBrokerError(error)) throw error
-    deps.log('warn', 'rotation: a step could not be taken', { credential: turn.name, step, error })
+    deps.log('warn', 'rotation: a step could not be taken', { credential: claimed.name, step, error })
     return wait({ reason: error.reason, mayBeDone: true })
   }
 }
@@ -122,21 +122,21 @@ const proofsOfKey = 3
 const overlap = seconds(600 + 15)
 
 /** Uses the candidate for a real exchange, and promotes it when it worked often enough in a row. */
-const proveCandidate: TakeStep = async ({ prove }, turn) => {
-  const { rotation, credential } = turn
+const proveCandidate: TakeStep = async ({ prove }, claimed) => {
+  const { rotation, credential } = claimed
   const { candidate = '', consentedScopes, proofs } = rotation
-  if (!hasCandidate(turn)) return goTo('abort')
+  if (!hasCandidate(claimed)) return goTo('abort')
   try {
     await prove(credential, candidate, consentedScopes)
   } catch (error) {
     if (!isBrokerError(error)) throw error
     return wait({ reason: error.reason })
   }
-  return proofs + 1 < proofsNeeded(turn) ? proveAgain : promote(candidate, turn)
+  return proofs + 1 < proofsNeeded(claimed) ? proveAgain : promote(candidate, claimed)
 }
 
 /** Every refresh may rotate the token, and a second one proves nothing more. */
-function proofsNeeded({ credential: { kind } }: RotationTurn): number {
+function proofsNeeded({ credential: { kind } }: ClaimedStep): number {
   return kind === 'service_account_key' ? proofsOfKey : 1
 }
 
@@ -145,7 +145,7 @@ const proveAgain: ReviseRotating = (record, now) => {
   return { ...record, rotation: { ...rotation, proofs: rotation.proofs + 1, nextTryAt: now } }
 }
 
-function promote(candidate: string, { rotation: { former, consentedScopes } }: RotationTurn): ReviseRotating {
+function promote(candidate: string, { rotation: { former, consentedScopes } }: ClaimedStep): ReviseRotating {
   return changing(
     (before, now): CredentialRecord => {
       const { narrowing: _, ...record } = before

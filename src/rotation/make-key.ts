@@ -10,7 +10,7 @@ import {
 } from './rotation-step.ts'
 import { later, seconds, until, type EpochSeconds } from '../domain/time.ts'
 import type { CredentialRecord } from '../records/credential-record.ts'
-import type { ReviseRotating, RotationTurn } from '../records/rotations.ts'
+import type { ReviseRotating, ClaimedStep } from '../records/rotations.ts'
 import { parseJsonObject } from '../domain/json.ts'
 import { octetsOf } from '../domain/pem.ts'
 import { parseCredentialFile } from '../enrolment/parse-credential-file.ts'
@@ -42,11 +42,11 @@ const orphansKeptFor = seconds(86_400)
  * Lets Google make a key, whose private half is in that one answer. A key whose answer was lost is of no use: it is
  * switched off, noted for deletion, and another one is made.
  */
-export const createKey: TakeStep = async (deps, turn) => {
-  const account = await iamAccount(deps, turn.credential)
-  if (turn.rotation.begunAt !== undefined) return lookForOrphan(deps, turn, account)
+export const createKey: TakeStep = async (deps, claimed) => {
+  const account = await iamAccount(deps, claimed.credential)
+  if (claimed.rotation.begunAt !== undefined) return lookForOrphan(deps, claimed, account)
   const created = await deps.iamKeys.create(account)
-  if (created.ok) return keepCreated(deps, turn, created.value)
+  if (created.ok) return keepCreated(deps, claimed, created.value)
   if (created.kind !== 'forbidden') return wait({ ...created, mayBeDone: created.kind === 'unknown' })
   return wait({
     reason: `an organisation policy forbids uploading keys and creating them: ${created.reason}`,
@@ -55,7 +55,7 @@ export const createKey: TakeStep = async (deps, turn) => {
 
 async function keepCreated(
   { rotations }: RotationDeps,
-  { name, credential }: RotationTurn,
+  { name, credential }: ClaimedStep,
   { id, file }: CreatedKey,
 ): Promise<ReviseRotating> {
   const octets = octetsOf(file.reveal())
@@ -72,12 +72,12 @@ async function keepCreated(
 
 async function lookForOrphan(
   { iamKeys, clock, log }: RotationDeps,
-  turn: RotationTurn,
+  claimed: ClaimedStep,
   account: IamAccount,
 ): Promise<ReviseRotating> {
   const listed = await iamKeys.list(account)
   if (!listed.ok) return wait({ reason: listed.reason, mayBeDone: true })
-  const found = findCreated(listed.value, turn)
+  const found = findCreated(listed.value, claimed)
   const [orphan, ...others] = found
   if (others.length > 0)
     return wait({
@@ -88,14 +88,14 @@ async function lookForOrphan(
     })
   if (orphan === undefined) {
     const reason = 'the answer to a creation was lost, and no new key is listed upstream'
-    const age = until(clock.now(), turn.rotation.begunAt ?? clock.now())
+    const age = until(clock.now(), claimed.rotation.begunAt ?? clock.now())
     if (age < listedWithin) return wait({ reason, after: lookAgainAfter, mayBeDone: true })
     return goTo('count')
   }
   const disabled = await iamKeys.disable(account, orphan)
   if (!disabled.ok) return wait({ reason: disabled.reason, mayBeDone: true })
   log('warn', 'rotation: a key whose private half was lost is switched off', {
-    credential: turn.name,
+    credential: claimed.name,
     keyId: orphan,
   })
   return changing((record, now) => withOrphan(record, orphan, now), goTo('count'))
@@ -122,17 +122,17 @@ const uploadListedAfter = seconds(10)
  * Lets the upstream know the public half of the candidate. Where an earlier attempt was not heard of again, it looks
  * for that key first; where a policy forbids uploading, Google is to make the key.
  */
-export const uploadKey: TakeStep = async (deps, turn) => {
-  const { begunAt, certificate = '' } = turn.rotation
+export const uploadKey: TakeStep = async (deps, claimed) => {
+  const { begunAt, certificate = '' } = claimed.rotation
   // What was begun must be over before it is taken back.
-  if (!hasCandidate(turn)) return goTo('abort', begunAt === undefined ? {} : { begunAt })
-  const account = await iamAccount(deps, turn.credential)
+  if (!hasCandidate(claimed)) return goTo('abort', begunAt === undefined ? {} : { begunAt })
+  const account = await iamAccount(deps, claimed.credential)
   if (begunAt !== undefined)
-    return lookForUpload(deps, turn, { account, age: until(deps.clock.now(), begunAt) })
+    return lookForUpload(deps, claimed, { account, age: until(deps.clock.now(), begunAt) })
   const uploaded = await deps.iamKeys.upload(account, certificate)
-  if (uploaded.ok) return nameCandidate(deps, turn, uploaded.value)
+  if (uploaded.ok) return nameCandidate(deps, claimed, uploaded.value)
   if (uploaded.kind !== 'forbidden') return wait({ ...uploaded, mayBeDone: uploaded.kind === 'unknown' })
-  const { name: credential } = turn
+  const { name: credential } = claimed
   const { reason } = uploaded
   deps.log('info', 'rotation: keys may not be uploaded, so Google is to make one', { credential, reason })
   return withoutOwnKey(goTo('count', { method: 'create' }))
@@ -145,13 +145,13 @@ interface LostUpload {
 
 async function lookForUpload(
   deps: RotationDeps,
-  turn: RotationTurn,
+  claimed: ClaimedStep,
   { account, age }: LostUpload,
 ): Promise<ReviseRotating> {
-  const found = await findUploaded(deps.iamKeys, account, turn)
+  const found = await findUploaded(deps.iamKeys, account, claimed)
   if (!found.ok) return wait({ reason: found.reason, mayBeDone: true })
   const [keyId] = found.value
-  if (keyId !== undefined) return nameCandidate(deps, turn, keyId)
+  if (keyId !== undefined) return nameCandidate(deps, claimed, keyId)
   const reason = 'the answer to an upload was lost, and the key is not listed upstream'
   if (age < listedWithin) return wait({ reason, after: uploadListedAfter, mayBeDone: true })
   return wait({ reason: `${reason}: uploading it again`, after: seconds(0) })
@@ -160,7 +160,7 @@ async function lookForUpload(
 /** The key has a name upstream now, which its assertions carry. */
 async function nameCandidate(
   { credentials, rotations }: RotationDeps,
-  { name, rotation, credential }: RotationTurn,
+  { name, rotation, credential }: ClaimedStep,
   keyId: string,
 ): Promise<ReviseRotating> {
   const { candidate = '' } = rotation
@@ -206,10 +206,10 @@ export const countKeys: TakeStep = async (deps, { rotation, credential }) => {
   return goTo(rotation.method === 'create' ? 'create' : 'generate', { knownKeys: ids })
 }
 
-/** Takes back what a rotation made: its key upstream first, then the candidate here. What a person brought is theirs. */
-export const removeNewKey: TakeStep = async (deps, turn) => {
-  const { rotation, credential } = turn
-  // Never what callers are served from, however it came to that.
+/** Undoes what a rotation made: its key upstream first, then the candidate here. A secret that a person brought stays. */
+export const removeNewKey: TakeStep = async (deps, claimed) => {
+  const { rotation, credential } = claimed
+  // Never the active version, however the rotation came to that.
   if (credential.version === rotation.candidate) return endRotation
   const madeNothing = rotation.candidate === undefined && rotation.begunAt === undefined
   if (rotation.method === 'import' || madeNothing) return withoutOwnKey(endRotation)
@@ -219,9 +219,11 @@ export const removeNewKey: TakeStep = async (deps, turn) => {
     const removed = await deps.iamKeys.remove(account, keyId)
     if (!removed.ok) return wait(removed)
     // An upload whose answer was lost may have left the key there a second time, under another name.
-    return rotation.method === 'upload' ? takeBackUploaded(deps, turn, account) : withoutOwnKey(endRotation)
+    return rotation.method === 'upload'
+      ? removeUploadedKey(deps, claimed, account)
+      : withoutOwnKey(endRotation)
   }
-  // What was begun and not heard of: looked for until it would be listed.
+  // The answer was lost: the key is looked for until the upstream would list it.
   const begunAt = rotation.begunAt ?? rotation.since
   if (until(deps.clock.now(), begunAt) < listedWithin && rotation.begunAt !== undefined)
     return wait({
@@ -230,16 +232,16 @@ export const removeNewKey: TakeStep = async (deps, turn) => {
       mayBeDone: true,
     })
   return rotation.method === 'upload'
-    ? takeBackUploaded(deps, turn, account)
-    : takeBackCreated(deps, turn, account)
+    ? removeUploadedKey(deps, claimed, account)
+    : disableCreatedKey(deps, claimed, account)
 }
 
-async function takeBackUploaded(
+async function removeUploadedKey(
   { iamKeys }: RotationDeps,
-  turn: RotationTurn,
+  claimed: ClaimedStep,
   account: IamAccount,
 ): Promise<ReviseRotating> {
-  const found = await findUploaded(iamKeys, account, turn)
+  const found = await findUploaded(iamKeys, account, claimed)
   if (!found.ok) return wait({ reason: found.reason, mayBeDone: true })
   for (const keyId of found.value) {
     const removed = await iamKeys.remove(account, keyId)
@@ -248,19 +250,19 @@ async function takeBackUploaded(
   return withoutOwnKey(endRotation)
 }
 
-async function takeBackCreated(
+async function disableCreatedKey(
   { iamKeys, log }: RotationDeps,
-  turn: RotationTurn,
+  claimed: ClaimedStep,
   account: IamAccount,
 ): Promise<ReviseRotating> {
   const listed = await iamKeys.list(account)
   if (!listed.ok) return wait({ reason: listed.reason, mayBeDone: true })
-  const [orphan, ...others] = findCreated(listed.value, turn)
+  const [orphan, ...others] = findCreated(listed.value, claimed)
   if (orphan === undefined) return withoutOwnKey(endRotation)
   if (others.length > 0) {
     // Which is ours cannot be told, and somebody else's must not be touched.
     log('error', 'rotation aborted: one of these keys is an orphan; delete by hand what nobody uses', {
-      credential: turn.name,
+      credential: claimed.name,
       keyIds: [orphan, ...others],
     })
     return withoutOwnKey(endRotation)

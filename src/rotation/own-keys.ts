@@ -1,5 +1,5 @@
 import { seconds, until, type EpochSeconds } from '../domain/time.ts'
-import type { RotationTurn, ReviseRotating } from '../records/rotations.ts'
+import type { ClaimedStep, ReviseRotating } from '../records/rotations.ts'
 import type { IamAccount, IamKey, IamKeys, IamResult } from '../google/iam-keys.ts'
 import type { CredentialRecord } from '../records/credential-record.ts'
 import { destroyVersion, disableVersion } from '../records/version-changes.ts'
@@ -16,7 +16,7 @@ const createdAround = seconds(60)
 export async function findUploaded(
   iamKeys: IamKeys,
   account: IamAccount,
-  { rotation }: RotationTurn,
+  { rotation }: ClaimedStep,
 ): Promise<IamResult<readonly string[]>> {
   const { certificate, knownKeys = [] } = rotation
   const listed = await iamKeys.list(account)
@@ -37,7 +37,7 @@ export async function findUploaded(
  */
 export function findCreated(
   keys: readonly IamKey[],
-  { rotation, credential }: RotationTurn,
+  { rotation, credential }: ClaimedStep,
 ): readonly string[] {
   const { begunAt, knownKeys = [] } = rotation
   if (begunAt === undefined) return []
@@ -49,7 +49,7 @@ export function findCreated(
 }
 
 /** Whether its candidate is one still: to disable that by hand is to abort the rotation. */
-export function hasCandidate({ rotation, credential }: RotationTurn): boolean {
+export function hasCandidate({ rotation, credential }: ClaimedStep): boolean {
   return credential.versions.some(({ id, state }) => id === rotation.candidate && state === 'candidate')
 }
 

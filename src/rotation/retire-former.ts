@@ -3,7 +3,7 @@ import type { CredentialSummary } from '../domain/credential.ts'
 import { later, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import { tokenLifeMax } from '../domain/token.ts'
 import { activeVersion, type CredentialRecord } from '../records/credential-record.ts'
-import type { ReviseRotating, RotationTurn } from '../records/rotations.ts'
+import type { ReviseRotating, ClaimedStep } from '../records/rotations.ts'
 import { disableVersion, reviseVersion } from '../records/version-changes.ts'
 import { otherHolder, otherOfClient } from './remove-versions.ts'
 import { findUploaded } from './own-keys.ts'
@@ -25,8 +25,8 @@ const googleTokenLife = seconds(3600)
 const keptFor = seconds(86_400)
 
 /** Ends the time in which the former version stood by, if the new one works still. */
-export const endOverlap: TakeStep = async ({ prove }, turn) => {
-  const { rotation, credential } = turn
+export const endOverlap: TakeStep = async ({ prove }, claimed) => {
+  const { rotation, credential } = claimed
   const { former, withdrawsFormer } = rotation
   if (isRecalled(credential, former)) return goTo('abort')
   try {
@@ -37,7 +37,7 @@ export const endOverlap: TakeStep = async ({ prove }, turn) => {
   }
   const retired = changing(
     (record, now) => withRemoval(retire(record, former, now), { former, withdrawsFormer }, now),
-    withdrawsFormer ? goTo('disable', {}, withdrawnAfter(turn)) : endRotation,
+    withdrawsFormer ? goTo('disable', {}, withdrawnAfter(claimed)) : endRotation,
   )
   // Recalled while the new version was proved: the former one is what callers are served from.
   return (record, now) =>
@@ -48,7 +48,7 @@ export const endOverlap: TakeStep = async ({ prove }, turn) => {
  * Revoking a refresh token ends the access tokens that callers hold: the last of them has ended by then, unless
  * somebody asked for the revocation, as after a leak.
  */
-function withdrawnAfter({ rotation, credential: { kind, upstream } }: RotationTurn): Seconds {
+function withdrawnAfter({ rotation, credential: { kind, upstream } }: ClaimedStep): Seconds {
   if (kind !== 'refresh_token' || rotation.isWithdrawalAsked === true) return seenEverywhereAfter
   return seconds(seenEverywhereAfter + (upstream === 'google' ? googleTokenLife : tokenLifeMax))
 }
@@ -78,12 +78,12 @@ function withRemoval(
 }
 
 /** Withdraws upstream what nobody here uses any more, and whatever a lost answer may have left there twice. */
-export const disableFormer: TakeStep = (deps, turn) =>
-  turn.credential.kind === 'service_account_key' ? disableKeys(deps, turn) : revokeFormer(deps, turn)
+export const disableFormer: TakeStep = (deps, claimed) =>
+  claimed.credential.kind === 'service_account_key' ? disableKeys(deps, claimed) : revokeFormer(deps, claimed)
 
 async function revokeFormer(
   { credentials, revoke, log }: RotationDeps,
-  { name, credential, rotation: { former, isWithdrawalAsked } }: RotationTurn,
+  { name, credential, rotation: { former, isWithdrawalAsked } }: ClaimedStep,
 ): Promise<ReviseRotating> {
   const held = await credentials.heldVersions(name)
   // Revoked with its credential, or destroyed by hand.
@@ -105,13 +105,13 @@ async function revokeFormer(
   return endRotation
 }
 
-async function disableKeys(deps: RotationDeps, turn: RotationTurn): Promise<ReviseRotating> {
-  const { credential, rotation } = turn
+async function disableKeys(deps: RotationDeps, claimed: ClaimedStep): Promise<ReviseRotating> {
+  const { credential, rotation } = claimed
   const account = await iamAccount(deps, credential)
   const { former: version } = rotation
   const keyId = credential.versions.find(({ id }) => id === version)?.keyId
   if (keyId !== undefined) {
-    const { name } = turn
+    const { name } = claimed
     const other = await otherHolder(deps.credentials, { name, version, keyId })
     if (other !== undefined && other !== name)
       return wait({ reason: `key ${keyId} is in use by credential ${other} too: rotate that one as well` })
@@ -120,7 +120,7 @@ async function disableKeys(deps: RotationDeps, turn: RotationTurn): Promise<Revi
     if (disabled?.ok === false) return wait(disabled)
   }
   if (rotation.method !== 'upload') return endRotation
-  const uploaded = await findUploaded(deps.iamKeys, account, turn)
+  const uploaded = await findUploaded(deps.iamKeys, account, claimed)
   if (!uploaded.ok) return wait(uploaded)
   for (const twin of uploaded.value.filter((id) => id !== credential.keyId)) {
     const removed = await deps.iamKeys.remove(account, twin)

@@ -2,7 +2,7 @@ import type { RevokeVersion } from '../enrolment/withdraw-upstream.ts'
 import type { RotationStep } from '../domain/rotation.ts'
 import { later, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { CredentialRecord, Rotation } from '../records/credential-record.ts'
-import { enteringStep, type ReviseRotating, type Rotations, type RotationTurn } from '../records/rotations.ts'
+import { enteringStep, type ReviseRotating, type Rotations, type ClaimedStep } from '../records/rotations.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
 import type { Secret } from '../domain/secret.ts'
@@ -99,7 +99,7 @@ export type ProveVersion = (
 ) => Promise<void>
 
 /** Takes one step and gives back what is to be written of it; throws a `BrokerError` when it could not be taken. */
-export type TakeStep = (deps: RotationDeps, turn: RotationTurn) => Promise<ReviseRotating>
+export type TakeStep = (deps: RotationDeps, claimed: ClaimedStep) => Promise<ReviseRotating>
 
 export async function iamAccount(
   { iamToken }: Pick<RotationDeps, 'iamToken'>,

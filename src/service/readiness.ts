@@ -7,12 +7,12 @@ import type { Entropy } from '../ports/entropy.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { Log } from '../ports/log.ts'
 
-/** What serving stands on, each in one public word; the reason of a fault is in the log. */
+/** Whether each thing that requests depend on works; the reason of a fault is only in the log. */
 export interface Readiness {
   readonly store: 'ok' | 'fault'
   readonly keyRing: 'ok' | 'fault'
   readonly policy: 'ok' | 'fault'
-  /** Whether the service was stopped by hand: the instance is well, and serves administrators only. */
+  /** Whether the service was stopped by hand: the instance is healthy, and serves administrators only. */
   readonly isStopped?: true
 }
 
@@ -28,11 +28,11 @@ export interface ReadinessDeps {
   readonly sharesWork: boolean
 }
 
-/** A probe of an orchestrator gives up after a few seconds; we say so before. */
+/** Orchestrators give up on a probe after a few seconds; this answers earlier. */
 const deadlineMs = 2_500
-/** Between two writes the result of the last one is told: who asks often must not cost a write each time. */
+/** Between two writes the last result is repeated, so that frequent probes do not cost a write each. */
 const writeEveryMs = 5_000
-/** Instances write to different documents, for a store takes a document's writes one after another; few suffice. */
+/** Instances write to different documents, because a store serializes the writes of one document. */
 const probesMax = 16
 const codes = {
   store: 'store_unavailable',
@@ -66,15 +66,15 @@ export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
       await tryWrite()
       isStopped = (await blocks()).stopped !== undefined
     }
-    const [storeWord, keyRingWord, policyWord] = await Promise.all([
+    const [storeStatus, keyRingStatus, policyStatus] = await Promise.all([
       tryOne('store', useStore),
       tryOne('key ring', () => keyRing.ping()),
       tryOne('policy', policy),
     ])
     return {
-      store: storeWord,
-      keyRing: keyRingWord,
-      policy: policyWord,
+      store: storeStatus,
+      keyRing: keyRingStatus,
+      policy: policyStatus,
       ...(isStopped ? { isStopped } : {}),
     }
   }

@@ -86,10 +86,10 @@ export function createRevokeIssued({
     if (facts === undefined || facts.expiresAt <= clock.now()) return undefined
     await mayUse(caller, facts.credential)
     const kind = (await findCredential(facts.credential))?.kind
-    // The next one would be the same, and nobody else would have one: only its credential can be switched off.
+    // The next request would get the same token, and a block would take it from everybody: disable the credential instead.
     if (facts.tokenType === 'api_key' || kind === 'broker_identity')
       throw new BrokerError('token_type_unsupported', {
-        reason: `what credential ${facts.credential} gives cannot be given back: it gives the same again`,
+        reason: `a token of credential ${facts.credential} cannot be revoked here: the next request would get the same one`,
       })
     const by = await sha256(JSON.stringify([caller.issuer, caller.subject]))
     await blocks.revoke({ digest, expiresAt: facts.expiresAt, by })

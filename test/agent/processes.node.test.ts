@@ -122,11 +122,11 @@ describe('downscope agent', () => {
   test.each([
     ['no broker', ['--account', 'reports', '--jwt-file', 'x'], 'which broker? Pass --broker URL'],
     ['no account', ['--broker', 'https://a.example', '--jwt-file', 'x'], 'which credential?'],
-    ['no proof', ['--broker', 'https://a.example', '--account', 'reports'], 'who is the caller?'],
+    ['no proof', ['--broker', 'https://a.example', '--account', 'reports'], 'caller required: pass one of'],
     [
       'two proofs',
       ['--broker', 'https://a.example', '--account', 'r', '--jwt-file', 'x', '--platform', 'gce'],
-      'who is the caller?',
+      'caller required: pass one of',
     ],
     [
       'no TLS',

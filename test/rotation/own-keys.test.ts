@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { epochSeconds } from '../../src/domain/time.ts'
 import { findCreated } from '../../src/rotation/own-keys.ts'
-import type { RotationTurn } from '../../src/records/rotations.ts'
+import type { ClaimedStep } from '../../src/records/rotations.ts'
 
 const begunAt = epochSeconds(1_800_000_000)
 
 /** What of a key of that age and kind is taken for ours. */
 function found(after: number, { isUploaded = false, id = 'theirs' } = {}): readonly string[] {
-  const turn = {
+  const claimed = {
     rotation: { begunAt, knownKeys: ['known'] },
     credential: { versions: [{ keyId: 'held' }] },
-  } as unknown as RotationTurn
+  } as unknown as ClaimedStep
   const validAfter = epochSeconds(begunAt + after)
-  return findCreated([{ id, isUploaded, isDisabled: false, validAfter }], turn)
+  return findCreated([{ id, isUploaded, isDisabled: false, validAfter }], claimed)
 }
 
 describe('a key that Google may have made for us', () => {

@@ -14,7 +14,7 @@ import { createSqlDocumentStore, type SqlDatabase } from '../sqlite/sql-document
 
 /**
  * What the Worker may ask of the object that holds the documents: plain data in both directions. Documents travel as
- * JSON, which is what both sides keep; `now` is the asker's clock, because expiry is the reader's to decide.
+ * JSON, which is what both sides keep; `now` is the time of the Worker, which decides what has expired.
  */
 export interface DocumentsRpc {
   get(now: EpochSeconds, key: DocumentKey): Promise<Reply<PlainStored | null>>
@@ -23,7 +23,7 @@ export interface DocumentsRpc {
   list(now: EpochSeconds, options: ListOptions): Promise<Reply<readonly PlainStored[]>>
 }
 
-/** A planned failure is a value here: what an error carries beside its message does not survive the way. */
+/** An expected failure is a value here: of an error only the message survives the call. */
 export type Reply<T> = Result<T>
 
 export interface PlainStored {
@@ -41,7 +41,7 @@ export interface PlainPut {
   readonly expiresAt: EpochSeconds | null
 }
 
-/** The object's side of the calls: each is one statement over its own SQLite, at the asker's time. */
+/** The object's side of the calls: each is one statement over its own SQLite, at the Worker's time. */
 export function createDocumentsAnswers(database: SqlDatabase): DocumentsRpc {
   let askedAt = epochSeconds(0)
   // The store reads the clock before its first wait, so no other call comes between the two lines of `at`.
@@ -66,7 +66,7 @@ export function createDocumentsAnswers(database: SqlDatabase): DocumentsRpc {
   }
 }
 
-/** A bug is thrown on: the asker hears that the object failed, and the object's own log says where. */
+/** An unexpected error is rethrown: the Worker learns that the object failed, and the object's own log says where. */
 async function replyOf<T>(work: Promise<T>): Promise<Reply<T>> {
   try {
     return { ok: true, value: await work }

@@ -42,7 +42,7 @@ const options: readonly OptionSpec[] = [
 export const agentCommands: readonly Command[] = [
   {
     name: 'agent',
-    summary: 'play the metadata server beside a workload',
+    summary: 'act as the metadata server beside a workload',
     details:
       "Google's client libraries ask it as on a machine of Google, and get tokens of the broker. Tokens stay in memory.",
     options: [
@@ -116,7 +116,7 @@ function placeOf(call: Call): Place {
         hints: ['If that is meant: --allow-remote, and --allow-host NAME for each name it is called by.'],
       })
     if (allowedHosts.length === 0)
-      throw createFault('usage', '--allow-remote needs --allow-host NAME: by which name is it asked?')
+      throw createFault('usage', '--allow-remote needs --allow-host NAME, the host name that clients use')
   }
   return { host, socket, allowedHosts, port: port ?? (socket === undefined ? 8970 : undefined) }
 }

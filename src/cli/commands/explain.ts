@@ -15,7 +15,7 @@ export const explainCommands: readonly Command[] = [
       'By the request id of a refusal, or for a caller as you describe it: by a JWT of it, whose signature is not ' +
       'looked at, or by issuer, subject and claims. No token is made. Status 0 when a token would be given, 1 when not.',
     arguments: [
-      { name: 'CREDENTIAL', summary: 'of which credential', isOptional: true, offer: 'credential' },
+      { name: 'CREDENTIAL', summary: 'the name of the credential', isOptional: true, offer: 'credential' },
     ],
     options: [
       { name: '--request', value: 'ID', summary: 'the request id of a refusal, as its caller got it' },
@@ -59,7 +59,8 @@ async function questionOf(call: Call): Promise<object> {
   const requestId = call.text('--request')
   const credential = call.text('CREDENTIAL')
   if (requestId !== undefined) {
-    if (credential !== undefined) throw createFault('usage', '--request says all: leave the credential out')
+    if (credential !== undefined)
+      throw createFault('usage', '--request names a whole request: leave CREDENTIAL out')
     return { request_id: requestId }
   }
   if (credential === undefined)
@@ -83,7 +84,7 @@ async function callerOf(call: Call): Promise<{ readonly issuer: string; readonly
   const shown = (await readCallerJwt(call))?.claims ?? {}
   const issuer = call.text('--issuer') ?? textOf(shown['iss'])
   if (issuer === undefined)
-    throw createFault('usage', 'who is the caller? Give --jwt FILE, or --issuer NAME', {
+    throw createFault('usage', 'caller required: pass --jwt FILE, or --issuer NAME', {
       hints: [
         'For example: downscope explain reports-sa --issuer cluster --subject system:serviceaccount:a:b',
       ],

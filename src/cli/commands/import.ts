@@ -209,7 +209,7 @@ function tellRules(call: Call, name: string, policy: Policy | undefined): void {
 function nameOf({ client_email: email }: Members): string {
   const [local = ''] = typeof email === 'string' ? email.split('@') : []
   if (credentialName.test(local)) return local
-  throw createFault('usage', 'name required: nothing in the file says what it is called', {
+  throw createFault('usage', 'name required: pass --name, because the file names nothing', {
     hints: ['For example: --name reports-sa'],
   })
 }

@@ -18,8 +18,8 @@ export const jwtCommands: readonly Command[] = [
     name: 'jwt',
     summary: "sign or find the caller's JWT, and print it",
     details:
-      'It is made out to the broker that is named. Without a proof it is the one of the administrator in the ' +
-      "environment. --executable prints it in the form of Google's executable sources, and every failure too.",
+      'Its audience is the broker that is named. Without a proof it is the JWT of the administrator in the ' +
+      "environment. --executable prints it, and every failure, in the form of Google's executable sources.",
     options: [
       ...brokerOptions,
       ...proofOptions,
@@ -33,11 +33,11 @@ export const jwtCommands: readonly Command[] = [
   },
   {
     name: 'credential-file',
-    summary: "write the file by which Google's client libraries and gcloud ask the broker",
+    summary: "write an external_account file for Google's client libraries and gcloud",
     details:
       'For GOOGLE_APPLICATION_CREDENTIALS, the same for Node, Python, Go, Java and gcloud. --jwt-file, --jwt-url and ' +
       '--platform write down where the JWT is; --key writes down the command line that signs it.',
-    arguments: [{ name: 'NAME', summary: 'of which credential', offer: 'credential' }],
+    arguments: [{ name: 'NAME', summary: 'the name of the credential', offer: 'credential' }],
     options: [
       ...brokerOptions,
       ...proofOptions,
@@ -95,7 +95,7 @@ async function findJwt(call: Call): Promise<string> {
   const { proof, isFixed } = await proofGiven(call)
   const audience = isFixed ? (broker.issuer ?? broker.url) : await audienceFor(broker)
   const jwt = await proof(audience)
-  if (claimsOf(jwt) === undefined) throw createFault('refused', 'what was found is no JWT')
+  if (claimsOf(jwt) === undefined) throw createFault('refused', 'the file, program or platform gave no JWT')
   return jwt
 }
 
@@ -163,7 +163,7 @@ async function credentialSource(call: Call, audience: string): Promise<object> {
   const given = names.filter((name) => call.text(name) !== undefined)
   const [way] = given
   if (way === undefined || given.length > 1)
-    throw createFault('usage', `where is the JWT of the workload? Pass one of ${names.join(', ')}`)
+    throw createFault('usage', `JWT required: pass one of ${names.join(', ')}`)
   const value = call.text(way) ?? ''
   const field = call.text('--json-field')
   const format = field === undefined ? {} : { format: { type: 'json', subject_token_field_name: field } }

@@ -19,7 +19,7 @@ export const tokenCommands: readonly Command[] = [
     details:
       'The caller is whoever the JWT names: one that a platform signed (--jwt), or one signed here with a private key ' +
       '(--key). Only the token goes to standard output.',
-    arguments: [{ name: 'CREDENTIAL', summary: 'of which credential', offer: 'credential' }],
+    arguments: [{ name: 'CREDENTIAL', summary: 'the name of the credential', offer: 'credential' }],
     options: [
       jwtOption,
       { name: '--key', value: 'FILE', summary: 'the private key of the caller, JWK or PEM', offer: 'file' },
@@ -105,7 +105,7 @@ function tokenCurl(call: Call, parameters: Readonly<Record<string, string>>): st
 async function proofOf(call: Call): Promise<Record<string, string>> {
   const keyFile = call.text('--key')
   if ((call.text('--jwt') === undefined) === (keyFile === undefined))
-    throw createFault('usage', 'who is the caller? Give either --jwt FILE or --key FILE', {
+    throw createFault('usage', 'caller required: pass either --jwt FILE or --key FILE', {
       hints: [
         '--jwt: a JWT that the platform of the caller signed, for example of Kubernetes.',
         '--key: the private key of a caller that signs for itself: downscope keys generate caller FILE.',

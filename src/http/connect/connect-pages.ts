@@ -36,7 +36,7 @@ const flowSeconds = 3_600
 const pageSeconds = 7 * 86_400
 const linkPattern = '[0-9a-f-]{36}\\.[0-9a-f]{64}'
 
-/** The pages of consent: ours first, and where the upstream leads back to. No session, no role: whoever has the link. */
+/** The consent pages: the broker's own, then the callback of the upstream. They need the link, and no session or role. */
 export function addConnectPages(app: Hono, deps: ConnectPagesDeps): void {
   const serving = createServing(deps)
   const { at } = deps
@@ -76,7 +76,7 @@ function createServing(deps: ConnectPagesDeps) {
           {
             requestId,
             cookies: [setCookie(pageCookie, browser, pageSeconds)],
-            // Chromium holds a redirect that follows a form to this as well.
+            // Chromium applies form-action to a redirect after the form as well.
             formsLeadTo: [opened.leadsTo],
           },
         )
@@ -112,7 +112,7 @@ function createServing(deps: ConnectPagesDeps) {
   }
 }
 
-/** One of each connection, so that two consents in one browser do not meet. */
+/** One cookie for each connection, so that two consents in one browser do not mix. */
 function flowCookie(id: string): CookieName {
   return `__Host-downscope_connect_${/^[0-9a-f-]{36}$/.test(id) ? id : 'none'}`
 }
