@@ -15,6 +15,8 @@ export interface AdminRequest<T> {
   readonly body?: object
   /** A policy, in place of `body`. */
   readonly yaml?: string
+  /** JSON lines, in place of `body`. */
+  readonly lines?: string
   readonly ifMatch?: string
   /** What to name in `If-Match` as it is when the request is sent, where that is a line of its own to ask. */
   readonly ifMatchOf?: string
@@ -30,6 +32,7 @@ export interface AdminAnswer<T> {
   readonly value: T
   /** As it came, for `--json`. */
   readonly document: unknown
+  readonly text: string
   readonly etag: string | undefined
   readonly receivedAt: Date
 }
@@ -72,6 +75,7 @@ export async function connect(call: Call): Promise<AdminClient> {
       return {
         value: parseAnswer(request, received),
         document: received.document,
+        text: received.text,
         etag,
         receivedAt: new Date(),
       }
@@ -92,16 +96,18 @@ function showingClient(call: Call, url: string): AdminClient {
   }
 }
 
-function headersOf({ body, yaml, ifMatch }: AdminRequest<unknown>): Record<string, string> {
+function headersOf({ body, yaml, lines, ifMatch }: AdminRequest<unknown>): Record<string, string> {
   const headers: Record<string, string> = {}
   if (body !== undefined) headers['content-type'] = 'application/json'
   if (yaml !== undefined) headers['content-type'] = 'application/yaml'
+  if (lines !== undefined) headers['content-type'] = 'application/jsonl'
   if (ifMatch !== undefined) headers['if-match'] = ifMatch
   return headers
 }
 
-function bodyOf({ body, yaml }: AdminRequest<unknown>): { readonly body?: string } {
-  if (yaml !== undefined) return { body: yaml }
+function bodyOf({ body, yaml, lines }: AdminRequest<unknown>): { readonly body?: string } {
+  const text = yaml ?? lines
+  if (text !== undefined) return { body: text }
   return body === undefined ? {} : { body: JSON.stringify(body) }
 }
 

@@ -25,6 +25,7 @@ import { policyCommands } from './commands/policy.ts'
 import { revokeCommands, versionCommands } from './commands/versions.ts'
 import { rotationCommands } from './commands/rotation.ts'
 import { serviceCommands } from './commands/service.ts'
+import { storeCommands } from './commands/store.ts'
 import { suggestCommands } from './commands/suggest.ts'
 import { tokenCommands } from './commands/token.ts'
 
@@ -101,6 +102,7 @@ export const families: readonly Family[] = [
   { name: 'policy', summary: 'check, compare and replace the policy' },
   { name: 'audit', summary: 'list, follow and export audit records' },
   { name: 'keys', summary: 'generate keys and rewrap the store' },
+  { name: 'store', summary: 'export, import and copy the store' },
   { name: 'callers', summary: 'block or unblock one caller' },
   { name: 'context', summary: 'choose between the brokers that you signed in at' },
   { name: 'service', summary: 'show the broker status, stop and resume it' },
@@ -124,6 +126,7 @@ export const commands: readonly Command[] = [
   ...jwtCommands,
   ...keyCommands,
   ...rewrapCommands,
+  ...storeCommands,
   ...callerCommands,
   ...serviceCommands,
   ...maintenanceCommands,

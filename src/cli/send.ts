@@ -6,6 +6,7 @@ export interface Received {
   readonly headers: Headers
   /** `undefined`: no body, or none that is JSON. */
   readonly document: unknown
+  readonly text: string
   readonly requestId: string | undefined
   readonly durationMs: number
 }
@@ -34,6 +35,7 @@ export async function send(url: string, sent: Sent = {}): Promise<Received> {
       status: response.status,
       headers: response.headers,
       document: parseJson(text),
+      text,
       requestId: response.headers.get('x-request-id') ?? undefined,
       durationMs: performance.now() - startedMs,
     }

@@ -23,6 +23,7 @@ import { createAdministerService, createServiceStatus } from '../service/adminis
 import { createExplainRequest } from '../advice/explain-request.ts'
 import { createRevokeCredential } from '../enrolment/revoke-credential.ts'
 import { createRewrapKeys } from '../maintenance/rewrap-keys.ts'
+import { createTransferStore } from '../maintenance/transfer-store.ts'
 import { createAdministerRotation } from '../rotation/administer-rotation.ts'
 import { createSuggestPolicy } from '../advice/suggest-policy.ts'
 import type { Intermediaries } from '../token-cache/intermediaries.ts'
@@ -67,6 +68,7 @@ export type Administration = Pick<
   | 'explain'
   | 'suggest'
   | 'rewrapKeys'
+  | 'transferStore'
   | 'readAudit'
   | 'keepsAudit'
   | 'readSummary'
@@ -103,6 +105,7 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     issuers: async () => (await policy()).policy.issuers,
     mayBlock: createMayBlock({ policy, authorizeAdmin }),
   })
+  const transferStore = createTransferStore(platform)
   /** This instance sees what is switched before the answer leaves (P36): a credential by its name, else the blocks. */
   const thenSeen =
     <Args extends readonly unknown[], Done>(
@@ -172,6 +175,7 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     }),
     suggest: createSuggestPolicy({ ...records, policy, matchText: createMatchText, enoughScopes, clock }),
     rewrapKeys: createRewrapKeys({ ...platform, rewraps: createRewraps(platform) }),
+    transferStore: { ...transferStore, importSegment: thenSeen(transferStore.importSegment) },
     readAudit: createReadAudit(platform),
     readSummary: createReadSummary({
       ...platform,

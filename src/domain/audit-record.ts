@@ -98,6 +98,8 @@ export type AuditAction =
   | 'policy.explain'
   | 'policy.suggest'
   | 'keys.rewrap'
+  | 'store.export'
+  | 'store.import'
   | 'service.read'
   | 'service.stop'
   | 'service.resume'

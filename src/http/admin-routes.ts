@@ -13,6 +13,7 @@ import {
   serviceRoutes,
   type ServiceRoutesDeps,
 } from './service-routes.ts'
+import { serveStore, storeRoutes, type StoreRoutesDeps } from './store-routes.ts'
 import { policyRoutes, servePolicy } from './policy-routes.ts'
 import { rotationRoutes, serveRotation, type RotationRoutesDeps } from './rotation-routes.ts'
 import type { AdministerPolicy } from '../policy/administer-policy.ts'
@@ -24,6 +25,7 @@ export const adminRoutes = {
   ...policyRoutes,
   ...adviceRoutes,
   ...rewrapRoutes,
+  ...storeRoutes,
   ...rotationRoutes,
   ...serviceRoutes,
   ...auditRoutes,
@@ -36,6 +38,7 @@ export interface AdminRoutesDeps
     ConnectionRoutesDeps,
     AdviceRoutesDeps,
     RewrapRoutesDeps,
+    StoreRoutesDeps,
     RotationRoutesDeps,
     ServiceRoutesDeps,
     AuditRoutesDeps,
@@ -53,6 +56,7 @@ export function addAdminRoutes(app: Hono, deps: AdminRoutesDeps): void {
     ...servePolicy(deps),
     ...serveAdvice(deps),
     ...serveRewrap(deps),
+    ...serveStore(deps),
     ...serveRotation(deps),
     ...serveService(deps),
     ...serveAudit(deps),

@@ -19,6 +19,7 @@ import type { RevokeCredential } from '../enrolment/revoke-credential.ts'
 import type { AdministerService, ServiceStatus } from '../service/administer-service.ts'
 import type { AdministerPolicy } from '../policy/administer-policy.ts'
 import type { RewrapKeys } from '../maintenance/rewrap-keys.ts'
+import type { TransferStore } from '../maintenance/transfer-store.ts'
 import type { Readiness } from '../service/readiness.ts'
 import type { SignIn } from '../sign-in/sign-in.ts'
 import type { Connect } from '../connect/connect.ts'
@@ -53,6 +54,7 @@ export interface AppDeps {
   readonly explain: AdviceRoutesDeps['explain']
   readonly suggest: AdviceRoutesDeps['suggest']
   readonly rewrapKeys: RewrapKeys
+  readonly transferStore: TransferStore
   readonly readAudit: AuditRoutesDeps['readAudit']
   readonly keepsAudit: boolean
   readonly readSummary: SummaryRoutesDeps['readSummary']

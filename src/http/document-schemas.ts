@@ -151,6 +151,22 @@ export const rewrapSchema = z.object({
 
 export type RewrapDocument = z.input<typeof rewrapSchema>
 
+/** What became of the documents of one part of an export; `next` is there when the export goes on. */
+export const importSchema = z.object({
+  export: z.string(),
+  next: z.optional(z.string()),
+  vouched_for: z.boolean(),
+  documents: z.array(
+    z.object({
+      key: z.string(),
+      outcome: z.enum(['created', 'united', 'kept', 'left_out']),
+      digest: z.optional(z.string()),
+    }),
+  ),
+})
+
+export type ImportDocument = z.input<typeof importSchema>
+
 /** A record as on standard output, its time written out; members that another version adds are there too. */
 const auditRecordSchema = z.looseObject({ time: timestamp })
 

@@ -11,7 +11,12 @@ export interface AnswerOf<Document> {
   readonly status: 200 | 201 | 204
   /** Absent: no body. */
   readonly write?: (document: Document) => string
+  /** Absent: JSON. */
+  readonly type?: typeof jsonLinesType
 }
+
+/** A JSON document a line (https://jsonlines.org). */
+export const jsonLinesType = 'application/jsonl'
 
 export interface Reply<Document> {
   readonly document: Document
@@ -30,15 +35,18 @@ export function creates<Document>(): AnswerOf<Document> {
   return { status: 201, write: JSON.stringify }
 }
 
+/** The document is such lines already. */
+export const showsLines: AnswerOf<string> = { status: 200, write: (text) => text, type: jsonLinesType }
+
 export const showsNothing: AnswerOf<undefined> = { status: 204 }
 
 export function render<Document>(
-  { status, write }: AnswerOf<Document>,
+  { status, write, type }: AnswerOf<Document>,
   { document, location, revision }: Reply<Document>,
   requestId: string,
 ): Response {
   const headers = {
-    ...omitUndefined({ Location: location }),
+    ...omitUndefined({ Location: location, 'Content-Type': type }),
     ...(revision === undefined ? {} : { ETag: entityTag(revision) }),
   }
   if (write === undefined) return emptyAnswer({ status, requestId, headers })
@@ -117,6 +125,11 @@ export const policyText: BodyOf<string> = {
   schema: z.string(),
   isNone: false,
   parse: (message) => textIn(message, policyTypes),
+}
+
+export function jsonLines(bytesMax: number): BodyOf<string> {
+  const types = [jsonLinesType] as const
+  return { types, bytesMax, schema: z.string(), isNone: false, parse: (message) => textIn(message, types) }
 }
 
 function textIn({ contentType, body }: AdminMessage, types: readonly string[]): string {

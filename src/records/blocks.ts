@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { BrokerError } from '../domain/broker-error.ts'
 import {
+  type BlockedBy,
   type BlockedCaller,
   type Blocks,
   type EndedTickets,
@@ -39,7 +40,7 @@ export interface BlocksRecord {
 
 export type CallerName = Pick<Caller, 'issuer' | 'subject'>
 
-const key = 'blocks/current'
+export const blocksKey = 'blocks/current'
 /** Whoever is not to come at all is better left out of the policy. */
 const callersMax = 1_000
 /** Of the 900,000 that a document may have: the tokens have 350,000 at most, and a stop always fits. */
@@ -57,14 +58,14 @@ export function createBlocks(deps: ReadModifyWriteDeps): BlocksRecord {
   const change = <T>(
     revise: (blocks: Blocks) => { readonly blocks: Blocks; readonly result: T },
   ): Promise<T> =>
-    readModifyWrite(deps, key, (stored) => {
+    readModifyWrite(deps, blocksKey, (stored) => {
       const before = parseBlocks(stored)
       const { blocks, result } = revise(before)
       return { value: blocks === before ? undefined : writeDocument(blocksCodec, blocks), result }
     })
 
   return {
-    read: async () => parseBlocks(await store.get(key)),
+    read: async () => parseBlocks(await store.get(blocksKey)),
     stop: (by) =>
       change((before) => {
         if (before.stopped !== undefined) return { blocks: before, result: before }
@@ -130,6 +131,35 @@ function endTickets(before: EndedTickets | undefined, caller: CallerName, at: Ep
     : { count: now, below: now, callers: [] }
 }
 
+/**
+ * What is switched off in either of them, and a stop with it: an import lets nothing be served that is not served now
+ * (T37). Throws `state_conflict` where both together fill a list.
+ */
+export function uniteBlocks(before: Blocks, incoming: Blocks, stopped: BlockedBy): Blocks {
+  const callers = [
+    ...before.callers,
+    ...incoming.callers.filter((caller) => !before.callers.some((other) => isSame(other, caller))),
+  ]
+  const living = incoming.tokens.filter(
+    ({ digest, expiresAt }) =>
+      expiresAt > stopped.since && !before.tokens.some((other) => other.digest === digest),
+  )
+  const tokens = [...before.tokens, ...living]
+  if (callers.length > callersMax || bytesOf(callers) > callersBytesMax)
+    throw full('both lists of blocked callers do not fit into one')
+  if (living.length > 0 && tokens.length > tokensMax)
+    throw full('both lists of revoked tokens do not fit into one')
+  const isKnown = callers.length === before.callers.length && living.length === 0
+  if (before.stopped !== undefined && isKnown) return before
+  const count = Math.max(before.tickets?.count ?? 0, incoming.tickets?.count ?? 0) + 1
+  return {
+    stopped: before.stopped ?? stopped,
+    callers,
+    tokens,
+    tickets: { count, below: count, callers: [] },
+  }
+}
+
 function isSame(one: CallerName, other: CallerName): boolean {
   return one.issuer === other.issuer && one.subject === other.subject
 }
@@ -142,13 +172,13 @@ function full(why: string): BrokerError {
   return new BrokerError('state_conflict', { reason: why, publicDetail: `${why}: change the policy instead` })
 }
 
-function parseBlocks(stored: Stored | undefined): Blocks {
+export function parseBlocks(stored: Pick<Stored, 'key' | 'value'> | undefined): Blocks {
   return stored === undefined ? { callers: [], tokens: [] } : readDocument(blocksCodec, stored)
 }
 
 const byHand = { by: z.string(), since: instant }
 
-const blocksCodec = documentOf<Blocks>({
+export const blocksCodec = documentOf<Blocks>({
   stopped: z.exactOptional(membersOf<NonNullable<Blocks['stopped']>>(byHand)),
   callers: z.array(membersOf<BlockedCaller>({ issuer: z.string(), subject: z.string(), ...byHand })),
   tokens: z.array(

@@ -34,7 +34,7 @@ import {
 } from './stored-fields.ts'
 
 /** Reads a stored document; throws `store_unavailable` naming what is wrong with it, and touches nothing. */
-export function parseCredentialRecord(stored: Stored): CredentialRecord {
+export function parseCredentialRecord(stored: Pick<Stored, 'key' | 'value'>): CredentialRecord {
   const { key } = stored
   const record = readDocument(credential, stored)
   // A document copied to another key would lend its credential to the other name's rules.

@@ -40,6 +40,7 @@ import {
   removeVersion,
 } from './version-changes.ts'
 import { secretOf, secretText, openVersion, secretPlace, usableVersion } from './credential-secrets.ts'
+import { destroyDocument } from './destroyed-credentials.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** What is enrolled: a parsed and checked secret with the facts that may be shown. */
@@ -233,11 +234,11 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       change(name, (record, now) => destroyVersion(record, version, now), expected),
     removeVersion: (name, version) => change(name, (record, now) => removeVersion(record, version, now)),
     remove: async (name, expected) => {
-      if (expected === undefined) return store.delete(credentialKey(name))
+      if (expected === undefined) return destroyDocument(deps, name)
       const stored = await store.get(credentialKey(name))
       if (stored === undefined) return false
       refuseUnlessAt(parseCredentialRecord(stored), expected)
-      if (await store.delete(stored.key, { version: stored.version })) return true
+      if (await destroyDocument(deps, name, { version: stored.version })) return true
       throw new BrokerError('changed_meanwhile', { reason: `credential ${name} was changed in between` })
     },
     openSecret: async (name, version) => {

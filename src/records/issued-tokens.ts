@@ -43,7 +43,7 @@ function keyOf(digest: string): string {
   return `issued/${digest}`
 }
 
-const issuedFacts = documentOf<IssuedFacts>({
+export const issuedFacts = documentOf<IssuedFacts>({
   credential: z.string(),
   tokenType: z._default(z.enum(tokenTypes), 'access_token'),
   drawnFrom: texts.check(z.minLength(1)),

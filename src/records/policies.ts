@@ -41,7 +41,7 @@ export interface AppliedPolicy {
   readonly appliedAt: EpochSeconds
 }
 
-const pointerKey = 'policies/current'
+export const policyPointerKey = 'policies/current'
 /** A document takes 900,000 octets as JSON, and a character three of them at most. */
 const partChars = 250_000
 
@@ -81,7 +81,7 @@ export function createPolicies(deps: {
         ...(more.length === 0 ? {} : { furtherParts: more.length }),
       }
       await store.put(`policies/v-${id}`, writeDocument(policyVersion, version), { if: 'absent' })
-      const swapped = await store.put(pointerKey, writeDocument(policyPointer, { id, number }), {
+      const swapped = await store.put(policyPointerKey, writeDocument(policyPointer, { id, number }), {
         if: before === undefined ? 'absent' : { version: before.version },
       })
       if (swapped === undefined) throw changedMeanwhile('another version')
@@ -105,7 +105,7 @@ export function createPolicies(deps: {
 
 const historyMax = 20
 
-interface PolicyPointer {
+export interface PolicyPointer {
   readonly id: string
   readonly number: number
 }
@@ -114,7 +114,7 @@ interface Pointer extends PolicyPointer {
   readonly version: Version
 }
 
-interface VersionDocument extends Omit<PolicyVersion, 'revision'> {
+export interface VersionDocument extends Omit<PolicyVersion, 'revision'> {
   /** How many documents the rest of the text is in. */
   readonly furtherParts?: number
 }
@@ -129,7 +129,7 @@ function partKey(id: string, index: number): DocumentKey {
 }
 
 async function readPointer(store: DocumentStore): Promise<Pointer | undefined> {
-  const stored = await store.get(pointerKey)
+  const stored = await store.get(policyPointerKey)
   if (stored === undefined) return undefined
   return { ...readDocument(policyPointer, stored), version: stored.version }
 }
@@ -164,11 +164,11 @@ function changedMeanwhile(inForce: string | undefined): BrokerError {
   return new BrokerError('changed_meanwhile', { reason: `the policy in force is ${inForce ?? 'none yet'}` })
 }
 
-const policyPointer = documentOf<PolicyPointer>({ id: filledText, number: z.int() })
+export const policyPointer = documentOf<PolicyPointer>({ id: filledText, number: z.int() })
 
-const policyPart = documentOf<{ readonly text: string }>({ text: z.string() })
+export const policyPart = documentOf<{ readonly text: string }>({ text: z.string() })
 
-const policyVersion = documentOf<VersionDocument>({
+export const policyVersion = documentOf<VersionDocument>({
   number: z.int(),
   text: z.string(),
   furtherParts: z.exactOptional(z.int().check(z.gte(1), z.lte(100))),

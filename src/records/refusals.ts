@@ -52,7 +52,7 @@ function keyOf(requestId: string): string {
 /** A refusal as its document has it: the question's members beside the others. */
 type StoredRefusal = Omit<Refusal, 'question'> & ExplainQuestion
 
-const storedRefusal = documentOf<StoredRefusal>(
+export const storedRefusal = documentOf<StoredRefusal>(
   {
     requestId: z.string(),
     at: instant,

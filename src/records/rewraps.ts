@@ -102,7 +102,7 @@ async function tryRewrap(deps: RewrapsDeps, stored: Stored, keyId: string): Prom
 }
 
 /** What does not open stays as it is, and keeps nothing else from being sealed anew. */
-async function sealAnew(
+export async function sealAnew(
   keyRing: KeyRing,
   text: SealedText,
   keyId: string,
@@ -151,7 +151,7 @@ function sealedIn(stored: Stored, now: EpochSeconds): SealedDocument {
   return stored.key.startsWith(tokensPrefix) ? sealedInToken(stored, now) : sealedInCredential(stored)
 }
 
-function sealedInCredential(stored: Stored): SealedDocument {
+export function sealedInCredential(stored: Pick<Stored, 'key' | 'value'>): SealedDocument {
   const record = parseCredentialRecord(stored)
   const texts = record.versions.flatMap(({ id, sealed }) =>
     sealed === undefined ? [] : [{ sealed, place: secretPlace(record.name, id) }],

@@ -144,7 +144,7 @@ function parseDay({ value }: Stored): RuleDay | undefined {
   return ruleDay.safeParse(value).data
 }
 
-const ruleDay = documentOf<RuleDay>({
+export const ruleDay = documentOf<RuleDay>({
   day: instant,
   rule: z.string(),
   credential: z.string(),

@@ -110,6 +110,8 @@ const harmless: ReadonlySet<string> = new Set([
   'TIME',
   'REQUEST',
   'FILE',
+  'FROM',
+  'TO',
   'PATH',
   'NAME',
   'URL',

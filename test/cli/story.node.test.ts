@@ -459,6 +459,9 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
 /** Commands that want a browser, or stay beside a workload. */
 const storiesElsewhere: ReadonlyMap<string, string> = new Map([
   ['connect', 'sign-in.node.test.ts'],
+  ['store export', 'store.node.test.ts'],
+  ['store import', 'store.node.test.ts'],
+  ['store copy', 'store.node.test.ts'],
   ['agent', '../agent/processes.node.test.ts'],
   ['agent exec', '../agent/processes.node.test.ts'],
   ['jwt', 'jwt.node.test.ts'],

@@ -8,6 +8,7 @@ import type { Document, DocumentStore, Stored } from '../../src/ports/document-s
 import { createSummaryRecord } from '../../src/records/broker-summary.ts'
 import { createBlocks } from '../../src/records/blocks.ts'
 import { parseCredentialRecord } from '../../src/records/credential-codec.ts'
+import { parseDestroyed } from '../../src/records/destroyed-credentials.ts'
 import { createIssuedTokens } from '../../src/records/issued-tokens.ts'
 import { createPolicies } from '../../src/records/policies.ts'
 import { createRefusals } from '../../src/records/refusals.ts'
@@ -44,6 +45,7 @@ describe('the examples in docs/records.md', () => {
 
     expect([...collections]).toEqual([
       'credentials',
+      'destroyed',
       'tokens',
       'issued',
       'replays',
@@ -73,6 +75,7 @@ describe('the examples in docs/records.md', () => {
   async function readRecord(stored: Stored, store: DocumentStore): Promise<void> {
     const [collection, id = ''] = stored.key.split('/')
     if (collection === 'credentials') parseCredentialRecord(stored)
+    else if (collection === 'destroyed') expect(parseDestroyed(stored).versions).toHaveLength(1)
     else if (collection === 'tokens') parseTokenRecord(stored)
     else if (collection === 'issued') expect(await createIssuedTokens({ store }).find(id)).toBeDefined()
     else if (collection === 'policies') await createPolicies({ store, clock, newId: () => 'new' }).read()

@@ -52,6 +52,14 @@ const adviceRows: readonly AdminRow[] = [
 
 const rewrapRows: readonly AdminRow[] = [row('admin', `POST ${admin}/keys:rewrap`, 'keys.rewrap')]
 
+const storeRows: readonly AdminRow[] = [
+  row('admin', `GET ${admin}/store`, 'store.export'),
+  row('admin', `POST ${admin}/store`, 'store.import', {
+    body: '{}',
+    headers: { 'content-type': 'application/jsonl' },
+  }),
+]
+
 const rotationRows: readonly AdminRow[] = [
   row('viewer', `GET ${reports}/versions`, 'version.list'),
   row('admin', `POST ${reports}/versions`, 'version.bring', {
@@ -83,6 +91,7 @@ export const adminRows: readonly AdminRow[] = [
   ...policyRows,
   ...adviceRows,
   ...rewrapRows,
+  ...storeRows,
   ...rotationRows,
   ...serviceRows,
   row('auditor', `GET ${admin}/audit`, 'audit.read'),

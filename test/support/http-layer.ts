@@ -77,6 +77,10 @@ export function createFakeHttpLayer(changes: Partial<AppDeps> = {}): FakeHttpLay
     }),
     suggest: async (days) => ({ days, rules: [], unusedCredentials: [] }),
     rewrapKeys: async () => rewrapReport,
+    transferStore: {
+      exportSegment: async () => '{}\n',
+      importSegment: async () => ({ export: 'e', isVouchedFor: true, documents: [] }),
+    },
     readAudit: async () => ({ records: [], isComplete: true }),
     readSummary: async () => ({
       at: epochSeconds(0),

@@ -28,7 +28,7 @@ export function judgeByOpenApi({ line, status, contentType, text }: AnswerSeen):
     strict: false,
     formats: { 'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/ },
   }).compile(schema)
-  validate(JSON.parse(text))
+  validate(contentType === 'application/jsonl' ? text : JSON.parse(text))
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message ?? ''}`)
 }
 

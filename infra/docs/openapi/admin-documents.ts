@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import type { adminRoutes } from '../../../src/http/admin-routes.ts'
 import {
   auditPageSchema,
+  importSchema,
   blockedCallerSchema,
   blockedCallersSchema,
   connectionSchema,
@@ -48,6 +49,8 @@ const schemas = {
   explainPolicy: explanationSchema,
   suggestPolicy: suggestionSchema,
   rewrapKeys: rewrapSchema,
+  exportStore: z.string(),
+  importStore: importSchema,
   listVersions: z.object({ versions: z.array(versionSchema) }),
   bringVersion: credentialSchema,
   disableVersion: credentialSchema,

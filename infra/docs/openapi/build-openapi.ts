@@ -21,7 +21,7 @@ interface DescribedRoute {
   readonly needs: string
   readonly query: Pick<QueryOf<unknown>, 'schema'>
   readonly body: Pick<BodyOf<unknown>, 'types' | 'schema'>
-  readonly answer: Pick<AnswerOf<never>, 'status'>
+  readonly answer: Pick<AnswerOf<never>, 'status' | 'type'>
   readonly ifMatch?: true
 }
 
@@ -143,7 +143,7 @@ function adminOperation(route: DescribedRoute & { readonly id: string }, schemas
     query,
     body,
     summary,
-    answer: { status },
+    answer: { status, type = 'application/json' },
   } = route
   const parameters = [
     ...pathParameters(route.at, schemas),
@@ -159,10 +159,7 @@ function adminOperation(route: DescribedRoute & { readonly id: string }, schemas
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body.schema === undefined ? {} : { requestBody: content(body.types, schemas.of(body.schema)) }),
     responses: {
-      [status]:
-        schema === undefined
-          ? { description: 'Done' }
-          : answer('Done', 'application/json', schemas.of(schema)),
+      [status]: schema === undefined ? { description: 'Done' } : answer('Done', type, schemas.of(schema)),
       ...Object.fromEntries(
         refusalStatuses(route).map((code) => [code, { $ref: '#/components/responses/Problem' }]),
       ),

@@ -142,8 +142,8 @@ const byWriter: Readonly<
   },
 }
 
-function storedAs(key: `${string}/${string}`, text: string): Parameters<typeof parseCredentialRecord>[0] {
-  const value = JSON.parse(text) as Parameters<typeof parseCredentialRecord>[0]['value']
+function storedAs(key: `${string}/${string}`, text: string): Parameters<typeof parseTokenRecord>[0] {
+  const value = JSON.parse(text) as Parameters<typeof parseTokenRecord>[0]['value']
   return { key, value, version: '1' as Version }
 }
 

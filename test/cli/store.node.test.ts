@@ -1,0 +1,318 @@
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { createFirestoreSdkStore } from '../../src/adapters/firestore/sdk/firestore-sdk-store.ts'
+import { createKeyRing } from '../../src/adapters/key-ring/key-ring.ts'
+import { createLocalRingKeys, parseLocalKeys } from '../../src/adapters/key-ring/local-keys.ts'
+import { createSqliteStore } from '../../src/adapters/sqlite/sqlite-store.ts'
+import { createEntropy, createSystemClock } from '../../src/adapters/system/clock-and-entropy.ts'
+import { nodeSha256 } from '../../src/adapters/system/node-crypto.ts'
+import { readExport, writeExport } from '../../src/cli/export-file.ts'
+import { isBrokerError } from '../../src/domain/broker-error.ts'
+import { Secret } from '../../src/domain/secret.ts'
+import { createTransferStore } from '../../src/maintenance/transfer-store.ts'
+import type { DocumentStore } from '../../src/ports/document-store.ts'
+import { createCredentials } from '../../src/records/credentials.ts'
+import { createCliWorld, type CliWorld } from '../support/cli-world.ts'
+import { keyCredential } from '../support/credential-world.ts'
+import { readPage } from '../support/guides.ts'
+import { jsonMembers } from '../support/json-members.ts'
+import { codeBlocksOf } from '../support/markdown-blocks.ts'
+import type { CliOutcome } from '../support/run-cli.ts'
+
+let world: CliWorld
+const scope = 'https://www.googleapis.com/auth/devstorage.read_only'
+const remote = () => ({
+  DOWNSCOPE_URL: world.url,
+  DOWNSCOPE_ADMIN_KEY: world.path('admin.jwk.json'),
+})
+const local = (store = 'store.db') => ({
+  ...world.settings(),
+  DOWNSCOPE_STORE: `sqlite:${world.path(store)}`,
+})
+
+beforeAll(async () => {
+  world = await createCliWorld()
+  await world.run(['keys', 'generate', 'sealing', world.path('keys.txt')])
+  const admin = await world.run(['keys', 'generate', 'admin', world.path('admin.jwk.json')])
+  const callerKey = world.path('billing.jwk.json')
+  const caller = await world.run(['keys', 'generate', 'caller', callerKey, '--issuer', 'billing'])
+  const [, issuers = '', admins = ''] = /^(issuers:[^]*)(admins:[^]*)$/.exec(admin.stdout) ?? []
+  const more = caller.stdout.replace('issuers:\n', '')
+  const rule = `  - { name: r, callers: [{ issuer: billing, subject: billing }], credential: reports-sa, scopes: [${scope}] }`
+  world.write('policy.yaml', `version: 1\n${issuers}${more}${admins}rules:\n${rule}\n`)
+  expect((await world.run(['policy', 'apply', '--store', world.path('policy.yaml')], local())).stderr).toBe(
+    '',
+  )
+  await world.startBroker()
+  const key = await world.google.createServiceAccount({ email: 'reports@acme.iam.gserviceaccount.com' })
+  world.write('key.json', JSON.stringify(key))
+  const imported = await world.run(
+    ['credentials', 'import', world.path('key.json'), '--name', 'reports-sa', '--json'],
+    remote(),
+  )
+  expect(imported).toMatchObject({ status: 0 })
+}, 60_000)
+afterAll(() => world.close())
+
+const collectionsOf = ({ stdout }: CliOutcome) => jsonMembers(stdout)['collections']
+
+describe('downscope store', { timeout: 120_000 }, () => {
+  test('P35: export reads the store beside a broker that runs, and through its admin API, with equal digests', async () => {
+    const here = await world.run(['store', 'export', world.path('backup.jsonl'), '--json'], local())
+    const there = await world.run(['store', 'export', world.path('remote.jsonl'), '--json'], remote())
+    const again = await world.run(['store', 'export', world.path('backup.jsonl')], local())
+
+    expect(here).toMatchObject({ status: 0, stderr: '' })
+    expect(there).toMatchObject({ status: 0, stderr: '' })
+    expect(collectionsOf(here)).toMatchObject({ credentials: { documents: 1 }, policies: { documents: 2 } })
+    expect(jsonMembers(JSON.stringify(collectionsOf(there)))['credentials']).toEqual(
+      jsonMembers(JSON.stringify(collectionsOf(here)))['credentials'],
+    )
+    expect(statSync(world.path('backup.jsonl')).mode & 0o777).toBe(0o600)
+    expect(world.read('backup.jsonl')).not.toContain('PRIVATE KEY')
+    expect(again).toMatchObject({ status: 2 })
+    expect(again.stderr).toContain('it exists already')
+  })
+
+  test('the restore drill of docs/backup.md goes as it says, and a token can be had afterwards', async () => {
+    const drill = readPage('docs/backup.md').split('## Restore drill')[1]?.split('\n## ')[0] ?? ''
+    const lines = codeBlocksOf(drill.replaceAll(/^ {3}/gm, '')).flatMap(({ text }) => text.trim().split('\n'))
+    const outcomes: CliOutcome[] = []
+    for (const line of lines) {
+      const [setting = '', , ...words] = line.split(' ')
+      expect(setting).toBe('DOWNSCOPE_STORE=sqlite:drill.db')
+      const args = words.map((word) => (word.endsWith('.jsonl') ? world.path(word) : word))
+      outcomes.push(await world.run(args, local('drill.db')))
+    }
+
+    expect(
+      outcomes.map(({ status, stderr }) => [status, stderr.replace(/^[^\n]*documents? kept[^\n]*\n/, '')]),
+    ).toEqual([
+      [0, ''],
+      [0, ''],
+      [0, ''],
+    ])
+    const [, , exported] = outcomes
+    const original = await world.run(['store', 'export', world.path('now.jsonl'), '--json'], local())
+    const digests = (outcome: CliOutcome | undefined) => {
+      const {
+        blocks: _,
+        replays: __,
+        ...rest
+      } = jsonMembers(JSON.stringify(collectionsOf(outcome ?? original)))
+      return rest
+    }
+    expect(digests(exported)).toMatchObject({ credentials: { documents: 1 } })
+    expect(digests(exported)['credentials']).toEqual(digests(original)['credentials'])
+    expect(digests(exported)['policies']).toEqual(digests(original)['policies'])
+  })
+
+  test('an export that is damaged, edited or of other keys is refused before anything is written', async () => {
+    const text = world.read('backup.jsonl')
+    const otherKeys = (await world.run(['keys', 'generate', 'sealing'])).stdout.trim()
+    const cases: readonly (readonly [string, string, Record<string, string>])[] = [
+      ['cut off', text.slice(0, -300), {}],
+      ['digest', text.replace('reports@acme', 'reporta@acme'), {}],
+      ['no export', 'nothing\n', {}],
+      ['no key', text, { DOWNSCOPE_KEYS: otherKeys }],
+      ['another schema', text.replace('"schema":1', '"schema":9'), {}],
+      ['cut off', `${text}${text.slice(0, 200)}`, {}],
+    ]
+    for (const [words, damaged, more] of cases) {
+      world.write('damaged.jsonl', damaged)
+      const refused = await world.run(['store', 'import', world.path('damaged.jsonl')], {
+        ...local('never.db'),
+        ...more,
+      })
+      expect(refused).toMatchObject({ status: 1, stdout: '' })
+      expect(refused.stderr).toContain(words)
+    }
+    const left = await world.run(['store', 'export', world.path('never.jsonl'), '--json'], local('never.db'))
+    expect(collectionsOf(left)).toEqual({})
+  })
+
+  test('copy wants a stopped source and brings all of it, which another broker then serves', async () => {
+    const copy = [
+      'store',
+      'copy',
+      `sqlite:${world.path('store.db')}`,
+      `sqlite:${world.path('moved.db')}`,
+      '--json',
+    ]
+    const refused = await world.run(copy, local())
+    await world.run(['service', 'stop', '--yes'], remote())
+    const copied = await world.run([...copy, '--resume'], local())
+    const overWire = await world.run(
+      ['store', 'copy', world.url, `sqlite:${world.path('wire.db')}`, '--json'],
+      {
+        ...local(),
+        ...remote(),
+      },
+    )
+    const absent = await world.run(['store', 'copy', `sqlite:${world.path('no.db')}`, 'sqlite:x.db'], local())
+
+    expect(refused).toMatchObject({ status: 1, stdout: '' })
+    expect(refused.stderr).toContain('not stopped')
+    expect(copied).toMatchObject({ status: 0 })
+    expect(jsonMembers(copied.stdout)).toMatchObject({ stopped: false, unlike: [] })
+    expect(jsonMembers(overWire.stdout)).toMatchObject({ stopped: true, unlike: [], vouched_for: true })
+    expect(absent).toMatchObject({ status: 2 })
+    expect(existsSync(world.path('no.db'))).toBe(false)
+  })
+
+  test('T37: through the admin API a stopped service stays stopped, also with --resume', async () => {
+    const before = await world.run(['service', 'status', '--json'], remote())
+    const imported = await world.run(
+      ['store', 'import', world.path('remote.jsonl'), '--json', '--resume'],
+      remote(),
+    )
+    const after = await world.run(['service', 'status', '--json'], remote())
+    const viewer = await world.run(['store', 'export', world.path('viewer.jsonl')], {
+      ...remote(),
+      DOWNSCOPE_ADMIN_KEY: world.path('billing.jwk.json'),
+    })
+    const audit = await world.run(['audit', 'list', '--action', 'store.import', '--json'], remote())
+
+    expect(jsonMembers(imported.stdout)).toMatchObject({ stopped: true, vouched_for: true })
+    for (const { stdout } of [before, after])
+      expect(jsonMembers(stdout)).toMatchObject({ stopped: { by: 'ops/ops' } })
+    expect(viewer).toMatchObject({ status: 4, stdout: '' })
+    expect(audit.stdout.trim().split('\n').length).toBeGreaterThanOrEqual(2)
+  })
+})
+
+/** An emulator starts with the first request and answers slowly at first: nothing here depends on how soon. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isBrokerError(error) || error.code !== 'store_unavailable') throw error
+    }
+  }
+}
+
+const emulatorHost = inject('firestoreEmulatorHost')
+const many = 10_000
+
+describe.skipIf(emulatorHost === undefined)(`${many} credentials (skipped without emulator)`, () => {
+  test(
+    'P35: exported from SQLite and imported into Firestore, each interrupted twice, all can be opened',
+    { timeout: 900_000 },
+    async () => {
+      const clock = createSystemClock()
+      const entropy = createEntropy()
+      const parsed = parseLocalKeys(world.read('keys.txt').trim())
+      if (!parsed.ok) throw new Error('keys were generated')
+      const keyRing = createKeyRing([createLocalRingKeys(parsed.keys)])
+      const sideOf = (store: DocumentStore) => {
+        const deps = { store, clock, entropy, keyRing, sha256: nodeSha256 }
+        return {
+          ...deps,
+          transfer: createTransferStore(deps),
+          credentials: createCredentials({ ...deps, onMalformed: () => undefined }),
+        }
+      }
+      const sqlite = createSqliteStore({ path: world.path('many.db'), clock })
+      const firestore = createFirestoreSdkStore({
+        projectId: `move-${entropy.uuid().slice(0, 8)}`,
+        databaseId: '(default)',
+        emulatorHost: emulatorHost ?? '',
+        clock,
+      })
+      const [from, to] = [sideOf(sqlite.store), sideOf(firestore.store)]
+      const names = Array.from({ length: many }, (_, index) => `sa-${String(index).padStart(5, '0')}`)
+      const inChunks = async (work: (name: string) => Promise<void>) => {
+        for (let at = 0; at < many; at += 100) await Promise.all(names.slice(at, at + 100).map(work))
+      }
+      await inChunks(async (name) => {
+        const privateKey = new Secret(`the key of ${name}`)
+        await from.credentials.add({
+          ...keyCredential,
+          name,
+          secret: { kind: 'service_account_key', clientEmail: 'a@b.example', keyId: 'k', privateKey },
+        })
+      })
+
+      const file = world.path('many.jsonl')
+      let asked = 0
+      const interruptible = (failsAt: number) => ({
+        name: 'many',
+        exportSegment: async (page: { readonly id?: string; readonly after?: string }) => {
+          asked += 1
+          if (asked === failsAt) throw new Error('killed')
+          return from.transfer.exportSegment({ ...page, limit: 200 })
+        },
+      })
+      const quietly = { isRewrapped: false, onSegment: () => undefined }
+      await expect(writeExport(file, interruptible(18), quietly)).rejects.toThrow('killed')
+      await expect(writeExport(file, interruptible(35), quietly)).rejects.toThrow('killed')
+      await writeExport(file, interruptible(Infinity), quietly)
+      // Nothing was asked for twice but the two parts that failed.
+      expect(asked).toBeLessThanOrEqual(Math.ceil(many / 200) + 3)
+
+      const how = { isCheck: false, isPolicyTaken: false, isRewrapped: false }
+      let created = 0
+      for (const stopsAfter of [20, 40, Infinity]) {
+        let parts = 0
+        for await (const { text } of readExport(file)) {
+          const { documents } = await patiently(() => to.transfer.importSegment(text, how))
+          created += documents.filter(({ outcome }) => outcome === 'created').length
+          parts += 1
+          if (parts === stopsAfter) break
+        }
+      }
+      // A part whose answer was lost is there all the same, and is kept when it is repeated.
+      expect(created).toBeGreaterThan(0)
+      let opened = 0
+      await inChunks(async (name) => {
+        const found = await patiently(() => to.credentials.find(name))
+        const version = found?.version ?? ''
+        const { secret } = await patiently(() => to.credentials.openSecret(name, version))
+        if (
+          found?.state === 'enabled' &&
+          secret.kind === 'service_account_key' &&
+          secret.privateKey.reveal() === `the key of ${name}`
+        )
+          opened += 1
+      })
+      expect(opened).toBe(many)
+      sqlite.close()
+      await firestore.close()
+    },
+  )
+})
+
+test('an export that was torn in the middle of a part goes on from the part before', async () => {
+  const part = world.path('torn.jsonl')
+  const segments = ['a', 'b'].map((next, index) =>
+    segment(index === 0 ? {} : { after: 'a' }, index === 0 ? { next } : {}),
+  )
+  let calls = 0
+  const place = {
+    name: 'torn',
+    exportSegment: async () => {
+      calls += 1
+      if (calls === 2) throw new Error('killed')
+      return segments[calls === 1 ? 0 : 1] ?? ''
+    },
+  }
+  const quietly = { isRewrapped: false, onSegment: () => undefined }
+  await expect(writeExport(part, place, quietly)).rejects.toThrow('killed')
+  const left = `${part}.${nodeSha256(JSON.stringify(['torn', false])).slice(0, 8)}.part`
+  writeFileSync(left, `${readFileSync(left, 'utf8')}{"downscope":"store ex`)
+  chmodSync(left, 0o600)
+  await writeExport(part, place, quietly)
+
+  expect(readFileSync(part, 'utf8')).toBe(segments.join(''))
+})
+
+function segment(header: object, end: object): string {
+  const id = '00000000-0000-4000-8000-000000000001'
+  const at = Math.floor(Date.now() / 1000)
+  const lines = [
+    { downscope: 'store export', schema: 1, export: id, at, ...header },
+    { documents: 0, left_out: [], ...end, sha256: 'x' },
+  ]
+  return `${lines.map((line) => JSON.stringify(line)).join('\n')}\n`
+}
