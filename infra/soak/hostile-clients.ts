@@ -51,29 +51,7 @@ export const attacks: Readonly<Record<string, Attack>> = {
     for (const socket of sockets) socket.destroy()
     return sockets.length
   },
-  'name a new issuer, key and audience each time': (port, isOver) => {
-    let count = 0
-    const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-    return repeat(
-      isOver,
-      async () => {
-        const socket = await open(port)
-        socket.resume()
-        for (let batch = 0; batch < 50; batch += 1) {
-          count += 1
-          const jwt = `${encode({ alg: 'ES256', kid: `k${count}` })}.${encode({ iss: `i${count}`, sub: `s${count}`, aud: `a${count}`, jti: `j${count}` })}.${'A'.repeat(86)}`
-          socket.write(
-            form(
-              `grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&audience=n${count}&client_assertion=${jwt}`,
-            ),
-          )
-        }
-        await wait(100)
-        socket.destroy()
-      },
-      50,
-    )
-  },
+  'name a new issuer, key and audience each time': (port, isOver) => nameNew(port, { isOver }),
   'send forms that are dear to read': (port, isOver) =>
     repeat(isOver, async () => {
       const socket = await open(port)
@@ -81,6 +59,48 @@ export const attacks: Readonly<Record<string, Attack>> = {
       await wait(50)
       socket.destroy()
     }),
+}
+
+/** Each name of a JWT that nobody signed is another in each request; gives back how many were answered. */
+async function nameNew(
+  port: number,
+  { isOver, from = 0 }: { readonly isOver: (answered: number) => boolean; readonly from?: number },
+): Promise<number> {
+  const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const batch = 8
+  const type = 'urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer'
+  let answered = 0
+  while (!isOver(answered)) {
+    const socket = await open(port)
+    let heads = 0
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+    const isEnded = await new Promise<boolean>((resolve) => {
+      void closed.then(() => resolve(true))
+      const say = (): void => {
+        // As many as one connection may have under way.
+        for (let index = 0; index < batch; index += 1) {
+          const n = from + answered + index
+          const jwt = `${encode({ alg: 'ES256', kid: `k${n}` })}.${encode({ iss: `i${n}`, sub: `s${n}`, aud: `a${n}`, jti: `j${n}` })}.${'A'.repeat(86)}`
+          socket.write(
+            form(
+              `grant_type=client_credentials&client_assertion_type=${type}&audience=n${n}&client_assertion=${jwt}`,
+            ),
+          )
+        }
+      }
+      socket.on('data', (chunk: Buffer) => {
+        heads += chunk.toString('latin1').split('HTTP/1.1 ').length - 1
+        if (heads < batch) return
+        heads = 0
+        answered += batch
+        if (isOver(answered)) resolve(false)
+        else say()
+      })
+      say()
+    })
+    if (!isEnded) socket.destroy()
+  }
+  return answered
 }
 
 /** All of them at the same time, against a process that may have 512 MiB; somebody honest is served all the while. */
@@ -101,12 +121,16 @@ export const proveHostileClients = inTestWorld(async (world, say) => {
     })),
   ])
   for (const { name, count } of tried) say(`${name}: ${count} times`)
+  const names = await nameMillion(broker)
+  say(
+    `${names.count} distinct names of issuer, subject, key, audience and jti: ${names.resident} MiB at most`,
+  )
   say(
     `an honest caller: ${honest.served} of ${honest.asked} served, the slowest after ${Math.round(honest.slowestMs)} ms; at most ${resident} MiB`,
   )
   await broker.stop()
   return [
-    ...(resident > residentMiBMax ? [`${resident} MiB`] : []),
+    ...[resident, names.resident].filter((mib) => mib > residentMiBMax).map((mib) => `${mib} MiB`),
     ...(honest.served < honest.asked
       ? [`${honest.asked - honest.served} honest requests failed: ${honest.failures.join(', ')}`]
       : []),
@@ -114,6 +138,24 @@ export const proveHostileClients = inTestWorld(async (world, say) => {
     ...tried.filter(({ count }) => count === 0).map(({ name }) => `nobody did ${name}`),
   ]
 })
+
+const namesWanted = 1_000_000
+
+/** On four connections, for each of which the next answer is waited for. */
+async function nameMillion(
+  broker: BrokerProcess,
+): Promise<{ readonly count: number; readonly resident: number }> {
+  const parts = 4
+  const counts = await Promise.all(
+    Array.from({ length: parts }, (_, part) =>
+      nameNew(broker.port, {
+        isOver: (answered) => answered >= namesWanted / parts,
+        from: part * namesWanted,
+      }),
+    ),
+  )
+  return { count: counts.reduce((sum, count) => sum + count, 0), resident: peakResidentMiB(broker.pid) }
+}
 
 async function askHonestly(world: TestWorld, broker: BrokerProcess, isOver: () => boolean) {
   let [asked, served, slowestMs] = [0, 0, 0]

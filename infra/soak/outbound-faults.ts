@@ -4,6 +4,7 @@ import { findEmulator, startFirestoreEmulator } from '../../test/support/start-f
 import type { BrokerProcess, BrokerSettings } from '../../test/support/spawn-broker.ts'
 import { administer, askToken, type Answer } from '../../test/support/test-broker/ask.ts'
 import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
+import { openRemaining, type Client, type Scene } from './outbound-scenes.ts'
 import { inTestWorld, type Proof } from './proof.ts'
 
 /** What is promised of every answer. */
@@ -23,19 +24,6 @@ const bounded = {
   },
 }
 
-/** One client of the broker: what stands before its server, and what makes it ask there anew each time. */
-interface Client {
-  readonly name: string
-  readonly proxy: FaultProxy
-  readonly ask: (round: number) => Promise<Answer>
-}
-
-interface Scene {
-  readonly world: TestWorld
-  readonly broker: BrokerProcess
-  readonly clients: readonly Client[]
-}
-
 /**
  * Before each server that the broker asks stands a proxy that stops speaking HTTP in ten ways. Everything is answered
  * within 10 s, and a minute after the fault is over the same request is answered 200.
@@ -46,7 +34,11 @@ export const proveOutboundFaults: Proof = inTestWorld(async (world, say) => {
   const proxies: FaultProxy[] = []
   const emulator = await openEmulator()
   try {
-    const scenes = [...(await openGoogle(world, proxies)), await openKms(world, proxies)]
+    const scenes = [
+      ...(await openGoogle(world, proxies)),
+      await openKms(world, proxies),
+      ...(await openRemaining(world, proxies, tcpFaults.length)),
+    ]
     if (emulator === undefined) say('no Firestore emulator here: its clients are left out')
     else
       for (const scheme of ['firestore', 'firestore+rest'])

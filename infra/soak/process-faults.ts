@@ -1,14 +1,16 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { freePort } from '../../test/support/free-port.ts'
 import { startAuthorizationServer } from '../../test/support/oidc-provider/authorization-server.ts'
 import { repository } from '../../test/support/run-node.ts'
 import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
-import { askToken, send } from '../../test/support/test-broker/ask.ts'
+import { askToken, send, type Answer } from '../../test/support/test-broker/ask.ts'
 import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
 import { until } from '../../test/support/test-broker/until.ts'
+import { killOnce, killPoints, openRotationSoak } from './kill-rotation.ts'
 import { inTestWorld } from './proof.ts'
 import { client, enrolShop, scopes, startBrokers } from './upstream-rotation.ts'
 
@@ -19,10 +21,13 @@ const scope = scopeOf('devstorage.read_only')
 const answerMsMax = 10_000
 
 /**
- * What an operating system does to a process: it is stopped for 1 to 30 s while an upstream answers, its disk is full,
- * and nobody reads its standard output.
+ * What an operating system does to a process: it is stopped for 1 to 30 s while an upstream answers, killed at each step
+ * of a rotation, another process holds its file's lock, its disk is full, and nobody reads its standard output. Kills
+ * within a rewrap are `npm run soak rewrap`, ten times each step of a rotation `npm run soak rotation`.
  */
 export const proveProcessFaults = inTestWorld(async (world, say) => [
+  ...(await killInRotation(world, say)),
+  ...(await holdLock(world, say)),
   ...(await pauseInRefresh(world, say)),
   ...(await pauseInMint(world, say)),
   ...(await fillDisk(world, say)),
@@ -93,6 +98,68 @@ async function pauseInMint(world: TestWorld, say: Say): Promise<readonly string[
 function stopFor(broker: BrokerProcess, seconds: number): void {
   broker.pause()
   setTimeout(() => broker.resume(), seconds * 1_000)
+}
+
+async function killInRotation(world: TestWorld, say: Say): Promise<readonly string[]> {
+  const soak = openRotationSoak(world)
+  const faults: string[] = []
+  let broker = await world.yard.start(soak.settings)
+  for (const [index, point] of killPoints.entries()) {
+    const survived = await killOnce(soak, { broker, point, name: `killed-${index}` })
+    broker = survived.broker
+    if (survived.fault !== undefined) faults.push(`killed while ${point.name}: ${survived.fault}`)
+  }
+  world.google.tune({ keyUploadDisabled: false })
+  say(`killed at ${killPoints.length} steps of a rotation: ${faults.length} of them harmed`)
+  await broker.stop()
+  return faults
+}
+
+const lockSeconds = 20
+
+/** Tokens in memory are served all the while, others are refused in time, and afterwards all is as before. */
+async function holdLock(world: TestWorld, say: Say): Promise<readonly string[]> {
+  const path = join(world.folder, 'locked.db')
+  const broker = await world.yard.start(
+    world.settings([world.rule('kept', [scope]), world.rule('missed', [scope])], {
+      DOWNSCOPE_STORE: `sqlite:${path}`,
+      DOWNSCOPE_LOG_LEVEL: 'error',
+    }),
+  )
+  await world.enrolAccount(broker, 'kept')
+  await world.enrolAccount(broker, 'missed')
+  const ask = (audience: string) => askToken(broker, world.workload, { audience, scope })
+  await ask('kept')
+  const holder = new DatabaseSync(path, { timeout: 10_000 })
+  holder.exec('BEGIN IMMEDIATE')
+  const hits: Answer[] = []
+  const misses: Answer[] = []
+  const endMs = performance.now() + lockSeconds * 1_000
+  const keepAsking = async (audience: string, answers: Answer[]): Promise<void> => {
+    while (performance.now() < endMs) {
+      answers.push(await ask(audience))
+      await wait(100)
+    }
+  }
+  await Promise.all([keepAsking('kept', hits), keepAsking('missed', misses), keepAsking('missed', misses)])
+  holder.exec('ROLLBACK')
+  holder.close()
+  const after = await until('a token comes again', async () => (await ask('missed')).status === 200).catch(
+    String,
+  )
+  await broker.stop()
+  const slowest = (answers: readonly Answer[]) => Math.round(Math.max(...answers.map(({ tookMs }) => tookMs)))
+  const served = hits.filter(({ status }) => status === 200).length
+  say(
+    `another process held the lock for ${lockSeconds} s: ${served} of ${hits.length} tokens in memory served, the slowest after ${slowest(hits)} ms; ${misses.length} others answered, the slowest after ${slowest(misses)} ms; afterwards served: ${after === true}`,
+  )
+  return [
+    ...(served < hits.length ? [`${hits.length - served} tokens in memory were not served`] : []),
+    ...[...hits, ...misses]
+      .filter(({ tookMs }) => tookMs > answerMsMax)
+      .map(({ tookMs }) => `an answer beside a held lock took ${Math.round(tookMs)} ms`),
+    ...(after === true ? [] : [`after the lock was released: ${after}`]),
+  ]
 }
 
 /** A file system of two megabytes, which only root can make. */

@@ -5,6 +5,7 @@ import { Secret } from '../../src/domain/secret.ts'
 import { later, seconds } from '../../src/domain/time.ts'
 import { createRefreshLeases } from '../../src/records/refresh-leases.ts'
 import { createRotations } from '../../src/records/rotations.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
 import { keyCredential, refreshCredential } from '../support/credential-world.ts'
 import { refuse } from '../support/fake-kms.ts'
 import {
@@ -51,6 +52,17 @@ describe('rewrapping', () => {
       'credentials/credential-0019',
       undefined,
     ])
+  })
+
+  it('lets others have their turn after every few records, also where there is nothing to do', async () => {
+    const slept: number[] = []
+    const world = createWorld({ ...createFakeClock(), sleep: async (ms) => void slept.push(ms) })
+    await world.enrol(25)
+    await world.rewrapAll([fresh, old], 100)
+    slept.length = 0
+
+    expect(await world.rewrapAll([fresh, old], 100)).toMatchObject([{ already: 25, rewrapped: 0 }])
+    expect(slept).toEqual([0, 0, 0, 0, 0])
   })
 
   it('run again it finds nothing to do, and writes nothing', async () => {

@@ -40,7 +40,7 @@ export function createRewrapWorld(clock: FakeClock = createFakeClock()) {
   })
 
   const rewrapUnder = async (keyRing: KeyRing, limit: number): Promise<readonly RewrapReport[]> => {
-    const rewrap = createRewrapKeys({ keyRing, rewraps: createRewraps({ ...deps, keyRing }) })
+    const rewrap = createRewrapKeys({ ...deps, keyRing, rewraps: createRewraps({ ...deps, keyRing }) })
     const reports: RewrapReport[] = []
     for (let after: string | undefined; ;) {
       const report = await rewrap(after === undefined ? { limit } : { after, limit })

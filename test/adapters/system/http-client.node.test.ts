@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createHttpClient } from '../../../src/adapters/system/fetch-http-client.ts'
 import { createNodeHttpClient } from '../../../src/adapters/system/node-http-client.ts'
@@ -18,7 +18,22 @@ const received: {
 const dropped = new Map<string, Promise<unknown>>()
 let origin = ''
 
+const packed: Readonly<Record<string, Buffer>> = {
+  br: brotliCompressSync(secret),
+  deflate: deflateSync(secret),
+  gzip: gzipSync(secret),
+  'x-gzip': gzipSync(secret),
+  'deflate, GZIP': gzipSync(deflateSync(secret)),
+}
+
 const routes: Readonly<Record<string, (response: ServerResponse) => void>> = {
+  ...Object.fromEntries(
+    Object.entries(packed).map(([encoding, octets]) => [
+      `/packed/${encodeURIComponent(encoding)}`,
+      (response: ServerResponse) => response.writeHead(200, { 'content-encoding': encoding }).end(octets),
+    ]),
+  ),
+  '/packed/otherwise': (response) => response.writeHead(200, { 'content-encoding': 'compress' }).end(secret),
   '/ok': (response) => response.writeHead(200, { 'X-Mixed-Case': 'kept' }).end('{"ok":"ключ"}'),
   '/refused': (response) => response.writeHead(400).end('{"error":"invalid_grant"}'),
   '/empty': (response) => response.writeHead(204).end(),
@@ -70,6 +85,13 @@ beforeAll(async () => {
 afterAll(async () => {
   server.closeAllConnections()
   await new Promise((resolve) => server.close(resolve))
+})
+
+test('P20: an answer in an encoding that nobody knows is none', async () => {
+  expect(await createNodeHttpClient()(request('/packed/otherwise'))).toMatchObject({
+    kind: 'failure',
+    cause: 'network',
+  })
 })
 
 describe.each([
@@ -170,6 +192,13 @@ describe.each([
       cause: 'too_large',
     })
   })
+
+  test.each(Object.keys(packed))(
+    'an answer that was compressed all the same is read: %s',
+    async (encoding) => {
+      expect(await call(`/packed/${encodeURIComponent(encoding)}`)).toMatchObject({ body: secret })
+    },
+  )
 
   test.each(['/reset', '/cut', '/broken-gzip'])('half an answer is no answer: %s', async (path) => {
     expect(await call(path)).toMatchObject({ kind: 'failure', cause: 'network' })
