@@ -20,8 +20,6 @@ export interface Scene {
   readonly clients: readonly Client[]
 }
 
-const scope = scopeOf('devstorage.read_only')
-
 /**
  * The broker that runs on a machine of Google, which gives tokens of more scopes than it was asked for, so that
  * tokeninfo is asked too; keys that are rotated; and upstreams that are found by discovery. `faults`: how many there
@@ -54,13 +52,11 @@ export async function openRemaining(
     client_auth: 'client_secret_basic',
   }))
   const found = ['orders:read']
-  const rules = [
-    ...names.flatMap((index) => [
-      world.rule(`machine-${index}`, [scopeOf('cloud-platform')]),
-      world.rule(`checked-${index}`, [scopeOf('cloud-platform')]),
-      world.rule(`found-${index}`, found),
-    ]),
-  ]
+  const rules = names.flatMap((index) => [
+    world.rule(`machine-${index}`, [scopeOf('cloud-platform')]),
+    world.rule(`checked-${index}`, [scopeOf('cloud-platform')]),
+    world.rule(`found-${index}`, found),
+  ])
   const policy = parseJsonObject(world.policy(rules))
   if (!isMembers(policy)) throw new Error('no policy')
   const broker = await world.yard.start(

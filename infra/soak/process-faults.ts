@@ -26,12 +26,13 @@ const answerMsMax = 10_000
  * within a rewrap are `npm run soak rewrap`, ten times each step of a rotation `npm run soak rotation`.
  */
 export const proveProcessFaults = inTestWorld(async (world, say) => [
-  ...(await killInRotation(world, say)),
   ...(await holdLock(world, say)),
   ...(await pauseInRefresh(world, say)),
   ...(await pauseInMint(world, say)),
   ...(await fillDisk(world, say)),
   ...(await leaveOutputUnread(world, say)),
+  // Moves the clock of this process, so that nothing can follow.
+  ...(await killInRotation(world, say)),
 ])
 
 /** The answer with the new refresh token lies in the socket while the process is stopped: it is not asked for twice. */
