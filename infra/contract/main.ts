@@ -48,9 +48,20 @@ async function holdsWith(
     DOWNSCOPE_POLICY_YAML: JSON.stringify(admin.policy),
   })
   const jwt = await admin.sign()
+  await enrolReports(world, broker.url, jwt)
   const isHeld = await holdsContract(program, { url: broker.url, jwt, seconds, config, folder: world.folder })
   await broker.stop()
   return isHeld
+}
+
+/** The account of the IAM Credentials API's path in schemathesis.toml. */
+async function enrolReports(world: TestWorld, url: string, jwt: string): Promise<void> {
+  const { status } = await fetch(`${url}/v1/admin/credentials`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${jwt}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'reports', secret: await world.google.createServiceAccount() }),
+  })
+  if (status !== 201) throw new Error(`contract: the credential was not enrolled: ${status}`)
 }
 
 /** Somebody whose JWT may be sent again and again. */
@@ -67,7 +78,18 @@ async function createAdministrator() {
     policy: {
       version: 1,
       issuers: [issuer],
-      rules: [],
+      rules: [
+        {
+          name: 'reports',
+          callers: [{ issuer: 'fuzzer', subject: 'fuzzer' }],
+          credential: 'reports',
+          scopes: ['https://www.googleapis.com/auth/devstorage.read_only'],
+          excess_scopes: 'drop',
+          token_types: ['access_token', 'id_token', 'signature'],
+          id_token_audiences: ['https://reports.example'],
+          signature: { storage_buckets: ['*'], jwt_audiences: ['https://warehouse.example'] },
+        },
+      ],
       admins: [{ callers: [{ issuer: 'fuzzer', subject: 'fuzzer' }], role: 'admin' }],
     },
     sign: () =>
