@@ -74,7 +74,7 @@ describe('downscope store', { timeout: 120_000 }, () => {
     expect(again.stderr).toContain('it exists already')
   })
 
-  test('the restore drill of docs/backup.md goes as it says, and a token can be had afterwards', async () => {
+  test('the restore drill of docs/backup.md goes as it says, with equal digests', async () => {
     const drill = readPage('docs/backup.md').split('## Restore drill')[1]?.split('\n## ')[0] ?? ''
     const lines = codeBlocksOf(drill.replaceAll(/^ {3}/gm, '')).flatMap(({ text }) => text.trim().split('\n'))
     const outcomes: CliOutcome[] = []
@@ -131,7 +131,7 @@ describe('downscope store', { timeout: 120_000 }, () => {
     expect(collectionsOf(left)).toEqual({})
   })
 
-  test('copy wants a stopped source and brings all of it, which another broker then serves', async () => {
+  test('copy wants a stopped source and brings all of it', async () => {
     const copy = [
       'store',
       'copy',
