@@ -65,8 +65,8 @@ async function launch(
 ): Promise<WorkerProcess> {
   const [own, inspectorPort] = await Promise.all([freePort(), freePort()])
   // Where people sign in, the broker's own URL has to be the one that their browser opens.
-  const issuer = new URL(settings['DOWNSCOPE_ISSUER'] ?? 'https://tokens.acme.example')
-  const port = issuer.hostname === '127.0.0.1' ? Number(issuer.port) : own
+  const issuer = URL.parse(settings['DOWNSCOPE_ISSUER'] ?? '')
+  const port = issuer?.hostname === '127.0.0.1' ? Number(issuer.port) : own
   const variables = Object.entries(settings).flatMap(([name, value]) => ['--var', `${name}:${value}`])
   // The empty file in place of .dev.vars, which belongs to whoever works here.
   const files = ['--persist-to', folder, '--env-file', join(root, 'test/support/empty.env')]

@@ -255,7 +255,7 @@ describe('another isolate of the same Worker', { timeout: 90_000 }, () => {
 
     expect(rewrapped.body).toMatchObject({
       sealing_key: `${keyName}/cryptoKeyVersions/1`,
-      rewrapped: 6,
+      rewrapped: 7,
       failed: [],
     })
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
