@@ -2,6 +2,9 @@ import { parseArgs } from 'node:util'
 import { coldStartIds, type ColdStartId } from './cold-start.ts'
 import { contenderIds, type ContenderId } from './contenders.ts'
 
+/** `pages` are those of the console, of a store that is full. */
+export type RowId = ContenderId | ColdStartId | 'pages'
+
 export interface BenchArguments {
   /** Counted rounds; a warm-up round comes before them. */
   readonly rounds: number
@@ -13,12 +16,12 @@ export interface BenchArguments {
   readonly writesDocs: boolean
   readonly jsonFile?: string
   /** Only these, and the floors that they are compared with; absent, all. */
-  readonly only?: ReadonlySet<ContenderId | ColdStartId>
+  readonly only?: ReadonlySet<RowId>
   /** Instead of the rounds: profile one row (of `only`, else the cached hit), and leave the profile in this folder. */
   readonly profileFolder?: string
 }
 
-const rowNames: readonly (ContenderId | ColdStartId)[] = [...contenderIds, ...coldStartIds]
+const rowNames: readonly RowId[] = [...contenderIds, ...coldStartIds, 'pages']
 
 export const usage = `npm run bench -- [options]
   --quick            short windows, to try things out: its digits mean little
@@ -75,7 +78,7 @@ function fileOf(option: string, text: string): string {
   return text
 }
 
-function rowsOf(text: string): ReadonlySet<ContenderId | ColdStartId> {
+function rowsOf(text: string): ReadonlySet<RowId> {
   return new Set(
     text.split(',').map((name) => {
       const known = rowNames.find((one) => one === name)

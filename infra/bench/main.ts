@@ -6,10 +6,11 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { startGoogleStandIn } from '../../test/support/google/stand-in.ts'
 import { findEmulator, startFirestoreEmulator } from '../../test/support/start-firestore-emulator.ts'
-import { parseBenchArguments, usage, type BenchArguments } from './arguments.ts'
+import { parseBenchArguments, usage, type BenchArguments, type RowId } from './arguments.ts'
 import { createBrokerWorld, type BrokerWorld } from './broker.ts'
-import { runColdStarts, type ColdStartId } from './cold-start.ts'
-import { checkContender, contenderIds, startContenders, type ContenderId } from './contenders.ts'
+import { runColdStarts } from './cold-start.ts'
+import { measureAllPages, missedPages, pageTable } from './console-pages.ts'
+import { checkContender, contenderIds, startContenders } from './contenders.ts'
 import { takeCores } from './cores.ts'
 import { profileRow } from './profile.ts'
 import { countFirestoreRequests } from './firestore-requests.ts'
@@ -71,7 +72,7 @@ async function run(args: BenchArguments): Promise<number> {
 }
 
 async function compare(world: BrokerWorld, args: BenchArguments): Promise<number> {
-  const isWanted = (id: ContenderId | ColdStartId): boolean => args.only?.has(id) ?? true
+  const isWanted = (id: RowId): boolean => args.only?.has(id) ?? true
   const contenders = await startContenders(world, isWanted)
   try {
     for (const contender of contenders) await checkContender(world, contender)
@@ -93,12 +94,18 @@ async function compare(world: BrokerWorld, args: BenchArguments): Promise<number
     const summaries = summarize(contenders, measurements)
     const startSummaries = summarizeStarts(starts)
     const longPolicy = args.only === undefined ? [measureLongPolicy()] : []
-    const missed = [...misses(summaries, startSummaries), ...longPolicy.flatMap(missedPolicyTargets)]
+    const pages = isWanted('pages') ? await measureAllPages(folder, emulatorHost) : []
+    const missed = [
+      ...misses(summaries, startSummaries),
+      ...longPolicy.flatMap(missedPolicyTargets),
+      ...missedPages(pages),
+    ]
     const report = [
       ...loadTable(summaries),
       ...(counts.length === 0 ? [] : firestoreTable(counts)),
       ...(startSummaries.length === 0 ? [] : coldStartTable(startSummaries)),
       ...longPolicy.flatMap((figures) => ['', longPolicyLine(figures)]),
+      ...(pages.length === 0 ? [] : pageTable(pages)),
       '',
       countsSentence(args, measurements),
       ...missed.map((sentence) => `missed: ${sentence}`),

@@ -1,0 +1,180 @@
+import { join } from 'node:path'
+import { createBroker } from '../../src/compose.ts'
+import { createNodePlatform } from '../../src/compose/node-platform.ts'
+import { readSettings } from '../../src/config.ts'
+import { auditMembers } from '../../src/adapters/system/audit-trail.ts'
+import { epochSeconds, seconds } from '../../src/domain/time.ts'
+import { Secret } from '../../src/domain/secret.ts'
+import { createSummarise } from '../../src/maintenance/summarise.ts'
+import { createStoredAuditTrail } from '../../src/records/audit-log.ts'
+import { createSummaryRecord } from '../../src/records/broker-summary.ts'
+import { createCredentials, listAllCredentials } from '../../src/records/credentials.ts'
+import { createEndedSessions } from '../../src/records/ended-sessions.ts'
+import { createSessions } from '../../src/sign-in/sessions.ts'
+import { median } from './statistics.ts'
+
+/** How long a page of the console takes, of a store that is full. */
+export interface PageFigures {
+  readonly store: string
+  readonly path: string
+  readonly ms: number
+}
+
+interface FullStore {
+  readonly name: string
+  /** As DOWNSCOPE_STORE has it. */
+  readonly url: string
+  readonly emulatorHost?: string
+  readonly auditRecords: number
+  readonly credentials: number
+}
+
+const issuer = 'http://127.0.0.1:8080'
+const people = 'http://127.0.0.1:9'
+const days = 30
+const rounds = 5
+const together = 200
+/** The target of every page. */
+const pageMsMax = 300
+
+const paths = [
+  '/console',
+  '/console/credentials',
+  '/console/credentials?search=project-3&sort=last_used',
+  '/console/credentials?attention=true',
+  '/console/credentials/credential-00050',
+  '/console/explain',
+  '/console/policy',
+  '/console/activity',
+  '/console/activity?since=1d&outcome=refused',
+  '/console/stop',
+] as const
+
+const size = { auditRecords: 100_000, credentials: 10_000 }
+
+/** The same pages of SQLite in this folder and, where there is an emulator, of Firestore. */
+export async function measureAllPages(
+  folder: string,
+  emulatorHost: string | undefined,
+): Promise<readonly PageFigures[]> {
+  const sqlite = { name: 'SQLite', url: `sqlite:${join(folder, 'pages.db')}`, ...size }
+  if (emulatorHost === undefined) return await measureConsolePages(sqlite)
+  const firestore = { name: 'Firestore emulator', url: 'firestore://bench-console', emulatorHost, ...size }
+  return [...(await measureConsolePages(sqlite)), ...(await measureConsolePages(firestore))]
+}
+
+/** Fills a store with credentials and an audit trail spread evenly over 30 days, and asks for each page as an admin. */
+async function measureConsolePages(full: FullStore): Promise<readonly PageFigures[]> {
+  const settings = readSettings({
+    DOWNSCOPE_ISSUER: issuer,
+    DOWNSCOPE_STORE: full.url,
+    ...(full.emulatorHost === undefined ? {} : { FIRESTORE_EMULATOR_HOST: full.emulatorHost }),
+    DOWNSCOPE_KEYS: `k1:${btoa('k'.repeat(32))}`,
+    DOWNSCOPE_POLICY_YAML: JSON.stringify({
+      version: 1,
+      issuers: [{ name: 'people', issuer: people, keys: { discovery: true } }],
+      rules: [],
+      admins: [{ role: 'admin', callers: [{ issuer: 'people', subject: 'ann' }] }],
+    }),
+    DOWNSCOPE_SIGN_IN_ISSUER: people,
+    DOWNSCOPE_SIGN_IN_CLIENT_ID: 'console',
+    DOWNSCOPE_AUDIT: 'stdout+store',
+  })
+  const platform = {
+    ...createNodePlatform(settings),
+    auditTrail: () => Promise.resolve(),
+    log: () => undefined,
+  }
+  await fill(full, platform)
+  const broker = createBroker(settings, platform)
+  await broker.readiness()
+  const sessions = createSessions({
+    ...platform,
+    issuer,
+    ended: createEndedSessions(platform),
+    claimsForRoles: async () => new Set(),
+  })
+  const cookie = await sessions.start({ issuer: people, subject: 'ann', claims: { sub: 'ann' } })
+  const headers = { cookie: `__Host-downscope_session=${cookie.reveal()}` }
+
+  const figures: PageFigures[] = []
+  for (const path of paths) {
+    const times: number[] = []
+    for (let round = 0; round < rounds; round += 1) {
+      const startedMs = performance.now()
+      const answer = await broker.serve(new Request(`${issuer}${path}`, { headers }))
+      await answer.text()
+      times.push(performance.now() - startedMs)
+      if (answer.status !== 200) throw new Error(`${path} of ${full.name} answers ${answer.status}`)
+    }
+    figures.push({ store: full.name, path, ms: median(times) })
+  }
+  return figures
+}
+
+async function fill(full: FullStore, platform: ReturnType<typeof createNodePlatform>): Promise<void> {
+  const { store, clock } = platform
+  const credentials = createCredentials({ ...platform, onMalformed: () => undefined })
+  await eachOf(full.credentials, async (index) => {
+    await credentials.add({
+      name: nameOf(index),
+      upstream: 'google',
+      identity: `account-${index}@project-${index % 7}.iam.gserviceaccount.com`,
+      secret: { kind: 'api_key', key: new Secret('development-only') },
+    })
+  })
+  const trail = createStoredAuditTrail({
+    ...platform,
+    newId: platform.entropy.uuid,
+    keepDays: days + 1,
+    membersOf: auditMembers,
+  })
+  const apart = (days * 86_400) / full.auditRecords
+  await eachOf(full.auditRecords, async (index) => {
+    await trail({
+      requestId: platform.entropy.uuid(),
+      at: epochSeconds(Math.floor(clock.now() - index * apart)),
+      action: 'token.exchange',
+      outcome: index % 10 === 0 ? 'refused' : 'issued',
+      issuer: 'cluster',
+      caller: `system:serviceaccount:team-${index % 50}:worker`,
+      credential: nameOf(index % full.credentials),
+      remaining: seconds(3_599),
+      durationMs: 1,
+      ...(index % 10 === 0 ? { error: 'scope_refused', reason: 'beyond the rule' } : {}),
+    })
+  })
+  const summarise = createSummarise({
+    store,
+    clock,
+    summary: createSummaryRecord({ store }),
+    ruleUses: { since: () => Promise.resolve([]) },
+  })
+  await summarise(await listAllCredentials(credentials))
+}
+
+function nameOf(index: number): string {
+  return `credential-${String(index).padStart(5, '0')}`
+}
+
+async function eachOf(count: number, work: (index: number) => Promise<void>): Promise<void> {
+  for (let first = 0; first < count; first += together)
+    await Promise.all(
+      Array.from({ length: Math.min(together, count - first) }, (_, index) => work(first + index)),
+    )
+}
+
+export function pageTable(figures: readonly PageFigures[]): readonly string[] {
+  return [
+    '',
+    '| Page of the console | Store | Median |',
+    '|---|---|---|',
+    ...figures.map(({ path, store, ms }) => `| \`${path}\` | ${store} | ${ms.toFixed(0)} ms |`),
+  ]
+}
+
+export function missedPages(figures: readonly PageFigures[]): readonly string[] {
+  return figures
+    .filter(({ ms }) => ms > pageMsMax)
+    .map(({ path, store, ms }) => `${path} on ${store} takes ${ms.toFixed(0)} ms, of ${pageMsMax}`)
+}
