@@ -155,8 +155,8 @@ describe('downscope credential-file', () => {
   })
 
   test.each([
-    [[], 'where is the JWT'],
-    [['--jwt-file', 'a', '--key', 'b'], 'where is the JWT'],
+    [[], 'JWT required'],
+    [['--jwt-file', 'a', '--key', 'b'], 'JWT required'],
     [['--platform', 'github'], 'agent exec'],
     [['--key', 'my key.json'], 'has a space in it'],
   ])('%j: says what to do', async (more, sentence) => {
