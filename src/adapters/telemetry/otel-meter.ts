@@ -11,7 +11,7 @@ import { metrics, prometheusName, type MetricDescription } from '../../domain/me
 import { softwareVersion as version } from '../../domain/version.ts'
 import type { GaugeReading, Meter } from '../../ports/meter.ts'
 import type { Log } from '../../ports/log.ts'
-import { createTellFaults, resourceOf } from './tell-faults.ts'
+import { closeTimeoutMs, exportTimeoutMs, logFailedExports, resourceOf } from './otlp.ts'
 
 export interface OtelMeter {
   readonly meter: Meter
@@ -35,8 +35,6 @@ const bucketsSeconds: readonly number[] = [
 ]
 /** Series a metric: more than this many sets of labels are counted as one (`otel.metric.overflow`). */
 const seriesMax = 2_000
-const exportTimeoutMs = 10_000
-const closeTimeoutMs = 1_000
 
 /** OpenTelemetry's own SDK behind the port. Its memory is bounded by the number of series, and so is a collector's. */
 export function createOtelMeter({ sends, intervalMs, instance, log }: OtelMeterDeps): OtelMeter {
@@ -45,7 +43,7 @@ export function createOtelMeter({ sends, intervalMs, instance, log }: OtelMeterD
   const pushed = sends
     ? [
         new PeriodicExportingMetricReader({
-          exporter: telling(new OTLPMetricExporter({ timeoutMillis: exportTimeoutMs }), log),
+          exporter: loggingFailures(new OTLPMetricExporter({ timeoutMillis: exportTimeoutMs }), log),
           exportIntervalMillis: intervalMs,
           exportTimeoutMillis: Math.min(intervalMs, exportTimeoutMs),
           cardinalityLimits: { default: seriesMax },
@@ -102,14 +100,9 @@ async function readQuietly(read: () => Promise<readonly GaugeReading[]>): Promis
   }
 }
 
-function telling(exporter: OTLPMetricExporter, log: Log): PushMetricExporter {
-  const tell = createTellFaults('metrics', log)
+function loggingFailures(exporter: OTLPMetricExporter, log: Log): PushMetricExporter {
   return {
-    export: (batch, done) =>
-      exporter.export(batch, (result) => {
-        tell(result.error)
-        done(result)
-      }),
+    export: logFailedExports('metrics', exporter, log),
     forceFlush: () => exporter.forceFlush(),
     shutdown: () => exporter.shutdown(),
     selectAggregation: (type) => exporter.selectAggregation(type),

@@ -8,7 +8,7 @@ import { isBrokerError } from '../../domain/broker-error.ts'
 import { softwareVersion } from '../../domain/version.ts'
 import type { Log } from '../../ports/log.ts'
 import type { NoteAttributes, SpanAttributes, SpanWanted, Tracer } from '../../ports/tracer.ts'
-import { createTellFaults, resourceOf } from './tell-faults.ts'
+import { closeTimeoutMs, exportTimeoutMs, logFailedExports, resourceOf } from './otlp.ts'
 
 export interface OtelTracer {
   readonly tracer: Tracer
@@ -51,8 +51,6 @@ interface Place {
 /** Of one trace: a request that polls for a lease has a few dozen. */
 const spansMax = 200
 const queueMax = 2_048
-const exportTimeoutMs = 10_000
-const closeTimeoutMs = 1_000
 const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL } as const
 
 /** Traces by OTLP over HTTP. The queue is bounded: what a collector does not take is dropped. */
@@ -60,7 +58,7 @@ export function createOtelTracer({ instance, ratio, fraction, log }: OtelTracerD
   const resource = resourceOf(instance)
   const exporter = new OTLPTraceExporter({ timeoutMillis: exportTimeoutMs })
   const processor = new BatchSpanProcessor({
-    exporter: telling(exporter, log),
+    exporter: loggingFailures(exporter, log),
     maxQueueSize: queueMax,
     exportTimeoutMillis: exportTimeoutMs,
   })
@@ -176,14 +174,9 @@ function hrTime(ms: number): HrTime {
   return [Math.floor(ms / 1000), Math.round((ms % 1000) * 1e6)]
 }
 
-function telling(exporter: OTLPTraceExporter, log: Log): SpanExporter {
-  const tell = createTellFaults('traces', log)
+function loggingFailures(exporter: OTLPTraceExporter, log: Log): SpanExporter {
   return {
-    export: (batch, done) =>
-      exporter.export(batch, (result) => {
-        tell(result.error)
-        done(result)
-      }),
+    export: logFailedExports('traces', exporter, log),
     forceFlush: () => exporter.forceFlush(),
     shutdown: () => exporter.shutdown(),
   }

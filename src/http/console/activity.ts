@@ -3,13 +3,13 @@ import { auditOutcomes } from '../../domain/audit-record.ts'
 import { formatTimestamp, later, parseTimestamp, seconds } from '../../domain/time.ts'
 import type { AuditPageDocument } from '../document-schemas.ts'
 import { AdminApiError } from './admin-as.ts'
-import { faultLines } from './credentials.ts'
 import { keepNote } from './overview.ts'
 import type { Markup } from './page-answer.ts'
 import {
   alert,
   badge,
   facts,
+  faultLines,
   field,
   note,
   sameBy,

@@ -5,13 +5,14 @@ import type { CredentialDocument, RevokedCredentialDocument } from '../credentia
 import type { SummaryDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
 import { AdminApiError } from './admin-as.ts'
-import { faultLines, stateBadge } from './credentials.ts'
+import { stateBadge } from './credentials.ts'
 import type { Markup } from './page-answer.ts'
 import {
   alert,
   badge,
   distance,
   facts,
+  faultLines,
   formOf,
   hiddenField,
   note,

@@ -11,6 +11,7 @@ import {
   alert,
   badge,
   facts,
+  faultLines,
   field,
   formOf,
   hiddenField,
@@ -179,13 +180,6 @@ function connectForm(context: PageContext, typed?: Form, refusal?: AdminApiError
     </p>
     ${refusal === undefined ? '' : alert(faultLines(refusal))}
     ${formOf(context, { act: 'connect', button: 'Make the link', fields, isPrimary: true })}`
-}
-
-export function faultLines({ detail }: AdminApiError): Markup {
-  const lines = detail.split('\n').map((line) => html`<li>${line}</li>`)
-  return html`<ul class="plain">
-    ${lines}
-  </ul>`
 }
 
 async function connect(context: PageContext, form: Form): Promise<Shown> {

@@ -4,12 +4,12 @@ import { parseJsonObject, type Members } from '../../domain/json.ts'
 import type { ExplanationDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
 import { AdminApiError } from './admin-as.ts'
-import { faultLines } from './credentials.ts'
 import type { Markup } from './page-answer.ts'
 import {
   alert,
   badge,
   facts,
+  faultLines,
   field,
   formOf,
   note,

@@ -2,7 +2,7 @@ import { html } from 'hono/html'
 import type { NeededRole } from '../../domain/policy.ts'
 import type { EpochSeconds } from '../../domain/time.ts'
 import type { Form } from '../parse-form.ts'
-import type { Ask } from './admin-as.ts'
+import type { AdminApiError, Ask } from './admin-as.ts'
 import { formTokenField } from './forms.ts'
 import type { Markup } from './page-answer.ts'
 
@@ -259,4 +259,11 @@ function shellLine(words: readonly string[]): string | undefined {
 
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}
+
+export function faultLines({ detail }: AdminApiError): Markup {
+  const lines = detail.split('\n').map((line) => html`<li>${line}</li>`)
+  return html`<ul class="plain">
+    ${lines}
+  </ul>`
 }

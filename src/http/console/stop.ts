@@ -10,12 +10,12 @@ import type {
 } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
 import { AdminApiError } from './admin-as.ts'
-import { faultLines } from './credentials.ts'
 import type { Markup } from './page-answer.ts'
 import {
   alert,
   distance,
   facts,
+  faultLines,
   field,
   formOf,
   hiddenField,
