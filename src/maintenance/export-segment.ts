@@ -6,7 +6,7 @@ import { Secret } from '../domain/secret.ts'
 import { epochSeconds } from '../domain/time.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
-import type { CarriedDocument } from '../records/carried-documents.ts'
+import type { CarriedDocument } from '../records/collections.ts'
 
 /*
  * An export is JSON lines in one or more segments. A segment is a header, a document a line, and an end with the

@@ -3,6 +3,7 @@ import type { CredentialKind, CredentialSummary } from '../domain/credential.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
+import { collections } from '../records/collections.ts'
 import { listAllCredentials, type Credentials } from '../records/credentials.ts'
 import type { MaintenanceProgress } from '../records/maintenance-progress.ts'
 import type { Rotations } from '../records/rotations.ts'
@@ -249,17 +250,6 @@ export interface Swept {
   readonly isMoreLeft: boolean
 }
 
-/** What carries an expiry; credentials and policies never do. */
-const prefixes = [
-  'tokens/',
-  'issued/',
-  'replays/',
-  'audit/',
-  'usage/',
-  'refusals/',
-  'sessions/',
-  'connections/',
-] as const
 /** With one call each, a run stays below the 1,000 calls to its own platform that Workers allow on every plan. */
 const sweptAtMost = 100
 /** P19: a wall clock that runs an hour ahead deletes nothing that is still needed. */
@@ -283,7 +273,7 @@ export function createSweep({ store, clock, log }: SweepDeps): () => Promise<Swe
 
   return async () => {
     const swept: Swept[] = []
-    for (const prefix of prefixes) swept.push(await sweepOne(prefix))
+    for (const { name, expires } of collections) if (expires) swept.push(await sweepOne(`${name}/`))
     const deleted = swept.reduce((sum, one) => sum + one.deleted, 0)
     const isMoreLeft = swept.some((one) => one.isMoreLeft)
     log('info', 'swept expired documents', { deleted, isMoreLeft })

@@ -12,7 +12,7 @@ import {
   collectionOf,
   comparableText,
   type CarriedDocument,
-} from '../records/carried-documents.ts'
+} from '../records/collections.ts'
 import { activeVersion } from '../records/credential-record.ts'
 import { credentialDocumentOf, parseCredentialRecord } from '../records/credential-codec.ts'
 import {

@@ -7,6 +7,8 @@ import { epochSeconds } from '../../src/domain/time.ts'
 import type { Document, DocumentStore, Stored } from '../../src/ports/document-store.ts'
 import { createSummaryRecord } from '../../src/records/broker-summary.ts'
 import { createBlocks } from '../../src/records/blocks.ts'
+import { carriedValue, collections } from '../../src/records/collections.ts'
+import { createConnections } from '../../src/records/connections.ts'
 import { parseCredentialRecord } from '../../src/records/credential-codec.ts'
 import { parseDestroyed } from '../../src/records/destroyed-credentials.ts'
 import { createIssuedTokens } from '../../src/records/issued-tokens.ts'
@@ -41,27 +43,18 @@ describe('the examples in docs/records.md', () => {
   )
 
   test('are of every collection', () => {
-    const collections = new Set(examples.map(({ note }) => note.split('/')[0]))
+    const examplesOf = new Set(examples.map(({ note }) => note.split('/')[0]))
 
-    expect([...collections]).toEqual([
-      'credentials',
-      'destroyed',
-      'tokens',
-      'issued',
-      'replays',
-      'policies',
-      'blocks',
-      'audit',
-      'maintenance',
-      'usage',
-      'refusals',
-    ])
+    expect(examplesOf).toEqual(new Set(collections.map(({ name }) => name)))
   })
 
-  test('are of every collection that the table names, and of no other', () => {
-    const named = [...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name)
+  test('are of collections of which the table says whether they expire', () => {
+    const rows = [...page.matchAll(/^\| `(\w+)` \|.*\| (.+) \|$/gm)].map(([, name, expiry]) => ({
+      name,
+      expires: expiry !== 'no',
+    }))
 
-    expect(new Set(named)).toEqual(new Set(examples.map(({ note }) => note.split('/')[0])))
+    expect(byName(rows)).toEqual(byName(collections.map(({ name, expires }) => ({ name, expires }))))
   })
 
   test('with a member of the wrong type is refused', async () => {
@@ -82,6 +75,9 @@ describe('the examples in docs/records.md', () => {
     else if (collection === 'usage') await readUses(store)
     else if (collection === 'refusals') expect(await createRefusals({ store }).find(id)).toBeDefined()
     else if (collection === 'blocks') await createBlocks({ store, clock, entropy: createSequence() }).read()
+    else if (collection === 'connections')
+      expect(await createConnections({ store, clock, entropy: createSequence() }).find(id)).toBeDefined()
+    else if (collection === 'sessions') expect(carriedValue(stored)).toEqual(stored.value)
     else if (stored.key === 'maintenance/summary')
       expect(await createSummaryRecord({ store }).read()).toMatchObject({ credentials: [] })
     else expect(stored.value['schema']).toBe(1)
@@ -96,6 +92,10 @@ async function readUses(store: DocumentStore): Promise<void> {
   const { log } = createLogBook()
   const deps = { store, clock: createFakeClock(), entropy: createSequence(0), sha256: quickDigest, log }
   expect(await createRuleUses(deps).since(epochSeconds(0), [])).toHaveLength(1)
+}
+
+function byName<T extends { readonly name: string | undefined }>(rows: readonly T[]): readonly T[] {
+  return rows.toSorted((a, b) => `${a.name}`.localeCompare(`${b.name}`))
 }
 
 function fail(): never {

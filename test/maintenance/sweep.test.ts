@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
+import { collections } from '../../src/records/collections.ts'
 import { createSweep } from '../../src/maintenance/maintenance.ts'
 import type { DocumentStore } from '../../src/ports/document-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
@@ -42,6 +43,17 @@ describe('a sweep', () => {
       'tokens/living',
     ])
     expect(lines).toMatchObject([{ level: 'info', fields: { deleted: 4 } }])
+  })
+
+  test('takes every collection whose documents expire, and no other', async () => {
+    const { clock, put, sweep, store } = createWorld()
+    for (const { name } of collections) await put(`${name}/old`, 10)
+
+    clock.jump(2 * hour)
+    await sweep()
+
+    const lasting = collections.flatMap(({ name, expires }) => (expires ? [] : [`${name}/old`]))
+    expect(await keysIn(store, clock.now())).toEqual(lasting.toSorted())
   })
 
   test('does a bounded piece of work, says when more is left, and the next one goes on', async () => {
@@ -94,7 +106,7 @@ describe('a sweep', () => {
 })
 
 async function keysIn(store: DocumentStore, now: number): Promise<readonly string[]> {
-  const prefixes = ['audit/', 'credentials/', 'issued/', 'others/', 'policies/', 'replays/', 'tokens/']
+  const prefixes = ['others/', ...collections.map(({ name }) => `${name}/`)]
   const expiresBefore = epochSeconds(now + 1000 * hour)
   const found = await Promise.all(
     prefixes.flatMap((prefix) => [

@@ -15,8 +15,11 @@ export interface DocumentFields {
   readonly expiresAt?: EpochSeconds
 }
 
+/** The field that TTL policies name. */
+export const ttlField = 'expiresAt'
+
 /** Every field, since "replace if unchanged" has to name them all. */
-const fieldNames = ['json', 'nonce', 'expiresAt'] as const
+const fieldNames = ['json', 'nonce', ttlField] as const
 
 /** The fields read, and empty ones when they are not ours; `expiresAt` as seconds since the epoch. */
 export function parseFields(fields: {

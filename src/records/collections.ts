@@ -19,21 +19,27 @@ export interface CarriedDocument {
 }
 
 /**
- * What goes from one store to another, in the order in which it is written: what was switched off comes first. The
- * others stay: cached tokens and connections are got anew, `maintenance` is counted anew, and no import writes the
- * audit trail (T37, T38).
+ * Every collection of the store. `expires`: its documents have an end, after which the sweep and Firestore's TTL policies
+ * delete them. `isCarried`: an export has them, in this order, so that what was switched off is written first; cached
+ * tokens and connections are got anew, `maintenance` is counted anew, and no import writes the audit trail (T37, T38).
  */
-export const carriedCollections = [
-  'blocks',
-  'destroyed',
-  'sessions',
-  'replays',
-  'policies',
-  'issued',
-  'refusals',
-  'usage',
-  'credentials',
+export const collections = [
+  { name: 'blocks', expires: false, isCarried: true },
+  { name: 'destroyed', expires: false, isCarried: true },
+  { name: 'sessions', expires: true, isCarried: true },
+  { name: 'replays', expires: true, isCarried: true },
+  { name: 'policies', expires: false, isCarried: true },
+  { name: 'issued', expires: true, isCarried: true },
+  { name: 'refusals', expires: true, isCarried: true },
+  { name: 'usage', expires: true, isCarried: true },
+  { name: 'credentials', expires: false, isCarried: true },
+  { name: 'tokens', expires: true, isCarried: false },
+  { name: 'connections', expires: true, isCarried: false },
+  { name: 'audit', expires: true, isCarried: false },
+  { name: 'maintenance', expires: false, isCarried: false },
 ] as const
+
+const carriedCollections = collections.filter((each) => each.isCarried).map(({ name }) => name)
 
 /**
  * The documents of an export, in its order, by what their keys begin with: what points at a policy comes after all
@@ -43,9 +49,8 @@ export const carriedPrefixes: readonly string[] = carriedCollections.flatMap((na
   name === 'policies' ? ['policies/v-', policyPointerKey] : [`${name}/`],
 )
 
-export type CarriedCollection = (typeof carriedCollections)[number]
-
-export function collectionOf(key: DocumentKey): CarriedCollection | undefined {
+/** The collection of a document that an export may have. */
+export function collectionOf(key: DocumentKey): (typeof carriedCollections)[number] | undefined {
   return carriedCollections.find((name) => key.startsWith(`${name}/`))
 }
 
