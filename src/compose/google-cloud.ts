@@ -4,18 +4,17 @@ import {
   createOwnIdentity,
   createServiceAccountSource,
   createMetadataSource,
+  type IdentitySource,
 } from '../adapters/google-identity/own-identity.ts'
 import type { AccessToken } from '../google/api-request.ts'
-import type { IdentitySource } from '../adapters/google-identity/identity-source.ts'
 import { createSignAssertion } from '../adapters/google-identity/signing-keys.ts'
 import type { FederationSettings, Settings, KeyRingPart } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import { cloudPlatformScope } from '../domain/google.ts'
 import type { Platform } from './platform.ts'
 import { createKmsRingKeys } from '../adapters/key-ring/kms-ring-keys.ts'
-import { createKeyRing } from '../adapters/key-ring/key-ring.ts'
+import { createKeyRing, type RingKeys } from '../adapters/key-ring/key-ring.ts'
 import { createLocalRingKeys } from '../adapters/key-ring/local-keys.ts'
-import type { RingKeys } from '../adapters/key-ring/ring-keys.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { createFirestoreRestStore } from '../adapters/firestore/rest/firestore-rest-store.ts'
 import type { DocumentStore } from '../ports/document-store.ts'

@@ -9,7 +9,7 @@ import {
   type PlainPut,
   type PlainStored,
   type Reply,
-} from './documents-rpc.ts'
+} from './durable-object-store.ts'
 
 /**
  * One place in the world that holds the documents, in SQLite; what it has answered is durable. A class because the

@@ -19,7 +19,7 @@ import {
   requireAnswer,
   type IdentitySource,
   type IdentityToken,
-} from './identity-source.ts'
+} from './own-identity.ts'
 
 export interface FederatedSourceDeps extends SendBrieflyDeps {
   readonly signAssertion: () => Promise<Secret>

@@ -4,7 +4,7 @@ import { Secret } from '../../domain/secret.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import { epochSeconds, type EpochSeconds } from '../../domain/time.ts'
-import { identityError } from './identity-source.ts'
+import { identityError } from './own-identity.ts'
 import { isMembers, parseJsonObject, type Members } from '../../domain/json.ts'
 import { parsePublicJwk, type PublishedJwk } from '../../domain/jwk.ts'
 

@@ -1,4 +1,4 @@
-import { dataKeyBytes, importDataKey, keyRingError, type RingKeys, type SealingKey } from './ring-keys.ts'
+import { dataKeyBytes, importDataKey, keyRingError, type RingKeys, type SealingKey } from './key-ring.ts'
 import {
   createKmsClient,
   type KmsClientDeps,

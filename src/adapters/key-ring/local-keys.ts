@@ -1,7 +1,7 @@
 import type { CryptoKey } from 'jose'
 import { Secret } from '../../domain/secret.ts'
 import { decodeBase64 } from '../../domain/pem.ts'
-import { importDataKey, type RingKeys, dataKeyBytes } from './ring-keys.ts'
+import { importDataKey, type RingKeys, dataKeyBytes } from './key-ring.ts'
 
 /**
  * Keys that are in this process: the first seals, all open. Throws TypeError for no key at all or one that is not 256

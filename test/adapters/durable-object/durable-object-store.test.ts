@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import {
   createDocumentsAnswers,
   type DocumentsRpc,
-} from '../../../src/adapters/durable-object/documents-rpc.ts'
-import { createDurableObjectStore } from '../../../src/adapters/durable-object/durable-object-store.ts'
+  createDurableObjectStore,
+} from '../../../src/adapters/durable-object/durable-object-store.ts'
 import { BrokerError } from '../../../src/domain/broker-error.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 

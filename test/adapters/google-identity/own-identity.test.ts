@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createOwnIdentity } from '../../../src/adapters/google-identity/own-identity.ts'
-import type { IdentitySource } from '../../../src/adapters/google-identity/identity-source.ts'
+import { createOwnIdentity, type IdentitySource } from '../../../src/adapters/google-identity/own-identity.ts'
 import { BrokerError } from '../../../src/domain/broker-error.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import { seconds } from '../../../src/domain/time.ts'

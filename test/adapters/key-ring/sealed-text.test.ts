@@ -1,7 +1,6 @@
 import { base64url, flattenedDecrypt, FlattenedEncrypt, type CryptoKey } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { importDataKey } from '../../../src/adapters/key-ring/ring-keys.ts'
-import { openText, parseSealed, sealText } from '../../../src/adapters/key-ring/key-ring.ts'
+import { importDataKey, openText, parseSealed, sealText } from '../../../src/adapters/key-ring/key-ring.ts'
 import { Secret } from '../../../src/domain/secret.ts'
 import { refusalOf } from '../key-ring-contract.ts'
 

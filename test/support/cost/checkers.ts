@@ -1,5 +1,5 @@
 import { parseSigningKeys } from '../../../src/adapters/google-identity/signing-keys.ts'
-import { parseIdentityReply } from '../../../src/adapters/google-identity/identity-source.ts'
+import { parseIdentityReply } from '../../../src/adapters/google-identity/own-identity.ts'
 import { parseLocalKeys } from '../../../src/adapters/key-ring/local-keys.ts'
 import { parseSealed } from '../../../src/adapters/key-ring/key-ring.ts'
 import { readRestResult } from '../../../src/adapters/firestore/rest/send-firestore.ts'

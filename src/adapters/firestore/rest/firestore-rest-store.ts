@@ -1,16 +1,34 @@
 import type { Clock } from '../../../ports/clock.ts'
-import type { DocumentStore } from '../../../ports/document-store.ts'
+import type { DocumentStore, DocumentKey, PutOptions, Version } from '../../../ports/document-store.ts'
 import type { Entropy } from '../../../ports/entropy.ts'
 import type { HttpClient } from '../../../ports/http-client.ts'
 import { formatDocument, checkExpiry, checkKey, checkListOptions } from '../../documents.ts'
 import type { AccessToken } from '../../../google/api-request.ts'
-import { createSendFirestore } from './send-firestore.ts'
-import type { DocumentsRoot } from './rest-document.ts'
-import { createRestReads } from './rest-reads.ts'
-import { createRestWrites } from './rest-writes.ts'
+import {
+  createSendFirestore,
+  type SendFirestore,
+  mayHaveWritten,
+  restError,
+  restFault,
+  type RestFault,
+  type RestReply,
+} from './send-firestore.ts'
+import {
+  type DocumentsRoot,
+  documentName,
+  parseVersion,
+  restFields,
+  createRestReads,
+  type RestReads,
+} from './rest-reads.ts'
 import { omitUndefined } from '../../../domain/omit-undefined.ts'
+import { BrokerError } from '../../../domain/broker-error.ts'
+import { isMembers } from '../../../domain/json.ts'
+import { isExpired, type DocumentFields } from '../firestore-document.ts'
+import { createGather } from '../../gather.ts'
+import { blamesDatabase, statusOfNumber, type Status } from '../status.ts'
 
-export type FirestoreRestStoreDeps = FirestoreServer & {
+type FirestoreRestStoreDeps = FirestoreServer & {
   readonly projectId: string
   /** Default `(default)`. */
   readonly databaseId?: string
@@ -23,7 +41,7 @@ export type FirestoreRestStoreDeps = FirestoreServer & {
   readonly sharesWork?: boolean
 }
 
-export type FirestoreServer =
+type FirestoreServer =
   /** `HOST:PORT`; then neither TLS nor credentials are used. */
   | { readonly emulatorHost: string }
   /** `baseUrl`: what comes before `/v1`, for a private endpoint. */
@@ -93,4 +111,148 @@ function serverOf(
     return { documentsUrl: `http://${server.emulatorHost}/v1/${root}`, accessToken: undefined }
   const { baseUrl = googleUrl, accessToken } = server
   return { documentsUrl: `${baseUrl}/v1/${root}`, accessToken }
+}
+
+interface RestWritesDeps {
+  readonly ask: SendFirestore
+  readonly find: RestReads['find']
+  readonly root: DocumentsRoot
+  readonly clock: Clock
+  /** Whether creates of several requests may travel together; not on Workers. */
+  readonly sharesWork: boolean
+}
+
+/** What is written and until when, by the steady clock. */
+interface Writing {
+  readonly key: DocumentKey
+  readonly fields: DocumentFields
+  readonly endMs: number
+}
+
+interface RestWrites {
+  put(writing: Writing, condition: PutOptions['if']): Promise<Version | undefined>
+  remove(key: DocumentKey, version: Version | undefined, endMs: number): Promise<boolean>
+}
+
+type Precondition = { readonly exists: boolean } | { readonly updateTime: Version }
+
+/** Other writers that a create may meet before it gives up. */
+const attemptsMax = 5
+/** The answer to a commit of one write. */
+const answerBytesMax = 64 * 1024
+const atVersion: readonly Status[] = ['NOT_FOUND', 'FAILED_PRECONDITION']
+
+/** Creates that go in one request, and how long one waits for others while a batch is out. */
+const togetherMost = 100
+const togetherWaitMs = 4
+
+/** Conditional writes by Firestore's own preconditions, one commit each; creates together where work is shared. */
+function createRestWrites(deps: RestWritesDeps): RestWrites {
+  const { ask, find, root, clock } = deps
+  const batch = createBatchWrite(ask)
+  const together = createGather<BatchedWrite, RestReply>({
+    keyOf: ({ write }) => write.update.name,
+    send: batch,
+    most: togetherMost,
+    waitMs: togetherWaitMs,
+  })
+  const commit = (write: object, endMs: number): Promise<RestReply> =>
+    ask({ method: 'commit', body: { writes: [write] }, endMs, maxBytes: answerBytesMax })
+
+  /** `undefined` when one of `refusals` says that the condition failed. */
+  const write = async (
+    { key, fields, endMs }: Writing,
+    currentDocument: Precondition | undefined,
+    refusals: readonly Status[],
+  ): Promise<Version | undefined> => {
+    const update = { name: documentName(root, key), fields: restFields(fields) }
+    const written = { update, ...(currentDocument && { currentDocument }) }
+    const isCreate = currentDocument !== undefined && 'exists' in currentDocument
+    const reply =
+      isCreate && deps.sharesWork ? await together({ write: written, endMs }) : await commit(written, endMs)
+    const version = reply.ok ? versionIn(reply.body) : undefined
+    if (version !== undefined) return version
+    const fault = reply.ok ? restFault(undefined, 'it names no version of what was written') : reply
+    if (isRefusal(fault, refusals)) return undefined
+    if (!mayHaveWritten(fault)) throw restError(fault)
+    // Never sent again: whether it was done, its nonce tells.
+    const found = await find(key, endMs).catch(() => undefined)
+    if (found?.fields.nonce === fields.nonce) return found.version
+    throw restError(fault)
+  }
+
+  const replace = (writing: Writing, version: Version): Promise<Version | undefined> =>
+    write(writing, { updateTime: version }, atVersion)
+
+  const create = async (writing: Writing): Promise<Version | undefined> => {
+    const { key, fields, endMs } = writing
+    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+      const created = await write(writing, { exists: false }, ['ALREADY_EXISTS'])
+      if (created !== undefined) return created
+      const found = await find(key, endMs)
+      if (found?.fields.nonce === fields.nonce) return found.version
+      if (found !== undefined && !isExpired(found.fields, clock.now())) return undefined
+      // An expired leftover counts as absent; whoever replaces it first has created the document.
+      const replaced = found && (await replace(writing, found.version))
+      if (replaced !== undefined) return replaced
+    }
+    throw new BrokerError('store_unavailable', { reason: `Firestore: document ${key} kept coming and going` })
+  }
+
+  return {
+    put: async (writing, condition) => {
+      if (condition === undefined) return await write(writing, undefined, [])
+      if (condition === 'absent') return await create(writing)
+      const version = parseVersion(condition.version)
+      return version === undefined ? undefined : await replace(writing, version)
+    },
+    remove: async (key, version, endMs) => {
+      const updateTime = parseVersion(version)
+      if (version !== undefined && updateTime === undefined) return false
+      const currentDocument: Precondition = updateTime === undefined ? { exists: true } : { updateTime }
+      const reply = await commit({ delete: documentName(root, key), currentDocument }, endMs)
+      if (reply.ok) return true
+      if (isRefusal(reply, atVersion)) return false
+      throw restError(reply)
+    },
+  }
+}
+
+function isRefusal({ status, message }: RestFault, refusals: readonly Status[]): boolean {
+  return status !== undefined && refusals.includes(status) && !blamesDatabase(message)
+}
+
+/** `{"writeResults":[{"updateTime":…}]}` */
+function versionIn(body: unknown): Version | undefined {
+  const results = isMembers(body) ? body['writeResults'] : undefined
+  const result: unknown = Array.isArray(results) ? results[0] : undefined
+  return isMembers(result) ? parseVersion(result['updateTime']) : undefined
+}
+
+interface BatchedWrite {
+  readonly write: { readonly update: { readonly name: string } }
+  readonly endMs: number
+}
+
+/** One request for many writes, each of which Firestore judges by itself: one answer for each. */
+function createBatchWrite(
+  ask: SendFirestore,
+): (items: readonly BatchedWrite[]) => readonly Promise<RestReply>[] {
+  return (items) => {
+    const endMs = Math.min(...items.map((item) => item.endMs))
+    const writes = items.map(({ write }) => write)
+    const reply = ask({ method: 'batchWrite', body: { writes }, endMs, maxBytes: answerBytesMax })
+    return items.map(async (_, index) => replyOfOne(await reply, index))
+  }
+}
+
+/** `{"writeResults":[{"updateTime":…},{}],"status":[{},{"code":6,"message":…}]}`, as a commit of that write would say it. */
+function replyOfOne(reply: RestReply, index: number): RestReply {
+  if (!reply.ok) return reply
+  const { writeResults, status } = isMembers(reply.body) ? reply.body : {}
+  const fault: unknown = Array.isArray(status) ? status[index] : undefined
+  const { code = 0, message } = isMembers(fault) ? fault : {}
+  if (code !== 0) return restFault(statusOfNumber(code), typeof message === 'string' ? message : 'no message')
+  const result: unknown = Array.isArray(writeResults) ? writeResults[index] : undefined
+  return { ok: true, body: { writeResults: [result] } }
 }

@@ -1,12 +1,31 @@
 import type { Clock } from '../../../ports/clock.ts'
-import type { DocumentStore } from '../../../ports/document-store.ts'
+import type { DocumentStore, DocumentKey, PutOptions, Version } from '../../../ports/document-store.ts'
 import { formatDocument, checkExpiry, checkKey, checkListOptions } from '../../documents.ts'
-import { createCallDeadlines, createInFlight, createLazySdkClient } from './sdk-client.ts'
-import { createSdkReads } from './sdk-reads.ts'
-import { createSdkWrites } from './sdk-writes.ts'
+import {
+  createCallDeadlines,
+  createInFlight,
+  createLazySdkClient,
+  type LazySdkClient,
+  type SdkClient,
+  sdkError,
+  sdkStatus,
+} from './sdk-client.ts'
+import { createSdkReads, type SdkReads } from './sdk-reads.ts'
 import { omitUndefined } from '../../../domain/omit-undefined.ts'
+import type { DocumentReference, Precondition, WriteResult } from '@google-cloud/firestore'
+import { BrokerError, isBrokerError } from '../../../domain/broker-error.ts'
+import {
+  isExpired,
+  type DocumentFields,
+  documentPath,
+  formatUpdateTime,
+  parseUpdateTime,
+  type UpdateTime,
+} from '../firestore-document.ts'
+import { blamesDatabase, leavesOutcomeUnknown, type Status } from '../status.ts'
+import { createGather } from '../../gather.ts'
 
-export interface FirestoreSdkStoreDeps {
+interface FirestoreSdkStoreDeps {
   readonly projectId: string
   /** Default `(default)`. */
   readonly databaseId?: string
@@ -17,7 +36,7 @@ export interface FirestoreSdkStoreDeps {
   readonly clock: Clock
 }
 
-export interface FirestoreSdkStore {
+interface FirestoreSdkStore {
   readonly store: DocumentStore
   readonly close: () => Promise<void>
 }
@@ -68,4 +87,204 @@ export function createFirestoreSdkStore(deps: FirestoreSdkStoreDeps): FirestoreS
   // Its deadline: what hangs outside gRPC would keep the process for ever.
   const settled = () => within(deadlineMs, inFlight.settled).catch(() => {})
   return { store, close: () => client.close(settled) }
+}
+
+interface SdkWritesDeps {
+  readonly open: LazySdkClient['open']
+  readonly find: SdkReads['find']
+  /** Runs one write within its share of the deadline. */
+  readonly send: <T>(work: () => Promise<T>) => Promise<T>
+  readonly clock: Clock
+}
+
+interface SdkWrites {
+  put(key: DocumentKey, fields: DocumentFields, condition: PutOptions['if']): Promise<Version | undefined>
+  remove(key: DocumentKey, version: Version | undefined): Promise<boolean>
+}
+
+/** One write: what to send, and which answers mean that its condition failed. */
+interface Attempt {
+  readonly key: DocumentKey
+  readonly nonce: string
+  readonly refusals: readonly Status[]
+  readonly send: () => Promise<WriteResult>
+}
+
+/** Other writers that a create may meet before it gives up. */
+const attemptsMax = 5
+
+/** Creates that go in one request, the most that the SDK sends so, and how long one waits while a batch is out. */
+const togetherMost = 20
+const togetherWaitMs = 4
+
+interface Create {
+  readonly client: SdkClient
+  readonly document: DocumentReference
+  readonly fields: DocumentFields
+}
+
+/** One `batchWrite`, which judges each write by itself. Nothing of it is sent again. */
+function sendCreates(creates: readonly Create[]): readonly Promise<WriteResult>[] {
+  const [first] = creates
+  if (first === undefined) return []
+  const writer = first.client.firestore.bulkWriter({ throttling: false })
+  writer.onWriteError(() => false)
+  const results = creates.map(({ client, document, fields }) =>
+    writer.create(document, nativeFields(client, fields)).catch(rethrowWithDetails),
+  )
+  void writer.close()
+  return results
+}
+
+/** Of a call that failed as a whole the writer keeps the message alone, in which gRPC puts the details behind the code. */
+function rethrowWithDetails(error: unknown): never {
+  if (!(error instanceof Error)) throw new Error('the writer failed', { cause: error })
+  throw Object.assign(error, { details: error.message.replace(/^\d+ [A-Z_]+: /, '') })
+}
+
+function createSdkWrites(deps: SdkWritesDeps): SdkWrites {
+  const { open, find, clock } = deps
+  const together = createGather<Create, WriteResult>({
+    keyOf: ({ document }) => document.path,
+    send: sendCreates,
+    most: togetherMost,
+    waitMs: togetherWaitMs,
+  })
+  const write = (attempt: Attempt) => writeOnce(deps, attempt)
+
+  const replace = async (key: DocumentKey, fields: DocumentFields, unless: UpdateTime) => {
+    const { client, document } = await openDocument(open, key)
+    return await write({
+      key,
+      nonce: fields.nonce,
+      refusals: ['NOT_FOUND', 'FAILED_PRECONDITION'],
+      // set() takes no precondition.
+      send: () => document.update(replacement(client, fields), unchangedSince(client, unless)),
+    })
+  }
+
+  const create = async (key: DocumentKey, fields: DocumentFields): Promise<Version | undefined> => {
+    const { client, document } = await openDocument(open, key)
+    const { nonce } = fields
+    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+      const created = await write({
+        key,
+        nonce,
+        refusals: ['ALREADY_EXISTS'],
+        send: () => together({ client, document, fields }),
+      })
+      if (created !== undefined) return created
+      const found = await find(key)
+      if (found?.fields.nonce === nonce) return timeVersion(found.updateTime)
+      if (found !== undefined && !isExpired(found.fields, clock.now())) return undefined
+      // An expired leftover counts as absent; whoever replaces it first has created the document.
+      const replaced = found && (await replace(key, fields, updateTimeOf(found.updateTime)))
+      if (replaced !== undefined) return replaced
+    }
+    throw new BrokerError('store_unavailable', { reason: `Firestore: document ${key} kept coming and going` })
+  }
+
+  const overwrite = async (key: DocumentKey, fields: DocumentFields): Promise<Version | undefined> => {
+    const { client, document } = await openDocument(open, key)
+    const { nonce } = fields
+    return await write({ key, nonce, refusals: [], send: () => document.set(nativeFields(client, fields)) })
+  }
+
+  return {
+    put: async (key, fields, condition) => {
+      if (condition === undefined) return await overwrite(key, fields)
+      if (condition === 'absent') return await create(key, fields)
+      const unless = parseUpdateTime(condition.version)
+      return unless === undefined ? undefined : await replace(key, fields, unless)
+    },
+    remove: (key, version) => removeDocument(deps, key, version),
+  }
+}
+
+/** Sends it once; when nobody knows what became of it, its nonce tells, or nothing does. */
+async function writeOnce({ find, send }: SdkWritesDeps, attempt: Attempt): Promise<Version | undefined> {
+  const { key, nonce, refusals } = attempt
+  try {
+    return versionOf(await send(attempt.send))
+  } catch (error) {
+    if (isRefusal(error, refusals)) return undefined
+    if (!isUnknown(error)) throw sdkError(error)
+    const found = await find(key).catch(() => undefined)
+    if (found?.fields.nonce === nonce) return timeVersion(found.updateTime)
+    throw sdkError(error)
+  }
+}
+
+/** A lost answer stays unknown: a document that is gone does not say who deleted it. */
+async function removeDocument(
+  { open, send }: SdkWritesDeps,
+  key: DocumentKey,
+  version: Version | undefined,
+): Promise<boolean> {
+  const unless = version === undefined ? undefined : parseUpdateTime(version)
+  if (version !== undefined && unless === undefined) return false
+  try {
+    const { client, document } = await openDocument(open, key)
+    const precondition = unless === undefined ? { exists: true } : unchangedSince(client, unless)
+    await send(() => document.delete(precondition))
+    return true
+  } catch (error) {
+    if (isRefusal(error, ['NOT_FOUND', 'FAILED_PRECONDITION'])) return false
+    throw sdkError(error)
+  }
+}
+
+async function openDocument(
+  open: LazySdkClient['open'],
+  key: DocumentKey,
+): Promise<{ readonly client: SdkClient; readonly document: DocumentReference }> {
+  const { collection, id } = documentPath(key)
+  try {
+    const client = await open()
+    return { client, document: client.firestore.collection(collection).doc(id) }
+  } catch (error) {
+    throw sdkError(error)
+  }
+}
+
+function isRefusal(error: unknown, refusals: readonly Status[]): boolean {
+  const status = sdkStatus(error)
+  if (status === undefined || !refusals.includes(status)) return false
+  return !(error instanceof Error && blamesDatabase(error.message))
+}
+
+/** Our own deadline says as little about the outcome as the server's does. */
+function isUnknown(error: unknown): boolean {
+  return isBrokerError(error) || leavesOutcomeUnknown(sdkStatus(error))
+}
+
+function nativeFields({ sdk }: SdkClient, { json, nonce, expiresAt }: DocumentFields) {
+  return { json, nonce, ...(expiresAt === undefined ? {} : { expiresAt: new sdk.Timestamp(expiresAt, 0) }) }
+}
+
+/** Names every field: what is not there now must not stay from before. */
+function replacement(client: SdkClient, fields: DocumentFields) {
+  return { expiresAt: client.sdk.FieldValue.delete(), ...nativeFields(client, fields) }
+}
+
+function unchangedSince({ sdk }: SdkClient, { seconds, nanos }: UpdateTime): Precondition {
+  return { lastUpdateTime: new sdk.Timestamp(seconds, nanos) }
+}
+
+function versionOf({ writeTime }: WriteResult): Version {
+  return timeVersion(writeTime)
+}
+
+function timeVersion(time: { readonly seconds: number; readonly nanoseconds: number }): Version {
+  return formatUpdateTime(updateTimeOf(time))
+}
+
+function updateTimeOf({
+  seconds,
+  nanoseconds,
+}: {
+  readonly seconds: number
+  readonly nanoseconds: number
+}): UpdateTime {
+  return { seconds, nanos: nanoseconds }
 }
