@@ -6,9 +6,9 @@ import type { EpochSeconds } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
 import { failureOf } from '../domain/audit-record.ts'
-import { isBrokerError } from '../domain/broker-error.ts'
+import { isBrokerError, BrokerError } from '../domain/broker-error.ts'
 import type { Claims } from '../domain/caller.ts'
-import type { Refusal, RefusedRequest } from '../domain/explanation.ts'
+import type { Refusal, RefusedRequest, Explanation, ExplainQuestion } from '../domain/explanation.ts'
 import type { RateLimit } from '../ports/rate-limit.ts'
 import type { Refusals } from '../records/refusals.ts'
 import type { Background } from '../ports/background.ts'
@@ -18,7 +18,7 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
 /** Different uses of one day that an instance remembers to have noted. */
 const knownMax = 10_000
 
-export interface RecordUseDeps {
+interface RecordUseDeps {
   readonly ruleUses: Pick<RuleUses, 'note'>
   readonly noting: UsageRecorder
   readonly clock: Pick<Clock, 'now'>
@@ -91,9 +91,9 @@ function useOf(grant: Grant, request: ExchangeRequest): RuleUse {
 }
 
 /** `undefined` when there is nothing to wait for. */
-export type RecordRefusal = (refused: RefusedRequest) => Promise<void> | undefined
+type RecordRefusal = (refused: RefusedRequest) => Promise<void> | undefined
 
-export interface RecordRefusalDeps {
+interface RecordRefusalDeps {
   readonly refusals: Pick<Refusals, 'keep'>
   /** The names of the claims that the policy in force looks at; no others are kept. */
   readonly claimsLookedAt: () => Promise<ReadonlySet<string>>
@@ -166,20 +166,20 @@ function claimsIn(claims: Claims, names: ReadonlySet<string>): Claims {
 
 const pauseMs = 30_000
 
-export interface UsageRecorderDeps {
+interface UsageRecorderDeps {
   readonly background: Background
   readonly clock: Pick<Clock, 'steadyMs'>
   readonly log: Log
 }
 
 /** What is logged of a note that was not taken, besides why. */
-export interface RecorderFailure {
+interface RecorderFailure {
   readonly message: string
   readonly fields: Readonly<Record<string, unknown>>
 }
 
 /** What requests leave behind in the store beside their answers: it may fail, and then it is nobody's failure. */
-export interface UsageRecorder {
+interface UsageRecorder {
   isPaused(): boolean
   /** Never rejects; `undefined` when there is nothing to wait for. */
   start(write: () => Promise<void>, complaint: RecorderFailure): Promise<void> | undefined
@@ -214,5 +214,51 @@ export function createUsageRecorder({ background, clock, log }: UsageRecorderDep
       background.run(work)
       return undefined
     },
+  }
+}
+
+/** What is to be explained: a question, or a request that was refused some days ago at most. */
+export type Explainable = { readonly question: ExplainQuestion } | { readonly requestId: string }
+
+/** What would be decided now, and of a refusal what was decided then. */
+export interface ExplainedRequest {
+  readonly explanation: Explanation
+  readonly refused?: Refusal
+}
+
+interface ExplainRequestDeps {
+  readonly explain: (question: ExplainQuestion) => Promise<Explanation>
+  readonly refusals: Pick<Refusals, 'find'>
+}
+
+/** Throws `not_found` for a request id of which nothing is known, and what `explain` throws. */
+export function createExplainRequest({
+  explain,
+  refusals,
+}: ExplainRequestDeps): (asked: Explainable) => Promise<ExplainedRequest> {
+  /** Of what asked for no token there is nothing to decide again. */
+  const explainedNow = async ({ action, question, error, reason }: Refusal): Promise<Explanation> => {
+    if (action === undefined) return explain(question)
+    const { issuer, claims } = question
+    return {
+      outcome: 'refused',
+      ...(error === 'bug' ? {} : { error }),
+      reason: `${action}: ${reason}`,
+      caller: { issuer, subject: typeof claims['sub'] === 'string' ? claims['sub'] : '' },
+      rules: [],
+      hints: [],
+    }
+  }
+
+  return async (asked) => {
+    if ('question' in asked) return { explanation: await explain(asked.question) }
+    const refused = await refusals.find(asked.requestId)
+    if (refused === undefined)
+      throw new BrokerError('not_found', {
+        reason: `nothing is known of the request ${asked.requestId}`,
+        publicDetail:
+          'nothing is kept under this request id: it is older than a week, was refused before its caller was known, was one of too many in its minute, or got its token',
+      })
+    return { explanation: await explainedNow(refused), refused }
   }
 }

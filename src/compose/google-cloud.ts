@@ -26,7 +26,7 @@ import type { MaybePromise } from '../domain/promises.ts'
 import { until } from '../domain/time.ts'
 import { brokerTarget } from '../domain/url.ts'
 import { createExchange, type Exchange, type ExchangeSteps } from '../exchange.ts'
-import type { Mint } from '../minting/mint.ts'
+import type { Mint } from '../domain/token.ts'
 import type { Records } from './records.ts'
 
 export interface GooglePlatform extends Pick<Platform, 'http' | 'clock' | 'entropy' | 'sharesWork'> {

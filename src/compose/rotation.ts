@@ -1,7 +1,7 @@
 import type { Settings } from '../config.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import { createMaintenance, type MaintenanceReport, createSweep } from '../maintenance/maintenance.ts'
-import type { WithdrawVersion } from '../enrolment/revoke-credential.ts'
+import { type WithdrawVersion, createRevokeVersion, createWithdraw } from '../enrolment/revoke-credential.ts'
 import { createDriveRotation, createPursueRotation, type PursueRotation } from '../rotation/drive-rotation.ts'
 import { createIamKeys } from '../google/iam-keys.ts'
 import { createKeyPairs } from '../rotation/key-pair.ts'
@@ -16,13 +16,13 @@ import {
   type RulesInUse,
   withoutHealth,
 } from '../rotation/prove-version.ts'
-import { createRemoveVersions } from '../rotation/remove-versions.ts'
+import { createRemoveVersions } from '../rotation/retire-versions.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
-import type { Mint, MintDeps } from '../minting/mint.ts'
+import type { Mint } from '../domain/token.ts'
+import type { MintDeps } from '../minting/mint.ts'
 import { createMaintenanceProgress } from '../records/maintenance-progress.ts'
 import type { Platform } from './platform.ts'
 import type { Records } from './records.ts'
-import { createRevokeVersion, createWithdraw } from '../enrolment/withdraw-upstream.ts'
 
 export interface RotationModuleDeps {
   readonly settings: Settings

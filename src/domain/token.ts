@@ -1,4 +1,5 @@
 import type { TokenType } from './exchange-request.ts'
+import type { Grant } from './grant.ts'
 import type { ScopeSet } from './scopes.ts'
 import type { Secret } from './secret.ts'
 import { seconds, type EpochSeconds, type Seconds } from './time.ts'
@@ -19,6 +20,9 @@ export interface MintedToken {
   /** Of a signature: with which key it was made, and the SHA-256 in lower-case hex of what was signed. */
   readonly signed?: { readonly keyId: string; readonly digest: string }
 }
+
+/** Mints a token from its upstream. `deadlineMs`: of the request, by the steady clock; there is one without. */
+export type Mint = (grant: Grant, deadlineMs?: number) => Promise<MintedToken>
 
 /** Where the token came from: this instance's memory, the shared store, or the upstream just now. */
 export type TokenSource = 'memory' | 'store' | 'mint'

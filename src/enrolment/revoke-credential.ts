@@ -1,4 +1,4 @@
-import { isBrokerError } from '../domain/broker-error.ts'
+import { isBrokerError, BrokerError } from '../domain/broker-error.ts'
 import type {
   CredentialSummary,
   Revocation,
@@ -9,9 +9,22 @@ import type { Credentials } from '../records/credentials.ts'
 import type { HeldVersion } from '../records/version-changes.ts'
 import { foundCredential } from './credential-faults.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
+import type { RefreshingDeps } from '../domain/refreshing-value.ts'
+import type { Log } from '../ports/log.ts'
+import { grantedCredential, type GrantedCredential } from '../domain/grant.ts'
+import type { Upstream } from '../domain/upstream.ts'
+import type { IamKeys } from '../google/iam-keys.ts'
+import { createRequestToken, type RequestToken } from '../oauth/token-endpoint.ts'
+import { createSendWithRetry, type SendWithRetryDeps } from '../oauth/send-with-retry.ts'
+import { createResolveUpstream, type ResolvedUpstream } from '../oauth/resolve-upstream.ts'
+import type { OwnIdentity } from '../ports/own-identity.ts'
+import type { Secret } from '../domain/secret.ts'
+import type { Clock } from '../ports/clock.ts'
+import { clientOf } from '../records/credential-secrets.ts'
+import { readOAuthError, judgeFailure } from '../oauth/upstream-failure.ts'
 
 /** What came of withdrawing one version upstream. */
-export interface Withdrawal {
+interface Withdrawal {
   readonly result: Exclude<UpstreamRevocation, 'failed'>
   /** For people; never a secret. */
   readonly detail?: string
@@ -20,7 +33,7 @@ export interface Withdrawal {
 /** Withdraws upstream what a version holds. Throws a `BrokerError` when it could not be done now. */
 export type WithdrawVersion = (credential: CredentialSummary, version: VersionSummary) => Promise<Withdrawal>
 
-export interface RevokeCredentialDeps {
+interface RevokeCredentialDeps {
   readonly credentials: Pick<Credentials, 'revoke' | 'noteRevocation' | 'heldVersions'>
   readonly withdraw: WithdrawVersion
 }
@@ -92,4 +105,127 @@ function sumUp(outcomes: readonly Outcome[]): Omit<Revocation, 'at'> {
 
 function withoutTime({ upstream, detail }: Omit<Revocation, 'at'>): Omit<Revocation, 'at'> {
   return { upstream, ...omitUndefined({ detail }) }
+}
+
+interface RevokeVersionDeps extends SendWithRetryDeps, Pick<RefreshingDeps, 'sharesWork'> {
+  readonly log: Log
+  readonly credentials: Pick<Credentials, 'find' | 'openSecret' | 'openWithdrawn'>
+  readonly findUpstream: (name: string) => Promise<Upstream | undefined>
+  readonly google: { readonly oauthTokenUrl: string; readonly revokeUrl: string }
+}
+
+/** Revokes what a version holds at its upstream (RFC 7009). Throws a `BrokerError`. */
+export type RevokeVersion = (
+  credential: CredentialSummary,
+  version: string,
+) => Promise<'done' | 'already_dead' | 'no_endpoint'>
+
+/** Revokes the refresh token of one version at its upstream. */
+export function createRevokeVersion(deps: RevokeVersionDeps): RevokeVersion {
+  const { google } = deps
+  const revoke = createRevokeRefreshToken({
+    ...deps,
+    ask: createRequestToken({ ...deps, ask: createSendWithRetry(deps) }),
+    reachUpstream: createResolveUpstream({ ...deps, tokenUrl: google.oauthTokenUrl }),
+    googleRevokeUrl: google.revokeUrl,
+  })
+  return (credential, version) => revoke({ ...grantedCredential(credential), version })
+}
+
+interface WithdrawDeps {
+  readonly rotationIdentity: 'credential' | 'broker'
+  readonly ownIdentity?: OwnIdentity
+  readonly iamKeys: Pick<IamKeys, 'disable'>
+  readonly revoke: RevokeVersion
+}
+
+/**
+ * What can be done upstream about a version of a credential that is revoked: by the broker's own hand, for the
+ * credential's own has no rights any more. What cannot be done here says who does it where.
+ */
+export function createWithdraw({
+  rotationIdentity,
+  ownIdentity,
+  iamKeys,
+  revoke,
+}: WithdrawDeps): WithdrawVersion {
+  return async (credential, { id, identity, keyId }) => {
+    switch (credential.kind) {
+      case 'refresh_token': {
+        const result = await revoke(credential, id)
+        if (result !== 'no_endpoint') return { result }
+        return {
+          result: 'not_possible',
+          detail: 'its upstream has no revocation_endpoint in the policy: revoke the grant there',
+        }
+      }
+      case 'service_account_key': {
+        if (rotationIdentity === 'credential' || ownIdentity === undefined || keyId === undefined)
+          return {
+            result: 'not_possible',
+            detail: `disable key ${keyId ?? ''} of ${identity} in IAM; ${tokensLive}`,
+          }
+        const disabled = await iamKeys.disable(
+          { email: identity, token: await ownIdentity.actingToken() },
+          keyId,
+        )
+        if (!disabled.ok) throw new BrokerError('upstream_unavailable', { reason: disabled.reason })
+        return { result: 'done', detail: `key ${keyId} of ${identity} is disabled in IAM; ${tokensLive}` }
+      }
+      case 'oauth_client':
+      case 'client_credentials':
+        return { result: 'not_possible', detail: `renew the client's secret at its upstream; ${tokensLive}` }
+      case 'api_key':
+        return {
+          result: 'not_possible',
+          detail: 'delete the key at its upstream: whoever holds it can use it',
+        }
+      case 'impersonation':
+      case 'broker_identity':
+        return { result: 'not_possible', detail: `there is no secret to revoke; ${tokensLive}` }
+    }
+  }
+}
+
+const tokensLive = 'access tokens that were handed out live up to an hour'
+
+const budgetMs = 5_000
+
+interface RevokeRefreshTokenDeps {
+  readonly ask: RequestToken
+  readonly reachUpstream: (credential: GrantedCredential) => Promise<ResolvedUpstream>
+  readonly credentials: Pick<Credentials, 'find' | 'openSecret' | 'openWithdrawn'>
+  readonly clock: Clock
+  readonly googleRevokeUrl: string
+}
+
+/**
+ * Revokes the refresh token of a version at its upstream (RFC 7009), if that has an endpoint for it. With Google the
+ * whole grant of client and user ends, access tokens included (docs/google.md §1.5). Throws `upstream_unavailable` or
+ * `target_unavailable`.
+ */
+export function createRevokeRefreshToken(
+  deps: RevokeRefreshTokenDeps,
+): (credential: GrantedCredential) => Promise<'done' | 'already_dead' | 'no_endpoint'> {
+  return async (credential) => {
+    const { name, version } = credential
+    const reached = await deps.reachUpstream(credential)
+    const url = reached.upstream.name === 'google' ? deps.googleRevokeUrl : reached.revocationUrl
+    const secret = await deps.credentials.openWithdrawn(name, version)
+    if (url === undefined || secret.kind !== 'refresh_token') return 'no_endpoint'
+    const { reply, secrets } = await deps.ask({
+      reached,
+      url,
+      client: await clientOf(deps, secret.client, { upstream: credential.upstream, mayBeOff: true }),
+      credential: name,
+      form: { token: secret.refreshToken.reveal(), token_type_hint: 'refresh_token' },
+      repeatable: 'always',
+      deadlineMs: deps.clock.steadyMs() + budgetMs,
+    })
+    if (reply.kind === 'answer' && reply.answer.status === 200) return 'done'
+    if (reply.kind === 'answer' && readOAuthError(reply.answer)?.error === 'invalid_token')
+      return 'already_dead'
+    const sent: readonly Secret[] = [...secrets, secret.refreshToken]
+    throw judgeFailure(reply, { now: deps.clock.now(), secrets: sent }).error
+  }
 }

@@ -25,7 +25,7 @@ import type {
 import type { BlockedCaller, BlockedBy } from '../domain/blocks.ts'
 import type { PartStatus, ServiceStatus } from '../service/administer-service.ts'
 import type { Explanation } from '../domain/explanation.ts'
-import type { ExplainedRequest } from '../advice/explain-request.ts'
+import type { ExplainedRequest } from '../advice/record-use.ts'
 import type { PolicySuggestion } from '../domain/policy.ts'
 
 /** A credential as the admin API shows it: member by member, so that nothing secret gets in by being added. */

@@ -9,7 +9,7 @@ import { requireOwnIdentity } from './impersonator-token.ts'
 import { requireIdTokenAudience, judgeIdToken } from './exchange-assertion.ts'
 import { carriedScopes, requireScopes } from '../oauth/token-response.ts'
 import type { RecordHealth } from './record-health.ts'
-import type { MintForUser, SignAs } from './sign-jwt.ts'
+import type { MintForUser, SignAs } from './sign.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 
 export interface BrokerIdentityDeps {

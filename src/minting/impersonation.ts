@@ -11,7 +11,7 @@ import type { CallIamCredentials } from './impersonator-token.ts'
 import { judgeIdToken, requireIdTokenAudience } from './exchange-assertion.ts'
 import type { RecordHealth } from './record-health.ts'
 import { requireScopes, type Judged } from '../oauth/token-response.ts'
-import type { MintForUser, SignAs } from './sign-jwt.ts'
+import type { MintForUser, SignAs } from './sign.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 import { createOncePerVersion, type VersionName } from '../domain/recently-used.ts'
 

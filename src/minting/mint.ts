@@ -1,7 +1,7 @@
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
 import { until, later, seconds } from '../domain/time.ts'
-import type { MintedToken } from '../domain/token.ts'
+import type { Mint, MintedToken } from '../domain/token.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -21,8 +21,7 @@ import { createGetIntermediary, createExchangeBoundary, type ExchangeBoundary } 
 import { createRequestToken } from '../oauth/token-endpoint.ts'
 import { createSendWithRetry, type SendWithRetry, type SendWithRetryDeps } from '../oauth/send-with-retry.ts'
 import { createMintFromClientCredentials } from './client-credentials.ts'
-import { createConfirmScopes, type ConfirmedToken } from './confirm-scopes.ts'
-import type { VerifyAccessToken } from './token-statement.ts'
+import { createConfirmScopes, type ConfirmedToken, type VerifyAccessToken } from './confirm-scopes.ts'
 import { createResolveUpstream } from '../oauth/resolve-upstream.ts'
 import { createMintFromRefreshToken } from './refresh-token.ts'
 import { createMintSealed, type IntermediaryTokens } from './sealed-token.ts'
@@ -32,8 +31,7 @@ import { createMintFromBrokerIdentity } from './broker-identity.ts'
 import { createExchangeAssertion } from './exchange-assertion.ts'
 import { createMintByImpersonation } from './impersonation.ts'
 import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
-import type { SignDeps } from './sign.ts'
-import { createMintForUser, createSignAs } from './sign-jwt.ts'
+import { type SignDeps, createMintForUser, createSignAs } from './sign.ts'
 import { cloudPlatformScope } from '../domain/google.ts'
 
 /** Until the last upstream's answer, the wait for a turn included; a lease lives 10 s (`src/records/lease.ts`). */
@@ -68,9 +66,6 @@ export interface MintEndpoints {
   readonly tokenUrl: string
   readonly stsUrl: string
 }
-
-/** `deadlineMs`: of the request, by the steady clock; there is one without. */
-export type Mint = (grant: Grant, deadlineMs?: number) => Promise<MintedToken>
 
 /**
  * A fresh token from the upstream that carries no more than the grant allows. Throws `upstream_unavailable`,

@@ -7,8 +7,7 @@ import type { Encrypt, Entropy, ImportAesGcmKey } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { GetIntermediary } from '../google/sts.ts'
 import type { ShareToken } from './impersonator-token.ts'
-import { encodeBoundary, sealText } from '../boundaries/seal-boundary.ts'
-import { readSessionKey, type SessionKey } from '../boundaries/session-key.ts'
+import { encodeBoundary, sealText, readSessionKey, type SessionKey } from '../boundaries/seal-boundary.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
 
 /** The intermediary tokens that boundaries are sealed behind. */

@@ -2,15 +2,17 @@ import type { Json } from '../domain/caller.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import type { PolicyWarning, PolicyWarningCode, CallerPattern, Policy, Rule } from '../domain/policy.ts'
 import { quote } from '../domain/text.ts'
-import { runAtOnce, type Steps } from '../domain/steps.ts'
+import { runAtOnce, type Steps } from '../domain/promises.ts'
 import {
   createMeantScope,
   warnOfBoundary,
   warnOfCredential,
   warnOfScopes,
   type RuleContext,
+  warnOfAccessTokens,
+  warnOfIssuer,
+  type IssuersWithoutJti,
 } from './check-rules.ts'
-import { warnOfAccessTokens, warnOfIssuer, type IssuersWithoutJti } from './check-issuers.ts'
 import { isList, memberOf } from '../domain/json.ts'
 import type { ReadPolicy } from './parse-policy.ts'
 import { describePath, type Path, type Report } from './policy-faults.ts'

@@ -5,7 +5,7 @@ import {
   tokenLifeOf,
 } from '../domain/credential.ts'
 import { quote, createClosestMatch } from '../domain/text.ts'
-import type { Rule } from '../domain/policy.ts'
+import type { Rule, CallerPattern, TrustedIssuer } from '../domain/policy.ts'
 import { scopesBeyond } from '../domain/scopes.ts'
 import {
   fullScopeName,
@@ -18,8 +18,9 @@ import {
 import { parseCondition, partsOf, type Condition } from '../domain/boundary-condition.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import type { Path, Report } from './policy-faults.ts'
+import { namesClient } from './match-caller.ts'
 
-export interface CredentialContext extends RuleContext {
+interface CredentialContext extends RuleContext {
   readonly credential: CredentialSummary
   /** All that are enrolled, by name. */
   readonly known: ReadonlyMap<string, CredentialSummary>
@@ -222,4 +223,47 @@ export interface RuleContext {
   readonly pathOfScope: (scope: string) => Path
   /** What a name that no scope of Google has was probably meant to be. */
   readonly meantScope: (name: string) => string | undefined
+}
+
+/** Issuers of a policy, by name, whose JWTs came without a `jti` although each may be used once. */
+export type IssuersWithoutJti = ReadonlySet<string>
+
+/** Warns of what an issuer's entry asks for and its tokens do not have: every one of them would be refused. */
+export function warnOfIssuer(
+  { name, keys, replay }: TrustedIssuer,
+  {
+    path,
+    warn,
+    withoutJti,
+  }: { readonly path: Path; readonly warn: Report; readonly withoutJti: IssuersWithoutJti },
+): void {
+  if (replay !== 'once') return
+  const cure = 'each of them is refused; replay: allowed takes them, as often as they are shown'
+  if (withoutJti.has(name)) warn([...path, 'replay'], `${quote(name)} signs without a jti, and so ${cure}`)
+  else if (keys.from === 'jwks_uri' && keys.use === 'jwt-svid')
+    warn([...path, 'replay'], `JWT-SVIDs have no jti as a rule, and then ${cure}`)
+}
+
+/** Warns of callers that an access token can never prove, because their rule leaves open for which client it is. */
+export function warnOfAccessTokens(
+  callers: readonly CallerPattern[],
+  {
+    issuers,
+    path,
+    warn,
+  }: {
+    /** By their names in the policy. */
+    readonly issuers: ReadonlyMap<string, TrustedIssuer>
+    readonly path: Path
+    readonly warn: Report
+  },
+): void {
+  for (const [index, pattern] of callers.entries()) {
+    const { accepts = [] } = issuers.get(pattern.issuer) ?? {}
+    if (accepts.includes('at+jwt') && !namesClient(pattern))
+      warn(
+        [...path, 'callers', index],
+        `names no client_id among its claims, and so takes no access token (at+jwt) of ${quote(pattern.issuer)}`,
+      )
+  }
 }

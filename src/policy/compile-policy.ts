@@ -4,7 +4,7 @@ import type { Upstream } from '../domain/upstream.ts'
 import { upstreamPresets } from '../domain/upstream-presets.ts'
 import { presetUpstream } from './read-preset.ts'
 import { createCallerIndex, type CallerIndex, createMatchText } from './match-caller.ts'
-import { createFillBoundary, type FillBoundary, claimsInBoundary } from '../boundaries/fill-boundary.ts'
+import { createFillBoundary, type FillBoundary, claimsInBoundary } from '../boundaries/boundary.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
 import { fullScopeName, scopesGivenBy, scopesImpliedBy } from './scope-catalogue.ts'
 

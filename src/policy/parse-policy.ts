@@ -1,7 +1,7 @@
 import type { Json } from '../domain/caller.ts'
 import type { Policy } from '../domain/policy.ts'
 import { quote } from '../domain/text.ts'
-import { runAtOnce, type Steps } from '../domain/steps.ts'
+import { runAtOnce, type Steps } from '../domain/promises.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import { isList, memberOf } from '../domain/json.ts'
 import { documentInvalid, keptFaultsMax, type Fault, type Report } from './policy-faults.ts'

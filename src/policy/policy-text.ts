@@ -1,6 +1,6 @@
 import { EVENT_ID, parseEvents, YAMLException, type Event } from 'js-yaml'
 import type { Json } from '../domain/caller.ts'
-import type { Steps } from '../domain/steps.ts'
+import type { Steps } from '../domain/promises.ts'
 import type { TextPlace } from '../boundaries/boundary.ts'
 import { keptFaultsMax, type At, type Fault, type Path, type Position } from './policy-faults.ts'
 import { readYamlTree, type Place, type YamlTreeDeps } from './yaml-tree.ts'

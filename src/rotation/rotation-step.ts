@@ -1,4 +1,4 @@
-import type { RevokeVersion } from '../enrolment/withdraw-upstream.ts'
+import type { RevokeVersion } from '../enrolment/revoke-credential.ts'
 import type { RotationStep } from '../domain/rotation.ts'
 import { later, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { CredentialRecord, Rotation } from '../records/credential-record.ts'

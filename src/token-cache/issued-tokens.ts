@@ -2,16 +2,18 @@ import type { MaybePromise } from '../domain/promises.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
 import type { CredentialSummary } from '../domain/credential.ts'
 import { grantedCredential, isDrawnFrom } from '../domain/grant.ts'
-import type { Introspection } from '../domain/token.ts'
+import type { Introspection, Mint } from '../domain/token.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 import type { IssuedTokens } from '../records/issued-tokens.ts'
-import { BrokerError } from '../domain/broker-error.ts'
+import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { BlocksRecord } from '../records/blocks.ts'
+import type { Log } from '../ports/log.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
-export interface IntrospectDeps {
+interface IntrospectDeps {
   readonly issuedTokens: Pick<IssuedTokens, 'find'>
   /** Throws `store_unavailable`. */
   readonly blocks: () => BlocksInForce | Promise<BlocksInForce>
@@ -53,7 +55,7 @@ export function createIntrospect(deps: IntrospectDeps): (read: () => Secret) => 
   }
 }
 
-export interface RevokeIssuedDeps {
+interface RevokeIssuedDeps {
   readonly issuedTokens: Pick<IssuedTokens, 'find'>
   readonly blocks: Pick<BlocksRecord, 'revoke'>
   /** Throws `target_unavailable` for a credential that the caller may not use. */
@@ -94,5 +96,39 @@ export function createRevokeIssued({
     const by = await sha256(JSON.stringify([caller.issuer, caller.subject]))
     await blocks.revoke({ digest, expiresAt: facts.expiresAt, by })
     return { digest, credential: facts.credential }
+  }
+}
+
+interface RecordIssuedTokensDeps {
+  readonly mint: Mint
+  readonly issuedTokens: Pick<IssuedTokens, 'note'>
+  readonly sha256: Sha256
+  readonly log: Log
+}
+
+/**
+ * Notes each minted token by its digest before it is handed out, for gcloud asks what a token is as soon as it has
+ * it. A token that could not be noted is good all the same: introspection calls it inactive, and the log says why.
+ */
+export function recordIssuedTokens({ mint, issuedTokens, sha256, log }: RecordIssuedTokensDeps): Mint {
+  return async (grant, deadlineMs) => {
+    const token = await mint(grant, deadlineMs)
+    const { credential, subject } = grant
+    const { tokenType, scopes, drawnFrom, issuedAt, expiresAt } = token
+    try {
+      await issuedTokens.note(await sha256(token.secret.reveal()), {
+        credential: credential.name,
+        tokenType,
+        drawnFrom,
+        ...omitUndefined({ subject }),
+        scopes,
+        issuedAt,
+        expiresAt,
+      })
+    } catch (error) {
+      if (!isBrokerError(error)) throw error
+      log('warn', 'a token was not noted, and cannot be introspected', { credential: credential.name, error })
+    }
+    return token
   }
 }

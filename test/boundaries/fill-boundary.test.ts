@@ -1,7 +1,7 @@
 import { evaluate } from '@marcbachmann/cel-js'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createFillBoundary, variableFaults } from '../../src/boundaries/fill-boundary.ts'
+import { createFillBoundary, variableFaults } from '../../src/boundaries/boundary.ts'
 import type { AccessBoundary } from '../../src/domain/access-boundary.ts'
 import type { Claims, Json } from '../../src/domain/caller.ts'
 import { bucket, reach, under } from '../support/boundaries.ts'

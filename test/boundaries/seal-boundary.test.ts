@@ -2,8 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { base64Of } from '../../src/domain/pem.ts'
 import { parseCondition } from '../../src/domain/boundary-condition.ts'
 import { importWebAesGcmKey } from '../../src/adapters/system/clock-and-entropy.ts'
-import { encodeCondition, sealText } from '../../src/boundaries/seal-boundary.ts'
-import { readSessionKey } from '../../src/boundaries/session-key.ts'
+import { encodeCondition, sealText, readSessionKey } from '../../src/boundaries/seal-boundary.ts'
 import expressions from '../support/cab/expressions.json' with { type: 'json' }
 import conditions from '../support/cab/conditions.json' with { type: 'json' }
 

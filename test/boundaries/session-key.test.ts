@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { base64Of } from '../../src/domain/pem.ts'
 import { bytesField, join, numberField, type Octets } from '../../src/boundaries/protobuf.ts'
-import { readSessionKey } from '../../src/boundaries/session-key.ts'
+import { readSessionKey } from '../../src/boundaries/seal-boundary.ts'
 
 interface KeyParts {
   readonly id?: number

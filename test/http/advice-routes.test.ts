@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Explanation } from '../../src/domain/explanation.ts'
 import { seconds } from '../../src/domain/time.ts'
-import type { Explainable, ExplainedRequest } from '../../src/advice/explain-request.ts'
+import type { Explainable, ExplainedRequest } from '../../src/advice/record-use.ts'
 import type { PolicySuggestion } from '../../src/domain/policy.ts'
 import { call } from '../support/call-admin.ts'
 import { summary } from '../support/fake-modules.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createDiscoverEndpoints } from '../../src/oauth/metadata.ts'
+import { createDiscoverEndpoints } from '../../src/oauth/resolve-upstream.ts'
 import type { HttpClient, HttpResult } from '../../src/ports/http-client.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { failureOf } from '../support/failure-of.ts'

@@ -7,7 +7,7 @@ import { epochSeconds } from '../../src/domain/time.ts'
 import { createRequestToken } from '../../src/oauth/token-endpoint.ts'
 import { createSendWithRetry } from '../../src/oauth/send-with-retry.ts'
 import { createResolveUpstream } from '../../src/oauth/resolve-upstream.ts'
-import { createRevokeRefreshToken } from '../../src/enrolment/withdraw-upstream.ts'
+import { createRevokeRefreshToken } from '../../src/enrolment/revoke-credential.ts'
 import { failureOf, startMintWorld, type MintWorld } from '../support/mint-world.ts'
 import {
   startAuthorizationServer,

@@ -3,7 +3,7 @@ import { checkPolicySteps } from '../../src/policy/check-policy.ts'
 import { compilePolicy } from '../../src/policy/compile-policy.ts'
 import { judgeDocument, readPolicy, readPolicySteps } from '../../src/policy/parse-policy.ts'
 import { isBrokerError } from '../../src/domain/broker-error.ts'
-import { runAtOnce, runInTurns, type Steps } from '../../src/domain/steps.ts'
+import { runAtOnce, runInTurns, type Steps } from '../../src/domain/promises.ts'
 import { longPolicy } from '../support/long-policy.ts'
 
 const context = { brokerIssuer: 'https://tokens.acme.example' }

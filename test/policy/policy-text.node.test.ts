@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseDocument } from 'yaml'
-import { runAtOnce } from '../../src/domain/steps.ts'
+import { runAtOnce } from '../../src/domain/promises.ts'
 import { readPolicyText } from '../../src/policy/policy-text.ts'
 import { samplePolicy } from '../support/sample-policy.ts'
 
