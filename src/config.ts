@@ -48,7 +48,7 @@ export interface Settings {
 }
 
 /** What is seen of the broker from outside, beside its log. */
-export interface TelemetrySettings {
+interface TelemetrySettings {
   /** Absent: no port for Prometheus. */
   readonly metricsPort: number | undefined
   readonly metricsHost: string
@@ -63,7 +63,7 @@ export interface TelemetrySettings {
 }
 
 /** Where people sign in. */
-export interface SignInSettings {
+interface SignInSettings {
   /** An issuer of the policy, exactly as it calls itself. */
   readonly issuer: string
   /** The console's. */
@@ -89,7 +89,7 @@ export interface FederationSettings {
 }
 
 /** `…TokenUrl`, `oauthAuthorizationUrl`, `revokeUrl` and `tokeninfoUrl` are whole; the others are what comes before `/v1/…`, without a slash at the end. */
-export interface GoogleUrls {
+interface GoogleUrls {
   readonly oauthTokenUrl: string
   readonly oauthAuthorizationUrl: string
   readonly stsTokenUrl: string
@@ -212,4 +212,39 @@ function valueOf<T>(setting: Setting<T>, env: Environment): T {
   const reading = readSetting(setting, env)
   if (!reading.ok) throw new TypeError(`${setting.name} was not checked`)
   return reading.value
+}
+
+const storeByDefault = 'sqlite:downscope'
+
+/**
+ * The settings of a Worker, from its variables and secrets by the same table as everywhere. `sqlite:NAME` names a
+ * Durable Object and is the default. Throws a `ConfigurationFault` with every fault there is.
+ */
+export function readWorkersSettings(bindings: object): Settings {
+  const env = Object.fromEntries(Object.entries(bindings).flatMap(textOf))
+  const isStoreSet = (env['DOWNSCOPE_STORE'] ?? '').trim() !== ''
+  return readSettings(isStoreSet ? env : { ...env, DOWNSCOPE_STORE: storeByDefault }, {
+    DOWNSCOPE_POLICY:
+      'names a file, and Workers have none: set DOWNSCOPE_POLICY_YAML, or keep it in the store',
+    DOWNSCOPE_METRICS_PORT: 'opens a port, and Workers have none',
+  })
+}
+
+/** Variables of wrangler.toml may be numbers, booleans and tables too; other bindings are no settings. */
+function textOf([name, value]: [string, unknown]): readonly [string, string][] {
+  switch (typeof value) {
+    case 'string':
+      return [[name, value]]
+    case 'number':
+    case 'boolean':
+      return [[name, String(value)]]
+    case 'object':
+      return isTable(value) ? [[name, JSON.stringify(value)]] : []
+    default:
+      return []
+  }
+}
+
+function isTable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }

@@ -46,315 +46,6 @@ function asTokenError(error, otherwise) {
   return new TokenError(otherwise, error instanceof Error ? error.message : "it failed", { cause: error });
 }
 
-// src/client/broker-connection.ts
-var timeoutMs = 1e4;
-var answerCharactersMax = 65536;
-var typePrefix = "urn:ietf:params:oauth:token-type:";
-function connectToBroker({ url, issuer }, proof, runtime) {
-  const base = brokerBase(url);
-  const audience = issuer ?? base;
-  let isIssuerKnown = issuer !== void 0;
-  let lastSent;
-  let lastAccepted;
-  const exchange = async (form) => {
-    if (!isIssuerKnown) isIssuerKnown = await confirmIssuer(base, runtime);
-    const jwt = await proveCaller(proof, audience, runtime);
-    lastSent = jwt;
-    const answer = await ask(`${base}/v1/token`, runtime, {
-      grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
-      subject_token_type: `${typePrefix}jwt`,
-      subject_token: jwt,
-      ...form
-    });
-    const token = readToken(answer);
-    lastAccepted = jwt;
-    return token;
-  };
-  return {
-    exchange,
-    isActive: async (token) => {
-      const { status, document } = await ask(`${base}/v1/introspect`, runtime, { token });
-      const active = status === 200 ? document["active"] : void 0;
-      return typeof active === "boolean" ? active : void 0;
-    },
-    repeatedItsProof: () => lastSent !== void 0 && lastSent === lastAccepted
-  };
-}
-function brokerBase(url) {
-  const parsed = URL.parse(url);
-  if (parsed === null || !["http:", "https:"].includes(parsed.protocol))
-    throw new TokenError("configuration", `${url} is not the URL of a broker`);
-  if (parsed.protocol === "http:" && !isLoopback(parsed.hostname))
-    throw new TokenError("configuration", `${url} would send a JWT without TLS: https is needed`);
-  if (parsed.search !== "" || parsed.hash !== "" || parsed.username !== "" || parsed.password !== "")
-    throw new TokenError("configuration", "the URL of a broker has no query, fragment or user");
-  return url.replace(/\/+$/, "");
-}
-async function confirmIssuer(base, runtime) {
-  const { status, document } = await ask(`${base}/.well-known/oauth-authorization-server`, runtime);
-  const issuer = document["issuer"];
-  if (status !== 200 || typeof issuer !== "string") return false;
-  if (issuer.replace(/\/+$/, "") === base) return true;
-  throw new TokenError(
-    "configuration",
-    `the broker at ${base} calls itself ${printable(issuer)}, and no JWT is made out to a name that was not given: if it is right, give it as the issuer`
-  );
-}
-async function proveCaller(proof, audience, runtime) {
-  let jwt;
-  try {
-    jwt = (await proof(audience)).trim();
-  } catch (error) {
-    throw asTokenError(error, "proof");
-  }
-  const claims = claimsOf(jwt);
-  if (claims === void 0) throw new TokenError("proof", "the proof is no JWT: is it written only half?");
-  const { exp } = claims;
-  if (typeof exp === "number" && exp * 1e3 <= runtime.now())
-    throw new TokenError(
-      "proof",
-      `the JWT expired ${Math.ceil(runtime.now() / 1e3 - exp)} s ago: whoever renews it did not`
-    );
-  return jwt;
-}
-function claimsOf(jwt) {
-  const payload = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(jwt)?.[1];
-  if (payload === void 0) return void 0;
-  try {
-    const bytes = Uint8Array.from(
-      atob(payload.replaceAll("-", "+").replaceAll("_", "/")),
-      (one) => one.charCodeAt(0)
-    );
-    return parseJsonObject(new TextDecoder().decode(bytes));
-  } catch {
-    return void 0;
-  }
-}
-async function ask(url, runtime, form) {
-  try {
-    const response = await runtime.fetch(url, {
-      ...form === void 0 ? {} : { method: "POST", body: new URLSearchParams(form) },
-      headers: { accept: "application/json" },
-      // Workers know no 'error'; a redirect is an answer that is no token.
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs)
-    });
-    const text = await response.text();
-    const document = text.length > answerCharactersMax ? void 0 : parseJsonObject(text);
-    return { status: response.status, document: document ?? {}, headers: response.headers };
-  } catch (error) {
-    throw new TokenError("unavailable", `no answer from ${new URL(url).origin}: ${causeOf(error)}`);
-  }
-}
-function readToken(answer) {
-  const { status, document } = answer;
-  if (status !== 200) throw refusalOf(answer);
-  const { access_token: text, issued_token_type: type, expires_in: expiresIn, scope } = document;
-  if (typeof text !== "string" || text === "" || typeof expiresIn !== "number" || !(expiresIn > 0))
-    throw new TokenError("unavailable", "the answer of the broker holds no token", { status });
-  return {
-    text,
-    type: type === `${typePrefix}id_token` ? "id_token" : "access_token",
-    expiresIn,
-    scopes: typeof scope === "string" ? scope.split(" ").filter((one) => one !== "") : []
-  };
-}
-function refusalOf({ status, document, headers }) {
-  const { error, error_description: description } = document;
-  const isDecision = [400, 401, 403].includes(status) && typeof error === "string";
-  const words = [error, description].filter((text) => typeof text === "string").map(printable);
-  const message2 = words.length === 0 ? `the broker answers ${status}` : words.join(": ");
-  const wait = Number(headers.get("retry-after") ?? "");
-  return new TokenError(isDecision ? "refused" : "unavailable", message2, {
-    status,
-    error: typeof error === "string" ? printable(error) : void 0,
-    requestId: headers.get("x-request-id") ?? void 0,
-    retryAfterMs: wait > 0 ? wait * 1e3 : void 0
-  });
-}
-function printable(text) {
-  return text.slice(0, 400).replaceAll(/[^\x20-\x7E]/gu, "?");
-}
-function causeOf(error) {
-  if (!(error instanceof Error)) return "it failed";
-  if (error.name === "TimeoutError") return `nothing came within ${timeoutMs / 1e3} s`;
-  const { cause } = error;
-  const code = isMembers(cause) ? cause["code"] : void 0;
-  if (typeof code === "string") return code;
-  return cause instanceof Error ? printable(cause.message) : printable(error.message);
-}
-
-// src/agent/proofs.ts
-var jwtBytesMax = 16384;
-var platformTimeoutMs = 5e3;
-function jwtFromPlatform(platform, env) {
-  switch (platform) {
-    case "cloud-run":
-    case "gce":
-      return (audience) => fromMetadataServer(audience, env);
-    case "github":
-      return (audience) => fromGitHub(audience, env);
-    case "gitlab":
-      return async (audience) => fromGitLab(audience, env);
-  }
-}
-async function fromMetadataServer(audience, env) {
-  const host = env["GCE_METADATA_HOST"] ?? "metadata.google.internal";
-  const query = new URLSearchParams({ audience, format: "full" });
-  const path = "/computeMetadata/v1/instance/service-accounts/default/identity";
-  return askPlatform(`http://${host}${path}?${query.toString()}`, { "metadata-flavor": "Google" });
-}
-async function fromGitHub(audience, env) {
-  const [address, bearer] = [env["ACTIONS_ID_TOKEN_REQUEST_URL"], env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]];
-  if (address === void 0 || bearer === void 0)
-    throw new TokenError(
-      "proof",
-      "GitHub offers no ID token here: the job needs permissions: id-token: write"
-    );
-  const url = URL.parse(address);
-  if (url === null || url.protocol !== "https:" && !isLoopback(url.hostname))
-    throw new TokenError("proof", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL");
-  url.searchParams.set("audience", audience);
-  const answer = parseJsonObject(await askPlatform(url.href, { authorization: `Bearer ${bearer}` }));
-  const jwt = answer?.["value"];
-  if (typeof jwt === "string") return jwt;
-  throw new TokenError("proof", "GitHub answered without an ID token");
-}
-function fromGitLab(audience, env) {
-  const jwt = env["DOWNSCOPE_ID_TOKEN"]?.trim() ?? "";
-  if (jwt === "")
-    throw new TokenError("proof", "DOWNSCOPE_ID_TOKEN is not set: the job needs it among its id_tokens");
-  const { aud } = claimsOf(jwt) ?? {};
-  if (aud === audience || Array.isArray(aud) && aud.length === 1 && aud[0] === audience) return jwt;
-  throw new TokenError("proof", `DOWNSCOPE_ID_TOKEN is for another audience than ${audience}`);
-}
-async function askPlatform(url, headers) {
-  const { origin } = new URL(url);
-  try {
-    const response = await fetch(url, {
-      headers,
-      redirect: "error",
-      signal: AbortSignal.timeout(platformTimeoutMs)
-    });
-    const text = await response.text();
-    if (response.status === 200 && text.length <= jwtBytesMax * 2) return text.trim();
-    throw new TokenError("proof", `${origin} answers ${response.status} instead of an ID token`);
-  } catch (error) {
-    if (error instanceof TokenError) throw error;
-    const cause = error instanceof Error ? error.cause : void 0;
-    throw new TokenError("proof", `${origin} gives no ID token: ${codeOf(cause ?? error)}`);
-  }
-}
-function codeOf(error) {
-  const code = isMembers(error) ? error["code"] : void 0;
-  return typeof code === "string" ? code : "it failed";
-}
-
-// src/client/held-token.ts
-var refusedForMs = 5e3;
-var firstBackOffMs = 100;
-var longestBackOffMs = 5e3;
-var sameAgainMs = 15e3;
-var recheckWaitMs = 1e3;
-function createHeldToken(deps) {
-  const { runtime, fetchToken, isOver: isOver2, recheckMs, onFailure } = deps;
-  let kept;
-  let flight;
-  let failures = 0;
-  let lastFailure;
-  let nextTryAtMs = -Infinity;
-  let nextRefreshAtMs = -Infinity;
-  const leftMs = (one) => Math.min(one.expiresAtMs - runtime.now(), one.steadyEndMs - runtime.steady());
-  const usable = () => kept !== void 0 && leftMs(kept) > 1e3 ? kept : void 0;
-  const keep = (token) => {
-    const lifeMs = token.expiresIn * 1e3;
-    const isSame = kept?.token.text === token.text;
-    const steady = runtime.steady();
-    kept = {
-      token,
-      expiresAtMs: runtime.now() + lifeMs,
-      steadyEndMs: steady + lifeMs,
-      dueLeftMs: isSame && kept !== void 0 ? kept.dueLeftMs : Math.min(42e4 + 18e4 * runtime.random(), lifeMs * (0.4 + 0.1 * runtime.random())),
-      confirmedAtMs: steady
-    };
-    failures = 0;
-    lastFailure = void 0;
-    nextTryAtMs = -Infinity;
-    nextRefreshAtMs = isSame ? steady + sameAgainMs : -Infinity;
-  };
-  const fail = async (failure) => {
-    const over = usable();
-    if (over !== void 0) {
-      if (await isOver2(over.token, failure)) kept = void 0;
-      else over.confirmedAtMs = runtime.steady();
-    }
-    failures += 1;
-    lastFailure = failure;
-    nextTryAtMs = runtime.steady() + pauseAfter(failure, failures, runtime.random());
-    onFailure(failure);
-  };
-  const attempt = async () => {
-    try {
-      keep(await fetchToken());
-    } catch (error) {
-      await fail(asTokenError(error, "unavailable"));
-    }
-  };
-  const refresh = () => {
-    if (runtime.isolatesRequests) return attempt();
-    flight ??= attempt().finally(() => flight = void 0);
-    return flight;
-  };
-  const within = async (work, ms) => {
-    const { over, cancel } = runtime.wait(Math.max(0, ms));
-    await Promise.race([work, over]);
-    cancel();
-  };
-  return {
-    peek: usable,
-    get: async (waitMs) => {
-      const startedMs = runtime.steady();
-      for (; ; ) {
-        const now = runtime.steady();
-        const left = startedMs + waitMs - now;
-        const held = usable();
-        if (held !== void 0) {
-          const mayAsk = now >= nextTryAtMs;
-          if (mayAsk && now - held.confirmedAtMs >= recheckMs) {
-            held.confirmedAtMs = now;
-            await within(refresh(), Math.min(left, recheckWaitMs));
-            const after = usable();
-            if (after !== void 0) return after;
-            continue;
-          }
-          if (mayAsk && now >= nextRefreshAtMs && leftMs(held) < held.dueLeftMs) {
-            if (runtime.isolatesRequests) await within(refresh(), Math.min(left, recheckWaitMs));
-            else void refresh();
-          }
-          return usable() ?? held;
-        }
-        if (now < nextTryAtMs) {
-          const pause = nextTryAtMs - now;
-          if (lastFailure !== void 0 && (!passesByItself(lastFailure) || pause >= left)) throw lastFailure;
-          await runtime.wait(Math.min(pause, Math.max(0, left))).over;
-        } else {
-          await within(refresh(), left);
-        }
-        if (usable() === void 0 && runtime.steady() - startedMs >= waitMs)
-          throw lastFailure ?? new TokenError("unavailable", `no answer within ${Math.round(waitMs)} ms`);
-      }
-    }
-  };
-}
-function passesByItself({ code }) {
-  return code === "unavailable" || code === "proof";
-}
-function pauseAfter(failure, failures, random) {
-  if (!passesByItself(failure)) return refusedForMs;
-  const backOff = Math.min(longestBackOffMs, firstBackOffMs * 2 ** Math.min(failures, 10)) * (0.5 + random / 2);
-  return Math.max(backOff, Math.min(failure.retryAfterMs ?? 0, 6e4));
-}
-
 // node_modules/jose/dist/webapi/lib/buffer_utils.js
 var encoder = new TextEncoder();
 var decoder = new TextDecoder();
@@ -990,7 +681,143 @@ async function importJWK(jwk, alg, options) {
   }
 }
 
-// src/client/proof.ts
+// src/client/broker-connection.ts
+var timeoutMs = 1e4;
+var answerCharactersMax = 65536;
+var typePrefix = "urn:ietf:params:oauth:token-type:";
+function connectToBroker({ url, issuer }, proof, runtime) {
+  const base = brokerBase(url);
+  const audience = issuer ?? base;
+  let isIssuerKnown = issuer !== void 0;
+  let lastSent;
+  let lastAccepted;
+  const exchange = async (form) => {
+    if (!isIssuerKnown) isIssuerKnown = await confirmIssuer(base, runtime);
+    const jwt = await proveCaller(proof, audience, runtime);
+    lastSent = jwt;
+    const answer = await ask(`${base}/v1/token`, runtime, {
+      grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+      subject_token_type: `${typePrefix}jwt`,
+      subject_token: jwt,
+      ...form
+    });
+    const token = readToken(answer);
+    lastAccepted = jwt;
+    return token;
+  };
+  return {
+    exchange,
+    isActive: async (token) => {
+      const { status, document } = await ask(`${base}/v1/introspect`, runtime, { token });
+      const active = status === 200 ? document["active"] : void 0;
+      return typeof active === "boolean" ? active : void 0;
+    },
+    repeatedItsProof: () => lastSent !== void 0 && lastSent === lastAccepted
+  };
+}
+function brokerBase(url) {
+  const parsed = URL.parse(url);
+  if (parsed === null || !["http:", "https:"].includes(parsed.protocol))
+    throw new TokenError("configuration", `${url} is not the URL of a broker`);
+  if (parsed.protocol === "http:" && !isLoopback(parsed.hostname))
+    throw new TokenError("configuration", `${url} would send a JWT without TLS: https is needed`);
+  if (parsed.search !== "" || parsed.hash !== "" || parsed.username !== "" || parsed.password !== "")
+    throw new TokenError("configuration", "the URL of a broker has no query, fragment or user");
+  return url.replace(/\/+$/, "");
+}
+async function confirmIssuer(base, runtime) {
+  const { status, document } = await ask(`${base}/.well-known/oauth-authorization-server`, runtime);
+  const issuer = document["issuer"];
+  if (status !== 200 || typeof issuer !== "string") return false;
+  if (issuer.replace(/\/+$/, "") === base) return true;
+  throw new TokenError(
+    "configuration",
+    `the broker at ${base} calls itself ${printable(issuer)}, and no JWT is made out to a name that was not given: if it is right, give it as the issuer`
+  );
+}
+async function proveCaller(proof, audience, runtime) {
+  let jwt;
+  try {
+    jwt = (await proof(audience)).trim();
+  } catch (error) {
+    throw asTokenError(error, "proof");
+  }
+  const claims = claimsOf(jwt);
+  if (claims === void 0) throw new TokenError("proof", "the proof is no JWT: is it written only half?");
+  const { exp } = claims;
+  if (typeof exp === "number" && exp * 1e3 <= runtime.now())
+    throw new TokenError(
+      "proof",
+      `the JWT expired ${Math.ceil(runtime.now() / 1e3 - exp)} s ago: whoever renews it did not`
+    );
+  return jwt;
+}
+function claimsOf(jwt) {
+  const payload = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(jwt)?.[1];
+  if (payload === void 0) return void 0;
+  try {
+    const bytes = Uint8Array.from(
+      atob(payload.replaceAll("-", "+").replaceAll("_", "/")),
+      (one) => one.charCodeAt(0)
+    );
+    return parseJsonObject(new TextDecoder().decode(bytes));
+  } catch {
+    return void 0;
+  }
+}
+async function ask(url, runtime, form) {
+  try {
+    const response = await runtime.fetch(url, {
+      ...form === void 0 ? {} : { method: "POST", body: new URLSearchParams(form) },
+      headers: { accept: "application/json" },
+      // Workers know no 'error'; a redirect is an answer that is no token.
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeoutMs)
+    });
+    const text = await response.text();
+    const document = text.length > answerCharactersMax ? void 0 : parseJsonObject(text);
+    return { status: response.status, document: document ?? {}, headers: response.headers };
+  } catch (error) {
+    throw new TokenError("unavailable", `no answer from ${new URL(url).origin}: ${causeOf(error)}`);
+  }
+}
+function readToken(answer) {
+  const { status, document } = answer;
+  if (status !== 200) throw refusalOf(answer);
+  const { access_token: text, issued_token_type: type, expires_in: expiresIn, scope } = document;
+  if (typeof text !== "string" || text === "" || typeof expiresIn !== "number" || !(expiresIn > 0))
+    throw new TokenError("unavailable", "the answer of the broker holds no token", { status });
+  return {
+    text,
+    type: type === `${typePrefix}id_token` ? "id_token" : "access_token",
+    expiresIn,
+    scopes: typeof scope === "string" ? scope.split(" ").filter((one) => one !== "") : []
+  };
+}
+function refusalOf({ status, document, headers }) {
+  const { error, error_description: description } = document;
+  const isDecision = [400, 401, 403].includes(status) && typeof error === "string";
+  const words = [error, description].filter((text) => typeof text === "string").map(printable);
+  const message2 = words.length === 0 ? `the broker answers ${status}` : words.join(": ");
+  const wait = Number(headers.get("retry-after") ?? "");
+  return new TokenError(isDecision ? "refused" : "unavailable", message2, {
+    status,
+    error: typeof error === "string" ? printable(error) : void 0,
+    requestId: headers.get("x-request-id") ?? void 0,
+    retryAfterMs: wait > 0 ? wait * 1e3 : void 0
+  });
+}
+function printable(text) {
+  return text.slice(0, 400).replaceAll(/[^\x20-\x7E]/gu, "?");
+}
+function causeOf(error) {
+  if (!(error instanceof Error)) return "it failed";
+  if (error.name === "TimeoutError") return `nothing came within ${timeoutMs / 1e3} s`;
+  const { cause } = error;
+  const code = isMembers(cause) ? cause["code"] : void 0;
+  if (typeof code === "string") return code;
+  return cause instanceof Error ? printable(cause.message) : printable(error.message);
+}
 var lifeSeconds = 60;
 function signedWithOwnKey({ key, caller, alg }) {
   const jwk = isJwk(key) ? key : void 0;
@@ -1026,6 +853,177 @@ function textMember(jwk, name) {
   const members = { ...jwk };
   const value = members[name];
   return typeof value === "string" ? value : void 0;
+}
+
+// src/agent/proofs.ts
+var jwtBytesMax = 16384;
+var platformTimeoutMs = 5e3;
+function jwtFromPlatform(platform, env) {
+  switch (platform) {
+    case "cloud-run":
+    case "gce":
+      return (audience) => fromMetadataServer(audience, env);
+    case "github":
+      return (audience) => fromGitHub(audience, env);
+    case "gitlab":
+      return async (audience) => fromGitLab(audience, env);
+  }
+}
+async function fromMetadataServer(audience, env) {
+  const host = env["GCE_METADATA_HOST"] ?? "metadata.google.internal";
+  const query = new URLSearchParams({ audience, format: "full" });
+  const path = "/computeMetadata/v1/instance/service-accounts/default/identity";
+  return askPlatform(`http://${host}${path}?${query.toString()}`, { "metadata-flavor": "Google" });
+}
+async function fromGitHub(audience, env) {
+  const [address, bearer] = [env["ACTIONS_ID_TOKEN_REQUEST_URL"], env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]];
+  if (address === void 0 || bearer === void 0)
+    throw new TokenError(
+      "proof",
+      "GitHub offers no ID token here: the job needs permissions: id-token: write"
+    );
+  const url = URL.parse(address);
+  if (url === null || url.protocol !== "https:" && !isLoopback(url.hostname))
+    throw new TokenError("proof", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL");
+  url.searchParams.set("audience", audience);
+  const answer = parseJsonObject(await askPlatform(url.href, { authorization: `Bearer ${bearer}` }));
+  const jwt = answer?.["value"];
+  if (typeof jwt === "string") return jwt;
+  throw new TokenError("proof", "GitHub answered without an ID token");
+}
+function fromGitLab(audience, env) {
+  const jwt = env["DOWNSCOPE_ID_TOKEN"]?.trim() ?? "";
+  if (jwt === "")
+    throw new TokenError("proof", "DOWNSCOPE_ID_TOKEN is not set: the job needs it among its id_tokens");
+  const { aud } = claimsOf(jwt) ?? {};
+  if (aud === audience || Array.isArray(aud) && aud.length === 1 && aud[0] === audience) return jwt;
+  throw new TokenError("proof", `DOWNSCOPE_ID_TOKEN is for another audience than ${audience}`);
+}
+async function askPlatform(url, headers) {
+  const { origin } = new URL(url);
+  try {
+    const response = await fetch(url, {
+      headers,
+      redirect: "error",
+      signal: AbortSignal.timeout(platformTimeoutMs)
+    });
+    const text = await response.text();
+    if (response.status === 200 && text.length <= jwtBytesMax * 2) return text.trim();
+    throw new TokenError("proof", `${origin} answers ${response.status} instead of an ID token`);
+  } catch (error) {
+    if (error instanceof TokenError) throw error;
+    const cause = error instanceof Error ? error.cause : void 0;
+    throw new TokenError("proof", `${origin} gives no ID token: ${codeOf(cause ?? error)}`);
+  }
+}
+function codeOf(error) {
+  const code = isMembers(error) ? error["code"] : void 0;
+  return typeof code === "string" ? code : "it failed";
+}
+
+// src/client/held-token.ts
+var refusedForMs = 5e3;
+var firstBackOffMs = 100;
+var longestBackOffMs = 5e3;
+var sameAgainMs = 15e3;
+var recheckWaitMs = 1e3;
+function createHeldToken(deps) {
+  const { runtime, fetchToken, isOver: isOver2, recheckMs, onFailure } = deps;
+  let kept;
+  let flight;
+  let failures = 0;
+  let lastFailure;
+  let nextTryAtMs = -Infinity;
+  let nextRefreshAtMs = -Infinity;
+  const leftMs = (one) => Math.min(one.expiresAtMs - runtime.now(), one.steadyEndMs - runtime.steady());
+  const usable = () => kept !== void 0 && leftMs(kept) > 1e3 ? kept : void 0;
+  const keep = (token) => {
+    const lifeMs = token.expiresIn * 1e3;
+    const isSame = kept?.token.text === token.text;
+    const steady = runtime.steady();
+    kept = {
+      token,
+      expiresAtMs: runtime.now() + lifeMs,
+      steadyEndMs: steady + lifeMs,
+      dueLeftMs: isSame && kept !== void 0 ? kept.dueLeftMs : Math.min(42e4 + 18e4 * runtime.random(), lifeMs * (0.4 + 0.1 * runtime.random())),
+      confirmedAtMs: steady
+    };
+    failures = 0;
+    lastFailure = void 0;
+    nextTryAtMs = -Infinity;
+    nextRefreshAtMs = isSame ? steady + sameAgainMs : -Infinity;
+  };
+  const fail = async (failure) => {
+    const over = usable();
+    if (over !== void 0) {
+      if (await isOver2(over.token, failure)) kept = void 0;
+      else over.confirmedAtMs = runtime.steady();
+    }
+    failures += 1;
+    lastFailure = failure;
+    nextTryAtMs = runtime.steady() + pauseAfter(failure, failures, runtime.random());
+    onFailure(failure);
+  };
+  const attempt = async () => {
+    try {
+      keep(await fetchToken());
+    } catch (error) {
+      await fail(asTokenError(error, "unavailable"));
+    }
+  };
+  const refresh = () => {
+    if (runtime.isolatesRequests) return attempt();
+    flight ??= attempt().finally(() => flight = void 0);
+    return flight;
+  };
+  const within = async (work, ms) => {
+    const { over, cancel } = runtime.wait(Math.max(0, ms));
+    await Promise.race([work, over]);
+    cancel();
+  };
+  return {
+    peek: usable,
+    get: async (waitMs) => {
+      const startedMs = runtime.steady();
+      for (; ; ) {
+        const now = runtime.steady();
+        const left = startedMs + waitMs - now;
+        const held = usable();
+        if (held !== void 0) {
+          const mayAsk = now >= nextTryAtMs;
+          if (mayAsk && now - held.confirmedAtMs >= recheckMs) {
+            held.confirmedAtMs = now;
+            await within(refresh(), Math.min(left, recheckWaitMs));
+            const after = usable();
+            if (after !== void 0) return after;
+            continue;
+          }
+          if (mayAsk && now >= nextRefreshAtMs && leftMs(held) < held.dueLeftMs) {
+            if (runtime.isolatesRequests) await within(refresh(), Math.min(left, recheckWaitMs));
+            else void refresh();
+          }
+          return usable() ?? held;
+        }
+        if (now < nextTryAtMs) {
+          const pause = nextTryAtMs - now;
+          if (lastFailure !== void 0 && (!passesByItself(lastFailure) || pause >= left)) throw lastFailure;
+          await runtime.wait(Math.min(pause, Math.max(0, left))).over;
+        } else {
+          await within(refresh(), left);
+        }
+        if (usable() === void 0 && runtime.steady() - startedMs >= waitMs)
+          throw lastFailure ?? new TokenError("unavailable", `no answer within ${Math.round(waitMs)} ms`);
+      }
+    }
+  };
+}
+function passesByItself({ code }) {
+  return code === "unavailable" || code === "proof";
+}
+function pauseAfter(failure, failures, random) {
+  if (!passesByItself(failure)) return refusedForMs;
+  const backOff = Math.min(longestBackOffMs, firstBackOffMs * 2 ** Math.min(failures, 10)) * (0.5 + random / 2);
+  return Math.max(backOff, Math.min(failure.retryAfterMs ?? 0, 6e4));
 }
 
 // src/client/runtime.ts

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { ProofOfCaller } from '../client/proof.ts'
+import type { ProofOfCaller } from '../client/broker-connection.ts'
 import { createTokenSource, type TokenSource } from '../client/token-source.ts'
 import { createAgentServer } from './server.ts'
 import type { Account } from './metadata.ts'

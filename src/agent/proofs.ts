@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { open } from 'node:fs/promises'
-import { claimsOf } from '../client/broker-connection.ts'
-import type { ProofOfCaller } from '../client/proof.ts'
+import { claimsOf, type ProofOfCaller } from '../client/broker-connection.ts'
 import { TokenError } from '../client/token-error.ts'
 import { isMembers, parseJsonObject } from '../domain/json.ts'
 import { isLoopback } from '../domain/url.ts'

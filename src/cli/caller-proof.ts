@@ -1,6 +1,5 @@
 import { jwtFromCommand, jwtFromFile, jwtFromPlatform, platforms } from '../agent/proofs.ts'
-import { brokerBase, confirmIssuer } from '../client/broker-connection.ts'
-import type { ProofOfCaller } from '../client/proof.ts'
+import { brokerBase, confirmIssuer, type ProofOfCaller } from '../client/broker-connection.ts'
 import { platformRuntime } from '../client/runtime.ts'
 import { isTokenError } from '../client/token-error.ts'
 import { clientSettings } from './broker-url.ts'

@@ -1,11 +1,17 @@
-import { connectToBroker, type BrokerConnection, type IssuedToken } from './broker-connection.ts'
+import {
+  connectToBroker,
+  type BrokerConnection,
+  type IssuedToken,
+  signedWithOwnKey,
+  type OwnKey,
+  type ProofOfCaller,
+} from './broker-connection.ts'
 import { createHeldToken, type Held, type HeldToken } from './held-token.ts'
-import { signedWithOwnKey, type OwnKey, type ProofOfCaller } from './proof.ts'
 import { platformRuntime, type Runtime } from './runtime.ts'
 import { TokenError } from './token-error.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
-export type { OwnKey, ProofOfCaller } from './proof.ts'
+export type { OwnKey, ProofOfCaller } from './broker-connection.ts'
 export type { Runtime } from './runtime.ts'
 export { isTokenError, TokenError, type TokenErrorCode } from './token-error.ts'
 

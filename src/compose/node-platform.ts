@@ -15,7 +15,7 @@ import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
-import { createLimits } from './recording.ts'
+import { createLimits } from '../adapters/system/rate-limits.ts'
 import { unmeasured, type Measures } from './measure.ts'
 import {
   openFirestoreRest,

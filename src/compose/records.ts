@@ -1,4 +1,4 @@
-import { auditMembers } from '../adapters/system/audit-trail.ts'
+import { auditMembers, redactTokens } from '../adapters/system/audit-trail.ts'
 import type { Settings } from '../config.ts'
 import type { MaybePromise } from '../domain/promises.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
@@ -18,6 +18,10 @@ import { createRuleUses, type RuleUses } from '../records/rule-uses.ts'
 import { createTokens, type Tokens } from '../records/tokens.ts'
 import { unmeasured } from './measure.ts'
 import type { Platform } from './platform.ts'
+import { createTokenBuckets } from '../adapters/system/rate-limits.ts'
+import { claimsLookedAt, type CompiledPolicy } from '../policy/compile-policy.ts'
+import type { ExchangeSteps } from '../exchange.ts'
+import { createRecordRefusal, createRecordUse, createUsageRecorder } from '../advice/record-use.ts'
 
 /** What the broker keeps in its store, and the views that this instance has of it. */
 export interface Records {
@@ -86,5 +90,35 @@ export function createRecords(settings: Settings, platform: Platform): Records {
     refusals: createRefusals(platform),
     policies: createPolicies({ store, clock, newId: entropy.uuid }),
     audit: measures.audit(createAuditTrails(trails)),
+  }
+}
+
+/** Of one instance: what is refused more often is not of interest each time. */
+const keptRefusalsPerMinute = 300
+
+/** What the pipeline records for `suggest` and `explain`. */
+export function createRecording(
+  platform: Platform,
+  { ruleUses, refusals }: Pick<Records, 'ruleUses' | 'refusals'>,
+  policy: () => Promise<CompiledPolicy>,
+): Pick<ExchangeSteps, 'noteUse' | 'noteRefusal'> {
+  const { clock } = platform
+  const noting = createUsageRecorder(platform)
+  const names = new WeakMap<CompiledPolicy, ReadonlySet<string>>()
+  const namesFor = (compiled: CompiledPolicy) => {
+    const known = names.get(compiled) ?? claimsLookedAt(compiled.policy)
+    names.set(compiled, known)
+    return known
+  }
+  return {
+    noteUse: createRecordUse({ ruleUses, noting, clock }),
+    noteRefusal: createRecordRefusal({
+      noting,
+      clock,
+      refusals,
+      claimsLookedAt: async () => namesFor(await policy()),
+      redact: redactTokens,
+      limit: createTokenBuckets({ perMinute: keptRefusalsPerMinute, clock }),
+    }),
   }
 }

@@ -5,7 +5,7 @@ import { isConfigurationFault } from '../config/setting-faults.ts'
 import { createOutOfService, startFault } from './start-fault.ts'
 import type { Serve } from './platform.ts'
 import { createWorkersPlatform, type WorkersBindings } from './workers-platform.ts'
-import { readWorkersSettings } from './workers-settings.ts'
+import { readWorkersSettings } from '../config.ts'
 
 /** The broker as the entry point on Workers sees it. */
 export interface WorkerBroker {

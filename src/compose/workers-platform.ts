@@ -6,7 +6,11 @@ import { writeConsoleLine, createJsonLog } from '../adapters/system/json-log.ts'
 import { createHttpClient } from '../adapters/system/fetch-http-client.ts'
 import { createTextPolicySource } from '../adapters/system/policy-text.ts'
 import { createStdoutAuditTrail } from '../adapters/system/audit-trail.ts'
-import { createRateLimitBinding, type RateLimitBinding } from '../adapters/system/rate-limits.ts'
+import {
+  createLimits,
+  createRateLimitBinding,
+  type RateLimitBinding,
+} from '../adapters/system/rate-limits.ts'
 import {
   createSystemClock,
   createEntropy,
@@ -19,7 +23,6 @@ import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
-import { createLimits } from './recording.ts'
 import {
   openFirestoreRest,
   openIdentitySource,

@@ -1,5 +1,5 @@
 import type { Hono } from 'hono'
-import { type Act, routePattern } from './admin-route.ts'
+import { type Act, routePattern, adminRoute, served, type ServedRoute } from './admin-route.ts'
 import { auditRoutes, serveAudit, type AuditRoutesDeps } from './audit-routes.ts'
 import { serveSummary, summaryRoutes, type SummaryRoutesDeps } from './summary-routes.ts'
 import { adviceRoutes, serveAdvice, type AdviceRoutesDeps } from './advice-routes.ts'
@@ -12,11 +12,119 @@ import {
   serveService,
   serviceRoutes,
   type ServiceRoutesDeps,
+  serveStore,
+  storeRoutes,
+  type StoreRoutesDeps,
 } from './service-routes.ts'
-import { serveStore, storeRoutes, type StoreRoutesDeps } from './store-routes.ts'
-import { policyRoutes, servePolicy } from './policy-routes.ts'
 import { rotationRoutes, serveRotation, type RotationRoutesDeps } from './rotation-routes.ts'
 import type { AdministerPolicy } from '../policy/administer-policy.ts'
+import * as z from 'zod/mini'
+import { policyDocument } from './admin-documents.ts'
+import type {
+  AppliedPolicyDocument,
+  PolicyDocument,
+  PolicyVersionDocument,
+  PolicyVersionsDocument,
+  ValidPolicyDocument,
+} from './credential-schemas.ts'
+import { shows, noBody, policyText, noQuery, queryOf } from './route-schemas.ts'
+import { formatTimestamp } from '../domain/time.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
+
+/** Viewers read and validate, admins replace the revision they have seen. */
+const policyRoutes = {
+  readPolicy: adminRoute({
+    at: 'GET /v1/admin/policy',
+    summary: 'The policy in force',
+    needs: 'viewer',
+    action: 'policy.read',
+    query: noQuery,
+    body: noBody,
+    answer: shows<PolicyDocument>(),
+  }),
+  applyPolicy: adminRoute({
+    at: 'PUT /v1/admin/policy',
+    summary:
+      'Replaces the policy that `If-Match` names; one that would lock out whoever applies it needs `force=true`',
+    needs: 'admin',
+    action: 'policy.apply',
+    query: queryOf(z.object({ force: z.exactOptional(z.literal('true')) })),
+    body: policyText,
+    answer: shows<AppliedPolicyDocument>(),
+    ifMatch: true,
+  }),
+  validatePolicy: adminRoute({
+    at: 'POST /v1/admin/policy:validate',
+    summary: 'Judges a policy without applying it',
+    needs: 'viewer',
+    action: 'policy.validate',
+    query: noQuery,
+    body: policyText,
+    answer: shows<ValidPolicyDocument>(),
+  }),
+  listPolicyVersions: adminRoute({
+    at: 'GET /v1/admin/policy/versions',
+    summary: 'The versions of the policy in the store, newest first, 20 at most',
+    needs: 'viewer',
+    action: 'policy.read',
+    query: noQuery,
+    body: noBody,
+    answer: shows<PolicyVersionsDocument>(),
+  }),
+  readPolicyVersion: adminRoute({
+    at: 'GET /v1/admin/policy/versions/{revision}',
+    summary: 'One version of the policy, and which one it replaced',
+    needs: 'viewer',
+    action: 'policy.read',
+    query: noQuery,
+    body: noBody,
+    answer: shows<PolicyVersionDocument>(),
+  }),
+} as const
+
+function servePolicy({ policy }: { readonly policy: AdministerPolicy }): readonly ServedRoute[] {
+  const routes = policyRoutes
+  return [
+    served(routes.readPolicy, async () => {
+      const reading = await policy.read()
+      return { document: policyDocument(reading), revision: reading.revision }
+    }),
+    served(routes.applyPolicy, async ({ body, ifMatch, caller, query, note }) => {
+      const isForced = query.force === 'true'
+      note({
+        ...omitUndefined({ formerPolicyRevision: ifMatch }),
+        ...(isForced ? { forced: true } : {}),
+      })
+      const { revision, warnings } = await policy.apply({
+        text: body,
+        ifMatch,
+        caller,
+        force: isForced,
+      })
+      note({ policyRevision: revision })
+      return { document: { revision, warnings: [...warnings] }, revision }
+    }),
+    served(routes.validatePolicy, async ({ body }) => {
+      const warnings = await policy.validate(body)
+      return { document: { valid: true, warnings: [...warnings] } satisfies ValidPolicyDocument }
+    }),
+    served(routes.listPolicyVersions, async () => ({
+      document: {
+        versions: (await policy.history()).map(({ revision, number, by, appliedAt }) => ({
+          revision,
+          number,
+          by,
+          applied_at: formatTimestamp(appliedAt),
+        })),
+      },
+    })),
+    served(routes.readPolicyVersion, async ({ param, note }) => {
+      const { text, appliedAt, ...version } = await policy.version(param('revision'))
+      note({ policyRevision: version.revision })
+      return { document: { ...version, applied_at: formatTimestamp(appliedAt), document: text } }
+    }),
+  ]
+}
 
 /** Every route of the admin API by its name. The OpenAPI document is made from this table (`npm run docs:openapi`). */
 export const adminRoutes = {

@@ -9,6 +9,7 @@ import type {
   ServiceDocument,
   StopDocument,
   WhoamiDocument,
+  ImportDocument,
 } from './document-schemas.ts'
 import type { AdministerService, ServiceStatus } from '../service/administer-service.ts'
 import { blockedCallerDocument, serviceDocument, stopDocument } from './admin-documents.ts'
@@ -21,9 +22,12 @@ import {
   noQuery,
   storedNamePattern,
   queryOf,
+  jsonLines,
+  showsLines,
 } from './route-schemas.ts'
 import { formatTimestamp } from '../domain/time.ts'
 import type { RewrapKeys, RewrapReport } from '../maintenance/rewrap-keys.ts'
+import type { TransferStore } from '../maintenance/transfer-store.ts'
 
 const name = z.string().check(z.minLength(1), z.maxLength(1_024))
 const caller = jsonBody(z.strictObject({ issuer: name, subject: name }))
@@ -183,4 +187,63 @@ function rewrapDocument(report: RewrapReport): RewrapDocument {
     })),
     after: report.after,
   }
+}
+
+/** With four calls for each document, an import stays below the 1,000 that a Worker may make. */
+const documentsMax = 200
+/** A part of an export ends behind the document with which it is longer than 1,000,000, and one has 900,000 at most. */
+const segmentBytesMax = 4_000_000
+
+const flag = z._default(z.enum(['true', 'false']), 'false')
+
+const exportQuery = z.object({
+  after: z.exactOptional(z.string().check(z.regex(new RegExp(`^[a-z]+/${storedNamePattern}$`)))),
+  export: z.exactOptional(z.string().check(z.regex(/^[0-9a-f-]{36}$/))),
+  limit: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(documentsMax)), documentsMax),
+  rewrap: flag,
+})
+
+const importQuery = z.object({ check: flag, policy: flag, rewrap: flag })
+
+/** What the store holds, for a backup or another store. Sealed texts stay sealed. */
+export const storeRoutes = {
+  exportStore: adminRoute({
+    at: 'GET /v1/admin/store',
+    summary: 'The next part of an export, which ends in its digest and a MAC; `next` goes into `after`',
+    needs: 'admin',
+    action: 'store.export',
+    query: queryOf(exportQuery),
+    body: noBody,
+    answer: showsLines,
+  }),
+  importStore: adminRoute({
+    at: 'POST /v1/admin/store',
+    summary:
+      'Stops the service and takes in a part of an export: the stricter state wins; `check` writes nothing',
+    needs: 'admin',
+    action: 'store.import',
+    query: queryOf(importQuery),
+    body: jsonLines(segmentBytesMax),
+    answer: shows<ImportDocument>(),
+  }),
+} as const
+
+export interface StoreRoutesDeps {
+  readonly transferStore: TransferStore
+}
+
+export function serveStore({ transferStore }: StoreRoutesDeps): readonly ServedRoute[] {
+  return [
+    served(storeRoutes.exportStore, async ({ query: { after, export: id, limit, rewrap } }) => ({
+      document: await transferStore.exportSegment({ id, after, limit, isRewrapped: rewrap === 'true' }),
+    })),
+    served(storeRoutes.importStore, async ({ query: { check, policy, rewrap }, body }) => {
+      const { isVouchedFor, documents, next, ...report } = await transferStore.importSegment(body, {
+        isCheck: check === 'true',
+        isPolicyTaken: policy === 'true',
+        isRewrapped: rewrap === 'true',
+      })
+      return { document: { ...report, next, vouched_for: isVouchedFor, documents: [...documents] } }
+    }),
+  ]
 }

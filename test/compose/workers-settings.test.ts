@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readWorkersSettings } from '../../src/compose/workers-settings.ts'
+import { readWorkersSettings } from '../../src/config.ts'
 
 const key = `k1:${btoa('k'.repeat(32))}`
 const least = { DOWNSCOPE_ISSUER: 'https://tokens.acme.example', DOWNSCOPE_KEYS: key }

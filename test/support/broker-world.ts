@@ -1,7 +1,7 @@
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createBroker } from '../../src/compose.ts'
 import type { Platform, Serve } from '../../src/compose/platform.ts'
-import { createLimits } from '../../src/compose/recording.ts'
+import { createLimits } from '../../src/adapters/system/rate-limits.ts'
 import { readSettings } from '../../src/config.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import { later, seconds } from '../../src/domain/time.ts'

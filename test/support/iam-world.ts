@@ -5,7 +5,7 @@ import { importWebAesGcmKey } from '../../src/adapters/system/clock-and-entropy.
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createBroker } from '../../src/compose.ts'
 import type { Platform, Serve } from '../../src/compose/platform.ts'
-import { createLimits } from '../../src/compose/recording.ts'
+import { createLimits } from '../../src/adapters/system/rate-limits.ts'
 import { readSettings } from '../../src/config.ts'
 import type { Environment } from '../../src/config/setting.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'

@@ -10,6 +10,22 @@ export interface TokenBucketsDeps {
   readonly clock: Pick<Clock, 'steadyMs'>
 }
 
+interface RequestLimits {
+  readonly total?: RateLimit
+  readonly perCaller?: RateLimit
+}
+
+/** How many requests an instance takes a minute, from each caller and from all of them; 0 is without limit. */
+export function createLimits(
+  { callerRate, totalRate }: { readonly callerRate: number; readonly totalRate: number },
+  clock: Clock,
+): RequestLimits {
+  return {
+    ...(totalRate === 0 ? {} : { total: createTokenBuckets({ perMinute: totalRate, clock }) }),
+    ...(callerRate === 0 ? {} : { perCaller: createTokenBuckets({ perMinute: callerRate, clock }) }),
+  }
+}
+
 /** Who is forgotten begins with a full bucket again, and to be forgotten takes half as many other keys. */
 const keysMax = 100_000
 const msPerMinute = 60_000

@@ -2,9 +2,8 @@ import { isLoopback } from '../../domain/url.ts'
 import type { AgentOptions, RunningAgent } from '../../agent/agent.ts'
 import type { Account } from '../../agent/metadata.ts'
 import { brokerGiven, brokerOptions, proofGiven, proofOptions } from '../caller-proof.ts'
-import type { Call, Command, OptionSpec } from '../command.ts'
+import { type Call, type Command, type OptionSpec, wholeNumber } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
-import { wholeNumber } from '../options.ts'
 
 const accountOptions: readonly OptionSpec[] = [
   {

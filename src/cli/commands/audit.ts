@@ -2,9 +2,8 @@ import * as z from 'zod/mini'
 import { auditOutcomes } from '../../domain/audit-record.ts'
 import { escapeInvisible } from '../../domain/text.ts'
 import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
-import type { Call, Command, OptionSpec } from '../command.ts'
+import { type Call, type Command, type OptionSpec, wholeNumber } from '../command.ts'
 import { createFault, type Exit } from '../fault.ts'
-import { wholeNumber } from '../options.ts'
 import { createPaint, plain, table, warn, type Paint } from '../output.ts'
 
 const filterOptions: readonly OptionSpec[] = [

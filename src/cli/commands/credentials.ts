@@ -1,7 +1,6 @@
 import { parseCredential, type CredentialAnswer, allCredentials } from '../admin-answers.ts'
 import { changeOptions, readOptions, connect } from '../admin-client.ts'
-import type { Call, Command } from '../command.ts'
-import { credentialPath, nameArgument } from '../options.ts'
+import { type Call, type Command, credentialPath, nameArgument } from '../command.ts'
 import { createFault } from '../fault.ts'
 import { type Paint, noteSwitchedOff, printAnswer, counted, plain, table } from '../output.ts'
 import { stepWords, stateWord, versionTable } from './versions.ts'

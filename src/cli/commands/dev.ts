@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync, readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import type { Call, Command } from '../command.ts'
+import { type Call, type Command, wholeNumber } from '../command.ts'
 import { choosePort, portIn, startBroker, type BrokerProcess } from '../dev/broker-process.ts'
 import { makeFirstFiles, takeFolder } from '../dev/first-files.ts'
 import {
@@ -10,7 +10,6 @@ import {
 } from '../dev/development-issuer.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { createPaint, plain, withProgress, shellWord } from '../output.ts'
-import { wholeNumber } from '../options.ts'
 import { readKeyFile } from '../key-file.ts'
 import { send } from '../send.ts'
 import type { Terminal } from '../terminal.ts'

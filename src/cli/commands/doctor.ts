@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { type Finding, judgeClock } from '../finding.ts'
+import { type Finding, judgeClock } from '../examine-policy-servers.ts'
 import { isMembers } from '../../domain/json.ts'
 import { softwareVersion } from '../../domain/version.ts'
 import { type CredentialAnswer, allCredentials } from '../admin-answers.ts'

@@ -1,10 +1,9 @@
 import { parseJsonObject, type Members, isMembers } from '../../domain/json.ts'
 import { readOptions, connect } from '../admin-client.ts'
 import { jwtOption, readCallerJwt } from '../key-file.ts'
-import type { Call, Command } from '../command.ts'
+import { type Call, type Command, readTokenOptions, tokenOptions } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { printAnswer, type Paint, plain, table } from '../output.ts'
-import { readTokenOptions, tokenOptions } from '../options.ts'
 import * as z from 'zod/mini'
 
 export const explainCommands: readonly Command[] = [

@@ -3,10 +3,16 @@ import { credentialName } from '../../domain/credential.ts'
 import type { Policy } from '../../domain/policy.ts'
 import { parseCredential, parsePolicyAnswer, type CredentialAnswer } from '../admin-answers.ts'
 import { changeOptions, connect, type AdminClient } from '../admin-client.ts'
-import type { Call, Command, OptionSpec } from '../command.ts'
+import {
+  type Call,
+  type Command,
+  type OptionSpec,
+  scopeOption,
+  scopesGiven,
+  wholeNumber,
+} from '../command.ts'
 import { createFault, isFault, type Exit } from '../fault.ts'
 import { readJsonInput } from '../files.ts'
-import { scopeOption, scopesGiven, wholeNumber } from '../options.ts'
 import { note, plain, printAnswer, warn, withProgress, commandLine } from '../output.ts'
 import { describeCredential, localOptions } from './credentials.ts'
 

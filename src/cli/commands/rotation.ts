@@ -1,8 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseCredential, type CredentialAnswer, type RotationAnswer } from '../admin-answers.ts'
 import { changeOptions, connect, type AdminClient } from '../admin-client.ts'
-import type { Call, Command } from '../command.ts'
-import { credentialPath, nameArgument, scopeOption, scopesGiven, wholeNumber } from '../options.ts'
+import {
+  type Call,
+  type Command,
+  credentialPath,
+  nameArgument,
+  scopeOption,
+  scopesGiven,
+  wholeNumber,
+} from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { type Paint, note, printAnswer, withProgress, type Progress, counted, plain } from '../output.ts'
 import { readJsonInput } from '../files.ts'

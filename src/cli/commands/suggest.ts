@@ -1,10 +1,9 @@
 import { omitUndefined } from '../../domain/omit-undefined.ts'
 import * as z from 'zod/mini'
 import { readOptions, connect } from '../admin-client.ts'
-import type { Call, Command } from '../command.ts'
+import { type Call, type Command, wholeNumber } from '../command.ts'
 import type { Exit } from '../fault.ts'
 import { type Paint, note, printAnswer, plain } from '../output.ts'
-import { wholeNumber } from '../options.ts'
 
 export const suggestCommands: readonly Command[] = [
   {

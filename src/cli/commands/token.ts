@@ -2,11 +2,17 @@ import { isMembers, type Members } from '../../domain/json.ts'
 import { Secret } from '../../domain/secret.ts'
 import { brokerIssuer, brokerUrl, urlOptions } from '../broker-url.ts'
 import { jwtOption, readCallerJwt, readKeyFile } from '../key-file.ts'
-import { jsonOption, type Call, type Command } from '../command.ts'
+import {
+  jsonOption,
+  type Call,
+  type Command,
+  readTokenOptions,
+  scopeHints,
+  tokenOptions,
+} from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { note, printAnswer, plain, commandLine, shellWord } from '../output.ts'
 import { send, type Received } from '../send.ts'
-import { readTokenOptions, scopeHints, tokenOptions } from '../options.ts'
 import { curlOption } from '../request-shown.ts'
 
 const typePrefix = 'urn:ietf:params:oauth:token-type:'

@@ -6,9 +6,17 @@ import {
   type RotationAnswer,
 } from '../admin-answers.ts'
 import { changeOptions, readOptions, connect, type AdminClient } from '../admin-client.ts'
-import { yesOption, type Call, type Command, type OptionSpec } from '../command.ts'
+import {
+  yesOption,
+  type Call,
+  type Command,
+  type OptionSpec,
+  credentialPath,
+  nameArgument,
+  versionArgument,
+  versionPath,
+} from '../command.ts'
 import { confirm } from '../terminal.ts'
-import { credentialPath, nameArgument, versionArgument, versionPath } from '../options.ts'
 import { printAnswer, plain, type Paint, withProgress, table, counted } from '../output.ts'
 import * as z from 'zod/mini'
 import type { Exit } from '../fault.ts'
