@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { createBroker } from '../../src/compose.ts'
 import { createNodePlatform } from '../../src/compose/node-platform.ts'
 import { readSettings } from '../../src/config.ts'
@@ -151,7 +152,7 @@ async function fill(full: FullStore, platform: ReturnType<typeof createNodePlatf
     summary: createSummaryRecord({ store }),
     ruleUses: { since: () => Promise.resolve([]) },
   })
-  await summarise(await listAllCredentials(credentials))
+  await patiently(async () => await summarise(await listAllCredentials(credentials)))
 }
 
 function nameOf(index: number): string {
@@ -175,6 +176,7 @@ async function patiently(work: () => Promise<void>, tries = 20): Promise<void> {
     // What was there already was written by a try whose answer came too late.
     if (isBrokerError(error) && error.code === 'already_exists') return
     if (!isBrokerError(error) || error.code !== 'store_unavailable' || tries === 1) throw error
+    await wait(500)
     await patiently(work, tries - 1)
   }
 }

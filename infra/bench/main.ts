@@ -93,25 +93,30 @@ async function compare(world: BrokerWorld, args: BenchArguments): Promise<number
 
     const summaries = summarize(contenders, measurements)
     const startSummaries = summarizeStarts(starts)
+    // What was measured is printed before the next part begins, which may fail.
+    const report: string[] = []
+    const tell = (lines: readonly string[]): void => {
+      report.push(...lines)
+      lines.forEach(print)
+    }
+    tell(loadTable(summaries))
+    if (counts.length > 0) tell(firestoreTable(counts))
+    if (startSummaries.length > 0) tell(coldStartTable(startSummaries))
     const longPolicy = args.only === undefined ? [measureLongPolicy()] : []
+    tell(longPolicy.flatMap((figures) => ['', longPolicyLine(figures)]))
     const pages = isWanted('pages') ? await measureAllPages(folder, emulatorHost) : []
+    if (pages.length > 0) tell(pageTable(pages))
     const missed = [
       ...misses(summaries, startSummaries),
       ...longPolicy.flatMap(missedPolicyTargets),
       ...missedPages(pages),
     ]
-    const report = [
-      ...loadTable(summaries),
-      ...(counts.length === 0 ? [] : firestoreTable(counts)),
-      ...(startSummaries.length === 0 ? [] : coldStartTable(startSummaries)),
-      ...longPolicy.flatMap((figures) => ['', longPolicyLine(figures)]),
-      ...(pages.length === 0 ? [] : pageTable(pages)),
+    tell([
       '',
       countsSentence(args, measurements),
       ...missed.map((sentence) => `missed: ${sentence}`),
       ...(missed.length === 0 ? ['every target is met'] : []),
-    ]
-    report.forEach(print)
+    ])
     if (args.writesDocs)
       writeTables(join(root, 'docs/performance.md'), [machineSentence, ...report], process.argv.slice(2))
     if (args.jsonFile !== undefined)
@@ -163,7 +168,7 @@ async function buildBare(): Promise<string> {
 async function startEmulator({ only, profileFolder }: BenchArguments) {
   if (profileFolder !== undefined && only?.has('firestore') !== true) return undefined
   const files = findEmulator()
-  if (files.found) return startFirestoreEmulator(files)
+  if (files.found) return startFirestoreEmulator(files, { heapMb: 2048 })
   print(`bench: no row for Firestore: ${files.missing}`)
   return undefined
 }
