@@ -26,14 +26,15 @@ export interface StoredAuditTrailDeps {
  * it keeps what they came to, a record a minute for each outcome: strangers fill no store (P24).
  */
 export function createStoredAuditTrail(deps: StoredAuditTrailDeps): AuditTrail {
-  const count = createCountStrangers(deps)
+  const keep = createKeep(deps)
+  const count = createCountStrangers(deps, keep)
   return async (record) => {
     if (record.caller === undefined && record.error !== undefined) {
       count(record, record.error)
       return
     }
     const { requestId } = record
-    await keep(deps, { requestId, at: record.at, document: documentOf(deps.membersOf(record)) })
+    await keep({ requestId, at: record.at, document: documentOf(deps.membersOf(record)) })
   }
 }
 
@@ -43,13 +44,19 @@ interface KeptRecord {
   readonly document: Document
 }
 
-async function keep({ store, keepDays }: StoredAuditTrailDeps, kept: KeptRecord): Promise<void> {
-  const { requestId, at, document } = kept
-  const key = `${auditKeyAt(at)}-${requestId}`
-  const expiresAt = later(at, seconds(keepDays * secondsPerDay))
-  const written = await store.put(key, document, { if: 'absent', expiresAt })
-  if (written === undefined)
-    throw new BrokerError('audit_unavailable', { reason: `the audit record ${key} was there already` })
+type Keep = (kept: KeptRecord) => Promise<void>
+
+/** What one instance keeps of one second stands in the order in which it was decided. */
+function createKeep({ store, keepDays }: StoredAuditTrailDeps): Keep {
+  let count = 0
+  return async ({ requestId, at, document }) => {
+    count += 1
+    const key = `${auditKeyAt(at)}-${String(count).padStart(9, '0')}-${requestId}`
+    const expiresAt = later(at, seconds(keepDays * secondsPerDay))
+    const written = await store.put(key, document, { if: 'absent', expiresAt })
+    if (written === undefined)
+      throw new BrokerError('audit_unavailable', { reason: `the audit record ${key} was there already` })
+  }
 }
 
 const countedMs = 60_000
@@ -62,7 +69,10 @@ interface Minute {
 }
 
 /** The log has each of them; what is counted reaches the store a minute later, or on Workers with a later request. */
-function createCountStrangers(deps: StoredAuditTrailDeps): (record: AuditRecord, error: string) => void {
+function createCountStrangers(
+  deps: StoredAuditTrailDeps,
+  keep: Keep,
+): (record: AuditRecord, error: string) => void {
   const { clock, background, newId, sharesWork } = deps
   let open: Minute | undefined
 
@@ -77,7 +87,7 @@ function createCountStrangers(deps: StoredAuditTrailDeps): (record: AuditRecord,
         outcome,
         requests: Object.fromEntries(requests),
       }
-      await keep(deps, { requestId, at: startedAt, document })
+      await keep({ requestId, at: startedAt, document })
     }
   }
   const close = (minute: Minute): void => {
@@ -99,7 +109,7 @@ function createCountStrangers(deps: StoredAuditTrailDeps): (record: AuditRecord,
   }
 }
 
-/** Sorts before the records of that second, which have the request id behind it, and after all earlier ones. */
+/** Sorts before the records of that second, which have a number and the request id behind it, and after all earlier ones. */
 export function auditKeyAt(second: number): string {
   return `audit/${String(second).padStart(12, '0')}`
 }

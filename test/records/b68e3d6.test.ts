@@ -283,7 +283,9 @@ describe('documents written by b68e3d6', () => {
     })(record)
     const [written] = await store.list({ prefix: 'audit/', limit: 1 })
 
-    expect(written?.value).toMatchObject(storedAt(written?.key ?? '').value)
+    // The number of the record within its instance came later.
+    const formerKey = written?.key.replace('-000000001-', '-') ?? ''
+    expect(written?.value).toMatchObject(storedAt(formerKey).value)
   })
 
   test('a secret does not open at another place, nor under another key', async () => {

@@ -65,6 +65,23 @@ describe('reading the audit trail', () => {
     expect(pages.slice(0, -1).every((size) => size === 60)).toBe(true)
   })
 
+  it('gives what was decided in one second newest first, whatever the request ids, and after records of before', async () => {
+    const { add, clock, store, readAudit } = createWorld()
+    const ids = ['f', '3', 'a', '9', '0'].map((digit) => `${digit.repeat(8)}-0000-4000-8000-000000000000`)
+    const members = { schema: 1, at: clock.now(), action: 'token.exchange', outcome: 'issued' }
+    // As versions before 0.2 named them.
+    const old = { ...members, request_id: 'former' }
+    await store.put(`audit/00${clock.now()}-77777777-0000-4000-8000-000000000000`, old, {})
+    for (const requestId of ids) await add(0, { requestId })
+    const asked = async (before?: string) =>
+      readAudit({ filter: {}, limit: 4, ...(before === undefined ? {} : { before }) })
+    const first = await asked()
+    const rest = await asked(first.place)
+    const shown = [...first.records, ...rest.records].map((record) => record['request_id'])
+    expect(shown.filter((id) => id !== 'former')).toEqual(ids.toReversed())
+    expect(shown).toContain('former')
+  })
+
   it('reads at most 100 documents for a page of a trail of 100,000 in 30 days', async () => {
     const { add, readAudit, read } = createWorld()
     for (let one = 0; one < 2_000; one += 1) await add(Math.floor(one * 25.9))
