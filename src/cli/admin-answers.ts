@@ -28,6 +28,8 @@ const rotationAnswer = z.object({
 
 export type RotationAnswer = z.infer<typeof rotationAnswer>
 
+const healthSpan = { status: z.string(), since: z.string(), reason: z.optional(z.string()) }
+
 const credentialAnswer = z.object({
   name: z.string(),
   kind: z.string(),
@@ -38,7 +40,7 @@ const credentialAnswer = z.object({
   source: z.optional(z.string()),
   key_id: z.optional(z.string()),
   scopes: z.optional(z.array(z.string())),
-  health: z.object({ status: z.string(), since: z.string(), reason: z.optional(z.string()) }),
+  health: z.object({ ...healthSpan, history: z.optional(z.array(z.object(healthSpan))) }),
   created_at: z.string(),
   updated_at: z.string(),
   versions: z.array(versionAnswer),

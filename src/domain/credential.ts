@@ -1,3 +1,4 @@
+import { omitUndefined } from './omit-undefined.ts'
 import type { RotationStatus } from './rotation.ts'
 import { scopesBeyond, type ScopeSet } from './scopes.ts'
 import type { Secret } from './secret.ts'
@@ -139,14 +140,30 @@ export interface Narrowing {
   readonly refusedUntil?: EpochSeconds
 }
 
-/** How a credential fares, as its last uses showed. Changes here never delete anything (P17). */
-export interface CredentialHealth {
+/** How a credential fared from an instant on. */
+export interface HealthSpan {
   readonly status: 'unknown' | 'healthy' | 'broken'
   readonly since: EpochSeconds
   /** The true reason of the last failure; never a secret. */
   readonly reason?: string
+}
+
+/** How a credential fares, as its last uses showed. Changes here never delete anything (P17). */
+export interface CredentialHealth extends HealthSpan {
   /** When it last showed, give or take half a day. */
   readonly checkedAt?: EpochSeconds
+  /** How it fared before, the newest first: at most 20. */
+  readonly history?: readonly HealthSpan[]
+}
+
+const historyMax = 20
+
+/** What shows now, with what it was before in its history. */
+export function healthAfter(before: CredentialHealth, now: CredentialHealth): CredentialHealth {
+  const { checkedAt: _, history, ...span } = before
+  const isSame = before.status === now.status && before.reason === now.reason
+  const past = isSame ? history : [span, ...(history ?? [])].slice(0, historyMax)
+  return { ...now, ...omitUndefined({ history: past }) }
 }
 
 /**

@@ -50,6 +50,7 @@ function credentialDocument(credential: EnrolledCredential): CredentialDocument 
       since: formatTimestamp(health.since),
       reason: health.reason,
       checked_at: optional(health.checkedAt),
+      history: health.history?.map((span) => ({ ...span, since: formatTimestamp(span.since) })),
     },
     rotation: credential.rotation === undefined ? undefined : rotationDocument(credential.rotation),
     rotate_after_days: credential.rotateAfterDays,

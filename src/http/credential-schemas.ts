@@ -37,6 +37,12 @@ const rotationSchema = z.object({
   former: z.string(),
 })
 
+const healthSpan = {
+  status: z.enum(['unknown', 'healthy', 'broken']),
+  since: timestamp,
+  reason: z.optional(z.string()),
+}
+
 export const credentialSchema = z.object({
   name: z.string(),
   kind: z.enum(credentialKinds),
@@ -54,10 +60,10 @@ export const credentialSchema = z.object({
   narrows: z.optional(z.enum(narrowingWays)),
   expires_at: z.optional(timestamp),
   health: z.object({
-    status: z.enum(['unknown', 'healthy', 'broken']),
-    since: timestamp,
-    reason: z.optional(z.string()),
+    ...healthSpan,
     checked_at: z.optional(timestamp),
+    /** How it fared before, the newest first, 20 at most. */
+    history: z.optional(z.array(z.object(healthSpan))),
   }),
   rotation: z.optional(rotationSchema),
   rotate_after_days: z.optional(z.int()),

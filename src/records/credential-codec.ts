@@ -9,6 +9,7 @@ import {
   versionStates,
   type BoundaryOptions,
   type CredentialHealth,
+  type HealthSpan,
   type Narrowing,
   type Revocation,
   type VersionRemoval,
@@ -99,6 +100,12 @@ const rotation = membersOf<Rotation>(
   { isWithdrawalAsked: 'withdrawal_asked' },
 )
 
+const healthSpan = {
+  status: z.enum(['unknown', 'healthy', 'broken']),
+  since: instant,
+  reason: z.exactOptional(z.string()),
+}
+
 const credential = documentOf<CredentialRecord>({
   name: filledText,
   kind: z.enum(credentialKinds),
@@ -115,10 +122,9 @@ const credential = documentOf<CredentialRecord>({
     }),
   ),
   health: membersOf<CredentialHealth>({
-    status: z.enum(['unknown', 'healthy', 'broken']),
-    since: instant,
-    reason: z.exactOptional(z.string()),
+    ...healthSpan,
     checkedAt: z.exactOptional(instant),
+    history: z.exactOptional(z.array(membersOf<HealthSpan>(healthSpan))),
   }),
   lease: z.exactOptional(lease),
   fence: z.int(),

@@ -1,10 +1,11 @@
 import { BrokerError } from '../domain/broker-error.ts'
-import type {
-  VersionState,
-  CredentialHealth,
-  CredentialOptions,
-  CredentialState,
-  Revocation,
+import {
+  healthAfter,
+  type VersionState,
+  type CredentialHealth,
+  type CredentialOptions,
+  type CredentialState,
+  type Revocation,
 } from '../domain/credential.ts'
 import { type EpochSeconds, seconds, until } from '../domain/time.ts'
 import type { CredentialRecord, CredentialVersion } from './credential-record.ts'
@@ -165,6 +166,7 @@ export function connectRecord(
   return {
     ...kept,
     ...fresh,
+    health: healthAfter(record.health, fresh.health),
     state: record.state === 'revoked' ? 'disabled' : record.state,
     versions: [...former.slice(-10), ...fresh.versions],
     fence: record.fence,
@@ -188,10 +190,8 @@ export function noteHealth(
   const isSame = health.status === status && health.reason === reason
   if (isSame && until(now, health.checkedAt ?? health.since) < checkedAgainAfter) return record
   const since = isSame ? health.since : now
-  return {
-    ...record,
-    health: { status, since, ...omitUndefined({ reason }), checkedAt: now },
-  }
+  const shown = { status, since, ...omitUndefined({ reason }), checkedAt: now }
+  return { ...record, health: healthAfter(health, shown) }
 }
 
 /** One secret of one version: a refresh may replace it by the next. */

@@ -1,5 +1,5 @@
 import { isBrokerError } from '../domain/broker-error.ts'
-import type { CredentialSummary } from '../domain/credential.ts'
+import { healthAfter, type CredentialSummary } from '../domain/credential.ts'
 import { until, seconds } from '../domain/time.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -156,7 +156,7 @@ function promote(candidate: string, { rotation: { former, consentedScopes } }: C
         ...(record.state === 'revoked' ? disableVersion(promoted, former, now) : promoted),
         state: record.state === 'revoked' ? 'enabled' : record.state,
         ...omitUndefined({ consentedScopes }),
-        health: { status: 'healthy', since: now, checkedAt: now },
+        health: healthAfter(record.health, { status: 'healthy', since: now, checkedAt: now }),
       }
     },
     goTo('overlap', {}, overlap),

@@ -115,6 +115,32 @@ describe('credentials', () => {
       reason: 'revoked',
       since: clock.now(),
       checkedAt: clock.now(),
+      history: [
+        { status: 'healthy', since: clock.now() - 60 },
+        { status: 'unknown', since: clock.now() - 60 },
+      ],
+    })
+  })
+
+  it('remembers how a credential fared before, 20 changes long, also across a new consent', async () => {
+    const { credentials, store, clock } = createCredentialWorld()
+    await credentials.connect(refreshCredential, { id: 'first' })
+    const { name } = refreshCredential
+    for (let count = 0; count < 12; count += 1) {
+      await clock.advance(60_000)
+      await credentials.noteHealth(name, { status: 'broken', reason: `invalid_grant ${count}` })
+      await credentials.noteHealth(name, { status: 'healthy' })
+    }
+    await credentials.connect(refreshCredential, { id: 'second' })
+    const { status, history = [] } = (await credentials.find(name))?.health ?? {}
+    expect([status, history.length]).toEqual(['unknown', 20])
+    expect(history.slice(0, 2)).toMatchObject([
+      { status: 'healthy', since: clock.now() },
+      { status: 'broken', reason: 'invalid_grant 11' },
+    ])
+    const stored = await store.get(`credentials/${name}`)
+    expect(stored?.value['health']).toMatchObject({
+      history: history.map(({ status: one }) => ({ status: one })),
     })
   })
 

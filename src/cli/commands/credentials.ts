@@ -146,6 +146,10 @@ export function describeCredential(credential: CredentialAnswer, paint: Paint): 
     ['state', stateWord(credential.state, paint)],
     ['health', `${healthWord(health.status, paint)} since ${plain(health.since)}`],
     ['reason', health.reason === undefined ? undefined : plain(health.reason)],
+    ...(health.history ?? []).map(
+      ({ status, since, reason = '' }) =>
+        ['before', `${healthWord(status, paint)} since ${plain(since)}  ${plain(reason)}`.trimEnd()] as const,
+    ),
     ['rotation', credential.rotation === undefined ? undefined : stepWords(credential.rotation)],
     ['boundaries', boundaryWords(credential)],
     ['rotates', days === undefined ? undefined : `by itself after ${counted(days, 'day')}`],

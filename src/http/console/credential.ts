@@ -140,6 +140,8 @@ async function showCredential(context: PageContext, refusal?: AdminApiError, don
     ${may('admin') && credential.kind === 'refresh_token' ? reconnect(context, credential) : ''}
     <h2>Who may use it</h2>
     ${uses(row?.used_by ?? [])}
+    <h2>Health</h2>
+    ${healthHistory(credential)}
     <h2>Versions</h2>
     ${versions(credential)}
     ${may('auditor') ? html`<p><a href="${base}/console/activity?credential=${name}">Its activity</a></p>` : ''}
@@ -186,14 +188,28 @@ function confirmation(
   </section>`
 }
 
+/** As it is, and as it was before: the newest first. */
+function healthHistory({ health }: CredentialDocument): Markup {
+  return tableOf({
+    label: 'Health',
+    head: ['Since', 'Health', 'Why'],
+    rows: [health, ...(health.history ?? [])].map(({ status, since, reason }) => [
+      timeOf(since) ?? '',
+      badge(status, healthLooks[status]),
+      reason ?? '–',
+    ]),
+  })
+}
+
+const healthLooks = { healthy: 'good', broken: 'bad', unknown: 'plain' } as const
+
 function overview(credential: CredentialDocument, lastUsed: string | undefined): Markup {
   const { health, revocation } = credential
-  const looks = { healthy: 'good', broken: 'bad', unknown: 'plain' } as const
   return facts([
     ['State', stateBadge(credential.state)],
     [
       'Health',
-      html`${badge(health.status, looks[health.status])} since ${timeOf(health.since)}
+      html`${badge(health.status, healthLooks[health.status])} since ${timeOf(health.since)}
       ${health.checked_at === undefined ? '' : html`<span class="soft">(last seen ${timeOf(health.checked_at)})</span>`}`,
     ],
     ['Why', health.reason],
