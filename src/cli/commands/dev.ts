@@ -3,6 +3,7 @@ import { join, relative, resolve } from 'node:path'
 import { type Call, type Command, wholeNumber } from '../command.ts'
 import { choosePort, portIn, startBroker, type BrokerProcess } from '../dev/broker-process.ts'
 import { makeFirstFiles, takeFolder } from '../dev/first-files.ts'
+import { keepPolicyFile } from '../dev/policy-file.ts'
 import {
   type DevelopmentIssuer,
   developmentClients,
@@ -20,6 +21,7 @@ export const devCommands: readonly Command[] = [
     summary: 'run a broker on this machine, with its files in one folder',
     details:
       'SQLite, keys of its own, a policy with you as its administrator: made at the first start, kept for the next. ' +
+      'The policy lies in the store, and policy.yaml of the folder is kept the same: change either. ' +
       'It asks Google itself, unless GOOGLE_OAUTH_TOKEN_URL and its like name another place; `npm run quickstart` has a stand-in for Google.',
     options: [
       {
@@ -36,7 +38,7 @@ export const devCommands: readonly Command[] = [
       {
         name: '--policy',
         value: 'FILE',
-        summary: 'your own policy (DOWNSCOPE_POLICY) instead of the one in the folder',
+        summary: 'your own policy file (DOWNSCOPE_POLICY), instead of the policy in the folder and its store',
         offer: 'file',
       },
     ],
@@ -57,19 +59,21 @@ async function runDev(call: Call): Promise<Exit> {
     const issuer = await openDevelopmentIssuer(folder, port)
     try {
       const people = issuer === undefined ? {} : signInSettings(issuer)
-      const broker = await withProgress(call, 'Starting the broker', () =>
-        startBroker({
-          port,
-          env: {
-            ...addressesIn(call.terminal.env),
-            ...settingsIn(folder, port, { issuer: issuer?.url, policy }),
-            ...people,
-          },
-          logFile: join(folder, 'broker.log'),
-          modules: call.terminal.brokerModules,
-        }),
-      )
-      return await stayUp({ call, broker, folder, policy, interrupted, issuer })
+      const settings = settingsIn(folder, port, { issuer: issuer?.url, policy })
+      const endPolicyFile = policy === undefined ? await keepOwnPolicy(call, folder, settings) : undefined
+      try {
+        const broker = await withProgress(call, 'Starting the broker', () =>
+          startBroker({
+            port,
+            env: { ...addressesIn(call.terminal.env), ...settings, ...people },
+            logFile: join(folder, 'broker.log'),
+            modules: call.terminal.brokerModules,
+          }),
+        )
+        return await stayUp({ call, broker, folder, policy, interrupted, issuer })
+      } finally {
+        await endPolicyFile?.()
+      }
     } finally {
       await issuer?.close()
     }
@@ -136,14 +140,28 @@ function settingsIn(
   port: number,
   { issuer, policy }: Pick<Places, 'issuer' | 'policy'>,
 ): Record<string, string> {
-  const { policyFile, sealingKeys } = makeFirstFiles(folder, issuer)
+  const { sealingKeys } = makeFirstFiles(folder, issuer)
   return {
     DOWNSCOPE_ISSUER: `http://127.0.0.1:${port}`,
     DOWNSCOPE_STORE: `sqlite:${join(folder, 'store.db')}`,
     DOWNSCOPE_KEYS: sealingKeys,
-    DOWNSCOPE_POLICY: policy ?? policyFile,
+    ...(policy === undefined ? {} : { DOWNSCOPE_POLICY: policy }),
     DOWNSCOPE_AUDIT: 'stdout+store',
   }
+}
+
+/** The policy in the store, and the folder's file the same. */
+function keepOwnPolicy(
+  { terminal }: Call,
+  folder: string,
+  { DOWNSCOPE_ISSUER: broker = '' }: Readonly<Record<string, string>>,
+): Promise<() => Promise<void>> {
+  return keepPolicyFile({
+    file: join(folder, 'policy.yaml'),
+    store: join(folder, 'store.db'),
+    broker,
+    say: (lines) => void terminal.stdout.write(`${lines.map((line) => plain(line)).join('\n')}\n`),
+  })
 }
 
 function environmentFile(url: string, folder: string): string {
@@ -171,7 +189,7 @@ function greeting({ terminal }: Call, url: string, { folder, policy, issuer }: P
   return `${bold('A broker of your own')}, on this machine only.
 
   broker   ${url}   ${dim(`log: ${file('broker.log')}`)}
-  policy   ${policy ?? file('policy.yaml')}   ${dim('change it, and the broker sees it within seconds')}
+  policy   ${policy ?? file('policy.yaml')}   ${dim(policy === undefined ? 'change it, or change it in the console: both stay the same' : 'change it, and the broker sees it within seconds')}
   store    ${file('store.db')}   ${dim(`secrets in it are sealed with ${file('keys.txt')}`)}
   you      its administrator, by ${file('admin.jwk.json')}
 ${people}

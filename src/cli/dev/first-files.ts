@@ -86,7 +86,7 @@ upstreams:          # where people consent: downscope connect notes --upstream d
 
 function firstPolicy({ admin, caller, people }: PolicyParts): string {
   return `# Who may have which token. The broker sees a change of this file within seconds, and keeps the last good one if a
-# change has a fault: downscope policy check says where. Every key is explained in docs/policy.md.
+# change has a fault. What is changed in the console comes into this file. Every key is explained in docs/policy.md.
 version: 1
 
 issuers:            # whose signatures count
