@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { load } from 'js-yaml'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -12,19 +10,11 @@ import { openChromium } from '../support/chromium.ts'
 import { freePort } from '../support/free-port.ts'
 import { keyboard, mouse, noBrowser, type Hands } from '../support/hands.ts'
 import { runCli } from '../support/run-cli.ts'
-import { plainEnvironment, repository } from '../support/run-node.ts'
+import { startDev, temporaryFolder, type DevPlace } from '../support/dev-broker.ts'
 import { until } from '../support/test-broker/until.ts'
 import { createWorkerYard } from '../support/worker-sandbox.ts'
 
 // From nothing to a token, the end of the grant, and a token again: `npm run browsers`.
-
-interface Place {
-  readonly url: string
-  /** Of the people and of what is connected. */
-  readonly issuer: string
-  /** The private key of the caller. */
-  readonly key: string
-}
 
 const ways: readonly [string, () => Promise<Hands>][] = [
   ['by mouse', async () => withChromium(mouse)],
@@ -46,7 +36,7 @@ test(
   240_000,
 )
 
-async function tell({ url, issuer, key }: Place, hands: Hands): Promise<void> {
+async function tell({ url, issuer, key }: DevPlace, hands: Hands): Promise<void> {
   onTestFinished(() => hands.close())
   const config = temporaryFolder()
   const env = { XDG_CONFIG_HOME: config }
@@ -114,29 +104,8 @@ async function tell({ url, issuer, key }: Place, hands: Hands): Promise<void> {
   expect((await run('logout')).status).toBe(0)
 }
 
-/** `downscope dev` in a process and a folder of its own. */
-async function startDev(): Promise<Place> {
-  const [folder, port] = [temporaryFolder(), await freePort()]
-  const program = join(repository, 'infra/downscope.mjs')
-  const child = spawn(process.execPath, [program, 'dev', '--folder', folder, '--port', String(port)], {
-    cwd: repository,
-    env: plainEnvironment(),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = new Promise((resolve) => child.once('close', resolve))
-  onTestFinished(async () => {
-    child.kill('SIGTERM')
-    await ended
-  })
-  let said = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
-  await until('downscope dev is there', () => said.includes('Running until'))
-  const issuer = /the development issuer is (?<url>\S+)/.exec(said)?.groups?.['url'] ?? ''
-  return { url: `http://127.0.0.1:${port}`, issuer, key: join(folder, 'my-service.jwk.json') }
-}
-
 /** The Worker with what `downscope dev` makes for its broker. */
-async function startWorker(): Promise<Place> {
+async function startWorker(): Promise<DevPlace> {
   const [folder, port] = [temporaryFolder(), await freePort()]
   const url = `http://127.0.0.1:${port}`
   const issuer = await startDevelopmentIssuer({ port: 0, broker: url })
@@ -165,10 +134,4 @@ async function startWorker(): Promise<Place> {
 async function withChromium(hold: typeof mouse): Promise<Hands> {
   const { page, close } = await openChromium({ width: 1280, scheme: 'light' })
   return hold(page, close)
-}
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'downscope-story-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
 }

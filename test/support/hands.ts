@@ -44,15 +44,40 @@ export function keyboard(page: Page, close: () => Promise<void>): Hands {
   }
 }
 
-/** By Tab and Enter, as somebody without a mouse. */
+/** By Tab and Enter, as somebody without a mouse: a button or a link whose words begin like that. */
 export async function pressByKeyboard(page: Page, words: string): Promise<void> {
-  await page.getByRole('button', { name: words }).first().waitFor()
-  for (let tabs = 0; tabs < 30; tabs += 1) {
+  await page
+    .getByRole('button', { name: words })
+    .or(page.getByRole('link', { name: words }))
+    .first()
+    .waitFor()
+  const wanted = JSON.stringify(words)
+  await tabTo(
+    page,
+    words,
+    `/^(?:A|BUTTON)$/.test(document.activeElement?.tagName) && document.activeElement.textContent.trim().startsWith(${wanted})`,
+  )
+  await page.keyboard.press('Enter')
+}
+
+/** A field by its label: its text is replaced, and of a list an option is chosen by its first letters. */
+export async function typeByKeyboard(page: Page, label: string, text: string): Promise<void> {
+  await page.getByLabel(label, { exact: true }).waitFor()
+  const wanted = JSON.stringify(label)
+  await tabTo(page, label, `document.activeElement?.labels?.[0]?.textContent === ${wanted}`)
+  if ((await page.evaluate<unknown>("document.activeElement.tagName === 'SELECT'")) === true)
+    return page.keyboard.type(text)
+  await page.keyboard.press('Control+a')
+  // As by pasting: a policy is long.
+  await page.keyboard.insertText(text)
+}
+
+async function tabTo(page: Page, what: string, isThere: string): Promise<void> {
+  for (let tabs = 0; tabs < 100; tabs += 1) {
     await page.keyboard.press('Tab')
-    const text = String(await page.evaluate("document.activeElement?.textContent ?? ''"))
-    if (text.trim().startsWith(words)) return page.keyboard.press('Enter')
+    if ((await page.evaluate<unknown>(isThere)) === true) return
   }
-  throw new Error(`the button ${words} is not reached by Tab`)
+  throw new Error(`${what} is not reached by Tab`)
 }
 
 function reading(page: Page, close: () => Promise<void>) {
