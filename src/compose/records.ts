@@ -33,7 +33,7 @@ export interface Records {
   readonly emptyView: (name: string) => MaybePromise<unknown>
   /** Lets this instance see what it has just switched: the credential of that name, or else the blocks (P36). */
   readonly readAgain: (name?: string) => Promise<void>
-  readonly refreshTurns: RefreshLeases
+  readonly refreshLeases: RefreshLeases
   readonly rotations: Rotations
   readonly tokens: Tokens
   readonly issuedTokens: IssuedTokens
@@ -81,7 +81,7 @@ export function createRecords(settings: Settings, platform: Platform): Records {
     }).current,
     credentialView: credentialView.current,
     readAgain: (name) => (name === undefined ? blocksView.readAgain() : credentialView.readAgain(name)),
-    refreshTurns: createRefreshLeases({ ...platform, holder }),
+    refreshLeases: createRefreshLeases({ ...platform, holder }),
     rotations: createRotations({ ...platform, holder }),
     tokens: measures.tokens(createTokens({ ...platform, holder })),
     issuedTokens: createIssuedTokens(platform),

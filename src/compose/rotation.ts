@@ -27,7 +27,7 @@ import type { Records } from './records.ts'
 export interface RotationModuleDeps {
   readonly settings: Settings
   readonly platform: Platform
-  readonly records: Pick<Records, 'credentials' | 'rotations' | 'refreshTurns' | 'ruleUses'>
+  readonly records: Pick<Records, 'credentials' | 'rotations' | 'refreshLeases' | 'ruleUses'>
   readonly mint: Mint
   /** Mints from other records: such that note no health. */
   readonly mintWith: (records: MintingRecords, more?: Pick<MintDeps, 'showConfirmed'>) => Mint

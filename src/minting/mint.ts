@@ -34,7 +34,7 @@ import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
 import { type SignDeps, createMintForUser, createSignAs } from './sign.ts'
 import { cloudPlatformScope } from '../domain/google.ts'
 
-/** Until the last upstream's answer, the wait for a turn included; a lease lives 10 s (`src/records/lease.ts`). */
+/** Until the last upstream's answer, the wait for a refresh lease included; it lives 10 s (`src/records/lease.ts`). */
 const budgetMs = 7000
 
 export interface MintDeps extends SendWithRetryDeps, SignDeps, Pick<RefreshingDeps, 'sharesWork'> {
@@ -49,7 +49,7 @@ export interface MintDeps extends SendWithRetryDeps, SignDeps, Pick<RefreshingDe
   /** Is shown what each token of a refresh was found to carry. */
   readonly showConfirmed?: (confirmed: ConfirmedToken) => void
   readonly noteLeaseWait?: () => void
-  readonly refreshTurns: RefreshLeases
+  readonly refreshLeases: RefreshLeases
   readonly endpoints: MintEndpoints
   readonly shareToken: ShareToken
   readonly intermediaries: IntermediaryTokens

@@ -41,7 +41,7 @@ export interface RefreshTokenDeps extends StoreRotatedTokenDeps, ClientOfDeps {
   readonly confirmScopes: ConfirmScopes
   /** Is shown what each token was found to carry; whoever looks judges its roles. */
   readonly showConfirmed?: (confirmed: ConfirmedToken) => void
-  /** Told once of each request that waits for its turn. */
+  /** Called once for each request that waits for the lease. */
   readonly noteLeaseWait?: () => void
   readonly credentials: Pick<Credentials, 'noteNarrowing' | 'find' | 'openSecret' | 'openWithdrawn'>
 }
@@ -66,7 +66,7 @@ type Outcome =
   | { readonly kind: 'refused'; readonly error: BrokerError; readonly isInterrupted: boolean }
 
 interface Refresh extends RefreshTask {
-  readonly turn: RefreshLease
+  readonly lease: RefreshLease
 }
 
 /**
@@ -78,14 +78,17 @@ interface Refresh extends RefreshTask {
 export function createMintFromRefreshToken(
   deps: RefreshTokenDeps,
 ): (task: RefreshTask) => Promise<MintedToken> {
-  const { settleOwed, endTurn } = createStoreRotatedToken(deps)
+  const { settleOwed, endLease } = createStoreRotatedToken(deps)
 
   const begin = async (task: RefreshTask): Promise<Refresh> => {
     const { name, version } = task.grant.credential
     const { deadlineMs, reached } = task
     const mayOverlap = reached.upstream.refreshTokenRotates !== 'always'
-    const turn = await acquireRefreshLease({ ...deps, settleOwed }, { name, version, mayOverlap, deadlineMs })
-    return { ...task, turn }
+    const lease = await acquireRefreshLease(
+      { ...deps, settleOwed },
+      { name, version, mayOverlap, deadlineMs },
+    )
+    return { ...task, lease }
   }
 
   const perform = async (refresh: Refresh): Promise<Outcome> => {
@@ -94,44 +97,44 @@ export function createMintFromRefreshToken(
       return judgeReply(refresh, await postRefresh(deps, refresh), deps.clock.now())
     } catch (error) {
       // What we refuse ourselves was never sent.
-      if (isBrokerError(error)) return { kind: 'failed', error, result: untouched(refresh.turn) }
-      await endTurn(refresh.turn, { keepIntent: true })
+      if (isBrokerError(error)) return { kind: 'failed', error, result: untouched(refresh.lease) }
+      await endLease(refresh.lease, { keepIntent: true })
       throw error
     }
   }
 
-  const settle = async ({ turn }: Refresh, outcome: Exclude<Outcome, { kind: 'refused' }>) => {
-    const end = nearEnd(turn, outcome.result, deps.clock.now())
+  const settle = async ({ lease }: Refresh, outcome: Exclude<Outcome, { kind: 'refused' }>) => {
+    const end = nearEnd(lease, outcome.result, deps.clock.now())
     const result = end === undefined ? outcome.result : withNotice(outcome.result, end)
-    await endTurn(turn, result)
+    await endLease(lease, result)
     if (outcome.kind === 'failed') throw outcome.error
-    if (end !== undefined) deps.log('warn', noticeOf(end), { credential: turn.name, version: turn.version })
+    if (end !== undefined) deps.log('warn', noticeOf(end), { credential: lease.name, version: lease.version })
     return outcome
   }
 
   /** After the rotated token is durable: the keys of an upstream may be slow to come. */
   const confirm = async (
-    { turn, grant, reached, deadlineMs }: Refresh,
+    { lease, grant, reached, deadlineMs }: Refresh,
     { reply, sentAt }: Outcome & { kind: 'replied' },
   ): Promise<MintedToken> => {
-    const isWhole = isWholeConsent(turn, grant)
+    const isWhole = isWholeConsent(lease, grant)
     const confirmed = await deps.confirmScopes({
       reply,
       asked: grant.scopes,
       sentAt,
-      drawnFrom: [turn.version],
+      drawnFrom: [lease.version],
       reached,
-      client: await clientOf(deps, turn.secret.client, grant.credential),
-      credential: turn.name,
+      client: await clientOf(deps, lease.secret.client, grant.credential),
+      credential: lease.name,
       mayKeepRoles:
         deps.showConfirmed !== undefined ||
         isWhole ||
         reached.upstream.acceptsRoles ||
-        turn.narrowing?.way === 'by_token',
+        lease.narrowing?.way === 'by_token',
       deadlineMs,
     })
-    const learned = isWhole ? undefined : learnedOf(confirmed, turn.narrowing, deps.clock.now())
-    if (learned !== undefined) await noteQuietly(deps, turn.name, learned)
+    const learned = isWhole ? undefined : learnedOf(confirmed, lease.narrowing, deps.clock.now())
+    if (learned !== undefined) await noteQuietly(deps, lease.name, learned)
     if (confirmed.ok) {
       deps.showConfirmed?.(confirmed.value)
       return confirmed.value.token
@@ -144,15 +147,15 @@ export function createMintFromRefreshToken(
     const first = await begin(task)
     const outcome = await perform(first)
     if (outcome.kind !== 'refused') return confirm(first, await settle(first, outcome))
-    // A new turn reads what is current now: somebody may have stored a newer token meanwhile.
-    await endTurn(first.turn, { keepIntent: outcome.isInterrupted })
+    // Acquiring the lease anew reads what is current now: somebody may have stored a newer token meanwhile.
+    await endLease(first.lease, { keepIntent: outcome.isInterrupted })
     const second = await begin(task)
     // A token whose answer was lost has come twice by now, and what came twice looks like theft: it is not sent again.
-    const isSame = second.turn.generation === first.turn.generation
+    const isSame = second.lease.generation === first.lease.generation
     const again = outcome.isInterrupted && isSame ? outcome : await perform(second)
     if (again.kind !== 'refused') return confirm(second, await settle(second, again))
-    const error = again.isInterrupted ? interrupted(again.error, second.turn) : again.error
-    await endTurn(second.turn, {
+    const error = again.isInterrupted ? interrupted(again.error, second.lease) : again.error
+    await endLease(second.lease, {
       health: { status: 'broken', reason: error.reason },
       // So that the next request tells the same true reason.
       keepIntent: again.isInterrupted,
@@ -179,13 +182,13 @@ function refuseWhatItCannotGive(grant: Grant): void {
  * An upstream that takes no scope with a refresh gives all that was consented: a grant of less cannot be kept. Policy
  * refuses it beforehand; here it is held against what is stored.
  */
-function refuseNarrowing({ turn, grant, reached: { upstream } }: Refresh, now: EpochSeconds): void {
-  if (isWholeConsent(turn, grant)) return
-  const refused = refusedNarrowing(turn, now)
+function refuseNarrowing({ lease, grant, reached: { upstream } }: Refresh, now: EpochSeconds): void {
+  if (isWholeConsent(lease, grant)) return
+  const refused = refusedNarrowing(lease, now)
   if (refused !== undefined) throw refused
   if (upstream.scopeInRefresh === 'send') return
   throw new BrokerError('scope_refused', {
-    reason: `credential ${turn.name}: upstream ${upstream.name} cannot narrow a refresh, so only callers that are granted every consented scope get its token`,
+    reason: `credential ${lease.name}: upstream ${upstream.name} cannot narrow a refresh, so only callers that are granted every consented scope get its token`,
   })
 }
 
@@ -213,20 +216,20 @@ function untouched({ interruptedAt }: RefreshLease): RefreshResult {
 
 async function postRefresh(
   deps: RefreshTokenDeps,
-  { turn, grant, reached, deadlineMs }: Refresh,
+  { lease, grant, reached, deadlineMs }: Refresh,
 ): Promise<TokenReply> {
-  const client = await clientOf(deps, turn.secret.client, { upstream: grant.credential.upstream })
+  const client = await clientOf(deps, lease.secret.client, { upstream: grant.credential.upstream })
   const { scopeInRefresh, scopeSeparator, refreshTokenRotates } = reached.upstream
   return deps.ask({
     reached,
     client,
-    credential: turn.name,
+    credential: lease.name,
     form: {
       grant_type: 'refresh_token',
-      refresh_token: turn.secret.refreshToken.reveal(),
+      refresh_token: lease.secret.refreshToken.reveal(),
       ...(scopeInRefresh === 'send' ? { scope: grant.scopes.join(scopeSeparator) } : {}),
     },
-    repeatable: refreshTokenRotates === 'never' ? 'always' : onceAfterLostAnswer(turn),
+    repeatable: refreshTokenRotates === 'never' ? 'always' : onceAfterLostAnswer(lease),
     deadlineMs,
   })
 }
@@ -237,17 +240,17 @@ function onceAfterLostAnswer({ interruptedAt }: RefreshLease): Repeatable {
 }
 
 function judgeReply(
-  { turn, reached: { upstream } }: Refresh,
+  { lease, reached: { upstream } }: Refresh,
   { reply, secrets }: TokenReply,
   now: EpochSeconds,
 ): Outcome {
   const mayBeLost = upstream.refreshTokenRotates !== 'never' && reply.uncertain
-  const isInterrupted = mayBeLost || turn.interruptedAt !== undefined
+  const isInterrupted = mayBeLost || lease.interruptedAt !== undefined
   const granting = grantingAnswer(reply, upstream)
   if (granting === undefined) {
     const { error, blamesCredential } = judgeFailure(reply, {
       now,
-      secrets: [...secrets, turn.secret.refreshToken],
+      secrets: [...secrets, lease.secret.refreshToken],
       invalidGrantErrors: upstream.invalidGrantErrors,
     })
     if (blamesCredential) return { kind: 'refused', error, isInterrupted }
@@ -258,7 +261,7 @@ function judgeReply(
   if (!members.ok) return failed(members.fault, { keepIntent: true })
   const refreshToken = parseRefreshToken(members.value)
   if (!refreshToken.ok) return failed(refreshToken.fault, { keepIntent: true })
-  const kept = keptOf(refreshToken.value, turn, granting.sentAt)
+  const kept = keptOf(refreshToken.value, lease, granting.sentAt)
   const token = parseAccessToken(withoutEmptyScope(members.value, upstream), upstream)
   if (!token.ok) return failed(token.fault, kept)
   const result: RefreshResult = { ...kept, health: { status: 'healthy' } }
@@ -301,13 +304,13 @@ function interrupted({ reason }: BrokerError, { interruptedAt }: RefreshLease): 
 
 /** Upstream and store still need this much of the deadline. */
 const leftForTheRestMs = 1000
-/** Turns are short: only behind a crash does one last to the end of its lease, and asking again then costs little. */
+/** Leases end early: only behind a crash does one run out, and asking again then costs little. */
 const retryAfterMax = seconds(2)
 const pollMsMin = 50
 const pollMsMax = 500
 
 export interface AcquireRefreshLeaseDeps {
-  readonly refreshTurns: RefreshLeases
+  readonly refreshLeases: RefreshLeases
   readonly clock: Clock
   readonly entropy: Entropy
   /** Throws when this instance must not refresh the credential now. */
@@ -321,25 +324,25 @@ export interface AcquireRefreshLeaseFor extends WantedRefreshLease {
 }
 
 /**
- * The turn to refresh this credential, after jittered polls within the deadline; `lease_busy` when others kept it. Throws
+ * Acquires the refresh lease of this credential, by jittered polls within the deadline; `lease_busy` when others kept it. Throws
  * what `begin` and `settleOwed` throw.
  */
 async function acquireRefreshLease(
-  { refreshTurns, clock, entropy, settleOwed, noteLeaseWait }: AcquireRefreshLeaseDeps,
+  { refreshLeases, clock, entropy, settleOwed, noteLeaseWait }: AcquireRefreshLeaseDeps,
   { deadlineMs, ...wanted }: AcquireRefreshLeaseFor,
 ): Promise<RefreshLease> {
   const { name } = wanted
   const untilMs = deadlineMs - leftForTheRestMs
   for (let poll = 0; ; poll += 1) {
     await settleOwed(name)
-    const turn = await refreshTurns.begin(wanted)
-    if (turn.held) return turn
+    const lease = await refreshLeases.begin(wanted)
+    if (lease.held) return lease
     if (poll === 0) noteLeaseWait?.()
     const pauseMs = Math.min(pollMsMax, pollMsMin * 2 ** poll) * (0.5 + entropy.fraction() / 2)
     if (clock.steadyMs() + pauseMs > untilMs)
       throw new BrokerError('lease_busy', {
         reason: `credential ${name} is being refreshed by another request`,
-        retryAfter: seconds(Math.min(retryAfterMax, turn.retryAfter)),
+        retryAfter: seconds(Math.min(retryAfterMax, lease.retryAfter)),
       })
     await clock.sleep(pauseMs)
   }

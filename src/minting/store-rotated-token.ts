@@ -13,17 +13,17 @@ import type {
 
 /** A caller waits this long for the store to come back. */
 const foregroundMs = 2000
-/** How long the end of a turn that holds no new token is tried for: what is left behind keeps the next one waiting. */
+/** How long storing the end of a lease is tried for without a new token: a lease left behind keeps others waiting. */
 const quietMs = 1000
 /** An outage of the store longer than this loses the token, and the next request says so. Workers cut it short. */
 const backgroundMs = 5 * 60_000
 const pauseMsMin = 50
-/** Short: whoever takes the next turn before the token is stored would send the consumed one (`lease-watch.ts`). */
+/** Short: whoever acquires the lease before the token is stored would send the consumed one (`records/lease.ts`). */
 const pauseMsMax = 1000
 const retryAfter = seconds(5)
 
 export interface StoreRotatedTokenDeps {
-  readonly refreshTurns: RefreshLeases
+  readonly refreshLeases: RefreshLeases
   readonly clock: Clock
   readonly entropy: Entropy
   readonly log: Log
@@ -31,38 +31,38 @@ export interface StoreRotatedTokenDeps {
 }
 
 export interface StoreRotatedToken {
-  /** Stores what `endTurn` could not store. Throws `store_unavailable` while the store still does not take it. */
+  /** Stores what `endLease` could not store. Throws `store_unavailable` while the store still does not take it. */
   readonly settleOwed: (name: string) => Promise<void>
   /**
-   * Ends the turn; when it resolves, a rotated token in `result` is durable, or nobody is to have one. Else it throws
+   * Ends the lease; when it resolves, a rotated token in `result` is durable, or nobody is to have one. Else it throws
    * `store_unavailable`.
    */
-  readonly endTurn: (turn: RefreshLease, result: RefreshResult) => Promise<void>
+  readonly endLease: (lease: RefreshLease, result: RefreshResult) => Promise<void>
 }
 
 /**
  * No rotated refresh token is given up before five minutes of trying to store it (P16): two seconds while the
  * request waits, and then in the background and with each next request of the credential, which alone is sure to come
- * where the background is cut off. A turn without one is tried to be ended for a second, and if that fails its lease
+ * where the background is cut off. Without one the end of the lease is tried for a second, and if that fails the lease
  * expires.
  */
 export function createStoreRotatedToken(deps: StoreRotatedTokenDeps): StoreRotatedToken {
   const { log } = deps
   const owed = new Map<string, OwedEnd>()
 
-  const endQuietly = async (turn: RefreshLease, result: RefreshResult) => {
-    if ((await endWithin(deps, { turn, result, limitMs: quietMs })) !== undefined) return
-    log('warn', 'the end of a refresh turn was not stored; its lease will expire', fieldsOf(turn))
+  const endQuietly = async (lease: RefreshLease, result: RefreshResult) => {
+    if ((await endWithin(deps, { lease, result, limitMs: quietMs })) !== undefined) return
+    log('warn', 'the end of a refresh lease was not stored; the lease will expire', fieldsOf(lease))
   }
 
   /** Whether nothing is owed any more: it is stored, or another is, or its version is gone. */
   const tryOwed = async (end: OwedEnd, limitMs: number): Promise<boolean> => {
     const ended = await endWithin(deps, { ...end, limitMs })
-    const isStillOwed = owed.get(end.turn.name) === end
+    const isStillOwed = owed.get(end.lease.name) === end
     if (ended === undefined) return !isStillOwed
     if (!isStillOwed) return true
-    owed.delete(end.turn.name)
-    if (ended === 'ended') log('info', 'the rotated refresh token is stored after all', fieldsOf(end.turn))
+    owed.delete(end.lease.name)
+    if (ended === 'ended') log('info', 'the rotated refresh token is stored after all', fieldsOf(end.lease))
     return true
   }
 
@@ -72,24 +72,24 @@ export function createStoreRotatedToken(deps: StoreRotatedTokenDeps): StoreRotat
       if (end === undefined || (await tryOwed(end, 0))) return
       throw notStored(`credential ${name}: its rotated refresh token is not stored yet`)
     },
-    endTurn: async (turn, result) => {
-      if (result.rotated === undefined) return endQuietly(turn, result)
-      if ((await endWithin(deps, { turn, result, limitMs: foregroundMs })) !== undefined) return
-      log('error', 'a rotated refresh token is not stored yet; trying on', fieldsOf(turn))
-      const end = { turn, result }
-      owed.set(turn.name, end)
+    endLease: async (lease, result) => {
+      if (result.rotated === undefined) return endQuietly(lease, result)
+      if ((await endWithin(deps, { lease, result, limitMs: foregroundMs })) !== undefined) return
+      log('error', 'a rotated refresh token is not stored yet; trying on', fieldsOf(lease))
+      const end = { lease, result }
+      owed.set(lease.name, end)
       deps.background.run(async () => {
         if (await tryOwed(end, backgroundMs)) return
-        owed.delete(turn.name)
-        log('error', 'a rotated refresh token is lost: the store never took it', fieldsOf(turn))
+        owed.delete(lease.name)
+        log('error', 'a rotated refresh token is lost: the store never took it', fieldsOf(lease))
       })
-      throw notStored(`credential ${turn.name}: the store did not take its rotated refresh token`)
+      throw notStored(`credential ${lease.name}: the store did not take its rotated refresh token`)
     },
   }
 }
 
 interface OwedEnd {
-  readonly turn: RefreshLease
+  readonly lease: RefreshLease
   readonly result: RefreshResult
 }
 
@@ -97,19 +97,19 @@ interface Ending extends OwedEnd {
   readonly limitMs: number
 }
 
-/** How the turn ended, if it could be ended within the limit; tries at least once. */
+/** How the lease ended, if it could be ended within the limit; tries at least once. */
 async function endWithin(
-  { refreshTurns, clock, entropy, log }: StoreRotatedTokenDeps,
-  { turn, result, limitMs }: Ending,
+  { refreshLeases, clock, entropy, log }: StoreRotatedTokenDeps,
+  { lease, result, limitMs }: Ending,
 ): Promise<EndedRefreshLease | undefined> {
   const untilMs = clock.steadyMs() + limitMs
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const ended = await refreshTurns.end(turn, result)
-      if (result.rotated !== undefined) tellUnstored(log, turn, ended)
+      const ended = await refreshLeases.end(lease, result)
+      if (result.rotated !== undefined) tellUnstored(log, lease, ended)
       return ended
     } catch (error) {
-      log('warn', 'storing the end of a refresh turn failed', fieldsOf(turn, error))
+      log('warn', 'storing the end of a refresh lease failed', fieldsOf(lease, error))
     }
     const pauseMs = Math.min(pauseMsMax, pauseMsMin * 2 ** attempt) * (0.5 + entropy.fraction() / 2)
     if (clock.steadyMs() + pauseMs > untilMs) return undefined
@@ -117,10 +117,10 @@ async function endWithin(
   }
 }
 
-function tellUnstored(log: Log, turn: RefreshLease, ended: EndedRefreshLease): void {
+function tellUnstored(log: Log, lease: RefreshLease, ended: EndedRefreshLease): void {
   // Also what a repeated attempt hears after one that was written although it failed.
-  if (ended === 'superseded') log('warn', 'a newer refresh token was stored already', fieldsOf(turn))
-  if (ended === 'gone') log('error', unrevoked, fieldsOf(turn))
+  if (ended === 'superseded') log('warn', 'a newer refresh token was stored already', fieldsOf(lease))
+  if (ended === 'gone') log('error', unrevoked, fieldsOf(lease))
 }
 
 const unrevoked =

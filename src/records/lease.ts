@@ -7,7 +7,7 @@ const leaseLife = seconds(10)
 const leaseLifeMs = leaseLife * 1000
 /**
  * Instances' clocks differ: only a lease this long past its end is taken over. Clocks further apart cost a second mint,
- * which harms nobody; where it would, `lease-watch.ts` judges.
+ * which harms nobody; where it would, the lease watch below judges.
  */
 const clockMargin = seconds(2)
 

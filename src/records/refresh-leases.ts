@@ -30,13 +30,13 @@ export interface RefreshLeases {
   /** The right to refresh now, or how long at most until it comes free. Throws `target_unavailable` as openSecret. */
   begin(wanted: WantedRefreshLease): Promise<RefreshLease | BusyRefreshLease>
   /**
-   * Ends the turn, storing what came of it. When it resolves, a rotated token is durable. Safe to repeat after
+   * Ends the lease, storing what came of it. When it resolves, a rotated token is durable. Safe to repeat after
    * `store_unavailable`. A late holder still stores its rotated token as long as nobody stored another meanwhile.
    */
-  end(turn: RefreshLease, result: RefreshResult): Promise<EndedRefreshLease>
+  end(lease: RefreshLease, result: RefreshResult): Promise<EndedRefreshLease>
 }
 
-/** `superseded`: by a newer token, or another's turn. `gone`: there is no secret any more that could be replaced. */
+/** `superseded`: by a newer token, or another holder. `gone`: there is no secret any more that could be replaced. */
 export type EndedRefreshLease = 'ended' | 'superseded' | 'gone'
 
 export interface WantedRefreshLease extends VersionName {
@@ -70,7 +70,7 @@ export interface RefreshResult {
   /** When the refresh token of this result, rotated or the same, will end; absent, nothing new is known of it. */
   readonly expiresAt?: EpochSeconds
   readonly health?: Omit<CredentialHealth, 'since'>
-  /** Keep the mark of an interrupted refresh, because this turn did not clear up whether a token was lost. */
+  /** Keep the mark of an interrupted refresh, because this refresh did not clear up whether a token was lost. */
   readonly keepIntent?: boolean
   /** The refresh token was refused after a former answer was lost: it was used up, and nobody may send it again. */
   readonly isLost?: boolean
@@ -87,12 +87,12 @@ export function createRefreshLeases(given: RefreshLeasesDeps): RefreshLeases {
   return {
     begin: async (wanted) => {
       for (let attempt = 0; attempt < beginAttemptsMax; attempt += 1) {
-        const turn = await tryBegin(deps, wanted)
-        if (turn !== undefined) return turn
+        const lease = await tryBegin(deps, wanted)
+        if (lease !== undefined) return lease
       }
       return { held: false, retryAfter: seconds(1) }
     },
-    end: (turn, result) => endTurn(deps, turn, result),
+    end: (lease, result) => endLease(deps, lease, result),
   }
 }
 
@@ -100,7 +100,7 @@ interface WatchingDeps extends RefreshLeasesDeps {
   readonly watch: LeaseWatch
 }
 
-/** `undefined` when the secret changed between opening it and taking the turn. */
+/** `undefined` when the secret changed between opening it and acquiring the lease. */
 async function tryBegin(
   deps: WatchingDeps,
   wanted: WantedRefreshLease,
@@ -116,7 +116,7 @@ async function tryBegin(
     })
   const retryAfter = busyFor(deps, wanted, record?.lease)
   if (retryAfter !== undefined) return { held: false, retryAfter }
-  // Opened before the turn is taken: a key ring that fails leaves neither a lease nor a false mark of a crash.
+  // Opened before the lease is acquired: a key ring that fails leaves neither a lease nor a false mark of a crash.
   const secret = await openVersion(keyRing, record, { name, version })
   if (secret.kind !== 'refresh_token')
     throw new BrokerError('store_unavailable', { reason: `credential ${name} holds no refresh token` })
@@ -187,45 +187,49 @@ function take(
   )
 }
 
-async function endTurn(
+async function endLease(
   { store, clock, entropy, keyRing }: RefreshLeasesDeps,
-  turn: RefreshLease,
+  lease: RefreshLease,
   { rotated, expiresAt, health, keepIntent = false, isLost = false }: RefreshResult,
 ): Promise<EndedRefreshLease> {
   const sealed =
     rotated === undefined
       ? undefined
       : await keyRing.seal(
-          secretText({ ...turn.secret, refreshToken: rotated }),
-          secretPlace(turn.name, turn.version),
+          secretText({ ...lease.secret, refreshToken: rotated }),
+          secretPlace(lease.name, lease.version),
         )
-  return readModifyWrite<EndedRefreshLease>({ store, clock, entropy }, credentialKey(turn.name), (stored) => {
-    const before = recordIn(stored)
-    if (before === undefined) return { value: undefined, result: 'gone' }
-    const isGone = !before.versions.some((one) => one.id === turn.version && one.sealed !== undefined)
-    // Fences start anew when a name is enrolled again: only together with the version do they name this turn.
-    const holdsLease =
-      before.lease?.fence === turn.fence && before.versions.some(({ id }) => id === turn.version)
-    const { versions, isOurs } = replaceSealed(before, { turn, sealed, expiresAt, holdsLease })
-    if (!isOurs && !holdsLease) return { value: undefined, result: isGone ? 'gone' : 'superseded' }
-    const now = clock.now()
-    const { lease, ...rest } = before
-    const ended: CredentialRecord = { ...rest, versions }
-    const after: CredentialRecord = {
-      ...(holdsLease ? reviseVersion(ended, turn.version, intentAfter({ keepIntent, isLost })) : ended),
-      ...(holdsLease || lease === undefined ? {} : { lease }),
-    }
-    const noted = health === undefined ? after : noteHealth(after, health, now)
-    const isShown = noted !== after || endOf(after, turn) !== endOf(before, turn)
-    return {
-      value: credentialDocumentOf(isShown ? stamped(noted, now) : noted),
-      result: isGone ? 'gone' : 'ended',
-    }
-  })
+  return readModifyWrite<EndedRefreshLease>(
+    { store, clock, entropy },
+    credentialKey(lease.name),
+    (stored) => {
+      const before = recordIn(stored)
+      if (before === undefined) return { value: undefined, result: 'gone' }
+      const isGone = !before.versions.some((one) => one.id === lease.version && one.sealed !== undefined)
+      // Fences start anew when a name is enrolled again: only together with the version do they name this lease.
+      const holdsLease =
+        before.lease?.fence === lease.fence && before.versions.some(({ id }) => id === lease.version)
+      const { versions, isOurs } = replaceSealed(before, { lease, sealed, expiresAt, holdsLease })
+      if (!isOurs && !holdsLease) return { value: undefined, result: isGone ? 'gone' : 'superseded' }
+      const now = clock.now()
+      const { lease: current, ...rest } = before
+      const ended: CredentialRecord = { ...rest, versions }
+      const after: CredentialRecord = {
+        ...(holdsLease ? reviseVersion(ended, lease.version, intentAfter({ keepIntent, isLost })) : ended),
+        ...(holdsLease || current === undefined ? {} : { lease: current }),
+      }
+      const noted = health === undefined ? after : noteHealth(after, health, now)
+      const isShown = noted !== after || endOf(after, lease) !== endOf(before, lease)
+      return {
+        value: credentialDocumentOf(isShown ? stamped(noted, now) : noted),
+        result: isGone ? 'gone' : 'ended',
+      }
+    },
+  )
 }
 
-function endOf({ versions }: CredentialRecord, turn: RefreshLease): EpochSeconds | undefined {
-  return versions.find(({ id }) => id === turn.version)?.expiresAt
+function endOf({ versions }: CredentialRecord, lease: RefreshLease): EpochSeconds | undefined {
+  return versions.find(({ id }) => id === lease.version)?.expiresAt
 }
 
 function intentAfter({ keepIntent, isLost }: Required<Pick<RefreshResult, 'keepIntent' | 'isLost'>>) {
@@ -237,22 +241,22 @@ function intentAfter({ keepIntent, isLost }: Required<Pick<RefreshResult, 'keepI
 }
 
 interface Replacement {
-  readonly turn: RefreshLease
+  readonly lease: RefreshLease
   readonly sealed: string | undefined
   readonly expiresAt: EpochSeconds | undefined
   readonly holdsLease: boolean
 }
 
 /**
- * Puts the new secret in place if this turn still holds the lease, or if the version still holds the generation that
- * the turn refreshed: the holder of the newest fence is right, and a late one only as long as nobody was quicker.
+ * Puts the new secret in place if this lease is still held, or if the version still holds the generation that
+ * the lease refreshed: the holder of the newest fence is right, and a late one only as long as nobody was quicker.
  */
 function replaceSealed(
   record: CredentialRecord,
-  { turn, sealed, expiresAt, holdsLease }: Replacement,
+  { lease, sealed, expiresAt, holdsLease }: Replacement,
 ): { readonly versions: readonly CredentialVersion[]; readonly isOurs: boolean } {
-  const held = record.versions.find(({ id }) => id === turn.version)
-  const isNewest = holdsLease || held?.generation === turn.generation
+  const held = record.versions.find(({ id }) => id === lease.version)
+  const isNewest = holdsLease || held?.generation === lease.generation
   // A destroyed version gets no secret back.
   if (held?.sealed === undefined || !isNewest) return { versions: record.versions, isOurs: false }
   const { expiresAt: endBefore, ...rest } = held
@@ -263,6 +267,6 @@ function replaceSealed(
     ...(sealed === undefined ? {} : { sealed, generation: held.generation + 1 }),
     ...omitUndefined({ expiresAt: end }),
   }
-  const versions = record.versions.map((version) => (version.id === turn.version ? after : version))
+  const versions = record.versions.map((version) => (version.id === lease.version ? after : version))
   return { versions, isOurs: sealed !== undefined }
 }

@@ -117,18 +117,18 @@ function maintenanceGrant(
 
 export interface MintingRecords {
   readonly credentials: Credentials
-  readonly refreshTurns: RefreshLeases
+  readonly refreshLeases: RefreshLeases
 }
 
 /** What becomes of a candidate says nothing of the credential's health. */
-export function withoutHealth({ credentials, refreshTurns }: MintingRecords): MintingRecords {
+export function withoutHealth({ credentials, refreshLeases }: MintingRecords): MintingRecords {
   return {
     credentials: { ...credentials, noteHealth: () => Promise.resolve() },
-    refreshTurns: {
-      ...refreshTurns,
-      end: (...[turn, result]: Parameters<RefreshLeases['end']>) => {
+    refreshLeases: {
+      ...refreshLeases,
+      end: (...[lease, result]: Parameters<RefreshLeases['end']>) => {
         const { health: _, ...rest } = result
-        return refreshTurns.end(turn, rest)
+        return refreshLeases.end(lease, rest)
       },
     },
   }

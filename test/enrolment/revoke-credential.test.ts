@@ -10,9 +10,9 @@ async function createScene() {
   const world = createCredentialWorld()
   const { credentials } = world
   const version = (await credentials.add(refreshCredential))?.version ?? ''
-  const turns = world.createTurns('one')
-  const turn = await turns.begin({ name, version })
-  if (!turn.held) throw new Error('the turn is free')
+  const leases = world.createLeases('one')
+  const lease = await leases.begin({ name, version })
+  if (!lease.held) throw new Error('the lease is free')
   const sent: string[] = []
   let whileOut = () => Promise.resolve()
   const revoke = createRevokeCredential({
@@ -27,7 +27,7 @@ async function createScene() {
   return {
     ...world,
     sent,
-    answerRefresh: () => turns.end(turn, { rotated: new Secret('refresh-2') }),
+    answerRefresh: () => leases.end(lease, { rotated: new Secret('refresh-2') }),
     revoke: async (during = () => Promise.resolve()) => {
       whileOut = during
       return (await revoke(name)).revocation.upstream

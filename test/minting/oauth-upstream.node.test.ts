@@ -337,10 +337,10 @@ describe('P16: a connection cut while the server rotates', () => {
   test.each([
     ['is not taken over by an instance that sees it first, whatever the clock says', 'post', 'lease_busy'],
     ['is over by the clock where no refresh token is used up', 'steady', undefined],
-  ])('by a crash: the turn %s', async (_, upstream, refused) => {
+  ])('by a crash: the lease %s', async (_, upstream, refused) => {
     await enrolPlain(upstream)
     const { name, version } = await world.administration.read('shop')
-    await world.refreshTurns.begin({ name, version })
+    await world.refreshLeases.begin({ name, version })
     world.clock.skip(13_000)
     const minted = world.createInstance('new').mint(await world.grantFor('shop', ['orders:read']))
     const code = await minted.then(() => undefined, codeOf)

@@ -24,7 +24,7 @@ async function enrolGrant(name: string, options: { rotating?: boolean; reuseDete
 const mint = async (scopes: readonly string[] = [DRIVE_READ], more = {}) =>
   world.mint(await world.grantFor('calendar-user', scopes, more))
 const health = async () => (await world.administration.read('calendar-user')).health
-/** Until this instance takes a turn that somebody else holds for abandoned. */
+/** Until this instance takes a lease that somebody else holds for abandoned. */
 async function outwaitTurn(): Promise<void> {
   expect((await failureOf(mint())).code).toBe('lease_busy')
   world.clock.skip(10_000)
@@ -64,8 +64,8 @@ describe('a token from a refresh token', () => {
       expect(world.store.counts.put - putsBefore).toBe(2)
       expect(googleGrant()).toMatchObject({ rotations: round, state: 'live' })
     }
-    const turn = await world.refreshTurns.begin(await reference())
-    expect(turn.held && turn.secret.refreshToken.reveal()).toBe(googleGrant()?.current)
+    const lease = await world.refreshLeases.begin(await reference())
+    expect(lease.held && lease.secret.refreshToken.reveal()).toBe(googleGrant()?.current)
   })
 
   test('P15: of twenty requests at once on two instances no two are upstream together', async () => {
@@ -78,8 +78,8 @@ describe('a token from a refresh token', () => {
     expect(results.some(({ status }) => status === 'fulfilled')).toBe(true)
   })
 
-  test('waits for a turn that another holds, within its deadline, then says when to come back', async () => {
-    await world.refreshTurns.begin(await reference())
+  test('waits for a lease that another holds, within its deadline, then says when to come back', async () => {
+    await world.refreshLeases.begin(await reference())
     const busy = await failureOf(mint())
     expect([busy.code, posts()]).toEqual(['lease_busy', 0])
     expect(busy.retryAfter).toBeGreaterThan(0)
@@ -125,8 +125,8 @@ describe('invalid_grant', () => {
 
   test('P17: because another instance rotated meanwhile is answered with the newer token', async () => {
     const late = world.createInstance('late')
-    const turn = await late.refreshTurns.begin(await reference())
-    if (!turn.held) throw new Error('the turn was free')
+    const lease = await late.refreshLeases.begin(await reference())
+    if (!lease.held) throw new Error('the lease was free')
     await outwaitTurn()
     // The late holder's own refresh reached Google first; its end is written while we are there.
     world.google.script.token.next(1, () => ({ do: 'refuse', as: 'grant_unknown' }))
@@ -134,7 +134,7 @@ describe('invalid_grant', () => {
     world.store.before = async (operation) => {
       if (operation !== 'put' || posts() !== 1 || !isFirst) return
       isFirst = false
-      await late.refreshTurns.end(turn, { rotated: turn.secret.refreshToken })
+      await late.refreshLeases.end(lease, { rotated: lease.secret.refreshToken })
     }
     expect((await mint()).scopes).toEqual([DRIVE_READ])
     expect((await health()).status).toBe('healthy')
@@ -168,9 +168,9 @@ describe('invalid_grant', () => {
 
 describe('P16: a crash or an outage between Google’s answer and the store', () => {
   test('of the process is reported with the next request, and with the one after it', async () => {
-    // What a killed process leaves: Google has rotated, the turn was never ended.
-    const turn = await world.refreshTurns.begin(await reference())
-    if (!turn.held) throw new Error('the turn was free')
+    // What a killed process leaves: Google has rotated, the lease was never ended.
+    const lease = await world.refreshLeases.begin(await reference())
+    if (!lease.held) throw new Error('the lease was free')
     await fetch(world.google.endpoints.GOOGLE_OAUTH_TOKEN_URL, {
       method: 'POST',
       body: new URLSearchParams({
@@ -301,16 +301,16 @@ describe('P16: a crash or an outage between Google’s answer and the store', ()
   })
 })
 
-describe('P20: a turn that a crash left behind', () => {
+describe('P20: a lease that a crash left behind', () => {
   test('is over for an instance that never saw it, since Google uses no refresh token up', async () => {
-    await world.refreshTurns.begin(await reference())
+    await world.refreshLeases.begin(await reference())
     world.clock.skip(13_000)
     const grant = await world.grantFor('calendar-user', [DRIVE_READ])
     expect((await world.createInstance('new').mint(grant)).scopes).toEqual([DRIVE_READ])
     expect(world.clock.slept).toEqual([])
   })
 
-  test('is not what a store leaves that fails once, as a turn without a new token ends', async () => {
+  test('is not what a store leaves that fails once, as a lease without a new token ends', async () => {
     world.google.script.token.next(1, () => {
       world.store.before = (operation) => {
         if (operation !== 'put') return Promise.resolve()
@@ -320,7 +320,7 @@ describe('P20: a turn that a crash left behind', () => {
       return { do: 'refuse', as: 'scope_not_granted' }
     })
     await failureOf(mint())
-    expect(await world.refreshTurns.begin(await reference())).toMatchObject({ held: true })
+    expect(await world.refreshLeases.begin(await reference())).toMatchObject({ held: true })
   })
 })
 
@@ -329,9 +329,9 @@ describe('a key ring that is down before anything is sent', () => {
     world.keyRing.down = true
     expect((await failureOf(mint())).code).toBe('key_ring_unavailable')
     world.keyRing.down = false
-    const turn = await world.refreshTurns.begin(await reference())
-    expect(turn).toMatchObject({ held: true })
-    expect(turn).not.toHaveProperty('interruptedAt')
+    const lease = await world.refreshLeases.begin(await reference())
+    expect(lease).toMatchObject({ held: true })
+    expect(lease).not.toHaveProperty('interruptedAt')
   })
 })
 

@@ -13,23 +13,23 @@ async function createWorld() {
   const world = createCredentialWorld()
   const added = await world.credentials.add(refreshCredential)
   const which = { name: 'calendar-user', version: added?.version ?? '' }
-  const held = async (turns: RefreshLeases): Promise<RefreshLease> => {
-    const turn = await turns.begin(which)
-    if (!turn.held) throw new Error('the turn was not free')
-    return turn
+  const held = async (leases: RefreshLeases): Promise<RefreshLease> => {
+    const lease = await leases.begin(which)
+    if (!lease.held) throw new Error('the lease was not free')
+    return lease
   }
   const storedToken = async () => {
     const { secret } = await world.credentials.openSecret(which.name, which.version)
     return secret.kind === 'refresh_token' ? secret.refreshToken.reveal() : undefined
   }
   /** Waits until this instance takes the lease for abandoned. */
-  const outwait = async (turns: RefreshLeases) => {
+  const outwait = async (leases: RefreshLeases) => {
     for (const ms of [5_000, 5_000]) {
-      expect(await turns.begin(which)).toMatchObject({ held: false })
+      expect(await leases.begin(which)).toMatchObject({ held: false })
       await world.clock.advance(ms)
     }
   }
-  /** An instance between whose opening a refresh token and taking the turn something else happens. */
+  /** An instance between whose opening a refresh token and taking the lease something else happens. */
   const createTurnsOpening = (afterOpen: () => Promise<void>) => {
     const { store, clock, keyRing } = world
     const open: typeof keyRing.open = async (...given) => {
@@ -47,22 +47,22 @@ async function createWorld() {
     held,
     storedToken,
     outwait,
-    one: world.createTurns('one'),
-    two: world.createTurns('two'),
+    one: world.createLeases('one'),
+    two: world.createLeases('two'),
   }
 }
 
-describe('refresh turns', () => {
+describe('refresh leases', () => {
   it('are held by one at a time', async () => {
     const { one, two, held, which } = await createWorld()
-    const turn = await held(one)
-    expect(turn.secret.refreshToken.reveal()).toBe('refresh-1')
+    const lease = await held(one)
+    expect(lease.secret.refreshToken.reveal()).toBe('refresh-1')
     expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 10 })
-    await one.end(turn, {})
-    expect((await held(two)).fence).toBe(turn.fence + 1)
+    await one.end(lease, {})
+    expect((await held(two)).fence).toBe(lease.fence + 1)
   })
 
-  it('P16: a rotated token is durable when the turn has ended', async () => {
+  it('P16: a rotated token is durable when the lease has ended', async () => {
     const { one, two, held, storedToken } = await createWorld()
     await one.end(await held(one), { rotated: new Secret('refresh-2'), health: { status: 'healthy' } })
     expect(await storedToken()).toBe('refresh-2')
@@ -105,13 +105,13 @@ describe('refresh turns', () => {
 
   it('P16: ending again after an unknown outcome stores the token once and harms nothing', async () => {
     const { one, two, held, store, storedToken } = await createWorld()
-    const turn = await held(one)
+    const lease = await held(one)
     store.losesNextAnswer = true
-    await expect(one.end(turn, { rotated: new Secret('refresh-2') })).rejects.toMatchObject({
+    await expect(one.end(lease, { rotated: new Secret('refresh-2') })).rejects.toMatchObject({
       code: 'store_unavailable',
     })
     const next = await held(two)
-    expect(await one.end(turn, { rotated: new Secret('refresh-2') })).toBe('superseded')
+    expect(await one.end(lease, { rotated: new Secret('refresh-2') })).toBe('superseded')
     expect(await storedToken()).toBe('refresh-2')
     expect(await two.end(next, { rotated: new Secret('refresh-3') })).toBe('ended')
     expect(await storedToken()).toBe('refresh-3')
@@ -125,10 +125,10 @@ describe('refresh turns', () => {
       rotations += 1
       await two.end(await held(two), { rotated: new Secret('refresh-2') })
     })
-    const turn = await held(one)
+    const lease = await held(one)
     expect(rotations).toBe(1)
-    expect(turn.secret.refreshToken.reveal()).toBe('refresh-2')
-    expect(turn.generation).toBe(2)
+    expect(lease.secret.refreshToken.reveal()).toBe('refresh-2')
+    expect(lease.generation).toBe(2)
     expect(await two.begin(which)).toMatchObject({ held: false })
   })
 
@@ -156,7 +156,7 @@ describe('refresh turns', () => {
     expect((await held(one)).interruptedAt).toBeUndefined()
   })
 
-  it('P16: the mark of a lost token stays until a turn clears it up', async () => {
+  it('P16: the mark of a lost token stays until a lease clears it up', async () => {
     const { one, two, held, outwait } = await createWorld()
     await held(one)
     await outwait(two)
@@ -176,7 +176,7 @@ describe('refresh turns', () => {
     expect(await storedToken()).toBe('newer')
   })
 
-  it('P18: a late holder does not end the turn of its successor', async () => {
+  it('P18: a late holder does not end the lease of its successor', async () => {
     const { one, two, held, which, outwait } = await createWorld()
     const late = await held(one)
     await outwait(two)
@@ -187,83 +187,83 @@ describe('refresh turns', () => {
 
   it('a credential disabled in between keeps its new token and stays disabled', async () => {
     const { one, held, credentials, storedToken, which } = await createWorld()
-    const turn = await held(one)
+    const lease = await held(one)
     await credentials.setState('calendar-user', 'disabled')
-    await one.end(turn, { rotated: new Secret('refresh-2') })
+    await one.end(lease, { rotated: new Secret('refresh-2') })
     await expect(one.begin(which)).rejects.toMatchObject({ code: 'target_unavailable' })
     await credentials.setState('calendar-user', 'enabled')
     expect(await storedToken()).toBe('refresh-2')
   })
 
   it('P16: a crash while one version is refreshed is not told of another', async () => {
-    const { credentials, createTurns, clock, createRotations } = createCredentialWorld()
+    const { credentials, createLeases, clock, createRotations } = createCredentialWorld()
     const added = await credentials.add(refreshCredential)
     await createRotations('one').beginImport('calendar-user', refreshCredential, { withdrawsFormer: false })
     const { versions = [] } = (await credentials.find('calendar-user')) ?? {}
     const [active = '', candidate = ''] = versions.map(({ id }) => id)
     expect(active).toBe(added?.version)
-    await createTurns('crashed').begin({ name: 'calendar-user', version: candidate })
+    await createLeases('crashed').begin({ name: 'calendar-user', version: candidate })
     const crashedAt = clock.now()
-    const turns = createTurns('two')
+    const leases = createLeases('two')
     for (const ms of [5_000, 5_000]) {
-      await turns.begin({ name: 'calendar-user', version: active })
+      await leases.begin({ name: 'calendar-user', version: active })
       await clock.advance(ms)
     }
-    const turn = await turns.begin({ name: 'calendar-user', version: active })
-    if (!turn.held) throw new Error('the lease was over')
-    expect(turn.interruptedAt).toBeUndefined()
-    await turns.end(turn, { health: { status: 'healthy' } })
-    expect(await turns.begin({ name: 'calendar-user', version: candidate })).toMatchObject({
+    const lease = await leases.begin({ name: 'calendar-user', version: active })
+    if (!lease.held) throw new Error('the lease was over')
+    expect(lease.interruptedAt).toBeUndefined()
+    await leases.end(lease, { health: { status: 'healthy' } })
+    expect(await leases.begin({ name: 'calendar-user', version: candidate })).toMatchObject({
       interruptedAt: crashedAt,
     })
   })
 
   it('a candidate is refreshed with the scopes that were consented with it', async () => {
-    const { credentials, createTurns, createRotations } = createCredentialWorld()
+    const { credentials, createLeases, createRotations } = createCredentialWorld()
     const { version: active = '' } = (await credentials.add(refreshCredential)) ?? {}
     const brought = { ...refreshCredential, consentedScopes: ['c'] }
     await createRotations('one').beginImport('calendar-user', brought, { withdrawsFormer: false })
     const candidate = (await credentials.find('calendar-user'))?.versions.at(-1)?.id ?? ''
-    const turns = createTurns('one')
-    const turn = await turns.begin({ name: 'calendar-user', version: candidate })
-    if (!turn.held) throw new Error('nobody else has it')
-    expect(turn.consentedScopes).toEqual(['c'])
-    await turns.end(turn, {})
-    expect(await turns.begin({ name: 'calendar-user', version: active })).toMatchObject({
+    const leases = createLeases('one')
+    const lease = await leases.begin({ name: 'calendar-user', version: candidate })
+    if (!lease.held) throw new Error('nobody else has it')
+    expect(lease.consentedScopes).toEqual(['c'])
+    await leases.end(lease, {})
+    expect(await leases.begin({ name: 'calendar-user', version: active })).toMatchObject({
       consentedScopes: ['a', 'b'],
     })
   })
 
   it('a version that was destroyed in between gets no secret back', async () => {
-    const { credentials, createTurns, createRotations, store } = createCredentialWorld()
+    const { credentials, createLeases, createRotations, store } = createCredentialWorld()
     await credentials.add(refreshCredential)
     await createRotations('one').beginImport('calendar-user', refreshCredential, { withdrawsFormer: false })
     const candidate = (await credentials.find('calendar-user'))?.versions.at(-1)?.id ?? ''
-    const turns = createTurns('one')
-    const turn = await turns.begin({ name: 'calendar-user', version: candidate })
-    if (!turn.held) throw new Error('nobody else has it')
+    const leases = createLeases('one')
+    const lease = await leases.begin({ name: 'calendar-user', version: candidate })
+    if (!lease.held) throw new Error('nobody else has it')
     await credentials.disableVersion('calendar-user', candidate)
     await credentials.destroyVersion('calendar-user', candidate)
-    expect(await turns.end(turn, { rotated: new Secret('refresh-2') })).toBe('gone')
+    expect(await leases.end(lease, { rotated: new Secret('refresh-2') })).toBe('gone')
     expect(JSON.stringify(await store.get('credentials/calendar-user'))).not.toContain('refresh-2')
   })
 
   it('a credential that was destroyed in between stays destroyed', async () => {
     const { one, held, credentials } = await createWorld()
-    const turn = await held(one)
+    const lease = await held(one)
     await credentials.remove('calendar-user')
-    expect(await one.end(turn, { rotated: new Secret('refresh-2') })).toBe('gone')
+    expect(await one.end(lease, { rotated: new Secret('refresh-2') })).toBe('gone')
     expect(await credentials.find('calendar-user')).toBeUndefined()
   })
 })
 
-describe('refresh turns of instances whose clocks differ', () => {
+describe('refresh leases of instances whose clocks differ', () => {
   it.each([-7200, -60, -11, 11, 13, 60, 290, 3_600, 7_200])(
     'by %i s: a lease that lives is never taken over, and one that is left behind is after 10 s',
     async (off) => {
-      const { held, clock, which, createTurns } = await createWorld()
-      await held(createTurns('one'))
-      const other = createTurns('other', off)
+      const { held, clock, which, createLeases } = await createWorld()
+      await held(createLeases('one'))
+      const other = createLeases('other', off)
       for (let second = 0; second < 10; second += 1) {
         expect(await other.begin(which)).toEqual({ held: false, retryAfter: 10 - second })
         await clock.advance(1_000)
@@ -293,9 +293,9 @@ describe('refresh turns of instances whose clocks differ', () => {
     expect(await two.begin(which)).toEqual({ held: false, retryAfter: 7 })
   })
 
-  it('of many turns in a row each is watched anew', async () => {
+  it('of many leases in a row each is watched anew', async () => {
     const { one, two, held, clock, which } = await createWorld()
-    for (let turn = 0; turn < 5; turn += 1) {
+    for (let round = 0; round < 5; round += 1) {
       const mine = await held(one)
       expect(await two.begin(which)).toEqual({ held: false, retryAfter: 10 })
       await clock.advance(6_000)
@@ -306,7 +306,7 @@ describe('refresh turns of instances whose clocks differ', () => {
 
   it('P16: after an outage in which the store hung its holder stores first what it got before', async () => {
     const { one, two, held, clock, which, storedToken, store } = await createWorld()
-    const turn = await held(one)
+    const lease = await held(one)
     await two.begin(which)
     // The store is away, and what was asked last hangs for as long as an adapter lets it.
     await clock.advance(15_000)
@@ -314,7 +314,7 @@ describe('refresh turns of instances whose clocks differ', () => {
       await clock.sleep(3_000)
       throw new Error('the store did not answer in time')
     }
-    const hanging = one.end(turn, { rotated: new Secret('refresh-2') }).catch(() => 'in vain')
+    const hanging = one.end(lease, { rotated: new Secret('refresh-2') }).catch(() => 'in vain')
     await clock.advance(0)
     // It is back.
     store.before = () => Promise.resolve()
@@ -323,7 +323,7 @@ describe('refresh turns of instances whose clocks differ', () => {
       await clock.advance(1_000)
     }
     expect(await hanging).toBe('in vain')
-    await one.end(turn, { rotated: new Secret('refresh-2') })
+    await one.end(lease, { rotated: new Secret('refresh-2') })
     expect((await held(two)).secret.refreshToken.reveal()).toBe('refresh-2')
     expect(await storedToken()).toBe('refresh-2')
   })

@@ -19,10 +19,10 @@ export function createCredentialWorld() {
   const deps = { store, clock, keyRing, entropy }
   const credentials = createCredentials({ ...deps, onMalformed: ({ reason }) => malformed.push(reason) })
   /** `off` seconds from the others by its wall clock. */
-  const createTurns = (holder: string, off = 0) =>
+  const createLeases = (holder: string, off = 0) =>
     createRefreshLeases({ ...deps, clock: { ...clock, now: () => epochSeconds(clock.now() + off) }, holder })
   const createRotationsOf = (holder: string) => createRotations({ ...deps, holder })
-  return { clock, store, keyRing, malformed, credentials, createTurns, createRotations: createRotationsOf }
+  return { clock, store, keyRing, malformed, credentials, createLeases, createRotations: createRotationsOf }
 }
 
 export const keyCredential: NewCredential = {

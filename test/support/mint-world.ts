@@ -80,7 +80,7 @@ export async function startMintWorld({ upstreams = [], startAt }: MintWorldOptio
     more: Partial<Pick<MintDeps, 'ownIdentity' | 'background' | 'showConfirmed'>> = {},
   ) => {
     const background = createAwaitableBackground()
-    const refreshTurns = createRefreshLeases({ ...deps, holder })
+    const refreshLeases = createRefreshLeases({ ...deps, holder })
     const verifyIssued = createVerifyIssued({
       http: createHttpClient(),
       clock,
@@ -96,7 +96,7 @@ export async function startMintWorld({ upstreams = [], startAt }: MintWorldOptio
       log: book.log,
       background,
       credentials,
-      refreshTurns,
+      refreshLeases,
       verifyAccessToken: (token, from) => verifyIssued(token.reveal(), from),
       findUpstream,
       sharesWork: true,
@@ -109,7 +109,7 @@ export async function startMintWorld({ upstreams = [], startAt }: MintWorldOptio
       intermediaries: { share: createSharing(), noteUnusable: () => {}, whyUnusable: () => undefined },
       ...more,
     })
-    return { mint: remembering(mint, errors), background, refreshTurns }
+    return { mint: remembering(mint, errors), background, refreshLeases }
   }
   const first = createInstance('instance-1')
 

@@ -7,7 +7,7 @@ import { createAwaitableBackground, createLogBook } from '../support/quiet.ts'
 import { createSequence } from '../support/sequence.ts'
 import { createSkippingClock } from '../support/skipping-clock.ts'
 
-const turn: RefreshLease = {
+const lease: RefreshLease = {
   held: true,
   name: 'calendar-user',
   version: 'v1',
@@ -27,7 +27,7 @@ function createOutage(fraction: number) {
   const background = createAwaitableBackground()
   let attempts = 0
   const keep = createStoreRotatedToken({
-    refreshTurns: {
+    refreshLeases: {
       begin: () => Promise.reject(new Error('not part of this test')),
       end: async () => {
         attempts += 1
@@ -54,7 +54,7 @@ describe('while a rotated refresh token cannot be stored', () => {
     async (fraction) => {
       const { clock, keep, pauses, background, attempts } = createOutage(fraction)
       const beganMs = clock.steadyMs()
-      await expect(keep.endTurn(turn, { rotated: new Secret('refresh-2') })).rejects.toMatchObject({
+      await expect(keep.endLease(lease, { rotated: new Secret('refresh-2') })).rejects.toMatchObject({
         code: 'store_unavailable',
       })
       await background.settled()
@@ -69,15 +69,15 @@ describe('while a rotated refresh token cannot be stored', () => {
 
   it('the first pauses are short, for most outages are', async () => {
     const { keep, pauses, background } = createOutage(0)
-    await keep.endTurn(turn, { rotated: new Secret('refresh-2') }).catch(() => undefined)
+    await keep.endLease(lease, { rotated: new Secret('refresh-2') }).catch(() => undefined)
     await background.settled()
     expect(pauses.slice(0, 4)).toEqual([25, 50, 100, 200])
   })
 
-  it('a turn without a new token is given up after a second', async () => {
+  it('a lease without a new token is given up after a second', async () => {
     const { clock, keep, pauses } = createOutage(0.5)
     const beganMs = clock.steadyMs()
-    await keep.endTurn(turn, { health: { status: 'healthy' } })
+    await keep.endLease(lease, { health: { status: 'healthy' } })
     expect(pauses.length).toBeGreaterThan(2)
     expect(clock.steadyMs() - beganMs).toBeLessThanOrEqual(1_000)
   })
