@@ -191,7 +191,7 @@ function openCredentials(path: string, keys: string) {
   if (!reading.ok) throw new Error(reading.faults.join('; '))
   const clock = createSystemClock()
   const { store, close } = createSqliteStore({ path, clock })
-  const keyRing = createKeyRing([createLocalRingKeys(reading.keys)])
+  const keyRing = createKeyRing([createLocalRingKeys(reading.value)])
   const onMalformed = (error: Error) => {
     throw error
   }

@@ -108,7 +108,7 @@ export function parseJwks(text: string, use: KeyUse = 'sig'): Result<Jwks> {
       continue
     }
     const judgement = parsePublicJwk(member, use)
-    if (judgement.ok) keys.push(judgement.key)
+    if (judgement.ok) keys.push(judgement.value)
     else skipped.push(`key ${position}: ${judgement.fault}`)
   }
   for (const kid of repeatedKids(keys))

@@ -33,8 +33,8 @@ export async function extendSigningKeys(
 ): Promise<Reading<string>> {
   const known = before === undefined ? undefined : parseSigningKeys(before)
   if (known?.ok === false) return known
-  const keys = (known?.keys ?? []).map(({ privateJwk }) => parseJsonObject(privateJwk.reveal()))
-  const others = known?.keys ?? []
+  const others = known?.value ?? []
+  const keys = others.map(({ privateJwk }) => parseJsonObject(privateJwk.reveal()))
   const nbf = Math.max(signsFrom, ...others.map(({ signsFrom: from = 0 }) => from + 1))
   const key = { ...(await makeKey(alg)), ...(others.length === 0 ? {} : { nbf }) }
   const text = `${JSON.stringify({ keys: [...keys, key] })}\n`

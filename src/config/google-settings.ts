@@ -31,10 +31,7 @@ export const identitySettings = {
       without: 'required with `DOWNSCOPE_GOOGLE_FEDERATION`',
       example: '$(npx downscope keys generate signing)',
     },
-    (text) => {
-      const reading = parseSigningKeys(text)
-      return reading.ok ? right(reading.keys) : wrong(...reading.faults)
-    },
+    parseSigningKeys,
   ),
   googleFederation: optional(
     {

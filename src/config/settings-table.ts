@@ -2,16 +2,7 @@ import { parseLocalKeys } from '../adapters/key-ring/local-keys.ts'
 import { googleEndpoints, identitySettings } from './google-settings.ts'
 import { parseHostAndPort, parseIdentifierUrl, parseIssuer, parseKeyRing, parseStore } from './parse-url.ts'
 import { telemetrySettings } from './telemetry-settings.ts'
-import {
-  optional,
-  parseChoice,
-  parseInteger,
-  parseText,
-  required,
-  right,
-  withDefault,
-  wrong,
-} from './setting.ts'
+import { optional, parseChoice, parseInteger, parseText, required, withDefault } from './setting.ts'
 
 /** Where people sign in: OpenID Connect at one issuer of the policy. */
 const signInSettings = {
@@ -145,10 +136,7 @@ export const settingsTable = {
       without: 'required with `local:`',
       example: 'k1:$(openssl rand -base64 32)',
     },
-    (text) => {
-      const reading = parseLocalKeys(text)
-      return reading.ok ? right(reading.keys) : wrong(...reading.faults)
-    },
+    parseLocalKeys,
   ),
   policyPath: optional(
     {

@@ -1,4 +1,4 @@
-import { type Fault, fault } from './result.ts'
+import { fault, type Result } from './result.ts'
 import { isMembers, type Members } from './json.ts'
 import { omitUndefined } from './omit-undefined.ts'
 
@@ -34,8 +34,6 @@ export interface OkpPublicJwk extends KeyNames {
   readonly x: string
 }
 
-export type JwkJudgement = { readonly ok: true; readonly key: PublicJwk } | Fault
-
 /** RFC 7518 §3.1 and RFC 9864: what each type and curve of key can verify; asymmetric only. */
 const rsaAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const
 const ecAlgorithm = { 'P-256': 'ES256', 'P-384': 'ES384', 'P-521': 'ES512' } as const
@@ -67,7 +65,7 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const
  * point size, `use`, `key_ops` and `alg` that allow verifying, and no private or symmetric member.
  * Keys without a `use` count as signature keys only. Source: RFC 7517 §4, RFC 7518 §6, RFC 8725 §3.5.
  */
-export function parsePublicJwk(value: unknown, wanted: KeyUse = 'sig'): JwkJudgement {
+export function parsePublicJwk(value: unknown, wanted: KeyUse = 'sig'): Result<PublicJwk> {
   if (!isMembers(value)) return fault('a key must be a JSON object')
   const exposed = privateMembers.find((member) => member in value)
   if (exposed !== undefined) return fault(`a public key must not have the private member "${exposed}"`)
@@ -79,12 +77,12 @@ export function parsePublicJwk(value: unknown, wanted: KeyUse = 'sig'): JwkJudge
   const names = parseNames(value)
   if (names === undefined) return fault('"kid" and "alg" must be non-empty strings when they are there')
   const judgement = parseMaterial(value, names)
-  if (judgement.ok && algorithmsFitting(judgement.key).length === 0)
+  if (judgement.ok && algorithmsFitting(judgement.value).length === 0)
     return fault('"alg" must be a signature algorithm of this type of key')
   return judgement
 }
 
-function parseMaterial(value: Members, names: KeyNames): JwkJudgement {
+function parseMaterial(value: Members, names: KeyNames): Result<PublicJwk> {
   switch (value['kty']) {
     case 'RSA':
       return parseRsa(value, names)
@@ -97,7 +95,7 @@ function parseMaterial(value: Members, names: KeyNames): JwkJudgement {
   }
 }
 
-function parseRsa(value: Members, names: KeyNames): JwkJudgement {
+function parseRsa(value: Members, names: KeyNames): Result<PublicJwk> {
   const { n, e } = value
   const modulus = decode(n)
   const exponent = decode(e)
@@ -109,24 +107,24 @@ function parseRsa(value: Members, names: KeyNames): JwkJudgement {
   const isTiny = exponent.length === 1 && last < 3
   if (exponent.length === 0 || exponent.length > 4 || exponent[0] === 0 || last % 2 === 0 || isTiny)
     return fault('"e" must be an odd exponent from 3 to 2^32')
-  return { ok: true, key: { ...names, kty: 'RSA', n: String(n), e: String(e) } }
+  return { ok: true, value: { ...names, kty: 'RSA', n: String(n), e: String(e) } }
 }
 
-function parseEc(value: Members, names: KeyNames): JwkJudgement {
+function parseEc(value: Members, names: KeyNames): Result<PublicJwk> {
   const { crv, x, y } = value
   if (crv !== 'P-256' && crv !== 'P-384' && crv !== 'P-521')
     return fault('"crv" must be P-256, P-384 or P-521')
   const size = coordinateBytes[crv]
   if (decode(x)?.length !== size || decode(y)?.length !== size)
     return fault(`"x" and "y" must be ${size} octets in base64url for ${crv}`)
-  return { ok: true, key: { ...names, kty: 'EC', crv, x: String(x), y: String(y) } }
+  return { ok: true, value: { ...names, kty: 'EC', crv, x: String(x), y: String(y) } }
 }
 
-function parseOkp(value: Members, names: KeyNames): JwkJudgement {
+function parseOkp(value: Members, names: KeyNames): Result<PublicJwk> {
   const { crv, x } = value
   if (crv !== 'Ed25519') return fault('"crv" must be Ed25519')
   if (decode(x)?.length !== 32) return fault('"x" must be 32 octets in base64url for Ed25519')
-  return { ok: true, key: { ...names, kty: 'OKP', crv, x: String(x) } }
+  return { ok: true, value: { ...names, kty: 'OKP', crv, x: String(x) } }
 }
 
 function parseNames({ kid, alg }: Members): KeyNames | undefined {

@@ -1,7 +1,4 @@
-import { type Fault, fault } from './result.ts'
-
-/** A private key as text in PKCS#8, or what is wrong with what was given; never any of the text itself. */
-export type PemJudgement = { readonly ok: true; readonly pkcs8Pem: string } | Fault
+import { fault, type Result } from './result.ts'
 
 /** A 16384-bit key has 13 KB; nothing honest is longer. */
 const pemCharsMax = 16_384
@@ -9,9 +6,10 @@ const pemBlock = /^-----BEGIN ([A-Z0-9 ]+)-----\n([\s\S]*?)\n?-----END ([A-Z0-9 
 
 /**
  * Judges a PEM text as an unencrypted private key: PKCS#8 as Google writes it, or PKCS#1, which is wrapped (RFC 5208
- * §5, RFC 8017 appendix A.1). Says nothing of whether the key inside is a good one.
+ * §5, RFC 8017 appendix A.1). The value is PKCS#8 in PEM; nothing is said of whether the key inside is a good one, and
+ * no fault repeats the text.
  */
-export function parsePrivateKeyPem(text: string): PemJudgement {
+export function parsePrivateKeyPem(text: string): Result<string> {
   if (text.length > pemCharsMax) return fault('is longer than any private key')
   if (!text.includes('\n') && text.includes('\\n'))
     return fault('has "\\n" as two characters where line breaks belong: the JSON was escaped twice')
@@ -27,8 +25,8 @@ export function parsePrivateKeyPem(text: string): PemJudgement {
   if (der === undefined) return fault('has a body that is not base64')
   const tooShort = describeLength(der)
   if (tooShort !== undefined) return fault(tooShort)
-  if (label === 'PRIVATE KEY') return { ok: true, pkcs8Pem: pemBlockOf('PRIVATE KEY', der) }
-  return { ok: true, pkcs8Pem: pemBlockOf('PRIVATE KEY', wrapPkcs1(der)) }
+  if (label === 'PRIVATE KEY') return { ok: true, value: pemBlockOf('PRIVATE KEY', der) }
+  return { ok: true, value: pemBlockOf('PRIVATE KEY', wrapPkcs1(der)) }
 }
 
 function describeBroken(text: string): string {

@@ -73,9 +73,9 @@ async function proveKey(privateKey: Secret, algorithm: SigningAlgorithm): Promis
   const { kty, crv, n, e, x, y } = jwk
   const publicHalf = parsePublicJwk(withoutAbsent({ kty, crv, n, e, x, y }))
   if (!publicHalf.ok) return fault(`is not usable: ${publicHalf.fault}`)
-  if (!algorithmsFitting(publicHalf.key).includes(algorithm)) return fault(`does not fit ${algorithm}`)
+  if (!algorithmsFitting(publicHalf.value).includes(algorithm)) return fault(`does not fit ${algorithm}`)
   if (kty === 'RSA' && !isWhole(jwk)) return fault('is damaged: its numbers do not belong together')
-  return (await signsFor(key, publicHalf.key, algorithm))
+  return (await signsFor(key, publicHalf.value, algorithm))
     ? { ok: true }
     : fault('does not sign what its own public half verifies')
 }

@@ -145,7 +145,7 @@ function pemMember(file: Members): Result<Secret> {
     return fault('secret.private_key: is in SEC1: convert it with openssl pkcs8 -topk8 -nocrypt')
   const pem = parsePrivateKeyPem(text.value)
   if (!pem.ok) return fault(`secret.private_key: ${pem.fault}`)
-  return { ok: true, value: new Secret(pem.pkcs8Pem) }
+  return { ok: true, value: new Secret(pem.value) }
 }
 
 /** What makes up a private key of each type (RFC 7518 §6, RFC 8037 §2), and nothing beside it is kept. */

@@ -1,7 +1,7 @@
 import { importPKCS8, SignJWT, type CryptoKey } from 'jose'
 import { assertionAudience, assertionLife } from '../domain/google.ts'
 import { parseJsonObject, type Members } from '../domain/json.ts'
-import { parsePrivateKeyPem, type PemJudgement } from '../domain/pem.ts'
+import { parsePrivateKeyPem } from '../domain/pem.ts'
 import { fault, type Result } from '../domain/result.ts'
 import { Secret } from '../domain/secret.ts'
 import { later, seconds, type EpochSeconds } from '../domain/time.ts'
@@ -38,7 +38,7 @@ export function parseKeyFile(
     memberFault('private_key', pem === undefined ? textFault(privateKey) : faultOf(pem)),
   ].flat()
   if (faults.length > 0 || !pem?.ok) return { ok: false, faults }
-  const key = { clientEmail: String(clientEmail), keyId: String(keyId), privateKey: new Secret(pem.pkcs8Pem) }
+  const key = { clientEmail: String(clientEmail), keyId: String(keyId), privateKey: new Secret(pem.value) }
   return { ok: true, key }
 }
 
@@ -46,7 +46,7 @@ function memberFault(member: KeyFileFault['member'], why: string | undefined): r
   return why === undefined ? [] : [{ member, why }]
 }
 
-function faultOf(pem: PemJudgement): string | undefined {
+function faultOf(pem: Result<string>): string | undefined {
   return pem.ok ? undefined : pem.fault
 }
 

@@ -63,7 +63,7 @@ const jwk = z.pipe(
   z.unknown(),
   z.transform((value, context) => {
     const judgement = parsePublicJwk(value)
-    if (judgement.ok) return judgement.key
+    if (judgement.ok) return judgement.value
     context.issues.push({ code: 'custom', input: '', message: judgement.fault })
     return z.NEVER
   }),

@@ -18,7 +18,7 @@ beforeAll(async () => {
   publicKey = pair.publicKey
   const judged = parsePublicJwk({ ...(await exportJWK(pair.publicKey)), kid: 'batch-1' })
   if (!judged.ok) throw new Error(judged.fault)
-  world = await createClientWorld([{ name: 'batch', jwk: judged.key }])
+  world = await createClientWorld([{ name: 'batch', jwk: judged.value }])
   keyFile = world.write(
     'batch.jwk.json',
     JSON.stringify({ ...(await exportJWK(pair.privateKey)), kid: 'batch-1', iss: 'batch', sub: 'batch' }),

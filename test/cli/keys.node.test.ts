@@ -25,7 +25,7 @@ describe('keys generate sealing', () => {
     async (kid) => {
       const { stdout } = await generate('sealing', '--kid', kid)
 
-      expect(parseLocalKeys(stdout)).toMatchObject({ ok: true, keys: [{ kid }] })
+      expect(parseLocalKeys(stdout)).toMatchObject({ ok: true, value: [{ kid }] })
     },
   )
 
@@ -46,7 +46,7 @@ describe('keys generate sealing', () => {
 
     expect(parseLocalKeys(`${newer},${older}`)).toMatchObject({
       ok: true,
-      keys: [{ kid: 'k20261124-100000' }, { kid: 'k20261124-095959' }],
+      value: [{ kid: 'k20261124-100000' }, { kid: 'k20261124-095959' }],
     })
   })
 })
@@ -153,5 +153,5 @@ function judge(part: string) {
 function keysOf(text: string) {
   const reading = parseSigningKeys(text)
   if (!reading.ok) throw new Error(reading.faults.join('; '))
-  return reading.keys
+  return reading.value
 }

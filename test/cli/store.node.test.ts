@@ -204,7 +204,7 @@ describe.skipIf(emulatorHost === undefined)(`${many} credentials (skipped withou
       const entropy = createEntropy()
       const parsed = parseLocalKeys(world.read('keys.txt').trim())
       if (!parsed.ok) throw new Error('keys were generated')
-      const keyRing = createKeyRing([createLocalRingKeys(parsed.keys)])
+      const keyRing = createKeyRing([createLocalRingKeys(parsed.value)])
       const sideOf = (store: DocumentStore) => {
         const deps = { store, clock, entropy, keyRing, sha256: nodeSha256 }
         return {

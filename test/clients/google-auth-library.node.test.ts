@@ -31,7 +31,7 @@ beforeAll(async () => {
   const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
   const judged = parsePublicJwk(await exportJWK(publicKey))
   if (!judged.ok) throw new Error(judged.fault)
-  world = await createClientWorld([{ name: signer, jwk: judged.key }])
+  world = await createClientWorld([{ name: signer, jwk: judged.value }])
   keyPath = world.write('key.pem', await exportPKCS8(privateKey))
   tokenFile = world.write('workload.jwt', await world.subjectToken())
   return () => world.close()

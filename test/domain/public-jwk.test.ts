@@ -28,8 +28,8 @@ describe('a registered public key', () => {
     ['RS256', ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']],
   ])('P2: of a %s signer verifies what its type and curve allow', (alg, expected) => {
     const judged = parsePublicJwk(jwk(alg, { kid: 'k1', use: 'sig', key_ops: ['verify'] }))
-    expect(judged).toMatchObject({ ok: true, key: { kid: 'k1' } })
-    if (judged.ok) expect(algorithmsFitting(judged.key)).toEqual(expected)
+    expect(judged).toMatchObject({ ok: true, value: { kid: 'k1' } })
+    if (judged.ok) expect(algorithmsFitting(judged.value)).toEqual(expected)
   })
 
   it('P2: with an algorithm of its own verifies that one only', () => {
@@ -40,7 +40,7 @@ describe('a registered public key', () => {
       ['EdDSA', 'Ed25519', 'EdDSA'],
     ] as const) {
       const judged = parsePublicJwk(jwk(alg, { alg: own }))
-      expect(judged.ok && algorithmsFitting(judged.key)).toEqual([expected])
+      expect(judged.ok && algorithmsFitting(judged.value)).toEqual([expected])
     }
   })
 
@@ -120,6 +120,6 @@ describe('a registered public key', () => {
     const judged = parsePublicJwk(
       jwk('ES256', { kid: 'k1', x5c: ['AAAA'], x5u: 'https://evil.example', ext: true }),
     )
-    expect(judged.ok && Object.keys(judged.key).toSorted()).toEqual(['crv', 'kid', 'kty', 'x', 'y'])
+    expect(judged.ok && Object.keys(judged.value).toSorted()).toEqual(['crv', 'kid', 'kty', 'x', 'y'])
   })
 })

@@ -25,7 +25,7 @@ export async function createSigner(alg: SigningAlgorithm, kid: string): Promise<
   return {
     alg,
     kid,
-    jwk: judged.key,
+    jwk: judged.value,
     signTexts,
     sign: (claims, header) =>
       signTexts(JSON.stringify({ alg, kid, typ: 'JWT', ...header }), JSON.stringify(claims)),

@@ -22,7 +22,7 @@ export function keySetText(...keys: readonly unknown[]): string {
 export function readKeys(...keys: readonly unknown[]): BrokerKeys {
   const reading = parseSigningKeys(keySetText(...keys))
   if (!reading.ok) throw new Error(reading.faults.join('; '))
-  return reading.keys
+  return reading.value
 }
 
 /** The beginning of every private member of an EC and an RSA key: what must be nowhere. */

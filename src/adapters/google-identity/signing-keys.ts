@@ -1,4 +1,4 @@
-import { type Fault, fault } from '../../domain/result.ts'
+import { fault, type Reading, type Result } from '../../domain/result.ts'
 import { CompactSign, compactVerify, importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
 import { Secret } from '../../domain/secret.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -101,12 +101,6 @@ export interface BrokerKey {
 /** All are published; `signing-keys.ts` says which one signs. */
 export type BrokerKeys = readonly [BrokerKey, ...BrokerKey[]]
 
-export type SigningKeysReading =
-  | { readonly ok: true; readonly keys: BrokerKeys }
-  | { readonly ok: false; readonly faults: readonly string[] }
-
-type KeyReading = { readonly ok: true; readonly key: BrokerKey } | Fault
-
 /** One signs, one comes next, one was before: more is a mistake, and makes a long answer for everybody. */
 const keysMax = 5
 /** In 2286; more is milliseconds. */
@@ -119,12 +113,12 @@ const privateMembers = { EC: ['d'], RSA: ['d', 'p', 'q', 'dp', 'dq', 'qi'] } as 
  * §2.1), each with a `kid` of its own, and with `nbf` (as OpenID Federation 1.0 has it for a JWK) where it signs later.
  * A fault tells a key by its place, and never repeats the text.
  */
-export function parseSigningKeys(text: string): SigningKeysReading {
+export function parseSigningKeys(text: string): Reading<BrokerKeys> {
   const entries = parseJsonObject(text)?.['keys']
   if (!Array.isArray(entries)) return { ok: false, faults: ['is no JWK set: {"keys":[…]} in JSON'] }
   if (entries.length > keysMax) return { ok: false, faults: [`has more than ${keysMax} keys`] }
   const readings = entries.map((entry: unknown) => parseKey(entry))
-  const keys = readings.flatMap((reading) => (reading.ok ? [reading.key] : []))
+  const keys = readings.flatMap((reading) => (reading.ok ? [reading.value] : []))
   const faults = readings.flatMap((reading, index) =>
     reading.ok ? [] : [`key ${index + 1}: ${reading.fault}`],
   )
@@ -132,10 +126,10 @@ export function parseSigningKeys(text: string): SigningKeysReading {
     faults.push('has two keys of one "kid"')
   const [first, ...others] = keys
   if (faults.length > 0) return { ok: false, faults }
-  return first === undefined ? { ok: false, faults: ['has no key'] } : { ok: true, keys: [first, ...others] }
+  return first === undefined ? { ok: false, faults: ['has no key'] } : { ok: true, value: [first, ...others] }
 }
 
-function parseKey(members: unknown): KeyReading {
+function parseKey(members: unknown): Result<BrokerKey> {
   if (!isMembers(members)) return fault('must be a JSON object')
   const { kid, key_ops: operations, nbf } = members
   if (typeof kid !== 'string' || !/^[\w.~-]{1,100}$/.test(kid))
@@ -154,34 +148,36 @@ function parseKey(members: unknown): KeyReading {
   }
 }
 
-type PublicReading = { readonly ok: true; readonly key: PublishedJwk } | Fault
-
-function publishEc({ crv, x, y, use, alg }: Members, kid: string): PublicReading {
+function publishEc({ crv, x, y, use, alg }: Members, kid: string): Result<PublishedJwk> {
   const judged = parsePublicJwk({ kty: 'EC', crv, x, y, use })
   if (!judged.ok) return judged
-  if (judged.key.kty !== 'EC' || judged.key.crv !== 'P-256') return fault('"crv" must be P-256')
+  if (judged.value.kty !== 'EC' || judged.value.crv !== 'P-256') return fault('"crv" must be P-256')
   if (alg !== undefined && alg !== 'ES256') return fault('"alg" must be ES256')
-  return { ok: true, key: { ...judged.key, kid, alg: 'ES256' } }
+  return { ok: true, value: { ...judged.value, kid, alg: 'ES256' } }
 }
 
-function publishRsa({ n, e, use, alg }: Members, kid: string): PublicReading {
+function publishRsa({ n, e, use, alg }: Members, kid: string): Result<PublishedJwk> {
   const judged = parsePublicJwk({ kty: 'RSA', n, e, use })
   if (!judged.ok) return judged
-  if (judged.key.kty !== 'RSA') return fault('"kty" must be RSA')
+  if (judged.value.kty !== 'RSA') return fault('"kty" must be RSA')
   if (alg !== undefined && alg !== 'RS256') return fault('"alg" must be RS256')
-  return { ok: true, key: { ...judged.key, kid, alg: 'RS256' } }
+  return { ok: true, value: { ...judged.value, kid, alg: 'RS256' } }
 }
 
-function withPrivate(members: Members, names: readonly string[], published: PublicReading): KeyReading {
+function withPrivate(
+  members: Members,
+  names: readonly string[],
+  published: Result<PublishedJwk>,
+): Result<BrokerKey> {
   if (!published.ok) return published
   if ('oth' in members) return fault('an RSA key must have two primes')
   const missing = names.find((name) => !isBase64url(members[name]))
   if (missing !== undefined) return fault(`the private member "${missing}" must be base64url`)
   const own = Object.fromEntries(names.map((name) => [name, members[name]]))
   const { nbf } = members
-  const privateJwk = new Secret(JSON.stringify({ ...published.key, ...own, nbf }))
+  const privateJwk = new Secret(JSON.stringify({ ...published.value, ...own, nbf }))
   const signsFrom = typeof nbf === 'number' ? { signsFrom: epochSeconds(nbf) } : {}
-  return { ok: true, key: { published: published.key, privateJwk, ...signsFrom } }
+  return { ok: true, value: { published: published.value, privateJwk, ...signsFrom } }
 }
 
 function isBase64url(value: unknown): boolean {

@@ -1,4 +1,5 @@
 import type { CryptoKey } from 'jose'
+import type { Reading } from '../../domain/result.ts'
 import { Secret } from '../../domain/secret.ts'
 import { decodeBase64 } from '../../domain/pem.ts'
 import { importDataKey, type RingKeys, dataKeyBytes } from './key-ring.ts'
@@ -40,10 +41,6 @@ export interface LocalKey {
   readonly key: Secret
 }
 
-export type LocalKeysReading =
-  | { readonly ok: true; readonly keys: readonly LocalKey[] }
-  | { readonly ok: false; readonly faults: readonly string[] }
-
 // Shorter than any 256-bit key as text: an entry written the wrong way round is never printed as a name.
 export const kidPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/
 
@@ -51,7 +48,7 @@ export const kidPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/
  * Reads `KID:BASE64,KID:BASE64`; the first key seals. White space around an entry is nothing, a secret file's last
  * newline included. Every fault is found at once, and names the position and the kid, never the key.
  */
-export function parseLocalKeys(text: string): LocalKeysReading {
+export function parseLocalKeys(text: string): Reading<readonly LocalKey[]> {
   if (text.trim() === '') return { ok: false, faults: ['there is no key'] }
   const entries = text.split(',').map((entry) => readEntry(entry.trim()))
   const kids = new Set<string>()
@@ -63,7 +60,7 @@ export function parseLocalKeys(text: string): LocalKeysReading {
     return fault === undefined ? [] : [`key ${index + 1}${name} ${fault}`]
   })
   if (faults.length > 0) return { ok: false, faults }
-  return { ok: true, keys: entries.flatMap(({ kid, key }) => (kid && key ? [{ kid, key }] : [])) }
+  return { ok: true, value: entries.flatMap(({ kid, key }) => (kid && key ? [{ kid, key }] : [])) }
 }
 
 /** The 32 octets of a key, or `undefined` when it is none. */

@@ -8,11 +8,11 @@ describe('DOWNSCOPE_KEYS', () => {
   test('keys come in the order in which they are written', () => {
     const reading = parseLocalKeys(`k2:${two}, k1:${one}\n`)
 
-    expect(reading.ok && reading.keys.map(({ kid, key }) => [kid, key.reveal()])).toEqual([
+    expect(reading.ok && reading.value.map(({ kid, key }) => [kid, key.reveal()])).toEqual([
       ['k2', two],
       ['k1', one],
     ])
-    expect(reading.ok && reading.keys.map(({ key }) => decodeLocalKey(key)?.[0])).toEqual([251, 1])
+    expect(reading.ok && reading.value.map(({ key }) => decodeLocalKey(key)?.[0])).toEqual([251, 1])
   })
 
   test('every fault is found at once, by position and name', () => {

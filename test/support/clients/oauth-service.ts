@@ -16,5 +16,5 @@ export async function createOAuthService(
   const { publicKey, privateKey } = await generateKeyPair(alg, alg === 'EdDSA' ? { crv: 'Ed25519' } : {})
   const judged = parsePublicJwk({ ...(await exportJWK(publicKey)), kid: `${name}-1` })
   if (!judged.ok) throw new Error(judged.fault)
-  return { name, jwk: judged.key, key: privateKey, ...(audiences === undefined ? {} : { audiences }) }
+  return { name, jwk: judged.value, key: privateKey, ...(audiences === undefined ? {} : { audiences }) }
 }
