@@ -6,7 +6,7 @@ import {
   identifiesAsAccount,
 } from '../domain/credential.ts'
 import { formatScope, scopeSet, type ScopeSet } from '../domain/scopes.ts'
-import type { CompiledRule, RuleScopes } from '../policy/compile-policy.ts'
+import type { CompiledRule } from '../policy/compile-policy.ts'
 import { readScopes, scopesImpliedBy, fullScopeName, shortScopeName } from '../policy/scope-catalogue.ts'
 import type { ExchangeRequest } from '../domain/exchange-request.ts'
 import type { Rule } from '../domain/policy.ts'
@@ -19,9 +19,10 @@ import { intersectBoundaries } from '../boundaries/intersect-boundaries.ts'
 import type { Grant } from '../domain/grant.ts'
 
 /**
- * Credential ∩ rule ∩ request, never empty (P13). An empty request asks for all the rule allows. A scope that a rule's
- * scope implies is given as it was asked for. What was asked for and cannot be had is refused with `scope_refused`, or
- * with `drop` in the rule left out; of a scope too broad there remains what the rule allows of that which it implies.
+ * The granted scopes: credential ∩ rule ∩ request, never empty (P13). A request without scopes asks for all that the
+ * rule allows. A narrower scope than the rule names is granted as requested, where the rule's scope implies it. A
+ * requested scope that cannot be granted is refused with `scope_refused`; with `excess_scopes: drop` in the rule it is
+ * replaced by the narrower scopes that it implies and the rule allows, or left out.
  */
 export function narrowScopes(wanted: ScopeSet, rule: CompiledRule, credential: CredentialSummary): ScopeSet {
   const { name, excessScopes } = rule.rule
@@ -29,13 +30,13 @@ export function narrowScopes(wanted: ScopeSet, rule: CompiledRule, credential: C
   const asked = allowed.meant(wanted)
   const beyondRule = asked.filter((scope) => !allowed.allows(scope))
   if (beyondRule.length > 0 && excessScopes === 'refuse')
-    throw refused(`beyond rule "${name}": ${shorten(beyondRule)}${slipsIn(beyondRule, credential)}`)
+    throw refused(`beyond rule "${name}": ${shorten(beyondRule)}${unknownScopes(beyondRule, credential)}`)
 
   const within = asked.length === 0 ? allowed.scopes : asked.filter(allowed.allows)
-  const remains = beyondRule.length === 0 ? [] : remainsOf(beyondRule, allowed)
+  const implied = beyondRule.length === 0 ? [] : scopeSet(beyondRule.flatMap(allowed.allowedOf))
   const allowsNone = () => `rule "${name}" allows none of: ${shorten(asked)}`
   const consented = credential.consentedScopes
-  if (consented === undefined) return someOf([...within, ...broadest(remains)], allowsNone)
+  if (consented === undefined) return requireScopes([...within, ...broadest(implied)], allowsNone)
 
   // docs/google.md §1.1: the upstream compares consented scopes as text; a wider one does not imply a narrower one.
   const notConsented = within.filter((scope) => !consented.includes(scope))
@@ -43,30 +44,26 @@ export function narrowScopes(wanted: ScopeSet, rule: CompiledRule, credential: C
     `not consented for "${credential.name}": ${shorten(notConsented)}; consented: ${shorten(consented)}`
   if (notConsented.length > 0 && asked.length > 0 && excessScopes === 'refuse') throw refused(explanation())
   const has = (scope: string): boolean => consented.includes(scope)
-  return someOf(
-    [...within.filter(has), ...broadest(remains.filter(has))],
+  return requireScopes(
+    [...within.filter(has), ...broadest(implied.filter(has))],
     within.length === 0 ? allowsNone : explanation,
   )
 }
 
-/** Words that are no scope of Google's, with the one that may be meant. */
-function slipsIn(scopes: ScopeSet, { upstream }: CredentialSummary): string {
+/** Requested scopes that the upstream does not have, each with the scope that may be meant. */
+function unknownScopes(scopes: ScopeSet, { upstream }: CredentialSummary): string {
   const read = readScopes(upstream, scopes)
   return read.ok ? '' : `; ${read.faults.slice(0, 5).join('; ')}`
 }
 
-function remainsOf(beyondRule: ScopeSet, { allowedOf }: RuleScopes): ScopeSet {
-  return scopeSet(beyondRule.flatMap(allowedOf))
-}
-
-/** Without those that another of them implies. */
+/** Leaves out the scopes that another of them implies. */
 function broadest(scopes: ScopeSet): ScopeSet {
   return scopes.filter((scope) => !scopes.some((other) => scopesImpliedBy(other).has(scope)))
 }
 
-/** The reason is told by a function: on the hot path nobody reads it. */
-function someOf(scopes: ScopeSet, otherwise: () => string): ScopeSet {
-  if (scopes.length === 0) throw refused(otherwise())
+/** `reason` is a function because a request that is granted does not need the text. */
+function requireScopes(scopes: ScopeSet, reason: () => string): ScopeSet {
+  if (scopes.length === 0) throw refused(reason())
   return scopeSet(scopes)
 }
 
@@ -86,10 +83,10 @@ export interface NarrowLifetime {
 }
 
 /**
- * The longest life that the token may turn out to have. Where the upstream can shorten a token, it is what the
- * upstream is asked for: what the caller asks, within what the rule allows. Elsewhere it is the rule's, which minting
- * holds against what the upstream gave, and what cannot be kept is refused, never pretended: `request_malformed` where
- * the caller asked for it, `target_unavailable` where the rule does.
+ * The longest lifetime that the token may have, in seconds; `undefined` without limit. Where the upstream issues tokens
+ * of a chosen lifetime, this is the one requested from it: the caller's, within the rule's. Elsewhere it is the rule's,
+ * which minting compares with `expires_in`. A lifetime that the upstream cannot give is refused: `request_malformed`
+ * where the caller requested it, `target_unavailable` where the rule demands it.
  */
 export function narrowLifetime({ request, rule: { rule }, credential }: NarrowLifetime): Seconds | undefined {
   const { lifetime: asked } = request
@@ -126,7 +123,7 @@ export function narrowLifetime({ request, rule: { rule }, credential }: NarrowLi
 }
 
 function lifeInWords(life: Seconds | undefined): string {
-  return life === undefined || life === Infinity ? 'no less than it likes' : `tokens of ${life} s`
+  return life === undefined || life === Infinity ? 'a lifetime of its own choice' : `tokens of ${life} s`
 }
 
 export interface BoundaryFor {
@@ -135,10 +132,10 @@ export interface BoundaryFor {
 }
 
 /**
- * The boundary that the token gets: the rule's, the caller's own, or where there are both what both reach; `undefined`
- * when there is neither. `request_malformed` where the caller's is not valid or cannot be compared with the rule's;
- * `target_unavailable` where the rule's has a variable for which the caller has no fitting claim, and where the
- * credential gives nothing that a boundary could be put on.
+ * The Credential Access Boundary of the token: the rule's, the requested one, or the intersection of both; `undefined`
+ * without either. Throws `request_malformed` where the requested one is not valid or cannot be intersected with the
+ * rule's, and `target_unavailable` where the caller lacks a claim that the rule's needs, or where tokens of the
+ * credential cannot have a boundary.
  */
 export function narrowBoundary(
   asked: AccessBoundary | undefined,
@@ -178,15 +175,15 @@ export function narrowBoundary(
   return both.boundary
 }
 
-/** What a token can live before Google says so, and a sealed one cannot be made to live less. */
+/** Seconds. A token bounded locally lives as long as its intermediary token. */
 const intermediaryLife = 3600
-/** Google's own library takes no more, though the exchange takes ten. */
+/** As many rules as Google's own library seals; the Security Token Service takes ten. */
 const sealedRulesMax = 9
 
 /**
- * How the boundary is put on a token of this grant, and why so. With a source of cloud-platform, and where it is sealed
- * here, nothing but the boundary narrows the token: then each role has to be proved to lie within the granted scopes.
- * Throws `scope_refused` where one is not and the exchange would be no narrower.
+ * How the boundary is put on a token of this grant, and why. Where the source token has cloud-platform, and where the
+ * boundary is sealed locally, only the boundary narrows the token: each role must then lie within the granted scopes.
+ * Throws `scope_refused` where one may not and the source token has cloud-platform.
  */
 export function chooseBounding(
   grant: Pick<Grant, 'rule' | 'scopes' | 'lifetime' | 'subject'> & { readonly boundary: AccessBoundary },
@@ -220,7 +217,7 @@ export function chooseBounding(
   }
 }
 
-/** What the scopes of Cloud Storage let a role be; the wider scopes all that Cloud Storage has (docs/google.md §2.4). */
+/** The roles of Cloud Storage that lie within each scope (docs/google.md §2.4). */
 const rolesWithin: readonly (readonly [scope: string, isWithin: (role: string) => boolean])[] = [
   ['devstorage.read_only', (role) => readingRoles.has(role)],
   ['devstorage.read_write', (role) => readingRoles.has(role) || writingRoles.has(role)],
@@ -240,8 +237,8 @@ const writingRoles: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The first permission of a boundary that is not proved to lie within the scopes; `undefined` where all are. Of custom
- * roles nothing is known.
+ * The first permission of a boundary that may go beyond the scopes; `undefined` where none does. A custom role always
+ * may: its permissions are not known here.
  */
 function permissionBeyond(scopes: ScopeSet, boundary: AccessBoundary): string | undefined {
   const known = new Set(scopes.map((scope) => shortScopeName(fullScopeName(scope))))

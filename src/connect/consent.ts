@@ -9,7 +9,7 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** A link as somebody opened it. */
 export type OpenedLink =
-  | { readonly kind: 'open'; readonly connection: Connection; readonly leadsTo: string }
+  | { readonly kind: 'open'; readonly connection: Connection; readonly upstreamOrigin: string }
   /** Used, over, or no link at all: one answer for all that are not open. */
   | { readonly kind: 'closed' }
 
@@ -17,16 +17,17 @@ export interface ConsentBegun {
   readonly id: string
   /** The upstream's page of consent. */
   readonly url: string
-  /** For the cookie of the browser that went on. */
+  /** For the cookie of the browser that continued. */
   readonly browser: string
 }
 
 export interface ConsentPages {
-  /** Looks, and uses nothing up: mail scanners open links too. */
+  /** What the link is for. Uses nothing up: mail scanners open links too. */
   readonly open: (link: string) => Promise<OpenedLink>
   /** `undefined` where the link is not open any more. */
   readonly refuse: (link: string, requestId: string) => Promise<Connection | undefined>
-  readonly goOn: (link: string) => Promise<ConsentBegun | undefined>
+  /** Uses the link up, and sends the browser to the upstream; `undefined` where the link is not open any more. */
+  readonly beginConsent: (link: string) => Promise<ConsentBegun | undefined>
 }
 
 /** Throws what the upstream's discovery throws while it is down: the link stays then. */
@@ -46,7 +47,7 @@ export function createConsentPages(deps: ConnectDeps): ConsentPages {
       const connection = await findOpen(link)
       if (connection === undefined) return { kind: 'closed' }
       const { authorizationUrl } = await deps.reach(connection.upstream)
-      return { kind: 'open', connection, leadsTo: new URL(requirePage(authorizationUrl)).origin }
+      return { kind: 'open', connection, upstreamOrigin: new URL(requirePage(authorizationUrl)).origin }
     },
     refuse: async (link, requestId) => {
       const found = await findOpen(link)
@@ -60,7 +61,7 @@ export function createConsentPages(deps: ConnectDeps): ConsentPages {
       await noteConsent(deps, changed, requestId)
       return changed
     },
-    goOn: async (link) => {
+    beginConsent: async (link) => {
       const found = await findOpen(link)
       if (found === undefined) return undefined
       const { id } = found
@@ -79,7 +80,7 @@ export function createConsentPages(deps: ConnectDeps): ConsentPages {
       const changed = await connections.change(id, (before) =>
         isOpen(before, deps.clock.now()) ? { ...before, flow } : before,
       )
-      // Somebody else went on in between: the link is used up.
+      // Another browser continued in between: the link is used up.
       if (changed?.flow?.browserDigest !== flow.browserDigest) return undefined
       const url = await consentUrl(reached, {
         clientId: client.id,
@@ -100,7 +101,7 @@ export function redirectUriOf(issuer: string, upstream: string): string {
   return `${issuer.replace(/\/$/, '')}/connect/callback/${upstream}`
 }
 
-/** Nobody went on yet, and it is not over. */
+/** No browser has continued with it yet, and it is not over. */
 function isOpen({ state, flow, expiresAt }: ConnectionRecord, now: number): boolean {
   return state === 'pending' && flow === undefined && now < expiresAt
 }

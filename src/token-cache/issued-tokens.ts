@@ -25,10 +25,10 @@ interface IntrospectDeps {
 }
 
 /**
- * What a token of ours is, told to whoever holds it: holding it is the proof, as nobody can guess one. A token that
- * is not ours, is over, was revoked, or whose credential is disabled or gone is simply not active (RFC 7662 §2.2), and
- * none is while the service is stopped. `read` parses the token once the request is counted, and throws what is wrong.
- * Throws `caller_throttled` and `store_unavailable`.
+ * Introspects a token (RFC 7662). Whoever presents it may know what it is: holding it is the proof. Inactive is a token
+ * that this broker did not issue, that has expired or was revoked, or whose credential is disabled or gone (§2.2); and
+ * every token while the service is stopped. `read` parses the token after the request was counted, and throws what is
+ * wrong with it. Throws `caller_throttled` and `store_unavailable`.
  */
 export function createIntrospect(deps: IntrospectDeps): (read: () => Secret) => Promise<Introspection> {
   const { issuedTokens, blocks, findCredential, clock, sha256, countRequest } = deps
@@ -38,7 +38,7 @@ export function createIntrospect(deps: IntrospectDeps): (read: () => Secret) => 
     const facts = await issuedTokens.find(digest)
     const { stopped, isRevoked } = await blocks()
     if (stopped !== undefined || isRevoked(digest)) return { isActive: false }
-    // An API key is no token, and outlives what is noted of it.
+    // An API key does not expire, so that `expires_at` of its record says nothing.
     if (facts === undefined || facts.tokenType === 'api_key') return { isActive: false }
     if (facts.expiresAt <= clock.now()) return { isActive: false }
     const credential = await findCredential(facts.credential)
@@ -66,10 +66,10 @@ interface RevokeIssuedDeps {
 }
 
 /**
- * Takes a token out of service here: within 10 s no instance serves it or calls it active, and whoever shares it gets a
- * new one. The upstream is not asked: at Google that would end the whole grant (docs/google.md §1.5), so that whoever
- * has the token can use it until its end. `undefined` for a token that is not ours or is over. Throws
- * `target_unavailable`, `token_type_unsupported`, `caller_throttled` and `store_unavailable`.
+ * Revokes a token here (RFC 7009): within 10 s no instance returns it from a cache or introspects it as active, and the
+ * next token request mints a new one. It is not revoked upstream, which at Google would end the whole grant
+ * (docs/google.md §1.5): there it works until it expires. `undefined` for a token that this broker did not issue, or
+ * that has expired. Throws `target_unavailable`, `token_type_unsupported`, `caller_throttled` and `store_unavailable`.
  */
 export function createRevokeIssued({
   issuedTokens,
@@ -88,7 +88,7 @@ export function createRevokeIssued({
     if (facts === undefined || facts.expiresAt <= clock.now()) return undefined
     await mayUse(caller, facts.credential)
     const kind = (await findCredential(facts.credential))?.kind
-    // The next request would get the same token, and a block would take it from everybody: disable the credential instead.
+    // These come again the same with the next request, and blocking one would block every caller: disable the credential instead.
     if (facts.tokenType === 'api_key' || kind === 'broker_identity')
       throw new BrokerError('token_type_unsupported', {
         reason: `a token of credential ${facts.credential} cannot be revoked here: the next request would get the same one`,
@@ -107,8 +107,8 @@ interface RecordIssuedTokensDeps {
 }
 
 /**
- * Notes each minted token by its digest before it is handed out, for gcloud asks what a token is as soon as it has
- * it. A token that could not be noted is good all the same: introspection calls it inactive, and the log says why.
+ * Records each minted token by its digest before it is returned: gcloud introspects a token as soon as it has it. A
+ * token that could not be recorded is returned all the same; introspection calls it inactive, and the log says why.
  */
 export function recordIssuedTokens({ mint, issuedTokens, sha256, log }: RecordIssuedTokensDeps): Mint {
   return async (grant, deadlineMs) => {

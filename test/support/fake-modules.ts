@@ -197,7 +197,7 @@ export function createFakeConnect(): Connect {
     answer: async () => ({ kind: 'unmatched' }),
     open: async () => ({ kind: 'closed' }),
     refuse: async () => undefined,
-    goOn: async () => undefined,
+    beginConsent: async () => undefined,
     end: async () => undefined,
     tidy: async () => undefined,
   }

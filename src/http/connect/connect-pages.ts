@@ -77,7 +77,7 @@ function createServing(deps: ConnectPagesDeps) {
             requestId,
             cookies: [setCookie(pageCookie, browser, pageSeconds)],
             // Chromium applies form-action to a redirect after the form as well.
-            formsLeadTo: [opened.leadsTo],
+            formTargets: [opened.upstreamOrigin],
           },
         )
       }),
@@ -92,10 +92,10 @@ function createServing(deps: ConnectPagesDeps) {
           const refused = await connect.refuse(link, requestId)
           return refused === undefined ? closedPage(base, requestId) : refusedPage(base, requestId)
         }
-        const begun = await connect.goOn(link)
+        const begun = await connect.beginConsent(link)
         if (begun === undefined) return closedPage(base, requestId)
         const cookies = [setCookie(flowCookie(begun.id), begun.browser, flowSeconds)]
-        return redirectAnswer(begun.url, { requestId, cookies, formsLeadTo: [new URL(begun.url).origin] })
+        return redirectAnswer(begun.url, { requestId, cookies })
       }),
     answer: ({ req }: Context) =>
       attempt(async (requestId) => {

@@ -8,14 +8,14 @@ export interface PageAnswer {
   readonly requestId: string
   readonly cookies?: readonly string[]
   readonly headers?: Readonly<Record<string, string>>
-  /** Origins besides ours that a form of this page may lead to. */
-  readonly formsLeadTo?: readonly string[]
+  /** Origins besides ours that a form of this page may be sent to (CSP `form-action`). */
+  readonly formTargets?: readonly string[]
 }
 
 /** A page that nobody keeps, frames, sniffs or adds to; it has no script, so there is none to let in. */
 export async function pageAnswer(page: Markup, answer: PageAnswer): Promise<Response> {
-  const { status = 200, formsLeadTo = [] } = answer
-  const headers = headersOf(answer, ["'self'", ...formsLeadTo].join(' '))
+  const { status = 200, formTargets = [] } = answer
+  const headers = headersOf(answer, ["'self'", ...formTargets].join(' '))
   headers.set('Content-Type', 'text/html; charset=utf-8')
   return new Response(String(await page), { status, headers })
 }
