@@ -3,56 +3,62 @@ import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, type BuildOptions, type Plugin } from 'esbuild'
 import { buildClient } from './build-client.ts'
+import { buildPackageParts, bundledPackages, writeNotices } from './build-package.ts'
 
-// Bundles the Node entry point and the command line to dist/ for Node 24: `node dist/cloud-run.js` and
-// `node dist/cli.js` run them. The Firestore SDK is a chunk of its own, read only when a store wants it: cold starts with
-// another store do not pay for it. What services import from the package lies beside them.
+// Bundles everything that the package and the image hold to dist/: the broker (`node dist/cloud-run.js`) and the command
+// line (`node dist/cli.js`) for Node 22.15 and newer, the Worker, and what services import. The Firestore SDK is a file
+// of its own, read only when a store wants it: cold starts with another store do not pay for it.
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
 
 rmSync(dist, { recursive: true, force: true })
 const sdk = '@google-cloud/firestore'
-const sdkSource = namedExports(sdk, Object.keys(await import('@google-cloud/firestore')))
 const common = {
   absWorkingDir: root,
-  outdir: dist,
   bundle: true,
   platform: 'node',
-  target: 'node24',
+  target: 'node22.15',
+  format: 'esm',
   // Smaller is read sooner. Names stay, for stack traces, and lines stay short: Node prints the failing one of a crash.
   minifyWhitespace: true,
   minifySyntax: true,
   lineLimit: 160,
   sourcemap: true,
   sourcesContent: false,
-  legalComments: 'linked',
+  legalComments: 'none',
   metafile: true,
   logLevel: 'warning',
-} satisfies BuildOptions
-const inModules = {
-  ...common,
-  splitting: true,
-  format: 'esm',
-  plugins: [lazily(sdk, sdkSource)],
   banner: {
     // What CommonJS packages inside an ES module still ask for.
     js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url),__filename=import.meta.filename,__dirname=import.meta.dirname;",
   },
+} as const satisfies BuildOptions
+const inModules = {
+  ...common,
+  outdir: dist,
+  splitting: true,
+  plugins: [beside(sdk, './firestore.js')],
 } satisfies BuildOptions
 const { metafile } = await build({
   ...inModules,
-  entryPoints: ['src/cloud-run.ts'],
-  chunkNames: 'broker/[name]-[hash]',
+  entryPoints: { 'cloud-run': 'src/cloud-run.ts', index: 'src/broker.ts' },
+  chunkNames: 'broker-[hash]',
 })
 // By itself: chunks that both had would be read one by one when the broker starts.
-await build({
-  ...inModules,
-  entryPoints: ['src/cli.ts', 'src/cli/dev/end-with-parent.ts'],
-  outbase: 'src',
-  chunkNames: 'cli/[name]-[hash]',
+const cli = await build({ ...inModules, entryPoints: ['src/cli.ts'], chunkNames: 'cli-[hash]' })
+const firestore = await build({
+  ...common,
+  stdin: {
+    contents: namedExports(sdk, Object.keys(await import('@google-cloud/firestore'))),
+    resolveDir: root,
+    sourcefile: 'firestore.js',
+  },
+  outfile: join(dist, 'firestore.js'),
 })
 await buildClient(dist)
+const worker = await buildPackageParts(dist)
+writeNotices(dist, bundledPackages([metafile, cli.metafile, firestore.metafile, worker]))
 
 const { status, stderr } = spawnSync(process.execPath, [join(dist, 'cli.js'), '--help'], { encoding: 'utf8' })
 if (status !== 0) throw new Error(`dist/cli.js does not run: ${stderr}`)
@@ -87,18 +93,14 @@ function namedExports(name: string, exported: readonly string[]): string {
   return `import all from '${name}'\nexport default all\nexport const { ${names.join(', ')} } = all`
 }
 
-/** Gives whoever imports `name` lazily this module instead. */
-function lazily(name: string, contents: string): Plugin {
+/** Leaves a lazily imported package out of a bundle: it lies beside it. */
+function beside(name: string, path: string): Plugin {
   return {
-    name: 'lazily',
+    name: 'beside',
     setup(bundler) {
-      bundler.onResolve({ filter: new RegExp(`^${name}$`) }, ({ kind, resolveDir }) =>
-        kind === 'dynamic-import' ? { path: name, namespace: 'lazily', pluginData: resolveDir } : undefined,
+      bundler.onResolve({ filter: new RegExp(`^${name}$`) }, ({ kind }) =>
+        kind === 'dynamic-import' ? { path, external: true } : undefined,
       )
-      bundler.onLoad({ filter: /^/, namespace: 'lazily' }, ({ pluginData }) => ({
-        contents,
-        resolveDir: String(pluginData),
-      }))
     },
   }
 }

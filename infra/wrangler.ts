@@ -25,7 +25,10 @@ export function runWrangler(args: readonly string[]): string {
   return stdout
 }
 
-/** Wrangler at our own terminal. */
-export function startWrangler(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [program, ...args], { cwd: root, env: environment, stdio: 'inherit' })
+/** Wrangler at our own terminal, or silent. */
+export function startWrangler(
+  args: readonly string[],
+  stdio: 'inherit' | 'ignore' = 'inherit',
+): ChildProcess {
+  return spawn(process.execPath, [program, ...args], { cwd: root, env: environment, stdio })
 }

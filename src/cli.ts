@@ -1,9 +1,8 @@
 import { main } from './cli/main.ts'
 import './compose/without-generated-code.ts'
 
-// The entry point of the command line, as source and in the bundle, where everything has another name.
-const isSource = import.meta.url.endsWith('.ts')
-const beside = (name: string): string => new URL(`./${name}.${isSource ? 'ts' : 'js'}`, import.meta.url).href
+// The entry point of the command line, as source and in the bundle, where the broker has another name.
+const broker = import.meta.url.endsWith('.ts') ? 'cloud-run.ts' : 'cloud-run.js'
 
 // Whoever reads may have gone, as `head` does: that is no fault.
 process.stdout.on('error', () => process.exit())
@@ -14,7 +13,7 @@ const status = await main({
   stdin,
   stdout,
   stderr,
-  brokerModules: { broker: beside('cloud-run'), endWithParent: beside('cli/dev/end-with-parent') },
+  brokerModule: new URL(broker, import.meta.url).href,
 })
 // Nobody waits any longer for what is still under way, as completion asks a broker and gives it up after a moment.
 stdout.write('', () => stderr.write('', () => process.exit(status)))

@@ -30,10 +30,7 @@ export const userEmail = 'team@acme.example'
 /** What the team consented to: more than anybody gets below. */
 export const consentedScopes = [calendarReadOnly, driveReadOnly]
 const jwtLifeSeconds = 3600
-const modules = {
-  broker: import.meta.resolve('../../src/cloud-run.ts'),
-  endWithParent: import.meta.resolve('../../src/cli/dev/end-with-parent.ts'),
-}
+const module = import.meta.resolve('../../src/cloud-run.ts')
 
 /** Google's stand-in, a broker on SQLite, and two credentials enrolled by the admin API. Throws with the reason. */
 export async function startWorld(folder: string, wanted?: number): Promise<World> {
@@ -79,7 +76,7 @@ async function startOn(port: number, parts: Pick<World, 'place' | 'google' | 'ca
   try {
     place.write('policy.yaml', samplePolicy(callers, people.url))
     const env = { ...brokerEnvironment(port, place, google), ...signInSettings(people) }
-    const broker = await startBroker({ port, env, logFile: place.path('broker.log'), modules })
+    const broker = await startBroker({ port, env, logFile: place.path('broker.log'), module })
     return { broker, people }
   } catch (error) {
     await people.close()

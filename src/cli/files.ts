@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { isMembers, type Members } from '../domain/json.ts'
 import { createFault } from './fault.ts'
 import type { Terminal } from './terminal.ts'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 
 /** The text of a file, or of standard input for `-`. A fault names the file and nothing of what is in it. */
 export async function readInput(path: string, { stdin, stderr }: Terminal): Promise<string> {
@@ -49,6 +49,12 @@ export function causeOf(error: unknown): string {
     case 'EACCES':
     case 'EPERM':
       return 'no permission'
+    case 'EROFS':
+      return 'the file system is read-only'
+    case 'ENOSPC':
+      return 'no space is left'
+    case 'ENOTDIR':
+      return 'a part of the path is no folder'
     case 'EISDIR':
       return 'it is a folder'
     case 'EEXIST':
@@ -67,6 +73,9 @@ export function writeNewFile(
   try {
     writeFileSync(file, text, { mode, flag: 'wx' })
   } catch (error) {
+    const isOthers = error instanceof Error && 'code' in error && error.code === 'EEXIST'
+    // Half of a file, where the disk is full: the next start would take it for a whole one.
+    if (!isOthers) rmSync(file, { force: true })
     throw createFault('usage', `${file} cannot be written: ${causeOf(error)}`, { hints: [hint] })
   }
 }

@@ -1,5 +1,4 @@
 import type { Readable, Writable } from 'node:stream'
-import type { BrokerModules } from './dev/broker-process.ts'
 import type { Call } from './command.ts'
 import { createFault } from './fault.ts'
 import { isOnlyShown } from './request-shown.ts'
@@ -14,8 +13,8 @@ export interface Terminal {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Output
   readonly stderr: Output
-  /** What `downscope dev` runs. */
-  readonly brokerModules: BrokerModules
+  /** What `downscope dev` runs: the URL of the entry point on Node. */
+  readonly brokerModule: string
 }
 
 export type Output = Writable & {

@@ -126,7 +126,7 @@ async function startWorker(): Promise<DevPlace> {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
-    brokerModules: { broker: 'file:///nowhere', endWithParent: 'file:///nowhere' },
+    brokerModule: 'file:///nowhere',
   })
   return { url, issuer: issuer.url, key: join(folder, 'my-service.jwk.json') }
 }

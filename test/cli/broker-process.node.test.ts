@@ -6,10 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { startBroker } from '../../src/cli/dev/broker-process.ts'
 import { listenOnLoopback } from '../support/listen.ts'
 
-const modules = {
-  broker: import.meta.resolve('../../src/cloud-run.ts'),
-  endWithParent: import.meta.resolve('../../src/cli/dev/end-with-parent.ts'),
-}
+const module = import.meta.resolve('../../src/cloud-run.ts')
 
 // The limit is well below the 20 s that a start may take: it must be the broker's end that is seen.
 test(
@@ -28,7 +25,7 @@ test(
       DOWNSCOPE_POLICY_YAML: '{"version":1,"issuers":[],"rules":[],"admins":[]}',
     }
 
-    const starting = startBroker({ port, env, logFile: join(folder, 'broker.log'), modules })
+    const starting = startBroker({ port, env, logFile: join(folder, 'broker.log'), module })
 
     await expect(starting).rejects.toThrow(`address already in use 127.0.0.1:${port}`)
   },

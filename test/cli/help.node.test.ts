@@ -204,7 +204,7 @@ function faultOf(words: readonly string[]): string | undefined {
       stdin: new PassThrough(),
       stdout: output,
       stderr: output,
-      brokerModules: { broker: '', endWithParent: '' },
+      brokerModule: '',
     },
     onEnd: () => undefined,
   })

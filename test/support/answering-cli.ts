@@ -25,7 +25,7 @@ export async function runAnswering(args: readonly string[], { env, answer }: Ans
     stdin: new PassThrough().end(''),
     stdout,
     stderr,
-    brokerModules: { broker: 'file:///nowhere', endWithParent: 'file:///nowhere' },
+    brokerModule: 'file:///nowhere',
   })
   await answered
   return { status, stdout: out, stderr: err }

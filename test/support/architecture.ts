@@ -79,7 +79,7 @@ const every = [
 export const layers: readonly Layer[] = [
   {
     name: 'entry points',
-    where: /^src\/(?:cloud-run|workers)\.ts$/,
+    where: /^src\/(?:broker|cloud-run|workers)\.ts$/,
     from: ['assembly'],
     packages: ['node:', 'cloudflare:', 'hono', '@hono/node-server'],
   },

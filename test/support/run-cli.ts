@@ -25,7 +25,7 @@ export async function runCli(
     stdin: typeof stdin === 'string' ? new PassThrough().end(stdin) : stdin,
     stdout: stdout.stream,
     stderr: stderr.stream,
-    brokerModules: { broker: 'file:///nowhere', endWithParent: 'file:///nowhere' },
+    brokerModule: 'file:///nowhere',
   })
   return { status, stdout: stdout.text(), stderr: stderr.text() }
 }

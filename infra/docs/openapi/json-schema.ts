@@ -2,6 +2,8 @@ import * as z from 'zod/mini'
 import { credentialChange } from '../../../src/http/credential-routes.ts'
 import * as schemas from '../../../src/http/credential-schemas.ts'
 import { timestamp } from '../../../src/http/document-schemas.ts'
+import { upstreamPresets } from '../../../src/domain/upstream-presets.ts'
+import * as policy from '../../../src/policy/policy-schema.ts'
 
 type JsonSchema = Readonly<Record<string, unknown>>
 
@@ -43,4 +45,41 @@ const options: Parameters<typeof z.toJSONSchema>[1] = {
 /** `$defs` move to the document's components, and what refers to them follows. */
 function relocated(schema: object): JsonSchema & { readonly $defs?: object } {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/')) as JsonSchema
+}
+
+/** The JSON Schema of a policy document, for editors. What its parts mean together only `policy check` judges. */
+export function policyJsonSchema(): JsonSchema {
+  const schemaOf = (schema: z.ZodMiniType) => {
+    const { $schema: _, ...own } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+    return own
+  }
+  const upstream = schemaOf(policy.upstreamSchema)
+  const listOf = (items: object) => ({ type: 'array', items })
+  const { properties, ...top } = schemaOf(policy.policyDocumentSchema)
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'Downscope policy',
+    ...top,
+    properties: {
+      ...properties,
+      issuers: listOf(schemaOf(policy.issuerSchema)),
+      upstreams: listOf({ anyOf: [upstream, fromPreset(upstream)] }),
+      rules: listOf(schemaOf(policy.ruleSchema)),
+      admins: listOf(schemaOf(policy.adminSchema)),
+    },
+  }
+}
+
+/** An upstream that a preset completes. */
+function fromPreset(upstream: JsonSchema): JsonSchema {
+  const own = upstream['properties']
+  return {
+    ...upstream,
+    properties: {
+      ...(typeof own === 'object' ? own : {}),
+      preset: { enum: Object.keys(upstreamPresets) },
+      with: { type: 'object', additionalProperties: { type: 'string' } },
+    },
+    required: ['name', 'preset'],
+  }
 }

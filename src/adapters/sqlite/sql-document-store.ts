@@ -97,21 +97,22 @@ export function createSqlDocumentStore(deps: SqlDocumentStoreDeps): DocumentStor
   }
 }
 
+// Unnumbered parameters: Node 22 binds no others by their place.
 const columns = 'key, json, version, expires_at'
-const select = `SELECT ${columns} FROM documents WHERE key = ?1 AND (expires_at IS NULL OR expires_at > ?2)`
-const upsert = `INSERT INTO documents (${columns}) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE
+const select = `SELECT ${columns} FROM documents WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)`
+const upsert = `INSERT INTO documents (${columns}) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
   SET json = excluded.json, version = excluded.version, expires_at = excluded.expires_at`
 const put = `${upsert} RETURNING version`
-const putAbsent = `${upsert} WHERE documents.expires_at <= ?5 RETURNING version`
-const putVersion = `UPDATE documents SET json = ?2, version = ?3, expires_at = ?4
-  WHERE key = ?1 AND version = ?5 RETURNING version`
-const remove = 'DELETE FROM documents WHERE key = ?1 RETURNING version'
-const removeVersion = 'DELETE FROM documents WHERE key = ?1 AND version = ?2 RETURNING version'
-const inRange = `SELECT ${columns} FROM documents WHERE key >= ?1 AND key < ?2 AND key > ?3`
-const listLiving = `${inRange} AND (expires_at IS NULL OR expires_at > ?4) ORDER BY key LIMIT ?5`
-const listExpiring = `${inRange} AND expires_at < ?4 ORDER BY key LIMIT ?5`
+const putAbsent = `${upsert} WHERE documents.expires_at <= ? RETURNING version`
+const putVersion = `UPDATE documents SET json = ?, version = ?, expires_at = ?
+  WHERE key = ? AND version = ? RETURNING version`
+const remove = 'DELETE FROM documents WHERE key = ? RETURNING version'
+const removeVersion = 'DELETE FROM documents WHERE key = ? AND version = ? RETURNING version'
+const inRange = `SELECT ${columns} FROM documents WHERE key >= ? AND key < ? AND key > ?`
+const listLiving = `${inRange} AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?`
+const listExpiring = `${inRange} AND expires_at < ? ORDER BY key LIMIT ?`
 const sweepExpired = `DELETE FROM documents WHERE rowid IN
-  (SELECT rowid FROM documents WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)`
+  (SELECT rowid FROM documents WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`
 
 interface Row {
   readonly key: DocumentKey
@@ -168,7 +169,9 @@ function writeRow(database: SqlDatabase, row: Row, { condition, now }: Condition
   const values = [row.key, row.json, row.version, row.expiresAt] as const
   if (condition === undefined) return database.exec(put, ...values).length > 0
   if (condition === 'absent') return database.exec(putAbsent, ...values, now).length > 0
-  return database.exec(putVersion, ...values, condition.version).length > 0
+  return (
+    database.exec(putVersion, row.json, row.version, row.expiresAt, row.key, condition.version).length > 0
+  )
 }
 
 function listRows(database: SqlDatabase, options: ListOptions, now: EpochSeconds): readonly SqlRow[] {

@@ -11,6 +11,7 @@ import {
 } from '../dev/development-issuer.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { createPaint, plain, withProgress, shellWord } from '../output.ts'
+import { causeOf } from '../files.ts'
 import { readKeyFile } from '../key-file.ts'
 import { send } from '../send.ts'
 import type { Terminal } from '../terminal.ts'
@@ -67,7 +68,7 @@ async function runDev(call: Call): Promise<Exit> {
             port,
             env: { ...addressesIn(call.terminal.env), ...settings, ...people },
             logFile: join(folder, 'broker.log'),
-            modules: call.terminal.brokerModules,
+            module: call.terminal.brokerModule,
           }),
         )
         return await stayUp({ call, broker, folder, policy, interrupted, issuer })
@@ -110,10 +111,15 @@ async function stayUp({ call, broker, folder, policy, interrupted, issuer }: Run
 }
 
 function take(folder: string): () => void {
+  const elsewhere = 'downscope dev --folder .downscope/second'
   try {
-    return takeFolder(folder, 'downscope dev --folder .downscope/second')
+    return takeFolder(folder, elsewhere)
   } catch (error) {
-    throw createFault('refused', error instanceof Error ? error.message : 'the folder cannot be used')
+    if (!(error instanceof Error)) throw error
+    if (!('code' in error)) throw createFault('refused', error.message)
+    throw createFault('refused', `nothing can be written to ${folder}: ${causeOf(error)}`, {
+      hints: [elsewhere],
+    })
   }
 }
 

@@ -17,14 +17,17 @@ export interface BrokerStart {
   readonly port: number
   readonly env: Readonly<Record<string, string>>
   readonly logFile: string
-  readonly modules: BrokerModules
+  /** URL of the entry point on Node. */
+  readonly module: string
 }
 
-/** URLs of the entry point on Node, and of the module that ends it when this process ends. */
-export interface BrokerModules {
-  readonly broker: string
-  readonly endWithParent: string
-}
+/**
+ * Read by the broker before its entry point, so that it does not outlive whoever started it, however that one ends. The
+ * listener alone would keep a broker alive that could not start.
+ */
+const endWithParent = `data:text/javascript,${encodeURIComponent(
+  "process.on('disconnect',()=>process.kill(process.pid,'SIGTERM'));process.channel?.unref()",
+)}`
 
 const startMsMax = 20_000
 const pollMs = 20
@@ -50,7 +53,7 @@ export async function startBroker(start: BrokerStart): Promise<BrokerProcess> {
       await new Promise((next) => setTimeout(next, pollMs))
     else {
       await stop()
-      throw new Error(`the broker did not start:\n${lastLines(logFile)}`)
+      throw createFault('refused', `the broker did not start:\n${lastLines(logFile)}`)
     }
   }
   return { url, ended, stop }
@@ -70,10 +73,10 @@ export async function choosePort(wanted: number): Promise<number> {
   return (await freePort(wanted)) ?? (await freePort(0)) ?? fail('no port is free on 127.0.0.1')
 }
 
-function launch({ port, env, logFile, modules }: BrokerStart): ChildProcess {
+function launch({ port, env, logFile, module }: BrokerStart): ChildProcess {
   const log = openSync(logFile, 'a', 0o600)
   try {
-    return spawn(process.execPath, ['--import', modules.endWithParent, fileURLToPath(modules.broker)], {
+    return spawn(process.execPath, ['--import', endWithParent, fileURLToPath(module)], {
       // Nothing of ours: a DOWNSCOPE_ setting of the shell must not change what it is told here.
       env: { ...env, PORT: String(port), DOWNSCOPE_HOST: '127.0.0.1' },
       // The channel tells it when we are gone.
