@@ -12,9 +12,9 @@ export type Toolchain =
 export const languages = ['node', 'python', 'go', 'java', 'rust'] as const
 export type Language = (typeof languages)[number]
 
-interface Recipe {
+export interface Recipe {
   readonly tools: readonly string[]
-  /** Of `programs/`: what decides whether an earlier build still serves. */
+  /** What decides whether an earlier build still serves. */
   readonly sources: readonly string[]
   readonly commands: (folder: string) => readonly (readonly [program: string, ...args: string[]])[]
 }
@@ -67,22 +67,30 @@ const recipes: Readonly<Record<Language, Recipe>> = {
 
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'downscope', 'clients')
 
+/** Installs or builds what one language's clients need, by its ordinary package client. */
+export function prepareToolchain(language: Language): Promise<Toolchain> {
+  return prepareProgram(language, programs, recipes[language])
+}
+
 /**
- * Installs or builds what one language's clients need, by its ordinary package client, into the user's cache folder.
- * What was built from the same sources before is used again.
+ * Builds what a recipe says from the sources in a folder, inside the user's cache folder. What was built from the same
+ * sources before is used again.
  */
-export async function prepareToolchain(language: Language): Promise<Toolchain> {
-  const { tools, sources, commands } = recipes[language]
+export async function prepareProgram(
+  name: string,
+  from: string,
+  { tools, sources, commands }: Recipe,
+): Promise<Toolchain> {
   const missing = tools.filter((tool) => !isOnPath(tool))
   if (missing.length > 0) return { found: false, why: `${missing.join(' and ')} not installed` }
-  const texts = sources.map((name) => readFileSync(join(programs, name), 'utf8'))
+  const texts = sources.map((source) => readFileSync(join(from, source), 'utf8'))
   const digest = createHash('sha256').update(JSON.stringify(texts)).digest('hex').slice(0, 12)
-  const folder = join(cache, `${language}-${digest}`)
+  const folder = join(cache, `${name}-${digest}`)
   const finished = join(folder, '.finished')
   if (existsSync(finished)) return { found: true, folder }
-  removeOlder(language, folder)
+  removeOlder(name, folder)
   mkdirSync(folder, { recursive: true })
-  for (const name of sources) cpSync(join(programs, name), join(folder, name))
+  for (const source of sources) cpSync(join(from, source), join(folder, source))
   for (const [program, ...args] of commands(folder)) {
     const fault = await runTool(program, args, folder)
     if (fault !== undefined) return { found: false, why: `${program}: ${fault}` }
@@ -106,11 +114,11 @@ export function isOnPath(tool: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, tool)))
 }
 
-/** One build of a language is kept; what was interrupted goes on where it was. */
-function removeOlder(language: Language, kept: string): void {
+/** One build of a program is kept; what was interrupted goes on where it was. */
+function removeOlder(program: string, kept: string): void {
   if (!existsSync(cache)) return
   for (const name of readdirSync(cache)) {
     const folder = join(cache, name)
-    if (name.startsWith(`${language}-`) && folder !== kept) rmSync(folder, { recursive: true, force: true })
+    if (name.startsWith(`${program}-`) && folder !== kept) rmSync(folder, { recursive: true, force: true })
   }
 }
