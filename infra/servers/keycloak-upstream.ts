@@ -6,11 +6,11 @@ import { administer, askToken } from '../../test/support/test-broker/ask.ts'
 import type { TestWorld } from '../../test/support/test-broker/test-world.ts'
 import { same, type Checks } from './checks.ts'
 import type { Keycloak } from './keycloak.ts'
+import { enrolCredential, serveExpiries, startTwoBrokers, stopBoth, type Brokers } from './two-brokers.ts'
 
 const client = ['downscope', 'secret-of-downscope'] as const
 const ann = { grant_type: 'password', username: 'ann', password: 'password-of-ann' }
 const scopes = ['orders:read', 'orders:write']
-const callersAtOnce = 50
 
 export interface UpstreamRun {
   /** Beside SQLite: where the two brokers keep what they share. */
@@ -33,8 +33,8 @@ export async function checkUpstream(
       async () => {
         const brokers = await startBrokers(world, keycloak, settings)
         await enrol(world, brokers[0], 'shop', await refreshToken(keycloak, 'offline_access'))
-        say(await serve(world, brokers, 'shop', expiries))
-        await stop(brokers)
+        say(await serveExpiries(world, brokers, { audience: 'shop', scope: 'orders:read', expiries }))
+        await stopBoth(brokers)
       },
     )
   await check(
@@ -43,9 +43,9 @@ export async function checkUpstream(
       await keycloak.admin('PUT', '', { realm: 'shop', revokeRefreshToken: true, refreshTokenMaxReuse: 0 })
       const brokers = await startBrokers(world, keycloak, { ...sqlite })
       await enrol(world, brokers[0], 'rotating', await refreshToken(keycloak, ''))
-      say(await serve(world, brokers, 'rotating', expiries))
+      say(await serveExpiries(world, brokers, { audience: 'rotating', scope: 'orders:read', expiries }))
       await keycloak.admin('PUT', '', { realm: 'shop', revokeRefreshToken: false })
-      await stop(brokers)
+      await stopBoth(brokers)
     },
   )
   await check('a client that proves itself by private_key_jwt gets the scope it asked for', async () => {
@@ -54,10 +54,10 @@ export async function checkUpstream(
     const brokers = await startBrokers(world, keycloak, { DOWNSCOPE_STORE: 'memory:' })
     const key = JSON.stringify({ ...(await exportJWK(privateKey)), kid: 's1', alg: 'ES256' })
     const secret = { type: 'oauth_client_credentials', client_id: 'signer', private_key: key }
-    await send(world, brokers[0], { name: 'robot', upstream: 'signed', secret })
+    await enrolCredential(world, brokers[0], { name: 'robot', upstream: 'signed', secret })
     const { status, body, text } = await askToken(brokers[0], world.workload, { audience: 'robot' })
     same([status, body['scope']], [200, 'orders:read'], text)
-    await stop(brokers)
+    await stopBoth(brokers)
   })
   await check('a session that was ended gives nothing more, and the credential says why', async () => {
     const brokers = await startBrokers(world, keycloak, { DOWNSCOPE_STORE: 'memory:' })
@@ -70,7 +70,7 @@ export async function checkUpstream(
     same((await askToken(brokers[0], world.workload, { audience: 'shop' })).body['error'], 'invalid_target')
     const shown = await administer(brokers[0], world.ops, { method: 'GET', path: 'credentials/shop' })
     if (!shown.text.includes('"status":"broken"')) throw new Error(shown.text)
-    await stop(brokers)
+    await stopBoth(brokers)
   })
 }
 
@@ -81,8 +81,6 @@ async function refreshToken(keycloak: Keycloak, more: string): Promise<string> {
   return token
 }
 
-type Brokers = readonly [BrokerProcess, BrokerProcess]
-
 async function startBrokers(
   world: TestWorld,
   { issuer }: Keycloak,
@@ -92,61 +90,13 @@ async function startBrokers(
   const policy = JSON.parse(world.policy(rules)) as object
   const upstream = { name: 'sso', issuer, discovery: true, client_auth: 'client_secret_basic' }
   const upstreams = [upstream, { ...upstream, name: 'signed', client_auth: 'private_key_jwt' }]
-  const all = world.settings([], {
-    DOWNSCOPE_POLICY_YAML: JSON.stringify({ ...policy, upstreams }),
-    DOWNSCOPE_LOG_LEVEL: 'warn',
-    DOWNSCOPE_CALLER_RATE: '0',
-    ...settings,
-  })
-  const first = await world.yard.start(all)
-  return [first, await world.yard.start(all)]
-}
-
-async function stop(brokers: Brokers): Promise<void> {
-  await Promise.all(brokers.map((broker) => broker.stop()))
+  return await startTwoBrokers(world, { ...policy, upstreams }, settings)
 }
 
 async function enrol(world: TestWorld, broker: BrokerProcess, name: string, token: string): Promise<void> {
   const [client_id, client_secret] = client
   const secret = { type: 'oauth_refresh_token', client_id, client_secret, refresh_token: token }
-  await send(world, broker, { name, upstream: 'sso', secret, scopes })
-}
-
-async function send(world: TestWorld, broker: BrokerProcess, body: object): Promise<void> {
-  const answer = await administer(broker, world.ops, { method: 'POST', path: 'credentials', body })
-  if (answer.status !== 201) throw new Error(`not enrolled: ${answer.status} ${answer.text}`)
-}
-
-/** Fifty callers ask both brokers until so many tokens have come and gone; gives back what was counted. */
-async function serve(
-  world: TestWorld,
-  brokers: Brokers,
-  audience: string,
-  expiries: number,
-): Promise<string> {
-  const tokens = new Set<string>()
-  const faults: string[] = []
-  let asked = 0
-  let told = 0
-  const untilMs = performance.now() + expiries * 60_000
-  const caller = async (index: number) => {
-    while (tokens.size <= expiries && faults.length === 0 && performance.now() < untilMs) {
-      const broker = brokers[index % 2] ?? brokers[0]
-      const { status, token, body, text, requestId } = await askToken(broker, world.workload, { audience })
-      asked += 1
-      if (status === 200 && body['scope'] === 'orders:read') tokens.add(token)
-      else if (body['error'] === 'temporarily_unavailable') told += 1
-      else {
-        const lines = broker.stdout().split('\n')
-        faults.push(`${status} ${text} ${lines.filter((line) => line.includes(requestId)).join(' ')}`)
-      }
-      await wait(500 + Math.random() * 500)
-    }
-  }
-  await Promise.all(Array.from({ length: callersAtOnce }, (_, index) => caller(index)))
-  if (faults.length > 0) throw new Error(faults[0])
-  if (tokens.size <= expiries) throw new Error(`only ${tokens.size} tokens in ${expiries} minutes`)
-  return `        ${tokens.size} tokens for ${asked} requests of ${callersAtOnce} callers at two brokers, ${told} told to wait`
+  await enrolCredential(world, broker, { name, upstream: 'sso', secret, scopes })
 }
 
 async function publishKey(keycloak: Keycloak, jwk: object): Promise<void> {

@@ -1,6 +1,7 @@
 import { startFirestoreEmulator } from '../../test/support/start-firestore-emulator.ts'
 import { createTestWorld, firestoreSettings } from '../../test/support/test-broker/test-world.ts'
 import { createChecks } from './checks.ts'
+import { checkHydra } from './hydra.ts'
 import { checkGuide } from './keycloak-guide.ts'
 import { checkIssuer } from './keycloak-issuer.ts'
 import { checkPeople } from './keycloak-people.ts'
@@ -8,7 +9,8 @@ import { checkUpstream } from './keycloak-upstream.ts'
 import { startKeycloak } from './keycloak.ts'
 
 // `npm run servers [--short]`: the broker against servers that nobody here wrote. Keycloak comes from Maven Central, as
-// issuer and as upstream. `--short` is what .ci/run runs: two expiries in place of ten, and no Firestore emulator.
+// issuer and as upstream; Ory Hydra is built from the Go module proxy. `--short` is what .ci/run runs: two expiries in
+// place of ten, no Firestore emulator and no Hydra.
 
 const isShort = process.argv.includes('--short')
 process.exitCode = await main()
@@ -27,6 +29,8 @@ async function main(): Promise<number> {
       expiries: isShort ? 2 : 10,
       stores: isShort ? {} : await onFirestore(),
     })
+    // Go compiles it for a quarter of an hour when it is not in the cache.
+    if (!isShort) await checkHydra(world, checks, 10)
   } finally {
     await checks.check('no broker let one request keep all others waiting', () => world.close())
     await keycloak.close()
