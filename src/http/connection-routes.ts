@@ -116,6 +116,7 @@ function connectionDocument({ connection, state }: ConnectionStatus): Connection
     id: connection.id,
     name: connection.name,
     upstream: connection.upstream,
+    client: connection.client,
     state,
     account: account?.name,
     scopes: granted === undefined ? undefined : [...granted],

@@ -224,6 +224,7 @@ export const connectionSchema = z.object({
   id: z.string(),
   name: z.string(),
   upstream: z.string(),
+  client: z.string(),
   state: z.enum(connectionStates),
   account: z.optional(z.string()),
   scopes: z.optional(z.array(z.string())),

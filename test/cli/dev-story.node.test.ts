@@ -37,6 +37,10 @@ test('from a fresh dev: sign in, connect, explain, rotate, change the policy, st
   })
   expect(jsonMembers(connected.stdout)).toMatchObject({ state: 'enabled', account: 'ann@dev.example' })
   expect((await token('notes', 'notes.read')).status).toBe(0)
+  const found = await run('credentials', 'list', '--search', 'notes', '--kind', 'refresh_token')
+  expect(found.stdout).toMatch(/^NAME .*\nnotes +enabled .* ann@dev\.example .*\n1 of 3 credentials\n$/)
+  const urgent = await run('credentials', 'list', '--attention', '--json')
+  expect(jsonMembers(urgent.stdout)).toMatchObject({ matching: 0, hours: [{ issued: 1 }] })
   const refused = await token('notes', 'notes.write')
   expect(refused.status).toBe(1)
 
@@ -65,6 +69,11 @@ test('from a fresh dev: sign in, connect, explain, rotate, change the policy, st
   await until('the policy is in force', async () => (await token('notes', 'notes.write')).status === 0)
   const applied = readFileSync(file, 'utf8')
   await until('it is in the folder', () => readFileSync(join(key, '../policy.yaml'), 'utf8') === applied)
+
+  const all = await run('policy', 'show', '--versions')
+  expect(all.stdout).toMatch(/^VERSION .*\n2 .*\/ann .*\n1 .* policy\.yaml /)
+  const [, first = ''] = /(\S+)\n$/.exec(all.stdout) ?? []
+  expect(await run('policy', 'show', '--revision', first)).toMatchObject({ status: 0, stdout: shown })
 
   expect(await run('service', 'stop', '--yes')).toMatchObject({ status: 0 })
   expect((await token('notes')).status).not.toBe(0)

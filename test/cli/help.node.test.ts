@@ -102,6 +102,10 @@ describe.each(named)('downscope $name --help', ({ name, command }) => {
 })
 
 const harmless: ReadonlySet<string> = new Set([
+  'TEXT',
+  'STATE',
+  'ORDER',
+  'REVISION',
   'ISS',
   'N',
   'OUTCOME',

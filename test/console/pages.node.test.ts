@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startConsoleWorld, type ConsoleWorld } from '../support/console-world.ts'
 import { consent } from '../support/people-world.ts'
-import type { Visitor } from '../support/visitor.ts'
+import { textOfHtml, type Visitor } from '../support/visitor.ts'
 
 let world: ConsoleWorld
 beforeAll(async () => {
@@ -134,7 +134,7 @@ describe('the pages', () => {
   test('the policy: faults at their lines, a diff before, applied, and who was first when two change it', async () => {
     const { visitor } = await world.signedIn('Ann')
     const editor = await open(visitor, '/policy?edit=true')
-    const text = decode(/<textarea[^>]*> ?([\s\S]*?)<\/textarea>/.exec(editor.html)?.[1] ?? '')
+    const text = textOfHtml(/<textarea[^>]*> ?([\s\S]*?)<\/textarea>/.exec(editor.html)?.[1] ?? '')
     const press = (page: typeof editor, words: string, changed: string) =>
       visitor.press(page, words, { changes: { text: changed } })
     const wrong = await press(editor, 'Check', text.replace('"version": 1', '"version": 9'))
@@ -285,7 +285,7 @@ describe('who sees and does what', () => {
         visitor.press(page, 'Explain', { changes: { issuer: 'billing', subject, credential: 'reports-sa' } }),
       )
     const quoted = await explain("$(touch /tmp/x)'; rm -rf ~")
-    expect(decode(quoted.html)).toContain(`--subject '$(touch /tmp/x)'\\''; rm -rf ~'`)
+    expect(textOfHtml(quoted.html)).toContain(`--subject '$(touch /tmp/x)'\\''; rm -rf ~'`)
     const hostile = await explain('a\u202Eb')
     expect(hostile.html).toContain('is not put into a line to copy')
   })
@@ -303,12 +303,3 @@ describe('who sees and does what', () => {
     expect((await open(visitor, '')).status).toBe(200)
   })
 })
-
-function decode(html: string): string {
-  return html
-    .replaceAll('&quot;', '"')
-    .replaceAll('&#39;', "'")
-    .replaceAll('&lt;', '<')
-    .replaceAll('&gt;', '>')
-    .replaceAll('&amp;', '&')
-}

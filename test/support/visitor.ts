@@ -142,8 +142,13 @@ function inputsOf(form: string): [string, string][] {
 
 function attribute(tag: string, name: string): string | undefined {
   const value = new RegExp(`\\s${name}="([^"]*)"`).exec(tag)?.[1]
-  return value
-    ?.replaceAll('&quot;', '"')
+  return value === undefined ? undefined : textOfHtml(value)
+}
+
+/** What was escaped, as it was. */
+export function textOfHtml(html: string): string {
+  return html
+    .replaceAll('&quot;', '"')
     .replaceAll('&#39;', "'")
     .replaceAll('&lt;', '<')
     .replaceAll('&gt;', '>')

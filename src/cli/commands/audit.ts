@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { auditOutcomes } from '../../domain/audit-record.ts'
 import { escapeInvisible } from '../../domain/text.ts'
-import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
+import { adminOptions, readOptions, connect, type AdminClient } from '../admin-client.ts'
 import { type Call, type Command, type OptionSpec, wholeNumber } from '../command.ts'
 import { createFault, type Exit } from '../fault.ts'
 import { createPaint, plain, table, warn, type Paint } from '../output.ts'
@@ -20,6 +20,7 @@ const filterOptions: readonly OptionSpec[] = [
 const csvOption: OptionSpec = { name: '--csv', summary: 'print CSV, safe to open as a table' }
 const jsonLines: OptionSpec = { name: '--json', summary: 'print a JSON document a line' }
 const withoutJson = adminOptions.filter(({ name }) => name !== '--json')
+const withCurl = readOptions.filter(({ name }) => name !== '--json')
 
 export const auditCommands: readonly Command[] = [
   {
@@ -32,7 +33,7 @@ export const auditCommands: readonly Command[] = [
       { name: '--limit', value: 'N', summary: 'at most so many, 100 by default' },
       jsonLines,
       csvOption,
-      ...withoutJson,
+      ...withCurl,
     ],
     examples: [
       'downscope audit list --since 1h --outcome refused',
@@ -51,7 +52,11 @@ export const auditCommands: readonly Command[] = [
     name: 'audit show',
     summary: 'show everything that one request left',
     arguments: [{ name: 'REQUEST', summary: 'the request id' }],
-    options: [...filterOptions.filter(({ name }) => name === '--since'), jsonLines, ...withoutJson],
+    options: [
+      ...filterOptions.filter(({ name }) => /^--(?:since|until)$/.test(name)),
+      jsonLines,
+      ...withCurl,
+    ],
     examples: ['downscope audit show e7375fd5-1464-41d8-a9ff-3614b85af4e2'],
     run: show,
   },
@@ -122,7 +127,12 @@ async function exportAll(call: Call): Promise<Exit> {
 async function show(call: Call): Promise<Exit> {
   const id = call.argument('REQUEST')
   const client = await connect(call)
-  const query: Query = { request_id: id, since: timeIn(call, '--since'), limit: '10' }
+  const query: Query = {
+    request_id: id,
+    since: timeIn(call, '--since'),
+    until: timeIn(call, '--until'),
+    limit: '10',
+  }
   let page = await ask(client, query)
   while (page.records.length === 0 && page.next_after !== undefined)
     page = await ask(client, { ...query, after: page.next_after })

@@ -1,6 +1,8 @@
 import { parseCredential, type CredentialAnswer, allCredentials } from '../admin-answers.ts'
 import { changeOptions, readOptions, connect } from '../admin-client.ts'
 import { type Call, type Command, credentialPath, nameArgument } from '../command.ts'
+import { credentialKinds, credentialStates } from '../../domain/credential.ts'
+import * as z from 'zod/mini'
 import { createFault } from '../fault.ts'
 import { type Paint, noteSwitchedOff, printAnswer, counted, plain, table } from '../output.ts'
 import { stepWords, stateWord, versionTable } from './versions.ts'
@@ -20,9 +22,35 @@ export const credentialCommands: readonly Command[] = [
   {
     name: 'credentials list',
     summary: 'list all credentials and their health',
-    options: readOptions,
-    examples: ['downscope credentials list', 'downscope credentials list --json'],
-    run: listCredentials,
+    details:
+      'With a filter or --sort: what the console shows, from the summary that maintenance keeps, 50 at most.',
+    options: [
+      {
+        name: '--attention',
+        summary: 'only those that need attention: broken, stuck, ending, refused often',
+      },
+      { name: '--search', value: 'TEXT', summary: 'only those with this text in name, account or scopes' },
+      { name: '--kind', value: 'KIND', summary: 'only of this kind', offer: credentialKinds },
+      { name: '--state', value: 'STATE', summary: 'only in this state', offer: credentialStates },
+      {
+        name: '--sort',
+        value: 'ORDER',
+        summary: 'by name, or by when it was used or rotated last, or ends',
+        offer: ['name', 'last_used', 'rotated_at', 'ends_at'],
+      },
+      { name: '--offset', value: 'N', summary: 'leave out the first N that match' },
+      ...readOptions,
+    ],
+    examples: [
+      'downscope credentials list',
+      'downscope credentials list --json',
+      'downscope credentials list --attention',
+      'downscope credentials list --kind service_account_key --sort rotated_at',
+    ],
+    run: (call) => {
+      const filter = filterIn(call)
+      return filter.size === 0 ? listCredentials(call) : listSummary(call, filter)
+    },
   },
   {
     name: 'credentials show',
@@ -110,6 +138,68 @@ async function changeBoundaries(call: Call): Promise<'done'> {
   printAnswer(call, answer.document, (paint) => describeCredential(answer.value, paint))
   return 'done'
 }
+
+/** As `GET /v1/admin/summary` takes them. */
+function filterIn(call: Call): URLSearchParams {
+  const filter = new URLSearchParams(call.has('--attention') ? { attention: 'true' } : {})
+  for (const name of ['search', 'kind', 'state', 'sort', 'offset']) {
+    const value = call.text(`--${name}`)
+    if (value !== undefined) filter.set(name, value)
+  }
+  return filter
+}
+
+const summaryAnswer = z.looseObject({
+  total: z.number(),
+  matching: z.number(),
+  credentials: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.string(),
+      account: z.string(),
+      state: z.string(),
+      health: z.string(),
+      attention: z.optional(z.string()),
+      last_used: z.optional(z.string()),
+      rotated_at: z.string(),
+      ends_at: z.optional(z.string()),
+    }),
+  ),
+})
+
+async function listSummary(call: Call, filter: URLSearchParams): Promise<'done'> {
+  const client = await connect(call)
+  const parse = (document: unknown) => summaryAnswer.parse(document)
+  const { value, document } = await client.ask({ method: 'GET', path: `summary?${filter.toString()}`, parse })
+  printAnswer(call, document, (paint) => {
+    const rows = value.credentials.map((one) => [
+      plain(one.name),
+      stateWord(one.state, paint),
+      healthWord(one.health, paint),
+      one.attention === undefined ? '' : paint.odd(plain(one.attention).replaceAll('_', ' ')),
+      kindWord(one.kind),
+      plain(one.account),
+      plain(one.last_used ?? '-'),
+      plain(one.rotated_at),
+      plain(one.ends_at ?? '-'),
+    ])
+    const shown = `${value.matching} of ${counted(value.total, 'credential')}\n`
+    return rows.length === 0 ? shown : `${table([summaryHead.map(paint.bold), ...rows])}${shown}`
+  })
+  return 'done'
+}
+
+const summaryHead: readonly string[] = [
+  'NAME',
+  'STATE',
+  'HEALTH',
+  'ATTENTION',
+  'KIND',
+  'ACCOUNT',
+  'LAST USED',
+  'LAST ROTATED',
+  'ENDS',
+]
 
 async function listCredentials(call: Call): Promise<'done'> {
   const client = await connect(call)

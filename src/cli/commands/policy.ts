@@ -5,7 +5,8 @@ import { parseAppliedPolicy, parsePolicyAnswer, type PolicyAnswer } from '../adm
 import { adminOptions, changeOptions, connect, readOptions, type AdminClient } from '../admin-client.ts'
 import { jsonOption, type ArgumentSpec, type Call, type Command } from '../command.ts'
 import { createFault, isFault, type Exit } from '../fault.ts'
-import { counted, note, plain, printAnswer, type Paint } from '../output.ts'
+import { counted, note, plain, printAnswer, table, type Paint } from '../output.ts'
+import * as z from 'zod/mini'
 import { readInput } from '../files.ts'
 
 const fileArgument: ArgumentSpec = {
@@ -76,8 +77,18 @@ export const policyCommands: readonly Command[] = [
   {
     name: 'policy show',
     summary: 'print the policy in force',
-    options: readOptions,
-    examples: ['downscope policy show > policy.yaml', 'downscope policy show --json'],
+    details: 'Or its versions in the store, the newest first, 20 at most.',
+    options: [
+      { name: '--versions', summary: 'list the versions in the store, with who applied them' },
+      { name: '--revision', value: 'REVISION', summary: 'print this version of them' },
+      ...readOptions,
+    ],
+    examples: [
+      'downscope policy show > policy.yaml',
+      'downscope policy show --json',
+      'downscope policy show --versions',
+      'downscope policy show --revision e7375fd5-1464-41d8-a9ff-3614b85af4e2 > former.yaml',
+    ],
     run: showPolicy,
   },
 ]
@@ -251,10 +262,39 @@ async function applyToStore(call: Call): Promise<Exit> {
   }
 }
 
+const versionFacts = { revision: z.string(), number: z.number(), by: z.string(), applied_at: z.string() }
+const versionsAnswer = z.object({ versions: z.array(z.object(versionFacts)) })
+const versionAnswer = z.object({ ...versionFacts, document: z.string() })
+
+async function showVersions(call: Call, client: AdminClient): Promise<Exit> {
+  const parse = (document: unknown) => versionsAnswer.parse(document)
+  const { value, document } = await client.ask({ method: 'GET', path: 'policy/versions', parse })
+  const rows = value.versions.map((one) =>
+    [String(one.number), one.applied_at, one.by, one.revision].map(plain),
+  )
+  printAnswer(call, document, ({ bold }) =>
+    rows.length === 0
+      ? 'The policy lies in a file or a setting: versions are kept there.\n'
+      : table([['VERSION', 'APPLIED', 'BY', 'REVISION'].map(bold), ...rows]),
+  )
+  return 'done'
+}
+
 async function showPolicy(call: Call): Promise<Exit> {
-  const { value, document } = await (
-    await connect(call)
-  ).ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
+  const client = await connect(call)
+  if (call.has('--versions')) return showVersions(call, client)
+  const revision = call.text('--revision')
+  if (revision !== undefined) {
+    const path = `policy/versions/${encodeURIComponent(revision)}`
+    const parse = (document: unknown) => versionAnswer.parse(document)
+    const found = await client.ask({ method: 'GET', path, parse })
+    printAnswer(call, found.document, () => found.value.document)
+    note(call, ({ dim }) =>
+      dim(`# version ${found.value.number}, by ${plain(found.value.by)}, ${plain(found.value.applied_at)}`),
+    )
+    return 'done'
+  }
+  const { value, document } = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
   printAnswer(call, document, () => (value.document.endsWith('\n') ? value.document : `${value.document}\n`))
   note(call, ({ dim }) =>
     dim(`# revision ${plain(value.revision)}, from ${plain(value.origin)}, loaded ${plain(value.loaded_at)}`),

@@ -68,7 +68,7 @@ async function showActivity(context: PageContext): Promise<Shown> {
     <p class="links">
       ${isOne ? html`<a href="${base}${route}">All activity</a>` : ''} ${next} ${isOne ? '' : follow}
     </p>
-    ${sameBy(issuer, [{ command: commandOf(wanted), method: 'GET', path: `audit?${asked.toString()}` }])}`
+    ${sameBy(issuer, [{ command: commandOf(wanted, isFollowing), method: 'GET', path: `audit?${asked.toString()}` }])}`
   return { title: 'Activity', main, ...(isFollowing ? { reloadsAfter: 5 } : {}) }
 }
 
@@ -90,14 +90,18 @@ function wantedOf({ query, now }: PageContext): URLSearchParams {
   return wanted
 }
 
-function commandOf(wanted: URLSearchParams): readonly string[] {
+function commandOf(wanted: URLSearchParams, isFollowing: boolean): readonly string[] {
   const id = wanted.get('request_id')
-  if (id !== null) return ['audit', 'show', id]
   const options = [...wanted].flatMap(([name, value]) => {
-    if (name === 'after') return []
+    if (name === 'after' || name === 'request_id' || (isFollowing && name === 'until')) return []
     return name === 'reads' ? ['--without-reads'] : [`--${name}`, value]
   })
-  return ['audit', 'list', ...options]
+  if (id !== null) return ['audit', 'show', id, ...options]
+  if (isFollowing) return ['audit', 'tail', ...options]
+  // What is beyond the first page is reached by asking for all.
+  return wanted.has('after')
+    ? ['audit', 'export', ...options]
+    : ['audit', 'list', ...options, '--limit', String(pageSize)]
 }
 
 function filterForm({ base, query }: PageContext): Markup {

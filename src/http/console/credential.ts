@@ -5,7 +5,7 @@ import type { CredentialDocument, RevokedCredentialDocument } from '../credentia
 import type { SummaryDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
 import { AdminApiError } from './admin-as.ts'
-import { stateBadge } from './credentials.ts'
+import { connectBy, stateBadge } from './credentials.ts'
 import type { Markup } from './page-answer.ts'
 import {
   alert,
@@ -126,6 +126,7 @@ async function showCredential(context: PageContext, refusal?: AdminApiError, don
   const possible = actions.filter((action) => may(action.needs) && action.isFor(credential))
   const asked = possible.find(({ act }) => act === query.get('confirm'))
   const row = summary.credentials[0]
+  const mayReconnect = may('admin') && credential.kind === 'refresh_token'
   const main = html`${refusal === undefined ? '' : refused(refusal)}${done ?? ''}
     ${asked === undefined ? '' : confirmation(context, asked, etag)} ${overview(credential, row?.last_used)}
     ${rotation(credential, context)}
@@ -137,7 +138,7 @@ async function showCredential(context: PageContext, refusal?: AdminApiError, don
             ${possible.map(({ act, button }) => html`<a class="button" href="${base}${route}/${name}?confirm=${act}">${button}…</a>`)}
           </p>`
     }
-    ${may('admin') && credential.kind === 'refresh_token' ? reconnect(context, credential) : ''}
+    ${mayReconnect ? reconnect(context, credential) : ''}
     <h2>Who may use it</h2>
     ${uses(row?.used_by ?? [])}
     <h2>Health</h2>
@@ -145,7 +146,7 @@ async function showCredential(context: PageContext, refusal?: AdminApiError, don
     <h2>Versions</h2>
     ${versions(credential)}
     ${may('auditor') ? html`<p><a href="${base}/console/activity?credential=${name}">Its activity</a></p>` : ''}
-    ${sameBy(issuer, sameOf(name, possible))}`
+    ${sameBy(issuer, [...sameOf(name, possible), ...(mayReconnect ? [connectBy(connectionOf(credential))] : [])])}`
   const isMoving = credential.rotation !== undefined && asked === undefined && !query.has('still')
   return {
     title: name,
@@ -159,9 +160,10 @@ function sameOf(name: string, possible: readonly Action[]): readonly Same[] {
   return [
     { command: ['credentials', 'show', name], method: 'GET', path: `credentials/${name}` },
     ...possible.map(({ act }) => ({
-      command: act === 'abort' ? ['rotation', 'abort', name] : ['credentials', act, name],
-      method: 'POST',
-      path: `credentials/${name}:${act}`,
+      command: act === 'abort' ? ['credentials', 'rotate', name, '--abort'] : ['credentials', act, name],
+      ...(act === 'destroy'
+        ? { method: 'DELETE', path: `credentials/${name}` }
+        : { method: 'POST', path: `credentials/${name}:${act}` }),
     })),
   ]
 }
@@ -279,13 +281,14 @@ function rotation(
     </p>`
 }
 
-function reconnect(
-  context: PageContext,
-  { name, upstream, source, scopes = [], account }: CredentialDocument,
-): Markup {
-  const fields = html`${hiddenField('name', name)}${hiddenField('upstream', upstream)}
-  ${hiddenField('client', source ?? '')}${hiddenField('scopes', scopes.join(' '))}
-  ${account === undefined ? '' : hiddenField('expected_account', account)}`
+function connectionOf({ name, upstream, source: client, scopes = [], account }: CredentialDocument) {
+  return { name, upstream, client, scopes: scopes.join(' '), expected_account: account }
+}
+
+function reconnect(context: PageContext, credential: CredentialDocument): Markup {
+  const fields = Object.entries(connectionOf(credential)).map(([name, value = '']) =>
+    hiddenField(name, value),
+  )
   return html`<h3>Reconnect</h3>
     <p>
       For a grant that ended, or that is to have other scopes: a link for whoever consents, with the same

@@ -21,6 +21,7 @@ import {
   timeOf,
   type ConsolePage,
   type PageContext,
+  type Same,
   type Shown,
 } from './parts.ts'
 
@@ -46,7 +47,8 @@ async function showList(
   { typed, refusal }: { readonly typed?: Form; readonly refusal?: AdminApiError } = {},
 ): Promise<Shown> {
   const { ask, query, issuer, may } = context
-  const wanted = new URLSearchParams({ limit: String(pageSize) })
+  // As many as a page of the summary has.
+  const wanted = new URLSearchParams()
   for (const name of filters) {
     const value = query.get(name)
     if (value !== null && value !== '') wanted.set(name, value)
@@ -63,28 +65,55 @@ async function showList(
     ${summary.credentials.length === 0 ? note('No credential matches.') : table(summary, context)}
     ${pages(summary, wanted, context)} ${may('admin') ? connectForm(context, typed, refusal) : ''}
     ${sameBy(issuer, [
-      { command: ['credentials', 'list'], method: 'GET', path: `summary?${wanted.toString()}` },
+      { command: listCommand(wanted), method: 'GET', path: `summary?${wanted.toString()}` },
       ...(may('admin')
-        ? [
-            {
-              command: [
-                'connect',
-                'NAME',
-                '--upstream',
-                'UPSTREAM',
-                '--client',
-                'CLIENT',
-                '--scopes',
-                'SCOPES',
-              ],
-              method: 'POST',
-              path: 'connections',
-              body: { name: 'NAME', upstream: 'UPSTREAM', client: 'CLIENT', scopes: ['SCOPE'] },
-            },
-          ]
+        ? [connectBy({ name: 'NAME', upstream: 'UPSTREAM', client: 'CLIENT', scopes: 'SCOPES' })]
         : []),
     ])}`
   return { title: 'Credentials', main, ...(refusal === undefined ? {} : { status: refusal.status }) }
+}
+
+/** The same options as the members of the query. */
+function listCommand(wanted: URLSearchParams): readonly string[] {
+  const options = [...wanted].flatMap(([name, value]) =>
+    name === 'attention' ? ['--attention'] : [`--${name}`, value],
+  )
+  // Without any, the command would list from the credentials themselves.
+  return ['credentials', 'list', ...(options.length === 0 ? ['--sort', 'name'] : options)]
+}
+
+interface WantedConnection {
+  readonly name: string
+  readonly upstream: string
+  readonly scopes: string
+  readonly client?: string | undefined
+  readonly expected_account?: string | undefined
+}
+
+/** How to start such a connection without the page. */
+export function connectBy({
+  name,
+  upstream,
+  scopes,
+  client,
+  expected_account: expected,
+}: WantedConnection): Same {
+  const option = (word: string, value: string | undefined) => (value === undefined ? [] : [word, value])
+  return {
+    command: [
+      'connect',
+      name,
+      '--upstream',
+      upstream,
+      ...option('--client', client),
+      '--scopes',
+      scopes,
+      ...option('--expected-account', expected),
+    ],
+    method: 'POST',
+    path: 'connections',
+    body: { name, upstream, client, scopes, expected_account: expected },
+  }
 }
 
 function filterForm({ base, query }: PageContext): Markup {
@@ -156,7 +185,6 @@ function pages({ matching }: SummaryDocument, wanted: URLSearchParams, { base }:
   const offset = Number(wanted.get('offset') ?? 0)
   const to = (start: number, words: string) => {
     const query = new URLSearchParams(wanted)
-    query.delete('limit')
     query.set('offset', String(Math.max(0, start)))
     return html`<a href="${base}${route}?${query.toString()}">${words}</a>`
   }
@@ -216,7 +244,7 @@ async function showConnection(
   started: Started,
   refusal?: AdminApiError,
 ): Promise<Shown> {
-  const { ask } = context
+  const { ask, issuer } = context
   const { value } = await ask<ConnectionDocument>({ method: 'GET', path: `connections/${started.id}` })
   const carried = hiddenField('started', started.sealed)
   const given = value.account ?? ''
@@ -249,7 +277,8 @@ async function showConnection(
     ['Until', timeOf(value.expires_at)],
     ['State', badge(value.state)],
   ])}
-  ${steps[value.state] ?? over}`
+  ${steps[value.state] ?? over}
+  ${sameBy(issuer, [connectBy({ ...value, scopes: value.asked_scopes.join(' ') })])}`
   return { title: `Connect ${value.name}`, main }
 }
 

@@ -81,18 +81,31 @@ function sameOf(typed: Form): readonly Same[] {
   const credential = typed.get('credential') ?? 'CREDENTIAL'
   const issuer = typed.get('issuer')
   const scope = typed.get('scope')
+  const subject = typed.get('subject') ?? issuer
+  const others = parseJsonObject(typed.get('claims') ?? '{}') ?? {}
+  // Of a JWT that was pasted nothing is shown: it stays in a file.
   const who =
-    issuer === undefined
+    issuer === undefined || subject === undefined
       ? ['--jwt', 'FILE']
-      : ['--issuer', issuer, '--subject', typed.get('subject') ?? issuer]
+      : [
+          '--issuer',
+          issuer,
+          '--subject',
+          subject,
+          ...Object.entries(others).flatMap(([name, value]) => [
+            '--claim',
+            `${name}=${JSON.stringify(value)}`,
+          ]),
+        ]
+  const scopes = scope?.split(' ').filter((word) => word !== '') ?? []
   return [
     {
-      command: ['explain', credential, ...who, ...(scope === undefined ? [] : ['--scope', scope])],
+      command: ['explain', credential, ...who, ...scopes.flatMap((one) => ['--scope', one])],
       method: 'POST',
       path,
       body: {
         issuer: issuer ?? 'ISSUER',
-        claims: { sub: typed.get('subject') ?? issuer ?? 'SUBJECT' },
+        claims: { ...others, sub: subject ?? 'SUBJECT' },
         credential,
         ...(scope === undefined ? {} : { scope }),
       },

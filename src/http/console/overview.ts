@@ -77,7 +77,7 @@ async function showOverview(context: PageContext, { keepsAudit }: OverviewDeps):
     ${howLong}
     ${sameBy(issuer, [
       { command: ['service', 'status'], method: 'GET', path: 'service' },
-      { command: ['credentials', 'list'], method: 'GET', path: 'summary?attention=true' },
+      { command: ['credentials', 'list', '--attention'], method: 'GET', path: 'summary?attention=true' },
     ])}`
   return { title: 'Overview', main }
 }

@@ -224,11 +224,13 @@ export interface Same {
   readonly body?: object
   /** A file in place of `body`. */
   readonly file?: string
+  /** What it replaces, as its `ETag` is. */
+  readonly ifMatch?: string | undefined
 }
 
 /** How to do the same without the page, to copy: every word is quoted for a shell (T25). */
 export function sameBy(issuer: string, ways: readonly Same[]): Markup {
-  const lines = ways.map(({ command, method, path, body, file }) => {
+  const lines = ways.map(({ command, method, path, body, file, ifMatch }) => {
     const words = ['downscope', ...command, '--url', issuer]
     const type = file === undefined ? 'application/json' : 'application/yaml'
     const sent = file === undefined ? ['--data', JSON.stringify(body)] : ['--data-binary', `@${file}`]
@@ -236,6 +238,7 @@ export function sameBy(issuer: string, ways: readonly Same[]): Markup {
     const call = [
       'curl',
       ...(method === 'GET' ? [] : ['-X', method]),
+      ...(ifMatch === undefined ? [] : ['-H', `If-Match: ${ifMatch}`]),
       ...(data.length === 0 ? [] : ['-H', `Content-Type: ${type}`, ...data]),
       `${issuer.replace(/\/$/, '')}/v1/admin/${path}`,
     ]

@@ -22,6 +22,7 @@ import {
   timeOf,
   type ConsolePage,
   type PageContext,
+  type Same,
   type Shown,
 } from './parts.ts'
 
@@ -54,7 +55,7 @@ export const policyPage: ConsolePage = {
 
 async function showPolicy(context: PageContext, said?: Markup): Promise<Shown> {
   const { ask, base, may, issuer, query } = context
-  const { value: policy } = await ask<PolicyDocument>({ method: 'GET', path: 'policy' })
+  const { value: policy, etag } = await ask<PolicyDocument>({ method: 'GET', path: 'policy' })
   const { value: versions } = await ask<PolicyVersionsDocument>({ method: 'GET', path: 'policy/versions' })
   // A check reads every credential: of many only where somebody asks for it.
   const { value: summary } = await ask<SummaryDocument>({ method: 'GET', path: 'summary?limit=1' })
@@ -90,11 +91,21 @@ async function showPolicy(context: PageContext, said?: Markup): Promise<Shown> {
     ${versionTable(versions, context)}
     ${sameBy(issuer, [
       { command: ['policy', 'show'], method: 'GET', path: 'policy' },
-      ...(may('admin') && isInStore(policy)
-        ? [{ command: ['policy', 'apply', 'FILE'], method: 'PUT', path: 'policy', file: 'FILE' }]
-        : []),
+      { command: ['policy', 'show', '--versions'], method: 'GET', path: 'policy/versions' },
+      ...(may('admin') && isInStore(policy) ? [applyBy(etag)] : []),
     ])}`
   return { title: 'Policy', main }
+}
+
+/** The one that is in force is replaced, and no other. */
+function applyBy(ifMatch: string | undefined): Same {
+  return {
+    command: ['policy', 'apply', 'FILE'],
+    method: 'PUT',
+    path: 'policy',
+    file: 'FILE',
+    ifMatch,
+  }
 }
 
 /** Where it lies in a file or a setting, it is changed there. */
@@ -158,7 +169,14 @@ async function showVersion(context: PageContext, revision: string): Promise<Show
     ${former === undefined ? note('Nothing is known of the version before.') : diff(former.document, version.document)}
     <h2>The whole document</h2>
     ${numbered(version.document)}
-    <p><a href="${context.base}${route}">The policy in force</a></p>`
+    <p><a href="${context.base}${route}">The policy in force</a></p>
+    ${sameBy(context.issuer, [
+      {
+        command: ['policy', 'show', '--revision', revision],
+        method: 'GET',
+        path: `policy/versions/${revision}`,
+      },
+    ])}`
   return { title: `Policy, version ${version.number}`, main }
 }
 
@@ -215,10 +233,13 @@ async function showEditor(
     </form>
     <p><a href="${base}${route}">Leave it as it is</a></p>
     ${sameBy(issuer, [
-      { command: ['policy', 'check', 'FILE'], method: 'POST', path: 'policy:validate', file: 'FILE' },
-      ...(mayApply
-        ? [{ command: ['policy', 'apply', 'FILE'], method: 'PUT', path: 'policy', file: 'FILE' }]
-        : []),
+      {
+        command: ['policy', 'apply', 'FILE', '--dry-run'],
+        method: 'POST',
+        path: 'policy:validate',
+        file: 'FILE',
+      },
+      ...(mayApply ? [applyBy(revision)] : []),
     ])}`
   return { title: 'Change the policy', main, status: edited.status ?? 200 }
 }

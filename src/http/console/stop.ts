@@ -109,7 +109,7 @@ async function showStop(context: PageContext, { typed, refusal }: Tried = {}): P
     <h2>Stopped callers</h2>
     ${blocked.callers.length === 0 ? html`<p>None.</p>` : blockedTable(blocked.callers, context)}
     ${may('operator') && !isWatching ? oneCredential(context, typed) : ''}
-    ${sameBy(issuer, sameOf(context, stopped !== undefined))}`
+    ${sameBy(issuer, sameOf(context, { isStopped: stopped !== undefined, hasBlocked: blocked.callers.length > 0 }))}`
   return {
     title: 'Stop',
     main,
@@ -118,7 +118,10 @@ async function showStop(context: PageContext, { typed, refusal }: Tried = {}): P
   }
 }
 
-function sameOf({ may }: PageContext, isStopped: boolean): readonly Same[] {
+function sameOf(
+  { may }: PageContext,
+  { isStopped, hasBlocked }: { readonly isStopped: boolean; readonly hasBlocked: boolean },
+): readonly Same[] {
   const body = { issuer: 'ISSUER', subject: 'SUBJECT' }
   return [
     { command: ['service', 'status'], method: 'GET', path: 'service' },
@@ -136,6 +139,16 @@ function sameOf({ may }: PageContext, isStopped: boolean): readonly Same[] {
       : []),
     ...(may('admin') && isStopped
       ? [{ command: ['service', 'resume'], method: 'POST', path: 'service:resume' }]
+      : []),
+    ...(may('admin') && hasBlocked
+      ? [
+          {
+            command: ['callers', 'restore', 'ISSUER', 'SUBJECT'],
+            method: 'POST',
+            path: 'callers:restore',
+            body,
+          },
+        ]
       : []),
   ]
 }
