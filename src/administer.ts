@@ -58,7 +58,7 @@ export function createAdminister(deps: AdministerDeps): Administer {
         at: deps.clock.now(),
         action: context.action,
         ...about,
-        ...(caller === undefined ? {} : { issuer: caller.issuer, caller: caller.subject }),
+        ...(caller !== undefined && { issuer: caller.issuer, caller: caller.subject }),
         ...ending,
         durationMs: deps.clock.steadyMs() - startedMs,
       })

@@ -197,7 +197,7 @@ function openPolicy(
       return (await runInTurns(steps, () => clock.sleep(0))).policy
     },
     // A Worker has many instances and short ones: there `policy:validate` says it, and applying.
-    ...(sharesWork ? { onLoaded: createLogWarnings({ ...platform, check }) } : {}),
+    ...(sharesWork && { onLoaded: createLogWarnings({ ...platform, check }) }),
     clock,
     log,
     sharesWork,

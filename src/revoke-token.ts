@@ -53,7 +53,7 @@ export function createRevokeToken(steps: RevokeTokenSteps, audit: AuditTrail, cl
         requestId,
         at: clock.now(),
         action: 'token.revoke',
-        ...(caller === undefined ? {} : { issuer: caller.issuer, caller: caller.subject }),
+        ...(caller !== undefined && { issuer: caller.issuer, caller: caller.subject }),
         ...ending,
         durationMs: clock.steadyMs() - startedMs,
       })

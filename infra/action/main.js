@@ -768,7 +768,7 @@ function claimsOf(jwt) {
 async function ask(url, runtime, form) {
   try {
     const response = await runtime.fetch(url, {
-      ...form === void 0 ? {} : { method: "POST", body: new URLSearchParams(form) },
+      ...form !== void 0 && { method: "POST", body: new URLSearchParams(form) },
       headers: { accept: "application/json" },
       // Workers know no 'error'; a redirect is an answer that is no token.
       redirect: "manual",
@@ -1104,9 +1104,9 @@ function createTokenSource(options) {
 }
 function sharedParameters({ lifetime, accessBoundary, subject }) {
   return {
-    ...lifetime === void 0 ? {} : { requested_lifetime: String(lifetime) },
+    ...lifetime !== void 0 && { requested_lifetime: String(lifetime) },
     ...omitUndefined({ requested_subject: subject }),
-    ...accessBoundary === void 0 ? {} : { options: JSON.stringify({ accessBoundary }) }
+    ...accessBoundary !== void 0 && { options: JSON.stringify({ accessBoundary }) }
   };
 }
 async function isOver(connection, held, failure) {

@@ -76,7 +76,7 @@ function claimsOf(jwt) {
 async function ask(url, runtime, form) {
   try {
     const response = await runtime.fetch(url, {
-      ...form === void 0 ? {} : { method: "POST", body: new URLSearchParams(form) },
+      ...form !== void 0 && { method: "POST", body: new URLSearchParams(form) },
       headers: { accept: "application/json" },
       // Workers know no 'error'; a redirect is an answer that is no token.
       redirect: "manual",

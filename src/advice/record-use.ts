@@ -153,8 +153,8 @@ async function keep(deps: RecordRefusalDeps, facts: Facts) {
       target: redact(request.target),
       scopes: request.scopes.map(redact),
       tokenType: request.tokenType,
-      ...(resource === undefined ? {} : { resource: redact(resource) }),
-      ...(subject === undefined ? {} : { subject: redact(subject) }),
+      ...(resource !== undefined && { resource: redact(resource) }),
+      ...(subject !== undefined && { subject: redact(subject) }),
       ...omitUndefined({ lifetime, boundary }),
     },
   })
@@ -242,7 +242,7 @@ export function createExplainRequest({
     const { issuer, claims } = question
     return {
       outcome: 'refused',
-      ...(error === 'bug' ? {} : { error }),
+      ...(error !== 'bug' && { error }),
       reason: `${action}: ${reason}`,
       caller: { issuer, subject: typeof claims['sub'] === 'string' ? claims['sub'] : '' },
       rules: [],

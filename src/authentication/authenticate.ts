@@ -154,7 +154,7 @@ function callerOf(
     issuerName: name,
     subject,
     claims,
-    ...(isAccessToken ? { provedByAccessToken: true } : {}),
+    ...(isAccessToken && { provedByAccessToken: true }),
     ...omitUndefined({ trustsTraceparent }),
   }
 }
@@ -182,7 +182,7 @@ interface Told {
 function rejection({ form }: Proof, reason: string, { told, caller }: Told): BrokerError {
   return new BrokerError(rejectionCode[form], {
     reason,
-    ...(told === undefined ? {} : { publicDetail: `${proofName[form]} is not accepted: ${told}` }),
+    ...(told !== undefined && { publicDetail: `${proofName[form]} is not accepted: ${told}` }),
     ...omitUndefined({ caller }),
   })
 }

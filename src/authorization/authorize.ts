@@ -150,7 +150,7 @@ function narrow(asked: Asked): Grant {
     ...grant,
     scopes,
     tokenType: 'access_token' as const,
-    ...(asked.upstream === undefined ? {} : { upstreamTerms: termsOf(asked.upstream) }),
+    ...(asked.upstream !== undefined && { upstreamTerms: termsOf(asked.upstream) }),
     ...omitUndefined({ lifetime, subject }),
   }
   if (boundary === undefined) return granted

@@ -58,10 +58,10 @@ export function createExplain(deps: ExplainDeps): Explain {
     const about = {
       caller: {
         issuer: caller.issuer,
-        ...(issuer === undefined ? {} : { issuerName: issuer.name }),
+        ...(issuer !== undefined && { issuerName: issuer.name }),
         subject,
       },
-      ...(name === undefined ? {} : { credential: explainedCredential(name, credential) }),
+      ...(name !== undefined && { credential: explainedCredential(name, credential) }),
     }
     const refused = strangerFault(question, issuer, { subject, ...deps })
     if (issuer === undefined || refused !== undefined)
@@ -83,7 +83,7 @@ export function createExplain(deps: ExplainDeps): Explain {
       ...about,
       ...verdict.told,
       rules,
-      ...(narrowest.length === 0 ? {} : { narrowestScopes: narrowest }),
+      ...(narrowest.length > 0 && { narrowestScopes: narrowest }),
       hints: hintsOf({ question, name, credential, verdict, rules, policy: compiled.policy }),
     }
   }
@@ -200,7 +200,7 @@ function explainedToken(
   return {
     tokenType,
     scopes,
-    ...(implied.length === 0 ? {} : { impliedScopes: implied }),
+    ...(implied.length > 0 && { impliedScopes: implied }),
     ...omitUndefined({ audience, subject, boundary, bounding, lifetimeMax: lifetime }),
     upstream: credential.upstream,
   }

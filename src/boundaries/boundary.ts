@@ -193,7 +193,7 @@ function createFillRule(rule: AccessBoundaryRule): (claims: Claims) => AccessBou
     return {
       availableResource: resource.text,
       ...others,
-      ...(when === undefined ? {} : { availabilityCondition: { ...when, expression: expression.text } }),
+      ...(when !== undefined && { availabilityCondition: { ...when, expression: expression.text } }),
     }
   }
 }

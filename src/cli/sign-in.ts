@@ -184,7 +184,7 @@ function scopesOf({ scopes_supported: supported = [] }: oauth.AuthorizationServe
   ]
   return {
     scope: wanted.join(' '),
-    ...(wanted.includes('offline_access') ? { prompt: 'consent' } : {}),
+    ...(wanted.includes('offline_access') && { prompt: 'consent' }),
   }
 }
 

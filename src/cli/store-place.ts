@@ -111,7 +111,7 @@ async function openBroker(call: Call, url?: string): Promise<StoreAtPlace> {
     exportSegment: async ({ id, after, isRewrapped }) => {
       const query = new URLSearchParams({
         ...omitUndefined({ export: id, after }),
-        ...(isRewrapped ? { rewrap: 'true' } : {}),
+        ...(isRewrapped && { rewrap: 'true' }),
       })
       const path = `store${query.size === 0 ? '' : `?${query.toString()}`}`
       return (await client.ask({ method: 'GET', path, parse: () => undefined })).text

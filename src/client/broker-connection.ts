@@ -141,7 +141,7 @@ interface Answer {
 async function ask(url: string, runtime: Runtime, form?: Readonly<Record<string, string>>): Promise<Answer> {
   try {
     const response = await runtime.fetch(url, {
-      ...(form === undefined ? {} : { method: 'POST', body: new URLSearchParams(form) }),
+      ...(form !== undefined && { method: 'POST', body: new URLSearchParams(form) }),
       headers: { accept: 'application/json' },
       // Workers know no 'error'; a redirect is an answer that is no token.
       redirect: 'manual',

@@ -133,9 +133,9 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
 
 function sharedParameters({ lifetime, accessBoundary, subject }: TokenSourceOptions): Record<string, string> {
   return {
-    ...(lifetime === undefined ? {} : { requested_lifetime: String(lifetime) }),
+    ...(lifetime !== undefined && { requested_lifetime: String(lifetime) }),
     ...omitUndefined({ requested_subject: subject }),
-    ...(accessBoundary === undefined ? {} : { options: JSON.stringify({ accessBoundary }) }),
+    ...(accessBoundary !== undefined && { options: JSON.stringify({ accessBoundary }) }),
   }
 }
 

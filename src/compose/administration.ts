@@ -201,7 +201,7 @@ function createPolicyAdministration(deps: AdministrationDeps): AdministerPolicy 
         claimsFault: (claims, trusted) =>
           claimsFault(claims, personEntry(claims, trusted, signInClients(settings)), platform.clock.now()),
       }),
-    ...(platform.policySource === undefined ? { policies: records.policies } : {}),
+    ...(platform.policySource === undefined && { policies: records.policies }),
   })
 }
 
@@ -220,7 +220,7 @@ function shownSettings(settings: Settings): Readonly<Record<string, string>> {
     DOWNSCOPE_AUDIT: settings.audit,
     DOWNSCOPE_AUDIT_DAYS: String(settings.auditDays),
     DOWNSCOPE_LOG_LEVEL: settings.logLevel,
-    ...(federation === undefined ? {} : { DOWNSCOPE_GOOGLE_FEDERATION: federation.provider }),
+    ...(federation !== undefined && { DOWNSCOPE_GOOGLE_FEDERATION: federation.provider }),
     GOOGLE_OAUTH_TOKEN_URL: google.oauthTokenUrl,
   }
 }

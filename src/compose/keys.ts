@@ -36,7 +36,7 @@ export async function extendSigningKeys(
   const others = known?.value ?? []
   const keys = others.map(({ privateJwk }) => parseJsonObject(privateJwk.reveal()))
   const nbf = Math.max(signsFrom, ...others.map(({ signsFrom: from = 0 }) => from + 1))
-  const key = { ...(await makeKey(alg)), ...(others.length === 0 ? {} : { nbf }) }
+  const key = { ...(await makeKey(alg)), ...(others.length > 0 && { nbf }) }
   const text = `${JSON.stringify({ keys: [...keys, key] })}\n`
   const reading = parseSigningKeys(text)
   return reading.ok ? { ok: true, value: text } : reading

@@ -87,8 +87,8 @@ function openStore(settings: Settings, bindings: WorkersBindings, platform: Goog
 
 function boundLimits({ CALLER_LIMIT: caller, TOTAL_LIMIT: total }: WorkersBindings): CallerLimits {
   return {
-    ...(caller === undefined ? {} : { perCaller: createRateLimitBinding(caller) }),
-    ...(total === undefined ? {} : { total: createRateLimitBinding(total) }),
+    ...(caller !== undefined && { perCaller: createRateLimitBinding(caller) }),
+    ...(total !== undefined && { total: createRateLimitBinding(total) }),
   }
 }
 

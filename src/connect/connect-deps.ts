@@ -71,8 +71,8 @@ export async function noteConsent(
     credential: name,
     scopesAsked: scopes,
     ...omitUndefined({ scopesIssued: granted }),
-    ...(account === undefined ? {} : { target: `${account.issuer}/${account.subject}` }),
-    ...(isConsent ? {} : { reason: reason ?? `no consent at ${upstream}` }),
+    ...(account !== undefined && { target: `${account.issuer}/${account.subject}` }),
+    ...(!isConsent && { reason: reason ?? `no consent at ${upstream}` }),
     durationMs: 0,
   })
 }

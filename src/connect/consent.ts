@@ -126,7 +126,7 @@ async function consentUrl(
   const offline = hasOfflineAccess === true ? ['offline_access'] : []
   const scopes = [...new Set([...asked.scopes, ...wanted.scopes, ...offline])]
   const parameters = {
-    ...(offline.length === 0 ? {} : { prompt: 'consent' }),
+    ...(offline.length > 0 && { prompt: 'consent' }),
     ...wanted.parameters,
     ...omitUndefined({ login_hint: asked.loginHint }),
     response_type: 'code',

@@ -24,7 +24,7 @@ export async function openGrant(
   if (typeof refreshToken !== 'string') return undefined
   return {
     refreshToken: new Secret(refreshToken),
-    ...(typeof endsAt === 'number' ? { endsAt: epochSeconds(endsAt) } : {}),
+    ...(typeof endsAt === 'number' && { endsAt: epochSeconds(endsAt) }),
   }
 }
 

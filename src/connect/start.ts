@@ -74,7 +74,7 @@ export function createStart(
       startedBy: { issuer: by.issuer, subject: by.subject },
       createdAt: now,
       expiresAt: later(now, seconds(request.expiresIn ?? lifeDefault)),
-      ...(before === undefined ? {} : { former: formerOf(before) }),
+      ...(before !== undefined && { former: formerOf(before) }),
       state: 'pending',
     }
     await connections.add({

@@ -1,3 +1,4 @@
+import { omitUndefined } from './omit-undefined.ts'
 import { isMembers, parseStrictJsonObject } from './json.ts'
 import { epochSeconds, later, parseRfc3339, seconds, type EpochSeconds, type Seconds } from './time.ts'
 
@@ -145,8 +146,8 @@ export function readJwtPayload(payload: string, account: string): Signable | und
     toSign: {
       form: 'jwt',
       claimed: [iss, sub].filter((name) => name !== account),
-      ...(jti === undefined ? {} : { jti }),
-      ...(typeof exp === 'number' ? { expiresAt: epochSeconds(exp) } : {}),
+      ...omitUndefined({ jti }),
+      ...(typeof exp === 'number' && { expiresAt: epochSeconds(exp) }),
     },
   }
 }

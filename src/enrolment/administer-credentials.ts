@@ -96,7 +96,7 @@ export function createAdministerCredentials({
     list: async ({ after, limit = pageDefault }) =>
       credentials.list({
         limit: Math.min(pageMax, Math.max(1, Math.floor(limit))),
-        ...(after === undefined ? {} : { after: checkedAfter(after) }),
+        ...(after !== undefined && { after: checkedAfter(after) }),
       }),
     read: async (name) => foundCredential(name, isName(name) ? await credentials.find(name) : undefined),
     enrol: async ({
@@ -127,7 +127,7 @@ export function createAdministerCredentials({
         name,
         ...credential,
         ...omitUndefined({ rotateAfterDays: days }),
-        ...(Object.keys(boundaries).length === 0 ? {} : { boundaries }),
+        ...(Object.keys(boundaries).length > 0 && { boundaries }),
       }
       const fresh = await credentials.add(wanted)
       const added = fresh ?? (await credentials.findSame(wanted))

@@ -44,7 +44,7 @@ export function changedOptions(
   const boundaries = changedBoundaries(credential, change, now)
   return {
     ...omitUndefined({ rotateAfterDays }),
-    ...(Object.keys(boundaries).length === 0 ? {} : { boundaries }),
+    ...(Object.keys(boundaries).length > 0 && { boundaries }),
   }
 }
 

@@ -65,7 +65,7 @@ export function parseApiKey(file: Members, scopes: unknown): CredentialFileJudge
   const credential = { upstream: 'google', secret, identity: 'API key' }
   return {
     ok: true,
-    credential: { ...credential, ...(keyId?.ok === true ? { keyId: keyId.value } : {}) },
+    credential: { ...credential, ...(keyId?.ok === true && { keyId: keyId.value }) },
     ignored: [],
   }
 }

@@ -133,7 +133,7 @@ function parseKey(file: Members): Reading<ClientKey> {
     value: {
       privateKey: privateKey.value,
       algorithm: algorithm.value,
-      ...(named?.ok === true ? { keyId: named.value } : {}),
+      ...(named?.ok === true && { keyId: named.value }),
     },
   }
 }

@@ -100,7 +100,7 @@ const worstFirst: readonly UpstreamRevocation[] = ['failed', 'not_possible', 'do
 function sumUp(outcomes: readonly Outcome[]): Omit<Revocation, 'at'> {
   const upstream = worstFirst.find((one) => outcomes.some(({ result }) => result === one)) ?? 'already_dead'
   const details = outcomes.flatMap(({ detail }) => (detail === undefined ? [] : [detail]))
-  return { upstream, ...(details.length === 0 ? {} : { detail: [...new Set(details)].join('; ') }) }
+  return { upstream, ...(details.length > 0 && { detail: [...new Set(details)].join('; ') }) }
 }
 
 function withoutTime({ upstream, detail }: Omit<Revocation, 'at'>): Omit<Revocation, 'at'> {

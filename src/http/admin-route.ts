@@ -82,11 +82,11 @@ export function served<Query, Body, Document>(
       action: route.action,
       needed: route.needs,
       about: {
-        ...(route.at.includes('{name}') ? { credential: param('name') } : {}),
-        ...(route.at.includes('{version}') ? { credentialVersion: param('version') } : {}),
+        ...(route.at.includes('{name}') && { credential: param('name') }),
+        ...(route.at.includes('{version}') && { credentialVersion: param('version') }),
       },
       // What is wrong with the body is thrown where refusals are judged.
-      ...(aboutOf === undefined ? {} : { aboutBody: () => readOnce().then(aboutOf, () => ({})) }),
+      ...(aboutOf !== undefined && { aboutBody: () => readOnce().then(aboutOf, () => ({})) }),
       perform: async (caller, note) => {
         const body = await readOnce()
         const ifMatch = route.ifMatch === undefined ? undefined : parseIfMatch(raw.headers.get('if-match'))

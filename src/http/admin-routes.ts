@@ -93,7 +93,7 @@ function servePolicy({ policy }: { readonly policy: AdministerPolicy }): readonl
       const isForced = query.force === 'true'
       note({
         ...omitUndefined({ formerPolicyRevision: ifMatch }),
-        ...(isForced ? { forced: true } : {}),
+        ...(isForced && { forced: true }),
       })
       const { revision, warnings } = await policy.apply({
         text: body,

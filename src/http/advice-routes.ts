@@ -94,7 +94,7 @@ function tokenWanted(
     scopes: scopesOf(asked.scope),
     tokenType: asked.token_type ?? 'access_token',
     ...omitUndefined({ resource, subject }),
-    ...(lifetime === undefined ? {} : { lifetime: seconds(lifetime) }),
+    ...(lifetime !== undefined && { lifetime: seconds(lifetime) }),
     ...omitUndefined({ boundary }),
   }
 }

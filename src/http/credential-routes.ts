@@ -202,7 +202,7 @@ export function serveCredentials({
       const credential = await credentials.enrol({
         ...enrolment,
         ...omitUndefined({ rotateAfterDays: days }),
-        ...(Object.keys(change).length === 0 ? {} : { boundaries: change }),
+        ...(Object.keys(change).length > 0 && { boundaries: change }),
       })
       note({ credentialVersion: credential.version })
       return { ...showCredential(credential), location: locate(`/v1/admin/credentials/${credential.name}`) }

@@ -73,7 +73,7 @@ function serverMetadata(issuer: string, has: { readonly keys: boolean }): string
     revocation_endpoint_auth_methods_supported: ['private_key_jwt'],
     revocation_endpoint_auth_signing_alg_values_supported: [...signingAlgorithms, 'Ed25519'],
     introspection_endpoint: issuerUrl(issuer, '/v1/introspect'),
-    ...(has.keys ? { jwks_uri: issuerUrl(issuer, keySetPath) } : {}),
+    ...(has.keys && { jwks_uri: issuerUrl(issuer, keySetPath) }),
     grant_types_supported: [tokenExchangeGrant, clientCredentialsGrant],
     token_endpoint_auth_methods_supported: ['private_key_jwt'],
     // What can be verified; which of them an issuer may use is policy and nobody's business.

@@ -47,7 +47,7 @@ export function render<Document>(
 ): Response {
   const headers = {
     ...omitUndefined({ Location: location, 'Content-Type': type }),
-    ...(revision === undefined ? {} : { ETag: entityTag(revision) }),
+    ...(revision !== undefined && { ETag: entityTag(revision) }),
   }
   if (write === undefined) return emptyAnswer({ status, requestId, headers })
   return jsonAnswer({ status, text: write(document), requestId, headers })

@@ -258,7 +258,7 @@ function readStatement(
   }
   return {
     scopes,
-    ...(exp === undefined ? {} : { expiresAt: epochSeconds(Math.floor(exp)) }),
+    ...(exp !== undefined && { expiresAt: epochSeconds(Math.floor(exp)) }),
     roles: new Set(rolesOf(members)),
   }
 }

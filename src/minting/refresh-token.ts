@@ -227,7 +227,7 @@ async function postRefresh(
     form: {
       grant_type: 'refresh_token',
       refresh_token: lease.secret.refreshToken.reveal(),
-      ...(scopeInRefresh === 'send' ? { scope: grant.scopes.join(scopeSeparator) } : {}),
+      ...(scopeInRefresh === 'send' && { scope: grant.scopes.join(scopeSeparator) }),
     },
     repeatable: refreshTokenRotates === 'never' ? 'always' : onceAfterLostAnswer(lease),
     deadlineMs,
@@ -281,8 +281,8 @@ function keptOf(
 ): RefreshResult {
   const isOther = token !== undefined && token.reveal() !== secret.refreshToken.reveal()
   return {
-    ...(isOther ? { rotated: token } : {}),
-    ...(expiresIn === undefined ? {} : { expiresAt: later(sentAt, expiresIn) }),
+    ...(isOther && { rotated: token }),
+    ...(expiresIn !== undefined && { expiresAt: later(sentAt, expiresIn) }),
   }
 }
 

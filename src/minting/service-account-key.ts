@@ -62,7 +62,7 @@ export function createMintFromServiceAccountKey(
       assertion,
       drawnFrom: [grant.credential.version],
       // Where another version stands by, a key that is not known everywhere yet need not be waited for.
-      ...(grant.credential.standby === undefined ? { versionCreatedAt: key.createdAt } : {}),
+      ...(grant.credential.standby === undefined && { versionCreatedAt: key.createdAt }),
       deadlineMs,
     })
     await noteHealth(grant.credential, { status: 'healthy' })

@@ -135,5 +135,5 @@ function fieldsOf(
   error?: unknown,
 ): Readonly<Record<string, unknown>> {
   const reason = isBrokerError(error) ? error.reason : error
-  return { credential: name, version, fence, ...(error === undefined ? {} : { reason }) }
+  return { credential: name, version, fence, ...(error !== undefined && { reason }) }
 }

@@ -73,9 +73,9 @@ export function createRedeemCode({
     return {
       accessToken: access.value.accessToken,
       ...omitUndefined({ refreshToken }),
-      ...(expiresIn === undefined ? {} : { refreshTokenEndsAt: later(granting.sentAt, expiresIn) }),
+      ...(expiresIn !== undefined && { refreshTokenEndsAt: later(granting.sentAt, expiresIn) }),
       ...omitUndefined({ scopes: access.value.scopes }),
-      ...(isTokenText(idToken) ? { idToken } : {}),
+      ...(isTokenText(idToken) && { idToken }),
     }
   }
 }

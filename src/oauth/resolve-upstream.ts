@@ -240,8 +240,8 @@ function parseMetadata(text: string, issuer: string): Metadata {
     ...(typeof authorization === 'string' && isSafePage(authorization)
       ? { authorizationEndpoint: authorization }
       : {}),
-    ...(members['authorization_response_iss_parameter_supported'] === true ? { announcesIssuer: true } : {}),
-    ...(Array.isArray(scopes) && scopes.includes('offline_access') ? { hasOfflineAccess: true } : {}),
+    ...(members['authorization_response_iss_parameter_supported'] === true && { announcesIssuer: true }),
+    ...(Array.isArray(scopes) && scopes.includes('offline_access') && { hasOfflineAccess: true }),
   }
 }
 

@@ -96,8 +96,8 @@ export function parseRefreshToken(members: Members): Judged<RefreshTokenReply> {
   return {
     ok: true,
     value: {
-      ...(token === undefined ? {} : { token: new Secret(token) }),
-      ...(life > 0 && life <= refreshLifeMax ? { expiresIn: seconds(Math.floor(life)) } : {}),
+      ...(token !== undefined && { token: new Secret(token) }),
+      ...(life > 0 && life <= refreshLifeMax && { expiresIn: seconds(Math.floor(life)) }),
     },
   }
 }

@@ -189,8 +189,8 @@ function oauthError(error: unknown, description: unknown, subtype?: unknown): OA
   if (typeof error !== 'string' || !/^[\x21\x23-\x5B\x5D-\x7E]{1,64}$/.test(error)) return undefined
   return {
     error,
-    ...(typeof description === 'string' ? { description } : {}),
-    ...(typeof subtype === 'string' ? { subtype } : {}),
+    ...(typeof description === 'string' && { description }),
+    ...(typeof subtype === 'string' && { subtype }),
   }
 }
 

@@ -121,12 +121,12 @@ export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: 
     selfIssued: entry.self_issued,
     keys: readKeys(entry, place),
     audiences: [...new Set(entry.audiences ?? [brokerIssuer])],
-    ...(entry.tolerated_audiences.length === 0 ? {} : { toleratedAudiences: entry.tolerated_audiences }),
-    ...(entry.accepts.length === 0 ? {} : { accepts: entry.accepts }),
+    ...(entry.tolerated_audiences.length > 0 && { toleratedAudiences: entry.tolerated_audiences }),
+    ...(entry.accepts.length > 0 && { accepts: entry.accepts }),
     algorithms: [...new Set(entry.algorithms)],
     lifetimeMax: seconds(entry.lifetime_seconds_max),
     replay: entry.replay,
-    ...(entry.trust_traceparent ? { trustsTraceparent: true } : {}),
+    ...(entry.trust_traceparent && { trustsTraceparent: true }),
   }
 }
 
@@ -184,7 +184,7 @@ export function readUpstream(entry: UpstreamEntry, place: EntryPlace): Upstream 
     scopeSeparator: entry.scope_separator,
     scopeInRefresh: entry.scope_in_refresh,
     tokenType: entry.token_type.toLowerCase(),
-    ...(lifetimeDefault === undefined ? {} : { lifetimeDefault: seconds(lifetimeDefault) }),
+    ...(lifetimeDefault !== undefined && { lifetimeDefault: seconds(lifetimeDefault) }),
     readsTextualLifetime: entry.expires_in_text,
     refreshTokenRotates: entry.refresh_token_rotates ? 'always' : 'never',
     refusesWithStatus200: entry.errors_with_status_200,

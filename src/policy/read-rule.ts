@@ -22,7 +22,7 @@ export function readRule(entry: RuleEntry, place: EntryPlace): Rule {
     scopes: scopeSet(entry.scopes),
     excessScopes: entry.excess_scopes,
     givesImplied: entry.implied_scopes,
-    ...(entry.lifetime_seconds_max === undefined ? {} : { lifetimeMax: seconds(entry.lifetime_seconds_max) }),
+    ...(entry.lifetime_seconds_max !== undefined && { lifetimeMax: seconds(entry.lifetime_seconds_max) }),
     tokenTypes: [...new Set(entry.token_types)],
     idTokenAudiences: [...new Set(entry.id_token_audiences)],
     ...(entry.signature === undefined

@@ -44,7 +44,7 @@ export function wait({ reason, after, mayBeDone = false }: Waiting): ReviseRotat
       ...record,
       rotation: {
         ...rotation,
-        ...(mayBeDone && begunAt !== undefined ? { begunAt } : {}),
+        ...(mayBeDone && begunAt !== undefined && { begunAt }),
         failures: rotation.failures + 1,
         proofs: 0,
         nextTryAt: later(now, pause),

@@ -275,7 +275,7 @@ function createRecentFailures(clock: Clock): RecentFailures {
       throw new BrokerError(error.code, {
         reason: `${error.reason} (remembered from a moment ago)`,
         ...omitUndefined({ publicDetail: error.publicDetail }),
-        ...(error.retryAfter === undefined ? {} : { retryAfter: seconds(Math.ceil(leftMs / 1000)) }),
+        ...(error.retryAfter !== undefined && { retryAfter: seconds(Math.ceil(leftMs / 1000)) }),
         cause: error,
       })
     },

@@ -80,7 +80,7 @@ function isOverloaded(error: unknown): boolean {
 }
 
 function storedOf({ key, json, version, expiresAt }: PlainStored): Stored {
-  return { key, value: parseDocument(json), version, ...(expiresAt === null ? {} : { expiresAt }) }
+  return { key, value: parseDocument(json), version, ...(expiresAt !== null && { expiresAt }) }
 }
 
 function unavailable(what: string, cause?: unknown): BrokerError {
@@ -161,7 +161,7 @@ function plainOf({ key, value, version, expiresAt }: Stored): PlainStored {
 
 function optionsOf({ condition, expiresAt }: PlainPut): PutOptions {
   return {
-    ...(condition === null ? {} : { if: condition }),
-    ...(expiresAt === null ? {} : { expiresAt }),
+    ...(condition !== null && { if: condition }),
+    ...(expiresAt !== null && { expiresAt }),
   }
 }

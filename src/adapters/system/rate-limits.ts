@@ -21,8 +21,8 @@ export function createLimits(
   clock: Clock,
 ): RequestLimits {
   return {
-    ...(totalRate === 0 ? {} : { total: createTokenBuckets({ perMinute: totalRate, clock }) }),
-    ...(callerRate === 0 ? {} : { perCaller: createTokenBuckets({ perMinute: callerRate, clock }) }),
+    ...(totalRate !== 0 && { total: createTokenBuckets({ perMinute: totalRate, clock }) }),
+    ...(callerRate !== 0 && { perCaller: createTokenBuckets({ perMinute: callerRate, clock }) }),
   }
 }
 

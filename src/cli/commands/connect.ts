@@ -137,7 +137,7 @@ async function decided(
   }
   return {
     ...omitUndefined({ account }),
-    ...(mayBeFewer ? { accept_fewer_scopes: scopes } : {}),
-    ...(call.has('--replace-account') ? { replace_account: true } : {}),
+    ...(mayBeFewer && { accept_fewer_scopes: scopes }),
+    ...(call.has('--replace-account') && { replace_account: true }),
   }
 }

@@ -151,7 +151,7 @@ function settingsIn(
     DOWNSCOPE_ISSUER: `http://127.0.0.1:${port}`,
     DOWNSCOPE_STORE: `sqlite:${join(folder, 'store.db')}`,
     DOWNSCOPE_KEYS: sealingKeys,
-    ...(policy === undefined ? {} : { DOWNSCOPE_POLICY: policy }),
+    ...(policy !== undefined && { DOWNSCOPE_POLICY: policy }),
     DOWNSCOPE_AUDIT: 'stdout+store',
   }
 }

@@ -118,7 +118,7 @@ function executableAnswer(jwt: string): object {
     success: true,
     token_type: jwtType,
     id_token: jwt,
-    ...(typeof exp === 'number' ? { expiration_time: Math.floor(exp) } : {}),
+    ...(typeof exp === 'number' && { expiration_time: Math.floor(exp) }),
   }
 }
 

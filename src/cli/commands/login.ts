@@ -211,9 +211,9 @@ interface Who {
 function personOf({ id_token: token }: Context): Who {
   const { iss, sub, email } = (token === undefined ? undefined : claimsOf(token)) ?? {}
   return {
-    ...(typeof iss === 'string' ? { issuer: iss } : {}),
-    ...(typeof sub === 'string' ? { subject: sub } : {}),
-    ...(typeof email === 'string' ? { email } : {}),
+    ...(typeof iss === 'string' && { issuer: iss }),
+    ...(typeof sub === 'string' && { subject: sub }),
+    ...(typeof email === 'string' && { email }),
   }
 }
 

@@ -138,7 +138,7 @@ async function diffFile(call: Call): Promise<Exit> {
   ).ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
   const diff = await policyDiff({ inForce: value, text, place })
   const isSame = diff === ''
-  printAnswer(call, { same: isSame, revision: value.revision, ...(isSame ? {} : { diff }) }, (paint) =>
+  printAnswer(call, { same: isSame, revision: value.revision, ...(!isSame && { diff }) }, (paint) =>
     isSame ? `${place} is the policy in force\n` : shownDiff(diff, paint),
   )
   return isSame ? 'done' : 'refused'
@@ -206,7 +206,7 @@ async function showApplied(
   const diff = await policyDiff({ inForce, text, place })
   printAnswer(
     call,
-    { dry_run: true, same: diff === '', ...(diff === '' ? {} : { diff }) },
+    { dry_run: true, same: diff === '', ...(diff !== '' && { diff }) },
     (paint) =>
       `${diff === '' ? `${place} is the policy in force\n` : shownDiff(diff, paint)}dry run, nothing was changed\n`,
   )

@@ -134,7 +134,7 @@ function createRange(root: DocumentsRoot, prefix: string): (begin: Begin, limit:
     structuredQuery: {
       from: [{ collectionId: collection }],
       orderBy: [{ field: { fieldPath: '__name__' }, direction: 'ASCENDING' }],
-      ...(id === '' ? {} : { startAt: cursor(id, isIncluded) }),
+      ...(id !== '' && { startAt: cursor(id, isIncluded) }),
       endAt: cursor(endOfIds(prefix), true),
       limit,
     },
@@ -176,7 +176,7 @@ export function restFields({ json, nonce, expiresAt }: DocumentFields): Members 
   return {
     json: { stringValue: json },
     nonce: { stringValue: nonce },
-    ...(expiresAt === undefined ? {} : { expiresAt: { timestampValue: formatTimestamp(expiresAt) } }),
+    ...(expiresAt !== undefined && { expiresAt: { timestampValue: formatTimestamp(expiresAt) } }),
   }
 }
 

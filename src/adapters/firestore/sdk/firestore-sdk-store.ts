@@ -259,7 +259,7 @@ function isUnknown(error: unknown): boolean {
 }
 
 function nativeFields({ sdk }: SdkClient, { json, nonce, expiresAt }: DocumentFields) {
-  return { json, nonce, ...(expiresAt === undefined ? {} : { expiresAt: new sdk.Timestamp(expiresAt, 0) }) }
+  return { json, nonce, ...(expiresAt !== undefined && { expiresAt: new sdk.Timestamp(expiresAt, 0) }) }
 }
 
 /** Names every field: what is not there now must not stay from before. */

@@ -58,7 +58,7 @@ async function openClient({
     'grpc.callInvocationTransformer': transformCall,
     // Without it every failed read, refused ones too, is repeated after 3 s and after 8 s (retry-request).
     gaxServerStreamingRetries: true,
-    ...(emulatorHost === undefined ? {} : { host: emulatorHost, ssl: false, auth: noCredentials }),
+    ...(emulatorHost !== undefined && { host: emulatorHost, ssl: false, auth: noCredentials }),
   }
   return { sdk, firestore: new sdk.Firestore(settings) }
 }
