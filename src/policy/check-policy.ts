@@ -15,7 +15,7 @@ import {
 } from './check-rules.ts'
 import { isList, memberOf } from '../domain/json.ts'
 import type { ReadPolicy } from './parse-policy.ts'
-import { describePath, type Path, type Report } from './policy-faults.ts'
+import { describePath, type At, type Path, type Report } from './policy-faults.ts'
 import { createMatchText } from './match-caller.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
@@ -42,14 +42,12 @@ export function* checkPolicySteps(
   credentials?: readonly CredentialSummary[],
   withoutJti: IssuersWithoutJti = new Set(),
 ): Steps<readonly PolicyWarning[]> {
-  const warnings: PolicyWarning[] = []
-  const isEnough = () => warnings.length >= warningsMax
+  const found: { path: Path; at: At; code: PolicyWarningCode; text: string }[] = []
+  const isEnough = () => found.length >= warningsMax
   const warnAs =
     (code: PolicyWarningCode): Report =>
     (path, message, { at = 'value' } = {}) => {
-      if (isEnough()) return
-      const { line, col } = text.locate(path, at)
-      warnings.push({ line, column: col, path: describePath(path), code, text: message })
+      if (!isEnough()) found.push({ path, at, code, text: message })
     }
   const known = new Map(credentials?.map((credential) => [credential.name, credential]))
   const issuersByName = new Map(policy.issuers.map((entry) => [entry.name, entry]))
@@ -94,6 +92,12 @@ export function* checkPolicySteps(
   }
   yield
   yield* warnOfShadows(policy, warnAs('never_reached'))
+  if (found.length === 0) return []
+  const locate = yield* text.places()
+  const warnings = found.map(({ path, at, ...warning }) => {
+    const { line, col } = locate(path, at)
+    return { line, column: col, path: describePath(path), ...warning }
+  })
   return warnings.toSorted((one, other) => one.line - other.line || one.column - other.column)
 }
 

@@ -4,7 +4,7 @@ import { quote } from '../domain/text.ts'
 import { runAtOnce, type Steps } from '../domain/promises.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import { isList, memberOf } from '../domain/json.ts'
-import { documentInvalid, keptFaultsMax, type Fault, type Report } from './policy-faults.ts'
+import { documentInvalid, keptFaultsMax, type At, type Fault, type Report } from './policy-faults.ts'
 import {
   adminSchema,
   issuerSchema,
@@ -59,17 +59,18 @@ export type DocumentJudgement =
 export function* judgeDocument(text: string, context: PolicyContext): Steps<DocumentJudgement> {
   const read = yield* readPolicyText(text)
   yield
-  const faults: Fault[] = [...read.faults]
+  const found: (Omit<Fault, 'position'> & { readonly at: At })[] = []
+  const isEnough = () => read.faults.length + found.length >= keptFaultsMax
   const report: Report = (path, message, { at = 'value', code = 'invalid', hint } = {}) => {
-    if (faults.length >= keptFaultsMax) return
-    const position = read.locate(path, at)
-    faults.push({ position, path, code, text: message, ...omitUndefined({ hint }) })
+    if (!isEnough()) found.push({ path, at, code, text: message, ...omitUndefined({ hint }) })
   }
   // A text that does not parse, or only with values left out, would be judged by what is not in it.
-  if (faults.length > 0 && read.value === null) return { ok: false, faults }
-  const isEnough = () => faults.length >= keptFaultsMax
+  if (read.faults.length > 0 && read.value === null) return { ok: false, faults: read.faults }
   const policy = yield* readWhole(read.value, { report, isEnough, ...context })
-  return faults.length > 0 ? { ok: false, faults } : { ok: true, read: { policy, text: read } }
+  if (read.faults.length + found.length === 0) return { ok: true, read: { policy, text: read } }
+  const locate = yield* read.places()
+  const placed = found.map(({ at, ...fault }) => ({ ...fault, position: locate(fault.path, at) }))
+  return { ok: false, faults: [...read.faults, ...placed] }
 }
 
 interface Reading extends PolicyContext {

@@ -10,9 +10,12 @@ export interface PolicyText {
   readonly value: Json
   /** Not empty: the document is not fit to be used, whatever `value` holds. */
   readonly faults: readonly Fault[]
-  /** Of the value at `path`, or of its key; of the nearest thing around it where the document has no such path. */
-  readonly locate: (path: Path, at: At) => Position
+  /** Reads the places of its values, once. */
+  readonly places: () => Steps<Locate>
 }
+
+/** Of the value at `path`, or of its key; of the nearest thing around it where the document has no such path. */
+export type Locate = (path: Path, at: At) => Position
 
 // A policy is 7 levels deep; a bomb of aliases has more.
 const depthMax = 32
@@ -22,9 +25,10 @@ const bytesMax = 4 * 1024 * 1024
 
 /**
  * Reads one YAML 1.2 (core schema) or JSON document, and never throws: no second document, no directive, no tag, no
- * merge key, no key twice, no key but text, no control character, at most 4 MiB, and with aliases at full size no more
- * values than it has characters and a thousand. The longest step is the parser's: 40 ms for each MB. Of faults in the syntax only the first is found; what comes behind it
- * has no certain meaning.
+ * merge key, no key twice, no key but text, no mapping of more than 10,000 keys, no control character, at most 4 MiB,
+ * and with aliases at full size no more values than it has characters and a thousand. The longest step is the parser's:
+ * 40 ms for each MB, and 100 for one of nothing but commas. Of faults in the syntax only the first is found; what comes
+ * behind it has no certain meaning.
  */
 export function* readPolicyText(text: string): Steps<PolicyText> {
   const size = Math.max(text.length, new TextEncoder().encode(text.slice(0, bytesMax + 1)).length)
@@ -55,19 +59,21 @@ function* readDocument(text: string): Steps<PolicyText> {
       keepsPlaces,
       note,
     })
-  const { json } = read(false, (offset, path, message) => {
+  const { json } = yield* read(false, (offset, path, message) => {
     if (faults.length < keptFaultsMax)
       faults.push({ position: positionOf(offset), path: path(), code: 'syntax', text: message })
   })
   // A document that nothing is said of is read once.
   let root: Place | undefined
-  const place = (): Place => (root ??= read(true, () => undefined).place)
   return {
     value: json,
     faults,
-    locate: (path, at) => {
-      const offset = offsetOf(place(), path, at)
-      return positionOf(typeof at === 'string' ? offset : offsetWithin(text, offset, at))
+    *places() {
+      const place = (root ??= (yield* read(true, () => undefined)).place)
+      return (path, at) => {
+        const offset = offsetOf(place, path, at)
+        return positionOf(typeof at === 'string' ? offset : offsetWithin(text, offset, at))
+      }
     },
   }
 }
@@ -125,7 +131,7 @@ function offsetWithin(source: string, start: number, { text, offset }: TextPlace
 function offsetOf(root: Place, path: Path, at: At): number {
   let place = root
   for (const step of path) {
-    const next = place.parts.get(step)
+    const next = place.partAt(step)
     if (next === undefined) return place.value
     place = next
   }
@@ -133,5 +139,12 @@ function offsetOf(root: Place, path: Path, at: At): number {
 }
 
 function unreadable(text: string, position: Position = { line: 1, col: 1 }): PolicyText {
-  return { value: null, faults: [{ position, path: [], code: 'syntax', text }], locate: () => position }
+  return {
+    value: null,
+    faults: [{ position, path: [], code: 'syntax', text }],
+    // oxlint-disable-next-line require-yield -- there is nothing to read
+    *places() {
+      return () => position
+    },
+  }
 }

@@ -14,6 +14,7 @@ import {
   type SequenceEvent,
 } from 'js-yaml'
 import type { Json } from '../domain/caller.ts'
+import type { Steps } from '../domain/promises.ts'
 import { quote } from '../domain/text.ts'
 import type { Path } from './policy-faults.ts'
 
@@ -29,7 +30,7 @@ export interface Branch {
 export interface Place {
   readonly key: number
   readonly value: number
-  readonly parts: ReadonlyMap<string | number, Place>
+  readonly partAt: (step: string | number) => Place | undefined
 }
 
 export interface YamlTreeDeps {
@@ -45,130 +46,141 @@ export interface YamlTreeDeps {
 
 type NodeEvent = SequenceEvent | MappingEvent | ScalarEvent | AliasEvent
 
+const stepEvents = 20_000
+/** Of one mapping: an honest one has some dozen. */
+const membersMax = 10_000
+
 /**
  * One document's values by the core schema of YAML 1.2, with every fault noted: no tag, no merge key, no key twice, no
  * key but text. What is faulty reads as null.
  */
-export function readYamlTree(deps: YamlTreeDeps): Branch {
+export function* readYamlTree(deps: YamlTreeDeps): Steps<Branch> {
   const { source, events, valuesMax, keepsPlaces } = deps
   const anchors = new Map<string, Branch>()
-  let at = 0
+  let open: Collection | undefined
+  let root: Branch | undefined
   // An empty value has no place of its own: it is where the text before it ends.
   let lastOffset = 0
-
-  const next = (): Event | undefined => {
-    const event = events[at]
-    at += 1
-    return event
-  }
 
   const note = (offset: number, where: Where, text: string): void =>
     deps.note(offset, () => pathOf(where), text)
 
-  const readNode = (path: Where): Branch => {
-    const event = next()
-    if (event === undefined || event.type === EVENT_ID.DOCUMENT || event.type === EVENT_ID.POP)
-      return leaf(null, lastOffset)
-    const offset = offsetOf(event)
-    const branch = event.type === EVENT_ID.ALIAS ? readAlias(event, path) : readAnchored(event, path)
-    if (branch.size <= valuesMax) return branch
-    note(offset, path, `holds more than ${valuesMax} values`)
-    return leaf(null, offset)
+  /** Of what comes next. What stands where a key belongs is at the place of its mapping. */
+  const whereNow = (): Where => {
+    if (open === undefined) return undefined
+    const step = open.isList ? open.parts.length : open.key?.name
+    return step === undefined ? open.where : { within: open.where, step }
   }
 
-  const offsetOf = (event: NodeEvent): number => {
-    const start = startOf(event)
-    if (start >= 0) lastOffset = start
-    return lastOffset
+  const take = (branch: Branch, offset: number): void => {
+    const where = whereNow()
+    const isTooMuch = branch.size > valuesMax
+    if (isTooMuch) note(offset, where, `holds more than ${valuesMax} values`)
+    const value = isTooMuch ? leaf(null, offset) : branch
+    if (open === undefined) root ??= value
+    else if (open.isList) open.parts.push(value)
+    else if (open.key === undefined) open.key = { fault: 'a key must be plain text', offset }
+    else takeMember(open, value)
   }
 
-  const readAlias = ({ anchorStart, anchorEnd }: AliasEvent, path: Where): Branch => {
+  const takeMember = (mapping: Mapping, value: Branch): void => {
+    const { key, members, where } = mapping
+    mapping.key = undefined
+    if (key === undefined) return
+    const fault = key.name === undefined ? key.fault : keyFault(key.name, members)
+    if (fault !== undefined) note(key.offset, where, fault)
+    else if (key.name !== undefined)
+      members.set(key.name, keepsPlaces ? { ...value, place: { ...value.place, key: key.offset } } : value)
+  }
+
+  const takeAnchored = (event: Exclude<NodeEvent, AliasEvent>, branch: Branch, offset: number): void => {
+    if (event.tagStart >= 0) {
+      const tag = source.slice(event.tagStart, event.tagEnd)
+      note(event.tagStart, whereNow(), `the tag ${quote(tag)} is not allowed`)
+    }
+    if (event.anchorStart >= 0) anchors.set(source.slice(event.anchorStart, event.anchorEnd), branch)
+    take(branch, offset)
+  }
+
+  const readAlias = ({ anchorStart, anchorEnd }: AliasEvent): Branch => {
     const name = source.slice(anchorStart, anchorEnd)
     // An anchor is known once its value is complete: one that contains itself is not.
     const known = anchors.get(name)
     if (known !== undefined) return known
-    note(anchorStart - 1, path, `no anchor ${quote(name)} (put a value that begins with * in quotes)`)
+    note(anchorStart - 1, whereNow(), `no anchor ${quote(name)} (put a value that begins with * in quotes)`)
     return leaf(null, anchorStart - 1)
   }
 
-  const readAnchored = (event: Exclude<NodeEvent, AliasEvent>, path: Where): Branch => {
-    const branch = readContent(event, path)
-    if (event.tagStart >= 0) {
-      const tag = source.slice(event.tagStart, event.tagEnd)
-      note(event.tagStart, path, `the tag ${quote(tag)} is not allowed`)
-    }
-    if (event.anchorStart >= 0) anchors.set(source.slice(event.anchorStart, event.anchorEnd), branch)
-    return branch
+  const readScalar = (event: ScalarEvent): void => {
+    const value = scalarOf(source, event)
+    const isPlain = event.valueStart >= 0 && event.tagStart < 0 && event.anchorStart < 0
+    if (open?.isList === false && open.key === undefined && isPlain && typeof value === 'string')
+      open.key = { name: value, offset: lastOffset }
+    else takeAnchored(event, leaf(value, lastOffset), lastOffset)
   }
 
-  const readContent = (event: Exclude<NodeEvent, AliasEvent>, path: Where): Branch => {
-    switch (event.type) {
-      case EVENT_ID.SCALAR:
-        return leaf(scalarOf(source, event), lastOffset)
-      case EVENT_ID.SEQUENCE:
-        return readList(event.start, path)
-      case EVENT_ID.MAPPING:
-        return readMapping(event.start, path)
-    }
-  }
+  const placeOf = (value: number, partAt: Place['partAt']): Place =>
+    keepsPlaces ? { key: value, value, partAt } : nowhere
 
-  const isEnd = (): boolean => {
-    const event = events[at]
-    if (event !== undefined && event.type !== EVENT_ID.POP) return false
-    at += 1
-    return true
-  }
-
-  const readList = (offset: number, path: Where): Branch => {
-    const parts: Branch[] = []
-    while (!isEnd()) parts.push(readNode({ within: path, step: parts.length }))
-    return {
-      json: parts.map(({ json }) => json),
-      place: placeOf(offset, parts.entries()),
-      size: sizeOf(parts),
+  const close = (done: Collection): void => {
+    open = done.within
+    const { start } = done.event
+    if (done.isList) {
+      const { parts } = done
+      const place = placeOf(start, (step) => (typeof step === 'number' ? parts[step]?.place : undefined))
+      takeAnchored(
+        done.event,
+        { json: parts.map(({ json }) => json), place, size: sizeOf(parts) },
+        done.offset,
+      )
+      return
     }
-  }
-
-  const readMapping = (offset: number, path: Where): Branch => {
-    const members = new Map<string, Branch>()
-    while (!isEnd()) {
-      const key = readKey(path)
-      const fault = key.name === undefined ? key.fault : keyFault(key.name, members)
-      const value = readNode(key.name === undefined ? path : { within: path, step: key.name })
-      if (fault !== undefined) note(key.offset, path, fault)
-      else if (key.name !== undefined)
-        members.set(key.name, keepsPlaces ? { ...value, place: { ...value.place, key: key.offset } } : value)
-    }
+    const { members } = done
     const json: Record<string, Json> = {}
     for (const [name, value] of members) json[name] = value.json
-    return { json, place: placeOf(offset, members), size: sizeOf(members.values()) }
+    const place = placeOf(start, (step) => members.get(String(step))?.place)
+    takeAnchored(done.event, { json, place, size: sizeOf(members.values()) }, done.offset)
   }
 
-  const placeOf = (offset: number, branches: Iterable<readonly [string | number, Branch]>): Place =>
-    keepsPlaces
-      ? {
-          key: offset,
-          value: offset,
-          parts: new Map(Array.from(branches, ([step, { place }]) => [step, place])),
-        }
-      : nowhere
-
-  const readKey = (path: Where): Key => {
-    const event = events[at]
-    const isPlain =
-      event?.type === EVENT_ID.SCALAR && event.valueStart >= 0 && event.tagStart < 0 && event.anchorStart < 0
-    const value = isPlain ? scalarOf(source, event) : undefined
-    const offset = event === undefined || !isNode(event) ? lastOffset : offsetOf(event)
-    if (typeof value === 'string') {
-      at += 1
-      return { name: value, offset }
+  for (const [index, event] of events.entries()) {
+    if (index % stepEvents === stepEvents - 1) yield
+    if (event.type === EVENT_ID.DOCUMENT) continue
+    if (event.type === EVENT_ID.POP) {
+      if (open !== undefined) close(open)
+      continue
     }
-    // Read all the same, so that what follows is still in step.
-    readNode(path)
-    return { fault: 'a key must be plain text', offset }
+    const start = startOf(event)
+    if (start >= 0) lastOffset = start
+    const collection = { within: open, where: whereNow(), offset: lastOffset }
+    if (event.type === EVENT_ID.ALIAS) take(readAlias(event), lastOffset)
+    else if (event.type === EVENT_ID.SCALAR) readScalar(event)
+    else if (event.type === EVENT_ID.SEQUENCE) open = { ...collection, event, isList: true, parts: [] }
+    else open = { ...collection, event, isList: false, members: new Map(), key: undefined }
   }
+  return root ?? leaf(null, lastOffset)
+}
 
-  return readNode(undefined)
+/** A list or mapping whose end has not come yet. */
+type Collection = List | Mapping
+
+interface Opened {
+  readonly within: Collection | undefined
+  readonly where: Where
+  readonly offset: number
+}
+
+interface List extends Opened {
+  readonly isList: true
+  readonly event: SequenceEvent
+  readonly parts: Branch[]
+}
+
+interface Mapping extends Opened {
+  readonly isList: false
+  readonly event: MappingEvent
+  readonly members: Map<string, Branch>
+  /** Of the value that comes next. */
+  key: Key | undefined
 }
 
 /** The way to a value, from its end: most are never asked for. */
@@ -187,11 +199,8 @@ type Key =
 function keyFault(name: string, members: ReadonlyMap<string, Branch>): string | undefined {
   // Object literals and schema libraries lose such a member, and a condition must not get lost.
   if (name === '__proto__') return 'a key must not be "__proto__"'
+  if (members.size === membersMax) return `there are more than ${membersMax} keys`
   return members.has(name) ? `the key ${quote(name)} occurs twice` : undefined
-}
-
-function isNode(event: Event): event is NodeEvent {
-  return event.type !== EVENT_ID.DOCUMENT && event.type !== EVENT_ID.POP
 }
 
 /** Where its text begins, a quote included; negative for an empty value. */
@@ -226,10 +235,10 @@ function scalarOf(source: string, event: ScalarEvent): Json {
   return text
 }
 
-const nowhere: Place = { key: 0, value: 0, parts: new Map() }
+const nowhere: Place = { key: 0, value: 0, partAt: () => undefined }
 
 function leaf(json: Json, offset: number): Branch {
-  return { json, place: { key: offset, value: offset, parts: nowhere.parts }, size: 1 }
+  return { json, place: { key: offset, value: offset, partAt: nowhere.partAt }, size: 1 }
 }
 
 function sizeOf(parts: Iterable<Branch>): number {

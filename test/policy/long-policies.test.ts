@@ -119,6 +119,22 @@ describe('a hostile policy', () => {
     expect(judged.ok ? 0 : judged.faults.length).toBe(1_000)
   })
 
+  it.each([
+    ['lists of nothing', `${head}rules: [${'[],'.repeat(100_000)}]\n`],
+    ['numbers', `${head}rules: [${'1,'.repeat(200_000)}]\n`],
+    ['keys', `${head}rules: {${Array.from({ length: 100_000 }, (_, index) => `k${index}: 1`).join(',')}}\n`],
+  ])('of nothing but %s is read in many steps, and its places too', (_, text) => {
+    expect(stepsOf(judgeDocument(text, context))).toBeGreaterThan(15)
+  })
+
+  it('has no mapping of endless length', () => {
+    const keys = (count: number) => Array.from({ length: count }, (_, index) => `k${index}: 1`).join(', ')
+    const policy = (claims: string) =>
+      `${head}rules:\n  - { name: r, callers: [{ issuer: ci, subject: a, claims: { ${claims} } }], credential: c, scopes: [a] }\n`
+    expect(faultsOf(policy(keys(10_001)))).toMatch(/:4:\d+ .*: there are more than 10000 keys/)
+    expect(faultsOf(policy(keys(100)))).toBe('')
+  })
+
   it('has no entry of endless length', () => {
     const callers = Array.from({ length: 4_000 }, () => '{ issuer: ci, subject: a }').join(', ')
     const text = `${head}rules:\n  - { name: r, callers: [${callers}], credential: c, scopes: [a] }\n`

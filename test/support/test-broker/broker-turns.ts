@@ -2,11 +2,8 @@ import type { ChildProcess } from 'node:child_process'
 import { noteMeasure } from '../measures.ts'
 import { isObject, jsonObject } from './json.ts'
 
-/**
- * No turn of a broker's event loop may use more CPU time than this: all others wait meanwhile. 100 ms are meant; beside
- * busy neighbours on the same cores the same work was measured to take more than twice its CPU time.
- */
-export const turnMsMax = 250
+/** No turn of a broker's event loop may use more CPU time than this: all others wait meanwhile. */
+export const turnMsMax = 100
 
 /** The longest turn of a broker so far, as `measure-turns.ts` told it. */
 export interface BrokerTurns {
