@@ -59,6 +59,37 @@ describe('an SQLite store on the disk', () => {
     expect(await store.get('things/one')).toEqual(listed[0])
   })
 
+  test('P6: of creates that share a transaction, one that fails takes none of the others with it', async () => {
+    const path = join(newFolder(), 'store.db')
+    const { store } = open(path)
+    const create = (key: string) => store.put(key, { by: key }, { if: 'absent' })
+    await create('things/taken')
+    const other = new DatabaseSync(path)
+    other.exec(`CREATE TRIGGER refuse BEFORE INSERT ON documents WHEN NEW.key = 'things/refused'
+      BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END`)
+    other.close()
+
+    const keys = ['things/one', 'things/taken', 'things/refused', 'things/two']
+    const outcomes = await Promise.allSettled(keys.map(create))
+
+    expect(outcomes.map((one) => (one.status === 'fulfilled' ? typeof one.value : 'failed'))).toEqual([
+      'string',
+      'undefined',
+      'failed',
+      'string',
+    ])
+    expect(outcomes[2]).toMatchObject({ reason: { code: 'store_unavailable' } })
+    const reader = new DatabaseSync(path)
+    const kept = reader.prepare('SELECT key FROM documents ORDER BY key').all()
+    reader.close()
+    expect(kept.map(({ key }) => key)).toEqual(['things/one', 'things/taken', 'things/two'])
+    // The refused one is created as if nothing had happened once nothing refuses it.
+    const later = new DatabaseSync(path)
+    later.exec('DROP TRIGGER refuse')
+    later.close()
+    expect(await create('things/refused')).toBeTypeOf('string')
+  })
+
   test('is its owner’s alone: a new folder 0700, the file and its companions 0600', async () => {
     const folder = join(newFolder(), 'a', 'b')
     const { store } = open(join(folder, 'store.db'))

@@ -35,7 +35,7 @@ export function describeTwoInstances(): void {
         brokers = await Promise.all([world.yard.start(settings), world.yard.start(settings)])
         for (const name of names) await world.enrolAccount(brokers[0], name)
         return () => world.close()
-      }, 90_000)
+      })
 
       test(
         'P15: 1,000 requests for one grant from two processes cause one upstream call',
@@ -71,7 +71,7 @@ export function describeTwoInstances(): void {
       )
 
       test.each(['firestore', 'firestore+rest'])(
-        'P6: of 20 concurrent replays at both one gets a token and no other, with a store that takes 200 ms: %s',
+        'P6: of 20 concurrent replays at both exactly one gets a token, with a store that takes 200 ms: %s',
         options,
         async (driver) => {
           const proxy = await startTcpProxy(emulatorHost ?? '', { answersAfterMs: 200 })
@@ -102,8 +102,11 @@ export function describeTwoInstances(): void {
               )
               const statuses = answers.map(({ status }) => status)
               all.push(...statuses)
-              expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(1)
-              // On a busy machine the emulator may keep them longer than the broker waits: then there is no token (503).
+              const winners = statuses.filter((status) => status === 200).length
+              // On a busy machine the emulator may keep them longer than the broker waits: then there is no token (503),
+              // and whoever would have won may be among these.
+              if (statuses.includes(503)) expect(winners).toBeLessThanOrEqual(1)
+              else expect(winners).toBe(1)
               expect(statuses.filter((status) => ![200, 401, 503].includes(status))).toEqual([])
               expect(Math.min(...answers.map(({ tookMs }) => tookMs))).toBeGreaterThan(190)
             }
