@@ -1,20 +1,23 @@
 import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createRandom } from '../../test/support/random.ts'
-import { runProgram } from '../../test/support/run-node.ts'
 import { mutantsOf, type Mutant } from './mutate.ts'
-import { createFindTests, type RelatedTests } from './related-tests.ts'
+import { createFindTests } from './related-tests.ts'
+import { createTestRunner, type TestRunner } from './test-runner.ts'
 import { verdictOf } from './verdicts.ts'
 
 // `npm run mutants -- --seed N --count 70`: plants small faults in src, one after the other, and says which of them the
-// tests do not notice.
+// tests do not notice. `--only authentication/` takes those of some files, `--tests 30` tries the nearest test files
+// alone, and `--no-processes` none that start a program: both make the result worse and never better.
 
 const root = join(import.meta.dirname, '../..')
 const killedMin = 0.95
 /** A mutant that makes a test wait for ever is noticed too. */
-const testMsMax = 20_000
+const runMsMax = 600_000
+/** The nearest tests find most of them: these are tried before others are even read. */
+const groupEnds = [1, 6, 20]
 
 process.exitCode = await main()
 
@@ -30,29 +33,30 @@ async function main(): Promise<number> {
       seed: { type: 'string', default: '1' },
       count: { type: 'string', default: '70' },
       only: { type: 'string', default: '' },
+      tests: { type: 'string', default: '1000' },
       'no-processes': { type: 'boolean', default: false },
     },
   })
   const mutants = sample(values.only, Number(values.seed), Number(values.count))
   const findTests = createFindTests(root)
   const yard = mkdtempSync(join(tmpdir(), 'downscope-mutants-'))
+  const runner = createTestRunner(yard, runMsMax)
   try {
     copyProject(yard)
     const outcomes: Outcome[] = []
     for (const mutant of mutants) {
-      const tests = findTests(mutant.file)
-      const killedBy = await tryMutant(
-        yard,
-        mutant,
-        values['no-processes'] ? { ...tests, processes: [] } : tests,
-      )
+      const { own, processes } = findTests(mutant.file)
+      const tests = [...own, ...(values['no-processes'] ? [] : processes)].slice(0, Number(values.tests))
+      const killedBy = await tryMutant({ yard, mutant, tests, runner })
       print(
         `${killedBy === undefined ? 'SURVIVED' : 'killed'}  ${describe(mutant)}${killedBy === undefined ? '' : `  by ${killedBy}`}`,
       )
       outcomes.push({ mutant, ...(killedBy === undefined ? {} : { killedBy }) })
     }
+    await refuseFailingTests(runner, outcomes)
     return report(outcomes)
   } finally {
+    runner.stop()
     rmSync(yard, { recursive: true, force: true })
   }
 }
@@ -79,41 +83,39 @@ function copyProject(yard: string): void {
   symlinkSync(join(root, 'node_modules'), join(yard, 'node_modules'))
 }
 
-async function tryMutant(yard: string, mutant: Mutant, tests: RelatedTests): Promise<string | undefined> {
+interface Trial {
+  readonly yard: string
+  readonly mutant: Mutant
+  readonly tests: readonly string[]
+  readonly runner: TestRunner
+}
+
+async function tryMutant({ yard, mutant, tests, runner }: Trial): Promise<string | undefined> {
   const path = join(yard, mutant.file)
   const text = readFileSync(path, 'utf8')
   writeFileSync(path, text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end))
+  runner.forget(path)
   try {
-    for (const files of [tests.near, tests.far, tests.processes]) {
-      const failed = files.length === 0 ? undefined : await firstFailure(yard, files)
+    for (const [index, end] of [...groupEnds, tests.length].entries()) {
+      const group = tests.slice(groupEnds[index - 1] ?? 0, end)
+      const failed = group.length === 0 ? undefined : await runner.firstFailure(group)
       if (failed !== undefined) return failed
     }
     return undefined
   } finally {
     writeFileSync(path, text)
+    runner.forget(path)
   }
 }
 
-async function firstFailure(yard: string, files: readonly string[]): Promise<string | undefined> {
-  const { status, stdout, stderr } = await runProgram(
-    process.execPath,
-    [
-      join(root, 'node_modules/vitest/vitest.mjs'),
-      'run',
-      '--project=node',
-      '--bail=1',
-      '--no-color',
-      `--maxWorkers=${availableParallelism()}`,
-      `--testTimeout=${testMsMax}`,
-      ...files,
-    ],
-    { cwd: yard },
+/** A test that fails without any mutant notices none. */
+async function refuseFailingTests(runner: TestRunner, outcomes: readonly Outcome[]): Promise<void> {
+  const killers = new Set(
+    outcomes.map(({ killedBy }) => killedBy ?? '').filter((name) => name.endsWith('.ts')),
   )
-  if (status === 0) return undefined
-  return (
-    /FAIL\s+(?:\|?\s*node\s*\|?\s+)?(?<file>test\/\S+)/.exec(stdout + stderr)?.groups?.['file'] ??
-    'a run that failed'
-  )
+  if (killers.size === 0) throw new Error('no test noticed anything')
+  const failed = await runner.firstFailure([...killers])
+  if (failed !== undefined) throw new Error(`${failed} fails without any mutant`)
 }
 
 function report(outcomes: readonly Outcome[]): number {

@@ -46,13 +46,16 @@ export function mutantsOf(file: string, text: string): readonly Mutant[] {
   const parsed = parseSync(file, text)
   if (parsed.errors.length > 0) throw new Error(`${file} cannot be parsed`)
   const found: Mutant[] = []
+  const types: Span[] = []
   const lineAt = lineCounter(text)
   const replace = ({ start, end }: Span, replacement: string): void => {
     const original = text.slice(start, end)
     if (original !== replacement) found.push({ file, line: lineAt(start), start, end, replacement, original })
   }
   visit(parsed.program, text, replace)
-  return found
+  // A literal of a type is nothing at run time.
+  new Visitor({ TSLiteralType: (node) => types.push(node) }).visit(parsed.program)
+  return found.filter(({ start, end }) => !types.some((type) => type.start <= start && end <= type.end))
 }
 
 function visit(program: Program, text: string, replace: (span: Span, by: string) => void): void {

@@ -2,17 +2,19 @@ import { globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseSync } from 'oxc-parser'
 
-/** Which tests see a file, the nearest first; those that start whole programs last, for they take seconds each. */
+/** Which tests see a file, the nearest first. Those that start whole programs take seconds each. */
 export interface RelatedTests {
-  readonly near: readonly string[]
-  readonly far: readonly string[]
-  /** Start processes of their own, whose entry points import the file. */
+  readonly own: readonly string[]
+  /** Start a program that has the file in it, those of the file's own folder first. */
   readonly processes: readonly string[]
 }
 
-/** Imported by whoever starts the broker in a process of its own. */
-const starters = /(?:spawn-broker|run-cli|run-node|run-in-terminal|worker-yard|cli-world)\.ts$/
-const entries = ['src/cloud-run.ts', 'src/cli.ts', 'src/workers.ts']
+/** What starts a program for a test, and which program that is. */
+const starters: readonly (readonly [helper: RegExp, program: string])[] = [
+  [/\/spawn-broker\.ts$/, 'src/cloud-run.ts'],
+  [/\/(?:run-cli|run-in-terminal|agent-process)\.ts$/, 'src/cli.ts'],
+  [/\/worker-sandbox\.ts$/, 'src/workers.ts'],
+]
 
 /** Finds the tests of a file by what they import, directly or not. */
 export function createFindTests(root: string): (file: string) => RelatedTests {
@@ -30,25 +32,30 @@ export function createFindTests(root: string): (file: string) => RelatedTests {
     return seen
   }
 
+  const started = starters.map(([helper, program]) => {
+    const helpers = files.filter((name) => helper.test(name))
+    return { program, tests: helpers.flatMap((name) => [...distances(name).keys()]).filter(isTest) }
+  })
+  const startsProcess = new Set(started.flatMap(({ tests }) => tests))
+
   return (file) => {
     const reached = distances(file)
-    const tests = [...reached]
-      .filter(([name]) => name.endsWith('.test.ts') && !name.endsWith('.workerd.test.ts'))
-      .toSorted(([, one], [, other]) => one - other)
-    const isServed = entries.some((entry) => reached.has(entry))
-    const starting = files
-      .filter((name) => starters.test(name))
-      .flatMap((name) => [...distances(name).keys()])
-    const startsProcess = new Set(starting.filter((name) => name.endsWith('.test.ts')))
-    const own = tests.map(([name]) => name).filter((name) => !startsProcess.has(name))
-    const nearest = tests[0]?.[1] ?? 0
-    const near = tests.filter(([name, distance]) => distance <= nearest + 1 && own.includes(name))
+    const isFarther = (test: string): number => Number(test.split('/')[1] !== file.split('/')[1])
+    const own = [...reached]
+      .filter(([name]) => isTest(name) && !startsProcess.has(name))
+      .toSorted(([one, near], [other, far]) => near + isFarther(one) - far - isFarther(other))
+    const processes = new Set(
+      started.flatMap(({ program, tests }) => (reached.has(program) ? tests : [])).toSorted(),
+    )
     return {
-      near: near.map(([name]) => name).slice(0, 12),
-      far: own.filter((name) => !near.slice(0, 12).some(([one]) => one === name)),
-      processes: isServed ? [...startsProcess].toSorted() : [],
+      own: own.map(([name]) => name),
+      processes: [...processes].toSorted((one, other) => isFarther(one) - isFarther(other)),
     }
   }
+}
+
+function isTest(name: string): boolean {
+  return name.endsWith('.test.ts') && !name.endsWith('.workerd.test.ts')
 }
 
 function importsOf(root: string, file: string): readonly string[] {
