@@ -4,6 +4,7 @@ import type { LocalKey } from './adapters/key-ring/local-keys.ts'
 import { createConfigurationFault, settingFaults, type RefusedHere } from './config/setting-faults.ts'
 import type { KeyRingPlace, StorePlace } from './config/parse-url.ts'
 import { readSetting, type Environment, type Setting } from './config/setting.ts'
+import { googleEndpoints } from './config/google-settings.ts'
 import { settingsTable } from './config/settings-table.ts'
 import { Secret } from './domain/secret.ts'
 import type { LogLevel } from './ports/log.ts'
@@ -89,7 +90,7 @@ export interface FederationSettings {
 }
 
 /** `…TokenUrl`, `oauthAuthorizationUrl`, `revokeUrl` and `tokeninfoUrl` are whole; the others are what comes before `/v1/…`, without a slash at the end. */
-interface GoogleUrls {
+export interface GoogleUrls {
   readonly oauthTokenUrl: string
   readonly oauthAuthorizationUrl: string
   readonly stsTokenUrl: string
@@ -131,19 +132,32 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
     audit: value(table.audit),
     auditDays: value(table.auditDays),
     logLevel: value(table.logLevel),
-    google: {
-      oauthTokenUrl: value(table.googleOauthTokenUrl),
-      oauthAuthorizationUrl: value(table.googleOauthAuthorizationUrl),
-      stsTokenUrl: value(table.googleStsTokenUrl),
-      iamCredentialsUrl: value(table.googleIamCredentialsUrl),
-      iamUrl: value(table.googleIamUrl),
-      kmsUrl: value(table.googleKmsUrl),
-      revokeUrl: value(table.googleRevokeUrl),
-      tokeninfoUrl: value(table.googleTokeninfoUrl),
-    },
+    google: googleUrlsOf(env),
     isOnCloudRun,
     signIn: signInOf(env),
     telemetry: telemetryOf(env),
+  }
+}
+
+/** The addresses of Google without any other setting. Throws a `ConfigurationFault`. */
+export function readGoogleUrls(env: Environment): GoogleUrls {
+  const names: readonly string[] = Object.values(googleEndpoints).map(({ name }) => name)
+  const faults = settingFaults(env, {}).filter(({ setting }) => names.includes(setting))
+  if (faults.length > 0) throw createConfigurationFault(faults)
+  return googleUrlsOf(env)
+}
+
+function googleUrlsOf(env: Environment): GoogleUrls {
+  const table = googleEndpoints
+  return {
+    oauthTokenUrl: valueOf(table.googleOauthTokenUrl, env),
+    oauthAuthorizationUrl: valueOf(table.googleOauthAuthorizationUrl, env),
+    stsTokenUrl: valueOf(table.googleStsTokenUrl, env),
+    iamCredentialsUrl: valueOf(table.googleIamCredentialsUrl, env),
+    iamUrl: valueOf(table.googleIamUrl, env),
+    kmsUrl: valueOf(table.googleKmsUrl, env),
+    revokeUrl: valueOf(table.googleRevokeUrl, env),
+    tokeninfoUrl: valueOf(table.googleTokeninfoUrl, env),
   }
 }
 

@@ -205,7 +205,7 @@ interface Callback {
 }
 
 /** One answer on loopback, on a port that is free. */
-async function listenForCallback(): Promise<Callback> {
+export async function listenForCallback(): Promise<Callback> {
   const server = createServer()
   const port = await new Promise<number>((resolve, reject) => {
     server.once('error', reject)

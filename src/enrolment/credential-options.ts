@@ -70,7 +70,7 @@ export function changedBoundaries(
     throw stateConflict(
       credential,
       'it is not recorded for this credential that Google refuses an intermediary token alone: run ' +
-        'downscope doctor --live, or say accept_unproved: true',
+        'downscope doctor --live --credential NAME, or say accept_unproved: true',
     )
   return omitUndefined({ source, locally, acceptUnproved: accepted, intermediaryRefusedAt: seenAt })
 }

@@ -50,7 +50,7 @@ export interface AccessBoundaryDeps {
 }
 
 export interface BoundaryTask {
-  readonly grant: Grant
+  readonly grant: { readonly credential: Pick<Grant['credential'], 'name'> }
   readonly boundary: AccessBoundary
   /** Without a boundary: a token that has one already cannot get another (docs/google.md §2.2). */
   readonly source: MintedToken

@@ -161,6 +161,7 @@ const required: Readonly<Record<string, readonly string[]>> = {
   'credentials boundaries': ['--not-locally'],
   'credentials schedule': ['--never'],
   'credentials import': ['--name', 'drive', '--scope', 'drive.readonly'],
+  doctor: ['--live'],
   connect: ['--upstream', 'google', '--scopes', 'drive.readonly', '--client', 'x'],
 }
 const changing = commands.filter(({ options = [] }) => options.some(({ name }) => name === '--dry-run'))
@@ -186,6 +187,7 @@ describe('--dry-run', () => {
       'service stop',
       'service resume',
       'maintenance run',
+      'doctor',
     ])
   })
 

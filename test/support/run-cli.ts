@@ -11,14 +11,17 @@ export interface CliSurroundings {
   readonly env?: Readonly<Record<string, string>>
   /** A text and its end, or what comes in time. */
   readonly stdin?: string | Readable
+  /** Told what comes on standard error, as it comes. */
+  readonly onStderr?: (text: string) => void
 }
 
 /** `downscope` in this process, without a terminal. */
 export async function runCli(
   args: readonly string[],
-  { env = {}, stdin = '' }: CliSurroundings = {},
+  { env = {}, stdin = '', onStderr }: CliSurroundings = {},
 ): Promise<CliOutcome> {
   const [stdout, stderr] = [collector(), collector()]
+  if (onStderr !== undefined) stderr.stream.on('data', onStderr)
   const status = await main({
     args,
     env,

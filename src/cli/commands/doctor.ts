@@ -5,12 +5,63 @@ import { softwareVersion } from '../../domain/version.ts'
 import { type CredentialAnswer, allCredentials } from '../admin-answers.ts'
 import { adminOptions, connect } from '../admin-client.ts'
 import { askIssuer, brokerUrl, clientSettings } from '../broker-url.ts'
-import type { Call, Command } from '../command.ts'
+import type { Call, Command, OptionSpec } from '../command.ts'
 import { type Exit, isFault } from '../fault.ts'
 import { printAnswer, withProgress, type Progress, counted, type Paint, plain } from '../output.ts'
 import { stepWords } from './versions.ts'
 import { send } from '../send.ts'
 import { parseService, stopWords, type ServiceAnswer } from './service.ts'
+
+const group = 'Against Google itself:'
+
+const liveOptions: readonly OptionSpec[] = [
+  { name: '--live', summary: 'try out in a project of yours what was never run against Google', group },
+  { name: '--project', value: 'ID', summary: 'the project, best one with nothing else in it', group },
+  { name: '--bucket', value: 'NAME', summary: 'a bucket of it with uniform bucket-level access', group },
+  { name: '--only', value: 'NAME', summary: 'only this check; may be repeated', isRepeatable: true, group },
+  {
+    name: '--kms-key',
+    value: 'NAME',
+    summary: 'projects/P/locations/L/keyRings/R/cryptoKeys/K, for kms',
+    group,
+  },
+  { name: '--database', value: 'ID', summary: 'the Firestore database, by default (default)', group },
+  {
+    name: '--oauth-client',
+    value: 'FILE',
+    summary: 'the file of a new desktop client, for refresh-token-narrowing and revocation',
+    offer: 'file',
+    group,
+  },
+  {
+    name: '--credential',
+    value: 'NAME',
+    summary:
+      "try out boundaries as this credential's service account, and record that Google refuses a bare intermediary token",
+    offer: 'credential',
+    group,
+  },
+  {
+    name: '--report',
+    value: 'FILE',
+    summary: 'write a report in Markdown, without secrets and names',
+    offer: 'file',
+    group,
+  },
+  {
+    name: '--journal',
+    value: 'FILE',
+    summary: 'what has to be taken away again (.downscope/doctor-live.json)',
+    offer: 'file',
+    group,
+  },
+  { name: '--yes', summary: 'do not ask before each check', group },
+  {
+    name: '--dry-run',
+    summary: 'list the checks and what each creates; asks nobody and does nothing',
+    group,
+  },
+]
 
 export const doctorCommands: readonly Command[] = [
   {
@@ -20,9 +71,15 @@ export const doctorCommands: readonly Command[] = [
       "Where the broker's own settings are in the environment it looks at settings, key ring, store, credentials, " +
       'policy, upstream and clock from here. With --url or DOWNSCOPE_URL, or without such settings, it asks the ' +
       'broker that runs. Status 1 when something is wrong.',
-    options: [{ name: '--local', summary: 'look at the settings in the environment only' }, ...adminOptions],
+    options: [
+      { name: '--local', summary: 'look at the settings in the environment only' },
+      ...liveOptions,
+      ...adminOptions,
+    ],
     examples: [
       'downscope doctor',
+      'downscope doctor --live --dry-run',
+      'downscope doctor --live --project acme-trial --bucket acme-trial-doctor --report report.md',
       'downscope doctor --url https://tokens.acme.example',
       'DOWNSCOPE_ISSUER=https://tokens.acme.example DOWNSCOPE_KEYS="$(cat keys.txt)" downscope doctor --local',
     ],
@@ -31,6 +88,10 @@ export const doctorCommands: readonly Command[] = [
 ]
 
 async function examine(call: Call): Promise<Exit> {
+  if (call.has('--live')) {
+    const { proveLive } = await import('../live/run-live.ts')
+    return proveLive(call)
+  }
   const { env } = call.terminal
   const isBrokersPlace = ['DOWNSCOPE_ISSUER', 'DOWNSCOPE_STORE', 'DOWNSCOPE_KEYS', 'DOWNSCOPE_KEY_RING'].some(
     (name) => (env[name] ?? '') !== '',

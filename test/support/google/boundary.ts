@@ -28,7 +28,7 @@ const permission =
   /^inRole:(?:roles\/[a-z][a-zA-Z0-9]*\.[a-zA-Z0-9.]+|(?:organizations\/[0-9]+|projects\/[a-z][a-z0-9-]+)\/roles\/[a-zA-Z0-9_.]+)$/
 
 /** The boundary inside the `options` parameter; anything Google would not take is refused. */
-export function parseBoundaryOptions(options: string): AccessBoundary {
+export function parseBoundaryOptions(options: string, takesAnyCondition = false): AccessBoundary {
   const parsed = parseOptions(options)
   onlyMembers(parsed, ['accessBoundary'], 'options')
   const boundary = parsed['accessBoundary']
@@ -38,7 +38,7 @@ export function parseBoundaryOptions(options: string): AccessBoundary {
   const rules = boundary['accessBoundaryRules']
   if (!Array.isArray(rules) || rules.length === 0) return bad('accessBoundaryRules is empty')
   if (rules.length > RULES_MAX) return bad('too many accessBoundaryRules')
-  return { accessBoundaryRules: rules.map(parseRule) }
+  return { accessBoundaryRules: rules.map((rule: unknown) => parseRule(rule, takesAnyCondition)) }
 }
 
 /** JSON once form-encoded, or Python's JSON percent-encoded and then form-encoded (docs/google.md §2.1). */
@@ -47,7 +47,7 @@ export function parseOptions(options: string): JsonObject {
   return isObject(parsed) ? parsed : bad('options is not a JSON object')
 }
 
-function parseRule(rule: unknown): AccessBoundaryRule {
+function parseRule(rule: unknown, takesAnyCondition: boolean): AccessBoundaryRule {
   if (!isObject(rule)) return bad('a rule is not an object')
   const members = ['availableResource', 'availablePermissions', 'availabilityCondition']
   onlyMembers(rule, members, 'rule')
@@ -61,7 +61,7 @@ function parseRule(rule: unknown): AccessBoundaryRule {
   return {
     availableResource,
     availablePermissions,
-    availabilityCondition: parseCondition(condition),
+    availabilityCondition: parseCondition(condition, takesAnyCondition),
   }
 }
 
@@ -78,13 +78,14 @@ function parsePermissions(permissions: unknown): readonly string[] {
   })
 }
 
-function parseCondition(condition: unknown): AvailabilityCondition {
+function parseCondition(condition: unknown, takesAnyCondition: boolean): AvailabilityCondition {
   if (!isObject(condition)) return bad('availabilityCondition is not an object')
   onlyMembers(condition, ['expression', 'title', 'description'], 'availabilityCondition')
   const { expression, title, description } = condition
   if (typeof expression !== 'string' || expression === '') return bad('expression is missing')
   if (expression.length > EXPRESSION_CHARACTERS_MAX) return bad('expression too long')
-  if (!isBoundaryCondition(expression)) return bad('expression uses what boundaries do not have')
+  if (!takesAnyCondition && !isBoundaryCondition(expression))
+    return bad('expression uses what boundaries do not have')
   return {
     expression,
     ...(title === undefined ? {} : { title: text(title) }),

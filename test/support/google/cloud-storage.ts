@@ -74,12 +74,12 @@ export type OpenedToken = {
 
 /** `undefined` for a token that is not good here, the intermediary without a boundary above all. */
 export async function openToken(
-  { tokens, sessionKeys }: World,
+  { tokens, sessionKeys, tuning }: World,
   value: string,
 ): Promise<OpenedToken | undefined> {
   const whole = tokens.findLive(value)
   if (whole !== undefined)
-    return whole.kind === 'id_token' || whole.kind === 'intermediary'
+    return whole.kind === 'id_token' || (whole.kind === 'intermediary' && !tuning().takesIntermediaryAlone)
       ? undefined
       : { token: whole, boundary: whole.boundary, isSealed: false }
   const end = value.lastIndexOf('.')
@@ -94,13 +94,25 @@ export async function openToken(
 }
 
 /** Whether the token may do it, given that its account may do everything. */
-export function isAllowed({ token, boundary }: OpenedToken, request: StorageRequest): boolean {
+export function isAllowed(
+  { token, boundary }: OpenedToken,
+  request: StorageRequest,
+  ignoresConditions = false,
+): boolean {
   const isInScope = token.scopes.some((scope) => scopes[scope]?.includes(request.permission))
   if (!isInScope) return false
-  return boundary === undefined || boundary.accessBoundaryRules.some((rule) => opens(rule, request))
+  if (boundary === undefined) return true
+  return boundary.accessBoundaryRules.some((rule) =>
+    opens(ignoresConditions ? { ...rule, availabilityCondition: undefined } : rule, request),
+  )
 }
 
-function opens(rule: AccessBoundaryRule, request: StorageRequest): boolean {
+function opens(
+  rule: Omit<AccessBoundaryRule, 'availabilityCondition'> & {
+    readonly availabilityCondition?: AccessBoundaryRule['availabilityCondition'] | undefined
+  },
+  request: StorageRequest,
+): boolean {
   const { availableResource, availablePermissions, availabilityCondition: when } = rule
   if (availableResource !== `//storage.googleapis.com/projects/_/buckets/${request.bucket}`) return false
   const isGiven = availablePermissions.some((permission) =>

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { createPermissions, type Permissions } from './permissions.ts'
 
-export type VersionState = 'ENABLED' | 'DISABLED' | 'DESTROYED'
+export type VersionState = 'ENABLED' | 'DISABLED' | 'DESTROY_SCHEDULED' | 'DESTROYED'
 
 export type CryptoKeyVersion = {
   readonly name: string
@@ -9,12 +9,19 @@ export type CryptoKeyVersion = {
   readonly key: Uint8Array
 }
 
-/** A symmetric key of Cloud KMS with its versions, of which the last one is the primary. */
-export type CryptoKey = { readonly name: string; readonly versions: CryptoKeyVersion[] }
+/** A symmetric key of Cloud KMS with its versions. */
+export type CryptoKey = {
+  readonly name: string
+  readonly versions: CryptoKeyVersion[]
+  primary: CryptoKeyVersion | undefined
+}
 
 export type CryptoKeys = {
   /** `projects/P/locations/L/keyRings/R/cryptoKeys/K`, with a first version. */
   readonly create: (name: string) => void
+  /** A new version beside the primary. */
+  readonly addVersion: (name: string) => string
+  readonly administrators: Permissions
   /** A new version, primary from now on. */
   readonly rotate: (name: string) => string
   readonly setState: (version: string, state: VersionState) => void
@@ -34,18 +41,28 @@ export function createCryptoKeys(): CryptoKeys {
     if (key === undefined) throw new Error(`the stand-in has no ${name}`)
     return key
   }
-  const addVersion = ({ name, versions }: CryptoKey): string => {
-    const version = `${name}/cryptoKeyVersions/${versions.length + 1}`
-    versions.push({ name: version, state: 'ENABLED', key: randomBytes(32) })
+  const addVersion = ({ name, versions }: CryptoKey): CryptoKeyVersion => {
+    const version: CryptoKeyVersion = {
+      name: `${name}/cryptoKeyVersions/${versions.length + 1}`,
+      state: 'ENABLED',
+      key: randomBytes(32),
+    }
+    versions.push(version)
     return version
+  }
+  const rotate = (key: CryptoKey): string => {
+    key.primary = addVersion(key)
+    return key.primary.name
   }
   return {
     create: (name) => {
-      const key: CryptoKey = { name, versions: [] }
+      const key: CryptoKey = { name, versions: [], primary: undefined }
       keys.set(name, key)
-      addVersion(key)
+      rotate(key)
     },
-    rotate: (name) => addVersion(find(name)),
+    addVersion: (name) => addVersion(find(name)).name,
+    administrators: createPermissions(),
+    rotate: (name) => rotate(find(name)),
     setState: (name, state) => {
       const key = find(name.replace(/\/cryptoKeyVersions\/\d+$/, ''))
       const version = key.versions.find((one) => one.name === name)

@@ -24,7 +24,9 @@ export function answerEncrypt(world: World, received: Received): Reply {
   const aad = octetsOf(body, AAD)
   const hasPlaintextSum = checkSum(body, 'plaintext', plaintext)
   const hasAadSum = checkSum(body, AAD, aad)
-  const version = requireEnabled(key.versions.at(-1))
+  // A version may be named in place of the key, whose primary it is otherwise.
+  const named = key.versions.find(({ name }) => received.path.endsWith(`${name}:encrypt`))
+  const version = requireEnabled(named ?? key.primary)
   const ciphertext = encryptUnder(key, version, plaintext, aad)
   return jsonReply({
     name: version.name,
@@ -57,7 +59,7 @@ export function answerDecrypt(world: World, received: Received): Reply {
   return jsonReply({
     plaintext: plaintext.toString('base64'),
     plaintextCrc32c: String(crc32c(plaintext)),
-    ...(version === key.versions.at(-1) ? { usedPrimary: true } : {}),
+    ...(version === key.primary ? { usedPrimary: true } : {}),
     protectionLevel: 'SOFTWARE',
   })
 }
@@ -65,7 +67,9 @@ export function answerDecrypt(world: World, received: Received): Reply {
 /** The same 403 whether the key exists or not. */
 function requireKey(world: World, received: Received, what: 'Encrypt' | 'Decrypt'): CryptoKey {
   const { subject } = requireBearer(world, received, CLOUD_KMS)
-  const name = received.path.replace(/^\/kms\/v1\//, '').replace(/:(?:encrypt|decrypt)$/, '')
+  const name = received.path
+    .replace(/^\/kms\/v1\//, '')
+    .replace(/(?:\/cryptoKeyVersions\/\d+)?:(?:encrypt|decrypt)$/, '')
   const { encrypters, decrypters, find } = world.cryptoKeys
   const key = find(name)
   const isAllowed = (what === 'Encrypt' ? encrypters : decrypters).has(subject, name)

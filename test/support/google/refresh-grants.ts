@@ -44,6 +44,8 @@ export type RefreshGrants = {
   readonly create: (options: NewRefreshToken) => AuthorizedUserFile
   /** The grant of a refresh token, current or killed. */
   readonly find: (refreshToken: string) => RefreshGrant | undefined
+  /** The grants of a user for a client that still stand. */
+  readonly standing: (clientId: string, user: string) => readonly RefreshGrant[]
   /** Replaces the refresh token of a rotating grant; the new one. */
   readonly rotate: (grant: RefreshGrant) => string
   readonly setState: (refreshToken: string, state: GrantState) => void
@@ -84,6 +86,10 @@ export function createRefreshGrants(): RefreshGrants {
       return authorizedUser(grant, secret)
     },
     find,
+    standing: (clientId, user) =>
+      [...grants.values()].filter(
+        (grant) => grant.clientId === clientId && grant.user === user && grant.state === 'live',
+      ),
     rotate: (grant) => {
       const next = newRefreshToken()
       grantOfToken.set(next, grant.id)

@@ -17,7 +17,7 @@ export async function answerRefresh(world: World, form: Form): Promise<Reply> {
   }
   const clientId = authenticateClient(world, form)
   const grant = liveGrant(world, requiredParameter(form, 'refresh_token'), clientId)
-  const scopes = narrow(grant, form.get('scope') ?? '')
+  const scopes = narrow(grant, form.get('scope') ?? '', world.tuning().impliesScopes)
   const rotated = grant.rotating ? world.grants.rotate(grant) : undefined
   const { tokenLifetime } = world.tuning()
   const token = world.tokens.issue({
@@ -38,7 +38,7 @@ export async function answerRefresh(world: World, form: Form): Promise<Reply> {
   })
 }
 
-function authenticateClient(world: World, form: Form): string {
+export function authenticateClient(world: World, form: Form): string {
   const clientId = form.get('client_id') ?? ''
   const secret = form.get('client_secret') ?? ''
   if (clientId === '') return refuse('invalid_request', 'Could not determine client ID from request.') // MEM
@@ -68,10 +68,10 @@ export function revokeGrant(world: World, grant: RefreshGrant): void {
 }
 
 // Literal set membership: a broader consented scope implies nothing (docs/google.md §1.1).
-function narrow(grant: RefreshGrant, scope: string): readonly string[] {
+function narrow(grant: RefreshGrant, scope: string, isImplied: boolean): readonly string[] {
   const asked = parseScopes(scope)
   if (asked.length === 0) return grant.scopes
-  const isGranted = (one: string) => grant.scopes.includes(one) || one === REAUTH
+  const isGranted = (one: string) => isImplied || grant.scopes.includes(one) || one === REAUTH
   return asked.every(isGranted) ? asked : refuse('scope_not_granted')
 }
 

@@ -15,6 +15,6 @@ export function answerRevoke(world: World, received: Received): Reply {
   if (!grant) return refuse(token ? 'token_not_revocable' : 'token_dead')
   const isDead = grant.state !== 'live' || (token ? !world.tokens.findLive(value) : value !== grant.current)
   if (isDead) return refuse('token_dead')
-  revokeGrant(world, grant)
+  if (!world.tuning().revokesTokenOnly) revokeGrant(world, grant)
   return jsonReply({})
 }

@@ -12,11 +12,20 @@ import {
   answerSwitchKey,
   answerUploadKey,
 } from './iam-keys.ts'
+import { answerAuthorize } from './consent-page.ts'
+import {
+  answerAccountPolicy,
+  answerAccounts,
+  answerElsewhere,
+  answerField,
+  answerKeyVersions,
+  answerPools,
+} from './projects.ts'
 import { answerDecrypt, answerEncrypt } from './kms.ts'
 import { answerEmail, answerIdentity, answerMetadataToken, answerScopes } from './metadata-server.ts'
 import { jsonReply, type Received, type Reply } from './reply.ts'
 import { answerRevoke } from './revoke-endpoint.ts'
-import { answerStorage } from './cloud-storage.ts'
+import { answerBucket } from './buckets.ts'
 import { answerSts } from './sts-endpoint.ts'
 import { answerToken } from './token-endpoint.ts'
 import { answerTokeninfo } from './tokeninfo-endpoint.ts'
@@ -33,6 +42,8 @@ export const endpointNames = [
   'certs',
   'metadata',
   'storage',
+  'authorize',
+  'elsewhere',
 ] as const
 export type EndpointName = (typeof endpointNames)[number]
 
@@ -46,7 +57,8 @@ export type Route = {
 
 const account = String.raw`projects/(?<project>[^/]+)/serviceAccounts/(?<account>[^/:]+)`
 const keys = `/iam/v1/${account}/keys`
-const cryptoKey = '/kms/v1/projects/[^/:]+/locations/[^/:]+/keyRings/[^/:]+/cryptoKeys/[^/:]+'
+const cryptoKeyName = 'projects/[^/:]+/locations/[^/:]+/keyRings/[^/:]+/cryptoKeys/[^/:]+'
+const cryptoKey = `/kms/v1/${cryptoKeyName}`
 const oneKey = `${keys}/(?<key>[^/:]+)`
 
 /** Everything the stand-in answers; what is not here answers 501. */
@@ -63,8 +75,10 @@ export const routes: readonly Route[] = [
   route('iam', 'getKey', 'GET', oneKey, answerGetKey),
   route('iam', 'deleteKey', 'DELETE', oneKey, answerDeleteKey),
   route('iam', 'switchKey', 'POST', `${oneKey}:(?<verb>disable|enable)`, answerSwitchKey),
-  route('kms', 'encrypt', 'POST', `${cryptoKey}:encrypt`, answerEncrypt),
+  route('kms', 'encrypt', 'POST', `${cryptoKey}(?:/cryptoKeyVersions/[0-9]+)?:encrypt`, answerEncrypt),
   route('kms', 'decrypt', 'POST', `${cryptoKey}:decrypt`, answerDecrypt),
+  ...projects(),
+  route('authorize', 'authorize', 'GET', '/authorize', answerAuthorize),
   route('revoke', 'revoke', 'POST', '/revoke', answerRevoke),
   route('tokeninfo', 'tokeninfo', 'GET', '/tokeninfo', answerTokeninfo),
   route('tokeninfo', 'tokeninfo', 'POST', '/tokeninfo', answerTokeninfo),
@@ -78,19 +92,47 @@ export const routes: readonly Route[] = [
   }),
 ]
 
+function projects(): readonly Route[] {
+  const accounts = '/iam/v1/projects/(?<project>[^/]+)/serviceAccounts'
+  const pools = '/iam/v1/projects/(?<project>[^/]+)/locations/global/workloadIdentityPools'
+  const versions = `/kms/v1/(?<key>${cryptoKeyName})/cryptoKeyVersions`
+  const field = '/v1/projects/(?<project>[^/]+)/databases/[^/]+/collectionGroups/[^/]+/fields/[^/]+'
+  return [
+    route('iam', 'createAccount', 'POST', accounts, answerAccounts),
+    ...(['GET', 'DELETE'] as const).flatMap((method) => [
+      route('iam', `${method} account`, method, `${accounts}/(?<account>[^/:]+)`, answerAccounts),
+      route('iam', `${method} pool`, method, `${pools}/(?<pool>[^/:]+)`, answerPools),
+    ]),
+    route(
+      'iam',
+      'policy',
+      'POST',
+      `${accounts}/(?<account>[^/:]+):(?<verb>[gs]etIamPolicy)`,
+      answerAccountPolicy,
+    ),
+    route('iam', 'createPool', 'POST', pools, answerPools),
+    route('iam', 'createProvider', 'POST', `${pools}/(?<pool>[^/:]+)/providers`, answerPools),
+    route('kms', 'createVersion', 'POST', versions, answerKeyVersions),
+    route('kms', 'getVersion', 'GET', `${versions}/(?<version>[0-9]+)`, answerKeyVersions),
+    route('kms', 'destroyVersion', 'POST', `${versions}/(?<version>[0-9]+):destroy`, answerKeyVersions),
+    ...(['GET', 'PATCH'] as const).map((method) =>
+      route('elsewhere', `${method} field`, method, field, answerField),
+    ),
+    route('elsewhere', 'bigquery', 'GET', '/bigquery/v2/projects', answerElsewhere),
+    route('elsewhere', 'compute', 'GET', '/compute/v1/projects/(?<project>[^/]+)/zones', answerElsewhere),
+    ...(['GET', 'PUT'] as const).map((method) =>
+      route('storage', `${method} policy`, method, '/storage/v1/b/(?<bucket>[^/]+)/iam', answerBucket),
+    ),
+  ]
+}
+
 function storage(): readonly Route[] {
   const objects = '/storage/v1/b/(?<bucket>[^/]+)/o'
   return [
-    route('storage', 'list objects', 'GET', objects, answerStorage),
-    route('storage', 'create object', 'POST', `/upload${objects}`, answerStorage),
+    route('storage', 'list objects', 'GET', objects, answerBucket),
+    route('storage', 'create object', 'POST', `/upload${objects}`, answerBucket),
     ...(['GET', 'PATCH', 'DELETE'] as const).map((method) =>
-      route(
-        'storage',
-        `${method.toLowerCase()} object`,
-        method,
-        `${objects}/(?<object>[^/]+)`,
-        answerStorage,
-      ),
+      route('storage', `${method.toLowerCase()} object`, method, `${objects}/(?<object>[^/]+)`, answerBucket),
     ),
   ]
 }

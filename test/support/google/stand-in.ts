@@ -5,6 +5,8 @@ import { type Google, listen } from './http-server.ts'
 import type { IssuedToken } from './issued-tokens.ts'
 import type { AuthorizedUserFile, GrantState, NewRefreshToken, RefreshGrant } from './refresh-grants.ts'
 import { revokeGrant } from './refresh-token-grant.ts'
+import type { Bucket } from './buckets.ts'
+import type { Person } from './consent-page.ts'
 import type { VersionState } from './crypto-keys.ts'
 import type { EndpointName } from './routes.ts'
 import { createScript, type Script } from './script.ts'
@@ -20,6 +22,7 @@ export type GoogleStandInOptions = WorldOptions & {
 
 /** The settings that point a broker at the stand-in, by their names in README.md. */
 export type GoogleEndpoints = {
+  readonly GOOGLE_OAUTH_AUTHORIZATION_URL: string
   readonly GOOGLE_OAUTH_TOKEN_URL: string
   readonly GOOGLE_STS_TOKEN_URL: string
   readonly GOOGLE_IAM_CREDENTIALS_URL: string
@@ -105,6 +108,14 @@ export type GoogleStandIn = {
   /** The service account that the metadata server speaks for; without one it knows of none, as at the start. */
   readonly runAs: (serviceAccount?: string, machine?: Partial<Machine>) => void
   readonly putPoolProvider: (provider: PoolProvider) => void
+  /** A project of theirs, and a bucket that keeps what is put into it. */
+  readonly createProject: (id: string, number: string, owner: string) => void
+  readonly createBucket: (name: string, owner: string) => Bucket
+  readonly allowKeyVersions: (from: string, cryptoKey: string) => void
+  /** Who sits at the browser from now on. */
+  readonly sitDown: (person: Person) => void
+  /** What is there of what can be made in projects: nothing that was deleted. */
+  readonly made: () => readonly string[]
 }
 
 /**
@@ -127,6 +138,8 @@ export async function startGoogleStandIn(options: GoogleStandInOptions = {}): Pr
       certs: createScript(),
       metadata: createScript(),
       storage: createScript(),
+      authorize: createScript(),
+      elsewhere: createScript(),
     },
   }
   let server = await listen(google, port)
@@ -151,6 +164,7 @@ function addresses(origin: string) {
   return {
     origin,
     endpoints: {
+      GOOGLE_OAUTH_AUTHORIZATION_URL: `${origin}/authorize`,
       GOOGLE_OAUTH_TOKEN_URL: `${origin}/token`,
       GOOGLE_STS_TOKEN_URL: `${origin}/sts/v1/token`,
       GOOGLE_IAM_CREDENTIALS_URL: `${origin}/iamcredentials`,
@@ -236,5 +250,16 @@ function controls({ world }: Google) {
       world.attach(serviceAccount === undefined ? undefined : { ...made, serviceAccount })
     },
     putPoolProvider: world.pools.put,
+    createProject: world.projects.create,
+    createBucket: world.buckets.create,
+    allowKeyVersions: world.cryptoKeys.administrators.allow,
+    sitDown: world.sitDown,
+    made: () => [
+      ...[...world.projects.descriptions.keys()].filter((email) => world.accounts.find(email) !== undefined),
+      ...world.projects.ttlFields,
+      ...[...world.projects.pools.values()]
+        .filter(({ state }) => state === 'ACTIVE')
+        .map(({ name }) => String(name)),
+    ],
   }
 }

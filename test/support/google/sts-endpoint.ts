@@ -51,8 +51,9 @@ function answerDownscoping(world: World, form: Form): Reply {
   if (!source || source.kind === 'id_token' || source.kind === 'intermediary')
     return refuse('subject_token_bad')
   refuseNarrow(world, source)
-  const boundary: AccessBoundary = parseBoundaryOptions(requiredParameter(form, 'options'))
-  if (source.boundary !== undefined) {
+  const { takesAnyCondition, boundsTwice } = world.tuning()
+  const boundary: AccessBoundary = parseBoundaryOptions(requiredParameter(form, 'options'), takesAnyCondition)
+  if (source.boundary !== undefined && !boundsTwice) {
     return refuse('invalid_request', 'you cannot apply additional security attributes')
   }
   const { actor, subject, scopes, keyId, grant } = source

@@ -46,6 +46,6 @@ describe('the request', () => {
     const url = google.endpoints.GOOGLE_OAUTH_TOKEN_URL
     expect((await postForm(url, { grant_type: 'nonsense' })).body['error']).toBe('unsupported_grant_type')
     expect((await postForm(url, { code: 'x' })).body['error']).toBe('unsupported_grant_type')
-    expect((await postForm(url, { grant_type: 'authorization_code' })).status).toBe(501)
+    expect((await postForm(url, { grant_type: 'password' })).status).toBe(501)
   })
 })

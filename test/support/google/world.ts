@@ -1,4 +1,7 @@
 import type { SessionKey, SessionKeyKind } from './boundary-tokens.ts'
+import { createBuckets, type Buckets } from './buckets.ts'
+import type { PendingCode, Person } from './consent-page.ts'
+import { createProjects, type Projects } from './projects.ts'
 import { createCryptoKeys, type CryptoKeys } from './crypto-keys.ts'
 import { createIdTokens, type IdTokens } from './id-tokens.ts'
 import { createIssuedTokens, type IssuedTokens } from './issued-tokens.ts'
@@ -27,6 +30,13 @@ export type World = {
   /** May this principal administer the keys of that service account? */
   readonly keyAdministration: Permissions
   readonly cryptoKeys: CryptoKeys
+  readonly buckets: Buckets
+  readonly projects: Projects
+  /** Who sits at the browser. */
+  readonly person: () => Person
+  readonly sitDown: (person: Person) => void
+  /** Authorization codes that nobody has used. */
+  readonly codes: Map<string, PendingCode>
   /** By the intermediary token that each was given with. */
   readonly sessionKeys: Map<string, SessionKey>
 }
@@ -52,6 +62,22 @@ export type Tuning = {
   readonly keyUploadDisabled: boolean
   /** Whether the STS bounds only tokens of the scope cloud-platform, which some have seen. */
   readonly refusesNarrowSources: boolean
+  /** Whether what is not documented for boundaries may stand in their conditions. */
+  readonly takesAnyCondition: boolean
+  /** Whether a token with a boundary can get another. */
+  readonly boundsTwice: boolean
+  /** Whether Cloud Storage opens what a rule names and never looks at its condition. */
+  readonly ignoresConditions: boolean
+  /** Whether services beside Cloud Storage take a token with a boundary. */
+  readonly boundaryReachesBeyond: boolean
+  /** Whether an intermediary token is good without a boundary behind it. */
+  readonly takesIntermediaryAlone: boolean
+  /** Whether a refresh token gives scopes that a consented one implies. */
+  readonly impliesScopes: boolean
+  /** Whether revoking an access token leaves its grant alone. */
+  readonly revokesTokenOnly: boolean
+  /** Whether Firestore fails to apply a TTL policy. */
+  readonly ttlNeedsRepair: boolean
   /** What kind of key comes with the next intermediary token. */
   readonly sessionKey: SessionKeyKind
 }
@@ -66,6 +92,7 @@ export function createWorld(options: WorldOptions): World {
   const now = () => Math.floor(clock())
   const keys = createKeySource()
   let machine: Machine | undefined
+  let person: Person = { email: 'user@acme.example', consents: true }
   let tuning: Tuning = {
     tokenLifetime: 3599,
     keyPropagation: 0,
@@ -73,6 +100,14 @@ export function createWorld(options: WorldOptions): World {
     keyCreationDisabled: false,
     keyUploadDisabled: false,
     refusesNarrowSources: false,
+    takesAnyCondition: false,
+    boundsTwice: false,
+    ignoresConditions: false,
+    boundaryReachesBeyond: false,
+    takesIntermediaryAlone: false,
+    impliesScopes: false,
+    revokesTokenOnly: false,
+    ttlNeedsRepair: false,
     sessionKey: 'AES256_TINK',
     ...change,
   }
@@ -94,6 +129,13 @@ export function createWorld(options: WorldOptions): World {
     impersonation: createPermissions(),
     keyAdministration: createPermissions(),
     cryptoKeys: createCryptoKeys(),
+    buckets: createBuckets(),
+    projects: createProjects(),
+    person: () => person,
+    sitDown: (next) => {
+      person = next
+    },
+    codes: new Map(),
     sessionKeys: new Map(),
   }
 }
