@@ -120,6 +120,24 @@ describe('P32 forged forms, from another origin of the same site', () => {
     await reads('ann@dev.example')
   })
 
+  test('P32 stopping everything, and applying a policy', async () => {
+    const { page, open, press, reads, pressEither } = await victim()
+    await open(`${world.url}/console/stop`)
+    await press('Sign in as Ann')
+    await pressEither('Allow', 'Stop everything')
+    await reads('Stop everything')
+    for (const [path, act] of [
+      ['stop', 'stop'],
+      ['policy', 'force'],
+    ] as const)
+      await attack(page, `${world.url}/console/${path}`, {
+        act,
+        text: 'version: 1',
+        form_token: 'f'.repeat(64),
+      })
+    expect((await world.admin('GET service')).document).not.toHaveProperty('stopped')
+  })
+
   test.each(['continue', 'refuse'])('P31 deciding to %s', async (decision) => {
     const { id, url } = await start()
     const { page, open } = await victim()
@@ -139,6 +157,30 @@ describe('P32 forged forms, from another origin of the same site', () => {
 
     expect(await page.content()).toContain('did not begin in this browser')
     expect((await page.context().cookies()).map(({ name }) => name)).not.toContain('__Host-downscope_session')
+  })
+})
+
+describe('P32 clickjacking, from another origin of the same site', () => {
+  test('no page of the console or of consent is shown in a frame, though the cookies are sent', async () => {
+    const { page, open, press, reads, pressEither } = await victim()
+    await open(`${world.url}/console`)
+    await press('Sign in as Ann')
+    await pressEither('Allow', 'Sign out')
+    await reads('ann@dev.example')
+    const { url } = await start()
+    const paths = ['', '/credentials', '/explain', '/policy', '/activity', '/stop', '/credentials/dev-client']
+    for (const address of [url, ...paths.map((path) => `${world.url}/console${path}`)]) {
+      evilPage = `<p>win a prize</p><iframe src="${address}"></iframe>`
+      const [blocked] = await Promise.all([
+        page.waitForEvent('requestfailed', (request) => request.url() === address),
+        page.goto(evilUrl),
+      ])
+      expect((await blocked.allHeaders())['cookie'] ?? '').toContain(address === url ? '' : '__Host-')
+      expect(blocked.failure()?.errorText).toBe('net::ERR_BLOCKED_BY_RESPONSE')
+      const texts = await Promise.all(page.frames().map((frame) => frame.content().catch(() => '')))
+      expect(texts.join('')).toContain('win a prize')
+      expect(texts.join('')).not.toMatch(/Downscope|ann@dev\.example/)
+    }
   })
 })
 

@@ -157,22 +157,6 @@ describe('by keyboard alone', () => {
   })
 })
 
-describe('in a hostile page', () => {
-  test('nothing of ours can be framed (clickjacking)', async () => {
-    const { page, close } = await openChromium({ width: 1280, scheme: 'light' })
-    try {
-      const { url } = await start()
-      await page.goto('about:blank')
-      await page.setContent(`<iframe src="${url}" width="600" height="600"></iframe>`)
-      await page.waitForTimeout(500)
-      const texts = await Promise.all(page.frames().map((frame) => frame.content().catch(() => '')))
-      expect(texts.join('')).not.toContain('Give access?')
-    } finally {
-      await close()
-    }
-  })
-})
-
 async function allow(page: Page): Promise<void> {
   const button = page.getByRole('button', { name: 'Allow' })
   const ours = page.locator('footer')

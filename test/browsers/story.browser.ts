@@ -1,16 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { load } from 'js-yaml'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { startDevelopmentIssuer } from '../../src/cli/dev/development-issuer.ts'
-import { makeFirstFiles } from '../../src/cli/dev/first-files.ts'
-import { signInSettings, enrolDevelopmentClient } from '../../src/cli/commands/dev.ts'
 import { runAnswering } from '../support/answering-cli.ts'
 import { openChromium } from '../support/chromium.ts'
-import { freePort } from '../support/free-port.ts'
 import { keyboard, mouse, noBrowser, type Hands } from '../support/hands.ts'
 import { runCli } from '../support/run-cli.ts'
-import { startDev, temporaryFolder, type DevPlace } from '../support/dev-broker.ts'
+import { startDev, startWithDevFiles, temporaryFolder, type DevPlace } from '../support/dev-broker.ts'
 import { until } from '../support/test-broker/until.ts'
 import { createWorkerYard } from '../support/worker-sandbox.ts'
 
@@ -30,11 +23,14 @@ describe('from a fresh `downscope dev`', () => {
   )
 })
 
-test(
-  'the same at the Worker under wrangler dev, by mouse',
-  async () => tell(await startWorker(), await withChromium(mouse)),
-  240_000,
-)
+test('the same at the Worker under wrangler dev, by mouse', async () => {
+  const yard = createWorkerYard()
+  onTestFinished(() => yard.close())
+  const place = await startWithDevFiles((settings) =>
+    yard.start({ ...settings, DOWNSCOPE_STORE: 'sqlite:story' }),
+  )
+  await tell(place, await withChromium(mouse))
+}, 240_000)
 
 async function tell({ url, issuer, key }: DevPlace, hands: Hands): Promise<void> {
   onTestFinished(() => hands.close())
@@ -102,33 +98,6 @@ async function tell({ url, issuer, key }: DevPlace, hands: Hands): Promise<void>
   })
   expect(second).not.toBe(first.stdout.trim())
   expect((await run('logout')).status).toBe(0)
-}
-
-/** The Worker with what `downscope dev` makes for its broker. */
-async function startWorker(): Promise<DevPlace> {
-  const [folder, port] = [temporaryFolder(), await freePort()]
-  const url = `http://127.0.0.1:${port}`
-  const issuer = await startDevelopmentIssuer({ port: 0, broker: url })
-  onTestFinished(() => issuer.close())
-  const { policyFile, sealingKeys } = makeFirstFiles(folder, issuer.url)
-  const yard = createWorkerYard()
-  onTestFinished(() => yard.close())
-  await yard.start({
-    DOWNSCOPE_ISSUER: url,
-    DOWNSCOPE_STORE: 'sqlite:story',
-    DOWNSCOPE_KEYS: sealingKeys,
-    DOWNSCOPE_POLICY_YAML: JSON.stringify(load(readFileSync(policyFile, 'utf8'))),
-    ...signInSettings(issuer),
-  })
-  await enrolDevelopmentClient(url, folder, {
-    args: [],
-    env: {},
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
-    brokerModule: 'file:///nowhere',
-  })
-  return { url, issuer: issuer.url, key: join(folder, 'my-service.jwk.json') }
 }
 
 async function withChromium(hold: typeof mouse): Promise<Hands> {

@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { load } from 'js-yaml'
 import { expect, onTestFinished } from 'vitest'
+import { signInSettings, enrolDevelopmentClient } from '../../src/cli/commands/dev.ts'
+import { startDevelopmentIssuer } from '../../src/cli/dev/development-issuer.ts'
+import { makeFirstFiles } from '../../src/cli/dev/first-files.ts'
 import { freePort } from './free-port.ts'
 import { startGoogleStandIn } from './google/stand-in.ts'
 import { runCli, type CliOutcome } from './run-cli.ts'
@@ -36,6 +40,35 @@ export async function startDev(env: Readonly<Record<string, string>> = {}): Prom
   await until('downscope dev is there', () => said.includes('Running until'))
   const issuer = /the development issuer is (?<url>\S+)/.exec(said)?.groups?.['url'] ?? ''
   return { url: `http://127.0.0.1:${port}`, issuer, key: join(folder, 'my-service.jwk.json') }
+}
+
+/**
+ * A broker with what `downscope dev` makes for its own: `start` gets its settings but for the store, and the policy is
+ * one of them.
+ */
+export async function startWithDevFiles(
+  start: (settings: Readonly<Record<string, string>>) => Promise<unknown>,
+): Promise<DevPlace> {
+  const [folder, port] = [temporaryFolder(), await freePort()]
+  const url = `http://127.0.0.1:${port}`
+  const issuer = await startDevelopmentIssuer({ port: 0, broker: url })
+  onTestFinished(() => issuer.close())
+  const { policyFile, sealingKeys } = makeFirstFiles(folder, issuer.url)
+  await start({
+    DOWNSCOPE_ISSUER: url,
+    DOWNSCOPE_KEYS: sealingKeys,
+    DOWNSCOPE_POLICY_YAML: JSON.stringify(load(readFileSync(policyFile, 'utf8'))),
+    ...signInSettings(issuer),
+  })
+  await enrolDevelopmentClient(url, folder, {
+    args: [],
+    env: {},
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    brokerModule: 'file:///nowhere',
+  })
+  return { url, issuer: issuer.url, key: join(folder, 'my-service.jwk.json') }
 }
 
 /** Until the test is over. */
