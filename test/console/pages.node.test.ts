@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { collections } from '../../src/records/collections.ts'
 import { startConsoleWorld, type ConsoleWorld } from '../support/console-world.ts'
 import { consent } from '../support/people-world.ts'
 import { textOfHtml, type Visitor } from '../support/visitor.ts'
@@ -120,6 +121,30 @@ describe('the pages', () => {
     const { visitor } = await world.signedIn('Ann')
     const page = await open(visitor, '/credentials/nothing')
     expect([page.status, page.html.includes('This credential is gone')]).toEqual([404, true])
+    expect(page.html).toContain('/console/activity?credential=nothing')
+  })
+
+  test('a credential that somebody destroyed meanwhile is said to be gone, and its history is not', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const secret = { type: 'oauth_client', client_id: 'c', client_secret: 'development-only' }
+    await world.admin('POST credentials', { name: 'short-lived', upstream: 'dev', secret })
+    const asked = await open(visitor, '/credentials/short-lived?confirm=revoke')
+    const other = await open(visitor, '/credentials/short-lived?confirm=destroy')
+    const destroyed = await visitor.press(other, 'Destroy')
+    expect([destroyed.status, destroyed.url]).toEqual([200, `${world.url}/console/credentials`])
+    const late = await visitor.press(asked, 'Revoke')
+    expect([late.status, late.html.includes('This credential is gone')]).toEqual([404, true])
+    const became = await open(visitor, '/activity?credential=short-lived')
+    expect(became.html).toContain('credential.destroy')
+  })
+
+  test('a credential shows how it fared before, the newest first', async () => {
+    expect((await world.token('reports-sa')).status).toBe(200)
+    const { visitor } = await world.signedIn('Ann')
+    const [, table = ''] =
+      /aria-label="Health"(.*?)<\/table>/.exec((await open(visitor, '/credentials/reports-sa')).html) ?? []
+    const states = [...table.matchAll(/class="badge \w+">(\w+)</g)].map(([, state]) => state)
+    expect(states).toEqual(['healthy', 'unknown'])
   })
 
   test('two people change one credential: who is second is told, and nothing of theirs is done', async () => {
@@ -213,31 +238,65 @@ describe('who sees and does what', () => {
     expect(shown.html).toContain('Your role may look at it')
   })
 
-  test.each([
-    ['/stop', 'stop'],
-    ['/stop', 'resume'],
-    ['/credentials', 'connect'],
-    ['/credentials/reports-sa', 'disable'],
-    ['/credentials/reports-sa', 'destroy'],
-    ['/policy', 'apply'],
-  ])("a viewer's direct POST to %s (%s) is refused and does nothing", async (path, act) => {
-    const { visitor, page } = await world.signedIn('Vera')
-    const token = /name="form_token" value="([^"]*)"/.exec(page.html)?.[1] ?? ''
-    const before = (await world.admin('GET credentials/reports-sa')).headers.get('etag')
-    const cookie = [...visitor.cookies(world.url)].map(([name, value]) => `${name}=${value}`).join('; ')
-    const send = (headers: object, body: object) =>
-      fetch(`${world.url}/console${path}`, {
-        method: 'POST',
-        redirect: 'manual',
-        headers: { cookie, origin: new URL(world.url).origin, ...headers },
-        body: new URLSearchParams({ form_token: token, act, text: 'version: 1', ...body }),
-      })
-    expect((await send({}, {})).status).toBe(403)
-    expect((await send({ origin: 'https://evil.example' }, {})).status).toBe(403)
-    expect((await send({}, { form_token: 'other' })).status).toBe(403)
-    expect((await world.admin('GET credentials/reports-sa')).headers.get('etag')).toBe(before)
-    expect((await world.token('reports-sa')).status).toBe(200)
-  })
+  const acts: Readonly<Record<string, readonly string[]>> = {
+    '/stop': ['stop', 'block', 'disable', 'resume', 'restore'],
+    '/credentials': ['connect', 'finish'],
+    '/credentials/reports-sa': ['rotate', 'abort', 'disable', 'enable', 'revoke', 'destroy'],
+    '/policy': ['check', 'apply', 'force'],
+    '/explain': ['explain'],
+    '/activity': ['show'],
+  }
+  /** What a role may send: what is missing here is refused. */
+  const allowed: Readonly<Record<string, readonly string[]>> = {
+    Vera: ['check', 'explain'],
+    Alma: ['explain'],
+    Otto: ['check', 'explain', 'stop', 'block', 'disable', 'rotate', 'abort', 'enable', 'revoke'],
+  }
+
+  test.each(Object.keys(allowed))(
+    'T23 P32 what the role of %s does not offer is refused if it is sent all the same, and does nothing',
+    async (person) => {
+      const { visitor, page } = await world.signedIn(person)
+      const token = /name="form_token" value="([^"]*)"/.exec(page.html)?.[1] ?? ''
+      const before = (await world.admin('GET credentials/reports-sa')).headers.get('etag')
+      const cookie = [...visitor.cookies(world.url)].map(([name, value]) => `${name}=${value}`).join('; ')
+      const send = async (path: string, headers: object, body: object) => {
+        const answer = await fetch(`${world.url}/console${path}`, {
+          method: 'POST',
+          redirect: 'manual',
+          headers: { cookie, origin: new URL(world.url).origin, ...headers },
+          body: new URLSearchParams({ form_token: token, text: 'version: 1', ...body }),
+        })
+        return answer.status
+      }
+      let sent = 0
+      for (const [path, names] of Object.entries(acts))
+        for (const act of names.filter((name) => allowed[person]?.includes(name) !== true)) {
+          sent += 1
+          // Activity has no form that changes something, and takes none.
+          const refused = path === '/activity' ? 405 : 403
+          expect([path, act, await send(path, {}, { act })]).toEqual([path, act, refused])
+          expect(await send(path, { origin: 'https://evil.example' }, { act })).toBe(refused)
+          expect(await send(path, {}, { act, form_token: 'other' })).toBe(refused)
+        }
+      expect(sent).toBeGreaterThan(7)
+      expect((await world.admin('GET credentials/reports-sa')).headers.get('etag')).toBe(before)
+      expect((await world.admin('GET service')).document).not.toHaveProperty('stopped')
+      expect((await world.token('reports-sa')).status).toBe(200)
+    },
+  )
+
+  test.each(paths)(
+    'a person without a role reads at /console%s which claims came, and sees nothing',
+    async (path) => {
+      const { visitor } = await world.signedIn('Nora')
+      const page = await open(visitor, path)
+      expect([page.status, page.html.includes('You have no role')]).toEqual([403, true])
+      expect(page.html).toContain('nora@dev.example')
+      expect(page.html).toContain('Show your administrator')
+      expect(page.html).not.toMatch(/<nav|reports-sa|curl /)
+    },
+  )
 
   test('P32 every form of every page is refused without its token, and from a foreign origin, also of an admin', async () => {
     const { visitor } = await world.signedIn('Ann')
@@ -259,23 +318,62 @@ describe('who sees and does what', () => {
     expect((await world.token('reports-sa')).status).toBe(200)
   })
 
-  test('T24 a form whose session has ended comes back to the same person, without the JWT, and is not done', async () => {
+  const forms: readonly (readonly [string, string, Readonly<Record<string, string>>])[] = [
+    ['/explain', 'Explain', { issuer: 'typed-issuer', credential: 'reports-sa' }],
+    [
+      '/credentials',
+      'Make the link',
+      { name: 'typed-name', upstream: 'typed-upstream', scopes: 'typed.scope' },
+    ],
+    ['/policy?edit=true', 'Apply', { text: 'version: 1\n# typed into the policy\n' }],
+    ['/stop', 'Stop this caller', { issuer: 'typed-issuer', subject: 'typed-subject' }],
+  ]
+  const jwt = 'eyJzZWNyZXQ.eyJhIjoxfQ.c2ln'
+  const shown = (text: string) => text.trim().replaceAll(/\s+/g, ' ')
+
+  test.each(forms)(
+    'T24 a form of %s whose session has ended comes back to the same person, without a JWT, and is not done',
+    async (path, words, typed) => {
+      const { visitor } = await world.signedIn('Ann')
+      const page = await open(visitor, path)
+      const policy = (await world.admin('GET policy')).headers.get('etag')
+      visitor.setCookie(world.url, '__Host-downscope_session', 'ended')
+      const kept = await visitor.press(page, words, { changes: { ...typed, jwt } })
+      expect([kept.status, kept.html.includes('Your session has ended')]).toEqual([401, true])
+      const cookies = JSON.stringify([...visitor.cookies(world.url)])
+      for (const value of Object.values(typed).map(shown)) {
+        expect(kept.url).not.toContain(value)
+        expect(kept.html).not.toContain(value)
+        expect(cookies).not.toContain(value)
+      }
+      const other = await world.signedIn('Otto')
+      expect((await other.visitor.press(kept, 'Go on')).status).toBe(403)
+      await open(visitor, '/sign-in?to=/console/signed-in')
+      const back = await visitor.press(kept, 'Go on')
+      expect([back.status, back.html.includes('Nothing was done yet')]).toEqual([200, true])
+      for (const value of Object.values(typed).map(shown)) expect(textOfHtml(back.html)).toContain(value)
+      expect(back.html).not.toContain(jwt)
+      expect((await world.admin('GET policy')).headers.get('etag')).toBe(policy)
+      for (const { name } of collections)
+        expect(JSON.stringify(await world.store.list({ prefix: `${name}/`, limit: 500 }))).not.toContain(
+          'typed',
+        )
+    },
+  )
+
+  test('T24 a form of a session before this one comes back as well, and to nobody else', async () => {
     const { visitor } = await world.signedIn('Ann')
-    const page = await open(visitor, '/explain')
+    const page = await open(visitor, '/stop')
     visitor.setCookie(world.url, '__Host-downscope_session', 'ended')
-    const kept = await visitor.press(page, 'Explain', {
-      changes: { jwt: 'eyJzZWNyZXQ.eyJhIjoxfQ.c2ln', issuer: 'billing', credential: 'reports-sa' },
-    })
-    expect([kept.status, kept.html.includes('Your session has ended')]).toEqual([401, true])
-    expect(kept.url).not.toContain('billing')
-    expect(kept.html).not.toContain('value="billing"')
-    const other = await world.signedIn('Otto')
-    expect((await other.visitor.press(kept, 'Go on')).status).toBe(403)
+    // In another tab.
     await open(visitor, '/sign-in?to=/console/signed-in')
-    const back = await visitor.press(kept, 'Go on')
+    const typed = { issuer: 'billing', subject: 'billing' }
+    const back = await visitor.press(page, 'Stop this caller', { changes: typed })
+    expect([back.status, back.html.includes('Nothing was done yet')]).toEqual([200, true])
     expect(back.html).toContain('value="billing"')
-    expect(back.html).not.toContain('eyJzZWNyZXQ')
-    expect(back.html).not.toContain('Gets no token')
+    expect((await world.token('reports-sa')).status).toBe(200)
+    const other = await world.signedIn('Otto')
+    expect((await other.visitor.press(page, 'Stop this caller', { changes: typed })).status).toBe(403)
   })
 
   test('T25 hostile names are shell-quoted, and control characters are not put into a line to copy', async () => {
@@ -290,16 +388,77 @@ describe('who sees and does what', () => {
     expect(hostile.html).toContain('is not put into a line to copy')
   })
 
-  test('a store that is down: what is still known, and since when', async () => {
+  test.each(paths)(
+    'a store that is down, at /console%s: what is still known, and since when',
+    async (path) => {
+      const { visitor } = await world.signedIn('Ann')
+      await open(visitor, path)
+      world.store.down = true
+      const page = await open(visitor, path)
+      world.store.down = false
+      expect(page.status).toBe(503)
+      expect(page.html).toContain('The store does not answer')
+      expect(page.html).toMatch(/It last answered (?:just now|\d+ s ago)/)
+      expect(page.html).toContain('Tokens that this instance holds are served on')
+      expect((await open(visitor, path)).status).toBe(200)
+    },
+  )
+
+  test.each(forms)(
+    'a store that is down when a form of %s is sent loses nothing that was typed',
+    async (path, words, typed) => {
+      const { visitor } = await world.signedIn('Ann')
+      const page = await open(visitor, path)
+      world.store.down = true
+      const kept = await visitor.press(page, words, { changes: { ...typed, jwt: '' } })
+      world.store.down = false
+      expect([kept.status, kept.html.includes('is kept in this page')]).toEqual([503, true])
+      const back = await visitor.press(kept, 'Go on')
+      expect(back.status).toBe(200)
+      for (const value of Object.values(typed).map(shown)) expect(textOfHtml(back.html)).toContain(value)
+    },
+  )
+
+  test('T32 P36 the page of the stop says what lives on where, and Overview how fast somebody is out (T21)', async () => {
     const { visitor } = await world.signedIn('Ann')
-    await open(visitor, '')
-    world.store.down = true
-    const page = await open(visitor, '')
-    world.store.down = false
-    expect(page.status).toBe(503)
-    expect(page.html).toContain('The store does not answer')
-    expect(page.html).toMatch(/It last answered (?:just now|\d+ s ago)/)
-    expect(page.html).toContain('Tokens that this instance holds are served on')
-    expect((await open(visitor, '')).status).toBe(200)
+    const stop = (await open(visitor, '/stop')).html
+    expect(stop).toContain('At once here, and within 10 seconds on every instance')
+    expect(stop).toContain(
+      'An agent beside a workload serves the token that it holds for up to a minute more',
+    )
+    const overview = (await open(visitor, '')).html
+    expect(overview).toContain('out within 10 seconds')
+    expect(overview).toContain('out within an hour')
+  })
+
+  // Last: they move the broker's clock, and nobody else's.
+  test.each(paths)(
+    'T21 at /console%s after an hour the issuer is asked again silently, for the same page',
+    async (path) => {
+      const { visitor } = await world.signedIn('Ann')
+      const query = path === '/activity' ? '?outcome=refused' : ''
+      world.pass(3_600)
+      const page = await open(visitor, `${path}${query}`)
+      expect([page.status, page.url]).toEqual([200, `${world.url}/console${path}${query}`])
+      expect(page.path.some((url) => url.includes('prompt=none'))).toBe(true)
+    },
+  )
+
+  test('T21 whoever was switched off at the issuer is out of every page then, and 8 hours end any session', async () => {
+    const out = async (path: string) => {
+      const { visitor } = await world.signedIn('Ann')
+      return { visitor, page: await open(visitor, path) }
+    }
+    for (const path of paths) {
+      const { visitor } = await out(path)
+      world.issuer.endGrants()
+      world.pass(3_600)
+      expect((await open(visitor, path)).html).toContain('Who are you?')
+    }
+    const { visitor } = await out('/stop')
+    world.pass(8 * 3_600)
+    const page = await open(visitor, '/stop')
+    expect(page.path.some((url) => url.includes('prompt=none'))).toBe(false)
+    expect(page.path.some((url) => url.startsWith(`${world.issuer.url}/auth?`))).toBe(true)
   })
 })

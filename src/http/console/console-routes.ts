@@ -1,5 +1,6 @@
 import type { Hono } from 'hono'
 import { html } from 'hono/html'
+import { isBrokerError } from '../../domain/broker-error.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Person, SignIn } from '../../sign-in/sign-in.ts'
@@ -84,13 +85,21 @@ function createServing(deps: ConsoleRoutesDeps & { readonly signIn: SignIn }) {
   }
   const servePerson: ServePerson = ({ req: { raw } }, serve, otherwise) =>
     attempt(async (requestId) => {
-      const found = await signIn.find(cookieOf(raw, sessionCookie))
+      const isForm = raw.method !== 'GET'
+      const found = await signIn.find(cookieOf(raw, sessionCookie)).catch(async (error: unknown) => {
+        if (!isForm || !isBrokerError(error) || error.code !== 'store_unavailable') throw error
+        refuseForeignForm(raw, issuer)
+        const kept = await otherwise?.(requestId, 'down')
+        if (kept === undefined) throw error
+        return kept
+      })
+      if (found instanceof Response) return found
       if (found.kind === 'person') {
         if (found.person.roles.length > 0) return serve(found.person, requestId)
         return showNoRole(deps, found.person, requestId)
       }
-      if (raw.method !== 'GET') refuseForeignForm(raw, issuer)
-      const answered = await otherwise?.(requestId)
+      if (isForm) refuseForeignForm(raw, issuer)
+      const answered = await otherwise?.(requestId, 'ended')
       if (answered !== undefined) return answered
       const { pathname, search } = new URL(raw.url)
       const to = encodeURIComponent(below(base, pathname) + search)

@@ -1,4 +1,7 @@
-import { BrokerError } from '../../domain/broker-error.ts'
+import { BrokerError, isBrokerError } from '../../domain/broker-error.ts'
+import { parseJsonObject } from '../../domain/json.ts'
+import { Secret } from '../../domain/secret.ts'
+import type { KeyRing } from '../../ports/key-ring.ts'
 import { parseForm, type Form, readBody, textOf } from '../parse-form.ts'
 
 /** The hidden field that every form of ours carries. */
@@ -34,4 +37,81 @@ export async function readForm(request: Request, bytesMax?: number): Promise<For
 
 export function forged(why: string): BrokerError {
   return new BrokerError('admin_forbidden', { reason: `a form ${why}`, condition: 'form' })
+}
+
+/** Whom a form was made for, sealed: what they typed is theirs, whatever becomes of the session (T24). */
+export const formForField = 'form_for'
+/** What was typed into a form, sealed for one person. */
+export const keptField = 'kept'
+
+const neverKept: ReadonlySet<string> = new Set([
+  formTokenField,
+  formForField,
+  keptField,
+  'jwt',
+  'started',
+  'act',
+])
+
+export interface SealingDeps {
+  readonly issuer: string
+  readonly keyRing: Pick<KeyRing, 'seal' | 'open'>
+}
+
+interface Owner {
+  /** As `ISSUER/SUBJECT`. */
+  readonly who: string
+  /** Of the session that the form was made in. */
+  readonly token: string
+}
+
+export function sealOwner({ issuer, keyRing }: SealingDeps, { who, token }: Owner): Promise<string> {
+  return keyRing.seal(new Secret(JSON.stringify([who, token])), ownerPlace(issuer))
+}
+
+/** Whom a form of ours was made for; `undefined` for any other form. */
+export async function ownerOf(deps: SealingDeps, form: Form): Promise<string | undefined> {
+  const text = await openSealed(deps, form.get(formForField) ?? '', ownerPlace(deps.issuer))
+  const [who, token] = text === undefined ? [] : (JSON.parse(text) as [string, string])
+  return token !== undefined && token === form.get(formTokenField) ? who : undefined
+}
+
+/** The fields of a form without what is secret, or of one session alone. */
+export function typedIn(form: Form): Form {
+  return new Map([...form].filter(([name]) => !neverKept.has(name)))
+}
+
+/** For the same person alone. */
+export function sealTyped({ issuer, keyRing }: SealingDeps, form: Form, who: string): Promise<string> {
+  const typed = JSON.stringify(Object.fromEntries(typedIn(form)))
+  return keyRing.seal(new Secret(typed), typedPlace(issuer, who))
+}
+
+export async function openTyped(deps: SealingDeps, sealed: string, who: string): Promise<Form | undefined> {
+  const text = await openSealed(deps, sealed, typedPlace(deps.issuer, who))
+  const members = text === undefined ? undefined : parseJsonObject(text)
+  if (members === undefined) return undefined
+  return new Map(Object.entries(members).map(([name, value]) => [name, String(value)]))
+}
+
+/** What was sealed at that place, or `undefined`: whatever a browser sends may be anything. */
+export async function openSealed(
+  { keyRing }: Pick<SealingDeps, 'keyRing'>,
+  sealed: string,
+  place: string,
+): Promise<string | undefined> {
+  try {
+    return (await keyRing.open(sealed, place)).reveal()
+  } catch (error) {
+    if (isBrokerError(error) && error.retryAfter === undefined) return undefined
+    throw error
+  }
+}
+
+function ownerPlace(issuer: string): string {
+  return `form/console-for#${issuer}`
+}
+
+function typedPlace(issuer: string, who: string): string {
+  return `form/console-kept#${issuer}#${who}`
 }

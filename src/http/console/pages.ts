@@ -1,7 +1,5 @@
 import type { Context, Hono } from 'hono'
 import { html } from 'hono/html'
-import { isBrokerError } from '../../domain/broker-error.ts'
-import { parseJsonObject } from '../../domain/json.ts'
 import { meetsNeed, type NeededRole } from '../../domain/policy.ts'
 import { Secret } from '../../domain/secret.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -10,11 +8,24 @@ import type { Person } from '../../sign-in/sign-in.ts'
 import { issuerUrl } from '../public-routes.ts'
 import type { Form } from '../parse-form.ts'
 import { activityPage } from './activity.ts'
-import type { AdminAs } from './admin-as.ts'
+import { AdminApiError, type AdminAs } from './admin-as.ts'
 import { credentialPage } from './credential.ts'
 import { credentialsPage } from './credentials.ts'
 import { explainPage } from './explain.ts'
-import { forged, formTokenField, readForm, refuseForeignForm } from './forms.ts'
+import {
+  forged,
+  formForField,
+  formTokenField,
+  keptField,
+  openSealed,
+  openTyped,
+  ownerOf,
+  readForm,
+  refuseForeignForm,
+  sealOwner,
+  sealTyped,
+  typedIn,
+} from './forms.ts'
 import { layout, type NavigationLink } from './layout.ts'
 import { overviewPage, type OverviewDeps } from './overview.ts'
 import { pageAnswer, redirectAnswer } from './page-answer.ts'
@@ -43,11 +54,14 @@ export interface PagesDeps extends OverviewDeps {
   readonly nameOf: (person: Person) => string
 }
 
+/** Why nobody is known to be signed in: the session has ended, or the store that would say so is down. */
+type Unknown = 'ended' | 'down'
+
 /** Answers a request of somebody who signed in; `otherwise` has the first word where nobody is. */
 export type ServePerson = (
   context: Context,
   serve: (person: Person, requestId: string) => Promise<Response>,
-  otherwise?: (requestId: string) => Promise<Response | undefined>,
+  otherwise?: (requestId: string, why: Unknown) => Promise<Response | undefined>,
 ) => Promise<Response>
 
 const navigation: readonly { readonly label: string; readonly path: string; readonly needs: NeededRole }[] = [
@@ -58,18 +72,6 @@ const navigation: readonly { readonly label: string; readonly path: string; read
   { label: 'Activity', path: '/console/activity', needs: 'auditor' },
   { label: 'Stop', path: '/console/stop', needs: 'viewer' },
 ]
-
-/** What a form carried whose session had ended: for the same person alone, and without what is secret (T24). */
-const keptField = 'kept'
-const formForField = 'form_for'
-const neverKept: ReadonlySet<string> = new Set([
-  formTokenField,
-  formForField,
-  keptField,
-  'jwt',
-  'started',
-  'act',
-])
 
 /** The six pages, each at its path. */
 export function addConsolePages(app: Hono, deps: PagesDeps): void {
@@ -97,7 +99,7 @@ export function addConsolePages(app: Hono, deps: PagesDeps): void {
       deps.servePerson(
         context,
         (person, requestId) => act(deps, page, { context, person, requestId }),
-        (requestId) => keep(deps, page, { context, requestId }),
+        (requestId, why) => keep(deps, page, { context, requestId, why }),
       ),
     )
   }
@@ -130,18 +132,34 @@ async function act(
   refuseForeignForm(raw, deps.issuer)
   const form = await readForm(raw, page.bytesMax)
   const done = async (outcome: Outcome) => answer(deps, { page, person, requestId }, outcome)
+  const again = async (typed: Form) => {
+    if (!pageContext.may(page.needs)) return done(notYours(pageContext))
+    const shown = await (page.showTyped ?? page.show)(pageContext, typed)
+    if (typeof shown === 'string') return done(shown)
+    return done({ ...shown, main: html`${sendAgain}${shown.main}` })
+  }
   const kept = form.get(keptField)
   if (kept !== undefined) {
-    const typed = await openKept(deps, kept, pageContext.person)
+    const typed = await openTyped(deps, kept, pageContext.person)
     if (typed === undefined) throw forged('was kept for somebody else')
-    return done(await (page.showTyped ?? page.show)(pageContext, typed))
+    return again(typed)
   }
-  if (form.get(formTokenField) !== person.session.formToken)
+  if (form.get(formTokenField) !== person.session.formToken) {
+    // Theirs, of a session before this one.
+    if ((await ownerOf(deps, form)) === pageContext.person) return again(typedIn(form))
     throw forged('does not carry the token of this session')
+  }
   const wanted = page.acts?.[form.get('act') ?? '']
   if (wanted === undefined || !pageContext.may(wanted.needs)) return done(notYours(pageContext))
-  return done(await wanted.perform(pageContext, form))
+  try {
+    return await done(await wanted.perform(pageContext, form))
+  } catch (error) {
+    if (page.showTyped === undefined || !(error instanceof AdminApiError) || error.status !== 503) throw error
+    return keptPage(deps, { context, requestId, form, who: pageContext.person, why: 'down' })
+  }
 }
+
+const sendAgain = alert('Nothing was done yet. Look at what you typed, and send it again.')
 
 async function contextOf(
   deps: PagesDeps,
@@ -157,10 +175,7 @@ async function contextOf(
   const formFor =
     page.showTyped === undefined
       ? ''
-      : hiddenField(
-          formForField,
-          await deps.keyRing.seal(new Secret(JSON.stringify([who, session.formToken])), formForPlace(issuer)),
-        )
+      : hiddenField(formForField, await sealOwner(deps, { who, token: session.formToken }))
   return {
     ask: admin.asker(caller),
     may: (needed) => meetsNeed(roles, needed),
@@ -172,7 +187,7 @@ async function contextOf(
     param,
     hidden: html`${formToken(session.formToken)}${formFor}`,
     seal: (text) => deps.keyRing.seal(new Secret(text), place),
-    unseal: (sealed) => opened(deps, sealed, place),
+    unseal: (sealed) => openSealed(deps, sealed, place),
     person: who,
     roles,
   }
@@ -214,64 +229,49 @@ function answer(
   )
 }
 
-function formForPlace(issuer: string): string {
-  return `form/console-for#${issuer}`
+interface Unsent {
+  readonly context: Context
+  readonly requestId: string
+  readonly why: Unknown
 }
 
-/**
- * A form that comes after its session has ended: a page that has what was typed, sealed for whoever the form was made
- * for, to go on with after signing in. `undefined` for a form that is not ours.
- */
-async function keep(
-  deps: PagesDeps,
-  page: ConsolePage,
-  { context, requestId }: { readonly context: Context; readonly requestId: string },
-): Promise<Response | undefined> {
+/** Keeps what was typed of a form that cannot be taken now; `undefined` for a form that is not ours. */
+async function keep(deps: PagesDeps, page: ConsolePage, unsent: Unsent): Promise<Response | undefined> {
   if (page.showTyped === undefined) return undefined
-  const form = await readForm(context.req.raw, page.bytesMax)
-  const text = await opened(deps, form.get(formForField) ?? '', formForPlace(deps.issuer))
-  const [who, token] = text === undefined ? [] : (JSON.parse(text) as [string, string])
-  if (who === undefined || token !== form.get(formTokenField)) return undefined
-  const typed = Object.fromEntries([...form].filter(([name]) => !neverKept.has(name)))
-  const sealed = await deps.keyRing.seal(new Secret(JSON.stringify(typed)), keptPlace(deps.issuer, who))
+  const form = await readForm(unsent.context.req.raw, page.bytesMax)
+  const who = await ownerOf(deps, form)
+  return who === undefined ? undefined : keptPage(deps, { ...unsent, form, who })
+}
+
+interface Kept extends Unsent {
+  readonly form: Form
+  readonly who: string
+}
+
+/** What was typed, sealed for whoever the form was made for, to go on with later. */
+async function keptPage(deps: PagesDeps, { context, requestId, why, form, who }: Kept): Promise<Response> {
   const { path: base } = deps
-  const { pathname } = new URL(context.req.raw.url)
-  const main = html`${alert('Your session has ended, so nothing was done. What you typed is kept in this page, but for a JWT or a secret.')}
-    <ol>
-      <li>
-        <a href="${base}/console/sign-in?to=/console/signed-in" target="_blank" rel="noopener"
-          >Sign in again</a
-        >, in another tab, as the same person.
-      </li>
-      <li>Come back to this tab and go on: your form is shown again, and you send it once more.</li>
-    </ol>
-    <form method="post" action="${pathname}">
-      ${hiddenField(keptField, sealed)}
+  const isDown = why === 'down'
+  const steps = isDown
+    ? html`<p>Go on in a minute: your form is shown again, and you send it once more.</p>`
+    : html`<ol>
+        <li>
+          <a href="${base}/console/sign-in?to=/console/signed-in" target="_blank" rel="noopener"
+            >Sign in again</a
+          >, in another tab, as the same person.
+        </li>
+        <li>Come back to this tab and go on: your form is shown again, and you send it once more.</li>
+      </ol>`
+  const said = isDown
+    ? 'The store, or something else that the broker needs, does not answer, so this could not be done now.'
+    : 'Your session has ended, so nothing was done.'
+  const main = html`${alert(`${said} What you typed is kept in this page, but for a JWT or a secret.`)}
+    ${steps}
+    <form method="post" action="${new URL(context.req.raw.url).pathname}">
+      ${hiddenField(keptField, await sealTyped(deps, form, who))}
       <p class="send"><button class="primary">Go on</button></p>
     </form>`
-  return pageAnswer(layout({ title: 'Your session has ended', base, main, isConsole: true, requestId }), {
-    requestId,
-    status: 401,
-  })
-}
-
-function keptPlace(issuer: string, who: string): string {
-  return `form/console-kept#${issuer}#${who}`
-}
-
-async function openKept(deps: PagesDeps, kept: string, who: string): Promise<Form | undefined> {
-  const text = await opened(deps, kept, keptPlace(deps.issuer, who))
-  const members = text === undefined ? undefined : parseJsonObject(text)
-  if (members === undefined) return undefined
-  return new Map(Object.entries(members).map(([name, value]) => [name, String(value)]))
-}
-
-/** What was sealed at that place, or `undefined`: whatever a browser sends may be anything. */
-async function opened({ keyRing }: PagesDeps, sealed: string, place: string): Promise<string | undefined> {
-  try {
-    return (await keyRing.open(sealed, place)).reveal()
-  } catch (error) {
-    if (isBrokerError(error) && error.retryAfter === undefined) return undefined
-    throw error
-  }
+  const title = isDown ? 'Not available now' : 'Your session has ended'
+  const page = layout({ title, base, main, isConsole: true, requestId })
+  return pageAnswer(page, { requestId, status: isDown ? 503 : 401 })
 }

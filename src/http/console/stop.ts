@@ -157,8 +157,9 @@ function stopPart(context: PageContext): Markup {
   return html`<h2>Everything</h2>
     <p>
       At once here, and within 10 seconds on every instance that can read the store, nobody gets a token any
-      more. The admin API and these pages go on. Tokens that were given already live on upstream until they
-      end: nobody can end those. Only an admin can start again.
+      more. The admin API and these pages go on. An agent beside a workload serves the token that it holds for
+      up to a minute more, or as long as its --recheck says. Tokens that were given already live on upstream
+      until they end: nobody can end those. Only an admin can start again.
     </p>
     ${formOf(context, { act: 'stop', button: 'Stop everything', isDangerous: true })}`
 }
