@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { parseSync } from 'oxc-parser'
 import { describe, expect, test } from 'vitest'
 import { load } from 'js-yaml'
+import { parseHcl } from '../../infra/terraform/judge-module.ts'
 import { parsePolicy } from '../../src/policy/parse-policy.ts'
 import { clientSettingNames } from '../../src/config/setting-faults.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
@@ -102,7 +103,7 @@ test('docs/decisions.md gives each decision its context, its choice and its cons
 })
 
 describe('code blocks of the guides', () => {
-  const judged = blocks.filter(({ path }) => path.startsWith('docs/'))
+  const judged = blocks.filter(({ path }) => /^(?:docs|infra)\//.test(path))
 
   test.each(
     judged.map(({ path, block }) => ({ name: `${path}:${block.line} (${block.language})`, path, block })),
@@ -145,6 +146,9 @@ async function judge(path: string, { language, text }: CodeBlock): Promise<void>
     case 'ts':
       // test/client/ and test/infra/build-client.node.test.ts run what it imports.
       expect(parseSync('guide.ts', text).errors).toEqual([])
+      break
+    case 'hcl':
+      await expect(parseHcl('guide.tf', `module "downscope" {\n${text}\n}`)).resolves.toHaveProperty('module')
       break
     case 'sh':
       expect(await runProgram('bash', ['-n', '-c', text], { cwd: tmpdir() })).toMatchObject({

@@ -7,6 +7,7 @@ import { repository } from './run-node.ts'
 const guides = [
   'README.md',
   'src/README.md',
+  'infra/terraform/README.md',
   ...readdirSync(join(repository, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
