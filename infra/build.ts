@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { build, type BuildOptions, type Plugin } from 'esbuild'
+import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild'
 import { buildClient } from './build-client.ts'
 import { buildPackageParts, bundledPackages, writeNotices } from './build-package.ts'
 
@@ -11,6 +11,8 @@ import { buildPackageParts, bundledPackages, writeNotices } from './build-packag
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
+/** The image has no use for what services import. */
+const isImage = process.argv.includes('--image')
 
 rmSync(dist, { recursive: true, force: true })
 const sdk = '@google-cloud/firestore'
@@ -56,9 +58,12 @@ const firestore = await build({
   },
   outfile: join(dist, 'firestore.js'),
 })
-await buildClient(dist)
-const worker = await buildPackageParts(dist)
-writeNotices(dist, bundledPackages([metafile, cli.metafile, firestore.metafile, worker]))
+const bundles: Metafile[] = [metafile, cli.metafile, firestore.metafile]
+if (!isImage) {
+  await buildClient(dist)
+  bundles.push(await buildPackageParts(dist))
+}
+writeNotices(dist, bundledPackages(bundles))
 
 const { status, stderr } = spawnSync(process.execPath, [join(dist, 'cli.js'), '--help'], { encoding: 'utf8' })
 if (status !== 0) throw new Error(`dist/cli.js does not run: ${stderr}`)

@@ -14,6 +14,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { z } from 'zod'
 import {
   install,
   pack,
@@ -22,6 +23,7 @@ import {
   type Installed,
   type Tried,
 } from '../../infra/try-package.ts'
+import { billOfMaterials } from '../../infra/sbom.ts'
 import { startWrangler } from '../../infra/wrangler.ts'
 import { softwareVersion } from '../../src/domain/version.ts'
 import { freePort } from '../support/free-port.ts'
@@ -150,6 +152,19 @@ DOWNSCOPE_POLICY_YAML={"version":1,"issuers":[],"rules":[],"admins":[]}
     })
 
     expect(answer).toMatchObject({ store: 'ok', policy: 'ok' })
+  })
+
+  test('has a bill of materials of what is bundled, and of no tool', () => {
+    const { bomFormat, components } = jsonMembers(billOfMaterials())
+    const names = z
+      .array(z.object({ name: z.string() }))
+      .parse(components)
+      .map(({ name }) => name)
+
+    expect(bomFormat).toBe('CycloneDX')
+    for (const name of ['jose', 'hono', '@google-cloud/firestore', 'oidc-provider'])
+      expect(names).toContain(name)
+    for (const name of ['vitest', 'typescript', 'esbuild', 'wrangler']) expect(names).not.toContain(name)
   })
 
   test('brings the schema of a policy, which finds a misspelt key, and the description of the API', () => {
