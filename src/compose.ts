@@ -1,3 +1,4 @@
+import { redactTokens } from './adapters/system/audit-trail.ts'
 import { createAuthenticate, createCountRequest, type CountRequest } from './authentication/authenticate.ts'
 import type { Tickets } from './authentication/tickets.ts'
 import { createVerifyIssued } from './authentication/verify-signature.ts'
@@ -18,9 +19,12 @@ import { createCheckDocument, createLogWarnings } from './policy/policy-warnings
 import { createPeople, signInClients } from './compose/sign-in.ts'
 import { createRotationModule } from './compose/rotation.ts'
 import type { Settings } from './config.ts'
+import { healthFact, replacedPolicyFact } from './domain/event.ts'
 import { runInTurns } from './domain/promises.ts'
+import { createEvents, type Events } from './events/events.ts'
 import { createApp, type AppDeps } from './http/app.ts'
 import { createSummaryRecord } from './records/broker-summary.ts'
+import { createEventRecords } from './records/events.ts'
 import { createReadiness } from './service/readiness.ts'
 import type { Mint } from './domain/token.ts'
 import { createMint, type MintDeps } from './minting/mint.ts'
@@ -34,11 +38,18 @@ import { createRevokeToken, type RevokeTokenSteps } from './revoke-token.ts'
 export function createBroker(settings: Settings, platform: Platform): Broker {
   const { issuer } = settings
   const { clock, log, entropy, measures = unmeasured } = platform
-  const records = createRecords(settings, platform)
+  const events = createEvents({
+    ...platform,
+    records: createEventRecords(platform),
+    receiver: settings.webhook,
+    redact: redactTokens,
+  })
+  const records = createRecords(settings, platform, (name, health) => events.notice(healthFact(name, health)))
   const withoutJti = new Set<string>()
   const { policyInForce, check, policy, findUpstream, rulesInUse } = openPolicy(settings, platform, {
     records,
     withoutJti,
+    notice: events.notice,
   })
 
   const authenticate = createAuthenticate({
@@ -86,7 +97,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       noteLeaseWait: measures.noteLeaseWait,
     })
   const mint = mintWith(records)
-  const joined = { settings, platform, records, findUpstream }
+  const joined = { settings, platform, records, events, findUpstream }
   const rotation = createRotationModule({ ...joined, mint, mintWith, rulesInUse })
   const findCredential = async (name: string) => {
     const found = await records.credentialView(name)
@@ -128,6 +139,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       namesCredentials: settings.telemetry?.namesCredentials === true,
     }),
   )
+  const watched = { ...records, audit: events.watchAudit(records.audit) }
   const readiness = createReadiness({ ...platform, policy, blocks: records.blocksView })
   const connect = openConnect({ settings, platform, records, policy, findUpstream })
   const maintain = maintainingConnections(rotation.maintain, connect, log)
@@ -148,6 +160,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       createAdministration({
         ...joined,
         ...recording,
+        records: watched,
         policyInForce,
         check,
         rotation,
@@ -159,7 +172,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
       connect,
     ),
     maintain,
-    ...createPeople({ settings, platform, records, policy }),
+    ...createPeople({ settings, platform, records: watched, policy }),
     connect,
     keyRing: platform.keyRing,
     sha256: platform.sha256,
@@ -173,11 +186,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
 }
 
 /** The policy in force, and what others than `authorize` want to know of it. */
-function openPolicy(
-  settings: Settings,
-  platform: Platform,
-  { records, withoutJti }: { readonly records: Records; readonly withoutJti: ReadonlySet<string> },
-) {
+function openPolicy(settings: Settings, platform: Platform, { records, withoutJti, notice }: PolicyParts) {
   const { clock, log, sharesWork } = platform
   const {
     issuer,
@@ -190,14 +199,20 @@ function openPolicy(
     clock,
     withoutJti,
   })
+  const logWarnings = createLogWarnings({ ...platform, check })
   const policyInForce = createPolicyInForce({
     source: platform.policySource ?? records.policies,
     parse: async (document) => {
       const steps = readPolicySteps(document, { brokerIssuer: issuer, signInClients: clients })
       return (await runInTurns(steps, () => clock.sleep(0))).policy
     },
-    // A Worker has many instances and short ones: there `policy:validate` says it, and applying.
-    ...(sharesWork && { onLoaded: createLogWarnings({ ...platform, check }) }),
+    onLoaded: (document, former) => {
+      // A Worker has many instances and short ones: there `policy:validate` says it, and applying.
+      if (sharesWork) logWarnings(document)
+      // One in the store is replaced by an administrator, whose audit record tells it.
+      if (platform.policySource !== undefined && former !== undefined && former.text !== document.text)
+        notice(replacedPolicyFact(former, document))
+    },
     clock,
     log,
     sharesWork,
@@ -214,6 +229,12 @@ function openPolicy(
       return rules.filter((rule) => rule.credential === credential && rule.scopes.length > 0)
     },
   }
+}
+
+interface PolicyParts {
+  readonly records: Records
+  readonly withoutJti: ReadonlySet<string>
+  readonly notice: Events['notice']
 }
 
 interface IssuedDeps {

@@ -7,6 +7,7 @@ import { readSetting, type Environment, type Setting } from './config/setting.ts
 import { googleEndpoints } from './config/google-settings.ts'
 import { settingsTable } from './config/settings-table.ts'
 import { Secret } from './domain/secret.ts'
+import type { WebhookReceiver } from './events/events.ts'
 import type { LogLevel } from './ports/log.ts'
 
 /** Everything that may be set, checked; read once, at the start. */
@@ -44,6 +45,8 @@ export interface Settings {
   readonly isOnCloudRun: boolean
   /** Absent: nobody signs in. */
   readonly signIn: SignInSettings | undefined
+  /** Absent: events are sent nowhere. */
+  readonly webhook: WebhookReceiver | undefined
   /** Absent: nothing is measured. */
   readonly telemetry: TelemetrySettings | undefined
 }
@@ -135,6 +138,7 @@ export function readSettings(env: Environment, refused: RefusedHere = {}): Setti
     google: googleUrlsOf(env),
     isOnCloudRun,
     signIn: signInOf(env),
+    webhook: webhookOf(env),
     telemetry: telemetryOf(env),
   }
 }
@@ -158,6 +162,17 @@ function googleUrlsOf(env: Environment): GoogleUrls {
     kmsUrl: valueOf(table.googleKmsUrl, env),
     revokeUrl: valueOf(table.googleRevokeUrl, env),
     tokeninfoUrl: valueOf(table.googleTokeninfoUrl, env),
+  }
+}
+
+function webhookOf(env: Environment): WebhookReceiver | undefined {
+  const url = valueOf(settingsTable.webhookUrl, env)
+  const secret = valueOf(settingsTable.webhookSecret, env)
+  if (url === undefined || secret === undefined) return undefined
+  return {
+    url,
+    secret: new Secret(secret),
+    mustBePublic: valueOf(settingsTable.webhookAllowPrivate, env) === 'false',
   }
 }
 

@@ -14,6 +14,7 @@ import { connectCommands } from './commands/connect.ts'
 import { credentialCommands } from './commands/credentials.ts'
 import { devCommands } from './commands/dev.ts'
 import { doctorCommands } from './commands/doctor.ts'
+import { eventCommands } from './commands/events.ts'
 import { explainCommands } from './commands/explain.ts'
 import { importCommands } from './commands/import.ts'
 import { jwtCommands } from './commands/jwt.ts'
@@ -100,6 +101,7 @@ export const families: readonly Family[] = [
   { name: 'versions', summary: 'list and disable single versions of a credential' },
   { name: 'policy', summary: 'check, compare and replace the policy' },
   { name: 'audit', summary: 'list, follow and export audit records' },
+  { name: 'events', summary: 'list what happened, and try the webhook' },
   { name: 'keys', summary: 'generate keys and rewrap the store' },
   { name: 'store', summary: 'export, import and copy the store' },
   { name: 'callers', summary: 'block or unblock one caller' },
@@ -120,6 +122,7 @@ export const commands: readonly Command[] = [
   ...suggestCommands,
   ...explainCommands,
   ...auditCommands,
+  ...eventCommands,
   ...tokenCommands,
   ...agentCommands,
   ...jwtCommands,

@@ -21,6 +21,7 @@ import { createAdministerCredentials } from '../enrolment/administer-credentials
 import { createAdministerPolicy, type AdministerPolicy } from '../policy/administer-policy.ts'
 import { createAdministerService, createServiceStatus } from '../service/administer-service.ts'
 import { createExplainRequest } from '../advice/record-use.ts'
+import type { Events } from '../events/events.ts'
 import { createRevokeCredential } from '../enrolment/revoke-credential.ts'
 import { createRewrapKeys } from '../maintenance/rewrap-keys.ts'
 import { createTransferStore } from '../maintenance/transfer-store.ts'
@@ -46,6 +47,7 @@ export interface AdministrationDeps {
   readonly check: CheckDocument
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   readonly rotation: RotationModule
+  readonly events: Pick<Events, 'list' | 'test'>
   readonly intermediaries: Pick<Intermediaries, 'removeDead' | 'whyUnusable'>
   readonly authenticate: AdministerDeps['authenticate']
   readonly countRequest: CountRequest
@@ -70,6 +72,7 @@ export type Administration = Pick<
   | 'rewrapKeys'
   | 'transferStore'
   | 'readAudit'
+  | 'events'
   | 'keepsAudit'
   | 'readSummary'
   | 'authorizeAdmin'
@@ -177,6 +180,7 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     rewrapKeys: createRewrapKeys({ ...platform, rewraps: createRewraps(platform) }),
     transferStore: { ...transferStore, importSegment: thenSeen(transferStore.importSegment) },
     readAudit: createReadAudit(platform),
+    events: deps.events,
     readSummary: createReadSummary({
       ...platform,
       ...records,
@@ -207,7 +211,7 @@ function createPolicyAdministration(deps: AdministrationDeps): AdministerPolicy 
 
 /** Settings as they are in force, by their names, for administrators. Picked one by one: none of them is a secret (P23). */
 function shownSettings(settings: Settings): Readonly<Record<string, string>> {
-  const { federation, google } = settings
+  const { federation, google, webhook } = settings
   return {
     DOWNSCOPE_STORE: storeText(settings.store),
     DOWNSCOPE_KEY_RING: settings.keyRing.map(keyRingText).join(','),
@@ -220,6 +224,7 @@ function shownSettings(settings: Settings): Readonly<Record<string, string>> {
     DOWNSCOPE_AUDIT: settings.audit,
     DOWNSCOPE_AUDIT_DAYS: String(settings.auditDays),
     DOWNSCOPE_LOG_LEVEL: settings.logLevel,
+    ...(webhook !== undefined && { DOWNSCOPE_WEBHOOK_URL: new URL(webhook.url).host }),
     ...(federation !== undefined && { DOWNSCOPE_GOOGLE_FEDERATION: federation.provider }),
     GOOGLE_OAUTH_TOKEN_URL: google.oauthTokenUrl,
   }

@@ -16,7 +16,8 @@ export function createNameCall(
     google,
     firestoreEmulatorHost,
     metadataHost,
-  }: Pick<Settings, 'google' | 'firestoreEmulatorHost' | 'metadataHost'>,
+    webhook,
+  }: Pick<Settings, 'google' | 'firestoreEmulatorHost' | 'metadataHost' | 'webhook'>,
   policy: () => CompiledPolicy | undefined,
 ): NameCall {
   const presets = Object.keys(upstreamPresets)
@@ -40,6 +41,7 @@ export function createNameCall(
     ...(firestoreEmulatorHost === undefined ? [] : [[`http://${firestoreEmulatorHost}/`, 'store'] as const]),
   ]
   return (url) => {
+    if (url === webhook?.url) return { upstream: 'webhook', operation: 'event' }
     const [bare = ''] = url.split('?')
     const known = exact.get(bare) ?? below.find(([prefix]) => bare.startsWith(prefix))?.[1]
     if (known !== undefined) return { upstream: 'google', operation: known }

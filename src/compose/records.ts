@@ -10,6 +10,7 @@ import { createCredentialView } from '../records/credential-view.ts'
 import { createCredentials, type Credentials } from '../records/credentials.ts'
 import { createIssuedTokens, type IssuedTokens } from '../records/issued-tokens.ts'
 import { createPolicies, type Policies } from '../records/policies.ts'
+import type { NoticeHealth } from '../records/read-modify-write.ts'
 import { createRefreshLeases, type RefreshLeases } from '../records/refresh-leases.ts'
 import { createRefusals, type Refusals } from '../records/refusals.ts'
 import { createReplays, type Replays } from '../records/replays.ts'
@@ -46,12 +47,13 @@ export interface Records {
 }
 
 /** The records of one instance: it holds every lease under one name. */
-export function createRecords(settings: Settings, platform: Platform): Records {
+export function createRecords(settings: Settings, platform: Platform, noticeHealth: NoticeHealth): Records {
   const { store, clock, entropy, log, auditTrail, measures = unmeasured } = platform
   const holder = measures.instance ?? entropy.uuid()
   const outageMs = settings.storeOutageSeconds * 1000
   const credentials = createCredentials({
     ...platform,
+    noticeHealth,
     onMalformed: (error) => log('error', 'a credential cannot be listed', { error }),
   })
   const trails =
@@ -81,8 +83,8 @@ export function createRecords(settings: Settings, platform: Platform): Records {
     }).current,
     credentialView: credentialView.current,
     readAgain: (name) => (name === undefined ? blocksView.readAgain() : credentialView.readAgain(name)),
-    refreshLeases: createRefreshLeases({ ...platform, holder }),
-    rotations: createRotations({ ...platform, holder }),
+    refreshLeases: createRefreshLeases({ ...platform, holder, noticeHealth }),
+    rotations: createRotations({ ...platform, holder, noticeHealth }),
     tokens: measures.tokens(createTokens({ ...platform, holder })),
     issuedTokens: createIssuedTokens(platform),
     replays: createReplays(platform),

@@ -3,6 +3,7 @@ import type { Upstream } from '../domain/upstream.ts'
 import { createMaintenance, type MaintenanceReport, createSweep } from '../maintenance/maintenance.ts'
 import { type WithdrawVersion, createRevokeVersion, createWithdraw } from '../enrolment/revoke-credential.ts'
 import { createDriveRotation, createPursueRotation, type PursueRotation } from '../rotation/drive-rotation.ts'
+import type { Events } from '../events/events.ts'
 import { createIamKeys } from '../google/iam-keys.ts'
 import { createKeyPairs } from '../rotation/key-pair.ts'
 import { createSummarise } from '../maintenance/summarise.ts'
@@ -33,6 +34,7 @@ export interface RotationModuleDeps {
   readonly mintWith: (records: MintingRecords, more?: Pick<MintDeps, 'showConfirmed'>) => Mint
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   readonly rulesInUse: RulesInUse
+  readonly events: Pick<Events, 'emit' | 'notice' | 'deliver'>
 }
 
 export interface RotationModule extends PursueRotation {
@@ -47,7 +49,7 @@ const pursuedForMs = { node: 60_000, workers: 20_000 }
 
 /** Joins rotation and maintenance with what mints, since modules do not import each other. */
 export function createRotationModule(deps: RotationModuleDeps): RotationModule {
-  const { settings, platform, records, mint, mintWith, rulesInUse } = deps
+  const { settings, platform, records, events, mint, mintWith, rulesInUse } = deps
   const { http, clock, log } = platform
   const iamKeys = createIamKeys({ http, iamUrl: settings.google.iamUrl })
   const iamToken = createIamToken({ ...settings, ...platform, mint })
@@ -68,9 +70,11 @@ export function createRotationModule(deps: RotationModuleDeps): RotationModule {
     ...records,
     ...shared,
     createKeyPair: createKeyPairs(platform),
+    notice: events.notice,
     prove: provingWith(mintWith(withoutHealth(records)), proof),
     revoke,
   })
+  const summary = createSummaryRecord(platform)
   return {
     verifyGrant: createVerifyGrant({
       ...records,
@@ -87,7 +91,9 @@ export function createRotationModule(deps: RotationModuleDeps): RotationModule {
       removeVersions: createRemoveVersions({ ...shared, credentials: records.credentials }),
       probe: provingWith(mint, proof),
       sweep: createSweep(platform),
-      summarise: createSummarise({ ...platform, ...records, summary: createSummaryRecord(platform) }),
+      summarise: createSummarise({ ...platform, ...records, summary }),
+      lastRunAt: async () => (await summary.read())?.at,
+      events,
     }),
     ...createPursueRotation({
       ...platform,

@@ -1,3 +1,4 @@
+import { isPublicHost } from '../adapters/system/public-address.ts'
 import { isLoopback } from '../domain/url.ts'
 import { readSetting, textOf, type Environment, type Setting } from './setting.ts'
 import { settingsTable } from './settings-table.ts'
@@ -27,7 +28,7 @@ function faultsOfAll(env: Environment): readonly SettingFault[] {
     faults.push(faultOf(localKeys, `is required with ${keyRing.name}=local:`))
   if (textOf(policyPath, env) !== undefined && textOf(policyText, env) !== undefined)
     faults.push(faultOf(policyPath, `and ${policyText.name} cannot both be set`))
-  return [...faults, ...faultsOfIdentity(env), ...faultsOfSignIn(env)]
+  return [...faults, ...faultsOfIdentity(env), ...faultsOfSignIn(env), ...faultsOfWebhook(env)]
 }
 
 /** One identity towards Google, and all that it needs. */
@@ -59,6 +60,29 @@ function faultsOfSignIn(env: Environment): readonly SettingFault[] {
   // T27: what listens on loopback is the development issuer, which lets anybody in.
   if (isAtLoopback(textOf(signInIssuer, env)) && !isAtLoopback(textOf(issuer, env)))
     faults.push(faultOf(signInIssuer, 'must not be on loopback unless the broker itself is'))
+  return faults
+}
+
+/** T34. */
+function faultsOfWebhook(env: Environment): readonly SettingFault[] {
+  const { webhookUrl, webhookSecret, webhookAllowPrivate } = settingsTable
+  const isSet = (setting: Setting<unknown>): boolean => textOf(setting, env) !== undefined
+  const faults: SettingFault[] = []
+  if (isSet(webhookUrl) && !isSet(webhookSecret))
+    faults.push(faultOf(webhookSecret, `is required with ${webhookUrl.name}`))
+  for (const useless of [webhookSecret, webhookAllowPrivate])
+    if (isSet(useless) && !isSet(webhookUrl))
+      faults.push(faultOf(webhookUrl, `is required with ${useless.name}`))
+  const url = readSetting(webhookUrl, env)
+  if (!url.ok || url.value === undefined || textOf(webhookAllowPrivate, env) === 'true') return faults
+  const { protocol, hostname } = new URL(url.value)
+  if (protocol !== 'https:' || !isPublicHost(hostname))
+    faults.push(
+      faultOf(
+        webhookUrl,
+        `must be https and not at a private address, unless ${webhookAllowPrivate.name}=true`,
+      ),
+    )
   return faults
 }
 

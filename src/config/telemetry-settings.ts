@@ -10,6 +10,23 @@ function parseShare(text: string) {
   return value <= 1 ? right(value) : wrong('must be a number from 0 to 1')
 }
 
+function parseReceiver(text: string) {
+  const url = URL.parse(text)
+  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') return wrong('must be an https URL')
+  if (url.username !== '' || url.password !== '' || url.hash !== '')
+    return wrong('must not hold a user, password or fragment')
+  return right(url.href)
+}
+
+/** Standard Webhooks: 24 to 64 octets. */
+function parseWebhookSecret(text: string) {
+  const octets = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text)?.[1]
+  const bits = (octets?.replaceAll('=', '').length ?? 0) * 6
+  return octets !== undefined && octets.length % 4 === 0 && bits >= 24 * 8 && bits < 65 * 8
+    ? right(text)
+    : wrong('must be whsec_ and 24 to 64 octets in base64')
+}
+
 /** What can be seen of the broker from outside. The names that begin with OTEL are OpenTelemetry's own. */
 export const telemetrySettings = {
   metricsPort: optional(
@@ -40,6 +57,37 @@ export const telemetrySettings = {
       example: 'summed',
     },
     parseChoice(['named', 'summed']),
+  ),
+  webhookUrl: optional(
+    {
+      name: 'DOWNSCOPE_WEBHOOK_URL',
+      means:
+        'The https URL that events are sent to by POST, as Standard Webhooks has it. It may hold a secret: logs and answers ' +
+        'show its host alone.',
+      without: 'events are logged and recorded, and sent nowhere',
+      example: 'https://hooks.acme.example/downscope',
+    },
+    parseReceiver,
+  ),
+  webhookSecret: optional(
+    {
+      name: 'DOWNSCOPE_WEBHOOK_SECRET',
+      means: 'What each of these requests is signed with: `whsec_` and 24 to 64 octets in base64. A secret.',
+      without: 'required with `DOWNSCOPE_WEBHOOK_URL`',
+      example: 'whsec_$(openssl rand -base64 32)',
+    },
+    parseWebhookSecret,
+  ),
+  webhookAllowPrivate: withDefault(
+    {
+      name: 'DOWNSCOPE_WEBHOOK_ALLOW_PRIVATE',
+      means:
+        'Whether that URL may be http, or at an address that is not of the public Internet. On Workers only an address in ' +
+        'the URL itself can be judged, not what a name resolves to.',
+      default: 'false',
+      example: 'true',
+    },
+    parseChoice(['true', 'false']),
   ),
   otlpEndpoint: optional(
     {

@@ -92,6 +92,8 @@ export type AuditAction =
   | 'maintenance.run'
   | 'audit.read'
   | 'summary.read'
+  | 'event.list'
+  | 'event.test'
   | 'policy.read'
   | 'policy.apply'
   | 'policy.validate'

@@ -11,7 +11,7 @@ export interface MetricDescription {
   readonly labels: Readonly<Record<string, readonly string[] | string>>
 }
 
-const upstreamNames = "an upstream's name in the policy, `google`, `issuer` or `other`"
+const upstreamNames = "an upstream's name in the policy, `google`, `issuer`, `webhook` or `other`"
 const credentialNames = "a credential's name"
 
 /** Every metric there is; docs/observability.md shows this table. */
@@ -55,6 +55,7 @@ export const metrics = {
         'tokeninfo',
         'store',
         'metadata',
+        'event',
         'other',
       ],
       outcome: ['2xx', '3xx', '4xx', '429', '5xx', 'timeout', 'network', 'too_large', 'redirect'],

@@ -57,6 +57,7 @@ export interface AppDeps {
   readonly transferStore: TransferStore
   readonly readAudit: AuditRoutesDeps['readAudit']
   readonly keepsAudit: boolean
+  readonly events: AuditRoutesDeps['events']
   readonly readSummary: SummaryRoutesDeps['readSummary']
   readonly sha256: Sha256
   readonly rotation: RotationRoutesDeps['rotation']

@@ -1,12 +1,14 @@
 import * as z from 'zod/mini'
 import { auditOutcomes } from '../domain/audit-record.ts'
 import { requestMalformed } from '../domain/broker-error.ts'
+import { eventMembers } from '../domain/event.ts'
+import type { Events } from '../events/events.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 import { epochSeconds, formatTimestamp, parseTimestamp, type EpochSeconds } from '../domain/time.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
-import type { AuditPageDocument } from './document-schemas.ts'
-import { noBody, queryOf, shows } from './route-schemas.ts'
+import type { AuditPageDocument, EventPageDocument, TestedWebhookDocument } from './document-schemas.ts'
+import { noBody, noQuery, queryOf, shows } from './route-schemas.ts'
 
 const limitDefault = 100
 const limitMax = 1_000
@@ -32,6 +34,11 @@ const page = z.object({
   reads: z.exactOptional(z.enum(['show', 'hide'])),
 })
 
+const eventPage = z.object({
+  after: z.exactOptional(z.string().check(z.regex(/^\d{12}-evt_[0-9a-f]{32}$/))),
+  limit: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(limitMax)), limitDefault),
+})
+
 export const auditRoutes = {
   readAudit: adminRoute({
     at: 'GET /v1/admin/audit',
@@ -41,6 +48,24 @@ export const auditRoutes = {
     query: queryOf(page),
     body: noBody,
     answer: shows<AuditPageDocument>(),
+  }),
+  listEvents: adminRoute({
+    at: 'GET /v1/admin/events',
+    summary: 'What happened that somebody should know of, newest first, and whether the webhook took it',
+    needs: 'any',
+    action: 'event.list',
+    query: queryOf(eventPage),
+    body: noBody,
+    answer: shows<EventPageDocument>(),
+  }),
+  testWebhook: adminRoute({
+    at: 'POST /v1/admin/events:test',
+    summary: 'Sends one event of type `test` to the webhook, and says what came of it',
+    needs: 'admin',
+    action: 'event.test',
+    query: noQuery,
+    body: noBody,
+    answer: shows<TestedWebhookDocument>(),
   }),
 } as const
 
@@ -62,9 +87,15 @@ export interface AuditRoutesDeps {
   /** Whether the trail is kept in the store. */
   readonly keepsAudit: boolean
   readonly sha256: Sha256
+  readonly events: Pick<Events, 'list' | 'test'>
 }
 
-export function serveAudit({ readAudit, keepsAudit, sha256 }: AuditRoutesDeps): readonly ServedRoute[] {
+export function serveAudit({
+  readAudit,
+  keepsAudit,
+  sha256,
+  events,
+}: AuditRoutesDeps): readonly ServedRoute[] {
   return [
     served(auditRoutes.readAudit, async ({ query }) => {
       const { after, limit } = query
@@ -80,6 +111,19 @@ export function serveAudit({ readAudit, keepsAudit, sha256 }: AuditRoutesDeps): 
           hint: keepsAudit ? undefined : keepHint,
         },
       }
+    }),
+    served(auditRoutes.listEvents, async ({ query }) => {
+      const { events: found, next } = await events.list(query)
+      const shown = found.map((event) => ({
+        id: event.id,
+        ...eventMembers(event),
+        delivery: event.delivery,
+      }))
+      return { document: { events: shown, next_after: next } }
+    }),
+    served(auditRoutes.testWebhook, async () => {
+      const { id, receiver, reason } = await events.test()
+      return { document: { id, receiver, delivered: reason === undefined, reason } }
     }),
   ]
 }

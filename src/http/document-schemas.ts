@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { credentialKinds, credentialStates } from '../domain/credential.ts'
+import { deliveryStates, eventTypes } from '../domain/event.ts'
 import { tokenTypes } from '../domain/exchange-request.ts'
 import { ruleMembers } from '../domain/policy.ts'
 import { connectionStates } from '../domain/connection.ts'
@@ -179,6 +180,33 @@ export const auditPageSchema = z.object({
 })
 
 export type AuditPageDocument = z.input<typeof auditPageSchema>
+
+/** As the webhook has it, with its id; `delivery` is absent where no webhook was set. */
+const eventSchema = z.object({
+  id: z.string(),
+  type: z.enum(eventTypes),
+  timestamp,
+  data: z.looseObject({ credential: z.optional(z.string()) }),
+  delivery: z.optional(
+    z.object({ state: z.enum(deliveryStates), attempts: z.int(), reason: z.optional(z.string()) }),
+  ),
+})
+
+export const eventPageSchema = z.object({
+  events: z.array(eventSchema),
+  next_after: z.optional(z.string()),
+})
+
+/** What came of an event that was sent to try the webhook; `reason` says why it was not delivered. */
+export const testedWebhookSchema = z.object({
+  id: z.string(),
+  receiver: z.string(),
+  delivered: z.boolean(),
+  reason: z.optional(z.string()),
+})
+
+export type EventPageDocument = z.input<typeof eventPageSchema>
+export type TestedWebhookDocument = z.input<typeof testedWebhookSchema>
 
 /** What maintenance keeps of everything together: `matching` of `total` credentials, of which `credentials` are some. */
 export const summarySchema = z.object({

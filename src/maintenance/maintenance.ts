@@ -6,12 +6,14 @@ import type { Log } from '../ports/log.ts'
 import { collections } from '../records/collections.ts'
 import { listAllCredentials, type Credentials } from '../records/credentials.ts'
 import type { MaintenanceProgress } from '../records/maintenance-progress.ts'
+import type { Events } from '../events/events.ts'
 import type { Rotations } from '../records/rotations.ts'
 import type { Summarise } from './summarise.ts'
 import type { DriveRotation } from '../rotation/drive-rotation.ts'
 import type { RemoveVersions } from '../rotation/retire-versions.ts'
 import type { ProveVersion } from '../rotation/rotation-step.ts'
-import { later, seconds } from '../domain/time.ts'
+import { factsOf } from '../domain/event.ts'
+import { later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
@@ -25,6 +27,9 @@ export interface MaintenanceDeps {
   readonly probe: ProveVersion
   readonly sweep: () => Promise<Swept>
   readonly summarise: Summarise
+  /** When a run last came to its end: what was to be told then, was told. */
+  readonly lastRunAt: () => Promise<EpochSeconds | undefined>
+  readonly events: Pick<Events, 'emit' | 'deliver'>
   readonly clock: Clock
   readonly entropy: Entropy
   readonly log: Log
@@ -58,6 +63,7 @@ const probesMsMax = 5_000
 const pageSize = 100
 const probesMax = 10
 const secondsPerDay = 86_400
+const emittedAgainFor = 3_600
 
 /** A refresh may rotate the token: a chance to lose it, and once a week is enough to keep it from dying unused. */
 const probedAfterDays: Readonly<Partial<Record<CredentialKind, number>>> = {
@@ -80,6 +86,7 @@ export function createMaintenance(deps: MaintenanceDeps): () => Promise<Maintena
     const tending = { report, idle: [], seen: [], endMs }
     await trying(report, { task: 'credentials' }, () => tendCredentials(deps, tending))
     await probeSome(deps, report, tending.idle)
+    await trying(report, { task: 'events' }, deps.events.deliver)
     await trying(report, { task: 'summary' }, () => summariseAll(deps, tending))
     await trying(report, { task: 'sweep' }, async () => {
       report.swept = await deps.sweep()
@@ -130,6 +137,9 @@ interface Tending {
 async function tendCredentials(deps: MaintenanceDeps, { report, idle, seen, endMs }: Tending): Promise<void> {
   const { credentials, progress, clock } = deps
   let after = await progress.read()
+  const lastRunAt = await deps.lastRunAt()
+  // Some of it again: what the store did not take then is taken now.
+  const since = lastRunAt === undefined ? undefined : lastRunAt - emittedAgainFor
   const isWhole = after === undefined
   for (;;) {
     const page = await credentials.list({ ...omitUndefined({ after }), limit: pageSize })
@@ -140,6 +150,7 @@ async function tendCredentials(deps: MaintenanceDeps, { report, idle, seen, endM
         return
       }
       await tend(deps, report, credential)
+      for (const fact of factsOf(credential, { now: clock.now(), since })) await deps.events.emit(fact)
       if (isProbeDue(credential, clock.now())) idle.push(credential.name)
       if (isWhole) seen.push(credential)
       after = credential.name

@@ -46,8 +46,8 @@ export interface PolicyInForceDeps extends RefreshingDeps {
   readonly parse: (document: PolicyDocument) => Policy | Promise<Policy>
   readonly clock: Clock
   readonly log: Log
-  /** Told of each document that comes into force; must not throw. */
-  readonly onLoaded?: (document: PolicyDocument) => void
+  /** Told of each document that comes into force, and of the one that was; must not throw. */
+  readonly onLoaded?: (document: PolicyDocument, former: PolicyDocument | undefined) => void
   /** Whether the text is a file that may be read while it is half written. */
   readonly isWrittenInPlace: boolean
 }
@@ -146,6 +146,7 @@ function createShelf({ onLoaded, clock, log }: PolicyInForceDeps): Shelf {
       return
     }
     broken = undefined
+    const former = loaded?.document
     const compiled = compilePolicy(judged.policy, loaded?.compiled)
     loaded = { document, compiled, loadedAt: clock.now() }
     const { issuers, rules, admins } = compiled.policy
@@ -153,7 +154,7 @@ function createShelf({ onLoaded, clock, log }: PolicyInForceDeps): Shelf {
     // Allowed, and worth a second look: such a policy gives nothing to anybody, or nobody can change it.
     const level = rules.length === 0 || admins.length === 0 ? 'warn' : 'info'
     log(level, 'policy in force', { origin, revision, ...counts })
-    onLoaded?.(document)
+    onLoaded?.(document, former)
   }
 
   return {

@@ -8,6 +8,16 @@ export interface HttpRequest {
   readonly timeoutMs: number
   /** Of the body, decoded. */
   readonly maxBytes: number
+  /** It goes to a webhook's receiver: of its URL only the host is shown, and its address may have to be public (T34). */
+  readonly webhook?: WebhookRequest
+}
+
+export interface WebhookRequest {
+  /**
+   * Whether the address must be one of the public Internet. Node judges the one that each connection is opened to; on
+   * Workers nobody can, and what a name resolves to is not judged there.
+   */
+  readonly mustBePublic: boolean
 }
 
 export type HttpResult = HttpAnswer | HttpFailure

@@ -36,6 +36,7 @@ export const collections = [
   { name: 'tokens', expires: true, isCarried: false },
   { name: 'connections', expires: true, isCarried: false },
   { name: 'audit', expires: true, isCarried: false },
+  { name: 'events', expires: true, isCarried: false },
   { name: 'maintenance', expires: false, isCarried: false },
 ] as const
 

@@ -16,6 +16,7 @@ import type { KeyRing } from '../ports/key-ring.ts'
 import {
   changeCredential,
   refuseUnlessAt,
+  tellHealth,
   type Revision,
   readModifyWrite,
   type ReadModifyWriteDeps,
@@ -213,7 +214,8 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
         if (before?.versions.some((version) => version.id === id) === true)
           return { value: undefined, result: summaryOf(before) }
         const after = before === undefined ? fresh : connectRecord(before, fresh, now)
-        return { value: credentialDocumentOf(after), result: summaryOf(after) }
+        const written = before === undefined ? undefined : tellHealth(deps.noticeHealth, before, after)
+        return { value: credentialDocumentOf(after), result: summaryOf(after), written }
       })
     },
     setState: (name, state, expected) => change(name, (record) => enterState(record, state), expected),

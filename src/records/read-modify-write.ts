@@ -3,7 +3,7 @@ import { seconds, type EpochSeconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Document, DocumentKey, DocumentStore, Stored } from '../ports/document-store.ts'
 import type { Entropy } from '../ports/entropy.ts'
-import type { CredentialSummary } from '../domain/credential.ts'
+import type { CredentialHealth, CredentialSummary } from '../domain/credential.ts'
 import { credentialDocumentOf, parseCredentialRecord } from './credential-codec.ts'
 import { credentialKey, summaryOf, type CredentialRecord } from './credential-record.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
@@ -15,13 +15,19 @@ export interface ReadModifyWriteDeps {
   readonly store: DocumentStore
   readonly clock: Clock
   readonly entropy: Entropy
+  readonly noticeHealth?: NoticeHealth | undefined
 }
+
+/** Told of a credential that broke, or is not broken any more, once that is written; must not throw. */
+export type NoticeHealth = (name: string, health: CredentialHealth) => void
 
 /** What to write instead of what was read; `value: undefined` writes nothing. */
 export interface Change<T> {
   readonly value: Document | undefined
   readonly expiresAt?: EpochSeconds
   readonly result: T
+  /** Called once it is written. */
+  readonly written?: (() => void) | undefined
 }
 
 /**
@@ -36,14 +42,17 @@ export async function readModifyWrite<T>(
 ): Promise<T> {
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
     const stored = await store.get(key)
-    const { value, expiresAt, result } = decide(stored)
+    const { value, expiresAt, result, written: whenWritten } = decide(stored)
     if (value === undefined) return result
     const condition = stored === undefined ? 'absent' : { version: stored.version }
     const written = await store.put(key, value, {
       if: condition,
       ...omitUndefined({ expiresAt }),
     })
-    if (written !== undefined) return result
+    if (written !== undefined) {
+      whenWritten?.()
+      return result
+    }
     await clock.sleep(entropy.fraction() * Math.min(pauseMsMax, 5 * 2 ** attempt))
   }
   throw new BrokerError('store_unavailable', {
@@ -71,8 +80,19 @@ export function changeCredential(
     const after = revise(before, now)
     if (after === before) return { value: undefined, result: summaryOf(before) }
     const changed = stamped(after, now)
-    return { value: credentialDocumentOf(changed), result: summaryOf(changed) }
+    const written = tellHealth(deps.noticeHealth, before, changed)
+    return { value: credentialDocumentOf(changed), result: summaryOf(changed), written }
   })
+}
+
+/** What tells that the change made the credential break or recover; `undefined` where it did neither. */
+export function tellHealth(
+  noticeHealth: NoticeHealth | undefined,
+  { health: former }: CredentialRecord,
+  { name, health }: CredentialRecord,
+): (() => void) | undefined {
+  const hasTurned = (former.status === 'broken') !== (health.status === 'broken')
+  return hasTurned ? () => noticeHealth?.(name, health) : undefined
 }
 
 /** What every change that is shown carries: whoever saw the record before it holds an old `ETag`. */

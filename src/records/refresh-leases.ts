@@ -4,7 +4,7 @@ import type { ScopeSet } from '../domain/scopes.ts'
 import type { Secret } from '../domain/secret.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
-import { stamped, readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
+import { stamped, tellHealth, readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import { credentialDocumentOf, recordIn } from './credential-codec.ts'
 import { credentialKey, type CredentialRecord, type CredentialVersion } from './credential-record.ts'
 import { noteHealth, reviseVersion } from './version-changes.ts'
@@ -188,7 +188,7 @@ function take(
 }
 
 async function endLease(
-  { store, clock, entropy, keyRing }: RefreshLeasesDeps,
+  { store, clock, entropy, keyRing, noticeHealth }: RefreshLeasesDeps,
   lease: RefreshLease,
   { rotated, expiresAt, health, keepIntent = false, isLost = false }: RefreshResult,
 ): Promise<EndedRefreshLease> {
@@ -223,6 +223,7 @@ async function endLease(
       return {
         value: credentialDocumentOf(isShown ? stamped(noted, now) : noted),
         result: isGone ? 'gone' : 'ended',
+        written: tellHealth(noticeHealth, before, noted),
       }
     },
   )

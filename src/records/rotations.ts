@@ -6,6 +6,7 @@ import type { KeyRing } from '../ports/key-ring.ts'
 import {
   changeCredential,
   stamped,
+  tellHealth,
   type Revision,
   readModifyWrite,
   type ReadModifyWriteDeps,
@@ -132,6 +133,7 @@ export function createRotations(deps: RotationsDeps): Rotations {
         return {
           value: credentialDocumentOf(stamped(after, now)),
           result: 'settled',
+          written: tellHealth(deps.noticeHealth, record, after),
         }
       }),
   }

@@ -100,9 +100,23 @@ export function createDriveRotation(deps: RotationDeps): DriveRotation {
       const ending = await deps.rotations.settle(claimed, outcome)
       const { step } = claimed.rotation
       deps.log('info', 'rotation: a step was taken', { credential: name, step, ending })
+      if (ending === 'settled' && endsRotations.has(step)) await noticeDone(deps, claimed)
     }
     return stepsMax
   }
+}
+
+/** Those after which the new version is in use and nothing is left to do. */
+const endsRotations: ReadonlySet<RotationStep> = new Set<RotationStep>(['overlap', 'disable'])
+
+async function noticeDone(
+  { credentials, notice }: RotationDeps,
+  { name, rotation }: ClaimedStep,
+): Promise<void> {
+  const after = await credentials.find(name)
+  if (after === undefined || after.rotation !== undefined) return
+  const data = { credential: name, version: after.version }
+  notice({ type: 'rotation.done', key: [name, rotation.id], data })
 }
 
 async function takeStep(deps: RotationDeps, claimed: ClaimedStep): Promise<ReviseRotating> {

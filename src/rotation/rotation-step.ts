@@ -1,4 +1,5 @@
 import type { RevokeVersion } from '../enrolment/revoke-credential.ts'
+import type { Fact } from '../domain/event.ts'
 import type { RotationStep } from '../domain/rotation.ts'
 import { later, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { CredentialRecord, Rotation } from '../records/credential-record.ts'
@@ -80,13 +81,15 @@ function pauseAfter(failures: number, step: RotationStep): Seconds {
 /** What a rotation needs of the outside world and of other modules. */
 export interface RotationDeps {
   readonly rotations: Rotations
-  readonly credentials: Pick<Credentials, 'openSecret' | 'list' | 'heldVersions'>
+  readonly credentials: Pick<Credentials, 'find' | 'openSecret' | 'list' | 'heldVersions'>
   readonly iamKeys: IamKeys
   readonly createKeyPair: CreateKeyPair
   /** A token to administer the keys of a credential's account with. Throws as minting does. */
   readonly iamToken: (credential: CredentialSummary) => Promise<Secret>
   readonly prove: ProveVersion
   readonly revoke: RevokeVersion
+  /** Tells what others should know of; waits for nothing. */
+  readonly notice: (fact: Fact) => void
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log
 }

@@ -452,6 +452,54 @@ describe('a policy that the broker does not understand', () => {
   })
 })
 
+describe('events', () => {
+  const list = 'GET /v1/admin/events?limit=100'
+  const event = (more: object) => ({
+    id: 'evt_1',
+    type: 'credential.broken',
+    timestamp: '2026-11-29T08:00:00Z',
+    data: { credential: 'team', reason: 'a\u202Eb\u001B[2J' },
+    ...more,
+  })
+
+  test('are a table, with what came of their delivery', async () => {
+    const events = [
+      event({ delivery: { state: 'delivered', attempts: 2 } }),
+      event({ delivery: { state: 'given_up', attempts: 8, reason: 'hooks.acme.example answered 500' } }),
+      event({}),
+    ]
+    const { stdout, stderr, status } = await run(['events', 'list'], {
+      [list]: [{ body: { events, next_after: 'x' } }],
+    })
+
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/TIME +EVENT +ABOUT +DELIVERY/)
+    expect(stdout).toMatch(/credential\.broken +credential=team reason=a b +delivered\n/)
+    expect(stdout).toContain('given up after 8: hooks.acme.example answered 500')
+    expect(stdout).not.toContain('\u202E')
+    expect(stderr).toContain('there are more')
+  })
+
+  test('are none, or the document as it came', async () => {
+    const none = await run(['events', 'list'], { [list]: [{ body: { events: [] } }] })
+    const json = await run(['events', 'list', '--json'], { [list]: [{ body: { events: [event({})] } }] })
+
+    expect(none.stdout).toBe('Nothing happened in the last 90 days.\n')
+    expect(jsonMembers(json.stdout)).toMatchObject({ events: [{ type: 'credential.broken' }] })
+  })
+
+  test('events test says whether the receiver took it, by its status too', async () => {
+    const tested = 'POST /v1/admin/events:test'
+    const body = { id: 'evt_1', receiver: 'hooks.acme.example', delivered: true }
+    const taken = await run(['events', 'test'], { [tested]: [{ body }] })
+    const reason = 'hooks.acme.example answered 500'
+    const not = await run(['events', 'test'], { [tested]: [{ body: { ...body, delivered: false, reason } }] })
+
+    expect(taken).toMatchObject({ status: 0, stdout: 'delivered to hooks.acme.example\n' })
+    expect(not).toMatchObject({ status: 1, stdout: `not delivered: ${reason}\n` })
+  })
+})
+
 describe('audit records', () => {
   const hostile = '=HYPERLINK("https://evil.example")'
   const page = (more: object) => ({

@@ -175,6 +175,16 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(tail.screen).toContain('token.exchange')
   })
 
+  test('events list tells what happened, and events test what is missing for a webhook', async () => {
+    const listed = await world.type(['events', 'list', '--limit', '5'])
+    const tested = await world.type(['events', 'test'])
+
+    expect(listed).toMatchObject({ status: 0 })
+    expect(listed.screen).toMatch(/TIME.*EVENT.*ABOUT.*DELIVERY|Nothing happened/)
+    expect(tested).toMatchObject({ status: 1 })
+    expect(tested.screen).toContain('set DOWNSCOPE_WEBHOOK_URL and DOWNSCOPE_WEBHOOK_SECRET')
+  })
+
   test('policy suggest says what was used', async () => {
     const suggested = await world.type(['policy', 'suggest', '--days', '7'])
 

@@ -5,6 +5,13 @@ import type { Environment } from '../../src/config/setting.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
 
 const key = btoa('k'.repeat(32))
+const webhookSecret = `whsec_${btoa('w'.repeat(32))}`
+const secretNames = [
+  'DOWNSCOPE_KEYS',
+  'DOWNSCOPE_GOOGLE_CREDENTIALS',
+  'DOWNSCOPE_SIGNING_KEYS',
+  'DOWNSCOPE_WEBHOOK_SECRET',
+]
 const least = { DOWNSCOPE_ISSUER: 'https://tokens.acme.example', DOWNSCOPE_KEYS: `k1:${key}` }
 
 describe('settings', () => {
@@ -60,6 +67,8 @@ describe('settings', () => {
       DOWNSCOPE_AUDIT: 'stdout+store',
       DOWNSCOPE_AUDIT_DAYS: '400',
       DOWNSCOPE_LOG_LEVEL: 'debug',
+      DOWNSCOPE_WEBHOOK_URL: 'https://HOOKS.acme.example/T0?key=k',
+      DOWNSCOPE_WEBHOOK_SECRET: webhookSecret,
       DOWNSCOPE_METRICS_PORT: '9464',
       DOWNSCOPE_METRICS_HOST: '0.0.0.0',
       DOWNSCOPE_METRICS_CREDENTIALS: 'summed',
@@ -108,6 +117,11 @@ describe('settings', () => {
         tokeninfoUrl: 'https://private.example/tokeninfo',
       },
       isOnCloudRun: true,
+      webhook: {
+        url: 'https://hooks.acme.example/T0?key=k',
+        secret: expect.anything() as unknown,
+        mustBePublic: true,
+      },
       telemetry: {
         metricsPort: 9464,
         metricsHost: '0.0.0.0',
@@ -154,6 +168,50 @@ describe('settings', () => {
     expect(() => readSettings({ ...least, OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' })).toThrow(
       /OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL/,
     )
+  })
+
+  test.each([
+    ['http://hooks.acme.example/', 'must be https and not at a private address'],
+    ['https://127.0.0.1/', 'must be https and not at a private address'],
+    ['https://localhost/', 'must be https and not at a private address'],
+    ['https://10.1.2.3/', 'must be https and not at a private address'],
+    ['https://0x7f.1/', 'must be https and not at a private address'],
+    ['https://[::ffff:169.254.169.254]/', 'must be https and not at a private address'],
+    ['https://[64:ff9b::a00:1]/', 'must be https and not at a private address'],
+    ['https://user:secret@hooks.acme.example/', 'must not hold a user'],
+    ['https://hooks.acme.example/#secret', 'must not hold a user'],
+    ['file:///secret', 'must be an https URL'],
+    ['secret', 'must be an https URL'],
+  ])('T34: a receiver at %s is refused at the start', (url, why) => {
+    const env = { ...least, DOWNSCOPE_WEBHOOK_URL: url, DOWNSCOPE_WEBHOOK_SECRET: webhookSecret }
+    const { faults } = faultOf(env)
+
+    expect(faults).toMatchObject([
+      { setting: 'DOWNSCOPE_WEBHOOK_URL', fault: expect.stringContaining(why) as unknown },
+    ])
+    expect(JSON.stringify(faults)).not.toContain('secret@')
+  })
+
+  test('T34: a receiver at a private address is taken from whoever says so', () => {
+    const env = { ...least, DOWNSCOPE_WEBHOOK_SECRET: webhookSecret, DOWNSCOPE_WEBHOOK_ALLOW_PRIVATE: 'true' }
+    const settings = readSettings({ ...env, DOWNSCOPE_WEBHOOK_URL: 'http://10.1.2.3:8090/hook' })
+
+    expect(settings.webhook).toMatchObject({ url: 'http://10.1.2.3:8090/hook', mustBePublic: false })
+    expect(settings.webhook?.secret.reveal()).toBe(webhookSecret)
+  })
+
+  test('a webhook is a URL and a secret of 24 to 64 octets', () => {
+    const url = { ...least, DOWNSCOPE_WEBHOOK_URL: 'https://hooks.acme.example/' }
+    const of = (octets: number) => `whsec_${btoa('s'.repeat(octets))}`
+
+    expect(faultOf(url).faults).toMatchObject([{ setting: 'DOWNSCOPE_WEBHOOK_SECRET' }])
+    expect(faultOf({ ...least, DOWNSCOPE_WEBHOOK_SECRET: webhookSecret }).faults).toMatchObject([
+      { setting: 'DOWNSCOPE_WEBHOOK_URL' },
+    ])
+    for (const octets of [24, 25, 32, 63, 64])
+      expect(readSettings({ ...url, DOWNSCOPE_WEBHOOK_SECRET: of(octets) }).webhook).toBeDefined()
+    for (const secret of [of(23), of(65), of(32).slice(6), 'whsec_', `${of(32)}=`])
+      expect(faultOf({ ...url, DOWNSCOPE_WEBHOOK_SECRET: secret }).faults).toHaveLength(1)
   })
 
   test('every fault is reported at once, each with its setting and a right example', () => {
@@ -216,8 +274,7 @@ describe('settings', () => {
   test('every example is right, and so is every default', () => {
     for (const setting of Object.values(settingsTable)) {
       // Secrets: their example is the command that makes or shows one.
-      if (['DOWNSCOPE_KEYS', 'DOWNSCOPE_GOOGLE_CREDENTIALS', 'DOWNSCOPE_SIGNING_KEYS'].includes(setting.name))
-        continue
+      if (secretNames.includes(setting.name)) continue
       expect([setting.name, setting.read(setting.example).ok]).toEqual([setting.name, true])
       if (setting.isRequired !== true)
         expect([setting.name, setting.read(undefined).ok]).toEqual([setting.name, true])

@@ -140,8 +140,8 @@ async function judge(path: string, { language, text }: CodeBlock): Promise<void>
       expect(path).toBe('docs/admin-api.md')
       break
     case 'js':
-      // test/docs/readme.node.test.ts runs the tour's, beside a broker.
-      if (path !== 'docs/tour.md') await runScript(text)
+      // test/docs/readme.node.test.ts runs the tour's beside a broker, test/docs/observability.node.test.ts its receiver.
+      if (!['docs/tour.md', 'docs/observability.md'].includes(path)) await runScript(text)
       break
     case 'ts':
       // test/client/ and test/infra/build-client.node.test.ts run what it imports.

@@ -11,6 +11,7 @@ import { carriedValue, collections } from '../../src/records/collections.ts'
 import { createConnections } from '../../src/records/connections.ts'
 import { parseCredentialRecord } from '../../src/records/credential-codec.ts'
 import { parseDestroyed } from '../../src/records/destroyed-credentials.ts'
+import { createEventRecords } from '../../src/records/events.ts'
 import { createIssuedTokens } from '../../src/records/issued-tokens.ts'
 import { createPolicies } from '../../src/records/policies.ts'
 import { createRefusals } from '../../src/records/refusals.ts'
@@ -77,6 +78,7 @@ describe('the examples in docs/records.md', () => {
     else if (collection === 'blocks') await createBlocks({ store, clock, entropy: createSequence() }).read()
     else if (collection === 'connections')
       expect(await createConnections({ store, clock, entropy: createSequence() }).find(id)).toBeDefined()
+    else if (collection === 'events') await readEvents(store)
     else if (collection === 'sessions') expect(carriedValue(stored)).toEqual(stored.value)
     else if (stored.key === 'maintenance/summary')
       expect(await createSummaryRecord({ store }).read()).toMatchObject({ credentials: [] })
@@ -86,6 +88,12 @@ describe('the examples in docs/records.md', () => {
 
 function parseDocument(text: string): Document {
   return z.record(z.string(), z.json()).parse(JSON.parse(text))
+}
+
+async function readEvents(store: DocumentStore): Promise<void> {
+  const events = createEventRecords({ store, clock: createFakeClock(), sha256: quickDigest })
+  expect((await events.list({ limit: 10 })).events).toHaveLength(1)
+  expect(await events.due()).toHaveLength(1)
 }
 
 async function readUses(store: DocumentStore): Promise<void> {

@@ -155,7 +155,7 @@ describe('the metrics of a broker', () => {
     'answers nonsense': (_, outgoing) => void outgoing.writeHead(400).end('x'.repeat(1_000_000)),
   }
   test.each(Object.entries(troubles))(
-    'a collector that %s costs one line and no request',
+    'P34: a collector that %s costs one line and no request',
     options,
     async (how, listener) => {
       let batches = 0

@@ -50,6 +50,8 @@ function createWorld(stepMs: number, changes: Partial<MaintenanceDeps> = {}) {
     probe: () => Promise.resolve(),
     sweep: () => Promise.resolve({ deleted: 0, isMoreLeft: false }),
     summarise: () => Promise.resolve(),
+    lastRunAt: () => Promise.resolve(undefined),
+    events: { emit: () => Promise.resolve(), deliver: () => Promise.resolve() },
     clock,
     entropy: createSequence(),
     log: createLogBook().log,

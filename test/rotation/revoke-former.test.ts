@@ -42,6 +42,7 @@ async function createWorld(enrolled: Partial<NewCredential> = {}) {
     credentials,
     clock,
     log: book.log,
+    notice: () => undefined,
     iamToken: notHere,
     iamKeys: {
       list: notHere,

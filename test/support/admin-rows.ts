@@ -95,6 +95,8 @@ export const adminRows: readonly AdminRow[] = [
   ...rotationRows,
   ...serviceRows,
   row('auditor', `GET ${admin}/audit`, 'audit.read'),
+  row('any', `GET ${admin}/events`, 'event.list'),
+  row('admin', `POST ${admin}/events:test`, 'event.test'),
   row('viewer', `GET ${admin}/summary`, 'summary.read'),
   row('viewer', `GET ${admin}/policy/versions`, 'policy.read'),
   row('viewer', `GET ${admin}/policy/versions/r1`, 'policy.read'),

@@ -53,7 +53,13 @@ const modules = {
     'enrolment/credential-file.ts',
     'enrolment/parse-credential-file.ts',
   ],
-  maintenance: ['rotation/drive-rotation.ts', 'rotation/retire-versions.ts', 'rotation/rotation-step.ts'],
+  events: [],
+  maintenance: [
+    'events/events.ts',
+    'rotation/drive-rotation.ts',
+    'rotation/retire-versions.ts',
+    'rotation/rotation-step.ts',
+  ],
   service: ['policy/administer-policy.ts'],
   advice: [],
   'sign-in': [],
@@ -61,7 +67,7 @@ const modules = {
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 const moduleNames = Object.keys(modules)
-const libraries = ['jose', 'js-yaml', 'oauth4webapi', 'zod'] as const
+const libraries = ['jose', 'js-yaml', 'oauth4webapi', 'standardwebhooks', 'zod'] as const
 const every = [
   ...moduleNames,
   'assembly',
@@ -147,6 +153,7 @@ export const layers: readonly Layer[] = [
       '@google-cloud/',
       '@hono/node-server',
       '@opentelemetry/',
+      'ipaddr.js',
       ...libraries,
     ],
   },

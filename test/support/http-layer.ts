@@ -90,6 +90,10 @@ export function createFakeHttpLayer(changes: Partial<AppDeps> = {}): FakeHttpLay
       rows: [],
       hours: [],
     }),
+    events: {
+      list: async () => ({ events: [] }),
+      test: async () => ({ id: 'evt_1', receiver: 'hooks.acme.example' }),
+    },
     keepsAudit: true,
     clock,
     sha256: quickDigest,

@@ -61,6 +61,7 @@ export async function startRotationWorld() {
       credentials,
       clock,
       log: world.book.log,
+      notice: () => undefined,
       iamKeys,
       createKeyPair: keyPairs,
       iamToken,

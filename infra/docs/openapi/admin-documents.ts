@@ -2,6 +2,8 @@ import * as z from 'zod/mini'
 import type { adminRoutes } from '../../../src/http/admin-routes.ts'
 import {
   auditPageSchema,
+  eventPageSchema,
+  testedWebhookSchema,
   importSchema,
   blockedCallerSchema,
   blockedCallersSchema,
@@ -67,6 +69,8 @@ const schemas = {
   revokeCaller: blockedCallerSchema,
   restoreCaller: undefined,
   readAudit: auditPageSchema,
+  listEvents: eventPageSchema,
+  testWebhook: testedWebhookSchema,
   readSummary: summarySchema,
   listPolicyVersions: policyVersionsSchema,
   readPolicyVersion: policyVersionSchema,

@@ -189,7 +189,9 @@ const everywhere = [
 ] as const satisfies readonly BrokerErrorCode[]
 const ofStored = ['not_found', 'state_conflict', 'changed_meanwhile'] as const
 const ofBodies = ['request_too_large', 'document_invalid', 'already_exists'] as const
-const alsoRefused: Readonly<Record<string, readonly BrokerErrorCode[]>> = {}
+const alsoRefused: Readonly<Record<string, readonly BrokerErrorCode[]>> = {
+  'POST /v1/admin/events:test': ['not_supported'],
+}
 
 function pathParameters(line: string, schemas: JsonSchemas): readonly object[] {
   return [...line.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({

@@ -92,10 +92,11 @@ async function readBody(stream: Response['body'], maxBytes: number): Promise<str
   }
 }
 
-/** Method, origin and path: a query may hold secrets, and so may the part before an `@`. */
-export function describeRequest({ method, url }: HttpRequest): string | undefined {
+/** Method, origin and path, of a webhook the host alone: the rest may hold secrets. */
+export function describeRequest({ method, url, webhook }: HttpRequest): string | undefined {
   const parsed = URL.parse(url)
   if (parsed?.protocol !== 'https:' && parsed?.protocol !== 'http:') return undefined
+  if (webhook !== undefined) return `${method} ${parsed.host}`
   return `${method} ${parsed.origin}${parsed.pathname}`
 }
 

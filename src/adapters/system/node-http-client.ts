@@ -1,5 +1,13 @@
-import { request as requestByHttp, type ClientRequest, type IncomingMessage } from 'node:http'
+import { lookup } from 'node:dns'
+import {
+  request as requestByHttp,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http'
 import { request as requestByHttps } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
+import { isPublicAddress } from './public-address.ts'
 import { startDeadline, describeRequest, httpFailure, isRedirect, judgeTrouble } from './fetch-http-client.ts'
 import type { HttpAnswer, HttpClient, HttpRequest, HttpResult } from '../../ports/http-client.ts'
 
@@ -11,7 +19,7 @@ const informationMax = 16
  * for each request. The deadline runs from the call to the body's last octet, and rejects whatever the socket does; a
  * body that grows beyond its cap, compressed or not, is dropped together with its connection.
  */
-export function createNodeHttpClient(): HttpClient {
+export function createNodeHttpClient(resolve: typeof lookup = lookup): HttpClient {
   return async (request) => {
     const where = describeRequest(request)
     if (where === undefined)
@@ -26,7 +34,7 @@ export function createNodeHttpClient(): HttpClient {
     let sent: ClientRequest | undefined
     let isUnsent = true
     try {
-      sent = open(request)
+      sent = open(request, resolve)
       whenConnected(sent, () => {
         isUnsent = false
       })
@@ -42,14 +50,40 @@ export function createNodeHttpClient(): HttpClient {
   }
 }
 
-function open({ method, url, headers, body }: HttpRequest): ClientRequest {
+function open(request: HttpRequest, resolve: typeof lookup): ClientRequest {
+  const { method, url, headers, body } = request
   const { protocol, username, password } = new URL(url)
   // As fetch has it: the one would become a header that nobody wrote, the other means nothing.
   if (username !== '' || password !== '') throw new TypeError('a URL with a user name or password')
   if (method === 'GET' && body !== undefined) throw new TypeError('a GET with a body')
   // Answers are small: there is nothing to gain from compression, and less to inflate.
   const all = { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'downscope', ...headers }
-  return (protocol === 'https:' ? requestByHttps : requestByHttp)(url, { method, headers: all })
+  const options = { method, headers: all, ...connectionOf(request, resolve) }
+  return (protocol === 'https:' ? requestByHttps : requestByHttp)(url, options)
+}
+
+/** A webhook has a connection of its own, so that none that was opened for something else, and not judged, is used. */
+function connectionOf({ url, webhook }: HttpRequest, resolve: typeof lookup): RequestOptions {
+  if (webhook === undefined) return {}
+  if (!webhook.mustBePublic) return { agent: false }
+  // An address in the URL itself is not looked up.
+  const host = new URL(url).hostname.replaceAll(/^\[|\]$/g, '')
+  if (isIP(host) !== 0 && !isPublicAddress(host)) throw notPublic()
+  const lookupPublic: LookupFunction = (hostname, options, done) => {
+    resolve(hostname, { ...options, all: true }, (error, found) => {
+      const [first] = found ?? []
+      // All of them: which one is connected to is not ours to choose.
+      if (error === null && first !== undefined && found.every(({ address }) => isPublicAddress(address)))
+        if (options.all === true) done(null, found)
+        else done(null, first.address, first.family)
+      else done(error ?? notPublic(), '', 0)
+    })
+  }
+  return { agent: false, lookup: lookupPublic }
+}
+
+function notPublic(): Error {
+  return codedError('ADDRESS_NOT_PUBLIC')
 }
 
 async function exchange(sent: ClientRequest, request: HttpRequest, where: string): Promise<HttpResult> {
