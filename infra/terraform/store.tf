@@ -3,6 +3,7 @@ locals {
   expiring_collections = toset([
     "audit",
     "connections",
+    "events",
     "issued",
     "refusals",
     "replays",

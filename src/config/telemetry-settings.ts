@@ -62,8 +62,8 @@ export const telemetrySettings = {
     {
       name: 'DOWNSCOPE_WEBHOOK_URL',
       means:
-        'The https URL that events are sent to by POST, as Standard Webhooks has it. It may hold a secret: logs and answers ' +
-        'show its host alone.',
+        'The https URL that events are sent to by POST, as Standard Webhooks has it; logs and answers show its host alone. ' +
+        'A secret.',
       without: 'events are logged and recorded, and sent nowhere',
       example: 'https://hooks.acme.example/downscope',
     },
