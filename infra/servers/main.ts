@@ -21,29 +21,25 @@ async function main(): Promise<number> {
   const checks = createChecks(say)
   const keycloak = await startKeycloak(say)
   const world = await createTestWorld()
+  const emulator = isShort ? undefined : await startFirestoreEmulator()
   try {
     await checkGuide(world, keycloak, checks)
     await checkIssuer(world, keycloak, checks)
     await checkPeople(keycloak, checks)
     await checkUpstream(world, keycloak, checks, {
       expiries: isShort ? 2 : 10,
-      stores: isShort ? {} : await onFirestore(),
+      stores: emulator === undefined ? {} : { 'the Firestore emulator': firestoreSettings(emulator.host) },
     })
     // Go compiles it for a quarter of an hour when it is not in the cache.
     if (!isShort) await checkHydra(world, checks, 10)
   } finally {
     await checks.check('no broker let one request keep all others waiting', () => world.close())
     await keycloak.close()
+    await emulator?.stop()
   }
   const { faults } = checks
   say(
     `${faults.length === 0 ? 'all as promised' : `${faults.length} FAILED`}, in ${Math.round((performance.now() - startedMs) / 1000)} s`,
   )
   return faults.length === 0 ? 0 : 1
-}
-
-async function onFirestore() {
-  const emulator = await startFirestoreEmulator()
-  process.once('exit', () => void emulator.stop())
-  return { 'the Firestore emulator': firestoreSettings(emulator.host) }
 }
