@@ -13,6 +13,7 @@ import type { MintingRecords } from './rotation/prove-version.ts'
 import { createExchanges } from './compose/google-cloud.ts'
 import { createGauges } from './compose/gauges.ts'
 import { unmeasured } from './compose/measure.ts'
+import { createNameCall, watchUpstreams } from './compose/name-call.ts'
 import { createRecording, createRecords, type Records } from './compose/records.ts'
 import type { Broker, Platform } from './compose/platform.ts'
 import { createCheckDocument, createLogWarnings } from './policy/policy-warnings.ts'
@@ -35,8 +36,14 @@ import { createTokenCache } from './token-cache/token-cache.ts'
 import { createRevokeToken, type RevokeTokenSteps } from './revoke-token.ts'
 
 /** Joins modules, records and the HTTP layer into one broker. Nothing is read, sent or written before the first request. */
-export function createBroker(settings: Settings, platform: Platform): Broker {
+export function createBroker(settings: Settings, given: Platform): Broker {
   const { issuer } = settings
+  let inForce = (): CompiledPolicy | undefined => undefined
+  const upstreams = watchUpstreams(
+    given,
+    createNameCall(settings, () => inForce()),
+  )
+  const platform = { ...given, http: upstreams.http }
   const { clock, log, entropy, measures = unmeasured } = platform
   const events = createEvents({
     ...platform,
@@ -129,7 +136,8 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
     { platform, records, issuer, policy, blocks, mint: measures.mint(mint) },
   )
 
-  measures.followPolicy?.(() => policyInForce.status().inForce?.compiled)
+  inForce = () => policyInForce.status().inForce?.compiled
+  measures.followPolicy?.(inForce)
   measures.watch(
     createGauges({
       ...records,
@@ -168,6 +176,7 @@ export function createBroker(settings: Settings, platform: Platform): Broker {
         authenticate,
         authorizeDeps,
         countRequest,
+        upstreams: upstreams.seen,
       }),
       connect,
     ),

@@ -19,7 +19,11 @@ import type { Upstream } from '../domain/upstream.ts'
 import type { AppDeps } from '../http/app.ts'
 import { createAdministerCredentials } from '../enrolment/administer-credentials.ts'
 import { createAdministerPolicy, type AdministerPolicy } from '../policy/administer-policy.ts'
-import { createAdministerService, createServiceStatus } from '../service/administer-service.ts'
+import {
+  createAdministerService,
+  createServiceStatus,
+  type ServiceStatusDeps,
+} from '../service/administer-service.ts'
 import { createExplainRequest } from '../advice/record-use.ts'
 import type { Events } from '../events/events.ts'
 import { createRevokeCredential } from '../enrolment/revoke-credential.ts'
@@ -53,6 +57,7 @@ export interface AdministrationDeps {
   readonly countRequest: CountRequest
   readonly authorizeDeps: AuthorizeDeps
   readonly noteRefusal: NonNullable<AdministerDeps['noteRefusal']>
+  readonly upstreams: ServiceStatusDeps['upstreams']
 }
 
 /** What the HTTP layer needs for the admin API. */
@@ -159,6 +164,7 @@ export function createAdministration(deps: AdministrationDeps): Administration {
       ...records,
       issuer: settings.issuer,
       policy: administerPolicy,
+      upstreams: deps.upstreams,
       settings: shownSettings(settings),
     }),
     rotation: {

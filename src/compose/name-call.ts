@@ -1,3 +1,7 @@
+import { omitUndefined } from '../domain/omit-undefined.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { HttpClient, HttpResult } from '../ports/http-client.ts'
+import type { UpstreamStatus } from '../service/administer-service.ts'
 import { originOf, type Upstream } from '../domain/upstream.ts'
 import { upstreamPresets } from '../domain/upstream-presets.ts'
 import type { Settings } from '../config.ts'
@@ -51,6 +55,33 @@ export function createNameCall(
     if (found !== undefined) return { upstream: found.name, operation }
     return { upstream: operation === 'keys' || operation === 'discovery' ? 'issuer' : 'other', operation }
   }
+}
+
+/** Wraps the client that the modules send with, so that it is known how each upstream answered this instance last. */
+export function watchUpstreams(
+  { http, clock }: { readonly http: HttpClient; readonly clock: Pick<Clock, 'now'> },
+  nameCall: NameCall,
+): { readonly http: HttpClient; readonly seen: () => readonly UpstreamStatus[] } {
+  // By the names of the policy and of presets alone, so there are few.
+  const last = new Map<string, UpstreamStatus>()
+  return {
+    http: async (request) => {
+      const result = await http(request)
+      const { upstream: name } = nameCall(request.url)
+      if (name === 'other' || name === 'issuer') return result
+      const reason = faultOf(result)
+      const before = last.get(name)
+      const at = reason !== undefined && before?.ok === false ? before.at : clock.now()
+      last.set(name, { name, at, ok: reason === undefined, ...omitUndefined({ reason }) })
+      return result
+    },
+    seen: () => [...last.values()].toSorted((one, other) => (one.name < other.name ? -1 : 1)),
+  }
+}
+
+function faultOf(result: HttpResult): string | undefined {
+  if (result.kind === 'failure') return `no answer: ${result.cause.replaceAll('_', ' ')}`
+  return result.status >= 500 || result.status === 429 ? `it answers ${result.status}` : undefined
 }
 
 const words = [

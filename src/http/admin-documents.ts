@@ -166,6 +166,7 @@ export function serviceDocument(status: ServiceStatus): ServiceDocument {
       origin: policy.origin,
       loaded_at: policy.loadedAt === undefined ? undefined : formatTimestamp(policy.loadedAt),
     },
+    upstreams: status.upstreams.map((one) => ({ name: one.name, ...part(one), at: formatTimestamp(one.at) })),
     settings: { ...status.settings },
   }
 }

@@ -104,6 +104,8 @@ export const serviceSchema = z.object({
     origin: z.optional(z.string()),
     loaded_at: z.optional(timestamp),
   }),
+  /** Those that this instance asked: when each answered last, or since when it does not. */
+  upstreams: z.array(z.object({ name: z.string(), ...partSchema.shape, at: timestamp })),
   settings: z.record(z.string(), z.string()),
 })
 

@@ -88,6 +88,13 @@ export interface PartStatus {
   readonly reason?: string
 }
 
+/** How an upstream answered this instance last. */
+export interface UpstreamStatus extends PartStatus {
+  readonly name: string
+  /** When it answered last; of one that does not, when it was first seen so. */
+  readonly at: EpochSeconds
+}
+
 /** How this instance fares: for `doctor`, and for whoever looks after the broker. */
 export interface ServiceStatus {
   readonly version: string
@@ -96,6 +103,8 @@ export interface ServiceStatus {
   readonly store: PartStatus
   readonly keyRing: PartStatus
   readonly policy: PartStatus & Partial<Pick<PolicyReading, 'revision' | 'origin' | 'loadedAt'>>
+  /** Those that were asked since it began, by name. */
+  readonly upstreams: readonly UpstreamStatus[]
   readonly stopped?: BlockedBy
   readonly blockedCallers: number
   /** By the settings' names; nothing secret among them. */
@@ -108,6 +117,7 @@ export interface ServiceStatusDeps {
   readonly keyRing: Pick<KeyRing, 'ping'>
   readonly policy: Pick<AdministerPolicy, 'read'>
   readonly blocks: { readonly read: () => Promise<Blocks> }
+  readonly upstreams: () => readonly UpstreamStatus[]
   readonly clock: Clock
   readonly settings: Readonly<Record<string, string>>
 }
@@ -116,7 +126,7 @@ const deadlineMs = 2_500
 
 /** Tries everything now and at the same time, and answers within 2.5 s whatever hangs. */
 export function createServiceStatus(deps: ServiceStatusDeps): () => Promise<ServiceStatus> {
-  const { issuer, store, keyRing, policy, blocks, clock, settings } = deps
+  const { issuer, store, keyRing, policy, blocks, upstreams, clock, settings } = deps
 
   const attempt = async <T>(work: () => Promise<T>): Promise<PartStatus & { readonly found?: T }> => {
     const late = () => new BrokerError('store_unavailable', { reason: `no answer within ${deadlineMs} ms` })
@@ -144,6 +154,7 @@ export function createServiceStatus(deps: ServiceStatusDeps): () => Promise<Serv
       store: statusOf(storeStatus.ok ? switches : storeStatus),
       keyRing: statusOf(keyRingStatus),
       policy: reading === undefined ? statusOf(policyStatus) : policyStatusOf(reading),
+      upstreams: upstreams(),
       ...omitUndefined({ stopped }),
       blockedCallers: switches.found?.callers.length ?? 0,
       settings,

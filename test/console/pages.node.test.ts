@@ -138,6 +138,13 @@ describe('the pages', () => {
     expect(became.html).toContain('credential.destroy')
   })
 
+  test('Overview says of each upstream how it answered last', async () => {
+    expect((await world.token('reports-sa')).status).toBe(200)
+    const { visitor } = await world.signedIn('Ann')
+    const [, list = ''] = /<dt>Upstreams<\/dt>(.*?)<\/dd>/.exec((await open(visitor, '')).html) ?? []
+    expect(list).toMatch(/google .*>ok<.*answered <time/)
+  })
+
   test('a credential shows how it fared before, the newest first', async () => {
     expect((await world.token('reports-sa')).status).toBe(200)
     const { visitor } = await world.signedIn('Ann')

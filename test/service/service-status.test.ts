@@ -18,6 +18,7 @@ function createWorld() {
       read: () => Promise.reject(new BrokerError('policy_unavailable', { reason: 'line 3: unknown key' })),
     },
     blocks: { read: async () => ({ callers: [], tokens: [] }) },
+    upstreams: () => [],
     clock,
     settings: {},
   })

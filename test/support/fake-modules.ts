@@ -210,6 +210,10 @@ export const serviceStatus: ServiceStatus = {
   store: { ok: true },
   keyRing: { ok: false, reason: 'no answer' },
   policy: { ok: true, revision: 'r1', origin: 'store version 1', loadedAt: epochSeconds(1_800_000_000) },
+  upstreams: [
+    { name: 'dev', ok: false, reason: 'it answers 503', at: epochSeconds(1_799_999_000) },
+    { name: 'google', ok: true, at: epochSeconds(1_800_000_000) },
+  ],
   stopped: byHand,
   blockedCallers: 1,
   settings: { DOWNSCOPE_STORE: 'memory:' },

@@ -75,6 +75,10 @@ function describe(service: ServiceAnswer, paint: Paint): string {
       'policy',
       `${partWords(policy, paint)}${policy.origin === undefined ? '' : `, ${plain(policy.origin)}`}`,
     ],
+    ...(service.upstreams ?? []).map((one) => [
+      'upstream',
+      `${plain(one.name)} ${partWords(one, paint)}, ${one.status === 'ok' ? 'answered' : 'since'} ${plain(one.at)}`,
+    ]),
   ]
   const rows = Object.entries(settings).map(([name, value]) => [`  ${plain(name)}`, plain(value)])
   return `${table(facts)}\n${paint.bold('Settings')}\n${table(rows)}`
@@ -103,6 +107,7 @@ const serviceAnswer = z.object({
     origin: z.optional(z.string()),
     loaded_at: z.optional(z.string()),
   }),
+  upstreams: z.optional(z.array(z.object({ ...part.shape, name: z.string(), at: z.string() }))),
   settings: z.record(z.string(), z.string()),
 })
 

@@ -127,6 +127,7 @@ function instance({
   store,
   key_ring: ring,
   policy,
+  upstreams,
 }: ReturnType<typeof serviceDocument>): Markup {
   const part = ({ status, reason }: typeof store) =>
     html`${badge(status === 'ok' ? 'ok' : 'fault', status === 'ok' ? 'good' : 'bad')} ${reason ?? ''}`
@@ -139,6 +140,20 @@ function instance({
       'Policy',
       html`${part(policy)} ${policy.origin ?? ''}
         <span class="soft">read ${timeOf(policy.loaded_at) ?? 'never'}</span>`,
+    ],
+    [
+      'Upstreams',
+      upstreams.length === 0
+        ? 'none was asked yet'
+        : html`<ul class="plain">
+            ${upstreams.map(
+              (one) =>
+                html`<li>
+                  ${one.name} ${part(one)}
+                  <span class="soft">${one.status === 'ok' ? 'answered' : 'since'} ${timeOf(one.at)}</span>
+                </li>`,
+            )}
+          </ul>`,
     ],
     ['Version', version],
     ['Its clock', timeOf(time)],
