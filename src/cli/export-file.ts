@@ -5,7 +5,7 @@ import { nodeSha256 } from '../adapters/system/node-crypto.ts'
 import { isBrokerError, requestMalformed } from '../domain/broker-error.ts'
 import { outlineOf, requireNext, type Segment } from '../maintenance/export-segment.ts'
 import { createFault } from './fault.ts'
-import { causeOf } from './files.ts'
+import { causeOf, refuseExisting } from './files.ts'
 import type { StoreAtPlace } from './store-place.ts'
 
 export interface ExportedSegment {
@@ -25,7 +25,7 @@ export async function writeExport(
   { name, exportSegment }: Pick<StoreAtPlace, 'name' | 'exportSegment'>,
   { isRewrapped, onSegment }: { isRewrapped: boolean; onSegment: (segment: ExportedSegment) => void },
 ): Promise<void> {
-  if (existsSync(file)) throw createFault('usage', `${file} cannot be written: it exists already`)
+  refuseExisting(file)
   // Of this store and this way of sealing alone.
   const part = `${file}.${nodeSha256(JSON.stringify([name, isRewrapped])).slice(0, 8)}.part`
   let last = await partBefore(part, onSegment)

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { isMembers, type Members } from '../domain/json.ts'
 import { createFault } from './fault.ts'
 import type { Terminal } from './terminal.ts'
-import { rmSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 
 /** The text of a file, or of standard input for `-`. A fault names the file and nothing of what is in it. */
 export async function readInput(path: string, { stdin, stderr }: Terminal): Promise<string> {
@@ -62,6 +62,11 @@ export function causeOf(error: unknown): string {
     default:
       return typeof code === 'string' ? code : 'it failed'
   }
+}
+
+/** For what would be written, and is not: as `writeNewFile` refuses it. */
+export function refuseExisting(file: string): void {
+  if (existsSync(file)) throw createFault('usage', `${file} cannot be written: it exists already`)
 }
 
 /** Never over another file, and for its owner alone unless `mode` says otherwise. */

@@ -3,7 +3,7 @@ import type { AdminRequest } from './admin-client.ts'
 import { clientSettings } from './broker-url.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { createFault } from './fault.ts'
-import { json, commandLine, shellWord } from './output.ts'
+import { json, commandLine, shellWord, printAnswer } from './output.ts'
 
 // What a command would send, shown in place of sending it: `--curl` and `--dry-run`.
 
@@ -21,6 +21,12 @@ export const dryRunOption: OptionSpec = {
 /** Whether nothing is done, and so nobody has to be asked whether it is meant. */
 export function isOnlyShown(call: Call): boolean {
   return call.has('--curl') || call.has('--dry-run')
+}
+
+/** What a command would have changed on this machine, or in a store that it opens itself. */
+export function showNothingDone(call: Call, document: object, words: string): 'done' {
+  printAnswer(call, { dry_run: true, ...document }, () => `dry run, nothing was changed: ${words}\n`)
+  return 'done'
 }
 
 /** Ends a command that has shown what it would send; `main` takes it for success. */

@@ -38,28 +38,36 @@ export async function openStorePlace(
   { url, isSource }: { readonly url?: string; readonly isSource: boolean },
 ): Promise<StoreAtPlace> {
   const { env } = call.terminal
+  const mayMake = !isSource && !call.has('--dry-run')
   if (url !== undefined)
-    return isBroker(url) ? openBroker(call, url) : openHere({ ...env, DOWNSCOPE_STORE: url }, isSource)
+    return isBroker(url)
+      ? openBroker(call, url)
+      : openHere({ ...env, DOWNSCOPE_STORE: url }, { isSource, mayMake })
   const isHere = ['DOWNSCOPE_ISSUER', 'DOWNSCOPE_STORE', 'DOWNSCOPE_KEYS', 'DOWNSCOPE_KEY_RING'].some(
     (name) => (env[name] ?? '') !== '',
   )
-  return isHere && call.text('--url') === undefined ? openHere(env, isSource) : openBroker(call)
+  return isHere && call.text('--url') === undefined ? openHere(env, { isSource, mayMake }) : openBroker(call)
 }
 
 function isBroker(url: string): boolean {
   return /^https?:/.test(url)
 }
 
-async function openHere(env: Call['terminal']['env'], isSource: boolean): Promise<StoreAtPlace> {
+async function openHere(
+  env: Call['terminal']['env'],
+  { isSource, mayMake }: { readonly isSource: boolean; readonly mayMake: boolean },
+): Promise<StoreAtPlace> {
   const settings = readSettings(env)
   const { store } = settings
   if (store.kind === 'memory')
     throw createFault('usage', 'memory: is the store of one process: nobody else sees it')
-  // Opening it would make it.
-  if (isSource && store.kind === 'sqlite' && !existsSync(store.path))
-    throw createFault('usage', `there is no store at ${store.path}`)
+  // Opening it would make it; of a dry run it is an empty one that nobody else sees.
+  const isMissing = store.kind === 'sqlite' && !existsSync(store.path)
+  if (isSource && isMissing) throw createFault('usage', `there is no store at ${store.path}`)
   const { createNodePlatform } = await import('../compose/node-platform.ts')
-  const platform = createNodePlatform(settings)
+  const platform = createNodePlatform(
+    isMissing && !mayMake ? { ...settings, store: { kind: 'memory' } } : settings,
+  )
   const transfer = createTransferStore(platform)
   const blocks = createBlocks(platform)
   return {
@@ -122,7 +130,8 @@ async function openBroker(call: Call, url?: string): Promise<StoreAtPlace> {
         policy: String(isPolicyTaken),
         rewrap: String(isRewrapped),
       })
-      const asked = { method: 'POST', path: `store?${query.toString()}`, lines, parse: parseReport } as const
+      const path = `store?${query.toString()}`
+      const asked = { method: 'POST', path, lines, isRead: isCheck, parse: parseReport } as const
       return (await client.ask(asked)).value
     },
     stoppedBy: async () => {

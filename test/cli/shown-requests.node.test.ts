@@ -1,4 +1,5 @@
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -6,6 +7,7 @@ import { commands } from '../../src/cli/main.ts'
 import { createPerson } from '../../src/cli/terminal.ts'
 import { startFakeAdminApi, type FakeAdminApi } from '../support/fake-admin-api.ts'
 import { jsonMembers } from '../support/json-members.ts'
+import { listenOnLoopback } from '../support/listen.ts'
 import { runCli } from '../support/run-cli.ts'
 import { runProgram } from '../support/run-node.ts'
 
@@ -164,7 +166,20 @@ const required: Readonly<Record<string, readonly string[]>> = {
   doctor: ['--live'],
   connect: ['--upstream', 'google', '--scopes', 'drive.readonly', '--client', 'x'],
 }
-const changing = commands.filter(({ options = [] }) => options.some(({ name }) => name === '--dry-run'))
+/** Those that change something on this machine, or in a store that they open themselves. */
+const local = [
+  'credential-file',
+  'keys generate',
+  'store export',
+  'store import',
+  'store copy',
+  'login',
+  'logout',
+  'context use',
+]
+const changing = commands.filter(
+  ({ name, options = [] }) => !local.includes(name) && options.some((option) => option.name === '--dry-run'),
+)
 
 describe('--dry-run', () => {
   test('is there for each command that changes something at a broker', () => {
@@ -234,4 +249,124 @@ describe('--dry-run', () => {
       expect(outcome.stdout).toContain('dry run, nothing was changed')
     },
   )
+})
+
+describe('--curl of what only reads', () => {
+  test.each([
+    [['audit', 'list', '--caller', "it's me"], ['/v1/admin/audit?caller=it%27s+me&limit=100']],
+    [['audit', 'export', '--csv', '--outcome', 'refused'], ['/v1/admin/audit?outcome=refused&limit=500']],
+    [['audit', 'tail', '--credential', 'drive'], ['/v1/admin/audit?credential=drive&']],
+    [['policy', 'diff', "it's a policy.yaml"], ['/v1/admin/policy']],
+  ] as const)('T25: of %j is one request, which a shell runs as it is meant', async (args, parts) => {
+    const whole = args.map((word) => (word.endsWith('.yaml') ? join(folder, word) : word))
+    const outcome = await shown(whole)
+    const given = await pasted(outcome.stdout)
+
+    expect(outcome).toMatchObject({ status: 0, stderr: '' })
+    for (const part of parts) expect(given.find((word) => word.includes('/v1/'))).toContain(part)
+    expect(given).toContain('Authorization: Bearer THE.JWT.HERE')
+  })
+
+  test('T25: of doctor is all that a broker is asked, and a shell runs each', async () => {
+    const outcome = await shown(['doctor'])
+    const given = await pasted(outcome.stdout)
+
+    expect(outcome).toMatchObject({ status: 0, stderr: '' })
+    expect(given.filter((word) => word.startsWith(url))).toEqual([
+      `${url}/.well-known/oauth-authorization-server`,
+      `${url}/readyz`,
+      `${url}/v1/admin/service`,
+      `${url}/v1/admin/credentials?limit=500`,
+    ])
+  })
+})
+
+describe('--dry-run of what changes this machine', () => {
+  const contexts = () => join(folder, 'config', 'downscope', 'contexts.json')
+  const signedIn = {
+    schema: 1,
+    current: 'one',
+    contexts: {
+      one: {
+        url: 'https://one.example',
+        issuer: 'https://a.example',
+        client_id: 'x',
+        id_token: 't',
+        refresh_token: 'r',
+      },
+      two: { url: 'https://two.example', issuer: 'https://a.example', client_id: 'x' },
+    },
+  }
+  const named = (name: string) => join(folder, name)
+
+  test('is there for each', () => {
+    const names = commands.filter(({ options = [] }) => options.some((option) => option.name === '--dry-run'))
+    expect(
+      names.map(({ name }) => name).filter((name) => !changing.some((one) => one.name === name)),
+    ).toEqual(expect.arrayContaining(local))
+  })
+
+  test.each([
+    ['keys', 'generate', 'admin', 'new-admin.json'],
+    ['keys', 'generate', 'caller', 'new-caller.json', '--issuer', 'billing'],
+    ['keys', 'generate', 'sealing', 'new-keys.txt'],
+    ['keys', 'generate', 'signing'],
+    [
+      'credential-file',
+      'drive',
+      '--broker',
+      'https://one.example',
+      '--jwt-file',
+      'w.jwt',
+      '--output',
+      'new-file.json',
+    ],
+  ])('T26: %s %s %s %s writes no file and makes no key', async (...args) => {
+    const whole = args.map((word) => (word.startsWith('new-') ? named(word) : word))
+    const outcome = await runCli([...whole, '--dry-run'])
+
+    expect(outcome).toMatchObject({ status: 0, stderr: '' })
+    expect(outcome.stdout).toMatch(/^dry run, nothing was changed: /)
+    expect(outcome.stdout).not.toMatch(/"d"|"k"|PRIVATE/)
+    expect((await readdir(folder)).filter((name) => name.startsWith('new-'))).toEqual([])
+  })
+
+  test('a file that is there already is refused as it would be', async () => {
+    const outcome = await runCli(['keys', 'generate', 'admin', join(folder, 'admin.jwk.json'), '--dry-run'])
+
+    expect(outcome).toMatchObject({ status: 2, stdout: '' })
+    expect(outcome.stderr).toContain('it exists already')
+  })
+
+  test.each([
+    [['context', 'use', 'two'], 'commands would ask https://two.example'],
+    [['logout', '--url', 'https://one.example'], 'the refresh token revoked at https://a.example'],
+  ])('T26: %j leaves the contexts as they are, and asks no issuer', async (args, says) => {
+    await mkdir(join(folder, 'config', 'downscope'), { recursive: true })
+    await writeFile(contexts(), JSON.stringify(signedIn), { mode: 0o600 })
+    const outcome = await runCli([...args, '--dry-run'], { env: { XDG_CONFIG_HOME: join(folder, 'config') } })
+
+    expect(outcome).toMatchObject({ status: 0, stderr: '' })
+    expect(outcome.stdout).toContain(says)
+    expect(jsonMembers(await readFile(contexts(), 'utf8'))).toEqual(signedIn)
+  })
+
+  test('T26: login asks the broker where people sign in, and nobody else', async () => {
+    await api.close()
+    const asked: string[] = []
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '')
+      response.end(JSON.stringify({ issuer: 'https://issuer.example', client_id: 'x' }))
+    })
+    const port = await listenOnLoopback(server)
+    const outcome = await runCli(['login', '--url', `http://127.0.0.1:${port}`, '--dry-run'], {
+      env: { XDG_CONFIG_HOME: named('new-contexts') },
+    })
+    server.close()
+
+    expect(outcome).toMatchObject({ status: 0, stderr: '' })
+    expect(outcome.stdout).toContain('you would sign in at https://issuer.example')
+    expect(asked).toEqual(['/v1/sign-in'])
+    expect(await readdir(folder)).not.toContain('new-contexts')
+  })
 })

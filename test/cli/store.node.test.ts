@@ -107,6 +107,41 @@ describe('downscope store', { timeout: 120_000 }, () => {
     expect(digests(exported)['policies']).toEqual(digests(original)['policies'])
   })
 
+  test('T26: --dry-run of export, import and copy judges and counts, and writes nothing anywhere', async () => {
+    const stopped = () => world.run(['service', 'status', '--json'], remote())
+    const before = await stopped()
+    const there = await world.run(['store', 'import', world.path('backup.jsonl'), '--dry-run'], remote())
+    const fresh = await world.run(
+      ['store', 'import', world.path('backup.jsonl'), '--dry-run'],
+      local('fresh.db'),
+    )
+    const out = await world.run(['store', 'export', world.path('dry.jsonl'), '--dry-run', '--json'], local())
+    const cut = world.path('cut-dry.jsonl')
+    world.write('cut-dry.jsonl', world.read('backup.jsonl').slice(0, -300))
+    const refused = await world.run(['store', 'import', cut, '--dry-run'], local())
+    const copied = await world.run(
+      ['store', 'copy', `sqlite:${world.path('store.db')}`, `sqlite:${world.path('fresh.db')}`, '--dry-run'],
+      local(),
+    )
+
+    expect(copied.stderr).toContain('is not stopped')
+    for (const outcome of [there, fresh])
+      expect(outcome).toMatchObject({
+        status: 0,
+        stderr: '',
+        stdout: expect.stringMatching(
+          /^dry run, nothing was changed: \d+ documents would be written/,
+        ) as string,
+      })
+    expect(jsonMembers(out.stdout)).toMatchObject({
+      dry_run: true,
+      collections: { credentials: { documents: 1 } },
+    })
+    expect(refused).toMatchObject({ status: 1, stdout: '' })
+    expect(['fresh.db', 'dry.jsonl'].filter((name) => existsSync(world.path(name)))).toEqual([])
+    expect(jsonMembers((await stopped()).stdout)['stopped']).toEqual(jsonMembers(before.stdout)['stopped'])
+  })
+
   test('an export that is damaged, edited or of other keys is refused before anything is written', async () => {
     const text = world.read('backup.jsonl')
     const otherKeys = (await world.run(['keys', 'generate', 'sealing'])).stdout.trim()

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { auditOutcomes } from '../../domain/audit-record.ts'
 import { escapeInvisible } from '../../domain/text.ts'
-import { adminOptions, readOptions, connect, type AdminClient } from '../admin-client.ts'
+import { readOptions, connect, type AdminClient } from '../admin-client.ts'
 import { type Call, type Command, type OptionSpec, wholeNumber } from '../command.ts'
 import { createFault, type Exit } from '../fault.ts'
 import { createPaint, plain, table, warn, type Paint } from '../output.ts'
@@ -19,7 +19,6 @@ const filterOptions: readonly OptionSpec[] = [
 ]
 const csvOption: OptionSpec = { name: '--csv', summary: 'print CSV, safe to open as a table' }
 const jsonLines: OptionSpec = { name: '--json', summary: 'print a JSON document a line' }
-const withoutJson = adminOptions.filter(({ name }) => name !== '--json')
 const withCurl = readOptions.filter(({ name }) => name !== '--json')
 
 export const auditCommands: readonly Command[] = [
@@ -44,7 +43,7 @@ export const auditCommands: readonly Command[] = [
   {
     name: 'audit tail',
     summary: 'print audit records as they come, until you stop it',
-    options: [...filterOptions.filter(({ name }) => name !== '--until'), jsonLines, ...withoutJson],
+    options: [...filterOptions.filter(({ name }) => name !== '--until'), jsonLines, ...withCurl],
     examples: ['downscope audit tail', 'downscope audit tail --outcome refused --since 10m'],
     run: tail,
   },
@@ -64,7 +63,7 @@ export const auditCommands: readonly Command[] = [
     name: 'audit export',
     summary: 'print every audit record that matches, newest first',
     details: 'A JSON document a line, or CSV. It asks page by page.',
-    options: [...filterOptions, jsonLines, csvOption, ...withoutJson],
+    options: [...filterOptions, jsonLines, csvOption, ...withCurl],
     examples: [
       'downscope audit export --since 30d > audit.jsonl',
       'downscope audit export --csv --since 2026-11-01T00:00:00Z > audit.csv',
@@ -113,7 +112,7 @@ async function exportAll(call: Call): Promise<Exit> {
   const query = filterIn(call)
   const client = await connect(call)
   const write = call.has('--csv') ? csvWriter(call) : jsonWriter(call)
-  write.head()
+  if (!call.has('--curl')) write.head()
   let after: string | undefined
   do {
     const page: Page = await ask(client, { ...query, limit: String(pageSize), after })

@@ -3,11 +3,12 @@ import { type Finding, judgeClock } from '../examine-policy-servers.ts'
 import { isMembers } from '../../domain/json.ts'
 import { softwareVersion } from '../../domain/version.ts'
 import { type CredentialAnswer, allCredentials } from '../admin-answers.ts'
-import { adminOptions, connect } from '../admin-client.ts'
+import { connect, readOptions } from '../admin-client.ts'
 import { askIssuer, brokerUrl, clientSettings } from '../broker-url.ts'
 import type { Call, Command, OptionSpec } from '../command.ts'
 import { type Exit, isFault } from '../fault.ts'
-import { printAnswer, withProgress, type Progress, counted, type Paint, plain } from '../output.ts'
+import { printAnswer, withProgress, type Progress, counted, type Paint, plain, shellWord } from '../output.ts'
+import { adminCurl } from '../request-shown.ts'
 import { stepWords } from './versions.ts'
 import { send } from '../send.ts'
 import { parseService, stopWords, type ServiceAnswer } from './service.ts'
@@ -74,7 +75,7 @@ export const doctorCommands: readonly Command[] = [
     options: [
       { name: '--local', summary: 'look at the settings in the environment only' },
       ...liveOptions,
-      ...adminOptions,
+      ...readOptions,
     ],
     examples: [
       'downscope doctor',
@@ -92,6 +93,7 @@ async function examine(call: Call): Promise<Exit> {
     const { proveLive } = await import('../live/run-live.ts')
     return proveLive(call)
   }
+  if (call.has('--curl')) return showQuestions(call)
   const { env } = call.terminal
   const isBrokersPlace = ['DOWNSCOPE_ISSUER', 'DOWNSCOPE_STORE', 'DOWNSCOPE_KEYS', 'DOWNSCOPE_KEY_RING'].some(
     (name) => (env[name] ?? '') !== '',
@@ -112,6 +114,16 @@ async function examine(call: Call): Promise<Exit> {
     return `${showFindings(findings, paint)}\n${counts.length === 0 ? paint.good('All is well.') : `${counts.join(', ')}.`}\n`
   })
   return bad === 0 ? 'done' : 'refused'
+}
+
+/** What a broker is asked, in this order. */
+function showQuestions(call: Call): Exit {
+  const url = brokerUrl(call)
+  for (const path of ['.well-known/oauth-authorization-server', 'readyz'])
+    call.terminal.stdout.write(`curl -sS ${shellWord(`${url}/${path}`)}\n`)
+  for (const path of ['service', 'credentials?limit=500'])
+    call.terminal.stdout.write(adminCurl(call, url, { method: 'GET', path }))
+  return 'done'
 }
 
 function namesBroker(call: Call): boolean {

@@ -9,7 +9,8 @@ import { contextOf } from '../contexts.ts'
 import type { Call, Command } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { json, note, shellWord } from '../output.ts'
-import { writeNewFile } from '../files.ts'
+import { writeNewFile, refuseExisting } from '../files.ts'
+import { dryRunOption, showNothingDone } from '../request-shown.ts'
 
 const jwtType = 'urn:ietf:params:oauth:token-type:jwt'
 
@@ -59,6 +60,7 @@ export const jwtCommands: readonly Command[] = [
         summary: 'where it goes; by default standard output',
         offer: 'file',
       },
+      dryRunOption,
     ],
     examples: [
       'downscope credential-file reports-sa --broker https://tokens.acme.example --jwt-file /var/run/secrets/tokens/downscope',
@@ -147,6 +149,10 @@ async function writeCredentialFile(call: Call): Promise<Exit> {
     credential_source: source,
   })
   const output = call.text('--output')
+  if (output !== undefined && call.has('--dry-run')) {
+    refuseExisting(output)
+    return showNothingDone(call, { file: output }, `a credential file would be written to ${output}`)
+  }
   if (output === undefined) call.terminal.stdout.write(text)
   else writeNewFile(output, text, { hint: 'No file is written over another.' })
   const exports = [

@@ -4,7 +4,8 @@ import { jsonOption, type Call, type Command } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { createPerson, issuerEntry, type Person } from '../terminal.ts'
 import { json, note, printAnswer } from '../output.ts'
-import { readTextFile, writeNewFile } from '../files.ts'
+import { readTextFile, refuseExisting, writeNewFile } from '../files.ts'
+import { dryRunOption, showNothingDone } from '../request-shown.ts'
 
 export const keyCommands: readonly Command[] = [
   {
@@ -42,6 +43,7 @@ export const keyCommands: readonly Command[] = [
         summary: 'as whom an admin or caller signs; by default ops, or the subject',
       },
       { name: '--subject', value: 'NAME', summary: 'by default the issuer' },
+      dryRunOption,
       jsonOption,
     ],
     examples: [
@@ -98,6 +100,7 @@ function signsFrom(hours: string): EpochSeconds {
 
 function printKey(call: Call, text: string): Exit {
   const file = call.text('FILE')
+  if (call.has('--dry-run')) return wouldWrite(call, file, 'a new key would be printed on standard output')
   if (file === undefined) {
     const isSet = text.startsWith('{')
     call.terminal.stdout.write(call.has('--json') && !isSet ? json({ keys: text.trim() }) : text)
@@ -111,6 +114,7 @@ function printKey(call: Call, text: string): Exit {
 function writePerson(call: Call, issuer: string, part: 'admins' | 'rules'): Exit {
   const file = call.text('FILE')
   if (file === undefined) throw createFault('usage', 'in which FILE shall the private key be?')
+  if (call.has('--dry-run')) return wouldWrite(call, file, '')
   const person = createPerson(issuer, call.text('--subject'))
   writeNewFile(file, `${JSON.stringify(person.privateJwk)}\n`)
   const { subject, publicJwk: jwk } = person
@@ -121,6 +125,12 @@ function writePerson(call: Call, issuer: string, part: 'admins' | 'rules'): Exit
       `${good('written')} ${file} ${dim('(the private key). The lines above go into the policy.')}`,
   )
   return 'done'
+}
+
+function wouldWrite(call: Call, file: string | undefined, otherwise: string): Exit {
+  if (file === undefined) return showNothingDone(call, {}, otherwise)
+  refuseExisting(file)
+  return showNothingDone(call, { file }, `a new key would be written to ${file}`)
 }
 
 /** What makes the policy know the key, to paste. */

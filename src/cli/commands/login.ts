@@ -7,6 +7,7 @@ import { createFault, isFault } from '../fault.ts'
 import { readTextFile } from '../files.ts'
 import { claimsOf } from '../key-file.ts'
 import { note, plain, printAnswer, table } from '../output.ts'
+import { dryRunOption, showNothingDone } from '../request-shown.ts'
 import { send } from '../send.ts'
 import {
   endRefreshToken,
@@ -32,6 +33,7 @@ export const loginCommands: readonly Command[] = [
         summary: 'the secret of the client, where the issuer asks for it of desktop clients too (Google)',
         offer: 'file',
       },
+      dryRunOption,
       jsonOption,
       ...urlOptions,
     ],
@@ -41,7 +43,7 @@ export const loginCommands: readonly Command[] = [
   {
     name: 'logout',
     summary: 'end the sign-in at a broker',
-    options: [jsonOption, ...urlOptions],
+    options: [dryRunOption, jsonOption, ...urlOptions],
     examples: ['downscope logout'],
     run: logout,
   },
@@ -64,7 +66,7 @@ export const loginCommands: readonly Command[] = [
     summary: 'choose the broker that commands ask where nothing else is said',
     details: 'Options come first, then the environment, then this.',
     arguments: [{ name: 'NAME', summary: 'the name of the context' }],
-    options: [jsonOption],
+    options: [dryRunOption, jsonOption],
     examples: ['downscope context use production'],
     run: useContext,
   },
@@ -74,6 +76,13 @@ async function login(call: Call): Promise<'done'> {
   const { env, stderr } = call.terminal
   const url = brokerUrl(call)
   const place = await placeOf(call, url)
+  const name = call.text('--context') ?? contextOf(env, url)?.name ?? new URL(url).host
+  if (call.has('--dry-run'))
+    return showNothingDone(
+      call,
+      { context: name, url, issuer: place.issuer },
+      `you would sign in at ${plain(place.issuer)}, and tokens would be kept as context ${plain(name)}`,
+    )
   const tokens = call.has('--device')
     ? await signInByDevice(place, ({ url: page, code }) =>
         note(call, ({ bold }) => `Open ${bold(plain(page))} on any device and type ${bold(plain(code))}`),
@@ -82,7 +91,6 @@ async function login(call: Call): Promise<'done'> {
         stderr.write(`Sign in here:\n\n  ${link}\n\n`)
         if (stderr.isTTY === true) openBrowser(link)
       })
-  const name = call.text('--context') ?? contextOf(env, url)?.name ?? new URL(url).host
   const { contexts } = readContexts(env)
   const context: Context = {
     url,
@@ -124,6 +132,12 @@ async function logout(call: Call): Promise<'done'> {
   const { name, context } = requireContext(call)
   const { id_token: idToken, refresh_token: refreshToken, ...rest } = context
   if (idToken === undefined) throw createFault('refused', `you are not signed in at ${context.url}`)
+  if (call.has('--dry-run'))
+    return showNothingDone(
+      call,
+      { context: name },
+      `the tokens for ${context.url} would be deleted${refreshToken === undefined ? '' : `, and the refresh token revoked at ${plain(context.issuer)}`}`,
+    )
   const isEnded = refreshToken === undefined || (await endRefreshToken(placeIn(context), refreshToken))
   const { current, contexts } = readContexts(env)
   writeContexts(env, { current, contexts: { ...contexts, [name]: rest } })
@@ -185,6 +199,8 @@ async function useContext(call: Call): Promise<'done'> {
     throw createFault('usage', `there is no context ${plain(name)}`, {
       hints: [`There are: ${Object.keys(contexts).map(plain).join(', ') || 'none'}.`],
     })
+  if (call.has('--dry-run'))
+    return showNothingDone(call, { current: name }, `commands would ask ${context.url}`)
   writeContexts(env, { current: name, contexts })
   printAnswer(call, { current: name, url: context.url }, () => `commands ask ${context.url} now\n`)
   return Promise.resolve('done')

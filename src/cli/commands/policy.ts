@@ -2,7 +2,7 @@ import type { PolicyJudgement } from '../../policy/policy-warnings.ts'
 import { isMembers } from '../../domain/json.ts'
 import type { Policy, PolicyWarning } from '../../domain/policy.ts'
 import { parseAppliedPolicy, parsePolicyAnswer, type PolicyAnswer } from '../admin-answers.ts'
-import { adminOptions, changeOptions, connect, readOptions, type AdminClient } from '../admin-client.ts'
+import { changeOptions, connect, readOptions, type AdminClient } from '../admin-client.ts'
 import { jsonOption, type ArgumentSpec, type Call, type Command } from '../command.ts'
 import { createFault, isFault, type Exit } from '../fault.ts'
 import { counted, note, plain, printAnswer, table, type Paint } from '../output.ts'
@@ -44,7 +44,7 @@ export const policyCommands: readonly Command[] = [
     summary: 'show what a policy file would change',
     details: 'A unified diff. Status 0 when they are the same, 1 when they differ.',
     arguments: [fileArgument],
-    options: adminOptions,
+    options: readOptions,
     examples: ['downscope policy diff policy.yaml', 'downscope policy diff policy.yaml | less -R'],
     run: diffFile,
   },

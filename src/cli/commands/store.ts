@@ -8,6 +8,8 @@ import type { Call, Command, OptionSpec } from '../command.ts'
 import { type ExportedSegment, readExport, writeExport } from '../export-file.ts'
 import { createFault, type Exit } from '../fault.ts'
 import { counted, note, plain, printAnswer, warn, withProgress, type Progress } from '../output.ts'
+import { refuseExisting } from '../files.ts'
+import { dryRunOption, showNothingDone } from '../request-shown.ts'
 import { openStorePlace, type StoreAtPlace } from '../store-place.ts'
 
 const rewrapOption: OptionSpec = {
@@ -30,7 +32,7 @@ export const storeCommands: readonly Command[] = [
       'Secrets stay sealed: without the key ring the file opens nothing. Interrupted, it goes on where it stopped. ' +
       'Cached tokens, leases, connections and the audit trail are not in it (docs/backup.md).',
     arguments: [fileArgument],
-    options: [rewrapOption, ...adminOptions],
+    options: [rewrapOption, dryRunOption, ...adminOptions],
     examples: [
       'downscope store export backup.jsonl',
       'downscope store export backup.jsonl --url https://tokens.acme.example',
@@ -45,7 +47,7 @@ export const storeCommands: readonly Command[] = [
       'stopped first and stays stopped without --resume. It may be interrupted and repeated. Status 1 when the file is ' +
       'refused or a document is not as it should be.',
     arguments: [fileArgument],
-    options: [...importOptions, ...adminOptions],
+    options: [...importOptions, dryRunOption, ...adminOptions],
     examples: ['downscope store import backup.jsonl', 'downscope store import backup.jsonl --resume'],
     run: importStore,
   },
@@ -59,7 +61,7 @@ export const storeCommands: readonly Command[] = [
       { name: 'FROM', summary: 'the URL of a store or of a broker' },
       { name: 'TO', summary: 'the same, for where it goes' },
     ],
-    options: [...importOptions, ...adminOptions],
+    options: [...importOptions, dryRunOption, ...adminOptions],
     examples: ['downscope store copy sqlite:downscope.db firestore://acme-prod/downscope --resume'],
     run: copyStore,
   },
@@ -69,6 +71,12 @@ async function exportStore(call: Call): Promise<Exit> {
   const file = call.argument('FILE')
   const tally = createTally()
   const leftOut: string[] = []
+  if (call.has('--dry-run')) {
+    refuseExisting(file)
+    return at(call, { isSource: true }, (place) =>
+      showTaken(call, { file }, segmentsFrom(place, call.has('--rewrap')), `into ${file}`),
+    )
+  }
   await at(call, { isSource: true }, (place) =>
     withProgress(call, 'Exporting', (progress) =>
       refusing(file, () =>
@@ -144,6 +152,20 @@ async function* segmentsFrom(
   } while (last.outline.next !== undefined)
 }
 
+/** `--dry-run`: what would be taken where. */
+async function showTaken(
+  call: Call,
+  document: object,
+  segments: AsyncGenerator<ExportedSegment, void>,
+  where: string,
+): Promise<Exit> {
+  const tally = createTally()
+  for await (const { outline } of segments)
+    for (const one of outline.documents) tally.add(one.key, digestOf(one))
+  const words = `${counted(tally.count(), 'document')} would be written ${where}`
+  return showNothingDone(call, { ...document, ...tally.document() }, words)
+}
+
 interface Incoming {
   readonly place: StoreAtPlace
   readonly segments: () => AsyncGenerator<ExportedSegment, void>
@@ -152,6 +174,15 @@ interface Incoming {
 /** Looks at every segment before the first one is written: what is refused is refused whole. */
 async function takeIn(call: Call, { place, segments }: Incoming): Promise<Exit> {
   const how = { isPolicyTaken: call.has('--policy'), isRewrapped: call.has('--rewrap') }
+  if (call.has('--dry-run')) {
+    for await (const { text } of segments()) await place.importSegment(text, { ...how, isCheck: true })
+    return showTaken(
+      call,
+      { store: place.name },
+      segments(),
+      `into ${plain(place.name)}, whose service would be stopped`,
+    )
+  }
   const stoppedBy = await place.stoppedBy()
   const tally = createTally()
   const { isVouchedFor, unlike, stricter } = await withProgress(call, 'Checking', async (progress) => {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { isBrokerError } from '../../domain/broker-error.ts'
 import { softwareVersion } from '../../domain/version.ts'
 import { createEntropy, createSystemClock } from '../../adapters/system/clock-and-entropy.ts'
@@ -7,7 +6,7 @@ import { parseCredential } from '../admin-answers.ts'
 import { connect } from '../admin-client.ts'
 import type { Call } from '../command.ts'
 import { createFault, isFault, type Exit } from '../fault.ts'
-import { writeNewFile } from '../files.ts'
+import { refuseExisting, writeNewFile } from '../files.ts'
 import { note, plain, printAnswer, warn, type Paint } from '../output.ts'
 import { confirm } from '../terminal.ts'
 import { createConsentFlow, readClient } from './consent.ts'
@@ -38,7 +37,7 @@ export async function proveLive(call: Call): Promise<Exit> {
     return 'done'
   }
   const report = call.text('--report')
-  if (report !== undefined && existsSync(report)) throw createFault('usage', `${report} exists already`)
+  if (report !== undefined) refuseExisting(report)
   const { google, options, end, record } = await prepare(call)
   try {
     await resume(call, google)
