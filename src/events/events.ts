@@ -133,8 +133,8 @@ function createDeliver(deps: EventsDeps, receiver: WebhookReceiver): () => Promi
   const host = new URL(receiver.url).host
   let isUnderWay = false
   let isAskedAgain = false
-  let isAwaited = false
   let isFailing = false
+  let lookAgain = Promise.withResolvers<void>()
 
   /** Whether the receiver answers at all; of a failure one line is logged, not one for each event. */
   const noteOutcome = (reason: string | undefined): void => {
@@ -175,16 +175,6 @@ function createDeliver(deps: EventsDeps, receiver: WebhookReceiver): () => Promi
     return waiting.size > 0
   }
 
-  const lookAgain = (): void => {
-    if (isAwaited || !sharesWork || !background.runsAfterAnswer) return
-    isAwaited = true
-    // Not in the background, whose work the end of the process waits for.
-    void clock.sleep(lookAgainMs).then(() => {
-      isAwaited = false
-      background.run(deliver)
-    })
-  }
-
   // On Workers each request has its own: nothing tells when another one was cut off.
   const deliver = async (): Promise<void> => {
     if (isUnderWay && sharesWork) {
@@ -198,11 +188,22 @@ function createDeliver(deps: EventsDeps, receiver: WebhookReceiver): () => Promi
         isAskedAgain = false
         isLeft = await sendDue()
       } while (isAskedAgain)
-      if (isLeft) lookAgain()
+      if (isLeft) lookAgain.resolve()
     } finally {
       isUnderWay = false
     }
   }
+
+  // Not in the background, whose work the end of the process waits for, nor begun by a request, whose trace it would be.
+  const keepLooking = async (): Promise<never> => {
+    for (;;) {
+      await lookAgain.promise
+      await clock.sleep(lookAgainMs)
+      lookAgain = Promise.withResolvers()
+      background.run(deliver)
+    }
+  }
+  if (sharesWork && background.runsAfterAnswer) void keepLooking()
   return deliver
 }
 

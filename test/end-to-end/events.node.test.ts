@@ -3,7 +3,7 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { listenOnLoopback } from '../support/listen.ts'
-import { runProgram } from '../support/run-node.ts'
+import { repository, runProgram } from '../support/run-node.ts'
 import { administer, askToken } from '../support/test-broker/ask.ts'
 import { createTestWorld, scopeOf } from '../support/test-broker/test-world.ts'
 import { until } from '../support/test-broker/until.ts'
@@ -55,7 +55,19 @@ test(
     })
     const trapPort = await listenOnLoopback(trap)
     onTestFinished(() => void trap.close())
-    const broker = await world.yard.start({ ...settings, DOWNSCOPE_WEBHOOK_ALLOW_PRIVATE: 'true' })
+    let exported = ''
+    const collector = createServer((request, response) => {
+      request.setEncoding('utf8').on('data', (text: string) => (exported += text))
+      request.on('end', () => response.end('{}'))
+    })
+    const collectorPort = await listenOnLoopback(collector)
+    onTestFinished(() => void collector.close())
+    const broker = await world.yard.start({
+      ...settings,
+      DOWNSCOPE_WEBHOOK_ALLOW_PRIVATE: 'true',
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collectorPort}`,
+      OTEL_METRIC_EXPORT_INTERVAL: '200',
+    })
     await world.enrolAccount(broker, 'sa')
     const ask = async () => (await askToken(broker, world.workload, { audience: 'sa' })).status
     const admin = (method: string, of: string, body?: object) =>
@@ -90,12 +102,16 @@ test(
     expect(statuses).toEqual([200, 200, 200])
     expect(receiver.received[4]).toMatchObject({ type: 'kill_switch.used', data: { by: 'ops/ops' } })
     expect(receiver.faults).toEqual([])
-    const doctor = await runProgram(process.execPath, ['src/cli.ts', 'service', 'status', '--json'], {
-      cwd: join(import.meta.dirname, '../..'),
-      env: { DOWNSCOPE_URL: broker.url, DOWNSCOPE_ID_TOKEN: await world.ops.jwt() },
-    })
+    await until('the webhook is measured', () => exported.includes('"webhook"'))
+    const env = { ...settings, DOWNSCOPE_URL: broker.url, DOWNSCOPE_ID_TOKEN: await world.ops.jwt() }
+    const doctor = (...args: readonly string[]) =>
+      runProgram(process.execPath, ['src/cli.ts', 'doctor', ...args], { cwd: repository, env })
+    const [asked, local] = [await doctor(), await doctor('--local')]
     const [service, events] = [await admin('GET', 'service'), await admin('GET', 'events')]
-    const shown = [broker.stdout(), broker.stderr(), service.text, events.text, doctor.stdout].join('\n')
+    const outputs = [broker.stdout(), broker.stderr(), asked.stdout, local.stdout, local.stderr, exported]
+    expect(asked.stdout).toContain('policy')
+    expect(local.stdout + local.stderr).toContain('DOWNSCOPE_WEBHOOK_URL')
+    const shown = [...outputs, service.text, events.text].join('\n')
     expect(events.text).toContain('kill_switch.used')
     expect(shown).toContain(`"DOWNSCOPE_WEBHOOK_URL":"${host}"`)
     expect(shown).not.toContain('canary')
