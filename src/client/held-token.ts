@@ -129,15 +129,14 @@ export function createHeldToken(deps: HeldTokenDeps): HeldToken {
             // Answered or not, the next look is due after `recheckMs` again: a broker that hangs slows down one asker.
             held.confirmedAtMs = now
             await within(refresh(), Math.min(left, recheckWaitMs))
-            const after = usable()
-            if (after !== undefined) return after
-            continue
-          }
-          if (mayAsk && now >= nextRefreshAtMs && leftMs(held) < held.dueLeftMs) {
+          } else if (mayAsk && now >= nextRefreshAtMs && leftMs(held) < held.dueLeftMs) {
             if (runtime.isolatesRequests) await within(refresh(), Math.min(left, recheckWaitMs))
             else void refresh()
           }
-          return usable() ?? held
+          // A refusal has ended it meanwhile.
+          const after = usable()
+          if (after !== undefined) return after
+          continue
         }
         if (now < nextTryAtMs) {
           const pause = nextTryAtMs - now

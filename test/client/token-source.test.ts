@@ -249,6 +249,15 @@ describe('createTokenSource', () => {
     world.move(3_200_000)
     expect((await source.getToken()).token).toBe('token-3')
   })
+
+  test('where requests are isolated from each other, a due token whose renewal is refused is given to nobody', async () => {
+    const world = createWorld()
+    const source = world.source({ runtime: { ...world.runtime, isolatesRequests: true }, recheck: 86_400 })
+    await source.getToken()
+    world.move(3_200_000)
+    world.answer = () => Response.json({ error: 'invalid_target' }, { status: 400 })
+    await expect(source.getToken()).rejects.toMatchObject({ code: 'refused' })
+  })
 })
 
 async function settle(): Promise<void> {
