@@ -99,20 +99,18 @@ function createWorld(count: number) {
           issuers: [],
           upstreams: [],
           admins: [],
-          rules: [
-            {
-              name: 'r',
-              credential: 'credential-00001',
-              callers: [{ issuer: 'cluster', subject: 'billing', claims: {} }],
-              scopes: [],
-              excessScopes: 'refuse',
-              tokenTypes: ['access_token'],
-              idTokenAudiences: [],
-              subjects: [],
-              boundary: [],
-              givesImplied: false,
-            },
-          ],
+          rules: ['r', 'second'].map((name) => ({
+            name,
+            credential: 'credential-00001',
+            callers: [{ issuer: 'cluster', subject: 'billing', claims: {} }],
+            scopes: [],
+            excessScopes: 'refuse',
+            tokenTypes: ['access_token'],
+            idTokenAudiences: [],
+            subjects: [],
+            boundary: [],
+            givesImplied: false,
+          })),
         },
       }),
       clock,
@@ -136,7 +134,9 @@ describe('the summary', () => {
     const page = await world.readSummary(everything)
     expect(page.rows.map(({ row }) => row.name)).toEqual(world.held.map(({ name }) => name))
     expect(page).toMatchObject({ at: world.clock.now(), total: 3, isCut: false })
-    expect(page.rows[1]?.usedBy).toEqual([{ rule: 'r', callers: ['cluster/billing'] }])
+    expect(page.rows[1]?.usedBy).toEqual(
+      ['r', 'second'].map((rule) => ({ rule, callers: ['cluster/billing'] })),
+    )
   })
 
   it('more than a page of credentials without a summary are said to be cut', async () => {

@@ -113,6 +113,7 @@ describe('a reply wider than what was asked', () => {
     ['that outlives its reply', () => accessToken({ exp: world.clock.now() + 3_600 })],
     ['that has ended', () => accessToken({ exp: world.clock.now() - 1 })],
     ['that is an ID token', () => accessToken({ aud: 'app' }, { typ: 'JWT' })],
+    ['that is an ID token with a list of one audience', () => accessToken({ aud: ['app'] }, { typ: 'JWT' })],
     ['that is an ID token by its nonce', () => accessToken({ nonce: 'n' }, { typ: 'JWT' })],
     ['that says that it is an ID token', () => accessToken({ typ: 'ID' }, { typ: 'JWT' })],
     ['without a scope', () => accessToken({ scope: undefined })],

@@ -3,7 +3,7 @@ import type { BrokerErrorCode } from '../../src/domain/broker-error.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
 import type { UpstreamReply } from '../../src/oauth/send-with-retry.ts'
-import { judgeFailure, type FailureContext } from '../../src/oauth/upstream-failure.ts'
+import { judgeFailure, quoteUpstream, type FailureContext } from '../../src/oauth/upstream-failure.ts'
 
 const now = epochSeconds(1_800_000_000)
 
@@ -130,4 +130,11 @@ describe('Google’s error catalogue (docs/google.md §1.3)', () => {
     expect(reason).toContain('https://www.googleapis.com/auth/drive')
     expect(reason.length).toBeLessThan(260)
   })
+})
+
+test('an upstream’s own words are at most 200 characters in a log', () => {
+  const words = (count: number): string => 'no way '.repeat(count).trim()
+  expect(quoteUpstream(words(1_000), [])).toHaveLength(200)
+  expect(quoteUpstream(words(1_000), [])).toMatch(/^no way .*\.\.\.$/)
+  expect(quoteUpstream(words(10), [])).toBe(words(10))
 })

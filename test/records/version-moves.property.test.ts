@@ -5,6 +5,7 @@ import { epochSeconds } from '../../src/domain/time.ts'
 import type { CredentialRecord, CredentialVersion } from '../../src/records/credential-record.ts'
 import {
   addCandidate,
+  connectRecord,
   destroyVersion,
   disableVersion,
   promoteVersion,
@@ -156,4 +157,12 @@ describe('a move that is not allowed', () => {
 
     expect(destroyVersion(record, 'v1', start).versions.map(({ id }) => id)).toContain('due')
   })
+
+  test.each([{ kind: 'refresh_token' }, { upstream: 'shop' }] as const)(
+    'a consent for %o takes the place of no other kind of secret and of no other upstream',
+    (other) => {
+      expect(() => connectRecord(fresh, { ...fresh, ...other }, start)).toThrow('it is a service_account_key')
+      expect(connectRecord(fresh, fresh, start).revision).toBe(2)
+    },
+  )
 })
