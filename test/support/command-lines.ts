@@ -1,14 +1,20 @@
-/** Every call of `downscope` in lines of shell, as words: what stands after it, up to a pipe, a redirection or a comment. */
-export function commandLines(shell: string): readonly (readonly string[])[] {
+/** Every call of `program` in lines of shell, as words: what stands after it, up to a pipe, a redirection or a comment. */
+export function commandLines(shell: string, program = 'downscope'): readonly (readonly string[])[] {
   const lines = shell.replaceAll(/\\\n\s*/g, ' ').split('\n')
-  return lines.flatMap((line) =>
-    simpleCommands(line).flatMap((words) => {
-      const at = words.indexOf('downscope')
-      // A comment or an argument may say the word as well: before the command there are settings and npx alone.
-      const isCommand = at !== -1 && words.slice(0, at).every((word) => word === 'npx' || /^\w+=/.test(word))
-      return isCommand ? [words.slice(at + 1)] : []
-    }),
-  )
+  const nested = [...shell.matchAll(/\$\((?!\()([^()]*)\)/g)].map(([, inner = '']) => inner)
+  return [
+    ...lines.flatMap((line) => callsIn(line, program)),
+    ...nested.flatMap((line) => commandLines(line, program)),
+  ]
+}
+
+function callsIn(line: string, program: string): readonly (readonly string[])[] {
+  return simpleCommands(line).flatMap((words) => {
+    const at = words.indexOf(program)
+    // A comment or an argument may say the word as well: before the command there are settings and npx alone.
+    const isCommand = at !== -1 && words.slice(0, at).every((word) => word === 'npx' || /^\w+=/.test(word))
+    return isCommand ? [words.slice(at + 1)] : []
+  })
 }
 
 function simpleCommands(line: string): readonly (readonly string[])[] {

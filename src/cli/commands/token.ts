@@ -46,7 +46,7 @@ export const tokenCommands: readonly Command[] = [
       'downscope token reports-sa --jwt /var/run/secrets/tokens/downscope',
       'downscope token team-calendar --key billing.jwk.json --scope https://www.googleapis.com/auth/calendar.readonly',
       'downscope token reports-sa --jwt workload.jwt --header | curl -H @- https://storage.googleapis.com/storage/v1/b/acme-reports/o',
-      'gcloud auth print-identity-token --audiences="$DOWNSCOPE_URL" | downscope token reports-sa --jwt - --json',
+      'gcloud auth print-identity-token --impersonate-service-account="$CALLER" --audiences="$DOWNSCOPE_URL" | downscope token reports-sa --jwt - --json',
     ],
     run: getToken,
   },
