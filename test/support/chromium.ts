@@ -8,7 +8,7 @@ export const chromiumPath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 export const hasChromium = existsSync(chromiumPath)
 
 export interface Look {
-  readonly width: 360 | 1280
+  readonly width: 360 | 900 | 1280
   readonly scheme: 'light' | 'dark'
   readonly javaScript?: boolean
 }
