@@ -237,6 +237,8 @@ export const summarySchema = z.object({
     }),
   ),
   hours: z.array(z.object({ hour: timestamp, issued: z.int(), refused: z.int(), failed: z.int() })),
+  /** Where there were more records than a page may read: up to when they are counted. Maintenance counts the rest. */
+  hours_cut_at: z.optional(timestamp),
 })
 
 export type SummaryDocument = z.input<typeof summarySchema>

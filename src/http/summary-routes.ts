@@ -49,7 +49,8 @@ export function serveSummary({ readSummary }: SummaryRoutesDeps): readonly Serve
   ]
 }
 
-function summaryDocument({ at, total, matching, isCut, rows, hours }: SummaryPage): SummaryDocument {
+function summaryDocument(page: SummaryPage): SummaryDocument {
+  const { at, total, matching, isCut, rows, hours, hoursCutAt } = page
   return {
     at: formatTimestamp(at),
     total,
@@ -80,5 +81,6 @@ function summaryDocument({ at, total, matching, isCut, rows, hours }: SummaryPag
       refused,
       failed,
     })),
+    hours_cut_at: hoursCutAt === undefined ? undefined : formatTimestamp(hoursCutAt),
   }
 }

@@ -8,11 +8,12 @@ import {
   type CredentialRow,
   type HourCount,
 } from '../domain/summary.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 import { later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { SummaryRecord } from '../records/broker-summary.ts'
-import { countAudit } from '../records/count-audit.ts'
+import { countAudit, type AuditCount } from '../records/count-audit.ts'
 import type { Credentials } from '../records/credentials.ts'
 import { mergeHours } from './summarise.ts'
 
@@ -42,6 +43,8 @@ export interface SummaryPage {
   readonly isCut: boolean
   readonly rows: readonly ShownRow[]
   readonly hours: readonly HourCount[]
+  /** Up to when the hours are counted: there were more records than a page may read. */
+  readonly hoursCutAt?: EpochSeconds
 }
 
 export type ReadSummary = (question: SummaryQuestion) => Promise<SummaryPage>
@@ -74,7 +77,7 @@ export function createReadSummary(deps: ReadSummaryDeps): ReadSummary {
     const live = isSmall ? await deps.credentials.list({ limit: readMax / 2 }) : []
     const isWhole = isSmall && live.length < readMax / 2
     const all = isSmall ? live.map((one) => rowOf(one, lastUsed.get(one.name))) : (kept?.credentials ?? [])
-    const hours = await freshHours(deps, kept, now)
+    const { hours, cutAt: hoursCutAt } = await freshHours(deps, kept, now)
     const refused = refusedSince(hours, later(now, seconds(-secondsPerDay)))
     const judge = (row: CredentialRow) => attentionOf(row, { now, refusedToday: refused.get(row.name) ?? 0 })
     const matching = sorted(all, question.sort).filter((row) => matches(row, question, judge(row)))
@@ -96,6 +99,7 @@ export function createReadSummary(deps: ReadSummaryDeps): ReadSummary {
         }
       }),
       hours,
+      ...omitUndefined({ hoursCutAt }),
     }
   }
 }
@@ -116,14 +120,15 @@ async function freshHours(
   { store }: ReadSummaryDeps,
   kept: BrokerSummary | undefined,
   now: EpochSeconds,
-): Promise<readonly HourCount[]> {
+): Promise<Pick<AuditCount, 'hours' | 'cutAt'>> {
   const more = await countAudit(store, {
     ...(kept?.countedTo === undefined ? {} : { after: kept.countedTo }),
     since: later(now, seconds(-secondsPerDay)),
     until: later(now, seconds(60)),
     max: readMax / 2,
   })
-  return mergeHours([...(kept?.hours ?? []), ...more.hours], now)
+  const hours = mergeHours([...(kept?.hours ?? []), ...more.hours], now)
+  return { hours, ...omitUndefined({ cutAt: more.cutAt }) }
 }
 
 function refusedSince(hours: readonly HourCount[], since: EpochSeconds): ReadonlyMap<string, number> {

@@ -1,7 +1,7 @@
 import type { AuditOutcome, AuditRecord } from '../domain/audit-record.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Json } from '../domain/caller.ts'
-import { later, seconds, type EpochSeconds } from '../domain/time.ts'
+import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { AuditTrail } from '../ports/log.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -112,6 +112,10 @@ function createCountStrangers(
 /** Sorts before the records of that second, which have a number and the request id behind it, and after all earlier ones. */
 export function auditKeyAt(second: number): string {
   return `audit/${String(second).padStart(12, '0')}`
+}
+
+export function auditSecondOf(key: string): EpochSeconds {
+  return epochSeconds(Number(key.slice('audit/'.length, auditKeyAt(0).length)))
 }
 
 function documentOf(members: Readonly<Record<string, Json | undefined>>): Document {

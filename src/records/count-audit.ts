@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import type { HourCount } from '../domain/summary.ts'
 import { epochSeconds, type EpochSeconds } from '../domain/time.ts'
 import type { Document, DocumentStore } from '../ports/document-store.ts'
-import { auditKeyAt } from './audit-log.ts'
+import { auditKeyAt, auditSecondOf } from './audit-log.ts'
 import { instant } from './stored-fields.ts'
 
 export interface AuditSpan {
@@ -18,6 +18,8 @@ export interface AuditCount {
   readonly hours: readonly HourCount[]
   /** The key up to which it was counted; absent where there was nothing. */
   readonly countedTo?: string
+  /** Where `max` ended it: the instant up to which everything was counted. */
+  readonly cutAt?: EpochSeconds
 }
 
 const pageSize = 500
@@ -31,6 +33,7 @@ export async function countAudit(
   const hours = new Map<EpochSeconds, Counting>()
   const [from, end] = [auditKeyAt(since), auditKeyAt(until)]
   let last = after === undefined || after < from ? from : after
+  let isCut = true
   for (let left = max; left > 0;) {
     const limit = Math.min(pageSize, left)
     const page = await store.list({ prefix: 'audit/', after: last, limit })
@@ -38,9 +41,12 @@ export async function countAudit(
     for (const { value } of known) count(hours, value)
     last = known.at(-1)?.key ?? last
     left -= page.length
-    if (known.length < limit) break
+    if (known.length < limit) {
+      isCut = false
+      break
+    }
   }
-  return { hours: [...hours.values()], countedTo: last }
+  return { hours: [...hours.values()], countedTo: last, ...(isCut ? { cutAt: auditSecondOf(last) } : {}) }
 }
 
 interface Counting {

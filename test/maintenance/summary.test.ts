@@ -139,6 +139,18 @@ describe('the summary', () => {
     )
   })
 
+  it('says up to when the hours are counted, where more came than a page may read', async () => {
+    const world = createWorld(3)
+    for (let one = 60; one > 0; one -= 1) await world.audit(one * 60, {})
+    const cut = await world.readSummary(everything)
+    expect(cut.hours.reduce((sum, { issued }) => sum + issued, 0)).toBe(50)
+    expect(cut.hoursCutAt).toBe(world.clock.now() - 11 * 60)
+    await world.summarise(world.held)
+    const whole = await world.readSummary(everything)
+    expect(whole.hours.reduce((sum, { issued }) => sum + issued, 0)).toBe(60)
+    expect(whole).not.toHaveProperty('hoursCutAt')
+  })
+
   it('more than a page of credentials without a summary are said to be cut', async () => {
     expect(await createWorld(60).readSummary(everything)).toMatchObject({ total: 50, isCut: true })
   })

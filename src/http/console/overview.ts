@@ -166,7 +166,7 @@ const height = 120
 const bar = 30
 
 /** Bars for each hour, and the same as a table. */
-function plot({ hours }: SummaryDocument, now: EpochSeconds): Markup {
+function plot({ hours, hours_cut_at: cutAt }: SummaryDocument, now: EpochSeconds): Markup {
   const thisHour = Math.floor(now / 3600) * 3600
   const known = new Map(hours.map((hour) => [parseTimestamp(hour.hour), hour]))
   const shown = Array.from({ length: hoursShown }, (_, index) => {
@@ -198,6 +198,7 @@ function plot({ hours }: SummaryDocument, now: EpochSeconds): Markup {
     .toReversed()
     .map((hour) => [timeOf(formatTimestamp(hour.at)) ?? '', hour.issued, hour.refused])
   return html`<p>${issued} issued and ${refused} refused or failed in the last 24 hours.</p>
+    ${cutAt === undefined ? '' : note(html`Counted up to ${timeOf(cutAt)}: maintenance has not counted what came since.`)}
     <svg
       class="plot"
       viewBox="0 0 ${width} ${height}"
