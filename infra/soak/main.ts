@@ -10,6 +10,7 @@ const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   'outbound-faults': async () => (await import('./outbound-faults.ts')).proveOutboundFaults,
   'process-faults': async () => (await import('./process-faults.ts')).proveProcessFaults,
   'hostile-clients': async () => (await import('./hostile-clients.ts')).proveHostileClients,
+  'move-store': async () => (await import('./move-store.ts')).proveMoveStore,
   revoke: async () => (await import('./revoke.ts')).proveRevoke,
   rewrap: async () => (await import('./rewrap.ts')).proveRewrap,
   rotation: async () => (await import('./rotation.ts')).proveRotation,

@@ -30,7 +30,7 @@ export interface SegmentPage {
 }
 
 /** As many as a broker gives at once. */
-const limit = 200
+const limit = 150
 
 /** The store of that URL; without one that of the settings in the environment, else that of the broker at `--url`. */
 export async function openStorePlace(

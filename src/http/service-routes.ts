@@ -189,8 +189,8 @@ function rewrapDocument(report: RewrapReport): RewrapDocument {
   }
 }
 
-/** With four calls for each document, an import stays below the 1,000 that a Worker may make. */
-const documentsMax = 200
+/** With five calls for each document, an import stays below the 1,000 that a Worker may make. */
+const documentsMax = 150
 /** A part of an export ends behind the document with which it is longer than 1,000,000, and one has 900,000 at most. */
 const segmentBytesMax = 4_000_000
 

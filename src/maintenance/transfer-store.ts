@@ -84,7 +84,7 @@ export const importStopper = 'store import'
 
 /** A segment is in memory whole, here and at whoever it is sent to. */
 const segmentChars = 1_000_000
-const atOnce = 16
+const atOnce = 40
 
 export function createTransferStore(deps: TransferStoreDeps): TransferStore {
   const { store, clock, entropy, sha256, keyRing } = deps
@@ -249,16 +249,19 @@ async function importOne(
     collectionOf(key) === 'credentials'
       ? await destroyedVersions(store, key.slice('credentials/'.length))
       : new Set<string>()
-  return done(
-    readModifyWrite<Outcome>(deps, key, (stored) => {
-      if (collectionOf(key) === 'credentials') return credentialChange(stored, document, dead)
-      if (stored === undefined) return { value, result: 'created', ...omitUndefined({ expiresAt }) }
-      if (key === policyPointerKey && isPolicyTaken) return changeTo(stored, pointerOver(stored, document))
-      const until = later(stored.expiresAt, expiresAt)
-      if (until === stored.expiresAt) return { value: undefined, result: 'kept' }
-      return { value: stored.value, result: 'united', ...omitUndefined({ expiresAt: until }) }
-    }),
-  )
+  const change = (stored: Stored | undefined): Change<Outcome> => {
+    if (collectionOf(key) === 'credentials') return credentialChange(stored, document, dead)
+    if (stored === undefined) return { value, result: 'created', ...omitUndefined({ expiresAt }) }
+    if (key === policyPointerKey && isPolicyTaken) return changeTo(stored, pointerOver(stored, document))
+    const until = later(stored.expiresAt, expiresAt)
+    if (until === stored.expiresAt) return { value: undefined, result: 'kept' }
+    return { value: stored.value, result: 'united', ...omitUndefined({ expiresAt: until }) }
+  }
+  // Most of an export is not there yet, and creates at the same time travel together.
+  const { value: fresh, result, ...ends } = change(undefined)
+  if (fresh !== undefined && (await store.put(key, fresh, { if: 'absent', ...ends })) !== undefined)
+    return { key, outcome: result }
+  return done(readModifyWrite(deps, key, change))
 }
 
 /** A credential that was destroyed there and is still here is switched off: whoever destroyed it wanted no less. */

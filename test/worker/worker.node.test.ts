@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -11,6 +13,8 @@ import {
 } from '../support/test-broker/ask.ts'
 import { reach, under } from '../support/boundaries.ts'
 import { callerOf } from '../support/test-broker/callers.ts'
+import { jsonObject } from '../support/test-broker/json.ts'
+import { runCli } from '../support/run-cli.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
 import { createWorkerYard, type WorkerProcess, type WorkerYard } from '../support/worker-sandbox.ts'
 
@@ -28,7 +32,7 @@ let settings: Readonly<Record<string, string>>
 beforeAll(async () => {
   world = await createTestWorld()
   yard = createWorkerYard()
-  const names = ['sa', 'grant', 'herd', 'herd-grant', 'left', 'absent', 'disabled']
+  const names = ['sa', 'grant', 'herd', 'herd-grant', 'left', 'absent', 'disabled', 'moved']
   const rules = [...names.map((name) => world.rule(name, [mail, drive])), world.rule('sealed', [storage])]
   settings = world.settings(rules, { DOWNSCOPE_STORE: 'sqlite:tests' })
   worker = await yard.start(settings)
@@ -235,6 +239,39 @@ describe('another isolate of the same Worker', { timeout: 90_000 }, () => {
     expect(world.google.calls.count({ endpoint: 'token' }) - before).toBe(1)
   })
 
+  test('P35: what a Durable Object holds goes to a broker on Node, and what that one enrols comes back', async () => {
+    const store = `sqlite:${join(world.folder, 'from-worker.db')}`
+    const env = { ...settings, DOWNSCOPE_STORE: store }
+    const file = join(world.folder, 'worker.jsonl')
+    const out = await administer(worker, world.ops, { method: 'GET', path: 'store' })
+    writeFileSync(file, out.text)
+    const taken = await runCli(['store', 'import', file, '--resume', '--json'], { env })
+    const node = await world.yard.start(env)
+    const there = await askToken(node, world.workload, { audience: 'sa', scope: mail })
+    await world.enrolAccount(node, 'moved')
+    const back = await administer(node, world.ops, { method: 'GET', path: 'store' })
+    const take = async (body: string) => {
+      const headers = {
+        authorization: `Bearer ${await world.ops.jwt()}`,
+        'content-type': 'application/jsonl',
+      }
+      return send(`${worker.url}/v1/admin/store`, { method: 'POST', headers, body })
+    }
+    const cutOff = await take(back.text.slice(0, -200))
+    const imported = await take(back.text)
+    const stopped = await askToken(worker, world.workload, { audience: 'moved', scope: mail })
+    await administer(worker, world.ops, { method: 'POST', path: 'service:resume' })
+    const here = await askToken(worker, world.workload, { audience: 'moved', scope: mail })
+
+    expect(taken).toMatchObject({ status: 0, stderr: '' })
+    expect(jsonObject(taken.stdout)).toMatchObject({ unlike: [], vouched_for: true, stopped: false })
+    expect(there.status).toBe(200)
+    expect(cutOff.status).toBe(400)
+    expect(imported).toMatchObject({ status: 200, body: { vouched_for: true } })
+    expect(stopped).toMatchObject({ status: 503, body: { error: 'temporarily_unavailable' } })
+    expect(here.status).toBe(200)
+  })
+
   test('moves to Cloud KMS: what is there is rewrapped, and the next isolates open it with nothing else', async () => {
     const keyName = 'projects/acme/locations/eu/keyRings/downscope/cryptoKeys/store'
     const own = await world.google.createServiceAccount({ email: 'downscope@acme.iam.gserviceaccount.com' })
@@ -255,7 +292,7 @@ describe('another isolate of the same Worker', { timeout: 90_000 }, () => {
 
     expect(rewrapped.body).toMatchObject({
       sealing_key: `${keyName}/cryptoKeyVersions/1`,
-      rewrapped: 7,
+      rewrapped: 8,
       failed: [],
     })
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
