@@ -69,18 +69,17 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
         proof,
         `an access token, and the entry of issuer ${quote(issuer.name)} has no accepts: [at+jwt]`,
       )
-    const of = `assertion of issuer ${quote(issuer.name)}`
+    const ofIssuer = (fault: string): string => `assertion of issuer ${quote(issuer.name)}: ${fault}`
     const entry = proof.form === 'admin_bearer' ? personEntry(jws.claims, issuer, deps.signIn) : issuer
     const judged = judgeClaims(jws.claims, entry, { now: clock.now(), form: proof.form, isAccessToken })
     if (!judged.ok && judged.toldWhenVerified === undefined)
-      throw unverified(jws, proof, `${of}: ${judged.fault}`)
+      throw unverified(jws, proof, ofIssuer(judged.fault))
     const fault = await verifySignature({ token, jws, issuer, known })
-    if (fault !== undefined) throw unverified(jws, proof, `${of}: ${judged.ok ? fault : judged.fault}`)
+    if (fault !== undefined) throw unverified(jws, proof, ofIssuer(judged.ok ? fault : judged.fault))
     const caller = callerOf(jws, issuer, isAccessToken)
     if (entry.replay === 'once' && jws.claims['jti'] === undefined) deps.withoutJti?.add(issuer.name)
     else if (deps.withoutJti !== undefined && deps.withoutJti.size > 0) deps.withoutJti.delete(issuer.name)
-    if (!judged.ok)
-      throw rejection(proof, `${of}: ${judged.fault}`, { told: judged.toldWhenVerified, caller })
+    if (!judged.ok) throw rejection(proof, ofIssuer(judged.fault), { told: judged.toldWhenVerified, caller })
     // RFC 7521 §4.2: a client_id beside the assertion must name the same client.
     if (proof.clientId !== undefined && proof.clientId !== caller.subject)
       throw rejection(proof, '"client_id" is not the subject of the assertion', {

@@ -49,7 +49,7 @@ export function createAuthorize(
     }
     const credential = refuseUnlessEnabled(await deps.findCredential(name), name, rule)
     const upstream = policy.findUpstream(credential.upstream)
-    const source = await findSource(deps, credential, whereOf(rule))
+    const source = await findSource(deps, credential, rule)
     return narrow({ caller, request, rule, credential, ...omitUndefined({ upstream, source }) })
   }
 }
@@ -74,19 +74,19 @@ function whereOf({ rule }: CompiledRule): string {
 async function findSource(
   { findCredential }: AuthorizeDeps,
   { name, source: sourceName }: CredentialSummary,
-  where: string,
+  rule: CompiledRule,
 ): Promise<GrantedCredential | undefined> {
   if (sourceName === undefined) return undefined
   const source = await findCredential(sourceName)
   if (source?.state !== 'enabled')
     throw unavailable(
       'credential.source',
-      `${where}: ${quote(name)} draws on ${quote(sourceName)}, which is ${source?.state ?? 'not enrolled'}`,
+      `${whereOf(rule)}: ${quote(name)} draws on ${quote(sourceName)}, which is ${source?.state ?? 'not enrolled'}`,
     )
   if (source.source !== undefined)
     throw unavailable(
       'credential.source',
-      `${where}: ${quote(name)} draws on ${quote(sourceName)}, which draws on another itself`,
+      `${whereOf(rule)}: ${quote(name)} draws on ${quote(sourceName)}, which draws on another itself`,
     )
   return grantedCredential(source)
 }

@@ -3,9 +3,11 @@
  * never `undefined`.
  */
 export function omitUndefined<T extends object>(members: T): Defined<T> {
-  const defined = Object.entries(members).filter(([, value]) => value !== undefined)
-  // The filter makes it so; the compiler cannot follow it.
-  return Object.fromEntries(defined) as Defined<T>
+  const defined: Record<string, unknown> = {}
+  // A loop: every request comes by here several times.
+  for (const name in members) if (members[name] !== undefined) defined[name] = members[name]
+  // The condition makes it so; the compiler cannot follow it.
+  return defined as Defined<T>
 }
 
 type Defined<T> = {

@@ -12,6 +12,7 @@ export type Form = ReadonlyMap<string, string>
 
 /** Far more than any request of ours has; each one costs the decoder two calls, whatever is in it. */
 const parametersMax = 100
+const tooManyParameters = new RegExp(`^&*(?:[^&]+&+){${parametersMax}}[^&]`)
 
 /**
  * The parameters of a form-encoded body, as URLSearchParams reads them, in time linear in its length. Throws
@@ -20,25 +21,16 @@ const parametersMax = 100
 export function parseForm({ contentType, text }: FormMessage): Form {
   if (mediaType(contentType) !== 'application/x-www-form-urlencoded')
     throw requestMalformed('the Content-Type must be application/x-www-form-urlencoded')
-  refuseTooMany(text)
-  const seen = new Set<string>()
+  if (tooManyParameters.test(text)) throw requestMalformed(`there are more than ${parametersMax} parameters`)
   const form = new Map<string, string>()
   // The "&" keeps a leading "?", which URLSearchParams would drop. Node decodes a space ten times faster than a "+".
   for (const [name, value] of new URLSearchParams(`&${text.replaceAll('+', ' ')}`)) {
     // RFC 6749 §3.2: a repeated parameter is malformed, whatever its name, and one without a value is omitted.
-    if (seen.has(name)) throw requestMalformed('a parameter is repeated')
-    seen.add(name)
-    if (value !== '') form.set(name, value)
+    if (form.has(name)) throw requestMalformed('a parameter is repeated')
+    form.set(name, value)
   }
+  for (const [name, value] of form) if (value === '') form.delete(name)
   return form
-}
-
-function refuseTooMany(text: string): void {
-  let count = 0
-  for (const _ of text.matchAll(/[^&]+/g)) {
-    count += 1
-    if (count > parametersMax) throw requestMalformed(`there are more than ${parametersMax} parameters`)
-  }
 }
 
 /** Google's longest are those of STS (docs/google.md §2.1). */

@@ -82,7 +82,7 @@ function createPlaces(max: number): Places {
       idle.delete(socket)
       requests += 1
       pending.set(socket, before + 1)
-      outgoing.once('close', () => {
+      outgoing.on('close', () => {
         const left = pending.get(socket)
         if (left === undefined) return
         requests -= 1
@@ -111,8 +111,8 @@ function boundChunks(incoming: IncomingMessage): void {
 function endUnread(incoming: IncomingMessage, outgoing: ServerResponse): void {
   const { socket } = incoming
   // When all of it is read Node sets the time-out anew, to that of idle connections.
-  outgoing.once('prefinish', () => void socket.setTimeout(unreadTimeoutMs))
-  outgoing.once('finish', () => {
+  outgoing.on('prefinish', () => void socket.setTimeout(unreadTimeoutMs))
+  outgoing.on('finish', () => {
     if (incoming.complete) return
     let left = refusedBytesMax
     incoming.on('data', ({ length }: Uint8Array) => {
