@@ -4,7 +4,7 @@ import './compose/without-generated-code.ts'
 import { createNodePlatform, type NodePlatform } from './compose/node-platform.ts'
 import type { Serve } from './compose/platform.ts'
 import { openTelemetry, type Telemetry } from './compose/telemetry.ts'
-import { startFault } from './compose/start-fault.ts'
+import { startFault } from './config/setting-faults.ts'
 import { readSettings, type Settings } from './config.ts'
 
 /** Cloud Run kills ten seconds after SIGTERM; a rotation in flight is finished well before. */

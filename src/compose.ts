@@ -8,7 +8,13 @@ import { enforceBlocks, createMayUse } from './authorization/enforce-blocks.ts'
 import { readPolicySteps } from './policy/parse-policy.ts'
 import { createPolicyInForce } from './policy/policy-in-force.ts'
 import { createAdministration } from './compose/administration.ts'
-import { endingConnections, maintainingConnections, openConnect } from './compose/connect.ts'
+import {
+  endingConnections,
+  maintainingConnections,
+  openConnect,
+  createPeople,
+  signInClients,
+} from './compose/people.ts'
 import type { MintingRecords } from './rotation/prove-version.ts'
 import { createExchanges } from './compose/google-cloud.ts'
 import { createGauges } from './compose/gauges.ts'
@@ -17,7 +23,6 @@ import { createNameCall, watchUpstreams } from './compose/name-call.ts'
 import { createRecording, createRecords, type Records } from './compose/records.ts'
 import type { Broker, Platform } from './compose/platform.ts'
 import { createCheckDocument, createLogWarnings } from './policy/policy-warnings.ts'
-import { createPeople, signInClients } from './compose/sign-in.ts'
 import { createRotationModule } from './compose/rotation.ts'
 import type { Settings } from './config.ts'
 import { healthFact, replacedPolicyFact } from './domain/event.ts'

@@ -854,6 +854,18 @@ function textMember(jwk, name) {
   const value = members[name];
   return typeof value === "string" ? value : void 0;
 }
+var platformRuntime = {
+  fetch: (input2, init) => fetch(input2, init),
+  now: () => Date.now(),
+  steady: () => performance.now(),
+  random: () => Math.random(),
+  wait: (ms) => {
+    let timer;
+    const over = new Promise((resolve) => timer = setTimeout(resolve, ms));
+    return { over, cancel: () => clearTimeout(timer) };
+  },
+  isolatesRequests: globalThis.navigator?.userAgent === "Cloudflare-Workers"
+};
 
 // src/agent/proofs.ts
 var jwtBytesMax = 16384;
@@ -1026,24 +1038,11 @@ function pauseAfter(failure, failures, random) {
   return Math.max(backOff, Math.min(failure.retryAfterMs ?? 0, 6e4));
 }
 
-// src/client/runtime.ts
-var platformRuntime = {
-  fetch: (input2, init) => fetch(input2, init),
-  now: () => Date.now(),
-  steady: () => performance.now(),
-  random: () => Math.random(),
-  wait: (ms) => {
-    let timer;
-    const over = new Promise((resolve) => timer = setTimeout(resolve, ms));
-    return { over, cancel: () => clearTimeout(timer) };
-  },
-  isolatesRequests: globalThis.navigator?.userAgent === "Cloudflare-Workers"
-};
-
 // src/domain/omit-undefined.ts
 function omitUndefined(members) {
-  const defined = Object.entries(members).filter(([, value]) => value !== void 0);
-  return Object.fromEntries(defined);
+  const defined = {};
+  for (const name in members) if (members[name] !== void 0) defined[name] = members[name];
+  return defined;
 }
 
 // src/client/token-source.ts

@@ -100,6 +100,18 @@ function causeOf(error) {
   if (typeof code === "string") return code;
   return cause instanceof Error ? printable(cause.message) : printable(error.message);
 }
+var platformRuntime = {
+  fetch: (input, init) => fetch(input, init),
+  now: () => Date.now(),
+  steady: () => performance.now(),
+  random: () => Math.random(),
+  wait: (ms) => {
+    let timer;
+    const over = new Promise((resolve) => timer = setTimeout(resolve, ms));
+    return { over, cancel: () => clearTimeout(timer) };
+  },
+  isolatesRequests: globalThis.navigator?.userAgent === "Cloudflare-Workers"
+};
 
 // src/agent/proofs.ts
 var jwtBytesMax = 16384;
@@ -166,20 +178,6 @@ function codeOf(error) {
   const code = isMembers(error) ? error["code"] : void 0;
   return typeof code === "string" ? code : "it failed";
 }
-
-// src/client/runtime.ts
-var platformRuntime = {
-  fetch: (input, init) => fetch(input, init),
-  now: () => Date.now(),
-  steady: () => performance.now(),
-  random: () => Math.random(),
-  wait: (ms) => {
-    let timer;
-    const over = new Promise((resolve) => timer = setTimeout(resolve, ms));
-    return { over, cancel: () => clearTimeout(timer) };
-  },
-  isolatesRequests: globalThis.navigator?.userAgent === "Cloudflare-Workers"
-};
 
 // infra/action/runner.ts
 async function confirmedAudience(broker, issuer) {

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
-import { confirmIssuer } from '../../src/client/broker-connection.ts'
-import { platformRuntime } from '../../src/client/runtime.ts'
+import { confirmIssuer, platformRuntime } from '../../src/client/broker-connection.ts'
 
 /** An input of the action, as the runner hands it over. */
 export function input(name: string, isRequired = false): string {

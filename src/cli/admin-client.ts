@@ -1,5 +1,5 @@
 import { isMembers } from '../domain/json.ts'
-import { readAdminIdentity, identityOptions, type AdminIdentity } from './admin-identity.ts'
+import { readAdminIdentity, identityOptions, type AdminIdentity } from './identity.ts'
 import { brokerIssuer, brokerUrl, urlOptions } from './broker-url.ts'
 import { jsonOption, type Call, type OptionSpec } from './command.ts'
 import { type Exit, createFault } from './fault.ts'

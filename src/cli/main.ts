@@ -1,6 +1,5 @@
 import { CommanderError, Argument, Command as Commander, Option } from 'commander'
-import { startFault } from '../compose/start-fault.ts'
-import { isConfigurationFault } from '../config/setting-faults.ts'
+import { isConfigurationFault, startFault } from '../config/setting-faults.ts'
 import { complete, completionCommands } from './commands/completion.ts'
 import { createFault, exitCodes, isFault, type Exit, type Fault } from './fault.ts'
 import { createPaint, json, table } from './output.ts'

@@ -1,5 +1,4 @@
-import type { IssuedToken } from './broker-connection.ts'
-import type { Runtime } from './runtime.ts'
+import type { IssuedToken, Runtime } from './broker-connection.ts'
 import { asTokenError, TokenError } from './token-error.ts'
 
 /** A token in memory, and what is left of it. */

@@ -5,14 +5,15 @@ import {
   signedWithOwnKey,
   type OwnKey,
   type ProofOfCaller,
+  platformRuntime,
+  type Runtime,
 } from './broker-connection.ts'
 import { createHeldToken, type Held, type HeldToken } from './held-token.ts'
-import { platformRuntime, type Runtime } from './runtime.ts'
 import { TokenError } from './token-error.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 export type { OwnKey, ProofOfCaller } from './broker-connection.ts'
-export type { Runtime } from './runtime.ts'
+export type { Runtime } from './broker-connection.ts'
 export { isTokenError, TokenError, type TokenErrorCode } from './token-error.ts'
 
 export interface TokenSourceOptions {

@@ -1,7 +1,7 @@
 import { createAdminister, type AdministerDeps, type Administer } from '../administer.ts'
 import { type CountRequest, personEntry } from '../authentication/authenticate.ts'
 import { claimsFault, sharedAudienceFault } from '../authentication/judge-claims.ts'
-import { signInClients } from './sign-in.ts'
+import { signInClients } from './people.ts'
 import {
   createAuthorizeAdmin,
   createRolesOf,

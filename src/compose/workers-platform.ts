@@ -4,7 +4,7 @@ import type { DocumentsObject } from '../adapters/durable-object/documents-objec
 import { createMemoryStore } from '../adapters/memory/memory-store.ts'
 import { writeConsoleLine, createJsonLog } from '../adapters/system/json-log.ts'
 import { createHttpClient } from '../adapters/system/fetch-http-client.ts'
-import { createTextPolicySource } from '../adapters/system/policy-text.ts'
+import { createTextPolicySource } from '../policy/policy-in-force.ts'
 import { createStdoutAuditTrail } from '../adapters/system/audit-trail.ts'
 import {
   createLimits,

@@ -1,3 +1,4 @@
+import { isBrokerError } from '../domain/broker-error.ts'
 import { isPublicHost } from '../adapters/system/public-address.ts'
 import { isLoopback } from '../domain/url.ts'
 import { readSetting, textOf, type Environment, type Setting } from './setting.ts'
@@ -147,3 +148,14 @@ export const clientSettingNames: readonly string[] = [
   'DOWNSCOPE_ADMIN_SUBJECT',
   'DOWNSCOPE_ID_TOKEN',
 ]
+
+/** Why the broker cannot start, in words for whoever starts it; `undefined` when it is a bug of ours. */
+export function startFault(error: unknown): string | undefined {
+  if (isBrokerError(error)) return error.reason
+  if (isConfigurationFault(error) || isListenFault(error)) return error.message
+  return undefined
+}
+
+function isListenFault(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'listen'
+}

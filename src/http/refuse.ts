@@ -1,6 +1,15 @@
 import { isBrokerError } from '../domain/broker-error.ts'
 import type { Log } from '../ports/log.ts'
-import { googleBug, googleRefusal, oauthBug, oauthRefusal, problemBug, problemRefusal } from './answers.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import {
+  googleBug,
+  googleRefusal,
+  jsonAnswer,
+  oauthBug,
+  oauthRefusal,
+  problemBug,
+  problemRefusal,
+} from './answers.ts'
 
 /** Turns whatever was thrown into an answer. Never throws. */
 export type Refuse = (error: unknown, requestId: string, request: Request) => Response
@@ -75,4 +84,25 @@ function framesOf({ message, stack }: Error): readonly string[] {
     .filter((line) => /^ {4}at \S.*:\d+:\d+\)?$/.test(line))
     .slice(0, framesMax)
     .map((line) => line.trim())
+}
+
+/** Long enough to fix it; a probe of an orchestrator does not read it. */
+const retryAfterSeconds = '60'
+
+/**
+ * Answers every path with 503 and without a word of what is wrong: on a platform where no process can refuse to start,
+ * this is how a broker with faulty settings does. What is wrong is in the log.
+ */
+export function createOutOfService(entropy: Entropy): (request: Request) => Response {
+  const text = JSON.stringify({
+    error: 'temporarily_unavailable',
+    error_description: 'the token service is not set up; its log says what is missing',
+  })
+  return () =>
+    jsonAnswer({
+      status: 503,
+      text,
+      requestId: entropy.uuid(),
+      headers: { 'Retry-After': retryAfterSeconds },
+    })
 }

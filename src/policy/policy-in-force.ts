@@ -26,13 +26,13 @@ export interface PolicyStatus {
   readonly lastFault?: PolicyFault
 }
 
-export interface LoadedPolicy {
+interface LoadedPolicy {
   readonly document: PolicyDocument
   readonly compiled: CompiledPolicy
   readonly loadedAt: EpochSeconds
 }
 
-export interface PolicyFault {
+interface PolicyFault {
   /** Absent when the source itself could not be read. */
   readonly origin?: string
   readonly revision?: string
@@ -202,4 +202,12 @@ function looksCutOff(text: string, before: string): boolean {
 function reasonOf(error: unknown): string {
   if (isBrokerError(error)) return error.reason
   return error instanceof Error ? `${error.name}: ${error.message}` : 'unknown'
+}
+
+/** A policy that is what it is until the next start. */
+export function createTextPolicySource(text: string, origin: string): PolicySource {
+  const revision = 'fixed'
+  return {
+    read: (known) => Promise.resolve(known === revision ? undefined : { text, revision, origin }),
+  }
 }

@@ -6,7 +6,7 @@ import type { Log } from '../ports/log.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
 import { leaseForgottenAt, isHeld, nextLease, type Lease } from './lease.ts'
 import * as z from 'zod/mini'
-import { tokenTypes } from '../domain/exchange-request.ts'
+import { tokenTypes, type TokenType } from '../domain/exchange-request.ts'
 import {
   documentOf,
   filledText,
@@ -18,6 +18,8 @@ import {
   writeDocument,
 } from './stored-fields.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
+import type { ScopeSet } from '../domain/scopes.ts'
+import type { EpochSeconds } from '../domain/time.ts'
 
 /** The tokens all instances share, sealed, each with the lease on minting its successor. */
 export interface Tokens {
@@ -61,7 +63,7 @@ export interface TokenClaim {
   readonly former: TokenRecord | undefined
 }
 
-export interface TokensDeps {
+interface TokensDeps {
   readonly store: DocumentStore
   readonly keyRing: KeyRing
   readonly clock: Clock
@@ -162,13 +164,13 @@ export function tokenPlace(key: DocumentKey): string {
 }
 
 /** One document of the collection `tokens`. */
-export interface TokenRecord {
+interface TokenRecord {
   readonly token?: SealedToken
   readonly lease?: Lease
   readonly fence: number
 }
 
-export type SealedToken = Omit<MintedToken, 'secret' | 'signed'> & { readonly sealed: string }
+type SealedToken = Omit<MintedToken, 'secret' | 'signed'> & { readonly sealed: string }
 
 /** Throws `store_unavailable` naming what is wrong with the document. */
 export function parseTokenRecord(stored: Stored): TokenRecord {
@@ -192,4 +194,52 @@ const tokenRecord = documentOf<TokenRecord>({
       expiresAt: instant,
     }),
   ),
+})
+
+/** What is known of tokens by their digest alone, so that whoever shows one can be told what it is (RFC 7662). */
+export interface IssuedTokens {
+  note(digest: string, facts: IssuedFacts): Promise<void>
+  find(digest: string): Promise<IssuedFacts | undefined>
+}
+
+interface IssuedFacts {
+  readonly credential: string
+  readonly tokenType: TokenType
+  /** The credential versions it was drawn from. */
+  readonly drawnFrom: readonly string[]
+  /** Domain-wide delegation: the user it acts for. */
+  readonly subject?: string
+  readonly scopes: ScopeSet
+  readonly issuedAt: EpochSeconds
+  readonly expiresAt: EpochSeconds
+}
+
+export function createIssuedTokens({ store }: { readonly store: DocumentStore }): IssuedTokens {
+  return {
+    note: async (digest, facts) => {
+      // Only if absent, for creates may travel together; of the same token the same is known already.
+      await store.put(keyOf(digest), writeDocument(issuedFacts, facts), {
+        if: 'absent',
+        expiresAt: facts.expiresAt,
+      })
+    },
+    find: async (digest) => {
+      const stored = await store.get(keyOf(digest))
+      return stored === undefined ? undefined : readDocument(issuedFacts, stored)
+    },
+  }
+}
+
+function keyOf(digest: string): string {
+  return `issued/${digest}`
+}
+
+export const issuedFacts = documentOf<IssuedFacts>({
+  credential: z.string(),
+  tokenType: z._default(z.enum(tokenTypes), 'access_token'),
+  drawnFrom: texts.check(z.minLength(1)),
+  subject: z.exactOptional(z.string()),
+  scopes: texts,
+  issuedAt: instant,
+  expiresAt: instant,
 })

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import { createEntropy } from '../../src/adapters/system/clock-and-entropy.ts'
-import { createOutOfService } from '../../src/compose/start-fault.ts'
+import { createOutOfService } from '../../src/http/refuse.ts'
 
 test.each(['/v1/token', '/healthz', '/readyz', '/v1/admin/credentials', '/nothing'])(
   'a broker out of service answers %s with 503, uncached, with a request id and without a reason',
   async (path) => {
     const serve = createOutOfService(createEntropy())
 
-    const answer = await serve(new Request(`https://tokens.acme.example${path}`, { method: 'POST' }))
+    const answer = serve(new Request(`https://tokens.acme.example${path}`, { method: 'POST' }))
 
     expect(answer.status).toBe(503)
     expect(answer.headers.get('retry-after')).toBe('60')

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createRolesOf } from '../../src/authorization/authorize-admin.ts'
-import { signInClients } from '../../src/compose/sign-in.ts'
+import { signInClients } from '../../src/compose/people.ts'
 import { readSettings } from '../../src/config.ts'
 import type { Claims } from '../../src/domain/caller.ts'
 import { compilePolicy, type CompiledPolicy } from '../../src/policy/compile-policy.ts'

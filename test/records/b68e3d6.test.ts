@@ -13,7 +13,13 @@ import { createStoredAuditTrail } from '../../src/records/audit-log.ts'
 import { createBlocks } from '../../src/records/blocks.ts'
 import { credentialDocumentOf, parseCredentialRecord } from '../../src/records/credential-codec.ts'
 import { createCredentials } from '../../src/records/credentials.ts'
-import { createIssuedTokens } from '../../src/records/issued-tokens.ts'
+import {
+  createIssuedTokens,
+  createTokens,
+  parseTokenRecord,
+  tokenDocumentOf,
+  type TokenKey,
+} from '../../src/records/tokens.ts'
 import { createMaintenanceProgress } from '../../src/records/maintenance-progress.ts'
 import { createPolicies } from '../../src/records/policies.ts'
 import { createRefreshLeases } from '../../src/records/refresh-leases.ts'
@@ -21,7 +27,6 @@ import { createRefusals } from '../../src/records/refusals.ts'
 import { createReplays } from '../../src/records/replays.ts'
 import { createRotations } from '../../src/records/rotations.ts'
 import { createRuleUses } from '../../src/records/rule-uses.ts'
-import { createTokens, parseTokenRecord, tokenDocumentOf, type TokenKey } from '../../src/records/tokens.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createFakeKms } from '../support/fake-kms.ts'
 import { createSequence, webSha256 } from '../support/sequence.ts'

@@ -1,6 +1,6 @@
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createHttpClient } from '../../src/adapters/system/fetch-http-client.ts'
-import { createTextPolicySource } from '../../src/adapters/system/policy-text.ts'
+import { createTextPolicySource } from '../../src/policy/policy-in-force.ts'
 import { createEntropy, importWebAesGcmKey } from '../../src/adapters/system/clock-and-entropy.ts'
 import { openIdentitySource, openOwnIdentity } from '../../src/compose/google-cloud.ts'
 import { createBroker } from '../../src/compose.ts'

@@ -1,7 +1,7 @@
 import { isLoopback } from '../../domain/url.ts'
 import type { AgentOptions, RunningAgent } from '../../agent/agent.ts'
 import type { Account } from '../../agent/metadata.ts'
-import { brokerGiven, brokerOptions, proofGiven, proofOptions } from '../caller-proof.ts'
+import { brokerGiven, brokerOptions, proofGiven, proofOptions } from '../identity.ts'
 import { type Call, type Command, type OptionSpec, wholeNumber } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
 
@@ -91,7 +91,7 @@ async function runAgent(call: Call): Promise<Exit> {
 async function runExec(call: Call): Promise<number> {
   const agent = await start(call, { port: 0, host: '127.0.0.1', allowedHosts: [] })
   try {
-    const { childEnvironment, runCommand } = await import('../../agent/exec.ts')
+    const { childEnvironment, runCommand } = await import('../../agent/agent.ts')
     const env = childEnvironment(call.terminal.env, {
       authority: agent.authority ?? '',
       projectId: call.text('--project-id'),

@@ -2,10 +2,15 @@ import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Writable } from 'node:stream'
 import { claimsOf } from '../../client/broker-connection.ts'
-import { readAdminIdentity } from '../admin-identity.ts'
-import { audienceFor, brokerGiven, brokerOptions, proofGiven, proofOptions } from '../caller-proof.ts'
-import { brokerUrl, clientSettings } from '../broker-url.ts'
-import { contextOf } from '../contexts.ts'
+import {
+  readAdminIdentity,
+  audienceFor,
+  brokerGiven,
+  brokerOptions,
+  proofGiven,
+  proofOptions,
+} from '../identity.ts'
+import { brokerUrl, clientSettings, contextOf } from '../broker-url.ts'
 import type { Call, Command } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
 import { json, note, shellWord } from '../output.ts'

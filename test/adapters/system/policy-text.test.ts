@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createTextPolicySource } from '../../../src/adapters/system/policy-text.ts'
+import { createTextPolicySource } from '../../../src/policy/policy-in-force.ts'
 
 test('a policy in a setting is read once and never changes', async () => {
   const source = createTextPolicySource('version: 1', 'setting DOWNSCOPE_POLICY_YAML')
