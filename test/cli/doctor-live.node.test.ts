@@ -71,6 +71,22 @@ describe('doctor --live', () => {
   })
 })
 
+test('an account that was just made, and is not known everywhere yet, is waited for', async () => {
+  const { script } = world.google
+  script.iam.next(1, { do: 'honest' })
+  script.iam.next(2, { do: 'google_error', status: 'NOT_FOUND', message: 'Unknown service account' })
+  script.storage.next(3, { do: 'honest' })
+  script.storage.next(1, {
+    do: 'answer',
+    status: 400,
+    body: { error: { code: 400, message: 'Service account of this run does not exist.' } },
+  })
+  const { results, cleaned } = await run(['boundary'])
+
+  expect(results).toMatchObject([{ verdict: 'as documented' }])
+  expect(cleaned.left).toEqual([])
+})
+
 describe('what a project does not allow', () => {
   test('is not run, with the reason, and never a pass', async () => {
     const { live, options } = await world.open()

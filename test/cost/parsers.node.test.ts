@@ -1,8 +1,30 @@
 import { describe, expect, it } from 'vitest'
 import { checkers } from '../support/cost/checkers.ts'
 import { documents } from '../support/cost/documents.ts'
-import { describeCost, isTooDear, measureCosts, measureSplicedCosts } from '../support/cost/measure-cost.ts'
+import { limits } from '../support/cost/limits.ts'
+import {
+  describeCost,
+  isTooDear,
+  measureCost,
+  measureCosts,
+  measureSplicedCosts,
+} from '../support/cost/measure-cost.ts'
 import { noteMeasure } from '../support/measures.ts'
+
+describe('what is just within a limit', () => {
+  it.each(limits)('is taken, and costs no more than its size: $most $name', (limit) => {
+    const { name, most, make, read } = limit
+    const [within, beyond] = [make(most), make(most + 1)]
+    expect(within.length).toBeLessThanOrEqual(limit.charsMax)
+    expect(() => read(within)).not.toThrow()
+    expect(() => read(beyond)).toThrow()
+    const costs = [
+      measureCost(limit, `${most} ${name}`, within),
+      measureCost(limit, `one more than ${most}`, beyond),
+    ]
+    expect(costs.filter(isTooDear).map(describeCost)).toEqual([])
+  })
+})
 
 describe('what reading a document costs is bounded by its size', () => {
   it('for every parser and every shape that could be dear', { timeout: 120_000 }, () => {

@@ -78,18 +78,15 @@ export function createScene(google: GoogleProject): Scene {
       }),
     )
     const operator = await principal(google)
-    const written = await poll(clock, visibleSecondsMax, async () => {
-      const reply = await revisePolicy(google, accountPolicy(google, email), (bindings) => [
+    const written = await untilVisible(clock, () =>
+      revisePolicy(google, accountPolicy(google, email), (bindings) => [
         ...bindings,
         { role: 'roles/iam.serviceAccountTokenCreator', members: [operator] },
         { role: 'roles/iam.serviceAccountViewer', members: [`serviceAccount:${email}`] },
-      ])
-      return reply.status === 404 ? undefined : reply
-    })
-    if (written?.value.status !== 200)
-      throw notRun(
-        `the role to act as the new account could not be given: ${written?.value.said ?? 'not found'}`,
-      )
+      ]),
+    )
+    if (written.status !== 200)
+      throw notRun(`the role to act as the new account could not be given: ${written.said}`)
     return email
   })
 
@@ -262,7 +259,7 @@ async function makeObject(google: GoogleProject, name: string): Promise<void> {
 
 /** The account may read and change what is under the prefix, and nothing else of the bucket. */
 async function grantOnBucket(google: GoogleProject, email: string, prefix: string): Promise<void> {
-  const { bucket, entropy } = google
+  const { bucket, entropy, clock } = google
   const title = `downscope-doctor-${entropy.uuid()}`
   const expression =
     `resource.name.startsWith('projects/_/buckets/${bucket}/objects/${prefix}') || ` +
@@ -273,8 +270,20 @@ async function grantOnBucket(google: GoogleProject, email: string, prefix: strin
     condition: { title, expression },
   }
   await make(google, { kind: 'bucket grant', name: bucket, mark: title }, () =>
-    revisePolicy(google, bucketPolicy(google, bucket), (bindings) => [...bindings, binding]),
+    untilVisible(clock, () =>
+      revisePolicy(google, bucketPolicy(google, bucket), (bindings) => [...bindings, binding]),
+    ),
   )
+}
+
+/** An account that was just made is not known everywhere at once: asked again for a minute. */
+async function untilVisible(clock: GoogleProject['clock'], work: () => Promise<Reply>): Promise<Reply> {
+  const found = await poll(clock, visibleSecondsMax, async () => {
+    const reply = await work()
+    const isUnknown = reply.status === 404 || (reply.status === 400 && /does not exist/i.test(reply.said))
+    return isUnknown ? undefined : reply
+  })
+  return found?.value ?? (await work())
 }
 
 /** Whom the operator's token speaks for, as IAM names them. */

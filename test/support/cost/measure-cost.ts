@@ -56,7 +56,8 @@ function drawDocument(random: Random, charsMax: number): { readonly name: string
   return { name, text: make(1 + random.below(charsMax), random) }
 }
 
-function measureCost(checker: Checker, document: string, text: string): Cost {
+/** What that text costs a checker; measured again where it seems too much. */
+export function measureCost(checker: Checker, document: string, text: string): Cost {
   const { name, from, charsMax, read } = checker
   const given = text.slice(0, charsMax)
   const limit = costLimit(from, given.length)
