@@ -256,16 +256,16 @@ function createWatchAudit(
 ): Events['watchAudit'] {
   let since = 0
   let count = 0
+  /** The first of an hour that are too many are told, and no later one touches the store. */
   const countRefusal = (): void => {
     const nowMs = clock.steadyMs()
-    if (count === 0 || nowMs - since > hour * 1000) {
+    if (count === 0 || nowMs - since >= hour * 1000) {
       since = nowMs
       count = 0
     }
     count += 1
-    if (count < refusedOften) return
-    notice({ type: 'sign_in.refused_often', key: [], onceIn: hour, data: { count } })
-    count = 0
+    if (count === refusedOften)
+      notice({ type: 'sign_in.refused_often', key: [], onceIn: hour, data: { count } })
   }
   return (audit) => async (record) => {
     await audit(record)

@@ -196,6 +196,7 @@ describe('--dry-run', () => {
       'versions disable',
       'versions destroy',
       'policy apply',
+      'events test',
       'keys rewrap',
       'callers revoke',
       'callers restore',

@@ -51,7 +51,12 @@ export function describeStoreOutage(): void {
             ms: 40_000,
             pauseMs: 500,
           })
-          expect((await send(`${broker.url}/readyz`, {})).status).toBe(200)
+          // Its look at the store may be some seconds old.
+          await until(
+            'it is ready again',
+            async () => (await send(`${broker.url}/readyz`, {})).status === 200,
+            { ms: 40_000, pauseMs: 500 },
+          )
 
           // It is gone, and another one comes in its place.
           process.kill(emulator.pid, 'SIGKILL')
