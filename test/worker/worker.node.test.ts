@@ -16,6 +16,9 @@ import { callerOf } from '../support/test-broker/callers.ts'
 import { jsonObject } from '../support/test-broker/json.ts'
 import { runCli } from '../support/run-cli.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
+import { until } from '../support/test-broker/until.ts'
+import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts'
+import { webhookSecret } from '../support/webhook-verifier.ts'
 import { createWorkerYard, type WorkerProcess, type WorkerYard } from '../support/worker-sandbox.ts'
 
 // The whole Worker under `wrangler dev`, over HTTP: what the tests of the broker on Node hold is held here too.
@@ -28,13 +31,20 @@ let world: TestWorld
 let yard: WorkerYard
 let worker: WorkerProcess
 let settings: Readonly<Record<string, string>>
+let receiver: WebhookReceiver
 
 beforeAll(async () => {
   world = await createTestWorld()
   yard = createWorkerYard()
   const names = ['sa', 'grant', 'herd', 'herd-grant', 'left', 'absent', 'disabled', 'moved']
   const rules = [...names.map((name) => world.rule(name, [mail, drive])), world.rule('sealed', [storage])]
-  settings = world.settings(rules, { DOWNSCOPE_STORE: 'sqlite:tests' })
+  receiver = await startWebhookReceiver()
+  settings = world.settings(rules, {
+    DOWNSCOPE_STORE: 'sqlite:tests',
+    DOWNSCOPE_WEBHOOK_URL: receiver.url,
+    DOWNSCOPE_WEBHOOK_SECRET: webhookSecret,
+    DOWNSCOPE_WEBHOOK_ALLOW_PRIVATE: 'true',
+  })
   worker = await yard.start(settings)
   for (const name of ['sa', 'herd', 'disabled']) await world.enrolAccount(worker, name)
   for (const name of ['grant', 'herd-grant'])
@@ -44,7 +54,7 @@ beforeAll(async () => {
     try {
       await yard.close()
     } finally {
-      await world.close()
+      await Promise.all([world.close(), receiver.close()])
     }
   }
 }, 90_000)
@@ -120,6 +130,26 @@ describe('a Worker', { timeout: 60_000 }, () => {
     expect(answer).toMatchObject({ status: 200 })
     expect(await worker.auditOf(answer.requestId)).toMatchObject({ source: 'store' })
     expect(world.google.calls.count({ credential: grant })).toBe(1)
+  })
+
+  test('sends an event, signed, after the answer', async () => {
+    const body = { issuer: 'billing', subject: 'somebody' }
+    const revoked = await administer(worker, world.ops, { method: 'POST', path: 'callers:revoke', body })
+    await receiver.came(1)
+    const shown = await until('the event is delivered', async () => {
+      const { text } = await administer(worker, world.ops, { method: 'GET', path: 'events' })
+      return text.includes('"delivered"') && text
+    })
+
+    expect(revoked).toMatchObject({ status: 200 })
+    expect(receiver.faults).toEqual([])
+    expect(receiver.received).toMatchObject([
+      {
+        type: 'kill_switch.used',
+        data: { action: 'caller.revoke', by: 'ops/ops', caller: 'billing/somebody' },
+      },
+    ])
+    expect(shown).toContain(receiver.received[0]?.id)
   })
 
   test('P30: seals boundaries locally, and one exchange serves all of them', async () => {
