@@ -3,6 +3,7 @@ import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { redactTokens } from '../../src/adapters/system/audit-trail.ts'
 import type { AuditRecord } from '../../src/domain/audit-record.ts'
 import type { Fact } from '../../src/domain/event.ts'
+import { later, seconds } from '../../src/domain/time.ts'
 import { Secret } from '../../src/domain/secret.ts'
 import { createEvents, type EventsDeps } from '../../src/events/events.ts'
 import { createEventRecords } from '../../src/records/events.ts'
@@ -117,6 +118,20 @@ describe('an event', () => {
 
     expect(world.told()).toHaveLength(1)
     expect(world.received).toHaveLength(1)
+  })
+
+  test('that two instances notice at once is one although their clocks disagree', async () => {
+    const world = createWorld()
+    const { store, clock } = world
+    const ahead = { now: () => later(clock.now(), seconds(5)) }
+    const records = createEventRecords({ store, clock: ahead, sha256: quickDigest })
+    const fact = broken()
+
+    await Promise.all([world.addInstance().emit(fact), world.addInstance({ records }).emit(fact)])
+    await world.settled()
+
+    expect(world.told()).toHaveLength(1)
+    expect((await records.list({ limit: 10 })).events).toHaveLength(1)
   })
 
   test.each([0, 1, 2, 3])('is complete although its instance ends after write %i', async (writes) => {
