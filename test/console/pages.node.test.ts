@@ -39,6 +39,20 @@ describe('the pages', () => {
     expect(page.html).toContain('curl ')
   })
 
+  test('the style sheet has a name of its own by what is in it, and is kept for good under that alone', async () => {
+    const { page } = await world.signedIn('Ann')
+    const [, href = ''] = /<link rel="stylesheet" href="([^"]*)"/.exec(page.html) ?? []
+    expect(href).toMatch(/^\/console\/style\.[0-9a-f]{8}\.css$/)
+    const [sheet, former, none] = await Promise.all(
+      [href, '/console/style.00000000.css', '/console/style.css'].map((path) => fetch(`${world.url}${path}`)),
+    )
+    expect(sheet?.headers.get('content-type')).toBe('text/css; charset=utf-8')
+    expect(sheet?.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
+    expect([former?.status, former?.headers.get('cache-control')]).toEqual([200, 'no-store'])
+    expect(await former?.text()).toBe(await sheet?.text())
+    expect(none?.status).toBe(404)
+  })
+
   test('T16 a connection is started, consented and finished by an admin, and nothing is enabled by it', async () => {
     const { visitor } = await world.signedIn('Ann')
     const started = await visitor.press(await open(visitor, '/credentials'), 'Make the link', {

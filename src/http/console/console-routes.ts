@@ -15,11 +15,11 @@ import {
   type Markup,
   type PageAnswer,
 } from './page-answer.ts'
-import { createRefusePage, layout, stylePath } from './layout.ts'
+import { createRefusePage, layout } from './layout.ts'
 import { ownForm, refuseForeignForm } from './forms.ts'
 import { addConsolePages, type PagesDeps, type ServePerson } from './pages.ts'
 import { distance } from './parts.ts'
-import { styleSheet } from './styles.ts'
+import { styleName, styleSheet } from './styles.ts'
 
 export interface ConsoleRoutesDeps extends Pick<
   PagesDeps,
@@ -45,7 +45,9 @@ const signInSeconds = 600
 /** Signing in and out, the style sheet, and the page that says who signed in. */
 export function addConsoleRoutes(app: Hono, deps: ConsoleRoutesDeps): void {
   const { at, entropy } = deps
-  app.on('GET', at(stylePath), () => styleAnswer(entropy.uuid()))
+  app.on('GET', at('/console/:sheet{style\\.[0-9a-f]{8}\\.css}'), ({ req }) =>
+    styleAnswer(entropy.uuid(), req.param('sheet') === styleName),
+  )
   app.on('GET', at('/v1/sign-in'), () => signInAnswer(deps, entropy.uuid()))
   const { signIn } = deps
   if (signIn === undefined) {
@@ -259,12 +261,12 @@ function signInAnswer({ signInDocument }: ConsoleRoutesDeps, requestId: string):
   return jsonAnswer({ status: 404, text, requestId })
 }
 
-function styleAnswer(requestId: string): Response {
+function styleAnswer(requestId: string, isCurrent: boolean): Response {
   return new Response(styleSheet, {
     headers: {
       'Content-Type': 'text/css; charset=utf-8',
-      // Short: a new version of the pages wants its own sheet.
-      'Cache-Control': 'public, max-age=300',
+      // Of a page that another version made, this sheet is the nearest there is, and not to be kept for it.
+      'Cache-Control': isCurrent ? 'public, max-age=31536000, immutable' : 'no-store',
       'X-Content-Type-Options': 'nosniff',
       'X-Request-Id': requestId,
     },

@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import { styleName } from './styles.ts'
 import { pageAnswer, type Markup } from './page-answer.ts'
 import { brokerErrorCodes, isBrokerError, type BrokerErrorCode } from '../../domain/broker-error.ts'
 import type { Log } from '../../ports/log.ts'
@@ -28,9 +29,6 @@ export interface NavigationLink {
   readonly isCurrent: boolean
 }
 
-/** Where the style sheet is, below the issuer's path. */
-export const stylePath = '/console/style.css'
-
 /** One page around its content. Works without a script, in a narrow window, by keyboard and read aloud. */
 export function layout(page: Layout): Markup {
   const { title, base, main, person, requestId } = page
@@ -40,7 +38,7 @@ export function layout(page: Layout): Markup {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title} – Downscope</title>
-        <link rel="stylesheet" href="${base}${stylePath}" />
+        <link rel="stylesheet" href="${base}/console/${styleName}" />
         <link rel="icon" href="data:," />
       </head>
       <body>

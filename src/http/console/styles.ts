@@ -94,3 +94,14 @@ details.same pre { background: var(--raised); border-radius: 6px; margin: .5rem 
 .key.issued { background: var(--accent); } .key.refused { background: var(--bad); }
 footer { border-top: 1px solid var(--line); color: var(--soft); font-size: .9rem; }
 `
+
+/** Named by what is in it, so that a browser may keep it for good. */
+export const styleName = `style.${digestOf(styleSheet)}.css`
+
+/** FNV-1a with 32 bits: tells one version of the sheet from another, and secures nothing. */
+function digestOf(text: string): string {
+  let digest = 0x81_1c_9d_c5
+  for (let at = 0; at < text.length; at += 1)
+    digest = Math.imul(digest ^ text.charCodeAt(at), 0x01_00_01_93) >>> 0
+  return digest.toString(16).padStart(8, '0')
+}
