@@ -112,6 +112,9 @@ async function writeFiles({
   place.write('billing.jwk.json', json(callers.billing.privateJwk))
   const another = await google.createServiceAccount({ email: 'invoices@acme.iam.gserviceaccount.com' })
   place.write('invoices-key.json', json(another))
+  // As roles/iam.serviceAccountKeyAdmin on the account itself: the broker rotates a key with that key.
+  for (const account of [serviceAccountEmail, another.client_email])
+    google.allowKeyAdministration(account, account)
   place.write('external-account.json', json(externalAccount(broker.url, place.path('workload.jwt'))))
   place.write(
     'env',

@@ -66,7 +66,25 @@ describe('the code blocks of README.md and docs/tour.md', () => {
 
     expect(blocks.length).toBeGreaterThan(10)
     expect([...ran.values()].reduce((sum, count) => sum + count, 0)).toBe(blocks.length)
-    expect(counts).toMatchObject({ shell: 9, script: 3, policy: 1, json: 2, npm: 2, picture: 1, build: 1 })
+    expect(counts).toMatchObject({ shell: 11, script: 3, policy: 1, json: 2, npm: 2, picture: 1, build: 1 })
+  })
+
+  test('the rotation of the tour refused nobody, and both keys are there', async () => {
+    const asked = (await readFile(join(folder, '.downscope/quickstart/load.txt'), 'utf8')).trim().split('\n')
+    process.stdout.write(`README and tour: ${asked.length} tokens were issued during the rotation\n`)
+
+    expect(asked.length).toBeGreaterThan(5)
+    expect(new Set(asked)).toEqual(new Set(['issued']))
+    expect(world.google.keysOf('invoices@acme.iam.gserviceaccount.com')).toMatchObject([
+      { disabled: false },
+      { disabled: false },
+    ])
+  })
+
+  test('the refusal of the tour has the request id that is explained', async () => {
+    const text = await readFile(join(folder, '.downscope/quickstart/refusal.json'), 'utf8')
+
+    expect(jsonMembers(text)).toMatchObject({ request_id: /"request_id": *"([^"]*)"/.exec(text)?.[1] ?? '' })
   })
 
   test('a block of a kind that no test knows how to run fails', async () => {

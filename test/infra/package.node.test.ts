@@ -68,6 +68,13 @@ describe('the package', () => {
     )
   })
 
+  test('has jose alone as a dependency, and brings it along', () => {
+    const { dependencies, bundleDependencies } = jsonMembers(readFileSync(inPackage('package.json'), 'utf8'))
+
+    expect(Object.keys(z.record(z.string(), z.string()).parse(dependencies))).toEqual(['jose'])
+    expect(bundleDependencies).toEqual(['jose'])
+  })
+
   test('gives a first token in five commands, and an agent and a policy check', () => {
     expect(tried.commands).toHaveLength(5)
     expect(tried.printed['import']).toContain('reports-sa')
