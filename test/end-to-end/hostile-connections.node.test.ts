@@ -147,6 +147,29 @@ async function exchange(port: number, request: string): Promise<void> {
   await new Promise((resolve) => socket.once('close', resolve))
 }
 
+test('of a body that was refused no more than 1 MiB is read, however much comes', async ({
+  onTestFinished,
+}) => {
+  let length = 0
+  const { port, close } = await serve(() => new Response('too long', { status: 413 }))
+  onTestFinished(close)
+  const socket = await open(port)
+  socket.resume()
+  const ended = new Promise((resolve) => socket.once('close', resolve))
+  const piece = Buffer.alloc(65_536)
+  socket.write(`POST / HTTP/1.1\r\nHost: broker\r\nContent-Length: ${2 ** 40}\r\n\r\n`)
+  const send = (): void => {
+    while (!socket.destroyed && socket.write(piece)) length += piece.length
+  }
+  socket.on('drain', send)
+  send()
+  await ended
+
+  // What the system holds of it on both sides counts too.
+  expect(length).toBeLessThan(24 * 2 ** 20)
+  expect(length).toBeGreaterThan(2 ** 20)
+})
+
 async function serve(handle: (request: Request) => Response | Promise<Response>, places?: number) {
   const server = createNodeServer(handle, places)
   const port = await listenOnLoopback(server)

@@ -110,11 +110,12 @@ function boundChunks(incoming: IncomingMessage): void {
 /** Node itself waits for ever for an answer to be read, and for the rest of a body that was refused. */
 function endUnread(incoming: IncomingMessage, outgoing: ServerResponse): void {
   const { socket } = incoming
-  // When all of it is read Node sets the time-out anew, to that of idle connections.
-  outgoing.on('prefinish', () => void socket.setTimeout(unreadTimeoutMs))
-  outgoing.on('finish', () => {
+  outgoing.on('prefinish', () => {
+    // When all of it is read Node sets the time-out anew, to that of idle connections.
+    socket.setTimeout(unreadTimeoutMs)
     if (incoming.complete) return
     let left = refusedBytesMax
+    // Before `finish`: then Node begins to discard, unseen, what nobody reads.
     incoming.on('data', ({ length }: Uint8Array) => {
       left -= length
       if (left < 0) socket.destroy()
