@@ -288,7 +288,7 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     const resumed = await world.type(['service', 'resume'])
 
     expect(well).toMatchObject({ status: 0 })
-    expect(well.screen).toMatch(/store +.*ok/)
+    expect(well.screen).toMatch(/issuer +http[^]*store +.*ok/)
     expect(stopped.screen).toMatch(/stopped.*: by ops\/ops/)
     expect(stopped.screen).toMatch(
       /Off here already; on every other instance that can read the store by \d{4}-/,
