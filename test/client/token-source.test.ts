@@ -236,6 +236,7 @@ describe('createTokenSource', () => {
     const source = world.source()
     for (let index = 0; index < 201; index += 1) await source.getToken({ scopes: [`s${index}`] })
     await source.getToken({ scopes: ['s200'] })
+    await source.getToken({ scopes: ['s1'] })
     expect(world.tokens()).toHaveLength(201)
     await source.getToken({ scopes: ['s0'] })
     expect(world.tokens()).toHaveLength(202)

@@ -145,6 +145,23 @@ describe.concurrent('a broker that is told to end', () => {
   })
 })
 
+test(
+  'P23: a bug that nobody caught ends the process with 1, and its text is in no output',
+  options,
+  async () => {
+    const bug = "process.on('SIGUSR2', () => { throw new Error('hunter' + 2) })"
+    const broker = await world.yard.start({
+      ...world.settings([]),
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(bug)}`,
+    })
+    process.kill(broker.pid, 'SIGUSR2')
+
+    expect(await broker.ended).toEqual({ code: 1, signal: null })
+    expect(broker.lines().map(({ message }) => message)).toContain('a bug ended the process')
+    expect(`${broker.stdout()}${broker.stderr()}`).not.toContain('hunter2')
+  },
+)
+
 interface Refusal {
   readonly end: BrokerEnd
   readonly stderr: string

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { createFirestoreSdkStore } from '../../../src/adapters/firestore/sdk/firestore-sdk-store.ts'
+import { createCallDeadlines } from '../../../src/adapters/firestore/sdk/sdk-client.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { awaitSignOfLife, patientMs } from '../../support/sign-of-life.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
@@ -53,6 +54,17 @@ describeFirestoreOutages({
 })
 
 describe('without the emulator', () => {
+  test('P20: what never settles, credentials or the loading of the SDK, ends with its deadline or an outer one', async () => {
+    const { within } = createCallDeadlines()
+    const never = () => new Promise<never>(() => undefined)
+    const late: unknown = expect.objectContaining({
+      reason: expect.stringContaining('DEADLINE_EXCEEDED') as string,
+    })
+    await expect(within(10, never)).rejects.toEqual(late)
+    await expect(within(10, () => within(600_000, never))).rejects.toEqual(late)
+    expect(await within(60_000, () => Promise.resolve('in time'))).toBe('in time')
+  })
+
   test('a closed store says so', async () => {
     const { store, close } = openStore({ emulatorHost: '127.0.0.1:1' })
     await close()
