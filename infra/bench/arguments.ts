@@ -31,6 +31,7 @@ export const usage = `npm run bench -- [options]
   --docs             write the tables into docs/performance.md
   --json FILE        write every measurement to FILE
   --only NAME,NAME   only these rows and what they are compared with: ${rowNames.join(', ')}
+  --cost             count what a million tokens cost, instead; with --docs into docs/cost.md, with --quick roughly
   --cpu-prof FOLDER  profile one row instead (--only NAME; default hit), and keep the .cpuprofile in FOLDER`
 
 /** Fewer would not be worth a median. */

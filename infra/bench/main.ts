@@ -11,6 +11,7 @@ import { createBrokerWorld, type BrokerWorld } from './broker.ts'
 import { runColdStarts } from './cold-start.ts'
 import { measureAllPages, missedPages, pageTable } from './console-pages.ts'
 import { checkContender, contenderIds, startContenders } from './contenders.ts'
+import { runCost } from './cost.ts'
 import { takeCores } from './cores.ts'
 import { profileRow } from './profile.ts'
 import { countFirestoreRequests } from './firestore-requests.ts'
@@ -35,6 +36,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 process.exit(await main(process.argv.slice(2)))
 
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--cost')) return runCost(argv, print)
   let args: BenchArguments
   try {
     args = parseBenchArguments(argv)
