@@ -891,12 +891,12 @@ async function fromGitHub(audience, env) {
   const [address, bearer] = [env["ACTIONS_ID_TOKEN_REQUEST_URL"], env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]];
   if (address === void 0 || bearer === void 0)
     throw new TokenError(
-      "proof",
+      "configuration",
       "GitHub offers no ID token here: the job needs permissions: id-token: write"
     );
   const url = URL.parse(address);
   if (url === null || url.protocol !== "https:" && !isLoopback(url.hostname))
-    throw new TokenError("proof", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL");
+    throw new TokenError("configuration", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL");
   url.searchParams.set("audience", audience);
   const answer = parseJsonObject(await askPlatform(url.href, { authorization: `Bearer ${bearer}` }));
   const jwt = answer?.["value"];
@@ -906,10 +906,13 @@ async function fromGitHub(audience, env) {
 function fromGitLab(audience, env) {
   const jwt = env["DOWNSCOPE_ID_TOKEN"]?.trim() ?? "";
   if (jwt === "")
-    throw new TokenError("proof", "DOWNSCOPE_ID_TOKEN is not set: the job needs it among its id_tokens");
+    throw new TokenError(
+      "configuration",
+      "DOWNSCOPE_ID_TOKEN is not set: the job needs it among its id_tokens"
+    );
   const { aud } = claimsOf(jwt) ?? {};
   if (aud === audience || Array.isArray(aud) && aud.length === 1 && aud[0] === audience) return jwt;
-  throw new TokenError("proof", `DOWNSCOPE_ID_TOKEN is for another audience than ${audience}`);
+  throw new TokenError("configuration", `DOWNSCOPE_ID_TOKEN is for another audience than ${audience}`);
 }
 async function askPlatform(url, headers) {
   const { origin } = new URL(url);
@@ -1006,15 +1009,13 @@ function createHeldToken(deps) {
           if (mayAsk && now - held.confirmedAtMs >= recheckMs) {
             held.confirmedAtMs = now;
             await within(refresh(), Math.min(left, recheckWaitMs));
-            const after = usable();
-            if (after !== void 0) return after;
-            continue;
-          }
-          if (mayAsk && now >= nextRefreshAtMs && leftMs(held) < held.dueLeftMs) {
+          } else if (mayAsk && now >= nextRefreshAtMs && leftMs(held) < held.dueLeftMs) {
             if (runtime.isolatesRequests) await within(refresh(), Math.min(left, recheckWaitMs));
             else void refresh();
           }
-          return usable() ?? held;
+          const after = usable();
+          if (after !== void 0) return after;
+          continue;
         }
         if (now < nextTryAtMs) {
           const pause = nextTryAtMs - now;

@@ -137,12 +137,12 @@ async function fromGitHub(audience, env) {
   const [address, bearer] = [env["ACTIONS_ID_TOKEN_REQUEST_URL"], env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]];
   if (address === void 0 || bearer === void 0)
     throw new TokenError(
-      "proof",
+      "configuration",
       "GitHub offers no ID token here: the job needs permissions: id-token: write"
     );
   const url = URL.parse(address);
   if (url === null || url.protocol !== "https:" && !isLoopback(url.hostname))
-    throw new TokenError("proof", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL");
+    throw new TokenError("configuration", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL");
   url.searchParams.set("audience", audience);
   const answer = parseJsonObject(await askPlatform(url.href, { authorization: `Bearer ${bearer}` }));
   const jwt = answer?.["value"];
@@ -152,10 +152,13 @@ async function fromGitHub(audience, env) {
 function fromGitLab(audience, env) {
   const jwt = env["DOWNSCOPE_ID_TOKEN"]?.trim() ?? "";
   if (jwt === "")
-    throw new TokenError("proof", "DOWNSCOPE_ID_TOKEN is not set: the job needs it among its id_tokens");
+    throw new TokenError(
+      "configuration",
+      "DOWNSCOPE_ID_TOKEN is not set: the job needs it among its id_tokens"
+    );
   const { aud } = claimsOf(jwt) ?? {};
   if (aud === audience || Array.isArray(aud) && aud.length === 1 && aud[0] === audience) return jwt;
-  throw new TokenError("proof", `DOWNSCOPE_ID_TOKEN is for another audience than ${audience}`);
+  throw new TokenError("configuration", `DOWNSCOPE_ID_TOKEN is for another audience than ${audience}`);
 }
 async function askPlatform(url, headers) {
   const { origin } = new URL(url);

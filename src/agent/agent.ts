@@ -185,7 +185,7 @@ function whatToDo({ code, error, status, requestId }: TokenError): string {
     case 'proof':
       return 'Check what gives the JWT: --jwt-file, --jwt-command, --platform or --key'
     case 'configuration':
-      return 'Check --broker and --broker-issuer'
+      return 'Check --broker and --broker-issuer, and what --platform takes from the environment'
   }
 }
 

@@ -94,12 +94,12 @@ async function fromGitHub(audience: string, env: Environment): Promise<string> {
   const [address, bearer] = [env['ACTIONS_ID_TOKEN_REQUEST_URL'], env['ACTIONS_ID_TOKEN_REQUEST_TOKEN']]
   if (address === undefined || bearer === undefined)
     throw new TokenError(
-      'proof',
+      'configuration',
       'GitHub offers no ID token here: the job needs permissions: id-token: write',
     )
   const url = URL.parse(address)
   if (url === null || (url.protocol !== 'https:' && !isLoopback(url.hostname)))
-    throw new TokenError('proof', 'ACTIONS_ID_TOKEN_REQUEST_URL is no https URL')
+    throw new TokenError('configuration', 'ACTIONS_ID_TOKEN_REQUEST_URL is no https URL')
   url.searchParams.set('audience', audience)
   const answer = parseJsonObject(await askPlatform(url.href, { authorization: `Bearer ${bearer}` }))
   const jwt = answer?.['value']
@@ -111,10 +111,13 @@ async function fromGitHub(audience: string, env: Environment): Promise<string> {
 function fromGitLab(audience: string, env: Environment): string {
   const jwt = env['DOWNSCOPE_ID_TOKEN']?.trim() ?? ''
   if (jwt === '')
-    throw new TokenError('proof', 'DOWNSCOPE_ID_TOKEN is not set: the job needs it among its id_tokens')
+    throw new TokenError(
+      'configuration',
+      'DOWNSCOPE_ID_TOKEN is not set: the job needs it among its id_tokens',
+    )
   const { aud } = claimsOf(jwt) ?? {}
   if (aud === audience || (Array.isArray(aud) && aud.length === 1 && aud[0] === audience)) return jwt
-  throw new TokenError('proof', `DOWNSCOPE_ID_TOKEN is for another audience than ${audience}`)
+  throw new TokenError('configuration', `DOWNSCOPE_ID_TOKEN is for another audience than ${audience}`)
 }
 
 async function askPlatform(url: string, headers: Readonly<Record<string, string>>): Promise<string> {

@@ -144,13 +144,9 @@ describe('the GitHub Action', () => {
       { INPUT_SCOPES: 'https://www.googleapis.com/auth/drive' },
       'invalid_scope',
     ],
-  ])(
-    '%s says what is wrong in one line',
-    async (_name, env, sentence) => {
-      const { status, stdout } = await run('main', inputs(env))
-      expect(status).toBe(1)
-      expect(stdout).toMatch(new RegExp(`^::error::downscope: .*(?:${sentence})`, 'm'))
-    },
-    40_000,
-  )
+  ])('%s says what is wrong in one line', async (_name, env, sentence) => {
+    const { status, stdout } = await run('main', inputs(env))
+    expect(status).toBe(1)
+    expect(stdout).toMatch(new RegExp(`^::error::downscope: .*(?:${sentence})`, 'm'))
+  })
 })

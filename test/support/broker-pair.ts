@@ -146,7 +146,7 @@ async function settle<T>(clock: { advance(ms: number): Promise<void> }, work: Pr
   })
   for (let turn = 0; turn < 5_000 && !isOver; turn += 1) {
     await Promise.race([over, new Promise((resolve) => setTimeout(resolve, 20))])
-    if (!isOver) await clock.advance(1)
+    if (!isOver) await clock.advance(10)
   }
   return over
 }
