@@ -53,7 +53,6 @@ async function main(): Promise<number> {
       )
       outcomes.push({ mutant, ...(killedBy === undefined ? {} : { killedBy }) })
     }
-    await refuseFailingTests(runner, outcomes)
     return report(outcomes)
   } finally {
     runner.stop()
@@ -93,29 +92,34 @@ interface Trial {
 async function tryMutant({ yard, mutant, tests, runner }: Trial): Promise<string | undefined> {
   const path = join(yard, mutant.file)
   const text = readFileSync(path, 'utf8')
-  writeFileSync(path, text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end))
-  runner.forget(path)
+  const mutated = text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end)
+  const write = (content: string): void => {
+    writeFileSync(path, content)
+    runner.forget(path)
+  }
+  /** On a busy machine a test may fail by itself: it counts when it fails twice with the mutant, and not without. */
+  const isNoticedBy = async (test: string): Promise<boolean> => {
+    if ((await runner.firstFailure([test])) === undefined) return false
+    write(text)
+    const isSound = (await runner.firstFailure([test])) === undefined
+    write(mutated)
+    return isSound
+  }
+  write(mutated)
   try {
     for (const [index, end] of [...groupEnds, tests.length].entries()) {
-      const group = tests.slice(groupEnds[index - 1] ?? 0, end)
-      const failed = group.length === 0 ? undefined : await runner.firstFailure(group)
-      if (failed !== undefined) return failed
+      let group = tests.slice(groupEnds[index - 1] ?? 0, end)
+      while (group.length > 0) {
+        const failed = await runner.firstFailure(group)
+        if (failed === undefined) break
+        if (!group.includes(failed) || (await isNoticedBy(failed))) return failed
+        group = group.filter((test) => test !== failed)
+      }
     }
     return undefined
   } finally {
-    writeFileSync(path, text)
-    runner.forget(path)
+    write(text)
   }
-}
-
-/** A test that fails without any mutant notices none. */
-async function refuseFailingTests(runner: TestRunner, outcomes: readonly Outcome[]): Promise<void> {
-  const killers = new Set(
-    outcomes.map(({ killedBy }) => killedBy ?? '').filter((name) => name.endsWith('.ts')),
-  )
-  if (killers.size === 0) throw new Error('no test noticed anything')
-  const failed = await runner.firstFailure([...killers])
-  if (failed !== undefined) throw new Error(`${failed} fails without any mutant`)
 }
 
 function report(outcomes: readonly Outcome[]): number {
