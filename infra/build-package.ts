@@ -20,7 +20,7 @@ export async function buildPackageParts(dist: string): Promise<Metafile> {
     // As wrangler bundles it.
     conditions: ['workerd', 'worker', 'browser'],
     target: 'es2024',
-    external: ['cloudflare:*'],
+    external: ['cloudflare:*', 'node:async_hooks'],
     minify: true,
     legalComments: 'none',
     metafile: true,

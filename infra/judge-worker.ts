@@ -21,7 +21,8 @@ export function judgeBundle({ gzipBytes, inputs, externals }: WorkerBundle): rea
   if (inputs.length < inputsMin) faults.push(`a bundle of ${inputs.length} files is not the whole Worker`)
   // Wrangler only warns, and the Worker fails when it starts or when it is called.
   for (const name of new Set(externals))
-    if (!name.startsWith('cloudflare:')) faults.push(`imports ${name}, which Workers do not have`)
+    if (!name.startsWith('cloudflare:') && name !== 'node:async_hooks')
+      faults.push(`imports ${name}, which Workers do not have`)
   // The code imports their types alone.
   for (const name of inputs)
     if (/\/http\/(?:document|credential)-schemas\.ts$/.test(name))

@@ -1,9 +1,13 @@
 import type { Server } from 'node:http'
 import { createBroker } from './compose.ts'
 import './compose/without-generated-code.ts'
-import { createNodePlatform, type NodePlatform } from './compose/node-platform.ts'
+import {
+  createNodePlatform,
+  openTelemetry,
+  type NodePlatform,
+  type Telemetry,
+} from './compose/node-platform.ts'
 import type { Serve } from './compose/platform.ts'
-import { openTelemetry, type Telemetry } from './compose/telemetry.ts'
 import { startFault } from './config/setting-faults.ts'
 import { readSettings, type Settings } from './config.ts'
 

@@ -58,10 +58,21 @@ interface TelemetrySettings {
   readonly metricsHost: string
   /** Whether labels name credentials (T35). */
   readonly namesCredentials: boolean
-  /** By OTLP, every `intervalMs`. */
-  readonly sendsMetrics: boolean
+  /** By OTLP over HTTP, every `intervalMs`, with the path; absent: metrics are not sent. */
+  readonly metricsUrl: string | undefined
   readonly intervalMs: number
-  readonly sendsTraces: boolean
+  /** Since they were sent last, and not since the start. */
+  readonly isDelta: boolean
+  /** Absent: traces are not sent. */
+  readonly tracesUrl: string | undefined
+  /** How long they wait to be sent together. */
+  readonly tracesDelayMs: number
+  /** How long a collector may take. */
+  readonly timeoutMs: number
+  /** For the collector. */
+  readonly headers: ReadonlyMap<string, Secret>
+  /** OpenTelemetry's attributes of where all this comes from. */
+  readonly resource: Readonly<Record<string, string>>
   /** From 0 to 1. */
   readonly tracedShare: number
 }
@@ -178,22 +189,34 @@ function webhookOf(env: Environment): WebhookReceiver | undefined {
 
 function telemetryOf(env: Environment): TelemetrySettings | undefined {
   const table = settingsTable
-  const metricsPort = valueOf(table.metricsPort, env)
-  const isDisabled = valueOf(table.otelDisabled, env)?.toLowerCase() === 'true'
-  const collector = valueOf(table.otlpMetricsEndpoint, env) ?? valueOf(table.otlpEndpoint, env)
-  const sendsMetrics =
-    !isDisabled && collector !== undefined && valueOf(table.otelMetricsExporter, env) !== 'none'
-  const traces = valueOf(table.otlpTracesEndpoint, env) ?? valueOf(table.otlpEndpoint, env)
-  const sendsTraces = !isDisabled && traces !== undefined && valueOf(table.otelTracesExporter, env) !== 'none'
-  if (metricsPort === undefined && !sendsMetrics && !sendsTraces) return undefined
+  const value = <T>(setting: Setting<T>): T => valueOf(setting, env)
+  const collector = value(table.otlpEndpoint)
+  const isDisabled = value(table.otelDisabled)?.toLowerCase() === 'true'
+  const urlOf = (own: string | undefined, path: string, exporter: string | undefined) => {
+    if (isDisabled || exporter === 'none') return undefined
+    return own ?? (collector === undefined ? undefined : `${collector.replace(/\/+$/, '')}${path}`)
+  }
+  const metricsPort = value(table.metricsPort)
+  const metricsUrl = urlOf(value(table.otlpMetricsEndpoint), '/v1/metrics', value(table.otelMetricsExporter))
+  const tracesUrl = urlOf(value(table.otlpTracesEndpoint), '/v1/traces', value(table.otelTracesExporter))
+  if (metricsPort === undefined && metricsUrl === undefined && tracesUrl === undefined) return undefined
+  const service = value(table.otelServiceName)
   return {
     metricsPort,
-    metricsHost: valueOf(table.metricsHost, env),
-    namesCredentials: valueOf(table.metricsCredentials, env) === 'named',
-    sendsMetrics,
-    intervalMs: valueOf(table.otelInterval, env),
-    sendsTraces,
-    tracedShare: valueOf(table.otelTracedShare, env),
+    metricsHost: value(table.metricsHost),
+    namesCredentials: value(table.metricsCredentials) === 'named',
+    metricsUrl,
+    intervalMs: value(table.otelInterval),
+    isDelta: value(table.otlpTemporality) !== 'cumulative',
+    tracesUrl,
+    tracesDelayMs: value(table.otelTracesDelay),
+    timeoutMs: value(table.otlpTimeout),
+    headers: value(table.otlpHeaders) ?? new Map(),
+    resource: {
+      ...Object.fromEntries(value(table.otelResource) ?? []),
+      ...(service === undefined ? {} : { 'service.name': service }),
+    },
+    tracedShare: value(table.otelTracedShare),
   }
 }
 

@@ -3,7 +3,7 @@ import { rowOf, type CredentialRow } from '../domain/summary.ts'
 import type { EpochSeconds } from '../domain/time.ts'
 import type { PolicyStatus } from '../policy/policy-in-force.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { GaugeReading } from '../ports/meter.ts'
+import type { GaugeReading } from '../ports/telemetry.ts'
 import type { SummaryRecord } from '../records/broker-summary.ts'
 
 export interface GaugesDeps {

@@ -8,10 +8,11 @@ import type { DocumentStore } from '../ports/document-store.ts'
 import type { HttpClient, HttpResult } from '../ports/http-client.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { AuditTrail, Log } from '../ports/log.ts'
+import type { RefreshLeases } from '../records/refresh-leases.ts'
 import type { Tokens } from '../records/tokens.ts'
-import type { GaugeReading, Meter } from '../ports/meter.ts'
-import type { ExchangeRequest } from '../domain/exchange-request.ts'
+import type { GaugeReading, Meter } from '../ports/telemetry.ts'
 import type { NameCall } from './name-call.ts'
+import type { ExchangeRequest } from '../domain/exchange-request.ts'
 
 /**
  * Wraps what the broker is put together from so that its work is counted. Without a meter nothing is wrapped, and a
@@ -26,6 +27,7 @@ export interface Measures {
   readonly exchange: (exchange: Exchange, route: string) => Exchange
   readonly steps: (steps: ExchangeSteps) => ExchangeSteps
   readonly tokens: (tokens: Tokens) => Tokens
+  readonly refreshLeases: (leases: RefreshLeases) => RefreshLeases
   readonly mint: (mint: Mint) => Mint
   readonly noteLeaseWait: () => void
   readonly watch: (read: () => Promise<readonly GaugeReading[]>) => void
@@ -48,6 +50,7 @@ export const unmeasured: Measures = {
   exchange: same,
   steps: same,
   tokens: same,
+  refreshLeases: same,
   mint: same,
   noteLeaseWait: nothing,
   watch: nothing,
@@ -70,6 +73,7 @@ export function joinMeasures(one: Measures, other: Measures): Measures {
     exchange: (exchange, route) => other.exchange(one.exchange(exchange, route), route),
     steps: (steps) => other.steps(one.steps(steps)),
     tokens: (tokens) => other.tokens(one.tokens(tokens)),
+    refreshLeases: (leases) => other.refreshLeases(one.refreshLeases(leases)),
     mint: (mint) => other.mint(one.mint(mint)),
     noteLeaseWait: one.noteLeaseWait,
     watch: one.watch,

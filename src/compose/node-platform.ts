@@ -14,9 +14,11 @@ import { createSystemClock, createEntropy } from '../adapters/system/clock-and-e
 import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
+import type { Log } from '../ports/log.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
 import { createLimits } from '../adapters/system/rate-limits.ts'
 import { unmeasured, type Measures } from './measure.ts'
+import { measuresFor } from './trace.ts'
 import {
   openFirestoreRest,
   openIdentitySource,
@@ -113,5 +115,41 @@ function createPolicySource({ policy }: Settings): PolicySource | undefined {
       return createTextPolicySource(policy.text, `setting ${policy.name}`)
     case 'store':
       return undefined
+  }
+}
+
+export interface Telemetry {
+  readonly measures: Measures
+  /** Opens the port for Prometheus, where there is one. Rejects when it is taken. */
+  readonly serve: (log: Log) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+/** What the settings want to be seen of the broker. Without any, no package of OpenTelemetry is read. */
+export async function openTelemetry(settings: Settings): Promise<Telemetry> {
+  const { telemetry } = settings
+  if (telemetry === undefined)
+    return { measures: unmeasured, serve: () => Promise.resolve(), close: () => Promise.resolve() }
+  const { metricsPort: port, metricsHost: host, metricsUrl, tracesUrl, intervalMs } = telemetry
+  const { createNodeMeter, createNodeTracer } = await import('../adapters/telemetry/node-export.ts')
+  let log: Log = () => undefined
+  const instance = createEntropy().uuid()
+  const sender = { ...telemetry, instance, log: (...line: Parameters<Log>) => log(...line) }
+  const meter =
+    port === undefined && metricsUrl === undefined
+      ? undefined
+      : createNodeMeter(sender, metricsUrl === undefined ? undefined : intervalMs)
+  const tracer = tracesUrl === undefined ? undefined : createNodeTracer(sender)
+  const parts = { meter: meter?.meter, tracer: tracer?.tracer, clock: createSystemClock() }
+  return {
+    measures: measuresFor(settings, { instance, ...parts }),
+    serve: async (given) => {
+      log = given
+      if (port === undefined || meter === undefined) return
+      log('info', 'metrics are served', { host, port: await meter.serve(port, host) })
+    },
+    close: async () => {
+      await Promise.all([meter?.close(), tracer?.close()])
+    },
   }
 }

@@ -82,7 +82,7 @@ export function createRecords(settings: Settings, platform: Platform, noticeHeal
     }).current,
     credentialView: credentialView.current,
     readAgain: (name) => (name === undefined ? blocksView.readAgain() : credentialView.readAgain(name)),
-    refreshLeases: createRefreshLeases({ ...platform, holder, noticeHealth }),
+    refreshLeases: measures.refreshLeases(createRefreshLeases({ ...platform, holder, noticeHealth })),
     rotations: createRotations({ ...platform, holder, noticeHealth }),
     tokens: measures.tokens(createTokens({ ...platform, holder })),
     issuedTokens: createIssuedTokens(platform),

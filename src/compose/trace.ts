@@ -1,15 +1,19 @@
 import { isBrokerError } from '../domain/broker-error.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 import { answers } from '../http/answers.ts'
 import type { HttpResult } from '../ports/http-client.ts'
-import type { Tracer } from '../ports/tracer.ts'
+import type { Meter, Tracer } from '../ports/telemetry.ts'
 import type { Settings } from '../config.ts'
-import type { CallName } from './name-call.ts'
-import { unmeasured, type Measures } from './measure.ts'
+import { createMeasures, joinMeasures, unmeasured, type Measures } from './measure.ts'
+import { createNameCall, type NameCall } from './name-call.ts'
+import type { CompiledPolicy } from '../policy/compile-policy.ts'
+import type { Clock } from '../ports/clock.ts'
 
-export interface TracesDeps {
+interface TracesDeps {
   readonly tracer: Tracer
-  readonly nameCall: (url: string) => CallName
+  readonly nameCall: NameCall
   readonly store: Settings['store']
+  readonly instance: string
 }
 
 /**
@@ -17,9 +21,16 @@ export interface TracesDeps {
  * upstream or the store. Attributes are by OpenTelemetry's semantic conventions where there are any; addresses of
  * calls are not among them, for they may hold names and queries (T33).
  */
-export function createTraces({ tracer, nameCall, store: place }: TracesDeps): Measures {
+function createTraces({ tracer, nameCall, store: place, instance }: TracesDeps): Measures {
   const step = <T>(name: string, work: () => Promise<T>): Promise<T> =>
     tracer.span({ name, kind: 'internal', attributes: {} }, work)
+  // Who is waited for, by the id of an instance, as in its resource.
+  const leaseSpan = <T>(work: (note: (held: boolean, holder: string | undefined) => void) => Promise<T>) =>
+    tracer.span({ name: 'lease', kind: 'internal', attributes: {} }, (note) =>
+      work((held, holder) =>
+        note({ 'downscope.lease.held': held, ...omitUndefined({ 'downscope.lease.holder': holder }) }),
+      ),
+    )
   return {
     ...unmeasured,
     log: (log) => (level, message, fields) => {
@@ -114,15 +125,19 @@ export function createTraces({ tracer, nameCall, store: place }: TracesDeps): Me
     tokens: (tokens) => ({
       ...tokens,
       claim: (found) =>
-        tracer.span({ name: 'lease', kind: 'internal', attributes: {} }, async (note) => {
+        leaseSpan(async (note) => {
           const claim = await tokens.claim(found)
-          // The id of an instance, as in its resource: who is waited for.
-          const holder = claim?.lease.holder ?? found.record?.lease?.holder
-          note({
-            'downscope.lease.held': claim !== undefined,
-            ...(holder === undefined ? {} : { 'downscope.lease.holder': holder }),
-          })
+          note(claim !== undefined, claim?.lease.holder ?? found.record?.lease?.holder)
           return claim
+        }),
+    }),
+    refreshLeases: (leases) => ({
+      ...leases,
+      begin: (wanted) =>
+        leaseSpan(async (note) => {
+          const lease = await leases.begin(wanted)
+          note(lease.held, lease.held ? instance : lease.holder)
+          return lease
         }),
     }),
   }
@@ -132,4 +147,30 @@ function outcomeOf(result: HttpResult): Readonly<Record<string, string | number>
   if (result.kind === 'failure') return { 'error.type': result.cause }
   const { status } = result
   return { 'http.response.status_code': status, ...(status >= 400 ? { 'error.type': String(status) } : {}) }
+}
+
+export interface TelemetryParts {
+  readonly instance: string
+  readonly meter: Meter | undefined
+  readonly tracer: Tracer | undefined
+  readonly clock: Pick<Clock, 'steadyMs'>
+}
+
+/** What wraps the parts of a broker on either runtime, as far as there is somebody to be shown. */
+export function measuresFor(
+  settings: Settings,
+  { instance, meter, tracer, clock }: TelemetryParts,
+): Measures {
+  let policyOf: () => CompiledPolicy | undefined = () => undefined
+  const nameCall = createNameCall(settings, () => policyOf())
+  const metered = meter === undefined ? unmeasured : createMeasures({ meter, clock, nameCall })
+  const traced =
+    tracer === undefined ? unmeasured : createTraces({ tracer, nameCall, instance, store: settings.store })
+  return {
+    ...joinMeasures(metered, traced),
+    instance,
+    followPolicy: (policy) => {
+      policyOf = policy
+    },
+  }
 }

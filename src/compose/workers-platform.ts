@@ -23,6 +23,9 @@ import type { Settings } from '../config.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { PolicySource } from '../ports/policy-source.ts'
+import { createFetchExport } from '../adapters/telemetry/fetch-export.ts'
+import { unmeasured, type Measures } from './measure.ts'
+import { measuresFor } from './trace.ts'
 import {
   openFirestoreRest,
   openIdentitySource,
@@ -47,9 +50,18 @@ export interface WorkersBindings {
  */
 export function createWorkersPlatform(settings: Settings, bindings: WorkersBindings): Platform {
   const clock = createSystemClock()
-  const log = createJsonLog({ level: settings.logLevel, write: writeConsoleLine, clock })
+  const plainLog = createJsonLog({ level: settings.logLevel, write: writeConsoleLine, clock })
+  const background = createWorkersBackground({
+    log: plainLog,
+    waitUntil,
+    runsAfterAnswer: settings.refresh === 'background',
+  })
+  const entropy = createEntropy()
+  const plainHttp = createHttpClient()
+  const measures = openTelemetry(settings, { clock, entropy, background, log: plainLog, http: plainHttp })
+  const log = measures.log(plainLog)
   const policySource = createPolicySource(settings)
-  const platform = { clock, entropy: createEntropy(), http: createHttpClient(), sharesWork: false }
+  const platform = { clock, entropy, http: measures.http(plainHttp), sharesWork: false }
   const identitySource = openIdentitySource(settings, { ...platform, hasMetadataServer: false })
   const outward = { ...platform, identitySource }
 
@@ -57,19 +69,28 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
     ...platform,
     sha256: webSha256,
     importAesGcmKey: importWebAesGcmKey,
-    background: createWorkersBackground({
-      log,
-      waitUntil,
-      runsAfterAnswer: settings.refresh === 'background',
-    }),
+    background,
     log,
+    measures,
     auditTrail: createStdoutAuditTrail({ write: writeConsoleLine }),
-    store: openStore(settings, bindings, outward),
-    keyRing: openKeyRing(settings, outward),
+    store: measures.store(openStore(settings, bindings, outward)),
+    keyRing: measures.keyRing(openKeyRing(settings, outward)),
     ...openOwnIdentity(settings, outward),
     ...omitUndefined({ policySource }),
     limits: { ...createLimits(settings, clock), ...boundLimits(bindings) },
   }
+}
+
+/** What is sent to the collector that the settings name, if they name one. */
+function openTelemetry(
+  settings: Settings,
+  platform: Pick<Platform, 'clock' | 'entropy' | 'background' | 'log' | 'http'>,
+): Measures {
+  const { telemetry } = settings
+  if (telemetry === undefined) return unmeasured
+  const instance = platform.entropy.uuid()
+  const sent = createFetchExport({ ...platform, ...telemetry, instance })
+  return measuresFor(settings, { instance, clock: platform.clock, ...sent })
 }
 
 function openStore(settings: Settings, bindings: WorkersBindings, platform: GooglePlatform): DocumentStore {

@@ -1,3 +1,4 @@
+import { Secret } from '../domain/secret.ts'
 import { optional, parseChoice, parseInteger, parseText, right, withDefault, wrong } from './setting.ts'
 
 function parseCollector(text: string) {
@@ -25,6 +26,32 @@ function parseWebhookSecret(text: string) {
   return octets !== undefined && octets.length % 4 === 0 && bits >= 24 * 8 && bits < 65 * 8
     ? right(text)
     : wrong('must be whsec_ and 24 to 64 octets in base64')
+}
+
+/** `key=value,key2=value2` with percent-encoded values, as OpenTelemetry writes lists. */
+function parsePairs(text: string) {
+  const pairs = new Map<string, string>()
+  for (const pair of text.split(',').filter((one) => one.trim() !== '')) {
+    const [, key, value = ''] = /^\s*([\w.-]+)\s*=\s*([\x20-\x7e]*?)\s*$/.exec(pair) ?? []
+    if (key === undefined || /%(?![\da-f]{2})/i.test(value))
+      return wrong('must be pairs such as name=value,name2=value2')
+    try {
+      pairs.set(key, decodeURIComponent(value))
+    } catch {
+      return wrong('must have values that are percent-encoded UTF-8')
+    }
+  }
+  return right<ReadonlyMap<string, string>>(pairs)
+}
+
+function parseHeaders(text: string) {
+  const pairs = parsePairs(text)
+  if (!pairs.ok) return pairs
+  if ([...pairs.value].some(([, value]) => /[^\t\x20-\x7e]/.test(value)))
+    return wrong('must have values that a header can hold')
+  return right<ReadonlyMap<string, Secret>>(
+    new Map([...pairs.value].map(([name, value]) => [name, new Secret(value)])),
+  )
 }
 
 /** What can be seen of the broker from outside. The names that begin with OTEL are OpenTelemetry's own. */
@@ -93,8 +120,8 @@ export const telemetrySettings = {
     {
       name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
       means:
-        'The OpenTelemetry collector that metrics and traces are sent to by OTLP over HTTP, as JSON (Node). The exporter reads ' +
-        'the other standard `OTEL_EXPORTER_OTLP_…` variables itself, `…_HEADERS` and `…_TIMEOUT` among them.',
+        'The OpenTelemetry collector that metrics and traces are sent to by OTLP over HTTP, as JSON. On Node the exporter reads ' +
+        'the other standard `OTEL_EXPORTER_OTLP_…` variables itself, such as `…_CERTIFICATE`; on Workers those listed here are all.',
       without: 'nothing is sent',
       example: 'http://127.0.0.1:4318',
     },
@@ -108,6 +135,54 @@ export const telemetrySettings = {
       example: 'http://127.0.0.1:4318/v1/metrics',
     },
     parseCollector,
+  ),
+  otlpTimeout: withDefault(
+    {
+      name: 'OTEL_EXPORTER_OTLP_TIMEOUT',
+      means: 'How long a collector may take to answer; on Workers 10 s at most.',
+      unit: 'milliseconds',
+      default: '10000',
+      example: '3000',
+    },
+    parseInteger(1, 60_000),
+  ),
+  otlpHeaders: optional(
+    {
+      name: 'OTEL_EXPORTER_OTLP_HEADERS',
+      means: 'Headers for the collector, with percent-encoded values. A secret.',
+      without: 'none',
+      example: 'authorization=Bearer%20TOKEN',
+    },
+    parseHeaders,
+  ),
+  otlpTemporality: withDefault(
+    {
+      name: 'OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE',
+      means:
+        'Whether what is sent counts from the start of the instance (`cumulative`), as Prometheus and Google Cloud want it, or since ' +
+        'it was last sent (`delta`).',
+      default: 'cumulative',
+      example: 'delta',
+    },
+    (text) => parseChoice(['cumulative', 'delta', 'lowmemory'])(text.toLowerCase()),
+  ),
+  otelServiceName: optional(
+    {
+      name: 'OTEL_SERVICE_NAME',
+      means: 'The service that metrics and traces are of.',
+      without: '`downscope`',
+      example: 'tokens',
+    },
+    parseText,
+  ),
+  otelResource: optional(
+    {
+      name: 'OTEL_RESOURCE_ATTRIBUTES',
+      means: "What else is to be said of where they come from. `service.instance.id` is the broker's own.",
+      without: 'nothing',
+      example: 'deployment.environment.name=production',
+    },
+    parsePairs,
   ),
   otelMetricsExporter: optional(
     {
@@ -146,10 +221,20 @@ export const telemetrySettings = {
     },
     parseShare,
   ),
+  otelTracesDelay: withDefault(
+    {
+      name: 'OTEL_BSP_SCHEDULE_DELAY',
+      means: 'How long traces wait to be sent together; on Workers 15 s at most.',
+      unit: 'milliseconds',
+      default: '5000',
+      example: '1000',
+    },
+    parseInteger(1, 3_600_000),
+  ),
   otelInterval: withDefault(
     {
       name: 'OTEL_METRIC_EXPORT_INTERVAL',
-      means: 'How often metrics are sent.',
+      means: 'How often metrics are sent; on Workers every 15 s at least, while there are requests.',
       unit: 'milliseconds',
       default: '60000',
       example: '15000',

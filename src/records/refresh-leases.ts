@@ -62,6 +62,8 @@ export interface RefreshLease {
 export interface BusyRefreshLease {
   readonly held: false
   readonly retryAfter: Seconds
+  /** The instance that has it, where that is known. */
+  readonly holder?: string
 }
 
 export interface RefreshResult {
@@ -115,7 +117,7 @@ async function tryBegin(
         record?.health.reason ?? `credential ${name}: its refresh token was lost: consent and enrol again`,
     })
   const retryAfter = busyFor(deps, wanted, record?.lease)
-  if (retryAfter !== undefined) return { held: false, retryAfter }
+  if (retryAfter !== undefined) return { held: false, retryAfter, ...heldBy(record) }
   // Opened before the lease is acquired: a key ring that fails leaves neither a lease nor a false mark of a crash.
   const secret = await openVersion(keyRing, record, { name, version })
   if (secret.kind !== 'refresh_token')
@@ -133,6 +135,10 @@ async function tryBegin(
     ...omitUndefined({ narrowing: record?.narrowing }),
     ...omitUndefined({ expiresAt }),
   }
+}
+
+function heldBy(record: CredentialRecord | undefined): Pick<BusyRefreshLease, 'holder'> {
+  return omitUndefined({ holder: record?.lease?.holder })
 }
 
 function busyFor(
@@ -168,7 +174,8 @@ function take(
       if (before === undefined || held.generation !== generation)
         return { value: undefined, result: undefined }
       const retryAfter = busyFor(deps, wanted, before.lease)
-      if (retryAfter !== undefined) return { value: undefined, result: { held: false, retryAfter } }
+      if (retryAfter !== undefined)
+        return { value: undefined, result: { held: false, retryAfter, ...heldBy(before) } }
       const lease = nextLease(holder, before.fence, now)
       const intent = held.intent ?? { fence: lease.fence, generation, startedAt: now }
       const after: CredentialRecord = {

@@ -126,9 +126,14 @@ describe('settings', () => {
         metricsPort: 9464,
         metricsHost: '0.0.0.0',
         namesCredentials: false,
-        sendsMetrics: true,
+        metricsUrl: 'http://collector:4318/v1/metrics',
         intervalMs: 5000,
-        sendsTraces: true,
+        tracesUrl: 'http://collector:4318/v1/traces',
+        tracesDelayMs: 5000,
+        timeoutMs: 10_000,
+        isDelta: false,
+        headers: new Map(),
+        resource: {},
         tracedShare: 0.25,
       },
     })
@@ -150,8 +155,41 @@ describe('settings', () => {
     [{ DOWNSCOPE_METRICS_PORT: '0', OTEL_SDK_DISABLED: 'true' }, false],
     [{ OTEL_METRIC_EXPORT_INTERVAL: '5000', DOWNSCOPE_METRICS_HOST: '::1' }, undefined],
   ])('metrics are measured where somebody reads them: %j', (env, sendsMetrics) => {
-    expect(readSettings({ ...least, ...env }).telemetry?.sendsMetrics).toBe(sendsMetrics)
+    const { telemetry } = readSettings({ ...least, ...env })
+    expect(telemetry === undefined ? undefined : telemetry.metricsUrl !== undefined).toBe(sendsMetrics)
   })
+
+  test('headers, attributes and addresses of what is sent are read as OpenTelemetry says', () => {
+    const { telemetry } = readSettings({
+      ...least,
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/',
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20abc, x-scope = one',
+      OTEL_RESOURCE_ATTRIBUTES: 'service.name=ignored,deployment.environment.name=pr%C3%BCfung,',
+      OTEL_SERVICE_NAME: 'tokens',
+      OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'Delta',
+    })
+
+    expect(telemetry).toMatchObject({
+      metricsUrl: 'http://collector:4318/v1/metrics',
+      tracesUrl: 'http://collector:4318/v1/traces',
+      isDelta: true,
+      resource: { 'service.name': 'tokens', 'deployment.environment.name': 'prüfung' },
+    })
+    expect([...(telemetry?.headers ?? [])].map(([name, value]) => [name, value.reveal()])).toEqual([
+      ['authorization', 'Bearer abc'],
+      ['x-scope', 'one'],
+    ])
+    expect(JSON.stringify([...(telemetry?.headers ?? [])])).not.toContain('abc')
+  })
+
+  test.each(['canary', 'a canary=c', 'canary=%zz', 'canary=%ff', 'canary=b%0d%0ac: d'])(
+    'the header %j is refused, and not repeated',
+    (headers) => {
+      const refused = () => readSettings({ ...least, OTEL_EXPORTER_OTLP_HEADERS: headers })
+      expect(refused).toThrow(/OTEL_EXPORTER_OTLP_HEADERS must /)
+      expect(refused).not.toThrow('canary')
+    },
+  )
 
   test.each(['1', '0', '0.5', '.01'])('%s is a share of requests to trace', (share) => {
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_TRACES_SAMPLER_ARG: share }

@@ -1,77 +1,23 @@
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import * as z from 'zod/mini'
-import { listenOnLoopback } from '../support/listen.ts'
+import { attribute, startOtlpCollector, type OtlpCollector, type Span } from '../support/otlp-collector.ts'
 import type { BrokerProcess } from '../support/spawn-broker.ts'
 import { exchangeForm, send, type Answer, type Form } from '../support/test-broker/ask.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
-import { until } from '../support/test-broker/until.ts'
 
 const options = { timeout: 180_000 }
 const reading = scopeOf('devstorage.read_only')
-
-const batch = z.object({
-  resourceSpans: z.array(
-    z.object({
-      resource: z.object({ attributes: z.array(z.object({ key: z.string(), value: z.unknown() })) }),
-      scopeSpans: z.array(
-        z.object({
-          spans: z.array(
-            z.object({
-              traceId: z.string(),
-              spanId: z.string(),
-              parentSpanId: z.optional(z.string()),
-              name: z.string(),
-              kind: z.number(),
-              attributes: z.array(
-                z.object({
-                  key: z.string(),
-                  value: z.object({
-                    stringValue: z.optional(z.string()),
-                    intValue: z.optional(z.number()),
-                    boolValue: z.optional(z.boolean()),
-                  }),
-                }),
-              ),
-            }),
-          ),
-        }),
-      ),
-    }),
-  ),
-})
-
-type Span = z.infer<typeof batch>['resourceSpans'][number]['scopeSpans'][number]['spans'][number]
+const writing = scopeOf('devstorage.read_write')
 
 let world: TestWorld
 let broker: BrokerProcess
 let trusting: BrokerProcess
-const bodies: string[] = []
+/** Another instance of `broker`, on the same store. */
+let other: BrokerProcess
+let collector: OtlpCollector
 
-function spans(): readonly Span[] {
-  return bodies
-    .flatMap((body) => batch.parse(JSON.parse(body)).resourceSpans)
-    .flatMap(({ scopeSpans }) => scopeSpans)
-    .flatMap((scope) => scope.spans)
-}
-
-function attribute({ attributes }: Span, key: string): string | number | boolean | undefined {
-  const value = attributes.find((one) => one.key === key)?.value
-  return value?.stringValue ?? value?.intValue ?? value?.boolValue
-}
-
-/** The spans of one request's trace, once its server span has come. */
-async function traceOf({ requestId }: Answer): Promise<readonly [Span, readonly Span[]]> {
-  const server = await until(`the trace of ${requestId}`, () =>
-    spans().find((span) => attribute(span, 'downscope.request_id') === requestId),
-  )
-  return [
-    server,
-    spans().filter(({ traceId, spanId }) => traceId === server.traceId && spanId !== server.spanId),
-  ]
-}
+const traceOf = ({ requestId }: Answer) => collector.traceOf(requestId)
 
 function ask({ url }: BrokerProcess, form: Form, headers: Form = {}): Promise<Answer> {
   return send(`${url}/v1/token`, { method: 'POST', body: new URLSearchParams(form), headers })
@@ -79,38 +25,35 @@ function ask({ url }: BrokerProcess, form: Form, headers: Form = {}): Promise<An
 
 beforeAll(async () => {
   world = await createTestWorld()
-  const collector = createServer((incoming, outgoing) => {
-    let text = ''
-    incoming.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-    })
-    incoming.on('end', () => {
-      if (incoming.url === '/v1/traces') bodies.push(text)
-      outgoing.end('{}')
-    })
-  })
-  const port = await listenOnLoopback(collector)
+  collector = await startOtlpCollector()
   const start = async (name: string, policy: string): Promise<BrokerProcess> => {
     const started = await world.yard.start(
       world.settings([], {
         DOWNSCOPE_POLICY_YAML: policy,
         DOWNSCOPE_STORE: `sqlite:${join(world.folder, `${name}.db`)}`,
-        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        OTEL_EXPORTER_OTLP_HEADERS: 'x-key=of-the-collector',
+        OTEL_RESOURCE_ATTRIBUTES: 'service.instance.id=the-same-everywhere',
         OTEL_METRICS_EXPORTER: 'none',
+        OTEL_BSP_SCHEDULE_DELAY: '100',
       }),
     )
-    await world.enrolAccount(started, name)
     return started
   }
   const policyFor = (name: string): string => world.policy([world.rule(name, [reading])])
   const replay = '"replay":"allowed"'
-  broker = await start('traced', policyFor('traced'))
+  const policy = world.policy(['traced', 'herd', 'grant'].map((name) => world.rule(name, [reading, writing])))
+  broker = await start('traced', policy)
+  other = await start('traced', policy)
+  await world.enrolAccount(broker, 'traced')
+  await world.enrolAccount(broker, 'herd')
+  await world.enrolGrant(broker, 'grant', { scopes: [reading, writing], rotating: true })
   trusting = await start(
     'trusted',
     policyFor('trusted').replaceAll(replay, `${replay},"trust_traceparent":true`),
   )
+  await world.enrolAccount(trusting, 'trusted')
   return async () => {
-    collector.closeAllConnections()
     collector.close()
     await world.close()
   }
@@ -157,10 +100,13 @@ describe('the trace of a token request', () => {
       const refused = await ask(broker, { ...form, audience: `traced-${canary}` })
       await Promise.all([traceOf(answer), traceOf(refused)])
 
-      const sent = bodies.join('')
+      const sent = collector.bodies('traces').join('')
       expect(sent).toContain('"http.route"')
       for (const secret of [canary, answer.token, form['subject_token'] ?? '', world.workload.subject])
         expect(sent).not.toContain(secret)
+      expect(collector.headers('x-key')).toEqual(new Set(['of-the-collector']))
+      expect(sent).not.toContain('of-the-collector')
+      expect(broker.stdout()).not.toContain('of-the-collector')
       for (const key of ['url.query', 'url.full', 'url.path']) expect(sent).not.toContain(key)
       expect(broker.stdout()).not.toContain(answer.token)
       expect(broker.stdout()).not.toContain(form['subject_token'] ?? '')
@@ -190,9 +136,7 @@ describe('the trace of a token request', () => {
 
       expect(one.requestId).not.toBe(two.requestId)
       for (const answer of [one, two]) {
-        const server = await until('a server span', () =>
-          spans().find((found) => attribute(found, 'downscope.request_id') === answer.requestId),
-        )
+        const [server] = await traceOf(answer)
         // The sampled flag was off, and it is traced all the same.
         expect(server).toMatchObject({ traceId: trace, parentSpanId: span })
         expect(await trusting.auditOf(answer.requestId)).toMatchObject({
@@ -201,7 +145,46 @@ describe('the trace of a token request', () => {
         })
       }
       for (const answer of [refused, malformed]) expect((await traceOf(answer))[0].traceId).not.toBe(trace)
-      expect(bodies.join('')).not.toContain('canary=')
+      expect(collector.bodies('traces').join('')).not.toContain('canary=')
+    },
+  )
+
+  test.each([
+    ['a token that both want', 'herd', [reading, reading], 'cache'],
+    ['two tokens of one refresh token', 'grant', [reading, writing], 'mint'],
+  ] as const)(
+    'of one mint on two instances, for %s, says who waited for whom',
+    options,
+    async (_, audience, scopes, parentName) => {
+      world.google.script.token.next(1, { do: 'slow', delayMs: 1_500 })
+      const answers = await Promise.all(
+        [broker, other].map(async (one, index) =>
+          ask(one, await exchangeForm(world.workload, { audience, scope: scopes[index] ?? '' })),
+        ),
+      )
+      expect(answers.map(({ status }) => status)).toEqual([200, 200])
+      const traces = await Promise.all(answers.map(traceOf))
+      const leases = traces.map(([, spans]) =>
+        spans
+          .filter(({ name, parentSpanId }) => {
+            const parent = spans.find(({ spanId }) => spanId === parentSpanId)
+            return name === 'lease' && parent?.name === parentName
+          })
+          .map((span) => [
+            attribute(span, 'downscope.lease.held'),
+            attribute(span, 'downscope.lease.holder'),
+            span.instance,
+          ]),
+      )
+      const instances = traces.map(([{ instance }]) => instance)
+      expect(new Set(instances).size).toBe(2)
+
+      const waiting = leases.findIndex((spans) => spans.some(([held]) => held === false))
+      const holding = 1 - waiting
+      expect(leases[holding]).toEqual([[true, instances[holding], instances[holding]]])
+      expect(leases[waiting]).toContainEqual([false, instances[holding], instances[waiting]])
+      const call = (spans: readonly Span[]) => spans.filter(({ name }) => name === 'POST token').length
+      expect(call(traces[holding]?.[1] ?? [])).toBe(1)
     },
   )
 })

@@ -19,8 +19,10 @@ test('the compatibility date is no newer than any workerd that is installed', ()
     expect(Number(date.replaceAll('-', ''))).toBeLessThanOrEqual(Number(version.split('.')[1]))
 })
 
-test('Node is not imitated: what needs it must fail', () => {
-  expect(configuration).toMatch(/^compatibility_flags = \["no_nodejs_compat", "no_nodejs_compat_v2"\]$/m)
+test('Node is not imitated but for AsyncLocalStorage: what needs it must fail', () => {
+  expect(configuration).toMatch(
+    /^compatibility_flags = \["no_nodejs_compat", "no_nodejs_compat_v2", "nodejs_als"\]$/m,
+  )
 })
 
 test('there is no second address of the Worker', () => {

@@ -16,6 +16,7 @@ import { callerOf } from '../support/test-broker/callers.ts'
 import { jsonObject } from '../support/test-broker/json.ts'
 import { runCli } from '../support/run-cli.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../support/test-broker/test-world.ts'
+import { startOtlpCollector } from '../support/otlp-collector.ts'
 import { until } from '../support/test-broker/until.ts'
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts'
 import { webhookSecret } from '../support/webhook-verifier.ts'
@@ -357,6 +358,66 @@ describe('another isolate of the same Worker', { timeout: 90_000 }, () => {
 
     expect(answers.map(({ status }) => status)).toEqual([401, 401, 429])
     expect(admin.status).toBe(200)
+  })
+
+  test('T33, T36: sends metrics and traces to a collector, and a collector that hangs costs no request', async () => {
+    await worker.stop()
+    const collector = await startOtlpCollector()
+    worker = await yard.start({
+      ...settings,
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_HEADERS: 'x-key=of-the-collector',
+      OTEL_METRIC_EXPORT_INTERVAL: '500',
+      OTEL_BSP_SCHEDULE_DELAY: '100',
+      OTEL_EXPORTER_OTLP_TIMEOUT: '500',
+    })
+    try {
+      const [trace, span, canary] = ['a'.repeat(32), 'b'.repeat(16), 'canary-of-a-stranger']
+      const form = await forms['token-exchange'](good)
+      const headers = { traceparent: `00-${trace}-${span}-01`, baggage: `${canary}=1` }
+      const body = new URLSearchParams(form)
+      const first = await send(`${worker.url}/v1/token?${canary}=1`, { method: 'POST', body, headers })
+      const second = await post(worker, await forms['token-exchange'](good))
+      expect([first.status, second.status, first.status === 200 ? '' : worker.stdout().slice(-3000)]).toEqual(
+        [200, 200, ''],
+      )
+      const traces = await Promise.all([first, second].map(({ requestId }) => collector.traceOf(requestId)))
+      await until('a batch of metrics with both', () =>
+        collector
+          .bodies('metrics')
+          .some((text) => text.includes('"downscope.requests"') && text.includes('"memory"')),
+      )
+
+      for (const [server, below] of traces) {
+        expect(server).toMatchObject({ name: 'POST /v1/token', kind: 2 })
+        expect(server.traceId).not.toBe(trace)
+        for (const name of ['authenticate', 'authorize', 'cache', 'audit'])
+          expect(below.find((one) => one.name === name)).toMatchObject({ parentSpanId: server.spanId })
+      }
+      expect(new Set(traces.map(([{ traceId }]) => traceId)).size).toBe(2)
+      expect(await worker.auditOf(first.requestId)).toMatchObject({ trace_id: traces[0]?.[0].traceId })
+      expect(collector.headers('x-key')).toEqual(new Set(['of-the-collector']))
+      const sent = [...collector.bodies('traces'), ...collector.bodies('metrics')].join('')
+      const said = `${sent}${worker.stdout()}`
+      for (const secret of [canary, first.token, form['subject_token'] ?? '', 'of-the-collector'])
+        expect(said).not.toContain(secret)
+      expect(sent).not.toContain(world.workload.subject)
+
+      collector.behave(() => undefined)
+      const answers = []
+      for (let ask = 0; ask < 5; ask += 1)
+        answers.push(await post(worker, await forms['token-exchange'](good)))
+      const told = (what: string) => worker.lines().filter(({ message }) => message === what).length
+      await until(
+        'one line each',
+        () => told('metrics cannot be sent') === 1 && told('traces cannot be sent') === 1,
+      )
+      answers.push(await post(worker, await forms['token-exchange'](good)))
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+      expect([told('metrics cannot be sent'), told('traces cannot be sent')]).toEqual([1, 1])
+    } finally {
+      collector.close()
+    }
   })
 
   test('with faulty settings answers 503 on every path, reveals nothing and logs the faults once', async () => {

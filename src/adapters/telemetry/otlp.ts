@@ -1,46 +1,98 @@
-import {
-  detectResources,
-  resourceAttributesEnvDetector,
-  resourceFromAttributes,
-  serviceNameEnvDetector,
-  type Resource,
-} from '@opentelemetry/resources'
+import type { Counter, Histogram, ObservableGauge } from '@opentelemetry/api'
+import { resourceFromAttributes, type Resource } from '@opentelemetry/resources'
+import { MeterProvider, type MetricReader } from '@opentelemetry/sdk-metrics'
+import { metrics, type MetricDescription } from '../../domain/metrics.ts'
 import { softwareVersion as version } from '../../domain/version.ts'
 import type { Log } from '../../ports/log.ts'
+import type { GaugeReading, Meter } from '../../ports/telemetry.ts'
 
-export const exportTimeoutMs = 10_000
-export const closeTimeoutMs = 1_000
-
-/** How any of OpenTelemetry's exporters sends a batch. */
-interface Sends<Batch, Result> {
-  export(batch: Batch, done: (result: Result) => void): void
+/** How this instance is called in what it sends. */
+export interface Sender {
+  readonly instance: string
+  /** `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`. */
+  readonly resource: Readonly<Record<string, string>>
+  readonly log: Log
+  /** How long a collector may take. */
+  readonly timeoutMs: number
 }
 
-/**
- * Sends as the exporter does, and logs one line when sending begins to fail and one when it works again; never what a
- * collector answered.
- */
-export function logFailedExports<Batch, Result extends { readonly error?: Error | undefined }>(
+/** What is said of an instance. */
+export type Origin = Pick<Sender, 'instance' | 'resource'>
+
+/** Spans that wait to be sent; what a collector does not take is dropped. */
+export const queueMax = 2_048
+/** Series a metric: more than this many sets of labels are counted as one (`otel.metric.overflow`). */
+export const seriesMax = 2_000
+/** From half a millisecond, which a cached hit takes, to the 10 s within which every answer leaves. */
+const bucketsSeconds: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+]
+
+/** What is set wins, but for the name of the instance, which leases have too. */
+export function resourceOf({ instance, resource }: Origin): Resource {
+  return resourceFromAttributes({
+    'service.name': 'downscope',
+    'service.version': version,
+    ...resource,
+    'service.instance.id': instance,
+  })
+}
+
+/** Logs one line when sending begins to fail and one when it works again; never what a collector answered. */
+export function createFailureLog(
   what: 'metrics' | 'traces',
-  exporter: Sends<Batch, Result>,
   log: Log,
-): Sends<Batch, Result>['export'] {
+): (result: { readonly error?: unknown }) => void {
   let isFailing = false
-  return (batch, done) =>
-    exporter.export(batch, (result) => {
-      const { error } = result
-      const fails = error !== undefined
-      if (fails !== isFailing)
-        log(fails ? 'warn' : 'info', `${what} ${fails ? 'cannot be sent' : 'are sent again'}`, { error })
-      isFailing = fails
-      done(result)
-    })
+  return ({ error }) => {
+    const fails = error !== undefined
+    if (fails !== isFailing)
+      log(fails ? 'warn' : 'info', `${what} ${fails ? 'cannot be sent' : 'are sent again'}`, { error })
+    isFailing = fails
+  }
 }
 
-/** `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` come last and win. */
-export function resourceOf(instance: string): Resource {
-  const own = { 'service.name': 'downscope', 'service.version': version, 'service.instance.id': instance }
-  return resourceFromAttributes(own).merge(
-    detectResources({ detectors: [resourceAttributesEnvDetector, serviceNameEnvDetector] }),
-  )
+/** OpenTelemetry's own SDK behind the port. Its memory is bounded by the number of series, and so is a collector's. */
+export function createMeter(
+  origin: Origin,
+  readers: MetricReader[],
+): { readonly meter: Meter; readonly provider: MeterProvider } {
+  const provider = new MeterProvider({ resource: resourceOf(origin), readers })
+  const otel = provider.getMeter('downscope', version)
+  const counters = new Map<string, Counter>()
+  const histograms = new Map<string, Histogram>()
+  const gauges = new Map<string, ObservableGauge>()
+  for (const [name, description] of Object.entries<MetricDescription>(metrics)) {
+    const { kind, means, unit = '' } = description
+    const options = { description: means, unit }
+    if (kind === 'counter') counters.set(name, otel.createCounter(name, options))
+    else if (kind === 'gauge') gauges.set(name, otel.createObservableGauge(name, options))
+    else {
+      const advice = { explicitBucketBoundaries: [...bucketsSeconds] }
+      histograms.set(name, otel.createHistogram(name, { ...options, advice }))
+    }
+  }
+  const meter: Meter = {
+    count: (name, labels) => counters.get(name)?.add(1, labels),
+    record: (name, seconds, labels) => histograms.get(name)?.record(seconds, labels),
+    watch: (read) =>
+      otel.addBatchObservableCallback(
+        async (result) => {
+          for (const { name, value, labels } of await readQuietly(read)) {
+            const gauge = gauges.get(name)
+            if (gauge !== undefined) result.observe(gauge, value, labels)
+          }
+        },
+        [...gauges.values()],
+      ),
+  }
+  return { meter, provider }
+}
+
+async function readQuietly(read: () => Promise<readonly GaugeReading[]>): Promise<readonly GaugeReading[]> {
+  try {
+    return await read()
+  } catch {
+    return []
+  }
 }

@@ -1,29 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { randomBytes } from 'node:crypto'
 import { SpanKind, SpanStatusCode, TraceFlags, type HrTime, type SpanContext } from '@opentelemetry/api'
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import type { Resource } from '@opentelemetry/resources'
-import { BatchSpanProcessor, type ReadableSpan, type SpanExporter } from '@opentelemetry/sdk-trace'
+import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import { isBrokerError } from '../../domain/broker-error.ts'
 import { softwareVersion } from '../../domain/version.ts'
-import type { Log } from '../../ports/log.ts'
-import type { NoteAttributes, SpanAttributes, SpanWanted, Tracer } from '../../ports/tracer.ts'
-import { closeTimeoutMs, exportTimeoutMs, logFailedExports, resourceOf } from './otlp.ts'
-
-export interface OtelTracer {
-  readonly tracer: Tracer
-  /** Sends what is left, for a second at most. */
-  readonly close: () => Promise<void>
-}
-
-export interface OtelTracerDeps {
-  readonly instance: string
-  /** The share of requests that are traced, from 0 to 1. A caller's sampled flag is not asked (T36). */
-  readonly ratio: number
-  /** Uniform in [0, 1). */
-  readonly fraction: () => number
-  readonly log: Log
-}
+import type { NoteAttributes, SpanAttributes, SpanWanted, Tracer } from '../../ports/telemetry.ts'
+import { resourceOf, type Origin } from './otlp.ts'
 
 /** A trace as it grows. Its spans are made when it is over, for only then it is known whose trace it is. */
 interface OpenTrace {
@@ -48,25 +30,24 @@ interface Place {
   readonly span: string
 }
 
-/** Of one trace: a request that polls for a lease has a few dozen. */
+/** Of one trace, beside the server span: a request that polls for a lease has a few dozen. */
 const spansMax = 200
-const queueMax = 2_048
 const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL } as const
 
-/** Traces by OTLP over HTTP. The queue is bounded: what a collector does not take is dropped. */
-export function createOtelTracer({ instance, ratio, fraction, log }: OtelTracerDeps): OtelTracer {
-  const resource = resourceOf(instance)
-  const exporter = new OTLPTraceExporter({ timeoutMillis: exportTimeoutMs })
-  const processor = new BatchSpanProcessor({
-    exporter: loggingFailures(exporter, log),
-    maxQueueSize: queueMax,
-    exportTimeoutMillis: exportTimeoutMs,
-  })
+/**
+ * Spans in OpenTelemetry's shape, each given to `emit` when its trace is over. `tracedShare`: of requests, from 0 to 1;
+ * a caller's sampled flag is not asked (T36).
+ */
+export function createTracer(
+  { tracedShare, ...origin }: Origin & { readonly tracedShare: number },
+  emit: (span: ReadableSpan) => void,
+): Tracer {
+  const resource = resourceOf(origin)
   const places = new AsyncLocalStorage<Place>()
 
   const end = (trace: OpenTrace, span: EndedSpan): void => {
-    if (trace.isOver) processor.onEnd(readable(trace, span, resource))
-    else if (trace.spans.length < spansMax) trace.spans.push(span)
+    if (trace.isOver) emit(readable(trace, span, resource))
+    else if (trace.spans.length < spansMax || span.parent === undefined) trace.spans.push(span)
   }
 
   const run = async <T>(
@@ -75,7 +56,7 @@ export function createOtelTracer({ instance, ratio, fraction, log }: OtelTracerD
     wanted: SpanWanted,
     work: (note: NoteAttributes) => Promise<T>,
   ): Promise<T> => {
-    const id = randomBytes(8).toString('hex')
+    const id = randomHex(8)
     const startMs = nowMs()
     let attributes: SpanAttributes = wanted.attributes
     let error: string | undefined
@@ -93,40 +74,35 @@ export function createOtelTracer({ instance, ratio, fraction, log }: OtelTracerD
   }
 
   return {
-    tracer: {
-      trace: async ({ offered = () => undefined, ...wanted }, work) => {
-        if (ratio < 1 && fraction() >= ratio) return places.exit(() => work(() => undefined))
-        const trace: OpenTrace = {
-          id: randomBytes(16).toString('hex'),
-          parent: undefined,
-          isOver: false,
-          spans: [],
-          offered,
-        }
-        try {
-          return await run(trace, undefined, wanted, work)
-        } finally {
-          trace.isOver = true
-          for (const span of trace.spans) processor.onEnd(readable(trace, span, resource))
-          trace.spans.length = 0
-        }
-      },
-      span: (wanted, work) => {
-        const place = places.getStore()
-        return place === undefined ? work(() => undefined) : run(place.trace, place.span, wanted, work)
-      },
-      traceId: () => places.getStore()?.trace.id,
-      follow: () => {
-        const trace = places.getStore()?.trace
-        const [, id, parent] = traceparentForm.exec(trace?.offered() ?? '') ?? []
-        if (trace === undefined || id === undefined || allZero.test(id) || allZero.test(parent ?? '')) return
-        trace.id = id
-        trace.parent = parent
-      },
+    trace: async ({ offered = () => undefined, ...wanted }, work) => {
+      if (tracedShare < 1 && Math.random() >= tracedShare) return places.exit(() => work(() => undefined))
+      const trace: OpenTrace = {
+        id: randomHex(16),
+        parent: undefined,
+        isOver: false,
+        spans: [],
+        offered,
+      }
+      try {
+        return await run(trace, undefined, wanted, work)
+      } finally {
+        trace.isOver = true
+        for (const span of trace.spans) emit(readable(trace, span, resource))
+        trace.spans.length = 0
+      }
     },
-    close: async () => {
-      const ended = processor.shutdown().catch(() => undefined)
-      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, closeTimeoutMs).unref())])
+    span: (wanted, work) => {
+      const place = places.getStore()
+      return place === undefined ? work(() => undefined) : run(place.trace, place.span, wanted, work)
+    },
+    outside: (work) => places.exit(work),
+    traceId: () => places.getStore()?.trace.id,
+    follow: () => {
+      const trace = places.getStore()?.trace
+      const [, id, parent] = traceparentForm.exec(trace?.offered() ?? '') ?? []
+      if (trace === undefined || id === undefined || allZero.test(id) || allZero.test(parent ?? '')) return
+      trace.id = id
+      trace.parent = parent
     },
   }
 }
@@ -135,6 +111,14 @@ export function createOtelTracer({ instance, ratio, fraction, log }: OtelTracerD
 const traceparentForm = /^(?!ff)[\da-f]{2}-([\da-f]{32})-([\da-f]{16})-[\da-f]{2}(?:-.*)?$/
 const allZero = /^0+$/
 
+function randomHex(octets: number): string {
+  let text = ''
+  for (const octet of crypto.getRandomValues(new Uint8Array(octets)))
+    text += octet.toString(16).padStart(2, '0')
+  return text
+}
+
+/** On Workers `timeOrigin` is 0. */
 function nowMs(): number {
   return performance.timeOrigin + performance.now()
 }
@@ -172,12 +156,4 @@ function readable(trace: OpenTrace, span: EndedSpan, resource: Resource): Readab
 
 function hrTime(ms: number): HrTime {
   return [Math.floor(ms / 1000), Math.round((ms % 1000) * 1e6)]
-}
-
-function loggingFailures(exporter: OTLPTraceExporter, log: Log): SpanExporter {
-  return {
-    export: logFailedExports('traces', exporter, log),
-    forceFlush: () => exporter.forceFlush(),
-    shutdown: () => exporter.shutdown(),
-  }
 }
