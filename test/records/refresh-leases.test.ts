@@ -139,7 +139,7 @@ describe('refresh leases', () => {
       rotations += 1
       await two.end(await held(two), { rotated: new Secret(`refresh-${rotations + 1}`) })
     })
-    expect(await one.begin(which)).toEqual({ held: false, retryAfter: 1 })
+    expect(await one.begin(which)).toMatchObject({ held: false, retryAfter: 1 })
     expect(await storedToken()).toBe(`refresh-${rotations + 1}`)
     // Neither a lease nor the mark of a crash was left behind.
     expect((await held(two)).interruptedAt).toBeUndefined()
@@ -265,7 +265,7 @@ describe('refresh leases of instances whose clocks differ', () => {
       await held(createLeases('one'))
       const other = createLeases('other', off)
       for (let second = 0; second < 10; second += 1) {
-        expect(await other.begin(which)).toEqual({ held: false, retryAfter: 10 - second })
+        expect(await other.begin(which)).toMatchObject({ held: false, retryAfter: 10 - second })
         await clock.advance(1_000)
       }
       expect((await held(other)).interruptedAt).toBeDefined()
@@ -276,7 +276,7 @@ describe('refresh leases of instances whose clocks differ', () => {
     const { one, two, held, clock, which } = await createWorld()
     await held(one)
     const wanted = { ...which, mayOverlap: true }
-    expect(await two.begin(wanted)).toEqual({ held: false, retryAfter: 13 })
+    expect(await two.begin(wanted)).toMatchObject({ held: false, retryAfter: 13 })
     await clock.advance(13_000)
     expect(await two.begin(which)).toMatchObject({ held: false })
     expect(await two.begin(wanted)).toMatchObject({ held: true, fence: 2 })
@@ -288,18 +288,18 @@ describe('refresh leases of instances whose clocks differ', () => {
     await two.begin(which)
     await clock.advance(3_000)
     clock.jump(-3_600)
-    expect(await two.begin(which)).toEqual({ held: false, retryAfter: 7 })
+    expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 7 })
     clock.jump(3_600 + 200)
-    expect(await two.begin(which)).toEqual({ held: false, retryAfter: 7 })
+    expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 7 })
   })
 
   it('of many leases in a row each is watched anew', async () => {
     const { one, two, held, clock, which } = await createWorld()
     for (let round = 0; round < 5; round += 1) {
       const mine = await held(one)
-      expect(await two.begin(which)).toEqual({ held: false, retryAfter: 10 })
+      expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 10, holder: 'one' })
       await clock.advance(6_000)
-      expect(await two.begin(which)).toEqual({ held: false, retryAfter: 4 })
+      expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 4 })
       await one.end(mine, {})
     }
   })
@@ -319,7 +319,7 @@ describe('refresh leases of instances whose clocks differ', () => {
     // It is back.
     store.before = () => Promise.resolve()
     for (let second = 0; second < 4; second += 1) {
-      expect(await two.begin(which)).toEqual({ held: false, retryAfter: 6 - second })
+      expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 6 - second })
       await clock.advance(1_000)
     }
     expect(await hanging).toBe('in vain')
@@ -331,20 +331,20 @@ describe('refresh leases of instances whose clocks differ', () => {
   it('what was seen of a name that is enrolled again counts for nothing', async () => {
     const { one, two, held, clock, which, credentials } = await createWorld()
     await held(one)
-    expect(await two.begin(which)).toEqual({ held: false, retryAfter: 10 })
+    expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 10, holder: 'one' })
     await credentials.remove(which.name)
     await clock.advance(8_000)
     const version = (await credentials.add(refreshCredential))?.version ?? ''
     const anew = { name: which.name, version }
     expect(await one.begin(anew)).toMatchObject({ held: true, fence: 1 })
-    expect(await two.begin(anew)).toEqual({ held: false, retryAfter: 10 })
+    expect(await two.begin(anew)).toMatchObject({ held: false, retryAfter: 10, holder: 'one' })
   })
 
   it('whoever comes back to what a crash left four hours ago waits 2 s', async () => {
     const { one, two, held, clock, which } = await createWorld()
     await held(one)
     await clock.advance(4 * 3_600_000)
-    expect(await two.begin(which)).toEqual({ held: false, retryAfter: 2 })
+    expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 2 })
     await clock.advance(2_000)
     expect((await held(two)).interruptedAt).toBeDefined()
   })
@@ -352,12 +352,12 @@ describe('refresh leases of instances whose clocks differ', () => {
   it('whoever asks twice, long after a crash, is served without polling for all of a lease', async () => {
     const { one, two, held, clock, which } = await createWorld()
     await held(one)
-    expect(await two.begin(which)).toEqual({ held: false, retryAfter: 10 })
+    expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 10, holder: 'one' })
     await clock.advance(1_800_000)
-    expect(await two.begin(which)).toEqual({ held: false, retryAfter: 6 })
+    expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 6 })
     // It polls for 3 s, and comes back after 2.
     await clock.advance(3_000)
-    expect(await two.begin(which)).toEqual({ held: false, retryAfter: 3 })
+    expect(await two.begin(which)).toMatchObject({ held: false, retryAfter: 3 })
     await clock.advance(3_000)
     expect((await held(two)).interruptedAt).toBeDefined()
   })
