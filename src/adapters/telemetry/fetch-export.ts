@@ -32,11 +32,9 @@ export interface FetchExport {
 /** An event keeps its isolate for 30 s after its answer: a wait and a request to the collector fit into it. */
 const waitMsMax = 15_000
 const timeoutMsMax = 10_000
-const lookMs = 2_000
 /** So many spans are sent before their time is over. */
 const spansAtOnce = 512
 const answerBytesMax = 65_536
-/** The reader's own timer is not used: on Workers timers end with the event that began them. */
 const never = 2 ** 31 - 1
 
 /**
@@ -56,23 +54,23 @@ export function createFetchExport(given: FetchExportDeps): FetchExport {
 function createSentMeter(deps: FetchExportDeps, url: string): Meter {
   const post = createPost('metrics', url, deps)
   const temporality = deps.isDelta ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE
+  // What it collects is sent here: on Workers its own timer would end with the event that began it.
   const reader = new PeriodicExportingMetricReader({
     exporter: {
-      export: (batch, done) =>
-        void post(JsonMetricsSerializer.serializeRequest(batch)).then((error) =>
-          done(error === undefined ? { code: 0 } : { code: 1, error: new Error(error) }),
-        ),
+      export: () => undefined,
       forceFlush: () => Promise.resolve(),
       shutdown: () => Promise.resolve(),
       selectAggregationTemporality: () => temporality,
     },
     exportIntervalMillis: never,
-    // Longer than a request may take, so that its end is seen: when this is over, so is the event.
-    exportTimeoutMillis: deps.timeoutMs + lookMs,
     cardinalityLimits: { default: seriesMax },
   })
+  const send = async (): Promise<void> => {
+    const { resourceMetrics } = await reader.collect()
+    await post(JsonMetricsSerializer.serializeRequest(resourceMetrics))
+  }
   const { meter } = createMeter(deps, [reader])
-  const begin = createWait(deps, Math.min(deps.intervalMs, waitMsMax), () => reader.forceFlush())
+  const begin = createWait(deps, Math.min(deps.intervalMs, waitMsMax), send)
   return {
     ...meter,
     count: (name, labels) => {
@@ -121,12 +119,12 @@ function createWait(
   }
 }
 
-/** Sends one document; what went wrong, which the log is told too. */
+/** Sends one document, and tells the log when that begins to fail. */
 function createPost(
   what: 'metrics' | 'traces',
   url: string,
   { http, headers, log, timeoutMs }: FetchExportDeps,
-): (body: Uint8Array | undefined) => Promise<string | undefined> {
+): (body: Uint8Array | undefined) => Promise<void> {
   const told = createFailureLog(what, log)
   return async (body) => {
     const result = await http({
@@ -140,9 +138,7 @@ function createPost(
       timeoutMs,
       maxBytes: answerBytesMax,
     })
-    const error = faultOf(result)
-    told({ error })
-    return error
+    told({ error: faultOf(result) })
   }
 }
 
