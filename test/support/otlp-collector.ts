@@ -42,7 +42,8 @@ const batch = z.object({
               parentSpanId: z.optional(z.string()),
               name: z.string(),
               kind: z.number(),
-              attributes,
+              // A collector leaves out what is empty.
+              attributes: z._default(attributes, []),
             }),
           ),
         }),
