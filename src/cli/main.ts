@@ -23,6 +23,7 @@ import { maintenanceCommands, rewrapCommands } from './commands/maintenance.ts'
 import { policyCommands } from './commands/policy.ts'
 import { revokeCommands, versionCommands } from './commands/versions.ts'
 import { rotationCommands } from './commands/rotation.ts'
+import { statusCommands } from './commands/status.ts'
 import { storeCommands } from './commands/store.ts'
 import { suggestCommands } from './commands/suggest.ts'
 import { tokenCommands } from './commands/token.ts'
@@ -129,6 +130,7 @@ export const commands: readonly Command[] = [
   ...rewrapCommands,
   ...storeCommands,
   ...callerCommands,
+  ...statusCommands,
   ...serviceCommands,
   ...maintenanceCommands,
   ...loginCommands,

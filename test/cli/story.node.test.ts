@@ -279,6 +279,30 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
     expect(rewrapped.screen).toContain('Nothing is sealed under another key any more')
   })
 
+  test('status shows requests, latency and what wants attention, and refreshes at a terminal until it is stopped', async () => {
+    const once = await world.run(['status', '--minutes', '60'])
+    const asJson = jsonMembers((await world.run(['status', '--json'])).stdout)
+    const watched = await world.type(['status', '--interval', '1'], {
+      typed: [{ at: 'latency', keys: '\u0003' }],
+    })
+    const wrong = await world.run(['status', '--interval', '0'])
+
+    expect(once).toMatchObject({ status: 0 })
+    expect(once.stdout).not.toContain('\u001B')
+    expect(once.stdout).toMatch(/^tokens +served$/m)
+    expect(once.stdout).toMatch(/^rate +[\d.]+ a (?:second|minute) \(the last 60 minutes\)$/m)
+    expect(once.stdout).toMatch(/^issued +[1-9]\d* \(\d+ %\)$/m)
+    expect(once.stdout).toMatch(/^refused +[1-9]\d* \(\d+ %\)$/m)
+    expect(once.stdout).toMatch(/^why +\w+ \d+/m)
+    expect(once.stdout).toMatch(/^from +.*mint \d+/m)
+    expect(once.stdout).toMatch(/^latency +[\d.]+ ms half of them, [\d.]+ ms/m)
+    expect(once.stdout).toMatch(/^credentials +\d+ credentials?, /m)
+    expect(asJson['requests']).toMatchObject({ minutes: 5, outcomes: expect.any(Object) as unknown })
+    expect(JSON.stringify(asJson['service'])).not.toContain('settings')
+    expect(watched.screen).toContain('latency')
+    expect(wrong).toMatchObject({ status: 2 })
+  })
+
   test('service stop asks, and doctor and status see it; service resume lets tokens be served again', async () => {
     const well = await world.type(['service', 'status'])
     const stopped = await world.type(['service', 'stop'], { typed: [{ at: 'Yes', keys: 'y' }] })
