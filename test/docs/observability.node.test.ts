@@ -1,9 +1,14 @@
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawn } from 'node:child_process'
 import { expect, onTestFinished, test } from 'vitest'
+import * as z from 'zod/mini'
+import { auditMembers } from '../../src/adapters/system/audit-trail.ts'
+import type { AuditRecord } from '../../src/domain/audit-record.ts'
+import { epochSeconds, seconds } from '../../src/domain/time.ts'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { createEntropy, createSystemClock } from '../../src/adapters/system/clock-and-entropy.ts'
 import { createNodeHttpClient } from '../../src/adapters/system/node-http-client.ts'
@@ -134,3 +139,74 @@ async function startReceiver(services: string): Promise<string> {
   })
   return `http://127.0.0.1:${port}/`
 }
+
+const sample = {
+  requestId: 'r',
+  at: epochSeconds(1_795_900_000),
+  action: 'token.exchange',
+  outcome: 'issued',
+  issuer: 'https://cluster.acme.example',
+  caller: 'billing',
+  rule: 'billing reads reports',
+  credential: 'reports-sa',
+  credentialVersion: 'v1',
+  scopesAsked: ['a'],
+  scopesIssued: ['a'],
+  source: 'mint',
+  remaining: seconds(3600),
+  tokenDigest: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+  durationMs: 12.5,
+} as const satisfies AuditRecord
+
+/** A list is a JSON text: SQLite has none. */
+function cellOf(value: unknown): string | number | null {
+  if (typeof value === 'string' || typeof value === 'number') return value
+  return value === undefined ? null : JSON.stringify(value)
+}
+
+/** The block of the page that has this name. */
+function named(name: string): string {
+  const found = blocks.find(({ path, block: { note } }) => path === 'docs/observability.md' && note === name)
+  if (found === undefined) throw new Error(`no block ${name}`)
+  return found.block.text
+}
+
+test('the schema for BigQuery has each member of a record, and the five questions are answered', () => {
+  const fields = z
+    .array(z.object({ name: z.string(), type: z.string(), mode: z.optional(z.string()) }))
+    .parse(JSON.parse(named('schema.json')))
+  const names = fields.map(({ name }) => name)
+  const members = Object.keys(auditMembers(sample)).filter((name) => name !== 'at')
+  expect(names.toSorted()).toEqual(['time', ...members].toSorted())
+
+  const database = new DatabaseSync(':memory:')
+  onTestFinished(() => database.close())
+  database.exec(`CREATE TABLE audit (${names.join(', ')})`)
+  const insert = database.prepare(`INSERT INTO audit VALUES (${names.map(() => '?').join(', ')})`)
+  const keep = (more: Partial<AuditRecord>): void => {
+    const members: Readonly<Record<string, unknown>> = auditMembers({ ...sample, ...more })
+    const time = new Date(Number(members['at']) * 1000).toISOString()
+    insert.run(...names.map((name) => cellOf(name === 'time' ? time : members[name])))
+  }
+  keep({})
+  keep({ at: epochSeconds(sample.at + 60), tokenDigest: 'another', source: 'memory' })
+  keep({
+    credential: 'calendar',
+    caller: 'desk',
+    tokenDigest: 'of-the-desk',
+    at: epochSeconds(sample.at - 60),
+  })
+  keep({ tokenDigest: '', outcome: 'refused', error: 'scope_refused', reason: 'no rule', source: 'mint' })
+  keep({ tokenDigest: '', outcome: 'done', action: 'credential.disable', caller: 'ops' })
+  keep({ tokenDigest: '', outcome: 'done', action: 'credential.list', caller: 'ops' })
+  const ask = (name: string) => database.prepare(named(name)).all()
+
+  expect(ask('who-got-tokens')).toMatchObject([{ caller: 'billing', tokens: 2 }])
+  expect(ask('what-is-refused')).toMatchObject([{ error: 'scope_refused', reason: 'no rule', requests: 1 }])
+  expect(ask('whose-token')).toMatchObject([{ caller: 'billing', credential: 'reports-sa', source: 'mint' }])
+  expect(ask('who-changed-what')).toMatchObject([{ caller: 'ops', action: 'credential.disable' }])
+  expect(ask('what-is-unused')).toMatchObject([
+    { credential: 'calendar' },
+    { credential: 'reports-sa', tokens: 2 },
+  ])
+})
