@@ -44,12 +44,14 @@ export interface BrokerOptions {
   readonly nodeArgs?: readonly string[]
   /** More members of the enrolment. */
   readonly options?: object
+  /** More settings. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** Starts the built broker as it is deployed, waits until it is ready, and enrols a service-account key. */
 export async function startBroker(world: BrokerWorld, options: BrokerOptions): Promise<BrokerProcess> {
   const { name, store, nodeArgs = [], options: more } = options
-  const env = brokerEnvironment(world, store)
+  const env = { ...brokerEnvironment(world, store), ...options.env }
   return enrolIn(world, { name, args: [...nodeArgs, brokerFile], env }, more)
 }
 

@@ -1,5 +1,7 @@
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { listenOnLoopback } from '../../test/support/listen.ts'
 import { startBroker, type BrokerProcess, type BrokerWorld } from './broker.ts'
 import { createCaller, tokenRequest, type BenchCaller } from './callers.ts'
 import { runLoad } from './load.ts'
@@ -22,6 +24,7 @@ export interface Contender {
 export type ContenderId =
   | 'floor'
   | 'hit'
+  | 'watched'
   | 'repeated'
   | 'oidc-provider'
   | 'bounded-exchanged'
@@ -31,8 +34,9 @@ export type ContenderId =
   | 'workerd-floor'
   | 'workerd-hit'
 
-/** What each contender is compared with: the floor in the same runtime. */
+/** What each contender is compared with: the floor in the same runtime, or itself without what is measured. */
 export function floorOf(id: ContenderId): ContenderId {
+  if (id === 'watched') return 'hit'
   return id === 'workerd-floor' || id === 'workerd-hit' ? 'workerd-floor' : 'floor'
 }
 
@@ -43,6 +47,21 @@ export const firestoreRestStore = 'firestore+rest://bench'
 const starters: readonly Starter[] = [
   { id: 'floor', name: 'floor: Hono + jose', jwt: 'new', start: (world) => startFloor(world) },
   { id: 'hit', name: 'cached hit, new JWT each time', jwt: 'new', startBroker: onStore('memory:') },
+  {
+    id: 'watched',
+    name: 'cached hit, metrics, trail, 0.1 traced',
+    jwt: 'new',
+    startBroker: async (world, nodeArgs = []) => {
+      const collector = await startCollector()
+      const env = {
+        DOWNSCOPE_METRICS_PORT: '0',
+        DOWNSCOPE_AUDIT: 'stdout+store',
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector,
+        OTEL_TRACES_SAMPLER_ARG: '0.1',
+      }
+      return startBroker(world, { name: 'broker that is watched', store: 'memory:', nodeArgs, env })
+    },
+  },
   { id: 'repeated', name: 'cached hit, repeated JWT', jwt: 'repeated', startBroker: onStore('memory:') },
   {
     id: 'bounded-exchanged',
@@ -86,6 +105,14 @@ const starters: readonly Starter[] = [
   },
 ]
 
+/** Takes whatever is sent; ends with this process. */
+async function startCollector(): Promise<string> {
+  const server = createServer((incoming, outgoing) => {
+    incoming.resume().once('end', () => outgoing.end('{}'))
+  }).unref()
+  return `http://127.0.0.1:${await listenOnLoopback(server)}`
+}
+
 type Starter = Omit<Contender, 'server' | 'broker'> &
   (
     | { readonly start: (world: BrokerWorld) => Promise<ServerProcess>; readonly startBroker?: never }
@@ -106,7 +133,7 @@ export async function startBrokerOf(
   nodeArgs: readonly string[],
 ): Promise<{ readonly jwt: Contender['jwt']; readonly server: ServerProcess }> {
   const starter = starters.find((one) => one.id === id)
-  if (starter?.startBroker === undefined || floorOf(id) !== 'floor')
+  if (starter?.startBroker === undefined || floorOf(id) === 'workerd-floor')
     throw new Error(`${id} is no broker on Node`)
   return { jwt: starter.jwt, server: await starter.startBroker(world, nodeArgs) }
 }
@@ -122,7 +149,7 @@ export async function startContenders(
 ): Promise<readonly Contender[]> {
   const canRun = (id: ContenderId): boolean => id !== 'firestore' || world.emulatorHost !== undefined
   const wanted = starters.filter(({ id }) => isWanted(id) && canRun(id))
-  const floors = new Set(wanted.map(({ id }) => floorOf(id)))
+  const floors = new Set(wanted.flatMap(({ id }) => [floorOf(id), floorOf(floorOf(id))]))
   const contenders: Contender[] = []
   for (const starter of starters) {
     if (!wanted.includes(starter) && !floors.has(starter.id)) continue

@@ -10,6 +10,9 @@ import { resourceOf, type Origin } from './otlp.ts'
 /** A trace as it grows. Its spans are made when it is over, for only then it is known whose trace it is. */
 interface OpenTrace {
   id: string
+  /** Half of the ids of its spans; the other half counts them, which is cheaper than new octets for each. */
+  readonly half: string
+  count: number
   /** The caller's span, once the caller is trusted with it. */
   parent: string | undefined
   isOver: boolean
@@ -56,7 +59,8 @@ export function createTracer(
     wanted: SpanWanted,
     work: (note: NoteAttributes) => Promise<T>,
   ): Promise<T> => {
-    const id = randomHex(8)
+    trace.count += 1
+    const id = trace.half + trace.count.toString(16).padStart(8, '0')
     const startMs = nowMs()
     let attributes: SpanAttributes = wanted.attributes
     let error: string | undefined
@@ -78,6 +82,8 @@ export function createTracer(
       if (tracedShare < 1 && Math.random() >= tracedShare) return places.exit(() => work(() => undefined))
       const trace: OpenTrace = {
         id: randomHex(16),
+        half: randomHex(4),
+        count: 0,
         parent: undefined,
         isOver: false,
         spans: [],
