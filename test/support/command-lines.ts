@@ -21,7 +21,7 @@ function simpleCommands(line: string): readonly (readonly string[])[] {
   const commands: string[][] = [[]]
   // Quoted text, `$(…)` and plain characters make a word; operators end a command.
   const token =
-    /(?<word>(?:'[^']*'|"(?:\$\([^)]*\)|[^"])*"|\$\([^)]*\)|[^\s'"|&;<>#])+)|(?<end>\|\||&&|[|;&])|(?<rest>[<>#].*)/g
+    /(?<rest>(?:\d*[<>]|#).*)|(?<word>(?:'[^']*'|"(?:\$\([^)]*\)|[^"])*"|\$\([^)]*\)|[^\s'"|&;<>#])+)|(?<end>\|\||&&|[|;&])/g
   for (const { groups } of line.matchAll(token)) {
     if (groups?.['rest'] !== undefined) {
       // After a redirection's file another command may follow.
