@@ -142,15 +142,7 @@ describe('a blocked caller', () => {
   })
 
   it('may be anybody but an admin where an operator blocks', async () => {
-    const read = await world.call('GET /v1/admin/policy', { as: 'ops' })
-    const policy = z.looseObject({}).parse(JSON.parse(policyShown.parse(await read.json()).document))
-    const only = (who: string) => [{ issuer: who, subject: who }]
-    const admins = [
-      { callers: only('ops'), role: 'admin' },
-      { callers: only('deputy'), role: 'operator' },
-    ]
-    await world.call('PUT /v1/admin/policy', { as: 'ops', headers: ifFirst, body: { ...policy, admins } })
-    await world.clock.advance(10_000)
+    await makeDeputyAnOperator()
     const block = (body: object) => world.call('POST /v1/admin/callers:revoke', { as: 'deputy', body })
     expect((await block({ issuer: 'ops', subject: 'ops' })).status).toBe(403)
     expect(world.audits.at(-1)).toMatchObject({
@@ -171,6 +163,38 @@ describe('a blocked caller', () => {
   })
 })
 
+describe('the store in the admin API', () => {
+  it('T38: an operator neither reads nor fills it, and each try is audited', async () => {
+    await makeDeputyAnOperator()
+    const exported = await (await world.call('GET /v1/admin/store', { as: 'ops' })).text()
+    const headers = { 'content-type': 'application/jsonl' }
+    const tries = [
+      ['GET /v1/admin/store', 'store.export', {}],
+      ['POST /v1/admin/store?check=true', 'store.import', { headers, body: exported }],
+      ['POST /v1/admin/store', 'store.import', { headers, body: exported }],
+    ] as const
+    for (const [line, action, request] of tries) {
+      const refused = await world.call(line, { as: 'deputy', ...request })
+      expect([refused.status, await refused.text()]).toEqual([
+        403,
+        expect.not.stringContaining('credentials/'),
+      ])
+      expect(world.audits.at(-1)).toMatchObject({
+        action,
+        outcome: 'refused',
+        error: 'admin_forbidden',
+        reason: '"deputy" of "deputy" is only operator, and this needs admin',
+      })
+    }
+    // Nothing was imported: an import stops the service.
+    expect(await statuses()).toEqual([200, 200])
+    expect((await world.call('POST /v1/admin/store', { as: 'ops', headers, body: exported })).status).toBe(
+      200,
+    )
+    expect(world.audits.at(-1)).toMatchObject({ action: 'store.import', outcome: 'done', caller: 'ops' })
+  })
+})
+
 describe('the status of the service', () => {
   it('P23: shows what it stands on and its settings, and no secret', async () => {
     const answer = await world.call('GET /v1/admin/service', { as: 'ops' })
@@ -186,3 +210,15 @@ describe('the status of the service', () => {
     expect(text).not.toContain(btoa('k'.repeat(32)))
   })
 })
+
+async function makeDeputyAnOperator(): Promise<void> {
+  const read = await world.call('GET /v1/admin/policy', { as: 'ops' })
+  const policy = z.looseObject({}).parse(JSON.parse(policyShown.parse(await read.json()).document))
+  const only = (who: string) => [{ issuer: who, subject: who }]
+  const admins = [
+    { callers: only('ops'), role: 'admin' },
+    { callers: only('deputy'), role: 'operator' },
+  ]
+  await world.call('PUT /v1/admin/policy', { as: 'ops', headers: ifFirst, body: { ...policy, admins } })
+  await world.clock.advance(10_000)
+}
