@@ -56,6 +56,14 @@ describe('the Dockerfile', () => {
     expect(compose.services['google']?.image).toBe(images[0])
   })
 
+  test('is built by a builder that is named by digest', () => {
+    const builders = [...read('infra/cloud-run/cloudbuild.yaml').matchAll(/^ +- name: (.+)$/gm)]
+
+    expect(builders.map(([, builder]) => builder)).toEqual([
+      expect.stringMatching(/^gcr\.io\/cloud-builders\/docker@sha256:[0-9a-f]{64}$/),
+    ])
+  })
+
   test('runs without root, shell or anything that it may change', () => {
     expect(runtime).toMatch(/^USER 65532:65532$/m)
     expect(runtime).toMatch(/^COPY --from=build --chown=0:0 /m)
