@@ -52,6 +52,8 @@ export function causeOf(error: unknown): string {
     case 'EROFS':
       return 'the file system is read-only'
     case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
       return 'no space is left'
     case 'ENOTDIR':
       return 'a part of the path is no folder'

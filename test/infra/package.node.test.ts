@@ -228,6 +228,35 @@ describe('bad surroundings', () => {
     expect(readFileSync(blocked, 'utf8')).toBe('')
   })
 
+  test('a key of which half was written when the space ended is named, and does not stay', async () => {
+    const limited = 'ulimit -f 1; exec "$0" "$@"'
+    const command = [process.execPath, launcher(), 'keys', 'generate', 'signing', 'signing.json']
+    // A key for RS256 is longer than the 1,024 octets that a file may have there.
+    const { status, stdout, stderr } = await runProgram(
+      'bash',
+      ['-c', limited, ...command, '--alg', 'RS256'],
+      { cwd: installed.folder },
+    )
+
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toMatch(/^error: signing\.json cannot be written: no space is left\n {2}A key .+\n$/)
+    expect(existsSync(join(installed.folder, 'signing.json'))).toBe(false)
+  })
+
+  test('without a network, what cannot be reached is named in one line, with what to do below it', async () => {
+    const gone = createServer()
+    const port = await listenOnLoopback(gone)
+    await new Promise((resolve) => gone.close(resolve))
+    const url = `http://127.0.0.1:${port}`
+    const key = join(installed.folder, '.downscope/dev/my-service.jwk.json')
+    const asked = await runHere([launcher(), 'token', 'reports-sa', '--key', key, '--url', url])
+
+    expect(asked).toMatchObject({ status: 3, stdout: '' })
+    expect(asked.stderr).toMatch(
+      new RegExp(`^error: no broker answers at ${url}: the connection is refused\n(?: {2}\\S.*\n)+$`),
+    )
+  })
+
   test('a port that is taken is named, and no file of a broker is made', async () => {
     const squatter = createServer()
     const port = await listenOnLoopback(squatter)
