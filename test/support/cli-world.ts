@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { freePort } from './free-port.ts'
 import { startGoogleStandIn, type GoogleStandIn } from './google/stand-in.ts'
 import { runCli, type CliOutcome } from './run-cli.ts'
-import { runInTerminal, type Shown, type TerminalOptions } from './run-in-terminal.ts'
+import { runAtTerminal, type Shown, type TerminalOptions } from './run-in-terminal.ts'
 import { createBrokerYard, type BrokerProcess, type BrokerSettings } from './spawn-broker.ts'
 
 /** One person with a folder and the command line, a broker to talk to, and Google's stand-in behind it. */
@@ -21,7 +21,7 @@ export interface CliWorld {
   /** Settings of the broker, whose sealing keys lie in the file `keys.txt`. */
   readonly settings: () => BrokerSettings
   readonly startBroker: () => Promise<BrokerProcess>
-  /** In a terminal. */
+  /** At a terminal. */
   readonly type: (args: readonly string[], options?: Partial<TerminalOptions>) => Promise<Shown>
   /** Every command line that was typed so far. */
   readonly typed: readonly string[]
@@ -59,7 +59,7 @@ export async function createCliWorld(): Promise<CliWorld> {
     startBroker: () => yard.start({ ...settings(), PORT: String(port) }),
     type: (args, options = {}) => {
       typed.push(args.join(' '))
-      return runInTerminal(args, { cwd: folder, ...options, env: { ...env, ...options.env } })
+      return runAtTerminal(args, { cwd: folder, ...options, env: { ...env, ...options.env } })
     },
     typed,
     run: (args, more = {}) => runCli(args, { env: { ...env, ...more } }),

@@ -1,5 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { main } from '../../src/cli/main.ts'
 import { plainEnvironment, repository } from './run-node.ts'
 
 /** A command as somebody at a terminal gave it, and all that the terminal showed. */
@@ -31,13 +33,49 @@ export function terminalFault(): string | undefined {
   return fault
 }
 
-/** Runs `downscope` in a pseudo-terminal to its end, with nothing of our environment. */
-export function runInTerminal(args: readonly string[], options: TerminalOptions): Promise<Shown> {
+/**
+ * Runs `downscope` to its end as somebody at a terminal would, with nothing of our environment: in a pseudo-terminal where
+ * keys are typed; in this process, with streams that say that they are a terminal, where none are, which is much quicker.
+ */
+export async function runAtTerminal(args: readonly string[], options: TerminalOptions): Promise<Shown> {
+  if (options.typed !== undefined) return runInTerminal(args, options)
+  const terminal = () =>
+    Object.assign(new PassThrough(), { isTTY: true, columns: 120, hasColors: () => true })
+  const [stdin, output] = [terminal(), terminal()]
+  let screen = ''
+  output.setEncoding('utf8').on('data', (text: string) => (screen += text))
+  const before = process.cwd()
+  process.chdir(options.cwd)
+  try {
+    const env = environmentOf(options)
+    const status = await main({
+      args,
+      env,
+      stdin,
+      stdout: output,
+      stderr: output,
+      brokerModule: 'file:///nowhere',
+    })
+    return { status, screen }
+  } finally {
+    process.chdir(before)
+  }
+}
+
+const environmentOf = ({ env }: TerminalOptions) => ({
+  ...plainEnvironment(),
+  TERM: 'xterm-256color',
+  SHELL: '/bin/sh',
+  ...env,
+})
+
+/** In a pseudo-terminal. */
+function runInTerminal(args: readonly string[], options: TerminalOptions): Promise<Shown> {
   // Without a size of its own it has none, and every character would be a line.
   const line = `stty rows 40 columns 120; exec ${[process.execPath, cli, ...args].map(quoted).join(' ')}`
   const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
     cwd: options.cwd,
-    env: { ...plainEnvironment(), TERM: 'xterm-256color', SHELL: '/bin/sh', ...options.env },
+    env: environmentOf(options),
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const waiting = [...(options.typed ?? [])]
