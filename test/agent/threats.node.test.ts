@@ -163,6 +163,11 @@ describe('T29: loopback is shared', () => {
     const remote = [...args, '--host', '0.0.0.0', '--port', '0']
     expect((await runCli(remote)).stderr).toContain('--allow-remote')
     expect((await runCli([...remote, '--allow-remote'])).stderr).toContain('--allow-host')
+    // With both the place is taken, and what comes next is refused: tests listen on loopback only.
+    const named = ['--allow-remote', '--allow-host', 'agent.internal', '--recheck', '0']
+    const { stderr } = await runCli([...remote, ...named])
+    expect(stderr).toContain('--recheck')
+    expect(stderr).not.toContain('--allow')
   })
 
   test('and takes the names that were given, and no other', async () => {

@@ -184,6 +184,23 @@ describe('a boundary that is sealed locally', () => {
     expect((await world.google.openToken(await token(world)))?.isSealed).toBe(false)
   })
 
+  test('P26: another instance forgets with the switch what was sealed behind', async () => {
+    const world = await start(ofTeam)
+    await token(world)
+    await token(world, {}, 1)
+    const turn = async (change: object) => {
+      expect(await world.administer(world.brokers[0], 'PATCH credentials/it', change)).toMatchObject({
+        status: 200,
+      })
+      await world.clock.advance(10_000)
+      return world.google.openToken(await token(world, {}, 1))
+    }
+    expect(await turn({ bounded_locally: false })).toMatchObject({ isSealed: false })
+    expect(await turn(locally)).toMatchObject({ isSealed: true })
+    // One for both at first, one for the bounded token, and a new one to seal behind.
+    expect(exchanges(world)).toBe(3)
+  })
+
   test('is introspected and given back like any other', async () => {
     const world = await start(ofTeam)
     const value = await token(world)

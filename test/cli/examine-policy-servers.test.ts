@@ -28,7 +28,7 @@ describe('doctor looks at the servers that the policy names', () => {
     const findings = await examinePolicyServers(whole, { http: routed.http, clock: createFakeClock() })
     return findings
       .filter(({ what }) => what !== 'clock')
-      .map(({ what, verdict, says }) => `${what} ${verdict} ${says}`)
+      .map(({ what, verdict, says, fix = [] }) => [`${what} ${verdict} ${says}`, ...fix].join(' -> '))
   }
   const issuers = () => [trustedIssuer([signer], { name: 'sso', issuer: site, keys })]
 
@@ -63,8 +63,10 @@ describe('doctor looks at the servers that the policy names', () => {
       'upstream sso good its token endpoint answers at sso.example',
     ])
     expect((await examine(at(['client_secret_basic']), policy))[0]).toMatch(
-      /^upstream sso bad it takes client_secret_basic/,
+      /^upstream sso bad it takes client_secret_basic, .* -> Say one of these in client_auth, and enrol/,
     )
-    expect((await examine({ [metadata]: () => failure('timeout') }, policy))[0]).toMatch(/^upstream sso bad/)
+    expect((await examine({ [metadata]: () => failure('timeout') }, policy))[0]).toMatch(
+      /^upstream sso bad .* -> .*"upstreams"/,
+    )
   })
 })

@@ -38,6 +38,7 @@ describe('downscope --help', () => {
     for (const { code, means } of Object.values(exitCodes))
       expect(stdout).toMatch(new RegExp(`^ {2}${code} +${means}$`, 'm'))
     expect(stdout).toContain('downscope dev')
+    expect(stdout).toMatch(/^Environment:\n {2}DOWNSCOPE_URL, and DOWNSCOPE_ADMIN_KEY or /m)
   })
 
   test('without a command it is shown, with status 2', async () => {

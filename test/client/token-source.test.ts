@@ -234,7 +234,10 @@ describe('createTokenSource', () => {
   test('keeps at most 200 kinds of tokens', async () => {
     const world = createWorld()
     const source = world.source()
-    for (let index = 0; index < 201; index += 1) await source.getToken({ scopes: [`s${index}`] })
+    for (let index = 0; index < 200; index += 1) await source.getToken({ scopes: [`s${index}`] })
+    await source.getToken({ scopes: ['s0'] })
+    expect(world.tokens()).toHaveLength(200)
+    for (let index = 1; index < 201; index += 1) await source.getToken({ scopes: [`s${index}`] })
     await source.getToken({ scopes: ['s200'] })
     await source.getToken({ scopes: ['s1'] })
     expect(world.tokens()).toHaveLength(201)

@@ -65,6 +65,7 @@ describe('the pages', () => {
     expect(thanks.html).toContain('Thank you')
     const ready = await visitor.press(started, 'Look whether they consented')
     expect(ready.html).toContain('ann@dev.example')
+    expect(ready.html).not.toContain('Fewer scopes came')
     const finished = await visitor.press(ready, 'Finish')
     expect(finished.url).toBe(`${world.url}/console/credentials/notes`)
     expect((await world.token('notes')).status).toBe(200)
@@ -213,6 +214,7 @@ describe('the pages', () => {
     const stopped = await visitor.press(await open(visitor, '/stop'), 'Stop everything')
     expect(stopped.html).toContain('Everything is stopped')
     expect(stopped.html).toContain('Still alive upstream')
+    expect(stopped.html).toContain('Tokens that live')
     expect(stopped.headers.get('refresh')).toBe('10')
     expect(world.audits).toContainEqual(
       expect.objectContaining({ action: 'service.stop', outcome: 'done', caller: 'ann' }),
@@ -221,6 +223,13 @@ describe('the pages', () => {
     const started = await visitor.press(stopped, 'Start again')
     expect(started.html).toContain('Stop everything')
     expect((await world.token('reports-sa')).status).toBe(200)
+  })
+
+  test('a credential that no rule gives says so', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const sentence = 'No rule of the policy gives it'
+    expect((await open(visitor, '/credentials/dev-client')).html).toContain(sentence)
+    expect((await open(visitor, '/credentials/reports-sa')).html).not.toContain(sentence)
   })
 
   test('one caller is stopped and let in again', async () => {

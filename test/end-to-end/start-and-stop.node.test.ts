@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { text } from 'node:stream/consumers'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import type { BrokerEnd, BrokerSettings } from '../support/spawn-broker.ts'
 import { send } from '../support/test-broker/ask.ts'
@@ -142,6 +143,21 @@ describe.concurrent('a broker that is told to end', () => {
     expect(messages).toContain('draining')
     expect(messages.at(-1)).toBe('stopped')
     expect(broker.lines().every((line) => line['unparsed'] === undefined)).toBe(true)
+  })
+
+  test('answers a request of which half had come', options, async () => {
+    const broker = await world.yard.start(world.settings([]))
+    const socket = connect(broker.port, '127.0.0.1')
+    const answer = text(socket)
+    socket.write('GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n')
+    // The half has been read when an answer to what was sent later has come.
+    await send(`${broker.url}/healthz`, {})
+    broker.terminate()
+    await until('it drains', () => broker.lines().some(({ message }) => message === 'draining'))
+    socket.write('Connection: close\r\n\r\n')
+
+    expect(await answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect(await broker.ended).toEqual({ code: 0, signal: null })
   })
 })
 

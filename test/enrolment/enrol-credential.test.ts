@@ -216,6 +216,15 @@ describe('P25: what is refused says precisely why, and P23: quotes nothing', () 
     expect(await refusalOf(keyFile(), { upstream: 'github' })).toContain('the name of an upstream')
   })
 
+  test('a client that people consent to, with scopes of its own or more than its id and secret', async () => {
+    const client = { type: 'oauth_client', client_id: 'app', client_secret: 'very-secret' }
+    expect(await refusalOf(client, { scopes: [DRIVE] })).toContain('scopes: a client has none of its own')
+    expect(await refusalOf({ ...client, token_uri: 'https://evil.example' })).toContain(
+      'may have the members',
+    )
+    expect(await refusalOf({ ...client, client_id: '' })).toContain('secret.client_id: ')
+  })
+
   test.each(['', 'A', '-a', 'a/b', 'a'.repeat(64), 'ä', '../a'])('the name "%s"', async (name) => {
     expect((await failureOf(world.enrol({ name, secret: keyFile() }))).publicDetail).toContain('name: ')
     for (const act of [world.read, world.disable, world.enable, world.destroy])

@@ -187,6 +187,8 @@ describe('the summary', () => {
   it('counts each record once, in its hour, whenever maintenance runs', async () => {
     const world = createWorld(1)
     await world.audit(7_200, {})
+    // What else was done is no token request.
+    await world.audit(7_150, { action: 'credential.change' })
     await world.audit(7_100, { outcome: 'refused', error: 'scope_refused' })
     await world.summarise(world.held)
     await world.audit(10, { outcome: 'failed', error: 'bug' })

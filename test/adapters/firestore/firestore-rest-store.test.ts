@@ -118,6 +118,23 @@ describe('without the emulator', () => {
     await expect(store.get('things/one')).rejects.toMatchObject(unusable)
   })
 
+  test.each([
+    [401, 'it does not accept our credentials', 1],
+    [403, 'our identity lacks permission', 1],
+    [429, 'a quota is exhausted', 3],
+    [500, 'it failed inside', 3],
+    [502, 'it cannot be reached', 3],
+    [503, 'it cannot be reached', 3],
+    [504, 'it did not answer in time', 3],
+  ])('an answer %i of what stands between is judged by its number', async (status, meaning, asked) => {
+    const { store, requests } = openAgainst(() => answerOf(status, '<html>'))
+
+    await expect(store.get('things/one')).rejects.toMatchObject({
+      reason: containing(`Firestore: ${meaning} (`),
+    })
+    expect(requests).toHaveLength(asked)
+  })
+
   test.each(['[]', '{}', '[7]', ''])('%j instead of a list never reads as no documents', async (body) => {
     const { store } = openAgainst(() => answerOf(200, body))
 
