@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Writable } from 'node:stream'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { csvCell } from '../../src/cli/commands/audit.ts'
 import { createPerson } from '../../src/cli/terminal.ts'
@@ -537,6 +538,35 @@ describe('audit records', () => {
     expect(unkept.stderr).toContain('DOWNSCOPE_AUDIT=stdout+store')
     expect(more.stderr).toContain('there are more')
     expect(cut.stderr).toContain('not everything was looked at')
+  })
+
+  test('audit export writes each page before it asks for the next, and waits for whoever reads slowly', async () => {
+    const pages = 10
+    const of = (at: number) => `GET /v1/admin/audit?limit=500${at === 0 ? '' : `&after=p${at}`}`
+    const answers = Array.from({ length: pages }, (_, at) => {
+      const records = Array.from({ length: 500 }, (_, index) => ({ request_id: `r${at * 500 + index}` }))
+      const next = at === pages - 1 ? {} : { next_after: `p${at + 1}` }
+      return [of(at), [{ body: { records, complete: true, ...next } }]] as const
+    })
+    const written: string[] = []
+    const asked: number[] = []
+    const slow = new Writable({
+      highWaterMark: 1,
+      decodeStrings: false,
+      write: (line: string, _, done) => {
+        written.push(line)
+        asked.push(api.asked.length)
+        setImmediate(done)
+      },
+    })
+    const { status } = await run(['audit', 'export'], Object.fromEntries(answers), { stdout: slow })
+
+    expect(status).toBe(0)
+    expect(written.map((line) => jsonMembers(line)['request_id'])).toEqual(
+      Array.from({ length: pages * 500 }, (_, index) => `r${index}`),
+    )
+    // As each line is taken, no page was asked for beyond its own.
+    expect(asked).toEqual(written.map((_, index) => Math.floor(index / 500) + 1))
   })
 
   test('audit show goes on until the request is found, and says when it is not kept', async () => {

@@ -1,4 +1,4 @@
-import { PassThrough, type Readable } from 'node:stream'
+import { PassThrough, type Readable, type Writable } from 'node:stream'
 import { main } from '../../src/cli/main.ts'
 
 export interface CliOutcome {
@@ -11,6 +11,8 @@ export interface CliSurroundings {
   readonly env?: Readonly<Record<string, string>>
   /** A text and its end, or what comes in time. */
   readonly stdin?: string | Readable
+  /** Takes standard output in place of the outcome, as slowly as it likes. */
+  readonly stdout?: Writable
   /** Told what comes on standard error, as it comes. */
   readonly onStderr?: (text: string) => void
 }
@@ -18,7 +20,7 @@ export interface CliSurroundings {
 /** `downscope` in this process, without a terminal. */
 export async function runCli(
   args: readonly string[],
-  { env = {}, stdin = '', onStderr }: CliSurroundings = {},
+  { env = {}, stdin = '', stdout: taker, onStderr }: CliSurroundings = {},
 ): Promise<CliOutcome> {
   const [stdout, stderr] = [collector(), collector()]
   if (onStderr !== undefined) stderr.stream.on('data', onStderr)
@@ -26,7 +28,7 @@ export async function runCli(
     args,
     env,
     stdin: typeof stdin === 'string' ? new PassThrough().end(stdin) : stdin,
-    stdout: stdout.stream,
+    stdout: taker ?? stdout.stream,
     stderr: stderr.stream,
     brokerModule: 'file:///nowhere',
   })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import * as z from 'zod/mini'
 import { auditOutcomes } from '../../domain/audit-record.ts'
 import { escapeInvisible } from '../../domain/text.ts'
@@ -62,7 +63,7 @@ export const auditCommands: readonly Command[] = [
   {
     name: 'audit export',
     summary: 'print every audit record that matches, newest first',
-    details: 'A JSON document a line, or CSV. It asks page by page.',
+    details: 'A JSON document a line, or CSV. It asks for a page when the one before it is written.',
     options: [...filterOptions, jsonLines, csvOption, ...withCurl],
     examples: [
       'downscope audit export --since 30d > audit.jsonl',
@@ -111,12 +112,15 @@ async function list(call: Call): Promise<Exit> {
 async function exportAll(call: Call): Promise<Exit> {
   const query = filterIn(call)
   const client = await connect(call)
+  const { stdout } = call.terminal
   const write = call.has('--csv') ? csvWriter(call) : jsonWriter(call)
   if (!call.has('--curl')) write.head()
   let after: string | undefined
   do {
     const page: Page = await ask(client, { ...query, limit: String(pageSize), after })
     page.records.forEach(write.record)
+    // Whoever reads slowly is waited for, so that one page at most is in memory.
+    if (stdout.writableNeedDrain) await once(stdout, 'drain')
     if (after === undefined) sayHint(call, page)
     after = page.next_after
   } while (after !== undefined)
