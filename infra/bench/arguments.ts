@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { coldStartIds, type ColdStartId } from './cold-start.ts'
 import { contenderIds, type ContenderId } from './contenders.ts'
 
-/** `pages` are those of the console, of a store that is full. */
+/** `pages` are those of the console, and of the audit trail by the API, of a store that is full. */
 export type RowId = ContenderId | ColdStartId | 'pages'
 
 export interface BenchArguments {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createBroker } from '../../src/compose.ts'
 import { createNodePlatform } from '../../src/compose/node-platform.ts'
+import type { Broker } from '../../src/compose/platform.ts'
 import { readSettings } from '../../src/config.ts'
 import { auditMembers } from '../../src/adapters/system/audit-trail.ts'
 import { isBrokerError } from '../../src/domain/broker-error.ts'
@@ -13,9 +14,11 @@ import { createSummaryRecord } from '../../src/records/broker-summary.ts'
 import { createCredentials, listAllCredentials } from '../../src/records/credentials.ts'
 import { createEndedSessions } from '../../src/records/ended-sessions.ts'
 import { createSessions } from '../../src/sign-in/sessions.ts'
+import { createCaller, type BenchCaller } from './callers.ts'
+import { brokerIssuer as issuer } from './names.ts'
 import { median } from './statistics.ts'
 
-/** How long a page of the console takes, of a store that is full. */
+/** How long a page of the console takes, or an answer of the audit trail, of a store that is full. */
 export interface PageFigures {
   readonly store: string
   readonly path: string
@@ -31,12 +34,11 @@ interface FullStore {
   readonly credentials: number
 }
 
-const issuer = 'http://127.0.0.1:8080'
-const people = 'http://127.0.0.1:9'
+const people = 'https://people.bench.example'
 const days = 30
 const rounds = 5
 const together = 50
-/** The target of every page. */
+/** The target of every page and answer. */
 const pageMsMax = 300
 
 const paths = [
@@ -65,8 +67,9 @@ export async function measureAllPages(
   return [...(await measureConsolePages(sqlite)), ...(await measureConsolePages(firestore))]
 }
 
-/** Fills a store with credentials and an audit trail spread evenly over 30 days, and asks for each page as an admin. */
+/** Fills a store with credentials and an audit trail spread evenly over 30 days, and asks for everything as an admin. */
 async function measureConsolePages(full: FullStore): Promise<readonly PageFigures[]> {
+  const auditor = createCaller('https://auditor.bench.example')
   const settings = readSettings({
     DOWNSCOPE_ISSUER: issuer,
     DOWNSCOPE_STORE: full.url,
@@ -74,9 +77,21 @@ async function measureConsolePages(full: FullStore): Promise<readonly PageFigure
     DOWNSCOPE_KEYS: `k1:${btoa('k'.repeat(32))}`,
     DOWNSCOPE_POLICY_YAML: JSON.stringify({
       version: 1,
-      issuers: [{ name: 'people', issuer: people, keys: { discovery: true } }],
+      issuers: [
+        { name: 'people', issuer: people, keys: { discovery: true } },
+        {
+          name: 'auditor',
+          issuer: auditor.issuer,
+          self_issued: true,
+          keys: { jwks: { keys: [auditor.publicJwk] } },
+          algorithms: ['ES256'],
+        },
+      ],
       rules: [],
-      admins: [{ role: 'admin', callers: [{ issuer: 'people', subject: 'ann' }] }],
+      admins: [
+        { role: 'admin', callers: [{ issuer: 'people', subject: 'ann' }] },
+        { role: 'auditor', callers: [{ issuer: 'auditor', subject: auditor.subject }] },
+      ],
     }),
     DOWNSCOPE_SIGN_IN_ISSUER: people,
     DOWNSCOPE_SIGN_IN_CLIENT_ID: 'console',
@@ -111,7 +126,48 @@ async function measureConsolePages(full: FullStore): Promise<readonly PageFigure
     }
     figures.push({ store: full.name, path, ms: median(times) })
   }
-  return figures
+  return [...figures, ...(await measureAudit(full, broker, auditor))]
+}
+
+const aCaller = 'system:serviceaccount:team-3:worker'
+const exportLimit = 500
+
+/** What `audit list` and `audit export` ask, which must find what was filled in. */
+async function measureAudit(
+  { name: store, auditRecords }: FullStore,
+  broker: Broker,
+  auditor: BenchCaller,
+): Promise<readonly PageFigures[]> {
+  const ask = async (query: Readonly<Record<string, string>>) => {
+    const headers = { authorization: `Bearer ${auditor.assertion()}` }
+    const path = `/v1/admin/audit?${new URLSearchParams(query).toString()}`
+    const startedMs = performance.now()
+    const answer = await broker.serve(new Request(`${issuer}${path}`, { headers }))
+    const page = (await answer.json()) as { readonly records?: object[]; readonly next_after?: string }
+    if (answer.status !== 200) throw new Error(`${path} of ${store} answers ${answer.status}`)
+    return { ms: performance.now() - startedMs, count: page.records?.length ?? 0, after: page.next_after }
+  }
+  const listed: number[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    const since = new Date(Date.now() - 3_600_000).toISOString()
+    const { ms, count } = await ask({ caller: aCaller, since })
+    if (count === 0) throw new Error(`${store} finds no record of the last hour`)
+    listed.push(ms)
+  }
+  const pages: number[] = []
+  let found = 0
+  for (let after: string | undefined = ''; after !== undefined;) {
+    const more = after === '' ? {} : { after }
+    const page = await ask({ action: 'token.exchange', limit: String(exportLimit), ...more })
+    pages.push(page.ms)
+    found += page.count
+    after = page.after
+  }
+  if (found !== auditRecords) throw new Error(`${store} exports ${found} records of ${auditRecords}`)
+  return [
+    { store, path: 'audit list --caller X --since 1h', ms: median(listed) },
+    { store, path: `audit export, each of its ${pages.length} pages`, ms: median(pages) },
+  ]
 }
 
 async function fill(full: FullStore, platform: ReturnType<typeof createNodePlatform>): Promise<void> {
@@ -184,7 +240,7 @@ async function patiently(work: () => Promise<void>, tries = 20): Promise<void> {
 export function pageTable(figures: readonly PageFigures[]): readonly string[] {
   return [
     '',
-    '| Page of the console | Store | Median |',
+    '| Page of the console, or command | Store | Median |',
     '|---|---|---|',
     ...figures.map(({ path, store, ms }) => `| \`${path}\` | ${store} | ${ms.toFixed(0)} ms |`),
   ]
