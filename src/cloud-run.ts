@@ -23,7 +23,7 @@ start().catch(refuseToStart)
 async function start(): Promise<void> {
   const settings = readSettings(process.env)
   const telemetry = await openTelemetry(settings)
-  const platform = createNodePlatform(settings, telemetry.measures)
+  const platform = createNodePlatform(settings, telemetry)
   const broker = createBroker(settings, platform)
   const { serve, underWay } = countingUnderWay(broker.serve)
   const server = platform.createServer(serve)

@@ -33,8 +33,6 @@ export interface Measures {
   readonly watch: (read: () => Promise<readonly GaugeReading[]>) => void
   /** Is told the policy in force, whose upstreams calls are named after. */
   readonly followPolicy?: (policy: () => CompiledPolicy | undefined) => void
-  /** What this instance is called in metrics, traces and leases; absent, it takes any name. */
-  readonly instance?: string
 }
 
 const same = <T>(given: T): T => given

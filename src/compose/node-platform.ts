@@ -38,7 +38,10 @@ export interface NodePlatform extends Platform {
 }
 
 /** Node's platform, as the settings want it. Throws `store_unavailable` when a local store cannot be opened. */
-export function createNodePlatform(settings: Settings, measures: Measures = unmeasured): NodePlatform {
+export function createNodePlatform(
+  settings: Settings,
+  { measures = unmeasured, instance = createEntropy().uuid() }: Partial<Telemetry> = {},
+): NodePlatform {
   const clock = createSystemClock()
   const stdout = createStdoutWriter()
   const log = measures.log(createJsonLog({ level: settings.logLevel, write: stdout.write, clock }))
@@ -59,13 +62,14 @@ export function createNodePlatform(settings: Settings, measures: Measures = unme
     http,
     background,
     log,
-    auditTrail: createStdoutAuditTrail({ write: stdout.write }),
+    auditTrail: createStdoutAuditTrail({ write: stdout.write, instance }),
     store: measures.store(store),
     keyRing: measures.keyRing(openKeyRing(settings, outward)),
     ...openOwnIdentity(settings, outward),
     ...omitUndefined({ policySource }),
     limits: createLimits(settings, clock),
     sharesWork,
+    instance,
     measures,
     createServer: createNodeServer,
     drain: background.drain,
@@ -119,6 +123,7 @@ function createPolicySource({ policy }: Settings): PolicySource | undefined {
 }
 
 export interface Telemetry {
+  readonly instance: string
   readonly measures: Measures
   /** Opens the port for Prometheus, where there is one. Rejects when it is taken. */
   readonly serve: (log: Log) => Promise<void>
@@ -128,12 +133,12 @@ export interface Telemetry {
 /** What the settings want to be seen of the broker. Without any, no package of OpenTelemetry is read. */
 export async function openTelemetry(settings: Settings): Promise<Telemetry> {
   const { telemetry } = settings
+  const instance = createEntropy().uuid()
   if (telemetry === undefined)
-    return { measures: unmeasured, serve: () => Promise.resolve(), close: () => Promise.resolve() }
+    return { instance, measures: unmeasured, serve: () => Promise.resolve(), close: () => Promise.resolve() }
   const { metricsPort: port, metricsHost: host, metricsUrl, tracesUrl, intervalMs } = telemetry
   const { createNodeMeter, createNodeTracer } = await import('../adapters/telemetry/node-export.ts')
   let log: Log = () => undefined
-  const instance = createEntropy().uuid()
   const sender = { ...telemetry, instance, log: (...line: Parameters<Log>) => log(...line) }
   const meter =
     port === undefined && metricsUrl === undefined
@@ -142,6 +147,7 @@ export async function openTelemetry(settings: Settings): Promise<Telemetry> {
   const tracer = tracesUrl === undefined ? undefined : createNodeTracer(sender)
   const parts = { meter: meter?.meter, tracer: tracer?.tracer, clock: createSystemClock() }
   return {
+    instance,
     measures: measuresFor(settings, { instance, ...parts }),
     serve: async (given) => {
       log = given

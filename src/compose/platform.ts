@@ -31,6 +31,8 @@ export interface Platform {
   readonly policySource?: PolicySource
   /** Who counts requests; absent: nobody. */
   readonly limits?: CallerLimits
+  /** What this instance is called in leases, audit records, metrics and traces; absent, it takes any name. */
+  readonly instance?: string
   /** What wraps parts of the broker so that its work is counted; absent: nothing does. */
   readonly measures?: Measures
   /**

@@ -48,7 +48,7 @@ export interface Records {
 /** The records of one instance: it holds every lease under one name. */
 export function createRecords(settings: Settings, platform: Platform, noticeHealth: NoticeHealth): Records {
   const { store, clock, entropy, log, auditTrail, measures = unmeasured } = platform
-  const holder = measures.instance ?? entropy.uuid()
+  const { instance: holder = entropy.uuid() } = platform
   const outageMs = settings.storeOutageSeconds * 1000
   const credentials = createCredentials({
     ...platform,
@@ -64,7 +64,7 @@ export function createRecords(settings: Settings, platform: Platform, noticeHeal
             ...platform,
             newId: entropy.uuid,
             keepDays: settings.auditDays,
-            membersOf: auditMembers,
+            membersOf: (record) => auditMembers(record, holder),
           }),
         ]
   const blocks = createBlocks(platform)

@@ -168,7 +168,6 @@ export function measuresFor(
     tracer === undefined ? unmeasured : createTraces({ tracer, nameCall, instance, store: settings.store })
   return {
     ...joinMeasures(metered, traced),
-    instance,
     followPolicy: (policy) => {
       policyOf = policy
     },

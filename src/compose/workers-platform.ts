@@ -58,7 +58,8 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
   })
   const entropy = createEntropy()
   const plainHttp = createHttpClient()
-  const measures = openTelemetry(settings, { clock, entropy, background, log: plainLog, http: plainHttp })
+  const instance = entropy.uuid()
+  const measures = openTelemetry(settings, { clock, instance, background, log: plainLog, http: plainHttp })
   const log = measures.log(plainLog)
   const policySource = createPolicySource(settings)
   const platform = { clock, entropy, http: measures.http(plainHttp), sharesWork: false }
@@ -71,8 +72,9 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
     importAesGcmKey: importWebAesGcmKey,
     background,
     log,
+    instance,
     measures,
-    auditTrail: createStdoutAuditTrail({ write: writeConsoleLine }),
+    auditTrail: createStdoutAuditTrail({ write: writeConsoleLine, instance }),
     store: measures.store(openStore(settings, bindings, outward)),
     keyRing: measures.keyRing(openKeyRing(settings, outward)),
     ...openOwnIdentity(settings, outward),
@@ -84,13 +86,11 @@ export function createWorkersPlatform(settings: Settings, bindings: WorkersBindi
 /** What is sent to the collector that the settings name, if they name one. */
 function openTelemetry(
   settings: Settings,
-  platform: Pick<Platform, 'clock' | 'entropy' | 'background' | 'log' | 'http'>,
+  platform: Pick<Platform, 'clock' | 'background' | 'log' | 'http'> & { readonly instance: string },
 ): Measures {
   const { telemetry } = settings
   if (telemetry === undefined) return unmeasured
-  const instance = platform.entropy.uuid()
-  const sent = createFetchExport({ ...platform, ...telemetry, instance })
-  return measuresFor(settings, { instance, clock: platform.clock, ...sent })
+  return measuresFor(settings, { ...platform, ...createFetchExport({ ...platform, ...telemetry }) })
 }
 
 function openStore(settings: Settings, bindings: WorkersBindings, platform: GooglePlatform): DocumentStore {

@@ -80,7 +80,7 @@ describe('the trace of a token request', () => {
     expect(call).toMatchObject({ name: 'POST token', kind: 3, parentSpanId: named('mint')?.spanId })
     expect(below.some((span) => attribute(span, 'db.operation.name') === 'get' && span.kind === 3)).toBe(true)
     const audit = await broker.auditOf(minted.requestId)
-    expect(audit['trace_id']).toBe(server.traceId)
+    expect(audit).toMatchObject({ trace_id: server.traceId, instance: server.instance })
 
     const hit = await ask(broker, await exchangeForm(world.workload, { audience: 'traced', scope: reading }))
     const [, ofHit] = await traceOf(hit)

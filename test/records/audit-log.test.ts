@@ -35,7 +35,7 @@ function createWorld() {
       background,
       newId: entropy.uuid,
       keepDays: 2,
-      membersOf: auditMembers,
+      membersOf: (given) => auditMembers(given, 'instance-1'),
       sharesWork,
     })
   return { clock, store, trail: trailOf(true), trailOf, written: () => Promise.all(running) }
@@ -51,6 +51,7 @@ describe('the audit trail in the store', () => {
     expect(stored[0]?.value).toEqual({
       schema: 1,
       request_id: record.requestId,
+      instance: 'instance-1',
       at: 1_800_000_000,
       action: 'token.exchange',
       outcome: 'issued',

@@ -10,8 +10,8 @@ export const statusCommands: readonly Command[] = [
     name: 'status',
     summary: 'show on one screen what the broker does, again and again',
     details:
-      'Requests of the last minutes by their outcome, where tokens came from, how long they took, and the credentials that ' +
-      'want somebody. At a terminal the screen is refreshed until you stop it; anywhere else, and with --json, it is shown once. ' +
+      'Requests of the last minutes by their outcome, where tokens came from, how long they took, how many instances ' +
+      'answered, and the credentials that want somebody. At a terminal the screen is refreshed until you stop it; anywhere else, and with --json, it is shown once. ' +
       'Requests are those of all instances, as far as the trail is kept in the store (DOWNSCOPE_AUDIT=stdout+store).',
     options: [
       { name: '--minutes', value: 'N', summary: 'look at the requests of so many minutes, 5 by default' },
@@ -45,6 +45,7 @@ const auditAnswer = z.object({
   records: z.array(
     z.looseObject({
       time: z.string(),
+      instance: z.optional(z.string()),
       outcome: z.string(),
       source: z.optional(z.string()),
       error: z.optional(z.string()),
@@ -75,6 +76,8 @@ interface Requests {
   readonly outcomes: Readonly<Record<string, number>>
   readonly errors: Readonly<Record<string, number>>
   readonly sources: Readonly<Record<string, number>>
+  /** How many instances answered these requests. */
+  readonly instances: number
   /** Milliseconds, of those that got a token. */
   readonly p50?: number
   readonly p99?: number
@@ -113,7 +116,10 @@ async function read(client: AdminClient, minutes: number): Promise<Status> {
 function countRequests(records: z.infer<typeof auditAnswer>['records']) {
   const [outcomes, errors, sources]: Record<string, number>[] = [{}, {}, {}]
   const took: number[] = []
-  for (const { outcome, error, source, duration_ms: ms } of records) {
+  const instances = new Set<string>()
+  for (const { instance, outcome, error, source, duration_ms: ms } of records) {
+    // Older records have none.
+    if (instance !== undefined) instances.add(instance)
     add(outcomes, outcome)
     if (error !== undefined) add(errors, error)
     if (source !== undefined) add(sources, source)
@@ -127,6 +133,7 @@ function countRequests(records: z.infer<typeof auditAnswer>['records']) {
     outcomes: outcomes ?? {},
     errors: errors ?? {},
     sources: sources ?? {},
+    instances: instances.size,
     ...(p50 !== undefined && { p50 }),
     ...(p99 !== undefined && { p99 }),
   }
@@ -143,7 +150,7 @@ function documentOf({ service, requests, attention }: Status): object {
 }
 
 function screen({ service, requests, attention }: Status, paint: Paint): string {
-  const { count, seconds, outcomes, errors, sources, p50, p99, hint } = requests
+  const { count, seconds, outcomes, errors, sources, instances, p50, p99, hint } = requests
   const { issued = 0, refused = 0, failed = 0 } = outcomes
   const share = (part: number) => (count === 0 ? '-' : `${Math.round((100 * part) / count)} %`)
   const parts = [service.store, service.key_ring, service.policy].every(({ status }) => status === 'ok')
@@ -157,6 +164,7 @@ function screen({ service, requests, attention }: Status, paint: Paint): string 
     ['failed', coloured(failed, `${failed} (${share(failed)})`, paint.bad)],
     ...(Object.keys(errors).length === 0 ? [] : [['why', counts(errors)]]),
     ['from', Object.keys(sources).length === 0 ? '-' : counts(sources)],
+    ['instances', instances === 0 ? '-' : String(instances)],
     [
       'latency',
       p50 === undefined ? '-' : `${round(p50)} ms half of them, ${round(p99)} ms all but one in a hundred`,

@@ -27,12 +27,13 @@ const issued: AuditRecord = {
 
 describe('the line of an audit record', () => {
   test('P27: holds the whole record in snake_case, and a sentence for people', () => {
-    expect(JSON.parse(createAuditLine()(issued))).toEqual({
+    expect(JSON.parse(createAuditLine('instance-1')(issued))).toEqual({
       severity: 'INFO',
       time: '2027-01-15T08:00:00.000Z',
       message: 'issued token to billing/reporter by rule "billing reads reports" (memory)',
       audit: {
         request_id: 'r1',
+        instance: 'instance-1',
         at: 1_800_000_000,
         action: 'token.exchange',
         outcome: 'issued',

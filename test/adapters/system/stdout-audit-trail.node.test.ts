@@ -39,7 +39,7 @@ describe('the audit trail on stdout', () => {
 
 function create() {
   const sink = createFakeSink()
-  const audit = createStdoutAuditTrail(createLineWriter(sink))
+  const audit = createStdoutAuditTrail({ ...createLineWriter(sink), instance: 'instance-1' })
   const settled: string[] = []
   const trail = (n: number): void => {
     Promise.resolve(audit(record(n))).then(
