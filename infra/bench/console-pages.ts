@@ -85,6 +85,7 @@ async function measureConsolePages(full: FullStore): Promise<readonly PageFigure
           self_issued: true,
           keys: { jwks: { keys: [auditor.publicJwk] } },
           algorithms: ['ES256'],
+          lifetime_seconds_max: 3600,
         },
       ],
       rules: [],
