@@ -45,6 +45,42 @@ const judged: readonly Judged[] = [
     line: 'const tokensShown = 50',
     replacement: '51',
   },
+  {
+    is: 'equivalent',
+    because: 'the loop stops where no pair is left: both places are filled',
+    line: "headers.set(name, before === undefined ? (raw[index + 1] ?? '') : `${before}, ${raw[index + 1]}`)",
+    replacement: 'raw[index + 1]',
+  },
+  {
+    is: 'harmless',
+    because: 'whether a run of maintenance counts 20,000 or 20,001 records: the next one goes on',
+    line: 'const countedMax = 20_000',
+    replacement: '20001',
+  },
+  {
+    is: 'harmless',
+    because: 'whether the two file names above a diff are bold or in the colours of its lines',
+    line: 'if (/^(?:---|\\+\\+\\+) /.test(line)) return paint.bold(line)',
+    replacement: 'false',
+  },
+  {
+    is: 'harmless',
+    because: 'whether a second attempt begins with 50 or with 51 ms left',
+    line: 'const bounds = { attemptMs: 1000, attemptMsMin: 50, retriesMax: 1 }',
+    replacement: '51',
+  },
+  {
+    is: 'harmless',
+    because: 'whether a run of maintenance looks back an hour for events to send, or a second more',
+    line: 'const emittedAgainFor = 3_600',
+    replacement: '3601',
+  },
+  {
+    is: 'harmless',
+    because: 'whether an ID token with exactly a minute left is used or renewed: milliseconds decide',
+    line: "if (typeof exp === 'number' && exp - Date.now() / 1000 > leftMin) return idToken",
+    replacement: '>=',
+  },
 ]
 
 /** What was judged of a survivor; `undefined` is a hole in the tests until somebody says otherwise. */
