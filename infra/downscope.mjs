@@ -20,19 +20,20 @@ else await runBundle()
 
 async function runSource() {
   if (!existsSync(new URL('../node_modules/commander', import.meta.url)))
-    return refuse('not set up yet. In its folder: npm run setup')
-  if (major >= 24) return run(source)
-  if (existsSync(ownNode)) return runWith(ownNode)
-  return refuse(`Node 24 is needed, and this is ${process.version}. npm run setup installs it`)
+    refuse('not set up yet. In its folder: npm run setup')
+  else if (major >= 24) await run(source)
+  else if (existsSync(ownNode)) runWith(ownNode)
+  else refuse(`Node 24 is needed, and this is ${process.version}. npm run setup installs it`)
 }
 
 async function runBundle() {
   const bundle = new URL('../dist/cli.js', import.meta.url)
   if (major < 22 || (major === 22 && minor < 15)) {
     const words = ['node', fileURLToPath(import.meta.url), ...process.argv.slice(2)].map(shellWord)
-    return refuse(
+    refuse(
       `Node 22.15 or newer is needed, and this is ${process.version}. Run: npx -p node@24 ${words.join(' ')}`,
     )
+    return
   }
   try {
     await run(bundle)
