@@ -90,6 +90,16 @@ describe('the pages', () => {
     expect(explained.html).toContain('billing reads reports')
   })
 
+  test('Activity leaves out what was only looked at, unless it is asked for or an action is named', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const isLeftOut = async (query: string) =>
+      textOfHtml((await open(visitor, `/activity${query}`)).html).includes('--without-reads')
+    expect(await isLeftOut('')).toBe(true)
+    expect(await isLeftOut('?outcome=done')).toBe(true)
+    expect(await isLeftOut('?reads=show')).toBe(false)
+    expect(await isLeftOut('?action=credential.change')).toBe(false)
+  })
+
   test('T24 Explain reads a pasted JWT without echo, log or use', async () => {
     const { visitor } = await world.signedIn('Ann')
     const claims = { iss: 'deputy', sub: 'deputy', jti: 'once' }
