@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { parseSigningKeys, createSignAssertion } from '../../src/adapters/google-identity/signing-keys.ts'
 import { parseLocalKeys } from '../../src/adapters/key-ring/local-keys.ts'
+import { personIn } from '../../src/cli/terminal.ts'
 import { judgePolicy } from '../../src/policy/policy-warnings.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { runCli } from '../support/run-cli.ts'
@@ -155,3 +156,13 @@ function keysOf(text: string) {
   if (!reading.ok) throw new Error(reading.faults.join('; '))
   return reading.value
 }
+
+test.each([
+  { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' },
+  { kty: 'OKP', crv: 'Ed25519', x: 'x' },
+  { kty: 'RSA', n: 'n', e: 'e' },
+])('what everybody may see of a key is whole, and nothing else is in it: %j', (key) => {
+  const known = { ...key, kid: 'k', alg: 'a' }
+  const text = JSON.stringify({ ...known, d: 'd', p: 'p', iss: 'ann', sub: 'ann' })
+  expect(personIn(text)?.publicJwk).toEqual(known)
+})
