@@ -45,6 +45,9 @@ const daysSeconds = 30 * 86_400
 const servedSeconds = 47.5 * 60
 const mintsOfOne = Math.round(daysSeconds / servedSeconds)
 
+/** So many brokers are counted beside each other, and the tables are for one and for so many. */
+const instancesMax = 10
+
 /** The five, each a million tokens in 30 days. */
 export const uses: readonly Use[] = [
   { name: 'one service that polls, every 2.6 s', kind: 'workload', mints: mintsOfOne },
@@ -154,7 +157,7 @@ export function costTables({ units, later }: Measured, prices: Prices): readonly
     '| A million tokens in 30 days | Instances | Reads | Writes | Upstream | CPU | Firestore | Workers |',
     '|---|---|---|---|---|---|---|---|',
     ...uses.flatMap((use) =>
-      [1, 10].map((instances) => {
+      [1, instancesMax].map((instances) => {
         const unit = units[use.kind]
         const spent = scale(use, { ...unit, fromMemory: plus(unit.fromMemory, later, 1) }, instances)
         const { firestore, workers } = priceOf(spent, prices)
@@ -178,40 +181,46 @@ async function measureUnits(world: TestWorld, host: string, count: number): Prom
     names(kind).map((name) => world.rule(name, [kind === 'bounded' ? storage : mail])),
   )
   const settings = { ...world.settings(rules, firestoreSettings(host)), DOWNSCOPE_LOG_LEVEL: 'error' }
-  const brokers = [await startMetered(world, settings), await startMetered(world, settings)] as const
+  const first = await startMetered(world, settings)
   for (const kind of kinds)
     for (const name of names(kind)) {
-      if (kind === 'rotating') await world.enrolGrant(brokers[0], name, { scopes: [mail], rotating: true })
-      else await world.enrolAccount(brokers[0], name)
+      if (kind === 'rotating') await world.enrolGrant(first, name, { scopes: [mail], rotating: true })
+      else await world.enrolAccount(first, name)
     }
-  const unitsOf = async (kind: Kind): Promise<UnitCosts> => {
-    // Of one credential, so that its own token is minted once.
-    const all = names(kind).map((name, index) => ({
-      audience: kind === 'bounded' ? `${kind}-0` : name,
-      index,
-    }))
+  const wantedOf = (kind: Kind): readonly Wanted[] =>
+    // Boundaries are of one credential, so that its own token is minted once.
+    names(kind).map((name, index) => ({ audience: kind === 'bounded' ? `${kind}-0` : name, index }))
+  const spentFor = async (brokers: readonly Metered[], kind: Kind): Promise<Spent> => {
     // Compiled, connected and read: what comes first is paid once.
-    const [first = { audience: '', index: 0 }, ...rest] = all
-    for (const broker of brokers) await ask(world, broker, kind, first)
-    const minted = await spentOn(brokers[0], rest, (one) => ask(world, brokers[0], kind, one))
-    const fromStore = await spentOn(brokers[1], rest, (one) => ask(world, brokers[1], kind, one))
-    const fromMemory = await spentOn(brokers[0], [...rest, ...rest], (one) =>
-      ask(world, brokers[0], kind, one),
-    )
-    return { minted, fromStore, fromMemory }
+    const [warmUp = soon, ...rest] = wantedOf(kind)
+    for (const broker of brokers) await ask(world, broker, kind, warmUp)
+    return spentOn(brokers, rest, (broker, one) => ask(world, broker, kind, one))
   }
-  const units = {
-    workload: await unitsOf('workload'),
-    'self-signed': await unitsOf('self-signed'),
-    bounded: await unitsOf('bounded'),
-    rotating: await unitsOf('rotating'),
-  }
-  const soon = { audience: 'workload-0', index: 0 }
-  const again = await spentOn(brokers[0], [1, 2, 3], async () => {
-    await wait(6_000)
-    await ask(world, brokers[0], 'workload', soon)
+  const alone = await ofEachKind(async (kind) => ({
+    minted: await spentFor([first], kind),
+    fromMemory: await spentFor([first], kind),
+  }))
+  const others: Metered[] = []
+  while (others.length < instancesMax - 1) others.push(await startMetered(world, settings))
+  const units = await ofEachKind(async (kind) => ({
+    minted: alone[kind].minted,
+    fromStore: await spentFor(others, kind),
+    fromMemory: alone[kind].fromMemory,
+  }))
+  const again = await spentOn([first, ...others], [1, 2, 3], async (broker) => {
+    if (broker === first) await wait(6_000)
+    await ask(world, broker, 'workload', soon)
   })
   return { units, later: { ...minus(again, units.workload.fromMemory), cpuMs: 0 } }
+}
+
+async function ofEachKind<T>(work: (kind: Kind) => Promise<T>): Promise<Readonly<Record<Kind, T>>> {
+  return {
+    workload: await work('workload'),
+    'self-signed': await work('self-signed'),
+    bounded: await work('bounded'),
+    rotating: await work('rotating'),
+  }
 }
 
 interface Wanted {
@@ -219,6 +228,8 @@ interface Wanted {
   /** Which boundary, where there is one. */
   readonly index: number
 }
+
+const soon: Wanted = { audience: 'workload-0', index: 0 }
 
 async function ask(world: TestWorld, broker: BrokerProcess, kind: Kind, wanted: Wanted): Promise<void> {
   const answer = await post(broker, await formOf(world, kind, wanted))
@@ -241,14 +252,20 @@ function formOf(world: TestWorld, kind: Kind, { audience, index }: Wanted): Prom
   return exchangeForm(world.workload, { audience, scope: storage, options })
 }
 
+/** What one piece of work spent, of all that every broker did, one after the other. */
 async function spentOn<T>(
-  broker: Metered,
+  brokers: readonly Metered[],
   all: readonly T[],
-  work: (one: T) => Promise<void>,
+  work: (broker: Metered, one: T) => Promise<void>,
 ): Promise<Spent> {
-  const before = await spentBy(broker)
-  for (const one of all) await work(one)
-  return divided(minus(await spentBy(broker), before), all.length)
+  const spent = async () => {
+    // What is written behind an answer belongs to it, and not to the next count.
+    await wait(500)
+    return (await Promise.all(brokers.map(spentBy))).reduce((sum, one) => plus(sum, one, 1), zero)
+  }
+  const before = await spent()
+  for (const one of all) for (const broker of brokers) await work(broker, one)
+  return divided(minus(await spent(), before), all.length * brokers.length)
 }
 
 const minus = (one: Spent, other: Spent): Spent => plus(one, other, -1)
