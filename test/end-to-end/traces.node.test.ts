@@ -43,15 +43,15 @@ beforeAll(async () => {
   const policyFor = (name: string): string => world.policy([world.rule(name, [reading])])
   const replay = '"replay":"allowed"'
   const policy = world.policy(['traced', 'herd', 'grant'].map((name) => world.rule(name, [reading, writing])))
-  broker = await start('traced', policy)
-  other = await start('traced', policy)
+  const trusted = policyFor('trusted').replaceAll(replay, `${replay},"trust_traceparent":true`)
+  ;[broker, other, trusting] = await Promise.all([
+    start('traced', policy),
+    start('traced', policy),
+    start('trusted', trusted),
+  ])
   await world.enrolAccount(broker, 'traced')
   await world.enrolAccount(broker, 'herd')
   await world.enrolGrant(broker, 'grant', { scopes: [reading, writing], rotating: true })
-  trusting = await start(
-    'trusted',
-    policyFor('trusted').replaceAll(replay, `${replay},"trust_traceparent":true`),
-  )
   await world.enrolAccount(trusting, 'trusted')
   return async () => {
     collector.close()
