@@ -38,7 +38,7 @@ export const proveMoveStore: Proof = async (say) => {
 }
 
 export interface Move {
-  /** At least 450: a part of an export has 150 documents. */
+  /** At least 300: a part of an export has 150 documents, and there must be one that an export goes on after. */
   readonly many: number
   /** Of each so many credentials, one is asked for a token. */
   readonly oneOf: number

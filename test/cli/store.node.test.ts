@@ -215,7 +215,7 @@ const emulatorHost = inject('firestoreEmulatorHost')
 describe.skipIf(emulatorHost === undefined)('a move to Firestore (skipped without emulator)', () => {
   // `npm run soak move-store` does it with 10,000, and asks for each token.
   test(
-    'P35: of 450 credentials by export and import, each killed on the way, a broker there gives tokens',
+    'P35: of 300 credentials by export and import, each killed on the way, a broker there gives tokens',
     { timeout: 300_000 },
     async () => {
       const testWorld = await createTestWorld()
@@ -223,7 +223,7 @@ describe.skipIf(emulatorHost === undefined)('a move to Firestore (skipped withou
         expect(
           await moveStore(
             testWorld,
-            { many: 450, oneOf: 10, kills: [0.5], host: emulatorHost ?? '' },
+            { many: 300, oneOf: 10, kills: [0.4], host: emulatorHost ?? '' },
             () => undefined,
           ),
         ).toEqual([])
