@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { startGoogleStandIn } from '../test/support/google/stand-in.ts'
 
@@ -156,7 +156,9 @@ if (import.meta.main) {
   const folder = mkdtempSync(join(tmpdir(), 'downscope-tarball-'))
   try {
     const tarball = await pack(folder)
-    for (const node of process.argv.slice(2)) {
+    for (const path of process.argv.slice(2)) {
+      // It is called in another folder.
+      const node = resolve(path)
       const sinceMs = performance.now()
       const installed = await install(tarball, node)
       const { seconds, mib } = await tryPackage(installed, sinceMs, 8650).finally(installed.remove)
