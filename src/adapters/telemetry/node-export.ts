@@ -79,13 +79,8 @@ export function createNodeTracer(
   readonly close: Close
 } {
   const exporter = new OTLPTraceExporter({ timeoutMillis: sender.timeoutMs })
-  const told = createFailureLog('traces', sender.log)
   const logging: SpanExporter = {
-    export: (spans, done) =>
-      exporter.export(spans, (result) => {
-        told(result)
-        done(result)
-      }),
+    export: exportLogged(exporter, createFailureLog('traces', sender.log)),
     forceFlush: () => exporter.forceFlush(),
     shutdown: () => exporter.shutdown(),
   }
@@ -105,18 +100,24 @@ export function createNodeTracer(
 }
 
 function loggingFailures(exporter: OTLPMetricExporter, { log }: Sender): PushMetricExporter {
-  const told = createFailureLog('metrics', log)
   return {
-    export: (batch, done) =>
-      exporter.export(batch, (result) => {
-        told(result)
-        done(result)
-      }),
+    export: exportLogged(exporter, createFailureLog('metrics', log)),
     forceFlush: () => exporter.forceFlush(),
     shutdown: () => exporter.shutdown(),
     selectAggregation: (type) => exporter.selectAggregation(type),
     selectAggregationTemporality: (type) => exporter.selectAggregationTemporality(type),
   }
+}
+
+function exportLogged<Batch, Result>(
+  exporter: { readonly export: (batch: Batch, done: (result: Result) => void) => void },
+  told: (result: Result) => void,
+) {
+  return (batch: Batch, done: (result: Result) => void): void =>
+    exporter.export(batch, (result) => {
+      told(result)
+      done(result)
+    })
 }
 
 function renamed(resourceMetrics: ResourceMetrics): ResourceMetrics {

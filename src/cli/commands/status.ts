@@ -114,7 +114,9 @@ async function read(client: AdminClient, minutes: number): Promise<Status> {
 }
 
 function countRequests(records: z.infer<typeof auditAnswer>['records']) {
-  const [outcomes, errors, sources]: Record<string, number>[] = [{}, {}, {}]
+  const outcomes: Record<string, number> = {}
+  const errors: Record<string, number> = {}
+  const sources: Record<string, number> = {}
   const took: number[] = []
   const instances = new Set<string>()
   for (const { instance, outcome, error, source, duration_ms: ms } of records) {
@@ -130,17 +132,17 @@ function countRequests(records: z.infer<typeof auditAnswer>['records']) {
   const [p50, p99] = [at(0.5), at(0.99)]
   return {
     count: records.length,
-    outcomes: outcomes ?? {},
-    errors: errors ?? {},
-    sources: sources ?? {},
+    outcomes,
+    errors,
+    sources,
     instances: instances.size,
     ...(p50 !== undefined && { p50 }),
     ...(p99 !== undefined && { p99 }),
   }
 }
 
-function add(counts: Record<string, number> | undefined, name: string): void {
-  if (counts !== undefined) counts[name] = (counts[name] ?? 0) + 1
+function add(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1
 }
 
 function documentOf({ service, requests, attention }: Status): object {
