@@ -1,7 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { metrics, prometheusName } from '../../src/domain/metrics.ts'
@@ -11,17 +9,15 @@ import { askToken } from '../../test/support/test-broker/ask.ts'
 import { createTestWorld, scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
 import { until } from '../../test/support/test-broker/until.ts'
 import { createWorkerYard } from '../../test/support/worker-sandbox.ts'
+import { prepareProgram } from '../clients/toolchains.ts'
 import { createChecks, same } from '../servers/checks.ts'
 
 // `npm run collector`: what the broker sends, taken by OpenTelemetry's own collector, and what it serves, read by
 // Prometheus. The collector is built from Go modules into the user's cache folder; Prometheus is Debian's package.
 
 const run = promisify(execFile)
-const program = join(import.meta.dirname, 'program')
 const monitoring = join(import.meta.dirname, '../monitoring')
 const reading = scopeOf('devstorage.read_only')
-/** Building takes minutes on a busy machine, and once. */
-const buildMsMax = 1_800_000
 
 process.exitCode = await main()
 
@@ -53,16 +49,14 @@ async function main(): Promise<number> {
   return checks.faults.length === 0 ? 0 : 1
 }
 
-/** What was built from the same sources before is used again. */
 async function buildCollector(): Promise<string> {
-  const sources = ['go.mod', 'go.sum', 'main.go'].map((name) => readFileSync(join(program, name), 'utf8'))
-  const digest = createHash('sha256').update(JSON.stringify(sources)).digest('hex').slice(0, 12)
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'downscope-ci')
-  const built = join(cache, `collector-${digest}`)
-  if (existsSync(built)) return built
-  mkdirSync(cache, { recursive: true })
-  await run('go', ['build', '-C', program, '-o', built, '.'], { timeout: buildMsMax })
-  return built
+  const built = await prepareProgram('collector', join(import.meta.dirname, 'program'), {
+    tools: ['go'],
+    sources: ['go.mod', 'go.sum', 'main.go'],
+    commands: () => [['go', 'build', '-o', 'collector', '.']],
+  })
+  if (!built.found) throw new Error(`no collector: ${built.why}`)
+  return join(built.folder, 'collector')
 }
 
 /** A collector that hands on to `sink`, as JSON, what it understood. */
