@@ -65,7 +65,10 @@ const recipes: Readonly<Record<Language, Recipe>> = {
   },
 }
 
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'downscope', 'clients')
+const userCache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
+/** Where downloads stay between runs: outside the repository, and never cleaned with it. */
+export const downloadsFolder = join(userCache, 'downscope-ci')
+const cache = join(userCache, 'downscope', 'clients')
 
 /** Installs or builds what one language's clients need, by its ordinary package client. */
 export function prepareToolchain(language: Language): Promise<Toolchain> {

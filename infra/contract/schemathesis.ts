@@ -1,25 +1,20 @@
 import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { downloadsFolder } from '../clients/toolchains.ts'
 
 /** Another version finds other things: a new one is chosen, and not met. */
 const version = '4.32.5'
 const run = promisify(execFile)
 
-/** Where downloads stay between runs: outside the repository, and never cleaned with it. */
-function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'downscope-ci')
-}
-
 /** Schemathesis in a virtual environment of its own, from PyPI; gives back its program. */
 export async function installSchemathesis(): Promise<string> {
-  const folder = join(cacheFolder(), `schemathesis-${version}`)
+  const folder = join(downloadsFolder, `schemathesis-${version}`)
   const program = join(folder, 'bin', 'schemathesis')
   if (existsSync(program)) return program
-  await mkdir(cacheFolder(), { recursive: true })
+  await mkdir(downloadsFolder, { recursive: true })
   await run('python3', ['-m', 'venv', folder])
   await run(join(folder, 'bin', 'pip'), ['install', '--quiet', `schemathesis==${version}`])
   return program

@@ -1,13 +1,13 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, rm } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { isMembers } from '../../src/domain/json.ts'
 import { freePort } from '../../test/support/free-port.ts'
 import { send, type Answer } from '../../test/support/test-broker/ask.ts'
 import { until } from '../../test/support/test-broker/until.ts'
+import { downloadsFolder } from '../clients/toolchains.ts'
 
 /** The newest that runs on Java 17. */
 const version = '26.7.3'
@@ -112,7 +112,7 @@ export async function startKeycloak(say: (line: string) => void): Promise<Keyclo
 
 /** From Maven Central, into a cache outside the repository. */
 async function unpack(say: (line: string) => void): Promise<string> {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'downscope-ci')
+  const cache = downloadsFolder
   const home = join(cache, `keycloak-${version}`)
   if (existsSync(join(home, 'bin/kc.sh'))) return home
   await mkdir(cache, { recursive: true })

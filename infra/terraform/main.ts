@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import * as z from 'zod/mini'
+import { downloadsFolder } from '../clients/toolchains.ts'
 import { judgeModule, parseModule, readModuleFiles, renderTables } from './judge-module.ts'
 import { extractSchema } from './provider-schema.ts'
 
@@ -15,7 +16,6 @@ const run = promisify(execFile)
 /** Its version 16.12.1 was generated from the provider's 6.50.0. */
 const providerTypes = '@cdktf/provider-google@16.12.1'
 const checkov = 'checkov==3.3.30'
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'downscope-ci')
 const folder = import.meta.dirname
 const schemaFile = join(folder, 'provider-schema.json')
 const begin = '<!-- BEGIN_TF_DOCS -->'
@@ -82,7 +82,7 @@ function withTables(): string {
 
 /** The description of all types of the package; it is 100 MB, so it is not among the project's dependencies. */
 async function installProviderTypes(): Promise<string> {
-  const place = join(cache, providerTypes.replaceAll(/\W+/g, '-'))
+  const place = join(downloadsFolder, providerTypes.replaceAll(/\W+/g, '-'))
   const file = join(place, 'node_modules/@cdktf/provider-google/.jsii')
   if (existsSync(file)) return file
   mkdirSync(place, { recursive: true })
@@ -96,10 +96,10 @@ async function installProviderTypes(): Promise<string> {
 }
 
 async function installCheckov(): Promise<string> {
-  const place = join(cache, checkov.replace('==', '-'))
+  const place = join(downloadsFolder, checkov.replace('==', '-'))
   const program = join(place, 'bin', 'checkov')
   if (existsSync(program)) return program
-  mkdirSync(cache, { recursive: true })
+  mkdirSync(downloadsFolder, { recursive: true })
   await run('python3', ['-m', 'venv', place])
   await run(join(place, 'bin', 'pip'), ['install', '--quiet', checkov])
   return program
