@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { open } from 'node:fs/promises'
-import { claimsOf, type ProofOfCaller } from '../client/broker-connection.ts'
+import type { ProofOfCaller } from '../client/broker-connection.ts'
 import { TokenError } from '../client/token-error.ts'
-import { isMembers, parseJsonObject } from '../domain/json.ts'
+import { claimsOf, isMembers, parseJsonObject } from '../domain/json.ts'
 import { isLoopback } from '../domain/url.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>

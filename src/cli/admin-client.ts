@@ -1,3 +1,4 @@
+import type * as z from 'zod/mini'
 import { isMembers } from '../domain/json.ts'
 import { readAdminIdentity, identityOptions, type AdminIdentity } from './identity.ts'
 import { brokerIssuer, brokerUrl, urlOptions } from './broker-url.ts'
@@ -24,8 +25,8 @@ export interface AdminRequest<T> {
   readonly file?: string
   /** Changes nothing although it is no GET, or is only looked up beforehand: sent with `--dry-run` too. */
   readonly isRead?: boolean
-  /** What the answer means; throws on one that no broker gives. */
-  readonly parse: (document: unknown) => T
+  /** What a broker answers. */
+  readonly answer: z.ZodMiniType<T>
 }
 
 export interface AdminAnswer<T> {
@@ -111,22 +112,20 @@ function bodyOf({ body, yaml, lines }: AdminRequest<unknown>): { readonly body?:
   return body === undefined ? {} : { body: JSON.stringify(body) }
 }
 
-function parseAnswer<T>({ parse, path }: AdminRequest<T>, received: Received): T {
-  try {
-    return parse(received.document)
-  } catch (error) {
-    throw createFault(
-      'refused',
-      `what came back from ${path} is not the answer of a broker that this version knows`,
-      {
-        requestId: received.requestId,
-        hints: [
-          'Are the command line and the broker of the same version? downscope --version, downscope service status.',
-          ...(error instanceof Error ? [plain(error.message)] : []),
-        ],
-      },
-    )
-  }
+function parseAnswer<T>({ answer, path }: AdminRequest<T>, { document, requestId }: Received): T {
+  const parsed = answer.safeParse(document)
+  if (parsed.success) return parsed.data
+  throw createFault(
+    'refused',
+    `what came back from ${path} is not the answer of a broker that this version knows`,
+    {
+      requestId,
+      hints: [
+        'Are the command line and the broker of the same version? downscope --version, downscope service status.',
+        plain(parsed.error.message),
+      ],
+    },
+  )
 }
 
 /** RFC 9457: `detail` says what is wrong, `code` is stable. */

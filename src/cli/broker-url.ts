@@ -1,4 +1,4 @@
-import { isMembers } from '../domain/json.ts'
+import { isMembers, parseJson } from '../domain/json.ts'
 import { isLoopback } from '../domain/url.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { createFault } from './fault.ts'
@@ -84,6 +84,12 @@ export function brokerUrl(call: Call): string {
 
 function urlInEnvironment({ terminal }: Call): string {
   return terminal.env[clientSettings.url.name]?.trim() ?? ''
+}
+
+/** Whether the environment has settings of a broker itself, and not only where one is. */
+export function hasBrokerSettings(env: Env): boolean {
+  const names = ['DOWNSCOPE_ISSUER', 'DOWNSCOPE_STORE', 'DOWNSCOPE_KEYS', 'DOWNSCOPE_KEY_RING']
+  return names.some((name) => (env[name] ?? '') !== '')
 }
 
 /**
@@ -196,12 +202,4 @@ export function contextOf(env: Env, url: string): { name: string; context: Conte
     if (context?.url === url) return { name, context }
   }
   return undefined
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,4 +1,4 @@
-import { type Members, isMembers, parseJsonObject } from '../domain/json.ts'
+import { claimsOf, type Members, parseJsonObject } from '../domain/json.ts'
 import { Secret } from '../domain/secret.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { createFault } from './fault.ts'
@@ -120,18 +120,6 @@ function algorithmOf(path: string, key: KeyObject): SigningAlgorithm {
   throw createFault('usage', `${path} holds a key of a type that the broker does not take`, {
     hints: ['P-256, P-384, P-521, Ed25519 and RSA are taken.'],
   })
-}
-
-/** The payload of a compact JWT, unverified: only to show who the JWT says it is. */
-export function claimsOf(jwt: string): Members | undefined {
-  const [, payload] = jwt.split('.')
-  if (payload === undefined) return undefined
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
-    return isMembers(claims) ? claims : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function textMember(members: Members, name: string): string | undefined {

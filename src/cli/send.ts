@@ -1,3 +1,4 @@
+import { parseJson } from '../domain/json.ts'
 import { createFault } from './fault.ts'
 
 /** What came back, parsed no further than JSON. */
@@ -46,14 +47,6 @@ export async function send(url: string, sent: Sent = {}): Promise<Received> {
         'downscope dev starts a broker on this machine.',
       ],
     })
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
 

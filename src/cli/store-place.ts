@@ -1,15 +1,17 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
-import * as z from 'zod/mini'
 import { readSettings } from '../config.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 import { isBrokerError } from '../domain/broker-error.ts'
 import { createTransferStore, type ImportOptions, type ImportReport } from '../maintenance/transfer-store.ts'
+import { importSchema } from '../http/document-schemas.ts'
 import { createBlocks } from '../records/blocks.ts'
+import { anyAnswer } from './admin-answers.ts'
 import { connect } from './admin-client.ts'
+import { hasBrokerSettings } from './broker-url.ts'
 import type { Call } from './command.ts'
 import { createFault } from './fault.ts'
-import { parseService } from './commands/service.ts'
+import { serviceAnswer } from './commands/service.ts'
 
 /** A store that an export is of or goes to: one that is opened here, or one behind the admin API of its broker. */
 export interface StoreAtPlace {
@@ -43,10 +45,9 @@ export async function openStorePlace(
     return isBroker(url)
       ? openBroker(call, url)
       : openHere({ ...env, DOWNSCOPE_STORE: url }, { isSource, mayMake })
-  const isHere = ['DOWNSCOPE_ISSUER', 'DOWNSCOPE_STORE', 'DOWNSCOPE_KEYS', 'DOWNSCOPE_KEY_RING'].some(
-    (name) => (env[name] ?? '') !== '',
-  )
-  return isHere && call.text('--url') === undefined ? openHere(env, { isSource, mayMake }) : openBroker(call)
+  return hasBrokerSettings(env) && call.text('--url') === undefined
+    ? openHere(env, { isSource, mayMake })
+    : openBroker(call)
 }
 
 function isBroker(url: string): boolean {
@@ -122,7 +123,7 @@ async function openBroker(call: Call, url?: string): Promise<StoreAtPlace> {
         ...(isRewrapped && { rewrap: 'true' }),
       })
       const path = `store${query.size === 0 ? '' : `?${query.toString()}`}`
-      return (await client.ask({ method: 'GET', path, parse: () => undefined })).text
+      return (await client.ask({ method: 'GET', path, answer: anyAnswer })).text
     },
     importSegment: async (lines, { isCheck, isPolicyTaken, isRewrapped }) => {
       const query = new URLSearchParams({
@@ -131,34 +132,17 @@ async function openBroker(call: Call, url?: string): Promise<StoreAtPlace> {
         rewrap: String(isRewrapped),
       })
       const path = `store?${query.toString()}`
-      const asked = { method: 'POST', path, lines, isRead: isCheck, parse: parseReport } as const
-      return (await client.ask(asked)).value
+      const asked = { method: 'POST', path, lines, isRead: isCheck, answer: importSchema } as const
+      const { vouched_for: isVouchedFor, ...report } = (await client.ask(asked)).value
+      return { ...report, isVouchedFor }
     },
     stoppedBy: async () => {
-      const { value } = await client.ask({ method: 'GET', path: 'service', parse: parseService })
+      const { value } = await client.ask({ method: 'GET', path: 'service', answer: serviceAnswer })
       return value.stopped?.by
     },
     resume: async () => {
-      await client.ask({ method: 'POST', path: 'service:resume', parse: () => undefined })
+      await client.ask({ method: 'POST', path: 'service:resume', answer: anyAnswer })
     },
     close: () => Promise.resolve(),
   }
-}
-
-const report = z.object({
-  export: z.string(),
-  next: z.optional(z.string()),
-  vouched_for: z.boolean(),
-  documents: z.array(
-    z.object({
-      key: z.string(),
-      outcome: z.enum(['created', 'united', 'kept', 'left_out']),
-      digest: z.optional(z.string()),
-    }),
-  ),
-})
-
-function parseReport(document: unknown): ImportReport {
-  const { vouched_for: isVouchedFor, ...rest } = report.parse(document)
-  return { ...rest, isVouchedFor }
 }

@@ -36,9 +36,7 @@ export async function confirm(call: Call, question: string): Promise<void> {
   if (call.has('--yes') || isOnlyShown(call)) return
   const { terminal } = call
   if (!isInteractive(terminal))
-    throw createFault('usage', 'this asks before it does anything, and there is no terminal to ask at', {
-      hints: ['With --yes it does not ask.'],
-    })
+    throw createFault('usage', 'confirmation required: pass --yes, because there is no terminal to ask at')
   const prompts = await import('@clack/prompts')
   const answer = await prompts.confirm({
     message: question,
@@ -49,6 +47,13 @@ export async function confirm(call: Call, question: string): Promise<void> {
   })
   if (prompts.isCancel(answer)) throw createFault('interrupted', 'interrupted: nothing was done')
   if (!answer) throw createFault('refused', 'nothing was done')
+}
+
+/** The first signal that asks the process to end. */
+export function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((done) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, done)
+  })
 }
 
 /** A new caller or administrator who signs their own JWTs. */

@@ -13,7 +13,7 @@ const levelsMax = 16
 export function parseStrictJsonObject(text: string): JsonJudgement {
   const written = scan(text)
   if (written.levels > levelsMax) return fault(`is nested deeper than ${levelsMax} levels`)
-  const value = parse(text)
+  const value = parseJson(text)
   if (!isJsonObject(value)) return fault('is not a JSON object')
   // JSON.parse keeps one member of each name: a name written twice leaves more colons in the text than members here.
   if (countMembers(value) !== written.members) return fault('has a duplicate member')
@@ -57,7 +57,8 @@ function endOfString(text: string, start: number): number {
   }
 }
 
-function parse(text: string): unknown {
+/** What the text means; `undefined` where it is no JSON. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
@@ -90,9 +91,19 @@ export type Members = Readonly<Record<string, unknown>>
 
 /** The members of a JSON object; `undefined` for any other text. */
 export function parseJsonObject(text: string): Members | undefined {
+  const value = parseJson(text)
+  return isMembers(value) ? value : undefined
+}
+
+/** The payload of a compact JWT, unverified: to show whose it says it is, or what is wrong with it. */
+export function claimsOf(jwt: string): Members | undefined {
+  const payload = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(jwt)?.[1]
+  if (payload === undefined) return undefined
   try {
-    const value: unknown = JSON.parse(text)
-    return isMembers(value) ? value : undefined
+    const bytes = Uint8Array.from(atob(payload.replaceAll('-', '+').replaceAll('_', '/')), (one) =>
+      one.charCodeAt(0),
+    )
+    return parseJsonObject(new TextDecoder().decode(bytes))
   } catch {
     return undefined
   }

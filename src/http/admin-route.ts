@@ -3,6 +3,8 @@ import type { AdminFacts, AuditAction } from '../domain/audit-record.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { NeededRole } from '../domain/policy.ts'
 import {
+  noBody,
+  noQuery,
   parseIfMatch,
   render,
   type AnswerOf,
@@ -57,11 +59,15 @@ export interface ServedRoute {
   readonly serve: (act: Act, context: Context) => Promise<Response>
 }
 
-/** Only gives the compiler something to infer from. */
-export function adminRoute<Query, Body, Document>(
-  route: AdminRoute<Query, Body, Document>,
+type Described<Query, Body, Document> = Omit<AdminRoute<Query, Body, Document>, 'query' | 'body'> &
+  Partial<Pick<AdminRoute<Query, Body, Document>, 'query' | 'body'>>
+
+/** A route; one that names no query or body reads none. */
+export function adminRoute<Query = undefined, Body = undefined, Document = undefined>(
+  route: Described<Query, Body, Document>,
 ): AdminRoute<Query, Body, Document> {
-  return route
+  // What is not named is not inferred either, and so `undefined`, as these read it.
+  return { query: noQuery as QueryOf<Query>, body: noBody as BodyOf<Body>, ...route }
 }
 
 /**

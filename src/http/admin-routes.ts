@@ -1,22 +1,23 @@
 import type { Hono } from 'hono'
 import { type Act, routePattern, adminRoute, served, type ServedRoute } from './admin-route.ts'
 import { auditRoutes, serveAudit, type AuditRoutesDeps } from './audit-routes.ts'
-import { serveSummary, summaryRoutes, type SummaryRoutesDeps } from './summary-routes.ts'
+import { serveSummary, summaryRoutes } from './summary-routes.ts'
 import { adviceRoutes, serveAdvice, type AdviceRoutesDeps } from './advice-routes.ts'
 import { credentialRoutes, serveCredentials, type CredentialRoutesDeps } from './credential-routes.ts'
 import { connectionRoutes, serveConnections, type ConnectionRoutesDeps } from './connection-routes.ts'
 import {
   rewrapRoutes,
   serveRewrap,
-  type RewrapRoutesDeps,
   serveService,
   serviceRoutes,
   type ServiceRoutesDeps,
   serveStore,
   storeRoutes,
-  type StoreRoutesDeps,
 } from './service-routes.ts'
 import { rotationRoutes, serveRotation, type RotationRoutesDeps } from './rotation-routes.ts'
+import type { RewrapKeys } from '../maintenance/rewrap-keys.ts'
+import type { TransferStore } from '../maintenance/transfer-store.ts'
+import type { ReadSummary } from '../maintenance/read-summary.ts'
 import type { AdministerPolicy } from '../policy/administer-policy.ts'
 import * as z from 'zod/mini'
 import { policyDocument } from './admin-documents.ts'
@@ -27,7 +28,7 @@ import type {
   PolicyVersionsDocument,
   ValidPolicyDocument,
 } from './credential-schemas.ts'
-import { shows, noBody, policyText, noQuery, queryOf } from './route-schemas.ts'
+import { shows, policyText, queryOf } from './route-schemas.ts'
 import { formatTimestamp } from '../domain/time.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
@@ -38,8 +39,6 @@ const policyRoutes = {
     summary: 'The policy in force',
     needs: 'viewer',
     action: 'policy.read',
-    query: noQuery,
-    body: noBody,
     answer: shows<PolicyDocument>(),
   }),
   applyPolicy: adminRoute({
@@ -58,7 +57,6 @@ const policyRoutes = {
     summary: 'Judges a policy without applying it',
     needs: 'viewer',
     action: 'policy.validate',
-    query: noQuery,
     body: policyText,
     answer: shows<ValidPolicyDocument>(),
   }),
@@ -67,8 +65,6 @@ const policyRoutes = {
     summary: 'The versions of the policy in the store, newest first, 20 at most',
     needs: 'viewer',
     action: 'policy.read',
-    query: noQuery,
-    body: noBody,
     answer: shows<PolicyVersionsDocument>(),
   }),
   readPolicyVersion: adminRoute({
@@ -76,13 +72,11 @@ const policyRoutes = {
     summary: 'One version of the policy, and which one it replaced',
     needs: 'viewer',
     action: 'policy.read',
-    query: noQuery,
-    body: noBody,
     answer: shows<PolicyVersionDocument>(),
   }),
 } as const
 
-function servePolicy({ policy }: { readonly policy: AdministerPolicy }): readonly ServedRoute[] {
+function servePolicy(policy: AdministerPolicy): readonly ServedRoute[] {
   const routes = policyRoutes
   return [
     served(routes.readPolicy, async () => {
@@ -145,30 +139,30 @@ export interface AdminRoutesDeps
     CredentialRoutesDeps,
     ConnectionRoutesDeps,
     AdviceRoutesDeps,
-    RewrapRoutesDeps,
-    StoreRoutesDeps,
     RotationRoutesDeps,
     ServiceRoutesDeps,
-    AuditRoutesDeps,
-    SummaryRoutesDeps {
+    AuditRoutesDeps {
   readonly act: Act
   /** Every path that a path below the issuer is reached at. */
   readonly at: (path: string) => string[]
   readonly policy: AdministerPolicy
+  readonly rewrapKeys: RewrapKeys
+  readonly transferStore: TransferStore
+  readonly readSummary: ReadSummary
 }
 
 export function addAdminRoutes(app: Hono, deps: AdminRoutesDeps): void {
   const routes = [
     ...serveCredentials(deps),
     ...serveConnections(deps),
-    ...servePolicy(deps),
+    ...servePolicy(deps.policy),
     ...serveAdvice(deps),
-    ...serveRewrap(deps),
-    ...serveStore(deps),
+    ...serveRewrap(deps.rewrapKeys),
+    ...serveStore(deps.transferStore),
     ...serveRotation(deps),
     ...serveService(deps),
     ...serveAudit(deps),
-    ...serveSummary(deps),
+    ...serveSummary(deps.readSummary),
   ]
   for (const { at: line, serve } of routes) {
     const [method = '', template = ''] = line.split(' ')

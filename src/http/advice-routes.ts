@@ -10,7 +10,7 @@ import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import { explanationDocument, suggestionDocument } from './admin-documents.ts'
 import type { ExplanationDocument, SuggestionDocument } from './document-schemas.ts'
 import { parseAccessBoundary } from './parse-token-request.ts'
-import { shows, eitherBody, jsonBody, noQuery } from './route-schemas.ts'
+import { shows, eitherBody, jsonBody } from './route-schemas.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const daysMax = 120
@@ -43,7 +43,6 @@ export const adviceRoutes = {
     summary: 'Why a caller would get, or not get, what it asks for; or why a request was refused',
     needs: 'any',
     action: 'policy.explain',
-    query: noQuery,
     body: explainBody,
     answer: shows<ExplanationDocument>(),
   }),
@@ -52,7 +51,6 @@ export const adviceRoutes = {
     summary: 'What the policy could lose and still have served every request of the last days',
     needs: 'viewer',
     action: 'policy.suggest',
-    query: noQuery,
     body: jsonBody(suggestBody),
     answer: shows<SuggestionDocument>(),
   }),

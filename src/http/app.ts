@@ -12,7 +12,7 @@ import type { Entropy, Sha256 } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import { createAct, type Act, routeMethods } from './admin-route.ts'
 import type { AdviceRoutesDeps } from './advice-routes.ts'
-import type { SummaryRoutesDeps } from './summary-routes.ts'
+import type { ReadSummary } from '../maintenance/read-summary.ts'
 import type { AuditRoutesDeps } from './audit-routes.ts'
 import type { AdministerCredentials } from '../enrolment/administer-credentials.ts'
 import type { RevokeCredential } from '../enrolment/revoke-credential.ts'
@@ -58,7 +58,7 @@ export interface AppDeps {
   readonly readAudit: AuditRoutesDeps['readAudit']
   readonly keepsAudit: boolean
   readonly events: AuditRoutesDeps['events']
-  readonly readSummary: SummaryRoutesDeps['readSummary']
+  readonly readSummary: ReadSummary
   readonly sha256: Sha256
   readonly rotation: RotationRoutesDeps['rotation']
   readonly maintain: RotationRoutesDeps['maintain']

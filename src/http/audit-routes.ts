@@ -8,7 +8,7 @@ import { epochSeconds, formatTimestamp, parseTimestamp, type EpochSeconds } from
 import type { Sha256 } from '../ports/entropy.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import type { AuditPageDocument, EventPageDocument, TestedWebhookDocument } from './document-schemas.ts'
-import { noBody, noQuery, queryOf, shows } from './route-schemas.ts'
+import { queryOf, shows } from './route-schemas.ts'
 
 const limitDefault = 100
 const limitMax = 1_000
@@ -46,7 +46,6 @@ export const auditRoutes = {
     needs: 'auditor',
     action: 'audit.read',
     query: queryOf(page),
-    body: noBody,
     answer: shows<AuditPageDocument>(),
   }),
   listEvents: adminRoute({
@@ -55,7 +54,6 @@ export const auditRoutes = {
     needs: 'any',
     action: 'event.list',
     query: queryOf(eventPage),
-    body: noBody,
     answer: shows<EventPageDocument>(),
   }),
   testWebhook: adminRoute({
@@ -63,8 +61,6 @@ export const auditRoutes = {
     summary: 'Sends one event of type `test` to the webhook, and says what came of it',
     needs: 'admin',
     action: 'event.test',
-    query: noQuery,
-    body: noBody,
     answer: shows<TestedWebhookDocument>(),
   }),
 } as const

@@ -5,7 +5,7 @@ import { formatTimestamp } from '../domain/time.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import type { ConnectionDocument, StartedConnectionDocument } from './document-schemas.ts'
 import type { CredentialDocument } from './credential-schemas.ts'
-import { creates, shows, jsonBody, noBody, noQuery } from './route-schemas.ts'
+import { creates, shows, jsonBody } from './route-schemas.ts'
 import { showCredential } from './admin-documents.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
@@ -38,7 +38,6 @@ export const connectionRoutes = {
       'Starts a request for consent: answers with a link for the person who consents, and a nonce for `:finalize`',
     needs: 'admin',
     action: 'connection.start',
-    query: noQuery,
     body: jsonBody(start),
     answer: creates<StartedConnectionDocument>(),
     aboutOf: ({ name }) => ({ credential: name }),
@@ -48,8 +47,6 @@ export const connectionRoutes = {
     summary: 'The state of a request for consent',
     needs: 'admin',
     action: 'connection.read',
-    query: noQuery,
-    body: noBody,
     answer: shows<ConnectionDocument>(),
   }),
   finalizeConnection: adminRoute({
@@ -57,7 +54,6 @@ export const connectionRoutes = {
     summary: 'Enrols the refresh token; only the administrator who asked can, with the nonce',
     needs: 'admin',
     action: 'connection.finalize',
-    query: noQuery,
     body: jsonBody(finalization),
     answer: shows<CredentialDocument>(),
   }),

@@ -11,16 +11,7 @@ import type {
   CredentialPageDocument,
   RevokedCredentialDocument,
 } from './credential-schemas.ts'
-import {
-  storedName,
-  creates,
-  shows,
-  showsNothing,
-  jsonBody,
-  noBody,
-  noQuery,
-  queryOf,
-} from './route-schemas.ts'
+import { storedName, creates, shows, showsNothing, jsonBody, queryOf } from './route-schemas.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const pageLimitDefault = 100
@@ -68,8 +59,6 @@ export const credentialChange = z
   })
   .check(z.refine((body) => Object.keys(body).length > 0, { error: 'changes nothing' }))
 
-const none = { query: noQuery, body: noBody } as const
-
 /** Viewers read, operators switch, admins enrol and destroy. */
 export const credentialRoutes = {
   listCredentials: adminRoute({
@@ -78,7 +67,6 @@ export const credentialRoutes = {
     needs: 'viewer',
     action: 'credential.list',
     query: queryOf(page),
-    body: noBody,
     answer: shows<CredentialPageDocument>(),
   }),
   enrolCredential: adminRoute({
@@ -86,7 +74,6 @@ export const credentialRoutes = {
     summary: "Enrols a credential; `secret` is one of Google's own credential files as it is",
     needs: 'admin',
     action: 'credential.enrol',
-    query: noQuery,
     body: jsonBody(enrolment),
     answer: creates<CredentialDocument>(),
     aboutOf: ({ name, ...options }) => ({ credential: name, ...acceptance(options) }),
@@ -96,7 +83,6 @@ export const credentialRoutes = {
     summary: 'One credential, without its secret',
     needs: 'viewer',
     action: 'credential.read',
-    ...none,
     answer: shows<CredentialDocument>(),
   }),
   deleteCredential: adminRoute({
@@ -104,7 +90,6 @@ export const credentialRoutes = {
     summary: 'Destroys a credential and its secret',
     needs: 'admin',
     action: 'credential.destroy',
-    ...none,
     answer: showsNothing,
     ifMatch: true,
   }),
@@ -113,7 +98,6 @@ export const credentialRoutes = {
     summary: 'Changes when a credential is rotated, and how access boundaries are put on its tokens',
     needs: 'admin',
     action: 'credential.change',
-    query: noQuery,
     body: jsonBody(credentialChange),
     answer: shows<CredentialDocument>(),
     ifMatch: true,
@@ -125,7 +109,6 @@ export const credentialRoutes = {
       'Takes a credential out of service; no instance that can read the store serves its tokens 10 s later',
     needs: 'operator',
     action: 'credential.disable',
-    ...none,
     answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
@@ -134,7 +117,6 @@ export const credentialRoutes = {
     summary: 'Puts a disabled credential back into service',
     needs: 'operator',
     action: 'credential.enable',
-    ...none,
     answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
@@ -143,7 +125,6 @@ export const credentialRoutes = {
     summary: 'Revokes a credential for good: here first, then upstream; again, to finish what failed there',
     needs: 'operator',
     action: 'credential.revoke',
-    ...none,
     answer: shows<RevokedCredentialDocument>(),
     ifMatch: true,
   }),
@@ -152,7 +133,6 @@ export const credentialRoutes = {
     summary: 'The same as DELETE',
     needs: 'admin',
     action: 'credential.destroy',
-    ...none,
     answer: showsNothing,
     ifMatch: true,
   }),

@@ -6,7 +6,7 @@ import { versionDocument, maintenanceDocument, showCredential } from './admin-do
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import type { CredentialDocument, VersionDocument } from './credential-schemas.ts'
 import type { MaintenanceDocument } from './document-schemas.ts'
-import { creates, shows, jsonBody, noBody, noQuery } from './route-schemas.ts'
+import { creates, shows, jsonBody } from './route-schemas.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const broughtSecret = z.strictObject({
@@ -15,7 +15,6 @@ const broughtSecret = z.strictObject({
   withdraw_former: z.exactOptional(z.boolean()),
 })
 
-const none = { query: noQuery, body: noBody } as const
 const one = '/v1/admin/credentials/{name}'
 
 /** Viewers look, operators rotate and disable, admins bring and destroy. */
@@ -25,7 +24,6 @@ export const rotationRoutes = {
     summary: 'The versions of a credential, oldest first, without their secrets',
     needs: 'viewer',
     action: 'version.list',
-    ...none,
     answer: shows<{ versions: VersionDocument[] }>(),
   }),
   bringVersion: adminRoute({
@@ -33,7 +31,6 @@ export const rotationRoutes = {
     summary: 'Brings a new secret as the next version, which is proved and then replaces the active one',
     needs: 'admin',
     action: 'version.bring',
-    query: noQuery,
     body: jsonBody(broughtSecret),
     answer: creates<CredentialDocument>(),
     ifMatch: true,
@@ -44,7 +41,6 @@ export const rotationRoutes = {
       'Takes a version out of service; no instance that can read the store serves its tokens 10 s later',
     needs: 'operator',
     action: 'version.disable',
-    ...none,
     answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
@@ -53,7 +49,6 @@ export const rotationRoutes = {
     summary: 'Drops the secret of a disabled version',
     needs: 'admin',
     action: 'version.destroy',
-    ...none,
     answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
@@ -62,7 +57,6 @@ export const rotationRoutes = {
     summary: 'Begins to replace a service-account key, or shows the rotation that is under way',
     needs: 'operator',
     action: 'credential.rotate',
-    ...none,
     answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
@@ -71,7 +65,6 @@ export const rotationRoutes = {
     summary: 'Takes back a rotation whose new version is not active yet',
     needs: 'operator',
     action: 'credential.abort',
-    ...none,
     answer: shows<CredentialDocument>(),
     ifMatch: true,
   }),
@@ -80,7 +73,6 @@ export const rotationRoutes = {
     summary: 'Rotates, removes, probes and sweeps what is due; for a scheduler',
     needs: 'operator',
     action: 'maintenance.run',
-    ...none,
     answer: shows<MaintenanceDocument>(),
   }),
 } as const

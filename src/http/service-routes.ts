@@ -18,8 +18,6 @@ import {
   shows,
   showsNothing,
   jsonBody,
-  noBody,
-  noQuery,
   storedNamePattern,
   queryOf,
   jsonLines,
@@ -31,8 +29,6 @@ import type { TransferStore } from '../maintenance/transfer-store.ts'
 
 const name = z.string().check(z.minLength(1), z.maxLength(1_024))
 const caller = jsonBody(z.strictObject({ issuer: name, subject: name }))
-const none = { query: noQuery, body: noBody } as const
-
 /** The kill switch: operators pull it, and only admins put it back. */
 export const serviceRoutes = {
   whoami: adminRoute({
@@ -40,7 +36,6 @@ export const serviceRoutes = {
     summary: 'Who asks, and the highest role that policy gives them',
     needs: 'any',
     action: 'admin.whoami',
-    ...none,
     answer: shows<WhoamiDocument>(),
   }),
   readService: adminRoute({
@@ -48,7 +43,6 @@ export const serviceRoutes = {
     summary: 'How this instance fares: version, clock, store, key ring, policy, switches, settings',
     needs: 'viewer',
     action: 'service.read',
-    ...none,
     answer: shows<ServiceDocument>(),
   }),
   stopService: adminRoute({
@@ -57,7 +51,6 @@ export const serviceRoutes = {
       'The kill switch: no instance that can read the store serves a token 10 s later; the admin API goes on',
     needs: 'operator',
     action: 'service.stop',
-    ...none,
     answer: shows<StopDocument>(),
   }),
   resumeService: adminRoute({
@@ -65,7 +58,6 @@ export const serviceRoutes = {
     summary: 'Lets tokens be served again',
     needs: 'admin',
     action: 'service.resume',
-    ...none,
     answer: shows<StopDocument>(),
   }),
   listBlockedCallers: adminRoute({
@@ -73,7 +65,6 @@ export const serviceRoutes = {
     summary: 'The callers that are blocked',
     needs: 'viewer',
     action: 'caller.list',
-    ...none,
     answer: shows<BlockedCallersDocument>(),
   }),
   revokeCaller: adminRoute({
@@ -82,7 +73,6 @@ export const serviceRoutes = {
       'Blocks a caller: within 10 s no instance that can read the store gives it a token or lets it use the admin API',
     needs: 'operator',
     action: 'caller.revoke',
-    query: noQuery,
     body: caller,
     aboutOf: targetOf,
     answer: shows<BlockedCallerDocument>(),
@@ -92,7 +82,6 @@ export const serviceRoutes = {
     summary: 'Lets a blocked caller in again, as far as policy does',
     needs: 'admin',
     action: 'caller.restore',
-    query: noQuery,
     body: caller,
     aboutOf: targetOf,
     answer: showsNothing,
@@ -156,16 +145,11 @@ export const rewrapRoutes = {
     needs: 'admin',
     action: 'keys.rewrap',
     query: queryOf(page),
-    body: noBody,
     answer: shows<RewrapDocument>(),
   }),
 } as const
 
-export interface RewrapRoutesDeps {
-  readonly rewrapKeys: RewrapKeys
-}
-
-export function serveRewrap({ rewrapKeys }: RewrapRoutesDeps): readonly ServedRoute[] {
+export function serveRewrap(rewrapKeys: RewrapKeys): readonly ServedRoute[] {
   return [
     served(rewrapRoutes.rewrapKeys, async ({ query }) => ({
       document: rewrapDocument(await rewrapKeys(query)),
@@ -213,7 +197,6 @@ export const storeRoutes = {
     needs: 'admin',
     action: 'store.export',
     query: queryOf(exportQuery),
-    body: noBody,
     answer: showsLines,
   }),
   importStore: adminRoute({
@@ -228,11 +211,7 @@ export const storeRoutes = {
   }),
 } as const
 
-export interface StoreRoutesDeps {
-  readonly transferStore: TransferStore
-}
-
-export function serveStore({ transferStore }: StoreRoutesDeps): readonly ServedRoute[] {
+export function serveStore(transferStore: TransferStore): readonly ServedRoute[] {
   return [
     served(storeRoutes.exportStore, async ({ query: { after, export: id, limit, rewrap } }) => ({
       document: await transferStore.exportSegment({ id, after, limit, isRewrapped: rewrap === 'true' }),

@@ -4,7 +4,7 @@ import { formatTimestamp } from '../domain/time.ts'
 import type { ReadSummary, SummaryPage } from '../maintenance/read-summary.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import type { SummaryDocument } from './document-schemas.ts'
-import { noBody, queryOf, shows, storedName } from './route-schemas.ts'
+import { queryOf, shows, storedName } from './route-schemas.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const limitMax = 50
@@ -30,16 +30,11 @@ export const summaryRoutes = {
     needs: 'viewer',
     action: 'summary.read',
     query: queryOf(page),
-    body: noBody,
     answer: shows<SummaryDocument>(),
   }),
 } as const
 
-export interface SummaryRoutesDeps {
-  readonly readSummary: ReadSummary
-}
-
-export function serveSummary({ readSummary }: SummaryRoutesDeps): readonly ServedRoute[] {
+export function serveSummary(readSummary: ReadSummary): readonly ServedRoute[] {
   return [
     served(summaryRoutes.readSummary, async ({ query }) => {
       const { attention, ...wanted } = query

@@ -363,7 +363,7 @@ describe('on the command line', () => {
     const outcome = await runCli(world.args, { env: world.env })
 
     expect(outcome).toMatchObject({ status: 2, stdout: '' })
-    expect(outcome.stderr).toContain('With --yes it does not ask.')
+    expect(outcome.stderr).toContain('confirmation required: pass --yes')
     expect(existsSync(world.journal)).toBe(false)
   })
 

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { claimsOf } from '../../src/cli/key-file.ts'
+import { claimsOf } from '../../src/domain/json.ts'
 import { jsonMembers } from './json-members.ts'
 import { listenOnLoopback } from './listen.ts'
 
@@ -52,7 +52,7 @@ export async function startFakeAdminApi(
       return
     }
     asked.push(line)
-    audiences.push(claimsOf(authorization)?.['aud'])
+    audiences.push(claimsOf(authorization.slice('Bearer '.length))?.['aud'])
     preconditions.push(request.headers['if-match'])
     bodies.push(text === '' ? undefined : jsonMembers(text))
     const known = answers[line]

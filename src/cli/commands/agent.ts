@@ -4,6 +4,7 @@ import type { Account } from '../../agent/metadata.ts'
 import { brokerGiven, brokerOptions, proofGiven, proofOptions } from '../identity.ts'
 import { type Call, type Command, type OptionSpec, wholeNumber } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
+import { nextSignal } from '../terminal.ts'
 
 const accountOptions: readonly OptionSpec[] = [
   {
@@ -181,10 +182,4 @@ function pairIn(text: string, option: string, otherwise: string): readonly [stri
   const [alias, value] = at < 0 ? [otherwise, text] : [text.slice(0, at), text.slice(at + 1)]
   if (alias === '' || value === '') throw createFault('usage', `${option} is ALIAS=VALUE`)
   return [alias, value]
-}
-
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, done)
-  })
 }

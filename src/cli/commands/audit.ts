@@ -189,8 +189,8 @@ type Query = Readonly<{ [name: string]: string | undefined }>
 async function ask(client: AdminClient, query: Query): Promise<Page> {
   const parameters = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, value)
-  const parse = (document: unknown) => pageAnswer.parse(document)
-  return (await client.ask({ method: 'GET', path: `audit?${parameters.toString()}`, parse })).value
+  return (await client.ask({ method: 'GET', path: `audit?${parameters.toString()}`, answer: pageAnswer }))
+    .value
 }
 
 function filterIn(call: Call): Query {

@@ -1,11 +1,12 @@
 import { renderUnicodeCompact } from 'uqr'
 import * as z from 'zod/mini'
-import { parseCredential } from '../admin-answers.ts'
+import { credentialAnswer } from '../admin-answers.ts'
 import { changeOptions, connect, type AdminClient } from '../admin-client.ts'
 import { yesOption, type Call, type Command, nameArgument, wholeNumber } from '../command.ts'
 import { createFault } from '../fault.ts'
 import { note, plain, printAnswer, withProgress } from '../output.ts'
 import { confirm } from '../terminal.ts'
+import { startedConnectionSchema } from '../../http/document-schemas.ts'
 import { omitUndefined } from '../../domain/omit-undefined.ts'
 
 export const connectCommands: readonly Command[] = [
@@ -40,7 +41,6 @@ export const connectCommands: readonly Command[] = [
   },
 ]
 
-const started = z.object({ id: z.string(), url: z.string(), nonce: z.string(), expires_at: z.string() })
 const connection = z.object({
   state: z.string(),
   account: z.optional(z.string()),
@@ -71,7 +71,7 @@ async function connectCredential(call: Call): Promise<'done'> {
     method: 'POST',
     path: 'connections',
     body,
-    parse: (document) => started.parse(document),
+    answer: startedConnectionSchema,
   })
   showLink(call, value.url)
   const found = await withProgress(call, 'Waiting for the consent', () => untilAnswered(client, value.id))
@@ -80,7 +80,7 @@ async function connectCredential(call: Call): Promise<'done'> {
     method: 'POST',
     path: `connections/${value.id}:finalize`,
     body: { nonce: value.nonce, ...(await decided(call, found)) },
-    parse: parseCredential,
+    answer: credentialAnswer,
   })
   printAnswer(
     call,
@@ -97,7 +97,7 @@ async function formerOf(client: AdminClient, name: string, call: Call) {
   if (call.text('--upstream') !== undefined && call.texts('--scopes').length > 0) return undefined
   const path = `credentials/${encodeURIComponent(name)}`
   try {
-    return (await client.ask({ method: 'GET', path, parse: parseCredential })).value
+    return (await client.ask({ method: 'GET', path, answer: credentialAnswer })).value
   } catch {
     throw createFault('usage', 'say what is asked for: --upstream NAME and --scopes SCOPES')
   }
@@ -115,7 +115,7 @@ async function untilAnswered(client: AdminClient, id: string): Promise<Connectio
     const { value } = await client.ask({
       method: 'GET',
       path: `connections/${id}`,
-      parse: (document) => connection.parse(document),
+      answer: connection,
     })
     if (value.state !== 'pending') return value
     await new Promise((next) => setTimeout(next, pollMs))

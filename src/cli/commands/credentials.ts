@@ -1,4 +1,4 @@
-import { parseCredential, type CredentialAnswer, allCredentials } from '../admin-answers.ts'
+import { credentialAnswer, type CredentialAnswer, allCredentials } from '../admin-answers.ts'
 import { changeOptions, readOptions, connect } from '../admin-client.ts'
 import { type Call, type Command, credentialPath, nameArgument } from '../command.ts'
 import { credentialKinds, credentialStates } from '../../domain/credential.ts'
@@ -60,7 +60,7 @@ export const credentialCommands: readonly Command[] = [
     examples: ['downscope credentials show reports-sa'],
     run: async (call) => {
       const client = await connect(call)
-      const answer = await client.ask({ method: 'GET', path: credentialPath(call), parse: parseCredential })
+      const answer = await client.ask({ method: 'GET', path: credentialPath(call), answer: credentialAnswer })
       printAnswer(call, answer.document, (paint) => describeCredential(answer.value, paint))
       return 'done'
     },
@@ -106,7 +106,7 @@ function stateCommand(verb: 'disable' | 'enable', words: Pick<Command, 'summary'
     run: async (call) => {
       const client = await connect(call)
       const path = credentialPath(call, `:${verb}`)
-      const answer = await client.ask({ method: 'POST', path, parse: parseCredential })
+      const answer = await client.ask({ method: 'POST', path, answer: credentialAnswer })
       printAnswer(
         call,
         answer.document,
@@ -133,7 +133,7 @@ async function changeBoundaries(call: Call): Promise<'done'> {
       accept_unproved: call.has('--accept-unproved') || undefined,
       boundary_source: source === 'granted' ? null : source,
     },
-    parse: parseCredential,
+    answer: credentialAnswer,
   })
   printAnswer(call, answer.document, (paint) => describeCredential(answer.value, paint))
   return 'done'
@@ -169,8 +169,11 @@ const summaryAnswer = z.looseObject({
 
 async function listSummary(call: Call, filter: URLSearchParams): Promise<'done'> {
   const client = await connect(call)
-  const parse = (document: unknown) => summaryAnswer.parse(document)
-  const { value, document } = await client.ask({ method: 'GET', path: `summary?${filter.toString()}`, parse })
+  const { value, document } = await client.ask({
+    method: 'GET',
+    path: `summary?${filter.toString()}`,
+    answer: summaryAnswer,
+  })
   printAnswer(call, document, (paint) => {
     const rows = value.credentials.map((one) => [
       plain(one.name),

@@ -14,7 +14,7 @@ import { createPaint, plain, withProgress, shellWord } from '../output.ts'
 import { causeOf } from '../files.ts'
 import { readKeyFile } from '../key-file.ts'
 import { send } from '../send.ts'
-import type { Terminal } from '../terminal.ts'
+import { nextSignal, type Terminal } from '../terminal.ts'
 
 export const devCommands: readonly Command[] = [
   {
@@ -88,7 +88,7 @@ interface Running {
   readonly broker: BrokerProcess
   readonly folder: string
   readonly policy: string | undefined
-  readonly interrupted: Promise<void>
+  readonly interrupted: Promise<NodeJS.Signals>
   readonly issuer: DevelopmentIssuer | undefined
 }
 
@@ -98,7 +98,7 @@ async function stayUp({ call, broker, folder, policy, interrupted, issuer }: Run
     writeFileSync(join(folder, 'env'), environmentFile(broker.url, folder), { mode: 0o600 })
     if (issuer !== undefined) await enrolDevelopmentClient(broker.url, folder, call.terminal)
     stdout.write(greeting(call, broker.url, { folder, policy, issuer: issuer?.url }))
-    const end = await Promise.race([interrupted, broker.ended])
+    const end = await Promise.race([interrupted.then(() => undefined), broker.ended])
     if (end !== undefined)
       throw createFault('refused', `the broker ended by itself (${end})`, {
         hints: [`Its log: ${shown(folder, 'broker.log')}`],
@@ -215,12 +215,6 @@ function shown(folder: string, name: string): string {
   const path = join(folder, name)
   const short = relative(process.cwd(), path)
   return short.startsWith('..') ? path : short
-}
-
-function nextSignal(): Promise<void> {
-  return new Promise((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => done())
-  })
 }
 
 /**

@@ -4,14 +4,14 @@ import { isMembers } from '../../domain/json.ts'
 import { softwareVersion } from '../../domain/version.ts'
 import { type CredentialAnswer, allCredentials } from '../admin-answers.ts'
 import { connect, readOptions } from '../admin-client.ts'
-import { askIssuer, brokerUrl, clientSettings } from '../broker-url.ts'
+import { askIssuer, brokerUrl, clientSettings, hasBrokerSettings } from '../broker-url.ts'
 import type { Call, Command, OptionSpec } from '../command.ts'
 import { type Exit, isFault } from '../fault.ts'
 import { printAnswer, withProgress, type Progress, counted, type Paint, plain, shellWord } from '../output.ts'
 import { adminCurl } from '../request-shown.ts'
 import { stepWords } from './versions.ts'
 import { send } from '../send.ts'
-import { parseService, stopWords, type ServiceAnswer } from './service.ts'
+import { serviceAnswer, stopWords, type ServiceAnswer } from './service.ts'
 
 const group = 'Against Google itself:'
 
@@ -94,10 +94,7 @@ async function examine(call: Call): Promise<Exit> {
     return proveLive(call)
   }
   if (call.has('--curl')) return showQuestions(call)
-  const { env } = call.terminal
-  const isBrokersPlace = ['DOWNSCOPE_ISSUER', 'DOWNSCOPE_STORE', 'DOWNSCOPE_KEYS', 'DOWNSCOPE_KEY_RING'].some(
-    (name) => (env[name] ?? '') !== '',
-  )
+  const isBrokersPlace = hasBrokerSettings(call.terminal.env)
   const isLocal = call.has('--local') || isBrokersPlace
   const isRemote = !call.has('--local') && (namesBroker(call) || !isBrokersPlace)
   const findings = await withProgress(call, 'Looking', async (progress) => [
@@ -108,8 +105,8 @@ async function examine(call: Call): Promise<Exit> {
   const odd = findings.filter(({ verdict }) => verdict === 'odd').length
   printAnswer(call, { healthy: bad === 0, findings }, (paint) => {
     const counts = [
-      ...(bad === 0 ? [] : [paint.bad(`${bad} ${bad === 1 ? 'problem' : 'problems'}`)]),
-      ...(odd === 0 ? [] : [paint.odd(`${odd} ${odd === 1 ? 'warning' : 'warnings'}`)]),
+      ...(bad === 0 ? [] : [paint.bad(counted(bad, 'problem'))]),
+      ...(odd === 0 ? [] : [paint.odd(counted(odd, 'warning'))]),
     ]
     return `${showFindings(findings, paint)}\n${counts.length === 0 ? paint.good('All is well.') : `${counts.join(', ')}.`}\n`
   })
@@ -184,7 +181,7 @@ async function examineReadiness(url: string): Promise<readonly Finding[]> {
 async function examineAsAdmin(call: Call): Promise<readonly Finding[]> {
   return attempt('administrator', async () => {
     const client = await connect(call)
-    const { value: service } = await client.ask({ method: 'GET', path: 'service', parse: parseService })
+    const { value: service } = await client.ask({ method: 'GET', path: 'service', answer: serviceAnswer })
     const { credentials } = await allCredentials(client)
     return [
       { what: 'administrator', verdict: 'good', says: client.identity.shown },

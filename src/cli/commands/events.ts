@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { testedWebhookSchema } from '../../http/document-schemas.ts'
 import { changeOptions, connect, readOptions } from '../admin-client.ts'
 import { wholeNumber, type Call, type Command } from '../command.ts'
 import type { Exit } from '../fault.ts'
@@ -44,8 +45,11 @@ type EventAnswer = z.infer<typeof pageAnswer>['events'][number]
 async function list(call: Call): Promise<Exit> {
   const limit = wholeNumber(call, '--limit', { min: 1, max: 1_000 }) ?? 100
   const client = await connect(call)
-  const parse = (document: unknown) => pageAnswer.parse(document)
-  const { value, document } = await client.ask({ method: 'GET', path: `events?limit=${limit}`, parse })
+  const { value, document } = await client.ask({
+    method: 'GET',
+    path: `events?limit=${limit}`,
+    answer: pageAnswer,
+  })
   printAnswer(call, document, (paint) => {
     if (value.events.length === 0) return 'Nothing happened in the last 90 days.\n'
     const heading = ['TIME', 'EVENT', 'ABOUT', 'DELIVERY'].map(paint.bold)
@@ -68,12 +72,13 @@ function cellsOf({ timestamp, type, data, delivery }: EventAnswer, { good, bad, 
   }
 }
 
-const testAnswer = z.object({ receiver: z.string(), delivered: z.boolean(), reason: z.optional(z.string()) })
-
 async function test(call: Call): Promise<Exit> {
   const client = await connect(call)
-  const parse = (document: unknown) => testAnswer.parse(document)
-  const { value, document } = await client.ask({ method: 'POST', path: 'events:test', parse })
+  const { value, document } = await client.ask({
+    method: 'POST',
+    path: 'events:test',
+    answer: testedWebhookSchema,
+  })
   const { receiver, delivered, reason = '' } = value
   printAnswer(call, document, ({ good, bad }) =>
     delivered

@@ -49,7 +49,7 @@ export const explainCommands: readonly Command[] = [
 async function explain(call: Call): Promise<Exit> {
   const body = await questionOf(call)
   const client = await connect(call)
-  const answer = await client.ask({ method: 'POST', path: 'policy:explain', body, parse: parseExplanation })
+  const answer = await client.ask({ method: 'POST', path: 'policy:explain', body, answer: explanationAnswer })
   printAnswer(call, answer.document, (paint) => showExplanation(answer.value, paint))
   return answer.value.outcome === 'granted' ? 'done' : 'refused'
 }
@@ -148,10 +148,6 @@ const explanationAnswer = z.object({
 })
 
 type ExplanationAnswer = z.infer<typeof explanationAnswer>
-
-function parseExplanation(document: unknown): ExplanationAnswer {
-  return explanationAnswer.parse(document)
-}
 
 /** The verdict first, then whom it is about, then the rules in the order in which they are tried. */
 function showExplanation(answer: ExplanationAnswer, paint: Paint): string {

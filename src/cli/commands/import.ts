@@ -1,7 +1,7 @@
 import type { Members } from '../../domain/json.ts'
 import { credentialName } from '../../domain/credential.ts'
 import type { Policy } from '../../domain/policy.ts'
-import { parseCredential, parsePolicyAnswer, type CredentialAnswer } from '../admin-answers.ts'
+import { credentialAnswer, policyAnswer, type CredentialAnswer } from '../admin-answers.ts'
 import { changeOptions, connect, type AdminClient } from '../admin-client.ts'
 import {
   type Call,
@@ -128,7 +128,7 @@ async function enrol(call: Call, client: AdminClient, { file, body, before }: En
       path: 'credentials',
       body,
       file,
-      parse: parseCredential,
+      answer: credentialAnswer,
     })
     const { also_enrolled_as: others = [] } = value
     if (others.length > 0)
@@ -161,7 +161,7 @@ async function enrol(call: Call, client: AdminClient, { file, body, before }: En
 async function policyInForce(client: AdminClient): Promise<Policy | undefined> {
   const { judgePolicy } = await import('../../policy/policy-warnings.ts')
   try {
-    const { value } = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
+    const { value } = await client.ask({ method: 'GET', path: 'policy', answer: policyAnswer })
     const judged = judgePolicy({ text: value.document, origin: value.origin, brokerIssuer: client.url })
     return judged.ok ? judged.policy : undefined
   } catch (error) {
@@ -173,7 +173,7 @@ async function policyInForce(client: AdminClient): Promise<Policy | undefined> {
 async function credentialNamed(client: AdminClient, name: string): Promise<CredentialAnswer | undefined> {
   const path = `credentials/${encodeURIComponent(name)}`
   try {
-    return (await client.ask({ method: 'GET', path, parse: parseCredential })).value
+    return (await client.ask({ method: 'GET', path, answer: credentialAnswer })).value
   } catch (error) {
     if (isFault(error) && error.code === 'not_found') return undefined
     throw error

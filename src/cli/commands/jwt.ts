@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Writable } from 'node:stream'
-import { claimsOf } from '../../client/broker-connection.ts'
+import { claimsOf } from '../../domain/json.ts'
 import {
   readAdminIdentity,
   audienceFor,

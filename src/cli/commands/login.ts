@@ -1,10 +1,10 @@
-import { isMembers, type Members } from '../../domain/json.ts'
+import * as z from 'zod/mini'
+import { claimsOf, isMembers, type Members } from '../../domain/json.ts'
 import { connect } from '../admin-client.ts'
 import { brokerUrl, urlOptions, contextOf, readContexts, writeContexts, type Context } from '../broker-url.ts'
 import { jsonOption, type Call, type Command } from '../command.ts'
 import { createFault, isFault } from '../fault.ts'
 import { readTextFile } from '../files.ts'
-import { claimsOf } from '../key-file.ts'
 import { note, plain, printAnswer, table } from '../output.ts'
 import { dryRunOption, showNothingDone } from '../request-shown.ts'
 import { send } from '../send.ts'
@@ -149,7 +149,7 @@ async function logout(call: Call): Promise<'done'> {
 async function whoami(call: Call): Promise<'done'> {
   const client = await connect(call)
   const known = await client
-    .ask({ method: 'GET', path: 'whoami', parse: (document) => (isMembers(document) ? document : {}) })
+    .ask({ method: 'GET', path: 'whoami', answer: z.looseObject({}) })
     .catch((error: unknown) => {
       if (isFault(error) && error.code === 'admin_forbidden') return undefined
       throw error

@@ -1,4 +1,9 @@
-import * as z from 'zod/mini'
+import {
+  maintenanceSchema,
+  rewrapSchema,
+  type MaintenanceDocument,
+  type RewrapDocument,
+} from '../../http/document-schemas.ts'
 import { changeOptions, connect, type AdminClient } from '../admin-client.ts'
 import type { Call, Command } from '../command.ts'
 import type { Exit } from '../fault.ts'
@@ -29,29 +34,13 @@ export const maintenanceCommands: readonly Command[] = [
 async function run(call: Call): Promise<Exit> {
   const client = await connect(call)
   const answer = await withProgress(call, 'The broker looks after what is due', () =>
-    client.ask({ method: 'POST', path: 'maintenance:run', parse: parseReport }),
+    client.ask({ method: 'POST', path: 'maintenance:run', answer: maintenanceSchema }),
   )
   printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
   return answer.value.faults.length === 0 ? 'done' : 'refused'
 }
 
-const reportAnswer = z.object({
-  begun: z.array(z.string()),
-  rotations: z.array(z.object({ credential: z.string(), step: z.string(), reason: z.optional(z.string()) })),
-  removed: z.array(z.object({ credential: z.string(), version: z.string() })),
-  probed: z.array(z.object({ credential: z.string(), works: z.boolean() })),
-  swept: z.object({ deleted: z.number(), more_left: z.boolean() }),
-  faults: z.array(z.object({ task: z.string(), credential: z.optional(z.string()), reason: z.string() })),
-  more_left: z.boolean(),
-})
-
-type ReportAnswer = z.infer<typeof reportAnswer>
-
-function parseReport(document: unknown): ReportAnswer {
-  return reportAnswer.parse(document)
-}
-
-function describe(report: ReportAnswer, { good, bad, dim }: Paint): string {
+function describe(report: MaintenanceDocument, { good, bad, dim }: Paint): string {
   const lines = [
     ...report.begun.map((name) => `began to rotate ${plain(name)}`),
     ...report.rotations.map(
@@ -94,7 +83,7 @@ interface Rewrapped {
   readonly rewrapped: number
   readonly already: number
   readonly passing: number
-  readonly failed: PageAnswer['failed']
+  readonly failed: RewrapDocument['failed']
   /** By their ids, those that pages sealed under included. */
   readonly inUse: ReadonlyMap<string, KeyInUse>
   /** Whether each page was sealed under the same key: else an instance has other settings. */
@@ -134,7 +123,7 @@ async function rewrapAll(client: AdminClient, progress: Progress): Promise<Rewra
   let after: string | undefined
   do {
     const query: string = after === undefined ? '' : `?after=${encodeURIComponent(after)}`
-    const { value } = await client.ask({ method: 'POST', path: `keys:rewrap${query}`, parse: parsePage })
+    const { value } = await client.ask({ method: 'POST', path: `keys:rewrap${query}`, answer: rewrapSchema })
     sum = add(sum, value)
     progress.say(`Rewrapping: ${counted(sum.rewrapped, 'record')} so far, ${sum.already} already were`)
     after = value.after
@@ -142,7 +131,7 @@ async function rewrapAll(client: AdminClient, progress: Progress): Promise<Rewra
   return sum
 }
 
-function add(sum: Rewrapped | undefined, page: PageAnswer): Rewrapped {
+function add(sum: Rewrapped | undefined, page: RewrapDocument): Rewrapped {
   const inUse = new Map(sum?.inUse)
   // Where another page is sealed under another key, this one's is an old key too.
   const own = { key_id: page.sealing_key, records: page.rewrapped + page.already }
@@ -172,25 +161,7 @@ function addUse(sum: KeyInUse | undefined, { key_id, records, until }: KeyInUse)
   return { key_id, records: all, until: sum.until > until ? sum.until : until }
 }
 
-const keyInUse = z.object({ key_id: z.string(), records: z.number(), until: z.optional(z.string()) })
-
-type KeyInUse = z.infer<typeof keyInUse>
-
-const pageAnswer = z.object({
-  sealing_key: z.string(),
-  rewrapped: z.number(),
-  already: z.number(),
-  passing: z.number(),
-  failed: z.array(z.object({ key: z.string(), reason: z.string() })),
-  still_in_use: z.array(keyInUse),
-  after: z.optional(z.string()),
-})
-
-type PageAnswer = z.infer<typeof pageAnswer>
-
-function parsePage(document: unknown): PageAnswer {
-  return pageAnswer.parse(document)
-}
+type KeyInUse = RewrapDocument['still_in_use'][number]
 
 function describeRewrap(sum: Rewrapped, { good, bad, odd }: Paint): string {
   const { sealingKey, rewrapped, already, passing, failed } = sum

@@ -1,12 +1,16 @@
 import type { PolicyJudgement } from '../../policy/policy-warnings.ts'
-import { isMembers } from '../../domain/json.ts'
+import {
+  appliedPolicySchema,
+  policyVersionSchema,
+  policyVersionsSchema,
+  validPolicySchema,
+} from '../../http/credential-schemas.ts'
 import type { Policy, PolicyWarning } from '../../domain/policy.ts'
-import { parseAppliedPolicy, parsePolicyAnswer, type PolicyAnswer } from '../admin-answers.ts'
+import { policyAnswer, type PolicyAnswer } from '../admin-answers.ts'
 import { changeOptions, connect, readOptions, type AdminClient } from '../admin-client.ts'
 import { jsonOption, type ArgumentSpec, type Call, type Command } from '../command.ts'
 import { createFault, isFault, type Exit } from '../fault.ts'
 import { counted, note, plain, printAnswer, table, type Paint } from '../output.ts'
-import * as z from 'zod/mini'
 import { readInput } from '../files.ts'
 
 const fileArgument: ArgumentSpec = {
@@ -133,9 +137,7 @@ function tellFaults(call: Call, { faults, lines }: PolicyJudgement & { ok: false
 
 async function diffFile(call: Call): Promise<Exit> {
   const { text, place } = await readPolicy(call)
-  const { value } = await (
-    await connect(call)
-  ).ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
+  const { value } = await (await connect(call)).ask({ method: 'GET', path: 'policy', answer: policyAnswer })
   const diff = await policyDiff({ inForce: value, text, place })
   const isSame = diff === ''
   printAnswer(call, { same: isSame, revision: value.revision, ...(!isSame && { diff }) }, (paint) =>
@@ -153,10 +155,10 @@ async function applyByBroker(call: Call): Promise<Exit> {
     path,
     yaml: text,
     file: call.argument('FILE'),
-    parse: parseAppliedPolicy,
+    answer: appliedPolicySchema,
   } as const
   if (call.has('--curl')) await client.ask({ ...put, ifMatchOf: 'policy' })
-  const before = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
+  const before = await client.ask({ method: 'GET', path: 'policy', answer: policyAnswer })
   if (call.has('--dry-run')) return showApplied(call, client, { text, place, inForce: before.value })
   const { etag } = before
   if (etag === undefined) throw createFault('refused', 'the broker does not say which policy is in force')
@@ -199,7 +201,7 @@ async function showApplied(
       path: 'policy:validate',
       yaml: text,
       isRead: true,
-      parse: (document) => parseAppliedPolicy({ revision: '', ...(isMembers(document) ? document : {}) }),
+      answer: validPolicySchema,
     }),
   )
   tellWarnings(call, place, value.warnings)
@@ -262,13 +264,12 @@ async function applyToStore(call: Call): Promise<Exit> {
   }
 }
 
-const versionFacts = { revision: z.string(), number: z.number(), by: z.string(), applied_at: z.string() }
-const versionsAnswer = z.object({ versions: z.array(z.object(versionFacts)) })
-const versionAnswer = z.object({ ...versionFacts, document: z.string() })
-
 async function showVersions(call: Call, client: AdminClient): Promise<Exit> {
-  const parse = (document: unknown) => versionsAnswer.parse(document)
-  const { value, document } = await client.ask({ method: 'GET', path: 'policy/versions', parse })
+  const { value, document } = await client.ask({
+    method: 'GET',
+    path: 'policy/versions',
+    answer: policyVersionsSchema,
+  })
   const rows = value.versions.map((one) =>
     [String(one.number), one.applied_at, one.by, one.revision].map(plain),
   )
@@ -286,15 +287,14 @@ async function showPolicy(call: Call): Promise<Exit> {
   const revision = call.text('--revision')
   if (revision !== undefined) {
     const path = `policy/versions/${encodeURIComponent(revision)}`
-    const parse = (document: unknown) => versionAnswer.parse(document)
-    const found = await client.ask({ method: 'GET', path, parse })
+    const found = await client.ask({ method: 'GET', path, answer: policyVersionSchema })
     printAnswer(call, found.document, () => found.value.document)
     note(call, ({ dim }) =>
       dim(`# version ${found.value.number}, by ${plain(found.value.by)}, ${plain(found.value.applied_at)}`),
     )
     return 'done'
   }
-  const { value, document } = await client.ask({ method: 'GET', path: 'policy', parse: parsePolicyAnswer })
+  const { value, document } = await client.ask({ method: 'GET', path: 'policy', answer: policyAnswer })
   printAnswer(call, document, () => (value.document.endsWith('\n') ? value.document : `${value.document}\n`))
   note(call, ({ dim }) =>
     dim(`# revision ${plain(value.revision)}, from ${plain(value.origin)}, loaded ${plain(value.loaded_at)}`),

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { parseCredential, type CredentialAnswer, type RotationAnswer } from '../admin-answers.ts'
+import { credentialAnswer, type CredentialAnswer, type RotationAnswer } from '../admin-answers.ts'
 import { changeOptions, connect, type AdminClient } from '../admin-client.ts'
 import {
   type Call,
@@ -97,7 +97,7 @@ async function begin(call: Call, client: AdminClient) {
     if (given !== undefined || call.texts('--scope').length > 0)
       throw createFault('usage', `${given ?? '--scope'} goes with --with FILE`)
     const path = credentialPath(call, call.has('--abort') ? ':abort' : ':rotate')
-    return client.ask({ method: 'POST', path, parse: parseCredential })
+    return client.ask({ method: 'POST', path, answer: credentialAnswer })
   }
   if (call.has('--abort'))
     throw createFault('usage', '--abort takes back, and --with begins: give one of them')
@@ -107,7 +107,7 @@ async function begin(call: Call, client: AdminClient) {
     ...withdrawal(call),
   }
   const path = credentialPath(call, '/versions')
-  return client.ask({ method: 'POST', path, body, file, parse: parseCredential })
+  return client.ask({ method: 'POST', path, body, file, answer: credentialAnswer })
 }
 
 function withdrawal(call: Call): { readonly withdraw_former?: boolean } {
@@ -126,7 +126,7 @@ async function untilActive(call: Call, client: AdminClient, progress: Progress) 
   const endMs = performance.now() + waitMsMax
   for (;;) {
     await wait(pollMs)
-    const answer = await client.ask({ method: 'GET', path: credentialPath(call), parse: parseCredential })
+    const answer = await client.ask({ method: 'GET', path: credentialPath(call), answer: credentialAnswer })
     const { name, rotation } = answer.value
     if (!isUnderWay(rotation) || performance.now() > endMs) return answer
     progress.say(`Rotating ${plain(name)}: ${stepWords(rotation)}`)
@@ -142,7 +142,7 @@ async function schedule(call: Call): Promise<Exit> {
     method: 'PATCH',
     path: credentialPath(call),
     body: { rotate_after_days: days ?? null },
-    parse: parseCredential,
+    answer: credentialAnswer,
   })
   const { rotate_after_days: after } = answer.value
   printAnswer(call, answer.document, ({ bold }) => {

@@ -4,7 +4,8 @@ import { confirm } from '../terminal.ts'
 import type { Exit } from '../fault.ts'
 import { type Paint, noteSwitchedOff, printAnswer, counted, plain, table } from '../output.ts'
 import * as z from 'zod/mini'
-import { parseNothing } from '../admin-answers.ts'
+import { blockedCallerSchema, blockedCallersSchema, stopSchema } from '../../http/document-schemas.ts'
+import { anyAnswer } from '../admin-answers.ts'
 
 export const serviceCommands: readonly Command[] = [
   {
@@ -26,7 +27,7 @@ export const serviceCommands: readonly Command[] = [
     run: async (call) => {
       const client = await connect(call)
       await confirm(call, `Stop ${client.url} for everybody?`)
-      const answer = await client.ask({ method: 'POST', path: 'service:stop', parse: parseStop })
+      const answer = await client.ask({ method: 'POST', path: 'service:stop', answer: stopSchema })
       printAnswer(call, answer.document, ({ bad }) => `${bad('stopped')}: ${stopWords(answer.value)}\n`)
       const { everywhere_by: by, stopped } = answer.value
       if (stopped !== undefined) noteSwitchedOff(call, { since: stopped.since, everywhereBy: by })
@@ -40,7 +41,7 @@ export const serviceCommands: readonly Command[] = [
     examples: ['downscope service resume'],
     run: async (call) => {
       const client = await connect(call)
-      const answer = await client.ask({ method: 'POST', path: 'service:resume', parse: parseStop })
+      const answer = await client.ask({ method: 'POST', path: 'service:resume', answer: stopSchema })
       printAnswer(
         call,
         answer.document,
@@ -54,7 +55,7 @@ export const serviceCommands: readonly Command[] = [
 
 async function showStatus(call: Call): Promise<Exit> {
   const client = await connect(call)
-  const answer = await client.ask({ method: 'GET', path: 'service', parse: parseService })
+  const answer = await client.ask({ method: 'GET', path: 'service', answer: serviceAnswer })
   printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
   const { store, key_ring: ring, policy, stopped } = answer.value
   const isWell = stopped === undefined && [store, ring, policy].every(({ status }) => status === 'ok')
@@ -92,7 +93,7 @@ function partWords({ status, reason }: ServiceAnswer['store'], { good, bad }: Pa
 const byHand = z.object({ by: z.string(), since: z.string() })
 const part = z.object({ status: z.string(), reason: z.optional(z.string()) })
 
-const serviceAnswer = z.object({
+export const serviceAnswer = z.object({
   version: z.string(),
   time: z.string(),
   issuer: z.string(),
@@ -113,20 +114,8 @@ const serviceAnswer = z.object({
 
 export type ServiceAnswer = z.infer<typeof serviceAnswer>
 
-export function parseService(document: unknown): ServiceAnswer {
-  return serviceAnswer.parse(document)
-}
-
 export function stopWords({ stopped }: Pick<ServiceAnswer, 'stopped'>): string {
   return stopped === undefined ? 'nobody gets a token' : plain(`by ${stopped.by}, ${stopped.since}`)
-}
-
-const stopAnswer = z.extend(z.pick(serviceAnswer, { stopped: true }), {
-  everywhere_by: z.optional(z.string()),
-})
-
-function parseStop(document: unknown): z.infer<typeof stopAnswer> {
-  return stopAnswer.parse(document)
 }
 
 const who: readonly ArgumentSpec[] = [
@@ -142,7 +131,7 @@ export const callerCommands: readonly Command[] = [
     examples: ['downscope callers list'],
     run: async (call) => {
       const client = await connect(call)
-      const answer = await client.ask({ method: 'GET', path: 'callers', parse: parseCallers })
+      const answer = await client.ask({ method: 'GET', path: 'callers', answer: blockedCallersSchema })
       const { callers } = answer.value
       printAnswer(call, answer.document, ({ bold }) => {
         if (callers.length === 0) return 'No caller is revoked.\n'
@@ -172,7 +161,7 @@ export const callerCommands: readonly Command[] = [
         method: 'POST',
         path: 'callers:revoke',
         body: caller,
-        parse: parseCaller,
+        answer: blockedCallerSchema,
       })
       printAnswer(
         call,
@@ -191,7 +180,7 @@ export const callerCommands: readonly Command[] = [
     run: async (call) => {
       const caller = callerOf(call)
       const client = await connect(call)
-      await client.ask({ method: 'POST', path: 'callers:restore', body: caller, parse: parseNothing })
+      await client.ask({ method: 'POST', path: 'callers:restore', body: caller, answer: anyAnswer })
       printAnswer(
         call,
         { ...caller, restored: true },
@@ -204,14 +193,4 @@ export const callerCommands: readonly Command[] = [
 
 function callerOf(call: Call) {
   return { issuer: call.argument('ISSUER'), subject: call.argument('SUBJECT') }
-}
-
-const callerAnswer = z.object({ issuer: z.string(), subject: z.string(), by: z.string(), since: z.string() })
-
-function parseCaller(document: unknown): z.infer<typeof callerAnswer> {
-  return callerAnswer.parse(document)
-}
-
-function parseCallers(document: unknown): { readonly callers: readonly z.infer<typeof callerAnswer>[] } {
-  return z.object({ callers: z.array(callerAnswer) }).parse(document)
 }

@@ -3,7 +3,7 @@ import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
 import { wholeNumber, type Call, type Command } from '../command.ts'
 import type { Exit } from '../fault.ts'
 import { counted, createPaint, json, plain, table, type Paint } from '../output.ts'
-import { parseService, stopWords, type ServiceAnswer } from './service.ts'
+import { serviceAnswer, stopWords, type ServiceAnswer } from './service.ts'
 
 export const statusCommands: readonly Command[] = [
   {
@@ -91,12 +91,12 @@ async function read(client: AdminClient, minutes: number): Promise<Status> {
   const since = new Date(Date.now() - minutes * 60_000)
   const query = `action=token.exchange&since=${since.toISOString()}&limit=${recordsMax}`
   const [service, audit, attention] = await Promise.all([
-    client.ask({ method: 'GET', path: 'service', parse: parseService }),
-    client.ask({ method: 'GET', path: `audit?${query}`, parse: (given) => auditAnswer.parse(given) }),
+    client.ask({ method: 'GET', path: 'service', answer: serviceAnswer }),
+    client.ask({ method: 'GET', path: `audit?${query}`, answer: auditAnswer }),
     client.ask({
       method: 'GET',
       path: 'summary?attention=true',
-      parse: (given) => attentionAnswer.parse(given),
+      answer: attentionAnswer,
     }),
   ])
   const found = audit.value

@@ -25,7 +25,7 @@ async function suggest(call: Call): Promise<Exit> {
   const days = wholeNumber(call, '--days', { min: 1, max: 120 })
   const client = await connect(call)
   const body = omitUndefined({ days })
-  const answer = await client.ask({ method: 'POST', path: 'policy:suggest', body, parse: parseSuggestion })
+  const answer = await client.ask({ method: 'POST', path: 'policy:suggest', body, answer: suggestionAnswer })
   printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
   const { days: looked, observed_since: since } = answer.value
   note(call, ({ dim }) =>
@@ -58,10 +58,6 @@ const suggestionAnswer = z.object({
 
 type SuggestionAnswer = z.infer<typeof suggestionAnswer>
 type RuleAnswer = SuggestionAnswer['rules'][number]
-
-function parseSuggestion(document: unknown): SuggestionAnswer {
-  return suggestionAnswer.parse(document)
-}
 
 function describe({ rules, unused_credentials: unused }: SuggestionAnswer, paint: Paint): string {
   const parts = rules.map((rule) => describeRule(rule, paint))

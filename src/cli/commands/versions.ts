@@ -1,7 +1,7 @@
 import {
-  parseCredential,
-  parseVersions,
-  parseNothing,
+  credentialAnswer,
+  anyAnswer,
+  versionAnswer,
   type VersionAnswer,
   type RotationAnswer,
 } from '../admin-answers.ts'
@@ -31,7 +31,11 @@ export const versionCommands: readonly Command[] = [
     run: async (call) => {
       const client = await connect(call)
       const path = credentialPath(call, '/versions')
-      const answer = await client.ask({ method: 'GET', path, parse: parseVersions })
+      const answer = await client.ask({
+        method: 'GET',
+        path,
+        answer: z.object({ versions: z.array(versionAnswer) }),
+      })
       printAnswer(call, answer.document, (paint) => versionTable(answer.value.versions, paint))
       return 'done'
     },
@@ -74,7 +78,7 @@ export const versionCommands: readonly Command[] = [
 ]
 
 function actOnVersion(call: Call, client: AdminClient, verb: 'disable' | 'destroy') {
-  return client.ask({ method: 'POST', path: versionPath(call, `:${verb}`), parse: parseCredential })
+  return client.ask({ method: 'POST', path: versionPath(call, `:${verb}`), answer: credentialAnswer })
 }
 
 const options: readonly OptionSpec[] = [yesOption, ...changeOptions]
@@ -111,7 +115,7 @@ async function revoke(call: Call): Promise<Exit> {
   await confirm(call, `Revoke ${plain(name)} at ${client.url} and at its upstream, for good?`)
   const path = credentialPath(call, ':revoke')
   const answer = await withProgress(call, 'Revoking', () =>
-    client.ask({ method: 'POST', path, parse: parseRevocation }),
+    client.ask({ method: 'POST', path, answer: revocationAnswer }),
   )
   printAnswer(call, answer.document, (paint) => describe(name, answer.value, paint))
   return answer.value.upstream === 'failed' ? 'refused' : 'done'
@@ -121,7 +125,7 @@ async function destroy(call: Call): Promise<Exit> {
   const name = call.argument('NAME')
   const client = await connect(call)
   await confirm(call, `Delete ${plain(name)} from ${client.url}, for good?`)
-  await client.ask({ method: 'DELETE', path: credentialPath(call), parse: parseNothing })
+  await client.ask({ method: 'DELETE', path: credentialPath(call), answer: anyAnswer })
   printAnswer(call, { name, destroyed: true }, ({ good }) => `${good('destroyed')} ${plain(name)}\n`)
   return 'done'
 }
@@ -129,10 +133,6 @@ async function destroy(call: Call): Promise<Exit> {
 const revocationAnswer = z.object({ upstream: z.string(), detail: z.optional(z.string()) })
 
 type RevocationAnswer = z.infer<typeof revocationAnswer>
-
-function parseRevocation(document: unknown): RevocationAnswer {
-  return revocationAnswer.parse(document)
-}
 
 function describe(name: string, { upstream, detail }: RevocationAnswer, { good, bad, odd }: Paint): string {
   const words: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@ import { isBrokerError } from '../../domain/broker-error.ts'
 import { softwareVersion } from '../../domain/version.ts'
 import { createEntropy, createSystemClock } from '../../adapters/system/clock-and-entropy.ts'
 import { createNodeHttpClient } from '../../adapters/system/node-http-client.ts'
-import { parseCredential } from '../admin-answers.ts'
+import { credentialAnswer } from '../admin-answers.ts'
 import { connect } from '../admin-client.ts'
 import type { Call } from '../command.ts'
 import { createFault, isFault, type Exit } from '../fault.ts'
@@ -148,7 +148,7 @@ async function askCredential(call: Call) {
   if (name === undefined) return undefined
   const client = await connect(call)
   const path = `credentials/${encodeURIComponent(name)}`
-  const { value } = await client.ask({ method: 'GET', path, parse: parseCredential })
+  const { value } = await client.ask({ method: 'GET', path, answer: credentialAnswer })
   if (!value.identity.endsWith('.gserviceaccount.com'))
     throw createFault('usage', `${plain(name)} is not a service account of Google’s`)
   return {
@@ -157,7 +157,7 @@ async function askCredential(call: Call) {
       const seen = results.find((result) => result.name === 'intermediary-alone')
       if (seen?.verdict !== 'as documented') return undefined
       const body = { intermediary_refused: true }
-      await client.ask({ method: 'PATCH', path, body, parse: parseCredential })
+      await client.ask({ method: 'PATCH', path, body, answer: credentialAnswer })
       return name
     },
   }

@@ -1,6 +1,5 @@
 import { html } from 'hono/html'
-import { base64url } from 'jose'
-import { parseJsonObject, type Members } from '../../domain/json.ts'
+import { claimsOf, parseJsonObject } from '../../domain/json.ts'
 import type { ExplanationDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
 import { AdminApiError } from './admin-as.ts'
@@ -137,7 +136,7 @@ function questionIn(form: Form): object | string {
   const credential = form.get('credential')?.trim()
   if (credential === undefined) return 'Name a credential.'
   const jwt = form.get('jwt')
-  const shown = jwt === undefined ? {} : claimsOf(jwt)
+  const shown = jwt === undefined ? {} : claimsOf(jwt.trim())
   if (shown === undefined)
     return 'This is no JWT: three parts with dots between, the second of which is a JSON object.'
   const others = form.get('claims')
@@ -152,16 +151,6 @@ function questionIn(form: Form): object | string {
     claims: { ...shown, ...more, sub: subject },
     credential,
     ...(scope === undefined ? {} : { scope }),
-  }
-}
-
-function claimsOf(jwt: string): Members | undefined {
-  const [, payload, signature, ...more] = jwt.trim().split('.')
-  if (payload === undefined || signature === undefined || more.length > 0) return undefined
-  try {
-    return parseJsonObject(new TextDecoder().decode(base64url.decode(payload)))
-  } catch {
-    return undefined
   }
 }
 
