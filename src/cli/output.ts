@@ -1,6 +1,7 @@
 import type { Call } from './command.ts'
 import type { Terminal } from './terminal.ts'
 import { stripVTControlCharacters } from 'node:util'
+import { hasControls, quoteForShell } from '../domain/text.ts'
 import { createFault } from './fault.ts'
 
 /** Prints one answer: the document with `--json`, the words for people without. */
@@ -131,9 +132,9 @@ export async function withProgress<T>(
  * line characters: a terminal shows another line than it copies (T25).
  */
 export function shellWord(text: string): string {
-  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text))
+  if (hasControls(text))
     throw createFault('usage', 'a name with control characters cannot be shown as a command line')
-  return /^[\w./-][\w@%+:,./=-]*$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
+  return quoteForShell(text)
 }
 
 /** A whole command line, or as much of it as is shown. */

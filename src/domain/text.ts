@@ -108,3 +108,20 @@ export function escapeInvisible(json: string): string {
 }
 
 const invisible = /[\u007F-\u009F\u061C\u200B-\u200F\u2028-\u202E\u2060-\u2069\uFEFF]/g
+
+/** Whether it has what a terminal obeys or shows otherwise than it copies: control, format and line characters (T25). */
+export function hasControls(text: string): boolean {
+  return /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text)
+}
+
+/** One word of a command line that is shown to be copied, for any POSIX shell. */
+export function quoteForShell(word: string): string {
+  return /^[\w./-][\w@%+:,./=-]*$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
+}
+
+/** A member of a JSON document in a line of text: nothing where it is absent, and elements of a list beside each other. */
+export function textOf(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  if (typeof value === 'string') return value
+  return Array.isArray(value) ? value.map((one) => textOf(one)).join(' ') : JSON.stringify(value)
+}

@@ -110,26 +110,34 @@ async function bodyIn<Body>(request: Request, { isNone, bytesMax, parse }: BodyO
 }
 
 /** One route of the admin API: what the pipeline receives, and how the result is shown. */
-export interface Action<T> extends Omit<AdminContext<T>, 'requestId' | 'bearer'> {
+export interface Action<T> extends Omit<AdminContext<T>, 'requestId' | keyof Identity> {
   readonly render: (result: T, requestId: string) => Response
 }
 
 /** Walks an admin request through the pipeline and answers it, whatever happens. */
 export type Act = <T>(context: Context, action: Action<T>) => Promise<Response>
 
+type Identity = Pick<AdminContext<unknown>, 'bearer' | 'person'>
+
+/** By the header `Authorization`. */
+export function bearerIn({ headers }: Request): Identity {
+  return { bearer: parseBearer(headers.get('authorization')) }
+}
+
 export interface ActDeps {
   readonly administer: Administer
   readonly entropy: Entropy
   readonly refuse: Refuse
+  /** What says who asks. */
+  readonly identify: (request: Request) => Identity
 }
 
-export function createAct({ administer, entropy, refuse }: ActDeps): Act {
+export function createAct({ administer, entropy, refuse, identify }: ActDeps): Act {
   return async (context, { render, ...action }) => {
     const request = context.req.raw
     const requestId = entropy.uuid()
     try {
-      const bearer = parseBearer(request.headers.get('authorization'))
-      return render(await administer({ ...action, requestId, bearer }), requestId)
+      return render(await administer({ ...action, ...identify(request), requestId }), requestId)
     } catch (error) {
       return refuse(error, requestId, request)
     }

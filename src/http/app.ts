@@ -1,42 +1,29 @@
 import { Hono, type Context } from 'hono'
 import type { Administer } from '../administer.ts'
-import type { Caller } from '../domain/caller.ts'
-import type { AdminRole } from '../domain/policy.ts'
 import type { PublishedJwk } from '../domain/jwk.ts'
 import type { Exchange } from '../exchange.ts'
 import type { RevokeToken } from '../revoke-token.ts'
 import type { Introspection } from '../domain/token.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Entropy, Sha256 } from '../ports/entropy.ts'
+import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
-import { createAct, type Act, routeMethods } from './admin-route.ts'
-import type { AdviceRoutesDeps } from './advice-routes.ts'
-import type { ReadSummary } from '../maintenance/read-summary.ts'
-import type { AuditRoutesDeps } from './audit-routes.ts'
-import type { AdministerCredentials } from '../enrolment/administer-credentials.ts'
-import type { RevokeCredential } from '../enrolment/revoke-credential.ts'
-import type { AdministerService, ServiceStatus } from '../service/administer-service.ts'
-import type { AdministerPolicy } from '../policy/administer-policy.ts'
-import type { RewrapKeys } from '../maintenance/rewrap-keys.ts'
-import type { TransferStore } from '../maintenance/transfer-store.ts'
+import { bearerIn, createAct, type Act, routeMethods } from './admin-route.ts'
 import type { Readiness } from '../service/readiness.ts'
 import type { SignIn } from '../sign-in/sign-in.ts'
-import type { Connect } from '../connect/connect.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import { addConnectPages } from './connect/connect-pages.ts'
 import { createAdminAs } from './console/admin-as.ts'
 import { addConsoleRoutes } from './console/console-routes.ts'
-import { addAdminRoutes } from './admin-routes.ts'
+import { addAdminRoutes, type AdminRoutesDeps } from './admin-routes.ts'
 import { createIntrospectionRoute, createRevocationRoute, createTokenRoute } from './oauth-routes.ts'
 import { issuerPath, issuerUrl, addPublicRoutes } from './public-routes.ts'
 import { addIamRoutes } from './iam-routes.ts'
 import { createGoogleRefuse, createOAuthRefuse, createProblemRefuse } from './refuse.ts'
-import type { RotationRoutesDeps } from './rotation-routes.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import { problem, withRequestId, emptyAnswer, jsonAnswer } from './answers.ts'
 
-export interface AppDeps {
+export interface AppDeps extends Omit<AdminRoutesDeps, 'act' | 'at' | 'locate'> {
   /** The broker's public URL, from the settings; never taken from a request. */
   readonly issuer: string
   readonly exchange: Exchange
@@ -44,31 +31,12 @@ export interface AppDeps {
   readonly administer: Administer
   readonly revokeToken: RevokeToken
   readonly introspect: (read: () => Secret) => Promise<Introspection>
-  readonly credentials: AdministerCredentials
-  readonly revokeCredential: RevokeCredential
-  readonly policy: AdministerPolicy
-  readonly service: AdministerService
-  readonly authorizeAdmin: AdviceRoutesDeps['authorizeAdmin']
-  readonly rolesOf: (caller: Caller) => Promise<readonly AdminRole[]>
-  readonly serviceStatus: () => Promise<ServiceStatus>
-  readonly explain: AdviceRoutesDeps['explain']
-  readonly suggest: AdviceRoutesDeps['suggest']
-  readonly rewrapKeys: RewrapKeys
-  readonly transferStore: TransferStore
-  readonly readAudit: AuditRoutesDeps['readAudit']
-  readonly keepsAudit: boolean
-  readonly events: AuditRoutesDeps['events']
-  readonly readSummary: ReadSummary
-  readonly sha256: Sha256
-  readonly rotation: RotationRoutesDeps['rotation']
-  readonly maintain: RotationRoutesDeps['maintain']
   readonly readiness: () => Promise<Readiness>
   /** The broker's own public keys; absent, it signs nothing and has no routes for them. */
   readonly publishedKeys?: readonly PublishedJwk[]
   /** Absent: nobody signs in. */
   readonly signIn?: SignIn
   readonly signInDocument?: object
-  readonly connect: Connect
   /** Seals what forms carry. */
   readonly keyRing: Pick<KeyRing, 'seal' | 'open'>
   readonly entropy: Entropy
@@ -87,7 +55,7 @@ export function createApp(deps: AppDeps): Hono {
   const path = issuerPath(deps.issuer)
   const at = (route: string) => (path === '' ? [route] : [route, `${path}${route}`])
   const refuse = createOAuthRefuse(deps)
-  const act = createAct({ ...deps, refuse: createProblemRefuse(deps) })
+  const act = createAct({ ...deps, refuse: createProblemRefuse(deps), identify: bearerIn })
 
   const serveToken = createTokenRoute({ ...deps, refuse })
   const serveRevocation = createRevocationRoute({ ...deps, refuse })

@@ -43,7 +43,10 @@ export type SignInEnded =
 export interface SignIn {
   readonly find: (cookie: string | undefined) => Promise<FoundPerson>
   /** `renews`: the session that is asked for again, without a question to the person. */
-  readonly begin: (wanted: { readonly to: string; readonly renews?: Session }) => Promise<SignInBegun>
+  readonly begin: (wanted: {
+    readonly to: string
+    readonly renews?: Session | undefined
+  }) => Promise<SignInBegun>
   readonly finish: (answer: SignInAnswer) => Promise<SignInEnded>
   readonly end: (session: Session, requestId: string) => Promise<void>
 }

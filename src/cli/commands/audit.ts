@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import * as z from 'zod/mini'
 import { auditOutcomes } from '../../domain/audit-record.ts'
-import { escapeInvisible } from '../../domain/text.ts'
+import { escapeInvisible, textOf } from '../../domain/text.ts'
 import { readOptions, connect, type AdminClient } from '../admin-client.ts'
 import { type Call, type Command, type OptionSpec, wholeNumber } from '../command.ts'
 import { createFault, type Exit } from '../fault.ts'
@@ -326,12 +326,6 @@ function csvWriter({ terminal }: Call): Writer {
 export function csvCell(text: string): string {
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
-}
-
-function textOf(value: unknown): string {
-  if (value === undefined || value === null) return ''
-  if (typeof value === 'string') return value
-  return Array.isArray(value) ? value.map(textOf).join(' ') : JSON.stringify(value)
 }
 
 function describe(record: Record, { bold }: Paint): string {

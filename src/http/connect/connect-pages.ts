@@ -2,7 +2,6 @@ import type { Context, Hono } from 'hono'
 import { html } from 'hono/html'
 import type { Connect } from '../../connect/connect.ts'
 import type { Connection } from '../../domain/connection.ts'
-import { isBrokerError } from '../../domain/broker-error.ts'
 import { formatTimestamp } from '../../domain/time.ts'
 import { Secret, unguessable } from '../../domain/secret.ts'
 import type { Entropy } from '../../ports/entropy.ts'
@@ -17,8 +16,8 @@ import {
   type Markup,
   type PageAnswer,
 } from '../console/page-answer.ts'
-import { createRefusePage, layout } from '../console/layout.ts'
-import { forged, formTokenField, readForm, refuseForeignForm } from '../console/forms.ts'
+import { createServePage, layout } from '../console/layout.ts'
+import { forged, formTokenField, openSealed, readForm, refuseForeignForm } from '../console/forms.ts'
 
 export interface ConnectPagesDeps {
   readonly issuer: string
@@ -49,16 +48,8 @@ export function addConnectPages(app: Hono, deps: ConnectPagesDeps): void {
 
 function createServing(deps: ConnectPagesDeps) {
   const { issuer, path: base, connect, entropy } = deps
-  const refuse = createRefusePage({ ...deps, base })
+  const attempt = createServePage({ ...deps, base })
   const tokens = createFormTokens(deps)
-  const attempt = async (work: (requestId: string) => Promise<Response>): Promise<Response> => {
-    const requestId = entropy.uuid()
-    try {
-      return await work(requestId)
-    } catch (error) {
-      return refuse(error, requestId)
-    }
-  }
 
   return {
     show: ({ req }: Context) =>
@@ -124,12 +115,7 @@ function createFormTokens({ keyRing, issuer }: ConnectPagesDeps) {
     make: (link: string, browser: string) => keyRing.seal(new Secret(JSON.stringify([link, browser])), place),
     isOf: async (token: string | undefined, link: string, browser: string | undefined) => {
       if (token === undefined || browser === undefined) return false
-      try {
-        return (await keyRing.open(token, place)).reveal() === JSON.stringify([link, browser])
-      } catch (error) {
-        if (isBrokerError(error) && error.retryAfter === undefined) return false
-        throw error
-      }
+      return (await openSealed({ keyRing }, token, place)) === JSON.stringify([link, browser])
     },
   }
 }

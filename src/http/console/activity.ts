@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
 import { auditOutcomes } from '../../domain/audit-record.ts'
+import { textOf } from '../../domain/text.ts'
 import { formatTimestamp, later, parseTimestamp, seconds } from '../../domain/time.ts'
 import type { AuditPageDocument } from '../document-schemas.ts'
 import { AdminApiError } from './admin-as.ts'
@@ -69,7 +70,7 @@ async function showActivity(context: PageContext): Promise<Shown> {
       ${isOne ? html`<a href="${base}${route}">All activity</a>` : ''} ${next} ${isOne ? '' : follow}
     </p>
     ${sameBy(issuer, [{ command: commandOf(wanted, isFollowing), method: 'GET', path: `audit?${asked.toString()}` }])}`
-  return { title: 'Activity', main, ...(isFollowing ? { reloadsAfter: 5 } : {}) }
+  return { title: 'Activity', main, reloadsAfter: isFollowing ? 5 : undefined }
 }
 
 function wantedOf({ query, now }: PageContext): URLSearchParams {
@@ -173,10 +174,4 @@ function everything(record: Record, { base, issuer }: PageContext): Markup {
       ${record['caller'] === undefined ? '' : html`<a href="${base}${route}?${new URLSearchParams({ caller: textOf(record['caller']) }).toString()}">All of this caller</a>`}
     </p>
     ${isExplained ? sameBy(issuer, [{ command: ['explain', '--request', id], method: 'POST', path: 'policy:explain', body: { request_id: id } }]) : ''}`
-}
-
-function textOf(value: unknown): string {
-  if (value === undefined || value === null) return ''
-  if (typeof value === 'string') return value
-  return Array.isArray(value) ? value.map((one) => textOf(one)).join(' ') : JSON.stringify(value)
 }

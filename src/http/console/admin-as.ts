@@ -2,10 +2,11 @@ import { Hono } from 'hono'
 import * as z from 'zod/mini'
 import type { Administer } from '../../administer.ts'
 import type { Caller } from '../../domain/caller.ts'
+import { omitUndefined } from '../../domain/omit-undefined.ts'
 import { later, seconds, type EpochSeconds } from '../../domain/time.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
-import type { Act } from '../admin-route.ts'
+import { createAct } from '../admin-route.ts'
 import { addAdminRoutes, type AdminRoutesDeps } from '../admin-routes.ts'
 import type { Refuse } from '../refuse.ts'
 
@@ -31,21 +32,18 @@ export class AdminApiError extends Error {
   readonly code: string
   readonly detail: string
 
-  constructor({
-    status,
-    code,
-    detail,
-  }: {
-    readonly status: number
-    readonly code: string
-    readonly detail: string
-  }) {
+  constructor({ status, code, detail }: Pick<AdminApiError, 'status' | 'code' | 'detail'>) {
     super(`${status} ${code}`)
     this.name = 'AdminApiError'
     this.status = status
     this.code = code
     this.detail = detail
   }
+}
+
+/** A refusal of what somebody typed, to be shown beside it; anything else has a page of its own. */
+export function isAboutInput(error: unknown): error is AdminApiError {
+  return error instanceof AdminApiError && error.status < 500 && error.status !== 403
 }
 
 /** The admin API as one person: `T` is what the route shows. Throws `AdminApiError`. */
@@ -75,20 +73,13 @@ const problemAnswer = z.object({
  * guards, `If-Match` and audit records, and nothing that only a page could do.
  */
 export function createAdminAs(deps: AdminAsDeps): AdminAs {
-  const { administer, refuse, entropy, clock } = deps
+  const { clock } = deps
   const callers = new WeakMap<Request, Caller>()
   const app = new Hono()
-  const act: Act = async (context, { render, ...action }) => {
-    const requestId = entropy.uuid()
-    const person = callers.get(context.req.raw)
-    try {
-      const about = { ...action, requestId, bearer: undefined }
-      const result = await administer(person === undefined ? about : { ...about, person })
-      return render(result, requestId)
-    } catch (error) {
-      return refuse(error, requestId, context.req.raw)
-    }
-  }
+  const act = createAct({
+    ...deps,
+    identify: (request) => ({ bearer: undefined, ...omitUndefined({ person: callers.get(request) }) }),
+  })
   addAdminRoutes(app, { ...deps, act, at: (route) => [route] })
   let lastGoodAt: EpochSeconds | undefined
 
@@ -120,12 +111,8 @@ function requestOf({ method, path, body, yaml, ifMatch }: AdminRequest): Request
   if (ifMatch !== undefined) headers.set('if-match', ifMatch)
   if (body !== undefined) headers.set('content-type', 'application/json')
   if (yaml !== undefined) headers.set('content-type', 'application/yaml')
-  const text = yaml ?? (body === undefined ? undefined : JSON.stringify(body))
-  return new Request(`https://console.invalid/v1/admin/${path}`, {
-    method,
-    headers,
-    ...(text === undefined ? {} : { body: text }),
-  })
+  const text = yaml ?? (body === undefined ? null : JSON.stringify(body))
+  return new Request(`https://console.invalid/v1/admin/${path}`, { method, headers, body: text })
 }
 
 function refusalOf(status: number, document: unknown): AdminApiError {

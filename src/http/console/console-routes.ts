@@ -15,7 +15,7 @@ import {
   type Markup,
   type PageAnswer,
 } from './page-answer.ts'
-import { createRefusePage, layout } from './layout.ts'
+import { createServePage, layout } from './layout.ts'
 import { ownForm, refuseForeignForm } from './forms.ts'
 import { addConsolePages, type PagesDeps, type ServePerson } from './pages.ts'
 import { distance } from './parts.ts'
@@ -69,7 +69,7 @@ export function addConsoleRoutes(app: Hono, deps: ConsoleRoutesDeps): void {
 
 function createServing(deps: ConsoleRoutesDeps & { readonly signIn: SignIn }) {
   const { issuer, path: base, signIn, entropy } = deps
-  const refuse = createRefusePage({
+  const attempt = createServePage({
     ...deps,
     base,
     wellAgo: () => {
@@ -77,14 +77,6 @@ function createServing(deps: ConsoleRoutesDeps & { readonly signIn: SignIn }) {
       return good === undefined ? undefined : distance(good - deps.clock.now())
     },
   })
-  const attempt = async (work: (requestId: string) => Promise<Response>): Promise<Response> => {
-    const requestId = entropy.uuid()
-    try {
-      return await work(requestId)
-    } catch (error) {
-      return refuse(error, requestId)
-    }
-  }
   const servePerson: ServePerson = ({ req: { raw } }, serve, otherwise) =>
     attempt(async (requestId) => {
       const isForm = raw.method !== 'GET'
@@ -114,8 +106,8 @@ function createServing(deps: ConsoleRoutesDeps & { readonly signIn: SignIn }) {
       attempt(async (requestId) => {
         const to = ownPath(new URL(request.url).searchParams.get('to'), issuer)
         const found = await signIn.find(cookieOf(request, sessionCookie))
-        const renews = found.kind === 'due' ? { renews: found.session } : {}
-        const { url, kept } = await signIn.begin({ to, ...renews })
+        const renews = found.kind === 'due' ? found.session : undefined
+        const { url, kept } = await signIn.begin({ to, renews })
         return redirectAnswer(url, {
           requestId,
           cookies: [setCookie(signInCookie, kept.reveal(), signInSeconds)],
@@ -226,10 +218,9 @@ function plainPage(
   { title, main, person }: PlainPage,
   answer: PageAnswer,
 ): Promise<Response> {
-  const shown =
-    person === undefined ? {} : { person: { name: nameOf(person), formToken: person.session.formToken } }
   const { requestId } = answer
-  return pageAnswer(layout({ title, base, main, isConsole: true, requestId, ...shown }), answer)
+  const shown = person && { name: nameOf(person), formToken: person.session.formToken }
+  return pageAnswer(layout({ title, base, main, isConsole: true, requestId, person: shown }), answer)
 }
 
 /** What a person is called on a page: it decides nothing. */

@@ -4,7 +4,7 @@ import { parseTimestamp } from '../../domain/time.ts'
 import type { CredentialDocument, RevokedCredentialDocument } from '../credential-schemas.ts'
 import type { SummaryDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
-import { AdminApiError } from './admin-as.ts'
+import { AdminApiError, isAboutInput } from './admin-as.ts'
 import { connectBy, stateBadge } from './credentials.ts'
 import type { Markup } from './page-answer.ts'
 import {
@@ -148,12 +148,7 @@ async function showCredential(context: PageContext, refusal?: AdminApiError, don
     ${may('auditor') ? html`<p><a href="${base}/console/activity?credential=${name}">Its activity</a></p>` : ''}
     ${sameBy(issuer, [...sameOf(name, possible), ...(mayReconnect ? [connectBy(connectionOf(credential))] : [])])}`
   const isMoving = credential.rotation !== undefined && asked === undefined && !query.has('still')
-  return {
-    title: name,
-    main,
-    ...(isMoving ? { reloadsAfter: 5 } : {}),
-    ...(refusal === undefined ? {} : { status: refusal.status }),
-  }
+  return { title: name, main, reloadsAfter: isMoving ? 5 : undefined, status: refusal?.status }
 }
 
 function sameOf(name: string, possible: readonly Action[]): readonly Same[] {
@@ -349,7 +344,7 @@ function actOf({ act, needs }: Action): Act {
         )
         return await showCredential(context, undefined, said)
       } catch (error) {
-        if (!(error instanceof AdminApiError) || error.status >= 500 || error.status === 403) throw error
+        if (!isAboutInput(error)) throw error
         return error.status === 404 ? gone(context) : showCredential(context, error)
       }
     },

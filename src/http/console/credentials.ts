@@ -4,7 +4,7 @@ import { credentialKinds, credentialStates } from '../../domain/credential.ts'
 import type { CredentialDocument } from '../credential-schemas.ts'
 import type { ConnectionDocument, StartedConnectionDocument, SummaryDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
-import { AdminApiError } from './admin-as.ts'
+import { isAboutInput, type AdminApiError } from './admin-as.ts'
 import { attentionWords } from './overview.ts'
 import type { Markup } from './page-answer.ts'
 import {
@@ -70,7 +70,7 @@ async function showList(
         ? [connectBy({ name: 'NAME', upstream: 'UPSTREAM', client: 'CLIENT', scopes: 'SCOPES' })]
         : []),
     ])}`
-  return { title: 'Credentials', main, ...(refusal === undefined ? {} : { status: refusal.status }) }
+  return { title: 'Credentials', main, status: refusal?.status }
 }
 
 /** The same options as the members of the query. */
@@ -212,22 +212,19 @@ function connectForm(context: PageContext, typed?: Form, refusal?: AdminApiError
 
 async function connect(context: PageContext, form: Form): Promise<Shown> {
   const { ask, seal } = context
-  const expected = form.get('expected_account')
-  const client = form.get('client')
   const body = {
     name: form.get('name') ?? '',
     upstream: form.get('upstream') ?? '',
     scopes: form.get('scopes') ?? '',
-    ...(client === undefined ? {} : { client }),
-    ...(expected === undefined ? {} : { expected_account: expected }),
-    ...(form.get('replace_account') === 'true' ? { replace_account: true } : {}),
+    client: form.get('client'),
+    expected_account: form.get('expected_account'),
   }
   try {
     const { value } = await ask<StartedConnectionDocument>({ method: 'POST', path: 'connections', body })
     const sealed = await seal(JSON.stringify([value.id, value.nonce, value.url]))
     return await showConnection(context, { id: value.id, url: value.url, sealed })
   } catch (error) {
-    if (!(error instanceof AdminApiError) || error.status >= 500 || error.status === 403) throw error
+    if (!isAboutInput(error)) throw error
     return showList(context, { typed: form, refusal: error })
   }
 }
@@ -293,14 +290,13 @@ async function finish(context: PageContext, form: Form): Promise<Shown | string>
   const [id, nonce, url] = parsed.data
   const account = form.get('account')
   if (account === undefined) return showConnection(context, { id, url, sealed })
-  const fewer = form.get('fewer')
-  const body = { nonce, account, ...(fewer === undefined ? {} : { accept_fewer_scopes: fewer.split(' ') }) }
+  const body = { nonce, account, accept_fewer_scopes: form.get('fewer')?.split(' ') }
   try {
     const path = `connections/${id}:finalize`
     const { value } = await ask<CredentialDocument>({ method: 'POST', path, body })
     return `${route}/${value.name}`
   } catch (error) {
-    if (!(error instanceof AdminApiError) || error.status >= 500) throw error
+    if (!isAboutInput(error)) throw error
     return showConnection(context, { id, url, sealed }, error)
   }
 }

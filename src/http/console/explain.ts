@@ -2,7 +2,7 @@ import { html } from 'hono/html'
 import { claimsOf, parseJsonObject } from '../../domain/json.ts'
 import type { ExplanationDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
-import { AdminApiError } from './admin-as.ts'
+import { isAboutInput } from './admin-as.ts'
 import type { Markup } from './page-answer.ts'
 import {
   alert,
@@ -106,7 +106,7 @@ function sameOf(typed: Form): readonly Same[] {
         issuer: issuer ?? 'ISSUER',
         claims: { ...others, sub: subject ?? 'SUBJECT' },
         credential,
-        ...(scope === undefined ? {} : { scope }),
+        scope,
       },
     },
   ]
@@ -124,7 +124,7 @@ async function explain(context: PageContext, form: Form): Promise<Shown> {
     })
     return await showForm(context, typed, { explanation: value })
   } catch (error) {
-    if (!(error instanceof AdminApiError) || error.status >= 500 || error.status === 403) throw error
+    if (!isAboutInput(error)) throw error
     return showForm(context, typed, { fault: faultLines(error), status: error.status })
   }
 }
@@ -150,7 +150,7 @@ function questionIn(form: Form): object | string {
     issuer,
     claims: { ...shown, ...more, sub: subject },
     credential,
-    ...(scope === undefined ? {} : { scope }),
+    scope,
   }
 }
 

@@ -2,6 +2,7 @@ import { html } from 'hono/html'
 import { styleName } from './styles.ts'
 import { pageAnswer, type Markup } from './page-answer.ts'
 import { brokerErrorCodes, isBrokerError, type BrokerErrorCode } from '../../domain/broker-error.ts'
+import type { Entropy } from '../../ports/entropy.ts'
 import type { Log } from '../../ports/log.ts'
 import { AdminApiError } from './admin-as.ts'
 import { answers } from '../answers.ts'
@@ -14,7 +15,7 @@ export interface Layout {
   readonly base: string
   readonly main: Markup | readonly Markup[]
   /** Who signed in, and with what to sign out. */
-  readonly person?: { readonly name: string; readonly formToken: string }
+  readonly person?: { readonly name: string; readonly formToken: string } | undefined
   /** Links of the console, the one of this page marked. */
   readonly navigation?: readonly NavigationLink[]
   /** Where the mark at the top leads; nowhere on the pages of consent, which are nobody's way into the console. */
@@ -81,9 +82,6 @@ function signOut(base: string, { name, formToken }: NonNullable<Layout['person']
   </div>`
 }
 
-/** Turns whatever was thrown while a page was made into a page that says what happened and what to do. */
-type RefusePage = (error: unknown, requestId: string) => Promise<Response>
-
 interface Words {
   readonly title: string
   readonly text: string
@@ -122,15 +120,29 @@ const words: Partial<Readonly<Record<BrokerErrorCode, Words>>> = {
   },
 }
 
-export interface RefusePageDeps {
+export interface ServePageDeps {
+  readonly entropy: Entropy
   readonly log: Log
   readonly base: string
   /** How long ago everything was well, where that is known. */
   readonly wellAgo?: () => string | undefined
 }
 
-export function createRefusePage(deps: RefusePageDeps): RefusePage {
-  return async (error, requestId) => {
+/** Makes a page, or one that says what happened and what to do where that throws. */
+export function createServePage(deps: ServePageDeps) {
+  const refuse = createRefusePage(deps)
+  return async (make: (requestId: string) => Promise<Response>): Promise<Response> => {
+    const requestId = deps.entropy.uuid()
+    try {
+      return await make(requestId)
+    } catch (error) {
+      return refuse(error, requestId)
+    }
+  }
+}
+
+function createRefusePage(deps: ServePageDeps) {
+  return async (error: unknown, requestId: string): Promise<Response> => {
     if (error instanceof AdminApiError) return refusedByAdminApi(error, deps.base, requestId)
     const isPlanned = isBrokerError(error)
     if (!isPlanned) deps.log('error', 'a bug answered 500', { requestId, ...locateBug(error) })

@@ -221,11 +221,7 @@ function answer(
       person: { name: deps.nameOf(person), formToken: person.session.formToken },
     }),
     // Not by a meta element, which axe forbids: each of these pages has a link to the same without it.
-    {
-      requestId,
-      status,
-      ...(reloadsAfter === undefined ? {} : { headers: { Refresh: String(reloadsAfter) } }),
-    },
+    { requestId, status, headers: reloadsAfter === undefined ? {} : { Refresh: String(reloadsAfter) } },
   )
 }
 

@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
 import type { NeededRole } from '../../domain/policy.ts'
+import { hasControls, quoteForShell } from '../../domain/text.ts'
 import type { EpochSeconds } from '../../domain/time.ts'
 import type { Form } from '../parse-form.ts'
 import type { AdminApiError, Ask } from './admin-as.ts'
@@ -32,8 +33,9 @@ export interface PageContext {
 export interface Shown {
   readonly title: string
   readonly main: Markup
-  readonly status?: number
-  readonly reloadsAfter?: number
+  readonly status?: number | undefined
+  /** Seconds. */
+  readonly reloadsAfter?: number | undefined
 }
 
 /** A page, or where to go below `base`. */
@@ -246,7 +248,7 @@ export function sameBy(issuer: string, ways: readonly Same[]): Markup {
     if (shownCommand === undefined || shownCall === undefined)
       return html`<p>A name here has control characters and is not put into a line to copy.</p>`
     return html`<pre><code>${shownCommand}</code></pre>
-      <pre><code>${shownCall} -H "Authorization: Bearer $(downscope jwt --broker ${shellWord(issuer)})"</code></pre>`
+      <pre><code>${shownCall} -H "Authorization: Bearer $(downscope jwt --broker ${quoteForShell(issuer)})"</code></pre>`
   })
   return html`<details class="same">
     <summary>The same by command line and API</summary>
@@ -256,12 +258,7 @@ export function sameBy(issuer: string, ways: readonly Same[]): Markup {
 
 /** `undefined` where a word has what a terminal obeys or nobody sees: such a line is not to be copied. */
 function shellLine(words: readonly string[]): string | undefined {
-  if (words.some((word) => /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(word))) return undefined
-  return words.map((word) => shellWord(word)).join(' ')
-}
-
-function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+  return words.some(hasControls) ? undefined : words.map(quoteForShell).join(' ')
 }
 
 export function faultLines({ detail }: AdminApiError): Markup {

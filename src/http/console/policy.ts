@@ -9,7 +9,7 @@ import type {
 } from '../credential-schemas.ts'
 import type { SummaryDocument } from '../document-schemas.ts'
 import type { Form } from '../parse-form.ts'
-import { AdminApiError } from './admin-as.ts'
+import { AdminApiError, isAboutInput } from './admin-as.ts'
 import type { Markup } from './page-answer.ts'
 import {
   alert,
@@ -299,7 +299,7 @@ interface Typed {
 
 /** What was typed stays, whatever is wrong with it. */
 async function showFaults(context: PageContext, { text, revision }: Typed, error: unknown): Promise<Shown> {
-  if (!(error instanceof AdminApiError) || error.status >= 500 || error.status === 403) throw error
+  if (!isAboutInput(error)) throw error
   const { status } = error
   if (status === 412) return showConflict(context, { text, revision })
   const mayForce = error.code === 'would_lock_out'

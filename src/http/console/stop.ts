@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import { textOf } from '../../domain/text.ts'
 import { formatTimestamp, later, parseTimestamp, seconds, type EpochSeconds } from '../../domain/time.ts'
 import type { CredentialDocument } from '../credential-schemas.ts'
 import type {
@@ -110,12 +111,7 @@ async function showStop(context: PageContext, { typed, refusal }: Tried = {}): P
     ${blocked.callers.length === 0 ? html`<p>None.</p>` : blockedTable(blocked.callers, context)}
     ${may('operator') && !isWatching ? oneCredential(context, typed) : ''}
     ${sameBy(issuer, sameOf(context, { isStopped: stopped !== undefined, hasBlocked: blocked.callers.length > 0 }))}`
-  return {
-    title: 'Stop',
-    main,
-    ...(isWatching ? { reloadsAfter: 10 } : {}),
-    ...(refusal === undefined ? {} : { status: refusal.status }),
-  }
+  return { title: 'Stop', main, reloadsAfter: isWatching ? 10 : undefined, status: refusal?.status }
 }
 
 function sameOf(
@@ -291,8 +287,8 @@ async function lastTokens(
     since: formatTimestamp(later(since, seconds(-usualLife))),
     until: formatTimestamp(later(since, seconds(11))),
     limit: String(tokensShown),
-    ...(caller === '' ? {} : { caller }),
-    ...(credential === '' ? {} : { credential }),
+    ...(caller !== '' && { caller }),
+    ...(credential !== '' && { credential }),
   })
   const { value } = await ask<AuditPageDocument>({ method: 'GET', path: `audit?${query.toString()}` })
   return value.records.flatMap((record) => {
@@ -301,8 +297,4 @@ async function lastTokens(
     const ends = later(given, seconds(left))
     return ends > now ? [{ record, ends }] : []
   })
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : ''
 }
