@@ -135,6 +135,8 @@ function createDeliver(deps: EventsDeps, receiver: WebhookReceiver): () => Promi
   let isAskedAgain = false
   let isFailing = false
   let lookAgain = Promise.withResolvers<void>()
+  // An instance that ended may have left something.
+  lookAgain.resolve()
 
   /** Whether the receiver answers at all; of a failure one line is logged, not one for each event. */
   const noteOutcome = (reason: string | undefined): void => {
@@ -148,7 +150,7 @@ function createDeliver(deps: EventsDeps, receiver: WebhookReceiver): () => Promi
   const sendDue = async (): Promise<boolean> => {
     const endMs = clock.steadyMs() + passMs
     const waiting = new Set<string>()
-    for (const due of await records.due()) {
+    for await (const due of records.due()) {
       if (clock.steadyMs() > endMs) return true
       if (waiting.has(due.subject)) continue
       const attempt = await records.take(due, seconds(pauses[due.attempts] ?? 86_400))
@@ -182,15 +184,16 @@ function createDeliver(deps: EventsDeps, receiver: WebhookReceiver): () => Promi
       return
     }
     isUnderWay = true
+    // Where the store fails nobody knows what is left.
+    let isLeft = true
     try {
-      let isLeft
       do {
         isAskedAgain = false
         isLeft = await sendDue()
       } while (isAskedAgain)
-      if (isLeft) lookAgain.resolve()
     } finally {
       isUnderWay = false
+      if (isLeft) lookAgain.resolve()
     }
   }
 

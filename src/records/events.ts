@@ -10,7 +10,7 @@ import {
 import { omitUndefined } from '../domain/omit-undefined.ts'
 import { later, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { DocumentStore, Version } from '../ports/document-store.ts'
+import type { DocumentStore, Stored, Version } from '../ports/document-store.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 import {
   type Codec,
@@ -50,8 +50,8 @@ export interface EventRecords {
   note(fact: Fact, how: { readonly isSent: boolean }): Promise<BrokerEvent | undefined>
   /** The newest first; `next` is the place to go on after, where there may be more. */
   list(page: { readonly after?: string; readonly limit: number }): Promise<EventPage>
-  /** What is to be sent, the oldest first, a bounded number. */
-  due(): Promise<readonly DueEvent[]>
+  /** What is to be sent, the oldest first, read page by page. */
+  due(): AsyncIterable<DueEvent>
   /**
    * Takes one attempt: the next one is written down before this one begins, so that nobody else makes it meanwhile and
    * somebody does when this one is cut off. `undefined` when it is not time, somebody else has it, or it is over.
@@ -75,7 +75,7 @@ export interface EventRecordsDeps {
 const keptFor = seconds(90 * 86_400)
 /** Whoever notices the same again finishes what the first one may have been cut off at. */
 const finishedWithin = seconds(3_600)
-const dueMax = 500
+const duePage = 500
 
 /*
  * Three kinds of documents: `once-DIGEST` makes one event of what several instances notice, `at-TIME-ID` is the event,
@@ -114,10 +114,15 @@ export function createEventRecords({ store, clock, sha256 }: EventRecordsDeps): 
       return { events: found.flatMap(({ value }) => readable(keptEvent, value)), ...omitUndefined({ next }) }
     },
 
-    due: async () =>
-      (await store.list({ prefix: `${prefix}due-`, limit: dueMax })).flatMap(({ key, version, value }) =>
-        readable(dueEvent, value).map((due) => ({ ...due, key, version })),
-      ),
+    due: async function* () {
+      let found: readonly Stored[] = []
+      do {
+        const after = found.at(-1)?.key
+        found = await store.list({ prefix: `${prefix}due-`, limit: duePage, ...omitUndefined({ after }) })
+        for (const { key, version, value } of found)
+          for (const due of readable(dueEvent, value)) yield { ...due, key, version }
+      } while (found.length === duePage)
+    },
 
     take: async (due, pause) => {
       if (due.nextTryAt > clock.now()) return undefined

@@ -92,7 +92,9 @@ function parseDocument(text: string): Document {
 async function readEvents(store: DocumentStore): Promise<void> {
   const events = createEventRecords({ store, clock: createFakeClock(), sha256: quickDigest })
   expect((await events.list({ limit: 10 })).events).toHaveLength(1)
-  expect(await events.due()).toHaveLength(1)
+  const due: unknown[] = []
+  for await (const one of events.due()) due.push(one)
+  expect(due).toHaveLength(1)
 }
 
 async function readUses(store: DocumentStore): Promise<void> {

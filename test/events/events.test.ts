@@ -112,6 +112,7 @@ describe('an event', () => {
     const fact = broken()
 
     await Promise.all([1, 2, 3].map(() => world.addInstance().emit(fact)))
+    await world.settled()
     await world.pass(600)
     await world.addInstance().emit(fact)
     await world.settled()
@@ -311,6 +312,43 @@ describe('a webhook', () => {
     await events.deliver()
 
     expect(world.received).toHaveLength(2)
+  })
+
+  test('is sent by the next instance where the last one ended, and after a while without a store', async () => {
+    const world = createWorld()
+    await world.addInstance({ background: createAwaitableBackground(false) }).emit(broken())
+    world.store.down = true
+    const { run, settled } = createAwaitableBackground()
+    const failures: unknown[] = []
+    const logging = (work: () => Promise<void>) =>
+      run(() => work().catch((error: unknown) => void failures.push(error)))
+    world.addInstance({ background: { runsAfterAnswer: true, run: logging } })
+
+    await world.pass(60)
+    await settled()
+    world.store.down = false
+    await world.pass(60)
+    await settled()
+
+    expect(failures).toMatchObject([{ code: 'store_unavailable' }])
+    expect(world.received).toHaveLength(1)
+  })
+
+  test('of more than one page is sent in one pass, behind those whose time has not come', async () => {
+    const world = createWorld()
+    const events = world.addInstance({ background: createAwaitableBackground(false) })
+    let isAngry = true
+    world.answers = () => answer('', isAngry ? 500 : 200)
+    for (let index = 0; index < 501; index += 1) await events.emit(broken(`old-${index}`))
+    await events.deliver()
+    isAngry = false
+    await world.pass(1)
+    for (let index = 0; index < 501; index += 1) await events.emit(broken(`new-${index}`))
+
+    await events.deliver()
+
+    expect(world.received).toHaveLength(1_002)
+    expect(await world.store.list({ prefix: 'events/due-', limit: 1_000 })).toHaveLength(501)
   })
 
   test('T33: shows as its host, in the log and wherever an event is read', async () => {
