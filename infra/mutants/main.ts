@@ -9,8 +9,9 @@ import { createTestRunner, type TestRunner } from './test-runner.ts'
 import { verdictOf } from './verdicts.ts'
 
 // `npm run mutants -- --seed N --count 70`: plants small faults in src, one after the other, and says which of them the
-// tests do not notice. `--only authentication/` takes those of some files, `--tests 30` tries the nearest test files
-// alone, and `--no-processes` none that start a program: both make the result worse and never better.
+// tests do not notice. `--only authentication/ --only src/cli.ts:20` takes those of some files or of one line,
+// `--tests 30` tries the nearest test files alone, and `--no-processes` none that start a program: both make the result
+// worse and never better.
 
 const root = join(import.meta.dirname, '../..')
 const killedMin = 0.95
@@ -32,7 +33,7 @@ async function main(): Promise<number> {
     options: {
       seed: { type: 'string', default: '1' },
       count: { type: 'string', default: '70' },
-      only: { type: 'string', default: '' },
+      only: { type: 'string', multiple: true, default: [''] },
       tests: { type: 'string', default: '1000' },
       'no-processes': { type: 'boolean', default: false },
     },
@@ -61,11 +62,11 @@ async function main(): Promise<number> {
 }
 
 /** The same seed gives the same mutants as long as the sources are the same. */
-function sample(only: string, seed: number, count: number): readonly Mutant[] {
+function sample(only: readonly string[], seed: number, count: number): readonly Mutant[] {
   const all = globSync('src/**/*.ts', { cwd: root })
     .toSorted()
-    .filter((file) => file.includes(only))
     .flatMap((file) => mutantsOf(file, readFileSync(join(root, file), 'utf8')))
+    .filter(({ file, line }) => only.some((place) => `${file}:${line}:`.includes(place)))
   const random = createRandom(seed)
   const drawn = new Map<Mutant, number>(all.map((mutant) => [mutant, random.fraction()]))
   print(`seed ${seed}: ${count} of ${all.length} mutants`)

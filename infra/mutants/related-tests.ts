@@ -40,16 +40,18 @@ export function createFindTests(root: string): (file: string) => RelatedTests {
 
   return (file) => {
     const reached = distances(file)
-    const isFarther = (test: string): number => Number(test.split('/')[1] !== file.split('/')[1])
+    const folders = file.split('/').slice(0, -1)
+    /** `test/console` is near `src/http/console`, and `test/http` less so. */
+    const kinship = (test: string): number => folders.lastIndexOf(test.split('/').at(-2) ?? '')
     const own = [...reached]
       .filter(([name]) => isTest(name) && !startsProcess.has(name))
-      .toSorted(([one, near], [other, far]) => near + isFarther(one) - far - isFarther(other))
+      .toSorted(([one, near], [other, far]) => near - 3 * kinship(one) - far + 3 * kinship(other))
     const processes = new Set(
       started.flatMap(({ program, tests }) => (reached.has(program) ? tests : [])).toSorted(),
     )
     return {
       own: own.map(([name]) => name),
-      processes: [...processes].toSorted((one, other) => isFarther(one) - isFarther(other)),
+      processes: [...processes].toSorted((one, other) => kinship(other) - kinship(one)),
     }
   }
 }
