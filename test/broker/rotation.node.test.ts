@@ -147,6 +147,9 @@ describe('with DOWNSCOPE_ROTATION_IDENTITY=broker', () => {
       return /"step":"(\w+)"/.exec(JSON.stringify(body['rotation']))?.[1]
     }
     await expect.poll(step, { timeout: 8_000 }).toBe('overlap')
+    const revoked = await other.administer(broker, 'POST credentials/reports-sa:revoke')
+    expect(revoked.body).toMatchObject({ local: 'done', upstream: 'done' })
+    expect(other.google.keysOf(secret.client_email).map(({ disabled }) => disabled)).toEqual([true, true])
     await other.close()
   })
 })

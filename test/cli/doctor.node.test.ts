@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { examineSettings } from '../../src/cli/examine-settings.ts'
 import { settingsTable } from '../../src/config/settings-table.ts'
 import { listenOnLoopback } from '../support/listen.ts'
 import { runCli } from '../support/run-cli.ts'
@@ -90,6 +91,25 @@ describe('T33: doctor shows no secret and no query of a URL', () => {
         expect(text).toContain(name)
     expect(secretsIn(shown)).toEqual([])
   })
+})
+
+test('doctor says how long the store took to answer', async () => {
+  const startedMs = performance.now()
+  const findings = await examineSettings(
+    {
+      DOWNSCOPE_ISSUER: 'http://127.0.0.1:8080',
+      DOWNSCOPE_STORE: 'memory:',
+      DOWNSCOPE_KEYS: `k1:${Buffer.alloc(32).toString('base64')}`,
+      GOOGLE_OAUTH_TOKEN_URL: 'http://127.0.0.1:1/token',
+      GOOGLE_STS_TOKEN_URL: 'http://127.0.0.1:1/sts',
+    },
+    () => true,
+  )
+  const tookMs = performance.now() - startedMs
+  const [, answeredMs] =
+    /memory answers in (\d+) ms/.exec(findings.find(({ what }) => what === 'store')?.says ?? '') ?? []
+
+  expect(Number(answeredMs)).toBeLessThanOrEqual(Math.ceil(tookMs))
 })
 
 /** The canary as it is and in base64, whose first octets stay the same whatever follows. */

@@ -220,6 +220,18 @@ describe('createTokenSource', () => {
     expect(() => createWorld().source(more)).toThrow(sentence)
   })
 
+  test.each([
+    ['half a JWT', jwt.slice(0, jwt.lastIndexOf('.')), 'written only half'],
+    ['an expired JWT', `${part({})}.${part({ exp: 1_794_999_990 })}.c2ln`, 'expired 10 s ago'],
+  ])('%s is shown to nobody', async (_name, proof, sentence) => {
+    const world = createWorld()
+    await expect(world.source({ proof: () => proof, timeout: 1 }).getToken()).rejects.toMatchObject({
+      code: 'proof',
+      message: expect.stringContaining(sentence) as string,
+    })
+    expect(world.tokens()).toEqual([])
+  })
+
   test('gives ID tokens for one audience, and headers', async () => {
     const world = createWorld()
     const source = world.source()

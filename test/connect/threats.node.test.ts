@@ -51,6 +51,7 @@ beforeAll(async () => {
   })
   liarUrl = `http://127.0.0.1:${await listenOnLoopback(liar)}`
   world = await startPeopleWorld({
+    settings: () => ({ DOWNSCOPE_SIGN_IN_SCOPES: 'openid email profile groups' }),
     policy: ({ issuer }) => ({
       upstreams: [
         { name: 'dev', issuer, discovery: true, client_auth: 'client_secret_basic' },
@@ -327,6 +328,10 @@ describe('T16 who may, and what ends it', () => {
     expect((await finalize(id, { nonce, account: account.email })).status).toBe(409)
     expect((await createVisitor().open(pending.url)).status).toBe(410)
     expect(await stateOf(id)).toMatchObject({ state: 'rejected' })
+    // Nothing is given back of the pending one, to which nobody consented.
+    expect(world.lines.map(({ message }) => message)).not.toContain(
+      'a grant that is not enrolled could not be revoked',
+    )
   })
 })
 
@@ -433,6 +438,28 @@ describe('T20 fewer scopes, and none', () => {
     const undecided = await finalize(id, { nonce, account: account.email })
 
     expect(undecided.document['detail']).toContain('"billing reads"')
+  })
+
+  test('T20 the console says that fewer came before it takes them', async () => {
+    const { visitor } = await world.signedIn('Ann')
+    const started = await visitor.press(
+      await visitor.open(`${world.url}/console/credentials`),
+      'Make the link',
+      {
+        changes: { name: 'fewer', upstream: 'liar', client: 'liar-client', scopes: 'a b' },
+      },
+    )
+    const link = /href="([^"]*\/connect\/[^"]*)"/.exec(started.html)?.[1] ?? ''
+    const owner = createVisitor()
+    const back = await goOnTo(owner, link, liarUrl)
+    lies = { ...lies, idToken: { ...account, nonce: back.nonce }, reply: { scope: 'a' } }
+    await owner.open(back.with('code=code'))
+    const ready = await visitor.press(started, 'Look whether they consented')
+    const finished = await visitor.press(ready, 'Finish')
+
+    expect(ready.html).toContain('Fewer scopes came')
+    expect(finished.url).toBe(`${world.url}/console/credentials/fewer`)
+    expect((await world.admin('GET credentials/fewer')).document['scopes']).toEqual(['a'])
   })
 
   test('T20 what was not asked for is not recorded', async () => {

@@ -59,6 +59,7 @@ describe('the pages', () => {
       changes: { name: 'notes', upstream: 'dev', client: 'dev-client', scopes: 'notes.read' },
     })
     expect(started.html).toContain('Connect notes')
+    expect(started.html).toMatch(/<dt>Upstream<\/dt>\s*<dd>dev<\/dd>/)
     const link = /href="([^"]*\/connect\/[^"]*)"/.exec(started.html)?.[1] ?? ''
     const asking = await visitor.open(link)
     const thanks = await consent(visitor, await visitor.press(asking, 'Continue'))
@@ -137,6 +138,8 @@ describe('the pages', () => {
       'Rotate',
     )
     expect(rotated.html).toContain('Rotation')
+    expect(rotated.headers.get('refresh')).toBe('5')
+    expect((await open(visitor, '/credentials/reports-sa?still=true')).headers.get('refresh')).toBeNull()
     expect(world.audits).toContainEqual(
       expect.objectContaining({ action: 'credential.rotate', caller: 'otto' }),
     )
@@ -200,6 +203,8 @@ describe('the pages', () => {
     const renamed = text.replace('billing reads notes', 'billing reads its notes')
     const checked = await press(editor, 'Check', renamed)
     expect(checked.html).toContain('No faults')
+    const unwise = await press(editor, 'Check', text.replace('"credential": "notes"', '"credential": "none"'))
+    expect(textOfHtml(unwise.html)).toMatch(/<li>Line \d+: .*"none"/)
     const applied = await press(editor, 'Apply', renamed)
     expect(applied.html).toContain('Policy, version 2')
     expect(applied.html).toContain('What it changed')

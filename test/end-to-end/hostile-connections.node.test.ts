@@ -77,18 +77,21 @@ test.skipIf(!existsSync('/proc/self/schedstat'))(
   },
 )
 
-test('a few pipelined requests are answered in their order (positive control)', async ({
+test('a few pipelined requests are answered in their order, as often as they come (positive control)', async ({
   onTestFinished,
 }) => {
-  const { port, close } = await serve(async (request) => new Response(new URL(request.url).pathname))
+  const { port, close } = await serve(async (request) => new Response(new URL(request.url).pathname), 6)
   onTestFinished(close)
   const socket = await open(port)
   let text = ''
   socket.on('data', (chunk) => (text += String(chunk)))
-  socket.write(['/a', '/b', '/c', '/d'].map(get).join(''))
-  await until('all are answered', () => text.endsWith('/d'))
+  for (let times = 0; times < 3; times += 1) {
+    text = ''
+    socket.write(['/a', '/b', '/c', '/d'].map(get).join(''))
+    await until('all are answered', () => text.endsWith('/d'))
 
-  expect(text.match(/\/[a-d]$|\/[a-d](?=HTTP)/g)).toEqual(['/a', '/b', '/c', '/d'])
+    expect(text.match(/\/[a-d]$|\/[a-d](?=HTTP)/g)).toEqual(['/a', '/b', '/c', '/d'])
+  }
 })
 
 test('an answer that nobody takes ends its connection', { timeout: 180_000 }, async ({ onTestFinished }) => {

@@ -320,6 +320,12 @@ describe('T38: an export is vouched for by the key ring', () => {
     ])
     expect(await to.credentials.find('reports-sa')).toMatchObject({ state: 'disabled' })
     expect(await to.credentials.find('spare-sa')).toMatchObject({ state: 'enabled' })
+    const other = createSide(clock, otherKeys)
+    const text = await redigested(await whole(from), false)
+    await expect(other.transfer.importSegment(text, plainly)).rejects.toMatchObject({
+      code: 'key_ring_unavailable',
+    })
+    expect(await keysIn(other.store)).toEqual([])
   })
 
   it('T38: parts of two exports do not make one', async () => {

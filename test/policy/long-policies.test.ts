@@ -119,6 +119,16 @@ describe('a hostile policy', () => {
     expect(judged.ok ? 0 : judged.faults.length).toBe(1_000)
   })
 
+  it('of thousands of warnings a thousand are told', () => {
+    const callers = Array.from({ length: 1_500 }, (_, index) => `{ issuer: ci, subject: a${index} }`)
+    const rules = [['{ issuer: ci, subject: a* }'], [...callers, '{ issuer: ci, subject: b }']].map(
+      (list, index) =>
+        `  - { name: r${index}, callers: [${list.join(', ')}], credential: c, scopes: [openid] }\n`,
+    )
+    const text = `${head}rules:\n${rules.join('')}`
+    expect(runAtOnce(checkPolicySteps(read(text)))).toHaveLength(1_000)
+  })
+
   it.each([
     ['lists of nothing', `${head}rules: [${'[],'.repeat(100_000)}]\n`],
     ['numbers', `${head}rules: [${'1,'.repeat(200_000)}]\n`],
