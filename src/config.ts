@@ -9,6 +9,7 @@ import { settingsTable } from './config/settings-table.ts'
 import { Secret } from './domain/secret.ts'
 import type { WebhookReceiver } from './events/events.ts'
 import type { LogLevel } from './ports/log.ts'
+import { omitUndefined } from './domain/omit-undefined.ts'
 
 /** Everything that may be set, checked; read once, at the start. */
 export interface Settings {
@@ -214,7 +215,7 @@ function telemetryOf(env: Environment): TelemetrySettings | undefined {
     headers: value(table.otlpHeaders) ?? new Map(),
     resource: {
       ...Object.fromEntries(value(table.otelResource) ?? []),
-      ...(service === undefined ? {} : { 'service.name': service }),
+      ...omitUndefined({ 'service.name': service }),
     },
     tracedShare: value(table.otelTracedShare),
   }

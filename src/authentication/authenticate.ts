@@ -112,7 +112,7 @@ export function createAuthenticate(deps: AuthenticateDeps): (proof: Proof) => Pr
   /** The text is the same for each issuer and for none (T10). */
   function unverified(jws: CompactJws, proof: Proof, reason: string): BrokerError {
     const told = visibleFault(jws, { form: proof.form, now: clock.now(), brokerIssuer: deps.brokerIssuer })
-    return rejection(proof, reason, told === undefined ? {} : { told })
+    return rejection(proof, reason, { told })
   }
 
   function issOf(jws: CompactJws, proof: Proof): string {

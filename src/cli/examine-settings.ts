@@ -59,7 +59,7 @@ function readingOf(env: Environment): SettingsReading {
       what: 'settings',
       verdict: 'bad' as const,
       says: `${setting} ${fault}`,
-      ...(example === undefined ? {} : { fix: [`for example ${setting}=${example}`] }),
+      ...(example !== undefined && { fix: [`for example ${setting}=${example}`] }),
     }))
     return { ok: false, findings }
   }
@@ -232,5 +232,5 @@ async function tryOut(what: string, fix: string, work: () => Promise<string>): P
 /** A planned failure, in the words of its reason. Anything else is a bug and goes on. */
 function bad(what: string, error: unknown, fix: string): Finding {
   if (!isBrokerError(error)) throw error
-  return { what, verdict: 'bad', says: error.reason, ...(fix === '' ? {} : { fix: [fix] }) }
+  return { what, verdict: 'bad', says: error.reason, ...(fix !== '' && { fix: [fix] }) }
 }

@@ -34,7 +34,7 @@ export async function writeExport(
     while (last === undefined || last.next !== undefined) {
       const text = await exportSegment({
         isRewrapped,
-        ...(last?.next === undefined ? {} : { id: last.id, after: last.next }),
+        ...(last?.next !== undefined && { id: last.id, after: last.next }),
       })
       const outline = outlineOf(text)
       requireNext(last, outline)

@@ -83,7 +83,7 @@ function createTraces({ tracer, nameCall, store: place, instance }: TracesDeps):
       }
       const offered = context.traceparent
       return tracer.trace(
-        { name: `POST ${route}`, kind: 'server', attributes, ...(offered === undefined ? {} : { offered }) },
+        { name: `POST ${route}`, kind: 'server', attributes, ...omitUndefined({ offered }) },
         async (note) => {
           try {
             const outcome = await exchange(context)
@@ -146,7 +146,7 @@ function createTraces({ tracer, nameCall, store: place, instance }: TracesDeps):
 function outcomeOf(result: HttpResult): Readonly<Record<string, string | number>> {
   if (result.kind === 'failure') return { 'error.type': result.cause }
   const { status } = result
-  return { 'http.response.status_code': status, ...(status >= 400 ? { 'error.type': String(status) } : {}) }
+  return { 'http.response.status_code': status, ...(status >= 400 && { 'error.type': String(status) }) }
 }
 
 export interface TelemetryParts {

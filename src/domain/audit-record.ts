@@ -119,7 +119,7 @@ export function failureOf(
   if (!isBrokerError(error)) return { outcome: 'failed', error: 'bug' }
   const outcome = faultsOfOurs.has(error.code) ? 'failed' : 'refused'
   const { code, reason, caller } = error
-  const known = caller === undefined ? {} : { issuer: caller.issuer, caller: caller.subject }
+  const known = caller && { issuer: caller.issuer, caller: caller.subject }
   return { outcome, ...known, error: code, reason }
 }
 

@@ -1,6 +1,5 @@
 import type { Caller } from './caller.ts'
 import type { Seconds } from './time.ts'
-import { omitUndefined } from './omit-undefined.ts'
 
 /**
  * Every planned failure. Test the code, never the message. The HTTP layer owns what each code looks like on the wire
@@ -46,12 +45,12 @@ export interface BrokerErrorDetails {
   /** The true reason, for the log and the audit record. Never a secret. */
   readonly reason: string
   /** What the requester may read beyond the code's fixed text; only for errors in what the requester itself sent. */
-  readonly publicDetail?: string
-  readonly retryAfter?: Seconds
+  readonly publicDetail?: string | undefined
+  readonly retryAfter?: Seconds | undefined
   /** How long the same request needs not be tried again, because it would fail the same way. */
   readonly rememberFor?: Seconds
   /** Of a refusal by policy: the condition that did not hold, as `explain` names it. */
-  readonly condition?: string
+  readonly condition?: string | undefined
   /** Who was refused while being authenticated, where the signature had verified already. */
   readonly caller?: Caller | undefined
   readonly cause?: unknown
@@ -82,11 +81,7 @@ export class BrokerError extends Error {
 
 /** An error in what the requester itself sent. It names no value, so the answer may contain it as it is. */
 export function requestMalformed(fault: string, condition?: string): BrokerError {
-  return new BrokerError('request_malformed', {
-    reason: fault,
-    publicDetail: fault,
-    ...omitUndefined({ condition }),
-  })
+  return new BrokerError('request_malformed', { reason: fault, publicDetail: fault, condition })
 }
 
 export function isBrokerError(error: unknown): error is BrokerError {

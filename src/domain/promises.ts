@@ -32,3 +32,19 @@ export async function runInTurns<Result>(steps: Steps<Result>, pause: () => Prom
     await pause()
   }
 }
+
+/** Does `work` for each of them, so many at the same time. Once one has failed, those begun with it end, and no more begin. */
+export async function inBatches<T, Done>(
+  all: readonly T[],
+  size: number,
+  work: (one: T) => Promise<Done>,
+): Promise<readonly Done[]> {
+  const done: Done[] = []
+  for (let from = 0; from < all.length; from += size) {
+    for (const settled of await Promise.allSettled(all.slice(from, from + size).map(work))) {
+      if (settled.status === 'rejected') throw settled.reason
+      done.push(settled.value)
+    }
+  }
+  return done
+}

@@ -51,10 +51,10 @@ export function parseOAuthFile(
     upstream: upstream.name,
     secret,
     identity: client.value.id,
-    ...(client.value.proof === 'key' && client.value.keyId !== undefined
-      ? { keyId: client.value.keyId }
-      : {}),
-    ...omitUndefined({ consentedScopes: consented.value }),
+    ...omitUndefined({
+      keyId: client.value.proof === 'key' ? client.value.keyId : undefined,
+      consentedScopes: consented.value,
+    }),
   }
   return { ok: true, credential, ignored: [] }
 }

@@ -30,7 +30,7 @@ export interface SummaryQuestion {
 
 export interface ShownRow {
   readonly row: CredentialRow
-  readonly attention?: Attention
+  readonly attention: Attention | undefined
   readonly refusedToday: number
   readonly usedBy: readonly { readonly rule: string; readonly callers: readonly string[] }[]
 }
@@ -89,15 +89,12 @@ export function createReadSummary(deps: ReadSummaryDeps): ReadSummary {
       total: all.length,
       matching: matching.length,
       isCut: kept?.isCut === true || (isSmall && !isWhole),
-      rows: shown.map((row) => {
-        const attention = judge(row)
-        return {
-          row,
-          ...(attention === undefined ? {} : { attention }),
-          refusedToday: refused.get(row.name) ?? 0,
-          usedBy: usedBy.get(row.name) ?? [],
-        }
-      }),
+      rows: shown.map((row) => ({
+        row,
+        attention: judge(row),
+        refusedToday: refused.get(row.name) ?? 0,
+        usedBy: usedBy.get(row.name) ?? [],
+      })),
       hours,
       ...omitUndefined({ hoursCutAt }),
     }
@@ -122,7 +119,7 @@ async function freshHours(
   now: EpochSeconds,
 ): Promise<Pick<AuditCount, 'hours' | 'cutAt'>> {
   const more = await countAudit(store, {
-    ...(kept?.countedTo === undefined ? {} : { after: kept.countedTo }),
+    after: kept?.countedTo,
     since: later(now, seconds(-secondsPerDay)),
     until: later(now, seconds(60)),
     max: readMax / 2,

@@ -1,3 +1,4 @@
+import { inBatches } from '../domain/promises.ts'
 import { epochSeconds, type EpochSeconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentKey, Stored } from '../ports/document-store.ts'
@@ -55,22 +56,9 @@ const atOnce = 6
 export function createRewrapKeys({ rewraps, keyRing, clock }: RewrapKeysDeps): RewrapKeys {
   const rewrapOne = async (stored: Stored, sealingKey: string): Promise<Result> => {
     const rewrapped = await rewraps.rewrap(stored, sealingKey)
+    // SQLite answers at once: a thousand records that need nothing would be one turn of half a second.
+    await clock.sleep(0)
     return { key: stored.key, rewrapped }
-  }
-
-  const rewrapPage = async (page: readonly Stored[], sealingKey: string): Promise<readonly Result[]> => {
-    const results: Result[] = []
-    for (let from = 0; from < page.length; from += atOnce) {
-      const some = page.slice(from, from + atOnce).map((stored) => rewrapOne(stored, sealingKey))
-      // A run that fails has ended: nothing of it goes on behind its answer.
-      for (const settled of await Promise.allSettled(some)) {
-        if (settled.status === 'rejected') throw settled.reason
-        results.push(settled.value)
-      }
-      // SQLite answers at once: a thousand records that need nothing would be one turn of half a second.
-      await clock.sleep(0)
-    }
-    return results
   }
 
   return async ({ after: start, limit }) => {
@@ -78,7 +66,7 @@ export function createRewrapKeys({ rewraps, keyRing, clock }: RewrapKeysDeps): R
     const results: Result[] = []
     for (let after = start; ;) {
       const page = await rewraps.page(after, limit)
-      results.push(...(await rewrapPage(page, sealingKey)))
+      results.push(...(await inBatches(page, atOnce, (stored) => rewrapOne(stored, sealingKey))))
       const last = page.at(-1)
       if (last === undefined || page.length < limit) return reportOf(sealingKey, results)
       if (results.some(didSomething) || results.length >= lookedAtMax)

@@ -33,7 +33,7 @@ export function createSummarise(deps: SummariseDeps): Summarise {
     const now = deps.clock.now()
     const before = await deps.summary.read()
     const counted = await countAudit(deps.store, {
-      ...omitUndefined({ after: before?.countedTo }),
+      after: before?.countedTo,
       since: later(now, seconds(-hoursKept * hourSeconds)),
       until: later(now, settledAfter),
       max: countedMax,

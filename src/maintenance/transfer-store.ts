@@ -1,4 +1,5 @@
 import { isBrokerError, requestMalformed } from '../domain/broker-error.ts'
+import { inBatches } from '../domain/promises.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 import { epochSeconds, type EpochSeconds } from '../domain/time.ts'
 import type { Document, DocumentKey, DocumentStore, Stored } from '../ports/document-store.ts'
@@ -123,9 +124,9 @@ export function createTransferStore(deps: TransferStoreDeps): TransferStore {
       // What is switched off and who was destroyed comes before any credential, a policy's versions before their pointer.
       for (const prefix of carriedPrefixes) {
         const some = taken.filter(({ key }) => key.startsWith(prefix))
-        imported.push(...(await inTurns(some, (one) => importOne(deps, one, how))))
+        imported.push(...(await inBatches(some, atOnce, (one) => importOne(deps, one, how))))
       }
-      const documents = await inTurns(imported, async (one) => ({
+      const documents = await inBatches(imported, atOnce, async (one) => ({
         ...one,
         ...omitUndefined({ digest: await digestAt(store, sha256, one.key) }),
       }))
@@ -144,8 +145,8 @@ async function nextDocuments(
   const found: Stored[] = []
   for (const [index, prefix] of carriedPrefixes.entries()) {
     if (index < from || found.length === limit) continue
-    const place = index === from && after !== undefined ? { after } : {}
-    found.push(...(await store.list({ prefix, ...place, limit: limit - found.length })))
+    const place = index === from ? after : undefined
+    found.push(...(await store.list({ prefix, after: place, limit: limit - found.length })))
   }
   return found
 }
@@ -182,7 +183,7 @@ async function takenOf(
   { isRewrapped }: ImportOptions,
 ): Promise<readonly CarriedDocument[]> {
   const keyId = isRewrapped ? await deps.keyRing.renew() : undefined
-  const read = await inTurns(documents, async (document) => {
+  const read = await inBatches(documents, atOnce, async (document) => {
     const { key } = document
     try {
       const carried = { ...document, value: carriedValue(document) }
@@ -320,19 +321,4 @@ function later(one: EpochSeconds | undefined, other: EpochSeconds | undefined): 
 async function digestAt(store: DocumentStore, sha256: Sha256, key: DocumentKey): Promise<string | undefined> {
   const stored = await store.get(key)
   return stored === undefined ? undefined : sha256(comparableText(stored))
-}
-
-async function inTurns<T, Done>(
-  all: readonly T[],
-  work: (one: T) => Promise<Done>,
-): Promise<readonly Done[]> {
-  const done: Done[] = []
-  for (let from = 0; from < all.length; from += atOnce) {
-    // A run that fails has ended: nothing of it goes on behind its answer.
-    for (const settled of await Promise.allSettled(all.slice(from, from + atOnce).map(work))) {
-      if (settled.status === 'rejected') throw settled.reason
-      done.push(settled.value)
-    }
-  }
-  return done
 }

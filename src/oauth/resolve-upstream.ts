@@ -237,9 +237,8 @@ function parseMetadata(text: string, issuer: string): Metadata {
   return {
     tokenEndpoint: token,
     ...omitUndefined({ revocationEndpoint: revocation, introspectionEndpoint: introspection, jwksUri: keys }),
-    ...(typeof authorization === 'string' && isSafePage(authorization)
-      ? { authorizationEndpoint: authorization }
-      : {}),
+    ...(typeof authorization === 'string' &&
+      isSafePage(authorization) && { authorizationEndpoint: authorization }),
     ...(members['authorization_response_iss_parameter_supported'] === true && { announcesIssuer: true }),
     ...(Array.isArray(scopes) && scopes.includes('offline_access') && { hasOfflineAccess: true }),
   }

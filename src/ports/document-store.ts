@@ -35,7 +35,7 @@ export interface ListOptions {
   /** Only documents that expire before this instant, expired ones included; without it expired ones are left out. */
   readonly expiresBefore?: EpochSeconds
   /** Only keys after this one. */
-  readonly after?: DocumentKey
+  readonly after?: DocumentKey | undefined
   /** At most this many, at least 1, filtered before counting. */
   readonly limit: number
 }

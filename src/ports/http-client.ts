@@ -3,7 +3,7 @@ export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
+  readonly body?: string | undefined
   /** From the first octet sent to the last one received. */
   readonly timeoutMs: number
   /** Of the body, decoded. */

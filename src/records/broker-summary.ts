@@ -2,9 +2,9 @@ import { base64url } from 'jose'
 import * as z from 'zod/mini'
 import { credentialKinds, credentialStates } from '../domain/credential.ts'
 import { rotationSteps } from '../domain/rotation.ts'
-import type { BrokerSummary, CredentialRow } from '../domain/summary.ts'
+import type { BrokerSummary, CredentialRow, HourCount } from '../domain/summary.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
-import { instant } from './stored-fields.ts'
+import { documentOf, instant, membersOf, writeDocument } from './stored-fields.ts'
 
 /** The summary in one document; absent until maintenance has run. Each may throw `store_unavailable`. */
 export interface SummaryRecord {
@@ -22,38 +22,22 @@ export function createSummaryRecord({ store }: { readonly store: DocumentStore }
     read: async () => {
       const parsed = summaryDocument.safeParse((await store.get(key))?.value)
       if (!parsed.success) return undefined
-      const { data } = parsed
       try {
-        const rows = z.array(rowText).safeParse(JSON.parse(await unpack(data.credentials)))
-        if (!rows.success) return undefined
-        return {
-          at: data.at,
-          credentials: rows.data,
-          isCut: data.is_cut,
-          hours: data.hours.map(({ refused_of: refusedOf, ...counts }) => ({ ...counts, refusedOf })),
-          ...(data.counted_to === undefined ? {} : { countedTo: data.counted_to }),
-          ...(data.uses_read_at === undefined ? {} : { usesReadAt: data.uses_read_at }),
-        }
+        const rows = z.array(rowText).safeParse(JSON.parse(await unpack(parsed.data.credentials)))
+        return rows.success ? { ...parsed.data, credentials: rows.data } : undefined
       } catch {
         return undefined
       }
     },
-    keep: async ({ at, credentials, isCut, hours, countedTo, usesReadAt }) => {
-      let rows = credentials
+    keep: async (summary) => {
+      let rows = summary.credentials
       let packed = await pack(JSON.stringify(rows))
       while (packed.length > charsMax) {
         rows = rows.slice(0, Math.floor(rows.length / 2))
         packed = await pack(JSON.stringify(rows))
       }
-      await store.put(key, {
-        schema: 1,
-        at,
-        credentials: packed,
-        is_cut: isCut || rows.length < credentials.length,
-        hours: hours.map(({ refusedOf, ...counts }) => ({ ...counts, refused_of: refusedOf })),
-        ...(countedTo === undefined ? {} : { counted_to: countedTo }),
-        ...(usesReadAt === undefined ? {} : { uses_read_at: usesReadAt }),
-      })
+      const isCut = summary.isCut || rows.length < summary.credentials.length
+      await store.put(key, writeDocument(summaryDocument, { ...summary, credentials: packed, isCut }))
     },
   }
 }
@@ -68,22 +52,21 @@ async function unpack(packed: string): Promise<string> {
   return new Response(stream.pipeThrough(new DecompressionStream('gzip'))).text()
 }
 
-const summaryDocument = z.object({
-  schema: z.literal(1),
+const summaryDocument = documentOf<Omit<BrokerSummary, 'credentials'> & { readonly credentials: string }>({
   at: instant,
   credentials: z.string(),
-  is_cut: z.boolean(),
+  isCut: z.boolean(),
   hours: z.array(
-    z.object({
+    membersOf<HourCount>({
       hour: instant,
       issued: z.int(),
       refused: z.int(),
       failed: z.int(),
-      refused_of: z.record(z.string(), z.int()),
+      refusedOf: z.record(z.string(), z.int()),
     }),
   ),
-  counted_to: z.exactOptional(z.string()),
-  uses_read_at: z.exactOptional(instant),
+  countedTo: z.exactOptional(z.string()),
+  usesReadAt: z.exactOptional(instant),
 })
 
 const rowText: z.ZodMiniType<CredentialRow> = z.object({

@@ -7,7 +7,7 @@ import { instant } from './stored-fields.ts'
 
 export interface AuditSpan {
   /** The key that was counted last. */
-  readonly after?: string
+  readonly after?: string | undefined
   readonly since: EpochSeconds
   readonly until: EpochSeconds
   /** At most so many records, each list as long as `pageSize` at most. */
@@ -46,7 +46,7 @@ export async function countAudit(
       break
     }
   }
-  return { hours: [...hours.values()], countedTo: last, ...(isCut ? { cutAt: auditSecondOf(last) } : {}) }
+  return { hours: [...hours.values()], countedTo: last, ...(isCut && { cutAt: auditSecondOf(last) }) }
 }
 
 interface Counting {

@@ -178,14 +178,14 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     },
     list: async ({ after: afterName, limit, onMalformed }) => {
       const readable: CredentialSummary[] = []
-      let after = afterName === undefined ? {} : { after: credentialKey(afterName) }
+      let after = afterName === undefined ? undefined : credentialKey(afterName)
       for (;;) {
         const wanted = limit - readable.length
-        const stored = await store.list({ prefix: credentialKey(''), ...after, limit: wanted })
+        const stored = await store.list({ prefix: credentialKey(''), after, limit: wanted })
         readable.push(...stored.flatMap((document) => readableIn(document, onMalformed)))
         const last = stored.at(-1)
         if (last === undefined || stored.length < wanted || readable.length === limit) return readable
-        after = { after: last.key }
+        after = last.key
       }
     },
     findSame: async (credential) => {

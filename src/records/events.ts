@@ -99,7 +99,7 @@ export function createEventRecords({ store, clock, sha256 }: EventRecordsDeps): 
       const id = `evt_${(await sha256(JSON.stringify([type, ...key, at]))).slice(0, 32)}`
       const place = `${String(timeMax - at).padStart(12, '0')}-${id}`
       const delivery: EventDelivery = { state: 'pending', attempts: 0 }
-      const event: KeptEvent = { id, type, at, data, ...(isSent ? { delivery } : {}) }
+      const event: KeptEvent = { id, type, at, data, ...(isSent && { delivery }) }
       const options = { if: 'absent', expiresAt: later(at, keptFor) } as const
       const written = await store.put(`${prefix}at-${place}`, writeDocument(keptEvent, event), options)
       const due = { event: place, subject: data.credential ?? type, attempts: 0, nextTryAt: at }
@@ -108,8 +108,8 @@ export function createEventRecords({ store, clock, sha256 }: EventRecordsDeps): 
     },
 
     list: async ({ after, limit }) => {
-      const from = after === undefined ? {} : { after: `${prefix}at-${after}` }
-      const found = await store.list({ prefix: `${prefix}at-`, ...from, limit })
+      const from = after === undefined ? undefined : `${prefix}at-${after}`
+      const found = await store.list({ prefix: `${prefix}at-`, after: from, limit })
       const next = found.length < limit ? undefined : found.at(-1)?.key.slice(`${prefix}at-`.length)
       return { events: found.flatMap(({ value }) => readable(keptEvent, value)), ...omitUndefined({ next }) }
     },

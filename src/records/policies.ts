@@ -5,6 +5,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { DocumentKey, DocumentStore, Version } from '../ports/document-store.ts'
 import type { PolicyDocument, PolicySource } from '../ports/policy-source.ts'
 import { documentOf, filledText, instant, readDocument, writeDocument } from './stored-fields.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** The policy's versions in the store. `policies/current` points at one of them; all are kept. */
 export interface Policies extends PolicySource {
@@ -77,8 +78,7 @@ export function createPolicies(deps: {
         text: first,
         by,
         appliedAt,
-        ...(before === undefined ? {} : { former: before.id }),
-        ...(more.length === 0 ? {} : { furtherParts: more.length }),
+        ...omitUndefined({ former: before?.id, furtherParts: more.length || undefined }),
       }
       await store.put(`policies/v-${id}`, writeDocument(policyVersion, version), { if: 'absent' })
       const swapped = await store.put(policyPointerKey, writeDocument(policyPointer, { id, number }), {

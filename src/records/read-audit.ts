@@ -5,6 +5,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Document, DocumentStore, Stored } from '../ports/document-store.ts'
 import { auditKeyAt } from './audit-log.ts'
 import { instant } from './stored-fields.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** What a record has to have; each member that is there is compared exactly. */
 export interface AuditFilter {
@@ -66,14 +67,13 @@ export function createReadAudit({ store, clock }: ReadAuditDeps): ReadAudit {
     let place: string | undefined
     for await (const { id, value } of walk.newestFirst({ top, bottom: digitsOf(filter.since ?? 0) })) {
       if (matches(value, filter)) {
-        if (records.length === limit)
-          return { records, ...(place === undefined ? {} : { place }), isComplete: true }
+        if (records.length === limit) return { records, ...omitUndefined({ place }), isComplete: true }
         records.push(withoutSchema(value))
       }
       place = id
     }
     const isCut = walk.isSpent()
-    return { records, ...(isCut && place !== undefined ? { place } : {}), isComplete: !isCut }
+    return { records, ...(isCut && omitUndefined({ place })), isComplete: !isCut }
   }
 }
 
@@ -94,11 +94,7 @@ function createWalk(store: ReadAuditDeps['store'], size: number) {
   let hasGiven = false
   const isSpent = () => read >= readMax
   const list = async (prefix: string, after?: string, limit = size): Promise<readonly Stored[]> => {
-    const found = await store.list({
-      prefix: `${collection}${prefix}`,
-      ...(after === undefined ? {} : { after }),
-      limit,
-    })
+    const found = await store.list({ prefix: `${collection}${prefix}`, after, limit })
     read += found.length
     return found
   }

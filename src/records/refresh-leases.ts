@@ -223,7 +223,7 @@ async function endLease(
       const ended: CredentialRecord = { ...rest, versions }
       const after: CredentialRecord = {
         ...(holdsLease ? reviseVersion(ended, lease.version, intentAfter({ keepIntent, isLost })) : ended),
-        ...(holdsLease || current === undefined ? {} : { lease: current }),
+        ...(!holdsLease && omitUndefined({ lease: current })),
       }
       const noted = health === undefined ? after : noteHealth(after, health, now)
       const isShown = noted !== after || endOf(after, lease) !== endOf(before, lease)
@@ -272,7 +272,7 @@ function replaceSealed(
   const end = expiresAt ?? (sealed === undefined ? endBefore : undefined)
   const after: CredentialVersion = {
     ...rest,
-    ...(sealed === undefined ? {} : { sealed, generation: held.generation + 1 }),
+    ...(sealed !== undefined && { sealed, generation: held.generation + 1 }),
     ...omitUndefined({ expiresAt: end }),
   }
   const versions = record.versions.map((version) => (version.id === lease.version ? after : version))

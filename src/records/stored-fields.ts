@@ -25,27 +25,27 @@ type Names<T> = { readonly [K in keyof T]?: string }
 
 /** An object whose members are camelCase here and snake_case in the store, but for those that `names` has. */
 export function membersOf<T extends object>(shape: Shape<T>, names: Names<T> = {}): Codec<T> {
-  return codecOf(shape, names, {})
+  return codecOf(shape, names, false)
 }
 
 /** A whole document: it carries `schema`, too. */
 export function documentOf<T extends object>(shape: Shape<T>, names: Names<T> = {}): Codec<T> {
-  return codecOf(shape, names, { schema: 1 })
+  return codecOf(shape, names, true)
 }
 
-function codecOf<T extends object>(shape: Shape<T>, names: Names<T>, marks: { schema?: 1 }): Codec<T> {
+function codecOf<T extends object>(shape: Shape<T>, names: Names<T>, isDocument: boolean): Codec<T> {
   const schemas = Object.entries<z.ZodMiniType>(shape)
   const storedNames = new Map(schemas.map(([name]) => [name, snakeCase(name)]))
   for (const [name, storedName] of Object.entries<string | undefined>(names))
     if (storedName !== undefined) storedNames.set(name, storedName)
   const stored = z.object({
-    ...(marks.schema === undefined ? {} : { schema: z.literal(marks.schema) }),
+    ...(isDocument && { schema: z.literal(1) }),
     ...Object.fromEntries(schemas.map(([name, schema]) => [storedNames.get(name) ?? name, schema])),
   })
   const ownNames = new Map(Array.from(storedNames, ([name, storedName]) => [storedName, name]))
   const codec = z.codec(stored, z.looseObject({}), {
     decode: (document) => rename(document, ownNames),
-    encode: (members) => ({ ...marks, ...rename(members, storedNames) }),
+    encode: (members) => ({ ...(isDocument && { schema: 1 }), ...rename(members, storedNames) }),
   })
   // `Shape` makes it so; the compiler cannot follow names that are made here.
   return codec as unknown as Codec<T>

@@ -1,5 +1,6 @@
 import { versionStates, type CredentialState, type VersionState } from '../domain/credential.ts'
 import type { CredentialRecord, CredentialVersion, Rotation } from './credential-record.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /*
  * A credential of an export beside the one that is here (T37): what is absent comes, and of the rest the stricter state
@@ -93,8 +94,7 @@ function uniteVersion(here: CredentialVersion, incoming: CredentialVersion | und
   return {
     ...facts,
     state,
-    ...(sealed === undefined ? {} : { sealed }),
-    ...(intent === undefined ? {} : { intent }),
+    ...omitUndefined({ sealed, intent }),
   }
 }
 

@@ -17,6 +17,7 @@ import { parseCredentialFile } from '../enrolment/parse-credential-file.ts'
 import type { CreatedKey, IamAccount } from '../google/iam-keys.ts'
 import { findCreated, listedWithin, hasCandidate, withoutOwnKey, findUploaded } from './own-keys.ts'
 import { BrokerError } from '../domain/broker-error.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /**
  * Makes a key pair and keeps it, sealed, before anybody hears of its public half: a crash later loses no key that is
@@ -125,7 +126,7 @@ const uploadListedAfter = seconds(10)
 export const uploadKey: TakeStep = async (deps, claimed) => {
   const { begunAt, certificate = '' } = claimed.rotation
   // What was begun must be over before it is taken back.
-  if (!hasCandidate(claimed)) return goTo('abort', begunAt === undefined ? {} : { begunAt })
+  if (!hasCandidate(claimed)) return goTo('abort', omitUndefined({ begunAt }))
   const account = await iamAccount(deps, claimed.credential)
   if (begunAt !== undefined)
     return lookForUpload(deps, claimed, { account, age: until(deps.clock.now(), begunAt) })

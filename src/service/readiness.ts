@@ -6,6 +6,7 @@ import type { DocumentKey, DocumentStore } from '../ports/document-store.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { Log } from '../ports/log.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** Whether each thing that requests depend on works; the reason of a fault is only in the log. */
 export interface Readiness {
@@ -61,10 +62,10 @@ export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
   }
 
   return async () => {
-    let isStopped = false
+    let isStopped: true | undefined
     const useStore = async () => {
       await tryWrite()
-      isStopped = (await blocks()).stopped !== undefined
+      isStopped = (await blocks()).stopped === undefined ? undefined : true
     }
     const [storeStatus, keyRingStatus, policyStatus] = await Promise.all([
       tryOne('store', useStore),
@@ -75,7 +76,7 @@ export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
       store: storeStatus,
       keyRing: keyRingStatus,
       policy: policyStatus,
-      ...(isStopped ? { isStopped } : {}),
+      ...omitUndefined({ isStopped }),
     }
   }
 }

@@ -174,8 +174,7 @@ interface FetchOptions {
 /** `fetch` as oauth4webapi wants it, by our own client: with a deadline, a size cap and no redirects. */
 function fetchBy(http: HttpClient) {
   return async (url: string, { method, headers, body }: FetchOptions): Promise<Response> => {
-    const text = body === undefined ? {} : { body: body.toString() }
-    const result = await http({ method, url, headers, ...text, timeoutMs, maxBytes })
+    const result = await http({ method, url, headers, body: body?.toString(), timeoutMs, maxBytes })
     if (result.kind === 'failure')
       throw new BrokerError('upstream_unavailable', {
         reason: `${new URL(url).origin} gave no answer: ${result.cause}: ${result.detail}`,

@@ -165,6 +165,5 @@ export function keyRingError(
   reason: string,
   { cause, retryAfter }: { readonly cause?: unknown; readonly retryAfter?: Seconds } = {},
 ): BrokerError {
-  const wait = retryAfter === undefined ? {} : { retryAfter }
-  return new BrokerError('key_ring_unavailable', { reason, cause, ...wait })
+  return new BrokerError('key_ring_unavailable', { reason, cause, retryAfter })
 }

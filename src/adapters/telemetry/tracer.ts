@@ -6,6 +6,7 @@ import { isBrokerError } from '../../domain/broker-error.ts'
 import { softwareVersion } from '../../domain/version.ts'
 import type { NoteAttributes, SpanAttributes, SpanWanted, Tracer } from '../../ports/telemetry.ts'
 import { resourceOf, type Origin } from './otlp.ts'
+import { omitUndefined } from '../../domain/omit-undefined.ts'
 
 /** A trace as it grows. Its spans are made when it is over, for only then it is known whose trace it is. */
 interface OpenTrace {
@@ -148,7 +149,7 @@ function readable(trace: OpenTrace, span: EndedSpan, resource: Resource): Readab
     endTime: hrTime(span.endMs),
     duration: hrTime(span.endMs - span.startMs),
     status: { code: span.error === undefined ? SpanStatusCode.UNSET : SpanStatusCode.ERROR },
-    attributes: { ...span.attributes, ...(span.error === undefined ? {} : { 'error.type': span.error }) },
+    attributes: { ...span.attributes, ...omitUndefined({ 'error.type': span.error }) },
     links: [],
     events: [],
     ended: true,

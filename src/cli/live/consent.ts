@@ -137,5 +137,5 @@ export function createConsentFlow(
 
 function refreshed({ members, said }: Reply): Refreshed {
   const { access_token: token, error = 'none' } = members
-  return { ...(typeof token === 'string' ? { token: new Secret(token) } : {}), error: String(error), said }
+  return { ...(typeof token === 'string' && { token: new Secret(token) }), error: String(error), said }
 }

@@ -67,7 +67,7 @@ export interface Question {
   readonly method?: HttpRequest['method']
   readonly json?: object
   /** Default: the operator's. */
-  readonly token?: Secret | 'none'
+  readonly token?: Secret | 'none' | undefined
   /** Made from the operator's, and so answered for by the project too. */
   readonly isOperators?: boolean
   readonly content?: { readonly type: string; readonly body: string }
@@ -87,11 +87,11 @@ export async function ask(google: GoogleProject, url: string, question: Question
     url,
     headers: {
       accept: 'application/json',
-      ...(token === 'none' ? {} : { authorization: `Bearer ${token.reveal()}` }),
-      ...(asPerson ? { 'x-goog-user-project': project } : {}),
-      ...(type === undefined ? {} : { 'content-type': type }),
+      ...(token !== 'none' && { authorization: `Bearer ${token.reveal()}` }),
+      ...(asPerson && { 'x-goog-user-project': project }),
+      ...omitUndefined({ 'content-type': type }),
     },
-    ...omitUndefined({ body }),
+    body,
     timeoutMs: 20_000,
     maxBytes: 1024 * 1024,
   })

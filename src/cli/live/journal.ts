@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { dirname } from 'node:path'
 import * as z from 'zod/mini'
 import { isMembers, parseJsonObject, type Members } from '../../domain/json.ts'
+import { omitUndefined } from '../../domain/omit-undefined.ts'
 import { createFault } from '../fault.ts'
 import { causeOf } from '../files.ts'
 import { ask, notRun, type GoogleProject, type Reply } from './google-project.ts'
@@ -112,7 +113,7 @@ export async function make(
   const { status, members, said } = await create()
   if (status === 200) {
     const id = kinds[made.kind].idIn(members)
-    journal.add({ ...made, ...(id === undefined ? {} : { id }) })
+    journal.add({ ...made, ...omitUndefined({ id }) })
     return members
   }
   if (status < 500 && status !== 408) journal.drop(made)

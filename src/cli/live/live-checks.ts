@@ -4,6 +4,7 @@ import { createSignAssertion, parseSigningKeys } from '../../adapters/google-ide
 import { isBrokerError } from '../../domain/broker-error.ts'
 import { cloudPlatformScope, jwtBearerGrant } from '../../domain/google.ts'
 import { isMembers } from '../../domain/json.ts'
+import { omitUndefined } from '../../domain/omit-undefined.ts'
 import { readGoogleError } from '../../google/api-request.ts'
 import { createIamKeys } from '../../google/iam-keys.ts'
 import { createKmsClient, unwrapKey, wrapKey } from '../../google/kms.ts'
@@ -329,7 +330,7 @@ async function jsonAnswer(
   json: object,
   token?: Secret,
 ): Promise<ErrorAnswer> {
-  const reply = await ask(google, url, { method: 'POST', json, ...(token === undefined ? {} : { token }) })
+  const reply = await ask(google, url, { method: 'POST', json, token })
   const { status = 'without a status' } = readGoogleError(JSON.stringify(reply.members)) ?? {}
   return { ...reply, error: status }
 }
@@ -481,10 +482,7 @@ async function proveTtl({ google }: Scene, { database }: CheckOptions): Promise<
 }
 
 async function proveMetadata({ google }: Scene, { metadataHost }: CheckOptions): Promise<Reached> {
-  const source = createMetadataSource({
-    ...google,
-    ...(metadataHost === undefined ? {} : { host: metadataHost }),
-  })
+  const source = createMetadataSource({ ...google, ...omitUndefined({ host: metadataHost }) })
   try {
     const own = createOwnIdentity({
       ...google,

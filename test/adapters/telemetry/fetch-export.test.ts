@@ -65,7 +65,7 @@ function createWorld({ isDelta = false, tracedShare = 1 } = {}) {
 const counted = { outcome: 'issued', error: 'none', grant_type: 'token_exchange', cache: 'mint' }
 
 /** The sums of one counter, batch by batch, and how they are to be read. */
-function sumsIn(bodies: readonly { readonly body?: string }[], name: string) {
+function sumsIn(bodies: readonly { readonly body?: string | undefined }[], name: string) {
   const document = z.object({
     resourceMetrics: z.array(
       z.object({
