@@ -3,7 +3,8 @@ import { Secret } from '../domain/secret.ts'
 import type { Call, OptionSpec } from './command.ts'
 import { createFault } from './fault.ts'
 import { readInput, causeOf, readTextFile } from './files.ts'
-import { createPrivateKey, randomUUID, type KeyObject } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { signProof, type ProofClaims } from '../client/broker-connection.ts'
 import { stat } from 'node:fs/promises'
 import type { SigningAlgorithm } from '../domain/jwk.ts'
 import { plain, warn, commandLine } from './output.ts'
@@ -34,17 +35,8 @@ export interface KeyFile {
   /** As the file says; a PEM file says nothing. */
   readonly issuer: string | undefined
   readonly subject: string | undefined
-  readonly sign: (claims: SignedClaims) => Promise<Secret>
+  readonly sign: (claims: ProofClaims) => Promise<Secret>
 }
-
-export interface SignedClaims {
-  readonly issuer: string
-  readonly subject: string
-  readonly audience: string
-}
-
-/** Long enough for a request on a slow line, and within the 300 s that an issuer may have at most by default. */
-const lifeSeconds = 60
 
 /**
  * A private key in a file: a JWK, which may say in `iss` and `sub` whose it is, or PKCS#8 in PEM. Warns when others
@@ -60,19 +52,7 @@ export async function readKeyFile(path: string, terminal: Terminal): Promise<Key
   return {
     issuer: textMember(members, 'iss'),
     subject: textMember(members, 'sub'),
-    sign: async ({ issuer, subject, audience }) => {
-      const { SignJWT } = await import('jose')
-      const jwt = await new SignJWT()
-        .setProtectedHeader({ alg, ...omitUndefined({ kid }) })
-        .setIssuer(issuer)
-        .setSubject(subject)
-        .setAudience(audience)
-        .setIssuedAt()
-        .setExpirationTime(`${lifeSeconds} seconds`)
-        .setJti(randomUUID())
-        .sign(key)
-      return new Secret(jwt)
-    },
+    sign: async (claims) => new Secret(await signProof(key, { alg, ...omitUndefined({ kid }) }, claims)),
   }
 }
 

@@ -1,7 +1,8 @@
 import { claimsOf, isMembers, parseJsonObject, type Members } from '../domain/json.ts'
 import { isLoopback } from '../domain/url.ts'
 import { asTokenError, TokenError } from './token-error.ts'
-import { importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
+import { importJWK, SignJWT, type CryptoKey, type JWK, type JWTHeaderParameters } from 'jose'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 
 interface BrokerAddress {
   /** https, or http on this very machine. */
@@ -195,8 +196,6 @@ export interface OwnKey {
   readonly alg?: string
 }
 
-const lifeSeconds = 60
-
 /** Signs a JWT of 60 seconds with a `jti` of its own for each exchange. */
 export function signedWithOwnKey({ key, caller, alg }: OwnKey): ProofOfCaller {
   const jwk = isJwk(key) ? key : undefined
@@ -209,16 +208,32 @@ export function signedWithOwnKey({ key, caller, alg }: OwnKey): ProofOfCaller {
   let imported: Promise<CryptoKey | Uint8Array> | undefined
   return async (audience) => {
     imported ??= jwk === undefined ? Promise.resolve(key as CryptoKey) : importJWK(jwk, algorithm)
-    return new SignJWT()
-      .setProtectedHeader({ alg: algorithm, ...(jwk?.kid === undefined ? {} : { kid: jwk.kid }) })
-      .setIssuer(issuer)
-      .setSubject(subject)
-      .setAudience(audience)
-      .setIssuedAt()
-      .setExpirationTime(`${lifeSeconds} seconds`)
-      .setJti(crypto.randomUUID())
-      .sign(await imported)
+    const header = { alg: algorithm, ...omitUndefined({ kid: jwk?.kid }) }
+    return signProof(await imported, header, { issuer, subject, audience })
   }
+}
+
+export interface ProofClaims {
+  readonly issuer: string
+  readonly subject: string
+  readonly audience: string
+}
+
+/** A JWT of 60 seconds: enough for a request on a slow line, and within the 300 s that an issuer may have by default. */
+export function signProof(
+  key: Parameters<SignJWT['sign']>[0],
+  header: JWTHeaderParameters,
+  { issuer, subject, audience }: ProofClaims,
+): Promise<string> {
+  return new SignJWT()
+    .setProtectedHeader(header)
+    .setIssuer(issuer)
+    .setSubject(subject)
+    .setAudience(audience)
+    .setIssuedAt()
+    .setExpirationTime('60 seconds')
+    .setJti(crypto.randomUUID())
+    .sign(key)
 }
 
 function isJwk(key: JWK | CryptoKey): key is JWK {

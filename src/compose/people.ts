@@ -19,7 +19,7 @@ import { createRequestToken } from '../oauth/token-endpoint.ts'
 import { createSendWithRetry } from '../oauth/send-with-retry.ts'
 import { clientOf } from '../records/credential-secrets.ts'
 import { createResolveUpstream } from '../oauth/resolve-upstream.ts'
-import { createGiveBack, createRedeemCode } from '../oauth/redeem-code.ts'
+import { createRevokeRefreshToken, createRedeemCode } from '../oauth/redeem-code.ts'
 import type { Log } from '../ports/log.ts'
 import { createConnections } from '../records/connections.ts'
 import type { Administration } from './administration.ts'
@@ -103,7 +103,7 @@ export function openConnect({ settings, platform, records, policy, findUpstream 
       clientOf(records, { proof: 'credential', credential }, { upstream, mayBeOff: use === 'give_back' }),
     reach: (upstream) => reachUpstream({ name: upstream, upstream }),
     redeem: createRedeemCode({ ...platform, ask }),
-    giveBack: createGiveBack({ ...platform, ask, googleRevokeUrl: google.revokeUrl }),
+    giveBack: createRevokeRefreshToken({ ...platform, ask, googleRevokeUrl: google.revokeUrl }),
     readScopes,
     rulesBeyond: async ({ name, upstream }, scopes) => {
       const { rules } = (await policy()).policy

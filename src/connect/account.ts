@@ -1,7 +1,6 @@
 import { fault, type Result } from '../domain/result.ts'
-import { decodeJwt, type JWTPayload } from 'jose'
 import type { Account } from '../domain/credential.ts'
-import { isMembers, parseJsonObject } from '../domain/json.ts'
+import { claimsOf, isMembers, parseJsonObject, type Members } from '../domain/json.ts'
 import type { AccountEndpoint, Upstream } from '../domain/upstream.ts'
 import type { ConnectDeps } from './connect-deps.ts'
 import type { RedeemedCode } from '../oauth/redeem-code.ts'
@@ -30,7 +29,7 @@ export async function judgeAccount(
   if (consent?.account !== undefined) return askAccount(deps, consent.account, whose)
   const { idToken } = whose.tokens
   if (idToken === undefined) return { ok: true, value: undefined }
-  const claims = decode(idToken)
+  const claims = claimsOf(idToken)
   const wrong = claims === undefined ? 'is no JWT' : faultOf(claims, whose, deps.clock.now())
   if (claims === undefined || wrong !== undefined) return fault(`the ID token of ${name} ${wrong ?? ''}`)
   const subjectClaims = consent?.subjectClaims ?? ['sub']
@@ -42,26 +41,18 @@ export async function judgeAccount(
   const isVerified = claims['email_verified'] === true && typeof email === 'string' && email !== ''
   return {
     ok: true,
-    value: { issuer: claims.iss ?? '', subject, name: isVerified ? email : subject },
-  }
-}
-
-function decode(token: string): JWTPayload | undefined {
-  try {
-    return decodeJwt(token)
-  } catch {
-    return undefined
+    value: { issuer: String(claims['iss']), subject, name: isVerified ? email : subject },
   }
 }
 
 function faultOf(
-  { iss, aud, azp, exp, nonce }: JWTPayload & { readonly azp?: unknown; readonly nonce?: unknown },
+  { iss, aud, azp, exp, nonce }: Members,
   { upstream, clientId, nonce: expected }: WhoseGrant,
   now: number,
 ): string | undefined {
   const issuers = upstream.name === 'google' ? [upstream.issuer, 'accounts.google.com'] : [upstream.issuer]
-  if (iss === undefined || !issuers.includes(iss)) return 'is of another issuer'
-  const audiences = Array.isArray(aud) ? aud : [aud]
+  if (typeof iss !== 'string' || !issuers.includes(iss)) return 'is of another issuer'
+  const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
   if (!audiences.includes(clientId) || (audiences.length > 1 && azp !== clientId))
     return 'is for another client'
   if (typeof exp !== 'number' || exp + skewSeconds <= now) return 'has expired'

@@ -16,6 +16,7 @@ import type { RedeemedCode } from '../oauth/redeem-code.ts'
 import { redirectUriOf } from './consent.ts'
 import { giveBackTokens } from './end.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
+import { fullName } from '../oauth/token-response.ts'
 
 /** What a browser brings back from an upstream. */
 export interface ConsentAnswer {
@@ -197,12 +198,6 @@ function noRefreshToken(upstream: string): string {
   return `no refresh token came, so nothing can be kept. ${hint}`
 }
 
-/** Google consents to the short names and answers with the long ones. */
-const aliases: Readonly<Record<string, string>> = {
-  email: 'https://www.googleapis.com/auth/userinfo.email',
-  profile: 'https://www.googleapis.com/auth/userinfo.profile',
-}
-
 /**
  * T20: what was asked for and came. Where a refresh cannot be narrowed, that includes what was asked for beside it to learn
  * who consents: every token carries it.
@@ -215,7 +210,7 @@ function grantedOf(
   if (came === undefined) return asked
   const besides = scopeInRefresh === 'omit' ? (consent?.scopes ?? []) : []
   return scopeSet([...asked, ...besides]).filter(
-    (scope) => came.includes(scope) || came.includes(aliases[scope] ?? scope),
+    (scope) => came.includes(scope) || came.includes(fullName(scope)),
   )
 }
 

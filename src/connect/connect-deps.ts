@@ -38,7 +38,7 @@ export interface ConnectDeps {
       readonly redirectUri: string
     },
   ) => Promise<RedeemedCode>
-  readonly giveBack: (grant: ClientAtUpstream & { readonly refreshToken: Secret }) => Promise<void>
+  readonly giveBack: (grant: ClientAtUpstream & { readonly refreshToken: Secret }) => Promise<unknown>
   readonly readScopes: (upstream: string, words: readonly string[]) => Reading<ScopeSet>
   /** The names of the rules that want more of a credential than these scopes. */
   readonly rulesBeyond: (credential: CredentialSummary, scopes: ScopeSet) => Promise<readonly string[]>

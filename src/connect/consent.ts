@@ -67,10 +67,8 @@ export function createConsentPages(deps: ConnectDeps): ConsentPages {
       const { id } = found
       const reached = await deps.reach(found.upstream)
       const client = await deps.clientOf(found.client, found.upstream)
-      const [browser, random, verifier, nonce] = [1, 2, 3, 4].map(() => unguessable(entropy))
-      if (browser === undefined || verifier === undefined || nonce === undefined)
-        throw new TypeError('four texts were made')
-      const state = `${id}.${String(random)}`
+      const [browser, verifier, nonce] = [unguessable(entropy), unguessable(entropy), unguessable(entropy)]
+      const state = `${id}.${unguessable(entropy)}`
       const secrets = new Secret(JSON.stringify({ verifier, nonce }))
       const flow = {
         browserDigest: await sha256(browser),

@@ -6,7 +6,7 @@ import { Secret } from '../domain/secret.ts'
 import { epochSeconds, type EpochSeconds } from '../domain/time.ts'
 import { connectionPlace, type ConnectionRecord } from '../records/connections.ts'
 import type { ConnectDeps } from './connect-deps.ts'
-import { omitUndefined } from '../domain/omit-undefined.ts'
+import { eachCredential } from '../records/credentials.ts'
 
 export interface KeptGrant {
   readonly refreshToken: Secret
@@ -106,12 +106,7 @@ async function isHeldElsewhere(
   account: Account | undefined,
 ): Promise<boolean> {
   if (account === undefined) return false
-  const limit = 200
-  let after: string | undefined
-  for (;;) {
-    const page = await credentials.list({ limit, ...omitUndefined({ after }) })
-    if (page.some((one) => one.source === client && isSameAccount(account, one.account))) return true
-    after = page.at(-1)?.name
-    if (page.length < limit) return false
-  }
+  for await (const one of eachCredential(credentials))
+    if (one.source === client && isSameAccount(account, one.account)) return true
+  return false
 }

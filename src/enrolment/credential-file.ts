@@ -52,3 +52,16 @@ export function parseConsentedScopes(scopes: unknown, upstream: string): Result<
   if (!read.ok) return fault(read.faults.join('\n'))
   return read.value.length === 0 ? refused('must name at least one scope') : { ok: true, value: read.value }
 }
+
+/** A secret, or a `source`, under a misspelt name would be lost without a word. */
+export function unknownMembers(file: Members, known: readonly string[]): readonly string[] {
+  const isMore = Object.keys(file).some((member) => !known.includes(member))
+  return isMore ? [`secret: may have the members ${known.join(', ')} only`] : []
+}
+
+/** For a client that people consent to. */
+export function withoutScopes(scopes: unknown): Result<undefined> {
+  return scopes === undefined
+    ? { ok: true, value: undefined }
+    : fault('scopes: a client has none of its own: they are asked for with each consent')
+}

@@ -6,6 +6,8 @@ import {
   parseConsentedScopes,
   faultsOf,
   textMember,
+  unknownMembers,
+  withoutScopes,
   type CredentialFile,
   type CredentialFileJudgement,
 } from './credential-file.ts'
@@ -97,13 +99,9 @@ function parseAuthorizedUser(file: Members, scopes: unknown): CredentialFileJudg
 function parseGoogleClient(file: Members, scopes: unknown): CredentialFileJudgement {
   const clientId = textMember(file, 'client_id')
   const clientSecret = textMember(file, 'client_secret')
-  const unknown = Object.keys(file).some((name) => !['type', 'client_id', 'client_secret'].includes(name))
   const faults = [
-    ...faultsOf(clientId, clientSecret),
-    ...(unknown ? ['secret: may have the members type, client_id, client_secret only'] : []),
-    ...(scopes === undefined
-      ? []
-      : ['scopes: a client has none of its own: they are asked for with each consent']),
+    ...faultsOf(clientId, clientSecret, withoutScopes(scopes)),
+    ...unknownMembers(file, ['type', 'client_id', 'client_secret']),
   ]
   if (faults.length > 0 || !clientId.ok || !clientSecret.ok) return { ok: false, faults }
   const secret: CredentialSecret = {
@@ -257,12 +255,6 @@ function ignoredMembers(file: Members): readonly string[] {
     ...(typeof url === 'string' && googleUrl.test(url) ? [] : ['service_account_impersonation_url']),
     ...(file['source_credentials'] === undefined ? [] : ['source_credentials']),
   ]
-}
-
-/** A misspelt `source` would otherwise mean the broker's own identity. */
-function unknownMembers(file: Members, known: readonly string[]): readonly string[] {
-  const isMore = Object.keys(file).some((member) => !known.includes(member))
-  return isMore ? [`secret: may have the members ${known.join(', ')} only`] : []
 }
 
 function scopeFaults(scopes: unknown): readonly string[] {

@@ -10,6 +10,8 @@ import {
   faultsOf,
   linesMember,
   textMember,
+  unknownMembers,
+  withoutScopes,
   type CredentialFile,
   type CredentialFileJudgement,
 } from './credential-file.ts'
@@ -39,7 +41,13 @@ export function parseOAuthFile(
   const faults = [
     ...faultsOf(...(refreshToken === undefined ? [] : [refreshToken]), consented),
     ...(client.ok ? [] : client.faults),
-    ...unknownMembers(file, kind),
+    ...unknownMembers(file, [
+      'type',
+      'client_id',
+      'client_secret',
+      ...keyMembers,
+      ...(kind === 'refresh_token' ? ['refresh_token'] : []),
+    ]),
   ]
   if (faults.length > 0 || !client.ok || !consented.ok || refreshToken?.ok === false)
     return { ok: false, faults }
@@ -69,10 +77,7 @@ const kinds: ReadonlyMap<unknown, Kind> = new Map<unknown, Kind>([
 
 /** A client that asks for itself may be limited to scopes, and need not be. */
 function consentedOf(kind: Kind, scopes: unknown, upstream: string): Result<ScopeSet | undefined> {
-  if (kind === 'oauth_client')
-    return scopes === undefined
-      ? { ok: true, value: undefined }
-      : fault('scopes: a client has none of its own: they are asked for with each consent')
+  if (kind === 'oauth_client') return withoutScopes(scopes)
   if (kind === 'client_credentials' && scopes === undefined) return { ok: true, value: undefined }
   return parseConsentedScopes(scopes, upstream)
 }
@@ -170,17 +175,4 @@ function algorithmMember(value: unknown): Result<SigningAlgorithm> {
   if (algorithm !== undefined) return { ok: true, value: algorithm }
   const why = value === undefined ? 'is missing; it must' : 'must'
   return fault(`secret.alg: ${why} be one of ${signingAlgorithms.join(', ')}`)
-}
-
-/** A secret under a misspelt name would be lost without a word. */
-function unknownMembers(file: Members, kind: Kind): readonly string[] {
-  const known = [
-    'type',
-    'client_id',
-    'client_secret',
-    ...keyMembers,
-    ...(kind === 'refresh_token' ? ['refresh_token'] : []),
-  ]
-  const isMore = Object.keys(file).some((member) => !known.includes(member))
-  return isMore ? [`secret: may have the members ${known.join(', ')} only`] : []
 }

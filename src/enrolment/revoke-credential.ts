@@ -11,17 +11,14 @@ import { foundCredential } from './credential-faults.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 import type { RefreshingDeps } from '../domain/refreshing-value.ts'
 import type { Log } from '../ports/log.ts'
-import { grantedCredential, type GrantedCredential } from '../domain/grant.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import type { IamKeys } from '../google/iam-keys.ts'
-import { createRequestToken, type RequestToken } from '../oauth/token-endpoint.ts'
+import { createRevokeRefreshToken } from '../oauth/redeem-code.ts'
+import { createRequestToken } from '../oauth/token-endpoint.ts'
 import { createSendWithRetry, type SendWithRetryDeps } from '../oauth/send-with-retry.ts'
-import { createResolveUpstream, type ResolvedUpstream } from '../oauth/resolve-upstream.ts'
+import { createResolveUpstream } from '../oauth/resolve-upstream.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
-import type { Secret } from '../domain/secret.ts'
-import type { Clock } from '../ports/clock.ts'
 import { clientOf } from '../records/credential-secrets.ts'
-import { readOAuthError, judgeFailure } from '../oauth/upstream-failure.ts'
 
 /** What came of withdrawing one version upstream. */
 interface Withdrawal {
@@ -120,16 +117,23 @@ export type RevokeVersion = (
   version: string,
 ) => Promise<'done' | 'already_dead' | 'no_endpoint'>
 
-/** Revokes the refresh token of one version at its upstream. */
+/** Revokes the refresh token of one version at its upstream. Throws `upstream_unavailable` and `target_unavailable`. */
 export function createRevokeVersion(deps: RevokeVersionDeps): RevokeVersion {
-  const { google } = deps
+  const { google, credentials } = deps
+  const reachUpstream = createResolveUpstream({ ...deps, tokenUrl: google.oauthTokenUrl })
   const revoke = createRevokeRefreshToken({
     ...deps,
     ask: createRequestToken({ ...deps, ask: createSendWithRetry(deps) }),
-    reachUpstream: createResolveUpstream({ ...deps, tokenUrl: google.oauthTokenUrl }),
     googleRevokeUrl: google.revokeUrl,
   })
-  return (credential, version) => revoke({ ...grantedCredential(credential), version })
+  return async (credential, version) => {
+    const { name, upstream } = credential
+    const reached = await reachUpstream(credential)
+    const secret = await credentials.openWithdrawn(name, version)
+    if (secret.kind !== 'refresh_token') return 'no_endpoint'
+    const client = await clientOf(deps, secret.client, { upstream, mayBeOff: true })
+    return revoke({ reached, client, credential: name, refreshToken: secret.refreshToken })
+  }
 }
 
 interface WithdrawDeps {
@@ -188,44 +192,3 @@ export function createWithdraw({
 }
 
 const tokensLive = 'access tokens that were handed out live up to an hour'
-
-const budgetMs = 5_000
-
-interface RevokeRefreshTokenDeps {
-  readonly ask: RequestToken
-  readonly reachUpstream: (credential: GrantedCredential) => Promise<ResolvedUpstream>
-  readonly credentials: Pick<Credentials, 'find' | 'openSecret' | 'openWithdrawn'>
-  readonly clock: Clock
-  readonly googleRevokeUrl: string
-}
-
-/**
- * Revokes the refresh token of a version at its upstream (RFC 7009), if that has an endpoint for it. With Google the
- * whole grant of client and user ends, access tokens included (docs/google.md §1.5). Throws `upstream_unavailable` or
- * `target_unavailable`.
- */
-export function createRevokeRefreshToken(
-  deps: RevokeRefreshTokenDeps,
-): (credential: GrantedCredential) => Promise<'done' | 'already_dead' | 'no_endpoint'> {
-  return async (credential) => {
-    const { name, version } = credential
-    const reached = await deps.reachUpstream(credential)
-    const url = reached.upstream.name === 'google' ? deps.googleRevokeUrl : reached.revocationUrl
-    const secret = await deps.credentials.openWithdrawn(name, version)
-    if (url === undefined || secret.kind !== 'refresh_token') return 'no_endpoint'
-    const { reply, secrets } = await deps.ask({
-      reached,
-      url,
-      client: await clientOf(deps, secret.client, { upstream: credential.upstream, mayBeOff: true }),
-      credential: name,
-      form: { token: secret.refreshToken.reveal(), token_type_hint: 'refresh_token' },
-      repeatable: 'always',
-      deadlineMs: deps.clock.steadyMs() + budgetMs,
-    })
-    if (reply.kind === 'answer' && reply.answer.status === 200) return 'done'
-    if (reply.kind === 'answer' && readOAuthError(reply.answer)?.error === 'invalid_token')
-      return 'already_dead'
-    const sent: readonly Secret[] = [...secrets, secret.refreshToken]
-    throw judgeFailure(reply, { now: deps.clock.now(), secrets: sent }).error
-  }
-}

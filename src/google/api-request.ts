@@ -1,4 +1,4 @@
-import { isMembers, parseJsonObject, type Members } from '../domain/json.ts'
+import { isMembers, parseJson, type Members } from '../domain/json.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 import type { Secret } from '../domain/secret.ts'
 import type { HttpRequest, HttpClient, HttpResult } from '../ports/http-client.ts'
@@ -18,11 +18,14 @@ export interface JsonCall {
 
 /** A request to one of Google's JSON services. */
 export function jsonRequest({ url, token, method = 'POST', json }: JsonCall): RequestParts {
-  const content =
-    json === undefined ? {} : { type: { 'content-type': 'application/json' }, body: JSON.stringify(json) }
-  const { type, ...body } = content
-  const headers = { authorization: `Bearer ${token.reveal()}`, accept: 'application/json', ...type }
-  return { method, url, headers, ...body }
+  const headers = { authorization: `Bearer ${token.reveal()}`, accept: 'application/json' }
+  if (json === undefined) return { method, url, headers }
+  return {
+    method,
+    url,
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify(json),
+  }
 }
 
 /** A form for Google's token endpoint or STS. */
@@ -101,21 +104,11 @@ export function quoteGoogleError(body: string): string {
 }
 
 function errorIn(body: string): Members | undefined {
-  const elements: readonly unknown[] = body.trimStart().startsWith('[')
-    ? parseArray(body)
-    : [parseJsonObject(body)]
+  const parsed = parseJson(body)
+  const elements: readonly unknown[] = Array.isArray(parsed) ? parsed : [parsed]
   for (const element of elements)
     if (isMembers(element) && isMembers(element['error'])) return element['error']
   return undefined
-}
-
-function parseArray(body: string): readonly unknown[] {
-  try {
-    const parsed: unknown = JSON.parse(body)
-    return Array.isArray(parsed) ? parsed : []
-  } catch {
-    return []
-  }
 }
 
 function constraintIn(infos: readonly Members[]): string | undefined {

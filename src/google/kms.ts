@@ -1,6 +1,5 @@
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import { parseJsonObject, type Members } from '../domain/json.ts'
-import { omitUndefined } from '../domain/omit-undefined.ts'
 import { base64Of, decodeBase64 } from '../domain/pem.ts'
 import { fault, type Result } from '../domain/result.ts'
 import { parseRetryAfter, seconds, type EpochSeconds, type Seconds } from '../domain/time.ts'
@@ -208,7 +207,7 @@ function passing(reason: string, retryAfter = retryAfterTrouble): KmsFailure {
 }
 
 function unavailable(reason: string, retryAfter?: Seconds): BrokerError {
-  return new BrokerError('key_ring_unavailable', { reason, ...omitUndefined({ retryAfter }) })
+  return new BrokerError('key_ring_unavailable', { reason, retryAfter })
 }
 
 /** Long words are cut: a proxy's error may repeat what was sent (P23). */

@@ -2,13 +2,13 @@ import type { AccessBoundary } from '../domain/access-boundary.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import { cloudPlatformScope } from '../domain/google.ts'
 import type { Grant } from '../domain/grant.ts'
-import type { Members } from '../domain/json.ts'
+import { fault } from '../domain/result.ts'
 import { Secret } from '../domain/secret.ts'
 import { epochSeconds, later, type EpochSeconds } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpAnswer } from '../ports/http-client.ts'
-import type { SendWithRetry } from '../oauth/send-with-retry.ts'
+import type { SendWithRetry, UpstreamReply } from '../oauth/send-with-retry.ts'
 import {
   carriedScopes,
   parseAccessToken,
@@ -66,19 +66,11 @@ export type ExchangeBoundary = (task: BoundaryTask) => Promise<Bounded>
 
 /** A token that reaches no further than the boundary and lives no longer than its source, which goes no further. */
 export function createExchangeBoundary(deps: AccessBoundaryDeps): ExchangeBoundary {
-  return async ({ grant, boundary, source, deadlineMs }) => {
-    const reply = await deps.ask({
-      url: deps.stsUrl,
-      form: {
-        grant_type: tokenExchange,
-        requested_token_type: accessTokenType,
-        subject_token: source.secret.reveal(),
-        subject_token_type: accessTokenType,
-        options: JSON.stringify({ accessBoundary: { accessBoundaryRules: boundary } }),
-      },
-      credential: grant.credential.name,
-      repeatable: 'always',
-      deadlineMs,
+  return async ({ boundary, ...task }) => {
+    const { source } = task
+    const reply = await exchange(deps, task, {
+      requested_token_type: accessTokenType,
+      options: JSON.stringify({ accessBoundary: { accessBoundaryRules: boundary } }),
     })
     if (reply.kind !== 'answer' || reply.answer.status !== 200) {
       const failure = judgeFailure(reply, { now: deps.clock.now(), secrets: [source.secret] })
@@ -91,12 +83,29 @@ export function createExchangeBoundary(deps: AccessBoundaryDeps): ExchangeBounda
     }
     const told = judgeReply(reply.answer, source)
     if (!told.ok) throw invalidResponse(`the STS's reply has ${told.fault}`)
-    const { accessToken, expiresIn } = told.value
-    // docs/google.md §2.1: without expires_in, as for users' tokens, the source's end is the end.
-    const ownEnd = expiresIn === undefined ? source.expiresAt : later(reply.sentAt, expiresIn)
-    const expiresAt = epochSeconds(Math.min(source.expiresAt, ownEnd))
-    return { kind: 'bounded', token: { ...source, secret: accessToken, expiresAt } }
+    const expiresAt = endOf(reply.sentAt, told.value, source)
+    return { kind: 'bounded', token: { ...source, secret: told.value.accessToken, expiresAt } }
   }
+}
+
+/** Offers the source as the subject token (RFC 8693 §2.1). */
+function exchange(
+  { ask, stsUrl }: AccessBoundaryDeps,
+  { grant, source, deadlineMs }: Omit<BoundaryTask, 'boundary'>,
+  wanted: Readonly<Record<string, string>>,
+): Promise<UpstreamReply> {
+  const subject = { subject_token: source.secret.reveal(), subject_token_type: accessTokenType }
+  const form = { grant_type: tokenExchange, ...subject, ...wanted }
+  return ask({ url: stsUrl, form, credential: grant.credential.name, repeatable: 'always', deadlineMs })
+}
+
+/** docs/google.md §2.1: without expires_in, as for users' tokens, the source's end is the end. */
+function endOf(
+  sentAt: EpochSeconds,
+  { expiresIn }: AccessTokenReply,
+  { expiresAt }: MintedToken,
+): EpochSeconds {
+  return expiresIn === undefined ? expiresAt : epochSeconds(Math.min(expiresAt, later(sentAt, expiresIn)))
 }
 
 /** Some have seen the STS refuse every source but one of cloud-platform. */
@@ -124,19 +133,9 @@ export type GetIntermediary = (task: Omit<BoundaryTask, 'boundary'>) => Promise<
  * passes, and `upstream_nonsense` where there will be no intermediary token, whatever the reason.
  */
 export function createGetIntermediary(deps: AccessBoundaryDeps): GetIntermediary {
-  return async ({ grant, source, deadlineMs }) => {
-    const reply = await deps.ask({
-      url: deps.stsUrl,
-      form: {
-        grant_type: tokenExchange,
-        requested_token_type: intermediaryType,
-        subject_token: source.secret.reveal(),
-        subject_token_type: accessTokenType,
-      },
-      credential: grant.credential.name,
-      repeatable: 'always',
-      deadlineMs,
-    })
+  return async (task) => {
+    const { source } = task
+    const reply = await exchange(deps, task, { requested_token_type: intermediaryType })
     if (reply.kind !== 'answer' || reply.answer.status !== 200) {
       const { error } = judgeFailure(reply, { now: deps.clock.now(), secrets: [source.secret] })
       if (error.code === 'upstream_unavailable') throw error
@@ -144,10 +143,8 @@ export function createGetIntermediary(deps: AccessBoundaryDeps): GetIntermediary
     }
     const told = judgeIntermediary(reply.answer, source)
     if (!told.ok) throw invalidResponse(`the reply with an intermediary token has ${told.fault}`)
-    const { accessToken, expiresIn, sessionKey } = told.value
-    const ownEnd = expiresIn === undefined ? source.expiresAt : later(reply.sentAt, expiresIn)
-    const expiresAt = epochSeconds(Math.min(source.expiresAt, ownEnd))
-    return { token: accessToken, sessionKey, expiresAt }
+    const { accessToken, sessionKey } = told.value
+    return { token: accessToken, sessionKey, expiresAt: endOf(reply.sentAt, told.value, source) }
   }
 }
 
@@ -155,34 +152,34 @@ function judgeIntermediary(
   answer: HttpAnswer,
   source: MintedToken,
 ): Judged<AccessTokenReply & { readonly sessionKey: Secret }> {
-  const members = parseReplyMembers(answer)
-  if (!members.ok) return members
-  const { issued_token_type: type, access_boundary_session_key: sessionKey } = members.value
-  if (type !== intermediaryType && type !== accessTokenType)
-    return { ok: false, fault: 'an issued_token_type other than asked for' }
-  const reply = parseAccessToken(members.value)
+  const reply = judgeExchange(answer, source, [intermediaryType, accessTokenType])
   if (!reply.ok) return reply
-  if (typeof sessionKey !== 'string') return { ok: false, fault: 'no access_boundary_session_key' }
-  // With a suffix it would be no more bounded than without.
-  if (reply.value.accessToken.reveal() === source.secret.reveal())
-    return { ok: false, fault: 'the source token itself' }
+  const { sessionKey } = reply.value
+  if (typeof sessionKey !== 'string') return fault('no access_boundary_session_key')
   return { ok: true, value: { ...reply.value, sessionKey: new Secret(sessionKey) } }
 }
 
 function judgeReply(answer: HttpAnswer, source: MintedToken): Judged<AccessTokenReply> {
-  const members = parseReplyMembers(answer)
-  if (!members.ok) return members
-  if (!isAccessToken(members.value)) return { ok: false, fault: 'an issued_token_type other than asked for' }
-  const reply = parseAccessToken(members.value)
+  const reply = judgeExchange(answer, source, [accessTokenType])
   if (!reply.ok) return reply
-  if (reply.value.accessToken.reveal() === source.secret.reveal())
-    return { ok: false, fault: 'the source token itself, without a boundary' }
   const { scopes } = reply.value
   const isWider = scopes !== undefined && carriedScopes(source.scopes, scopes) === undefined
-  return isWider ? { ok: false, fault: 'a token that carries more scopes than its source' } : reply
+  return isWider ? fault('a token that carries more scopes than its source') : reply
 }
 
-/** RFC 8693 §2.2.1: required. */
-function isAccessToken({ issued_token_type: type }: Members): boolean {
-  return type === accessTokenType
+/** RFC 8693 §2.2.1: `issued_token_type` is required. */
+function judgeExchange(
+  answer: HttpAnswer,
+  source: MintedToken,
+  types: readonly unknown[],
+): Judged<AccessTokenReply & { readonly sessionKey: unknown }> {
+  const members = parseReplyMembers(answer)
+  if (!members.ok) return members
+  const { issued_token_type: type, access_boundary_session_key: sessionKey } = members.value
+  if (!types.includes(type)) return fault('an issued_token_type other than asked for')
+  const reply = parseAccessToken(members.value)
+  if (!reply.ok) return reply
+  // It would be no more bounded than before.
+  if (reply.value.accessToken.reveal() === source.secret.reveal()) return fault('the source token itself')
+  return { ok: true, value: { ...reply.value, sessionKey } }
 }

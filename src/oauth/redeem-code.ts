@@ -84,22 +84,30 @@ function unfit(fault: string): Error {
   return invalidResponse(`the token endpoint's reply to a consent has ${fault}`)
 }
 
-export interface GivenBack {
+export interface RefreshTokenToRevoke {
   readonly reached: ResolvedUpstream
   readonly client: OAuthClient
   readonly credential: string
   readonly refreshToken: Secret
 }
 
-/** Revokes a refresh token that is not kept (RFC 7009); nothing where the upstream has no endpoint for it. */
-export function createGiveBack({
+/**
+ * Revokes a refresh token (RFC 7009), where its upstream has an endpoint for it. With Google the whole grant of client
+ * and user ends, access tokens included (docs/google.md §1.5). Throws what an upstream's refusal is.
+ */
+export function createRevokeRefreshToken({
   ask,
   clock,
   googleRevokeUrl,
-}: RedeemCodeDeps & { readonly googleRevokeUrl: string }): (given: GivenBack) => Promise<void> {
-  return async ({ reached, client, credential, refreshToken }) => {
+}: RedeemCodeDeps & { readonly googleRevokeUrl: string }) {
+  return async ({
+    reached,
+    client,
+    credential,
+    refreshToken,
+  }: RefreshTokenToRevoke): Promise<'done' | 'already_dead' | 'no_endpoint'> => {
     const url = reached.upstream.name === 'google' ? googleRevokeUrl : reached.revocationUrl
-    if (url === undefined) return
+    if (url === undefined) return 'no_endpoint'
     const { reply, secrets } = await ask({
       reached,
       url,
@@ -109,8 +117,9 @@ export function createGiveBack({
       repeatable: 'always',
       deadlineMs: clock.steadyMs() + budgetMs,
     })
-    if (reply.kind === 'answer' && reply.answer.status === 200) return
-    if (reply.kind === 'answer' && readOAuthError(reply.answer)?.error === 'invalid_token') return
+    if (reply.kind === 'answer' && reply.answer.status === 200) return 'done'
+    if (reply.kind === 'answer' && readOAuthError(reply.answer)?.error === 'invalid_token')
+      return 'already_dead'
     throw judgeFailure(reply, { now: clock.now(), secrets: [...secrets, refreshToken] }).error
   }
 }

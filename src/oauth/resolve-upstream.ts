@@ -19,7 +19,7 @@ interface ResolveUpstreamDeps extends DiscoverEndpointsDeps {
   /** Where Google's own tokens come from. */
   readonly tokenUrl: string
   /** Where people consent at Google. */
-  readonly authorizationUrl?: string
+  readonly authorizationUrl?: string | undefined
   /** The other upstreams, by the policy in force. Throws `policy_unavailable`. */
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
 }
@@ -29,13 +29,13 @@ export interface ResolvedUpstream {
   readonly upstream: Upstream
   readonly tokenUrl: string
   /** Absent where there is none; Google's is a setting of its own. */
-  readonly revocationUrl?: string
+  readonly revocationUrl?: string | undefined
   /** RFC 7662, where it has one on the same host. */
-  readonly introspectionUrl?: string
+  readonly introspectionUrl?: string | undefined
   /** Where the keys lie that its access tokens verify by, on the same host. */
-  readonly keysUrl?: string
+  readonly keysUrl?: string | undefined
   /** Where people consent; absent where nobody can. */
-  readonly authorizationUrl?: string
+  readonly authorizationUrl?: string | undefined
   /** Whether its answers to a consent say which server they come from (RFC 9207). */
   readonly announcesIssuer?: boolean
   /** By its metadata: the scope that makes a grant outlast its session. */
@@ -56,22 +56,24 @@ export function createResolveUpstream(
   const endpointsOf = async ({ endpoints }: Upstream): Promise<Omit<ResolvedUpstream, 'upstream'>> => {
     if (endpoints.from === 'policy') {
       const { token, revocation, introspection, keys, authorization } = endpoints
-      return reachedAt(token, {
+      return {
+        tokenUrl: token,
         revocationUrl: revocation,
         introspectionUrl: introspection,
         keysUrl: keys,
         authorizationUrl: authorization,
-      })
+      }
     }
     const found = await discover(endpoints.issuer)
-    const { announcesIssuer = false, hasOfflineAccess = false } = found
-    const reached = reachedAt(found.tokenEndpoint, {
+    return {
+      tokenUrl: found.tokenEndpoint,
       revocationUrl: found.revocationEndpoint,
       introspectionUrl: found.introspectionEndpoint,
       keysUrl: found.jwksUri,
       authorizationUrl: found.authorizationEndpoint,
-    })
-    return { ...reached, announcesIssuer, hasOfflineAccess }
+      announcesIssuer: found.announcesIssuer,
+      hasOfflineAccess: found.hasOfflineAccess,
+    }
   }
 
   return async ({ name, upstream: wanted }) => {
@@ -81,20 +83,6 @@ export function createResolveUpstream(
         reason: `credential ${name}: the policy in force has no upstream ${wanted}`,
       })
     return { upstream, ...(await endpointsOf(upstream)) }
-  }
-}
-
-type Beside = Readonly<
-  Record<'revocationUrl' | 'introspectionUrl' | 'keysUrl' | 'authorizationUrl', string | undefined>
->
-
-function reachedAt(
-  tokenUrl: string,
-  { revocationUrl, introspectionUrl, keysUrl, authorizationUrl }: Beside,
-): Omit<ResolvedUpstream, 'upstream'> {
-  return {
-    tokenUrl,
-    ...omitUndefined({ revocationUrl, introspectionUrl, keysUrl, authorizationUrl }),
   }
 }
 
@@ -165,16 +153,16 @@ const retryAfter = seconds(30)
 interface Metadata {
   readonly tokenEndpoint: string
   /** Absent where there is none, or it is not on the issuer's own host. */
-  readonly revocationEndpoint?: string
+  readonly revocationEndpoint: string | undefined
   /** Likewise. */
-  readonly introspectionEndpoint?: string
-  readonly jwksUri?: string
+  readonly introspectionEndpoint: string | undefined
+  readonly jwksUri: string | undefined
   /** Where people consent: a page that browsers go to, wherever it is, and that is sent no secret. */
-  readonly authorizationEndpoint?: string
+  readonly authorizationEndpoint: string | undefined
   /** RFC 9207 §3. */
-  readonly announcesIssuer?: true
+  readonly announcesIssuer: boolean
   /** Whether `scopes_supported` has `offline_access` (OpenID Connect Core §11). */
-  readonly hasOfflineAccess?: true
+  readonly hasOfflineAccess: boolean
 }
 
 /**
@@ -230,17 +218,16 @@ function parseMetadata(text: string, issuer: string): Metadata {
     const url = members[member]
     return typeof url === 'string' && isPlainUrl(url) && isOnHostOf(url, issuer) ? url : undefined
   }
-  const revocation = beside('revocation_endpoint')
-  const introspection = beside('introspection_endpoint')
-  const keys = beside('jwks_uri')
   const { authorization_endpoint: authorization, scopes_supported: scopes } = members
   return {
     tokenEndpoint: token,
-    ...omitUndefined({ revocationEndpoint: revocation, introspectionEndpoint: introspection, jwksUri: keys }),
-    ...(typeof authorization === 'string' &&
-      isSafePage(authorization) && { authorizationEndpoint: authorization }),
-    ...(members['authorization_response_iss_parameter_supported'] === true && { announcesIssuer: true }),
-    ...(Array.isArray(scopes) && scopes.includes('offline_access') && { hasOfflineAccess: true }),
+    revocationEndpoint: beside('revocation_endpoint'),
+    introspectionEndpoint: beside('introspection_endpoint'),
+    jwksUri: beside('jwks_uri'),
+    authorizationEndpoint:
+      typeof authorization === 'string' && isSafePage(authorization) ? authorization : undefined,
+    announcesIssuer: members['authorization_response_iss_parameter_supported'] === true,
+    hasOfflineAccess: Array.isArray(scopes) && scopes.includes('offline_access'),
   }
 }
 

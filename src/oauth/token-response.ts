@@ -1,6 +1,5 @@
 import { fault, type Result } from '../domain/result.ts'
-import { decodeJwt, type JWTPayload } from 'jose'
-import { parseJsonObject, type Members } from '../domain/json.ts'
+import { claimsOf, parseJsonObject, type Members } from '../domain/json.ts'
 import { parseScope, type ScopeSet, formatScope, scopesBeyond, scopesIn, scopeSet } from '../domain/scopes.ts'
 import { Secret } from '../domain/secret.ts'
 import { epochSeconds, seconds, type EpochSeconds, type Seconds, later } from '../domain/time.ts'
@@ -18,7 +17,7 @@ const tokenBytesMax = 12_288
 const refreshLifeMax = 315_360_000
 
 /** docs/google.md §1.5. */
-const googleIssuers: ReadonlySet<string> = new Set(['https://accounts.google.com', 'accounts.google.com'])
+const googleIssuers: ReadonlySet<unknown> = new Set(['https://accounts.google.com', 'accounts.google.com'])
 
 export type Judged<T> = Result<T>
 
@@ -119,23 +118,15 @@ export function parseIdToken(
 ): Judged<IdTokenReply> {
   if (error !== undefined) return fault('an error beside status 200')
   if (!isTokenText(token)) return fault('no usable id_token')
-  const claims = decodeClaims(token)
+  const claims = claimsOf(token)
   if (claims === undefined) return fault('an id_token that is no JWT')
-  if (claims.aud !== audience) return fault('an id_token for another audience')
-  if (!googleIssuers.has(claims.iss ?? '')) return fault('an id_token of another issuer than Google')
+  const { aud, iss, exp: expiresAt } = claims
+  if (aud !== audience) return fault('an id_token for another audience')
+  if (!googleIssuers.has(iss)) return fault('an id_token of another issuer than Google')
   if (email !== undefined && claims['email'] !== email) return fault('an id_token of another account')
-  const expiresAt: unknown = claims.exp
   if (typeof expiresAt !== 'number' || !isLifetime(expiresAt - now))
     return fault('an id_token with an unusable exp')
   return { ok: true, value: { idToken: new Secret(token), expiresAt: epochSeconds(Math.floor(expiresAt)) } }
-}
-
-function decodeClaims(token: string): JWTPayload | undefined {
-  try {
-    return decodeJwt(token)
-  } catch {
-    return undefined
-  }
 }
 
 /** VSCHAR of RFC 6749 appendix A without the space, which no Authorization header could carry. */
@@ -208,7 +199,8 @@ export function carriedScopes(asked: ScopeSet, told: ScopeSet): ScopeSet | undef
   return isWider ? undefined : asked.filter((scope) => names.includes(fullName(scope)))
 }
 
-function fullName(scope: string): string {
+/** Of the two that Google has a short name for. */
+export function fullName(scope: string): string {
   return aliases.get(scope) ?? scope
 }
 

@@ -67,7 +67,7 @@ export interface ConnectedVersion {
 type OnMalformed = (error: BrokerError) => void
 
 export interface CredentialPage {
-  readonly after?: string
+  readonly after?: string | undefined
   readonly limit: number
   readonly onMalformed?: OnMalformed
 }
@@ -335,17 +335,18 @@ export async function listAllCredentials(
   return all
 }
 
-/** The same one by one: a reader that has found what it looks for reads no further page. */
+/**
+ * The same one by one: a reader that has found what it looks for reads no
+ * further page.
+ */
 export async function* eachCredential(
   credentials: Pick<Credentials, 'list'>,
   more: Pick<CredentialPage, 'onMalformed'> = {},
 ): AsyncGenerator<CredentialSummary, void> {
-  let from: Pick<CredentialPage, 'after'> = {}
-  for (;;) {
-    const page = await credentials.list({ ...more, ...from, limit: pageSize })
+  let after: string | undefined
+  do {
+    const page = await credentials.list({ ...more, after, limit: pageSize })
     yield* page
-    const last = page.at(-1)
-    if (last === undefined || page.length < pageSize) return
-    from = { after: last.name }
-  }
+    after = page.length < pageSize ? undefined : page.at(-1)?.name
+  } while (after !== undefined)
 }

@@ -4,10 +4,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest
 import { createHttpClient } from '../../src/adapters/system/fetch-http-client.ts'
 import { isBrokerError } from '../../src/domain/broker-error.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
-import { createRequestToken } from '../../src/oauth/token-endpoint.ts'
-import { createSendWithRetry } from '../../src/oauth/send-with-retry.ts'
-import { createResolveUpstream } from '../../src/oauth/resolve-upstream.ts'
-import { createRevokeRefreshToken } from '../../src/enrolment/revoke-credential.ts'
+import { createRevokeVersion } from '../../src/enrolment/revoke-credential.ts'
 import { failureOf, startMintWorld, type MintWorld } from '../support/mint-world.ts'
 import {
   startAuthorizationServer,
@@ -365,20 +362,19 @@ describe('revoking a refresh token at its own server', () => {
   async function revoke() {
     const { clock, entropy, credentials } = world
     const http = createHttpClient()
-    const revokeIt = createRevokeRefreshToken({
-      ask: createRequestToken({ clock, entropy, ask: createSendWithRetry({ http, clock, entropy }) }),
-      reachUpstream: createResolveUpstream({
-        http,
-        clock,
-        sharesWork: true,
-        findUpstream: finderOf(...upstreams),
-        tokenUrl: 'https://never.example',
-      }),
-      credentials,
+    const revokeIt = createRevokeVersion({
+      http,
       clock,
-      googleRevokeUrl: 'https://never.example',
+      entropy,
+      log: () => undefined,
+      sharesWork: true,
+      credentials,
+      findUpstream: finderOf(...upstreams),
+      google: { oauthTokenUrl: 'https://never.example', revokeUrl: 'https://never.example' },
     })
-    return revokeIt((await world.grantFor('shop', scopes)).credential)
+    const summary = await credentials.find('shop')
+    if (summary === undefined) throw new Error('shop is not enrolled')
+    return revokeIt(summary, summary.version)
   }
 
   test.each([
