@@ -54,7 +54,7 @@ describe('rewrapping', () => {
     ])
   })
 
-  it('lets others have their turn after every few records, also where there is nothing to do', async () => {
+  it('lets others have their turn after every record, also where there is nothing to do', async () => {
     const slept: number[] = []
     const world = createWorld({ ...createFakeClock(), sleep: async (ms) => void slept.push(ms) })
     await world.enrol(25)
@@ -62,7 +62,7 @@ describe('rewrapping', () => {
     slept.length = 0
 
     expect(await world.rewrapAll([fresh, old], 100)).toMatchObject([{ already: 25, rewrapped: 0 }])
-    expect(slept).toEqual([0, 0, 0, 0, 0])
+    expect(slept).toEqual(Array.from({ length: 25 }, () => 0))
   })
 
   it('run again it finds nothing to do, and writes nothing', async () => {

@@ -80,9 +80,10 @@ describe('discovery', () => {
     const there = 'https://sso.example/realms/shop/revoke'
     const naming = (url: unknown) =>
       createWorld({ [own]: metadata({ revocation_endpoint: url }) }).endpoints(issuer)
-    expect(await naming(there)).toEqual({ tokenEndpoint: token, revocationEndpoint: there })
+    const rest = { tokenEndpoint: token, announcesIssuer: false, hasOfflineAccess: false }
+    expect(await naming(there)).toEqual({ ...rest, revocationEndpoint: there })
     for (const url of ['https://evil.example/revoke', 'http://sso.example/revoke', '/revoke', 7])
-      expect(await naming(url)).toEqual({ tokenEndpoint: token })
+      expect(await naming(url)).toEqual(rest)
   })
 
   test.each([
