@@ -31,7 +31,8 @@ export function createGauges(deps: GaugesDeps): () => Promise<readonly GaugeRead
   return async () => {
     if (clock.steadyMs() >= nextMs) {
       nextMs = clock.steadyMs() + pauseMs
-      rows = await readRows(deps).catch(() => [])
+      // While the store is down what was known stays: a broken credential is not well again.
+      rows = await readRows(deps).catch(() => rows)
     }
     const now = clock.now()
     return [

@@ -73,6 +73,22 @@ describe('what is read of credentials and policy', () => {
     expect(await named(1_001)).toBe(0)
   })
 
+  test('stays as it was last read while the store is down', async () => {
+    let isDown = false
+    const list = () => (isDown ? Promise.reject(new Error('down')) : Promise.resolve([broken]))
+    const own = createFakeClock()
+    const read = gauges([], { credentials: { list }, clock: own })
+    await read()
+    isDown = true
+    await own.advance(15_000)
+
+    expect(await read()).toContainEqual({
+      name: 'downscope.credential.healthy',
+      value: 0,
+      labels: { credential: 'broken' },
+    })
+  })
+
   test('says how old the policy is and the oldest rotation of each step', async () => {
     const rotation = (name: string, ago: number): CredentialSummary => ({
       ...summary,

@@ -117,6 +117,11 @@ describe('the metrics of a broker', () => {
       ).toBeGreaterThan(0)
       expect(sample(text, 'downscope_audit_records_total', { outcome: 'written' })).toBe(4)
       expect(sample(text, 'downscope_policy_faults')).toBe(0)
+      // There before anything fails, so that the first failure is an increase.
+      expect(sample(text, 'downscope_audit_records_total', { outcome: 'failed' })).toBe(0)
+      expect(
+        sample(text, 'downscope_key_ring_operations_total', { operation: 'open', outcome: 'failed' }),
+      ).toBe(0)
       const known = Object.keys(metrics).map(prometheusName)
       const families = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, family = '']) => family)
       expect(families.filter((family) => family !== 'target_info' && !known.includes(family))).toEqual([])

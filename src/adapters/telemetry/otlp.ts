@@ -4,7 +4,7 @@ import { MeterProvider, type MetricReader } from '@opentelemetry/sdk-metrics'
 import { metrics, type MetricDescription } from '../../domain/metrics.ts'
 import { softwareVersion as version } from '../../domain/version.ts'
 import type { Log } from '../../ports/log.ts'
-import type { GaugeReading, Meter } from '../../ports/telemetry.ts'
+import type { GaugeReading, Meter, MetricLabels } from '../../ports/telemetry.ts'
 
 /** How this instance is called in what it sends. */
 export interface Sender {
@@ -63,10 +63,14 @@ export function createMeter(
   const histograms = new Map<string, Histogram>()
   const gauges = new Map<string, ObservableGauge>()
   for (const [name, description] of Object.entries<MetricDescription>(metrics)) {
-    const { kind, means, unit = '' } = description
+    const { kind, means, unit = '', labels } = description
     const options = { description: means, unit }
-    if (kind === 'counter') counters.set(name, otel.createCounter(name, options))
-    else if (kind === 'gauge') gauges.set(name, otel.createObservableGauge(name, options))
+    if (kind === 'counter') {
+      const counter = otel.createCounter(name, options)
+      counters.set(name, counter)
+      // A series that begins with its first event has not grown: Prometheus would not see the first failure.
+      for (const known of labelSets(Object.entries(labels))) counter.add(0, known)
+    } else if (kind === 'gauge') gauges.set(name, otel.createObservableGauge(name, options))
     else {
       const advice = { explicitBucketBoundaries: [...bucketsSeconds] }
       histograms.set(name, otel.createHistogram(name, { ...options, advice }))
@@ -87,6 +91,17 @@ export function createMeter(
       ),
   }
   return { meter, provider }
+}
+
+/** All that the labels can be together; none where one of them is not of a closed set. */
+function labelSets(labels: readonly [string, readonly string[] | string][]): readonly MetricLabels[] {
+  return labels.reduce<readonly MetricLabels[]>(
+    (sets, [label, values]) =>
+      typeof values === 'string'
+        ? []
+        : sets.flatMap((set) => values.map((value) => ({ ...set, [label]: value }))),
+    [{}],
+  )
 }
 
 async function readQuietly(read: () => Promise<readonly GaugeReading[]>): Promise<readonly GaugeReading[]> {
