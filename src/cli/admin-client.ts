@@ -3,9 +3,9 @@ import { isMembers } from '../domain/json.ts'
 import { readAdminIdentity, identityOptions, type AdminIdentity } from './identity.ts'
 import { brokerIssuer, brokerUrl, urlOptions } from './broker-url.ts'
 import { jsonOption, type Call, type OptionSpec } from './command.ts'
-import { type Exit, createFault } from './fault.ts'
+import { type Exit, createFault, isFault } from './fault.ts'
 import { send, type Received } from './send.ts'
-import { plain } from './output.ts'
+import { counted, plain, warn } from './output.ts'
 import { adminCurl, curlOption, dryRunOption, showDryRun, shownInstead } from './request-shown.ts'
 
 /** One act of administration. */
@@ -81,6 +81,28 @@ export async function connect(call: Call): Promise<AdminClient> {
         receivedAt: new Date(),
       }
     },
+  }
+}
+
+/** Asks again and again, for `audit tail` and `status`: once it was answered, a broker that is away for a while is waited for. */
+export async function keepAsking(
+  call: Call,
+  seconds: number,
+  ask: (count: number) => Promise<void>,
+): Promise<never> {
+  let isAway = false
+  for (let count = 0; ; count += 1) {
+    try {
+      await ask(count)
+      if (isAway) warn(call.terminal, 'the broker answers again')
+      isAway = false
+    } catch (error) {
+      if (count === 0 || !isFault(error) || error.exit !== 'unreachable') throw error
+      if (!isAway)
+        warn(call.terminal, `${error.message}; it is asked again every ${counted(seconds, 'second')}`)
+      isAway = true
+    }
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
   }
 }
 

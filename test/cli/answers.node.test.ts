@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { csvCell } from '../../src/cli/commands/audit.ts'
 import { createPerson } from '../../src/cli/terminal.ts'
 import { problem, startFakeAdminApi, type FakeAdminApi, type FakeAnswer } from '../support/fake-admin-api.ts'
@@ -576,5 +576,57 @@ describe('audit records', () => {
     const none = await run(['audit', 'show', 'r1'], { [first]: [{ body: { records: [], complete: true } }] })
     expect(found).toMatchObject({ status: 0 })
     expect(none).toMatchObject({ status: 1, stdout: '' })
+  })
+})
+
+describe('what is asked again and again', () => {
+  const record = (id: string, time: string) => ({
+    request_id: id,
+    time,
+    outcome: 'issued',
+    action: 'token.exchange',
+  })
+  const page = (...records: readonly object[]) => ({ body: { records, complete: true } })
+  const away = { status: 503, body: problem(503, 'store_unavailable', 'the store is away') }
+  const over = { status: 401, body: problem(401, 'admin_unauthenticated', 'the session is over') }
+
+  beforeEach(() => {
+    const wait = setTimeout
+    vi.useFakeTimers({ now: Date.parse('2026-11-29T08:01:00Z'), toFake: ['Date'] })
+    vi.stubGlobal('setTimeout', (work: () => void, ms: number) => wait(work, ms === 2_000 ? 0 : ms))
+  })
+  afterEach(() => {
+    vi.unstubAllGlobals()
+    vi.useRealTimers()
+  })
+
+  test('audit tail shows each record once, late ones too, though one clock is ahead and the broker was away', async () => {
+    const ahead = record('ahead', '2026-11-29T08:05:00Z')
+    const outcome = await run(['audit', 'tail', '--since', '2026-11-29T08:00:00Z'], {
+      'GET /v1/admin/audit?since=2026-11-29T08%3A00%3A00.000Z&limit=500': [page(ahead)],
+      'GET /v1/admin/audit?since=2026-11-29T08%3A00%3A45.000Z&limit=500': [
+        away,
+        away,
+        page(ahead, record('late', '2026-11-29T08:00:50Z')),
+        page(ahead, record('late', '2026-11-29T08:00:50Z')),
+        over,
+      ],
+    })
+
+    expect(outcome.status).toBe(4)
+    expect(outcome.stdout.match(/ahead|late/g)).toEqual(['ahead', 'late'])
+    expect(outcome.stderr.split('\n').slice(0, 3)).toEqual([
+      'warning: the store is away; it is asked again every 2 seconds',
+      'warning: the broker answers again',
+      'error: the session is over',
+    ])
+  })
+
+  test('audit tail gives up at once where it was never answered', async () => {
+    const outcome = await run(['audit', 'tail', '--since', '2026-11-29T08:00:00Z'], {
+      'GET /v1/admin/audit?since=2026-11-29T08%3A00%3A00.000Z&limit=500': [away],
+    })
+
+    expect(outcome.status).toBe(3)
   })
 })

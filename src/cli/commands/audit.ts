@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import * as z from 'zod/mini'
 import { auditOutcomes } from '../../domain/audit-record.ts'
 import { escapeInvisible, textOf } from '../../domain/text.ts'
-import { readOptions, connect, type AdminClient } from '../admin-client.ts'
+import { readOptions, connect, keepAsking, type AdminClient } from '../admin-client.ts'
 import { type Call, type Command, type OptionSpec, wholeNumber } from '../command.ts'
 import { createFault, type Exit } from '../fault.ts'
 import { createPaint, plain, table, warn, type Paint } from '../output.ts'
@@ -87,6 +87,10 @@ type Page = z.infer<typeof pageAnswer>
 const pageSize = 500
 const limitDefault = 100
 const secondsBetweenLooks = 2
+/** A record has the time at which its request began, which took 10 s at most; clocks of instances differ a little. */
+const lateSecondsOfAnswers = 15
+/** What strangers came to is recorded a minute later; that is looked for once a minute. */
+const lateSecondsMax = 90
 
 async function list(call: Call): Promise<Exit> {
   const query = filterIn(call)
@@ -155,33 +159,32 @@ async function tail(call: Call): Promise<Exit> {
   const query = filterIn(call)
   const client = await connect(call)
   const write = call.has('--json') ? jsonWriter(call) : lineWriter(call)
-  let since = query['since'] ?? new Date(Date.now() - 60_000).toISOString()
-  let shown = new Set<unknown>()
-  for (let first = true; ; first = false) {
+  const begin = Date.parse(query['since'] ?? new Date(Date.now() - 60_000).toISOString())
+  /** Up to when everything was asked for. */
+  let end = begin
+  const shown = new Map<string, number>()
+  return keepAsking(call, secondsBetweenLooks, async (count) => {
+    const lateSeconds = count % 30 === 0 ? lateSecondsMax : lateSecondsOfAnswers
+    const since = new Date(Math.max(begin, end - lateSeconds * 1000)).toISOString()
+    const askedAt = Date.now()
     const records: Record[] = []
     let after: string | undefined
     do {
       const page: Page = await ask(client, { ...query, since, limit: String(pageSize), after })
       records.push(...page.records)
-      if (first && after === undefined) sayHint(call, page)
+      if (count === 0 && after === undefined) sayHint(call, page)
       after = page.next_after
     } while (after !== undefined)
-    records
-      .toReversed()
-      .filter((record) => !shown.has(keyOf(record)))
-      .forEach(write.record)
-    // The same second is asked for again, because more of it may have come.
-    const newest = records[0]?.['time']
-    if (typeof newest === 'string') {
-      since = newest
-      shown = new Set(records.filter(({ time }) => time === newest).map(keyOf))
+    for (const record of records.toReversed()) {
+      const key = JSON.stringify([record['time'], record['request_id']])
+      if (!shown.has(key)) write.record(record)
+      shown.set(key, Date.parse(textOf(record['time'])))
     }
-    await new Promise((resolve) => setTimeout(resolve, secondsBetweenLooks * 1000))
-  }
-}
-
-function keyOf({ request_id: id }: Record): unknown {
-  return id
+    // An instance whose clock is ahead must not hide the records of the others.
+    const [newest = end] = records.map(({ time }) => Date.parse(textOf(time)))
+    end = Math.max(end, Math.min(newest, askedAt))
+    for (const [key, at] of shown) if (at < end - lateSecondsMax * 1000) shown.delete(key)
+  })
 }
 
 type Query = Readonly<{ [name: string]: string | undefined }>

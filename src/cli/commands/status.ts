@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { adminOptions, connect, type AdminClient } from '../admin-client.ts'
+import { adminOptions, connect, keepAsking, type AdminClient } from '../admin-client.ts'
 import { wholeNumber, type Call, type Command } from '../command.ts'
 import type { Exit } from '../fault.ts'
 import { counted, createPaint, json, plain, table, type Paint } from '../output.ts'
@@ -30,15 +30,16 @@ async function showStatus(call: Call): Promise<Exit> {
   const seconds = wholeNumber(call, '--interval', { min: 1, max: 3_600 }) ?? 5
   const isOnce = call.has('--once') || call.has('--json') || stdout.isTTY !== true
   const client = await connect(call)
-  for (;;) {
+  const show = async (): Promise<void> => {
     const status = await read(client, minutes)
     if (call.has('--json')) stdout.write(json(documentOf(status)))
     // From the corner of the screen on, and nothing of what stood there before.
     else
       stdout.write(`${isOnce ? '' : '\u001B[H\u001B[2J\u001B[3J'}${screen(status, createPaint(stdout, env))}`)
-    if (isOnce) return 'done'
-    await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
   }
+  if (!isOnce) return keepAsking(call, seconds, show)
+  await show()
+  return 'done'
 }
 
 const auditAnswer = z.object({
