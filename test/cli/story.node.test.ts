@@ -419,19 +419,18 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
       { args: [], env: { DOWNSCOPE_POLICY: 'mine.yaml' } },
     ]
     for (const { args, env } of ways) {
-      let shown = ''
+      let got: CliOutcome | undefined
       const use = async () => {
-        const outcome = await world.run(['policy', 'get'], environmentIn(world.read('dev/env')))
-        shown = outcome.stdout
+        got = await world.run(['policy', 'get'], environmentIn(world.read('dev/env')))
         return '\u0003'
       }
       const dev = await world.type(['dev', '--folder', 'dev', ...args], {
-        env: { ...world.google.endpoints, ...env },
+        env: { ...world.google.endpoints, PORT: String(await freePort()), ...env },
         typed: [{ at: 'Running until you press Ctrl-C.', keys: use }],
       })
 
       expect(dev.screen).toContain('mine.yaml')
-      expect(shown).toBe(mine)
+      expect(got).toEqual({ status: 0, stdout: mine, stderr: expect.stringContaining('mine.yaml') as unknown })
     }
   })
 

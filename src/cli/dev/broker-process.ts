@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { createFault } from '../fault.ts'
@@ -37,6 +37,7 @@ const drainMsMax = 9_000
 export async function startBroker(start: BrokerStart): Promise<BrokerProcess> {
   const { port, logFile } = start
   const url = `http://127.0.0.1:${port}`
+  const formerBytes = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
   const child = launch(start)
   const ended = endOf(child)
   const stop = async () => {
@@ -48,7 +49,7 @@ export async function startBroker(start: BrokerStart): Promise<BrokerProcess> {
   }
   const deadlineMs = performance.now() + startMsMax
   // Its own word first: on a port that somebody else took meanwhile, somebody else would answer.
-  while (!saysItListens(logFile) || !(await isReady(url))) {
+  while (!saysItListens(logFile, formerBytes) || !(await isReady(url))) {
     if (!hasEnded(child) && performance.now() < deadlineMs)
       await new Promise((next) => setTimeout(next, pollMs))
     else {
@@ -100,8 +101,9 @@ function hasEnded({ exitCode, signalCode, pid }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null || pid === undefined
 }
 
-function saysItListens(logFile: string): boolean {
-  return readFileSync(logFile, 'utf8').includes('"message":"downscope is listening"')
+/** In what the log has beyond that of former starts. */
+function saysItListens(logFile: string, formerBytes: number): boolean {
+  return readFileSync(logFile).includes('"message":"downscope is listening"', formerBytes)
 }
 
 async function isReady(url: string): Promise<boolean> {
