@@ -10,6 +10,8 @@ import { until } from '../../support/test-broker/until.ts'
 const mail = scopeOf('gmail.readonly')
 const drive = scopeOf('drive.readonly')
 const options = { timeout: 180_000 }
+/** An answer that is lost however slow the machine is. */
+const never = Infinity
 
 /** Each grant is asked for again when the lease of the killed process is over. */
 export function describeRotation(): void {
@@ -19,7 +21,7 @@ export function describeRotation(): void {
       options,
       async (t) => {
         // By credential: Google's answer comes after that long, and the first ones arrive before the kill.
-        const delays = [1, 60, 150, 250, 400, 600, 1200, 1600, 2000, 2500]
+        const delays = [1, 60, 150, 250, 400, 600, 1200, 1600, 2000, never]
         const names = delays.map((_, index) => `rotating-${index}`)
         const { world, settings } = await openWorld(t.onTestFinished, [...names, 'unheard'])
         const first = await world.yard.start(settings)
@@ -36,7 +38,8 @@ export function describeRotation(): void {
         )
         world.google.script.token.always(({ credential }): Behaviour => {
           const delayMs = byGrant.get(credential)
-          return delayMs === undefined ? { do: 'hang' } : { do: 'slow', delayMs }
+          if (delayMs === undefined || delayMs === never) return { do: 'hang', processed: delayMs === never }
+          return { do: 'slow', delayMs }
         })
 
         const answered = new Set<string>()
@@ -47,10 +50,10 @@ export function describeRotation(): void {
           if (answer?.status === 200) answered.add(name)
         })
         await until('some are answered', () => answered.size >= 4)
-        await until(
-          'all are asked for',
-          () => world.google.calls.count({ grant: 'refresh_token' }) === files.size,
-        )
+        await until('all are asked for', () => {
+          const calls = world.google.calls.where({ grant: 'refresh_token' })
+          return new Set(calls.map(({ credential }) => credential)).size === files.size
+        })
         await first.kill9()
         await Promise.all(asked)
         world.google.clearScripts()
@@ -75,7 +78,7 @@ export function describeRotation(): void {
           expect(await second.auditOf(outcome.requestId)).toMatchObject(told)
           expect(health).toMatchObject({ status: 'broken', ...told })
         }
-        // Positive controls: the kill hit refreshes on their way, and Google never acted on one of them.
+        // Positive controls: the answer of one never came, and Google never acted on another.
         const lost = outcomes.filter(({ outcome }) => outcome.status === 400)
         expect(lost.length).toBeGreaterThanOrEqual(1)
         expect(outcomes.find(({ name }) => name === 'unheard')?.outcome.status).toBe(200)
@@ -211,7 +214,7 @@ function untilDecided(broker: BrokerProcess, world: TestWorld, name: string): Pr
       const answer = await askToken(broker, world.workload, { audience: name, scope: drive })
       return answer.status !== 503 && answer
     },
-    { ms: 40_000, pauseMs: 500 },
+    { pauseMs: 500 },
   )
 }
 
