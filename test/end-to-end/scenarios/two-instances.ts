@@ -165,8 +165,8 @@ export function describeTwoInstances(): void {
         async (name, act) => {
           const parameters = { audience: name, scope: reading }
           const ask = () => Promise.all(brokers.map((broker) => askToken(broker, world.workload, parameters)))
-          const before = await ask()
-          expect(before.map(({ status }) => status)).toEqual([200, 200])
+          // On a busy machine the one that waits for the other's refresh is told to come again.
+          await until('both serve', async () => (await ask()).every(({ status }) => status === 200))
 
           const done = await administer(brokers[0], world.ops, act)
           expect([200, 204]).toContain(done.status)
