@@ -430,7 +430,11 @@ describe.skipIf(terminalFault() !== undefined)('in a terminal', { timeout: 60_00
       })
 
       expect(dev.screen).toContain('mine.yaml')
-      expect(got).toEqual({ status: 0, stdout: mine, stderr: expect.stringContaining('mine.yaml') as unknown })
+      expect(got).toEqual({
+        status: 0,
+        stdout: mine,
+        stderr: expect.stringContaining('mine.yaml') as unknown,
+      })
     }
   })
 

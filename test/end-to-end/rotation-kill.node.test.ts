@@ -9,6 +9,9 @@ test(
     timeout: 180_000,
   },
   async () => {
+    // The soak moves the clock of this process too, which runs other files after this one.
+    const { now } = Date
+    onTestFinished(() => void (Date.now = now))
     const world = await createTestWorld()
     onTestFinished(() => world.close())
     const soak = openRotationSoak(world)

@@ -1,11 +1,7 @@
 import { afterAll, afterEach, beforeEach } from 'vitest'
-import { blockOutbound } from './block-outbound.ts'
+import { attempts } from './outbound-attempts.ts'
 
-/** Set-up file of every test file: an attempt to leave this machine fails the test that made it. */
-const attempts: string[] = []
-
-blockOutbound((attempt) => attempts.push(attempt))
-
+// Set-up file of every test file: an attempt to leave this machine fails the test that made it.
 // Before the first test: what a file did while it was read. Afterwards: what the last test left running.
 beforeEach(failOnAttempts)
 afterEach(failOnAttempts)

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { isLoopback } from './block-outbound.ts'
 import { freePort } from './free-port.ts'
+import { compileCache } from './run-node.ts'
 import { collectOutput, type BrokerOutput } from './test-broker/broker-output.ts'
 import { collectTurns, turnMsMax, type BrokerTurns } from './test-broker/broker-turns.ts'
 import { escapeMarker } from './test-broker/escape-marker.ts'
@@ -50,7 +51,7 @@ const stopMsMax = 12_000
 
 /**
  * Runs brokers as they are deployed: `node src/cloud-run.ts` with the settings given and nothing else in their
- * environment. They cannot reach beyond loopback: settings that name another host are refused here, and attempts
+ * environment but the compile cache. They cannot reach beyond loopback: settings that name another host are refused here, and attempts
  * are refused in the process and fail `close`.
  */
 export function createBrokerYard(): BrokerYard {
@@ -64,7 +65,7 @@ export function createBrokerYard(): BrokerYard {
       ['--import', guard, '--import', endWithParent, '--import', probe, entry],
       {
         cwd: root,
-        env: { ...settings, PORT: String(port) },
+        env: { ...compileCache, ...settings, PORT: String(port) },
         stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       },
     )

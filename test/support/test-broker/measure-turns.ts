@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { fstatSync, writeSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 
 // Loaded into a broker under test before its own code: from its first request on it tells its parent, on descriptor 3,
 // how much CPU time of its thread was used between two ticks. That is one turn of the event loop and at most a tick
@@ -15,6 +16,8 @@ if (isPipe(3)) subscribe(requestStarts, begin)
 
 function begin(): void {
   unsubscribe(requestStarts, begin)
+  // For the next broker: one that is killed leaves nothing behind.
+  flushCompileCache()
   subscribe(requestStarts, noteRequest)
   let before = cpuMs()
   let atMs = performance.now()
