@@ -55,6 +55,7 @@ function createTraces({ tracer, nameCall, store: place, instance }: TracesDeps):
     },
     store: (store) => {
       const call = <T>(operation: string, key: string, work: () => Promise<T>): Promise<T> => {
+        if (tracer.traceId() === undefined) return work()
         // What comes after it may be somebody's name.
         const [collection = ''] = key.split('/')
         const attributes = {

@@ -1,6 +1,7 @@
 import type { AuditOutcome, AuditRecord } from '../domain/audit-record.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Json } from '../domain/caller.ts'
+import { omitUndefined } from '../domain/omit-undefined.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { AuditTrail } from '../ports/log.ts'
 import type { Background } from '../ports/background.ts'
@@ -34,7 +35,11 @@ export function createStoredAuditTrail(deps: StoredAuditTrailDeps): AuditTrail {
       return
     }
     const { requestId } = record
-    await keep({ requestId, at: record.at, document: documentOf(deps.membersOf(record)) })
+    await keep({
+      requestId,
+      at: record.at,
+      document: { schema: 1, ...omitUndefined(deps.membersOf(record)) },
+    })
   }
 }
 
@@ -116,11 +121,6 @@ export function auditKeyAt(second: number): string {
 
 export function auditSecondOf(key: string): EpochSeconds {
   return epochSeconds(Number(key.slice('audit/'.length, auditKeyAt(0).length)))
-}
-
-function documentOf(members: Readonly<Record<string, Json | undefined>>): Document {
-  const known = Object.entries(members).filter((member): member is [string, Json] => member[1] !== undefined)
-  return { schema: 1, ...Object.fromEntries(known) }
 }
 
 /** Writes to every trail; the record counts as written when all have it. Else it throws `audit_unavailable`. */

@@ -79,8 +79,9 @@ export function createTracer(
   }
 
   return {
-    trace: async ({ offered = () => undefined, ...wanted }, work) => {
+    trace: async (wanted, work) => {
       if (tracedShare < 1 && Math.random() >= tracedShare) return places.exit(() => work(() => undefined))
+      const { offered = () => undefined, ...span } = wanted
       const trace: OpenTrace = {
         id: randomHex(16),
         half: randomHex(4),
@@ -91,10 +92,10 @@ export function createTracer(
         offered,
       }
       try {
-        return await run(trace, undefined, wanted, work)
+        return await run(trace, undefined, span, work)
       } finally {
         trace.isOver = true
-        for (const span of trace.spans) emit(readable(trace, span, resource))
+        for (const ended of trace.spans) emit(readable(trace, ended, resource))
         trace.spans.length = 0
       }
     },
