@@ -43,16 +43,21 @@ export class DocumentsObject extends DurableObject implements DocumentsRpc {
 }
 
 function openDatabase(sql: SqlStorage): SqlDatabase {
+  const exec: SqlDatabase['exec'] = (query, ...params) => {
+    try {
+      return sql.exec(query, ...params).toArray()
+    } catch (cause) {
+      throw new BrokerError('store_unavailable', {
+        reason: `the object's SQLite ${complaintOf(cause)}`,
+        cause,
+      })
+    }
+  }
   return {
-    exec: (query, ...params) => {
-      try {
-        return sql.exec(query, ...params).toArray()
-      } catch (cause) {
-        throw new BrokerError('store_unavailable', {
-          reason: `the object's SQLite ${complaintOf(cause)}`,
-          cause,
-        })
-      }
+    exec,
+    change: (query, ...params) => {
+      exec(query, ...params)
+      return Number(exec('SELECT changes() AS changed')[0]?.['changed'])
     },
   }
 }

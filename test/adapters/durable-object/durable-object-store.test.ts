@@ -67,11 +67,10 @@ describe.each(Object.entries(calls))('%s of a Durable Object', (_, call) => {
   })
 
   test('whose SQLite fails is store_unavailable with the reason it gave', async () => {
-    const object = createDocumentsAnswers({
-      exec: () => {
-        throw new BrokerError('store_unavailable', { reason: "the object's SQLite answered SQLITE_FULL" })
-      },
-    })
+    const fail = (): never => {
+      throw new BrokerError('store_unavailable', { reason: "the object's SQLite answered SQLITE_FULL" })
+    }
+    const object = createDocumentsAnswers({ exec: fail, change: fail })
     const store = createDurableObjectStore({ connect: () => object, clock: createFakeClock() })
 
     await expect(call(store)).rejects.toMatchObject({
@@ -83,7 +82,7 @@ describe.each(Object.entries(calls))('%s of a Durable Object', (_, call) => {
 
 test('each call has a way of its own to the object', async () => {
   let connections = 0
-  const object = createDocumentsAnswers({ exec: () => [] })
+  const object = createDocumentsAnswers({ exec: () => [], change: () => 1 })
   const connect = (): DocumentsRpc => {
     connections += 1
     return object
