@@ -6,7 +6,7 @@ export interface GatherDeps<Item, Outcome> {
   readonly send: (items: readonly Item[]) => readonly Promise<Outcome>[]
   /** At most this many go together. */
   readonly most: number
-  /** How long the first of them waits for others while what was sent before is still out; else it waits a turn. */
+  /** How long the first of them waits for others, at most until what was sent before is answered; else it waits a turn. */
   readonly waitMs: number
 }
 
@@ -21,14 +21,14 @@ export function createGather<Item, Outcome>({
   most,
   waitMs,
 }: GatherDeps<Item, Outcome>): (item: Item) => Promise<Outcome> {
-  let waiting: Waiting<Item, Outcome>[] = []
+  let waiting = new Map<string, Waiting<Item, Outcome>>()
   let cancel = (): void => {}
   let out = 0
 
   const flush = (): void => {
     cancel()
-    const batch = waiting
-    waiting = []
+    const batch = [...waiting.values()]
+    waiting = new Map()
     if (batch.length === 0) return
     out += 1
     const outcomes = send(batch.map(({ item }) => item))
@@ -39,15 +39,17 @@ export function createGather<Item, Outcome>({
       )
     void Promise.allSettled(outcomes).then(() => {
       out -= 1
+      if (out === 0) flush()
     })
   }
 
   return (item) => {
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>()
-    if (waiting.some((other) => keyOf(other.item) === keyOf(item))) flush()
-    waiting.push({ item, resolve, reject })
-    if (waiting.length === most) flush()
-    else if (waiting.length === 1) cancel = out === 0 ? afterTurn(flush) : after(waitMs, flush)
+    const key = keyOf(item)
+    if (waiting.has(key)) flush()
+    waiting.set(key, { item, resolve, reject })
+    if (waiting.size === most) flush()
+    else if (waiting.size === 1) cancel = out === 0 ? afterTurn(flush) : after(waitMs, flush)
     return promise
   }
 }

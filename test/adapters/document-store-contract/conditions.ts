@@ -26,6 +26,24 @@ export function describeConditions(scene: OpenScene): void {
     expect(await store.get(key)).toMatchObject({ value: { n: winner }, version: winners[0] })
   })
 
+  test('absent: of 30 keys at once each is judged by itself, and has its own document and version', async () => {
+    const { store, at } = await scene()
+    const keys = numbers(30).map((n) => `things/${n}`)
+    const isTaken = (n: number): boolean => n % 7 === 0
+    await Promise.all(keys.filter((_, n) => isTaken(n)).map((taken) => store.put(taken, { was: 'there' })))
+
+    const expiresAt = at(300)
+    const versions = await Promise.all(
+      keys.map((one, n) => store.put(one, { n }, { if: 'absent', expiresAt })),
+    )
+
+    expect(versions.map((version) => version === undefined)).toEqual(keys.map((_, n) => isTaken(n)))
+    for (const [n, version] of versions.entries())
+      expect(await store.get(must(keys[n]))).toMatchObject(
+        version === undefined ? { value: { was: 'there' } } : { value: { n }, version, expiresAt },
+      )
+  })
+
   test('version: a put at the version read wins, a second one at the same version writes nothing', async () => {
     const { store } = await scene()
     const version = must(await store.put(key, { n: 1 }))
