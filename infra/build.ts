@@ -16,6 +16,8 @@ const isImage = process.argv.includes('--image')
 
 rmSync(dist, { recursive: true, force: true })
 const sdk = '@google-cloud/firestore'
+const api = '@google-cloud/firestore-api'
+const grpc = '@grpc/grpc-js'
 const common = {
   absWorkingDir: root,
   bundle: true,
@@ -40,7 +42,7 @@ const inModules = {
   ...common,
   outdir: dist,
   splitting: true,
-  plugins: [beside(sdk, './firestore.js')],
+  plugins: [sdk, api, grpc].map((name) => beside(name, './firestore.js')),
 } satisfies BuildOptions
 const { metafile } = await build({
   ...inModules,
@@ -52,7 +54,9 @@ const cli = await build({ ...inModules, entryPoints: ['src/cli.ts'], chunkNames:
 const firestore = await build({
   ...common,
   stdin: {
-    contents: namedExports(sdk, Object.keys(await import('@google-cloud/firestore'))),
+    contents: `${namedExports(sdk, Object.keys(await import('@google-cloud/firestore')))}
+export { FirestoreClient } from '${api}'
+export { credentials } from '${grpc}'`,
     resolveDir: root,
     sourcefile: 'firestore.js',
   },

@@ -151,6 +151,7 @@ export const layers: readonly Layer[] = [
       'node:',
       'cloudflare:',
       '@google-cloud/',
+      '@grpc/grpc-js',
       '@hono/node-server',
       '@opentelemetry/',
       'ipaddr.js',

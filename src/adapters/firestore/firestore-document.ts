@@ -58,6 +58,15 @@ export function documentPath(key: DocumentKey): DocumentPath {
   return { collection: firestoreName(key.slice(0, slash)), id: firestoreName(key.slice(slash + 1)) }
 }
 
+/** Where the documents of a database lie: the beginning of each one's name. */
+export type DocumentsRoot = `projects/${string}/databases/${string}/documents`
+
+/** The name of a key's document. Keys hold neither slashes nor anything else that means something in a name. */
+export function documentName(root: DocumentsRoot, key: DocumentKey): string {
+  const { collection, id } = documentPath(key)
+  return `${root}/${collection}/${id}`
+}
+
 /** The least id after all whose keys start with `prefix`: `~` follows every character of a key. */
 export function endOfIds(prefix: DocumentKey): string {
   return `${prefix.slice(prefix.indexOf('/') + 1)}~`

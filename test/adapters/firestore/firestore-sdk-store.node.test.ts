@@ -105,7 +105,9 @@ function describeLostAnswers(): void {
     onTestFinished(proxy.stop)
     const { store } = openStore({ emulatorHost: proxy.host, projectId, deadlineMs })
     const { store: direct } = openStore({ emulatorHost: must(emulatorHost), projectId })
-    await Promise.all([store.get('things/warm'), direct.get('things/warm')])
+    // Creates have a connection of their own.
+    const connect = [store.get('things/warm'), store.put('warm/one', {}, { if: 'absent' })]
+    await Promise.all([...connect, direct.get('things/warm')])
     return { proxy, store, direct }
   }
 

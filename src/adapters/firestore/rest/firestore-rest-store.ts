@@ -13,18 +13,11 @@ import {
   type RestFault,
   type RestReply,
 } from './send-firestore.ts'
-import {
-  type DocumentsRoot,
-  documentName,
-  parseVersion,
-  restFields,
-  createRestReads,
-  type RestReads,
-} from './rest-reads.ts'
+import { parseVersion, restFields, createRestReads, type RestReads } from './rest-reads.ts'
 import { omitUndefined } from '../../../domain/omit-undefined.ts'
 import { BrokerError } from '../../../domain/broker-error.ts'
 import { isMembers } from '../../../domain/json.ts'
-import { isExpired, type DocumentFields } from '../firestore-document.ts'
+import { documentName, type DocumentsRoot, isExpired, type DocumentFields } from '../firestore-document.ts'
 import { createGather } from '../../gather.ts'
 import { blamesDatabase, statusOfNumber, type Status } from '../status.ts'
 

@@ -11,6 +11,8 @@ import {
   type DocumentFields,
   formatUpdateTime,
   parseUpdateTime,
+  type DocumentsRoot,
+  documentName,
 } from '../firestore-document.ts'
 import { type SendFirestore, restError, restFault } from './send-firestore.ts'
 import { parseDocument } from '../../documents.ts'
@@ -155,15 +157,6 @@ interface Found {
   readonly fields: DocumentFields
   readonly value: Document
   readonly version: Version
-}
-
-/** Where the documents of a database lie: the beginning of each one's name. */
-export type DocumentsRoot = `projects/${string}/databases/${string}/documents`
-
-/** The name of a key's document. Keys hold neither slashes nor anything else that means something in a name. */
-export function documentName(root: DocumentsRoot, key: DocumentKey): string {
-  const { collection, id } = documentPath(key)
-  return `${root}/${collection}/${id}`
 }
 
 /** The last segment of a document's name. */

@@ -7,6 +7,7 @@ import {
   createLazySdkClient,
   type LazySdkClient,
   type SdkClient,
+  type Written,
   sdkError,
   sdkStatus,
 } from './sdk-client.ts'
@@ -17,7 +18,9 @@ import { BrokerError, isBrokerError } from '../../../domain/broker-error.ts'
 import {
   isExpired,
   type DocumentFields,
+  documentName,
   documentPath,
+  type DocumentsRoot,
   formatUpdateTime,
   parseUpdateTime,
   type UpdateTime,
@@ -59,6 +62,7 @@ export function createFirestoreSdkStore(deps: FirestoreSdkStoreDeps): FirestoreS
     open: client.open,
     clock,
     find: reads.find,
+    root: `projects/${deps.projectId}/databases/${databaseId}/documents`,
     send: (work) => within((deadlineMs * 2) / 3, work),
   })
 
@@ -94,6 +98,7 @@ interface SdkWritesDeps {
   readonly find: SdkReads['find']
   /** Runs one write within its share of the deadline. */
   readonly send: <T>(work: () => Promise<T>) => Promise<T>
+  readonly root: DocumentsRoot
   readonly clock: Clock
 }
 
@@ -107,46 +112,65 @@ interface Attempt {
   readonly key: DocumentKey
   readonly nonce: string
   readonly refusals: readonly Status[]
-  readonly send: () => Promise<WriteResult>
+  readonly send: () => Promise<UpdateTime>
 }
 
 /** Other writers that a create may meet before it gives up. */
 const attemptsMax = 5
 
-/** Creates that go in one request, the most that the SDK sends so, and how long one waits while a batch is out. */
-const togetherMost = 20
+/**
+ * Creates that go in one request, and how long one waits for others while a batch is out. With more, all callers of
+ * one turn wait for the same answer, and the broker with them.
+ */
+const togetherMost = 32
 const togetherWaitMs = 4
 
 interface Create {
-  readonly client: SdkClient
-  readonly document: DocumentReference
+  readonly key: DocumentKey
   readonly fields: DocumentFields
 }
 
-/** One `batchWrite`, which judges each write by itself. Nothing of it is sent again. */
-function sendCreates(creates: readonly Create[]): readonly Promise<WriteResult>[] {
-  const [first] = creates
-  if (first === undefined) return []
-  const writer = first.client.firestore.bulkWriter({ throttling: false })
-  writer.onWriteError(() => false)
-  const results = creates.map(({ client, document, fields }) =>
-    writer.create(document, nativeFields(client, fields)).catch(rethrowWithDetails),
-  )
-  void writer.close()
-  return results
+/** One `batchWrite`. Nothing of it is sent again. */
+function createBatchWrite({
+  open,
+  send,
+  root,
+}: SdkWritesDeps): (creates: readonly Create[]) => readonly Promise<UpdateTime>[] {
+  return (creates) => {
+    const writes = creates.map(({ key, fields }) => ({
+      update: { name: documentName(root, key), fields: typedFields(fields) },
+      currentDocument: { exists: false },
+    }))
+    const written = send(async () => {
+      const { batchWrite } = await open()
+      return await batchWrite(writes)
+    })
+    return creates.map(async (_, index) => timeOfOne(await written, index))
+  }
 }
 
-/** Of a call that failed as a whole the writer keeps the message alone, in which gRPC puts the details behind the code. */
-function rethrowWithDetails(error: unknown): never {
-  if (!(error instanceof Error)) throw new Error('the writer failed', { cause: error })
-  throw Object.assign(error, { details: error.message.replace(/^\d+ [A-Z_]+: /, '') })
+/** Throws what Firestore says of that write, as the SDK would. */
+function timeOfOne({ status, writeResults }: Written, index: number): UpdateTime {
+  const { code = 0, message } = status?.[index] ?? {}
+  if (code !== 0) throw Object.assign(new Error(message ?? 'no message'), { code })
+  const { seconds, nanos } = writeResults?.[index]?.updateTime ?? {}
+  return { seconds: Number(seconds), nanos: nanos ?? 0 }
+}
+
+/** As the API takes them. */
+function typedFields({ json, nonce, expiresAt }: DocumentFields) {
+  return {
+    json: { stringValue: json },
+    nonce: { stringValue: nonce },
+    ...(expiresAt !== undefined && { expiresAt: { timestampValue: { seconds: expiresAt } } }),
+  }
 }
 
 function createSdkWrites(deps: SdkWritesDeps): SdkWrites {
   const { open, find, clock } = deps
-  const together = createGather<Create, WriteResult>({
-    keyOf: ({ document }) => document.path,
-    send: sendCreates,
+  const together = createGather<Create, UpdateTime>({
+    keyOf: ({ key }) => key,
+    send: createBatchWrite(deps),
     most: togetherMost,
     waitMs: togetherWaitMs,
   })
@@ -159,19 +183,21 @@ function createSdkWrites(deps: SdkWritesDeps): SdkWrites {
       nonce: fields.nonce,
       refusals: ['NOT_FOUND', 'FAILED_PRECONDITION'],
       // set() takes no precondition.
-      send: () => document.update(replacement(client, fields), unchangedSince(client, unless)),
+      send: () =>
+        deps.send(() =>
+          document.update(replacement(client, fields), unchangedSince(client, unless)).then(timeOf),
+        ),
     })
   }
 
   const create = async (key: DocumentKey, fields: DocumentFields): Promise<Version | undefined> => {
-    const { client, document } = await openDocument(open, key)
     const { nonce } = fields
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       const created = await write({
         key,
         nonce,
         refusals: ['ALREADY_EXISTS'],
-        send: () => together({ client, document, fields }),
+        send: () => together({ key, fields }),
       })
       if (created !== undefined) return created
       const found = await find(key)
@@ -187,7 +213,8 @@ function createSdkWrites(deps: SdkWritesDeps): SdkWrites {
   const overwrite = async (key: DocumentKey, fields: DocumentFields): Promise<Version | undefined> => {
     const { client, document } = await openDocument(open, key)
     const { nonce } = fields
-    return await write({ key, nonce, refusals: [], send: () => document.set(nativeFields(client, fields)) })
+    const set = () => document.set(nativeFields(client, fields))
+    return await write({ key, nonce, refusals: [], send: () => deps.send(set).then(timeOf) })
   }
 
   return {
@@ -202,10 +229,10 @@ function createSdkWrites(deps: SdkWritesDeps): SdkWrites {
 }
 
 /** Sends it once; when nobody knows what became of it, its nonce tells, or nothing does. */
-async function writeOnce({ find, send }: SdkWritesDeps, attempt: Attempt): Promise<Version | undefined> {
+async function writeOnce({ find }: SdkWritesDeps, attempt: Attempt): Promise<Version | undefined> {
   const { key, nonce, refusals } = attempt
   try {
-    return versionOf(await send(attempt.send))
+    return formatUpdateTime(await attempt.send())
   } catch (error) {
     if (isRefusal(error, refusals)) return undefined
     if (!isUnknown(error)) throw sdkError(error)
@@ -271,8 +298,8 @@ function unchangedSince({ sdk }: SdkClient, { seconds, nanos }: UpdateTime): Pre
   return { lastUpdateTime: new sdk.Timestamp(seconds, nanos) }
 }
 
-function versionOf({ writeTime }: WriteResult): Version {
-  return timeVersion(writeTime)
+function timeOf({ writeTime }: WriteResult): UpdateTime {
+  return updateTimeOf(writeTime)
 }
 
 function timeVersion(time: { readonly seconds: number; readonly nanoseconds: number }): Version {
