@@ -3,24 +3,6 @@ import { randomUUID as randomUUID2 } from "node:crypto";
 import { appendFileSync as appendFileSync2, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-// src/domain/json.ts
-function parseJsonObject(text) {
-  try {
-    const value = JSON.parse(text);
-    return isMembers(value) ? value : void 0;
-  } catch {
-    return void 0;
-  }
-}
-function isMembers(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-// src/domain/url.ts
-function isLoopback(hostname) {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
-}
-
 // src/client/token-error.ts
 var TokenError = class extends Error {
   code;
@@ -44,6 +26,109 @@ function isTokenError(error) {
 function asTokenError(error, otherwise) {
   if (isTokenError(error)) return error;
   return new TokenError(otherwise, error instanceof Error ? error.message : "it failed", { cause: error });
+}
+
+// src/domain/json.ts
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return void 0;
+  }
+}
+function parseJsonObject(text) {
+  const value = parseJson(text);
+  return isMembers(value) ? value : void 0;
+}
+function claimsOf(jwt) {
+  const payload = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(jwt)?.[1];
+  if (payload === void 0) return void 0;
+  try {
+    const bytes = Uint8Array.from(
+      atob(payload.replaceAll("-", "+").replaceAll("_", "/")),
+      (one) => one.charCodeAt(0)
+    );
+    return parseJsonObject(new TextDecoder().decode(bytes));
+  } catch {
+    return void 0;
+  }
+}
+function isMembers(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+// src/domain/url.ts
+function isLoopback(hostname) {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
+}
+
+// src/agent/proofs.ts
+var jwtBytesMax = 16384;
+var platformTimeoutMs = 5e3;
+function jwtFromPlatform(platform, env) {
+  switch (platform) {
+    case "cloud-run":
+    case "gce":
+      return (audience) => fromMetadataServer(audience, env);
+    case "github":
+      return (audience) => fromGitHub(audience, env);
+    case "gitlab":
+      return async (audience) => fromGitLab(audience, env);
+  }
+}
+async function fromMetadataServer(audience, env) {
+  const host = env["GCE_METADATA_HOST"] ?? "metadata.google.internal";
+  const query = new URLSearchParams({ audience, format: "full" });
+  const path = "/computeMetadata/v1/instance/service-accounts/default/identity";
+  return askPlatform(`http://${host}${path}?${query.toString()}`, { "metadata-flavor": "Google" });
+}
+async function fromGitHub(audience, env) {
+  const [address, bearer] = [env["ACTIONS_ID_TOKEN_REQUEST_URL"], env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]];
+  if (address === void 0 || bearer === void 0)
+    throw new TokenError(
+      "configuration",
+      "GitHub offers no ID token here: the job needs permissions: id-token: write"
+    );
+  const url = URL.parse(address);
+  if (url === null || url.protocol !== "https:" && !isLoopback(url.hostname))
+    throw new TokenError("configuration", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL");
+  url.searchParams.set("audience", audience);
+  const answer = parseJsonObject(await askPlatform(url.href, { authorization: `Bearer ${bearer}` }));
+  const jwt = answer?.["value"];
+  if (typeof jwt === "string") return jwt;
+  throw new TokenError("proof", "GitHub answered without an ID token");
+}
+function fromGitLab(audience, env) {
+  const jwt = env["DOWNSCOPE_ID_TOKEN"]?.trim() ?? "";
+  if (jwt === "")
+    throw new TokenError(
+      "configuration",
+      "DOWNSCOPE_ID_TOKEN is not set: the job needs it among its id_tokens"
+    );
+  const { aud } = claimsOf(jwt) ?? {};
+  if (aud === audience || Array.isArray(aud) && aud.length === 1 && aud[0] === audience) return jwt;
+  throw new TokenError("configuration", `DOWNSCOPE_ID_TOKEN is for another audience than ${audience}`);
+}
+async function askPlatform(url, headers) {
+  const { origin } = new URL(url);
+  try {
+    const response = await fetch(url, {
+      headers,
+      redirect: "error",
+      signal: AbortSignal.timeout(platformTimeoutMs)
+    });
+    const text = await response.text();
+    if (response.status === 200 && text.length <= jwtBytesMax * 2) return text.trim();
+    throw new TokenError("proof", `${origin} answers ${response.status} instead of an ID token`);
+  } catch (error) {
+    if (error instanceof TokenError) throw error;
+    const cause = error instanceof Error ? error.cause : void 0;
+    throw new TokenError("proof", `${origin} gives no ID token: ${codeOf(cause ?? error)}`);
+  }
+}
+function codeOf(error) {
+  const code = isMembers(error) ? error["code"] : void 0;
+  return typeof code === "string" ? code : "it failed";
 }
 
 // node_modules/jose/dist/webapi/lib/buffer_utils.js
@@ -681,6 +766,13 @@ async function importJWK(jwk, alg, options) {
   }
 }
 
+// src/domain/omit-undefined.ts
+function omitUndefined(members) {
+  const defined = {};
+  for (const name in members) if (members[name] !== void 0) defined[name] = members[name];
+  return defined;
+}
+
 // src/client/broker-connection.ts
 var timeoutMs = 1e4;
 var answerCharactersMax = 65536;
@@ -752,19 +844,6 @@ async function proveCaller(proof, audience, runtime) {
     );
   return jwt;
 }
-function claimsOf(jwt) {
-  const payload = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(jwt)?.[1];
-  if (payload === void 0) return void 0;
-  try {
-    const bytes = Uint8Array.from(
-      atob(payload.replaceAll("-", "+").replaceAll("_", "/")),
-      (one) => one.charCodeAt(0)
-    );
-    return parseJsonObject(new TextDecoder().decode(bytes));
-  } catch {
-    return void 0;
-  }
-}
 async function ask(url, runtime, form) {
   try {
     const response = await runtime.fetch(url, {
@@ -818,7 +897,6 @@ function causeOf(error) {
   if (typeof code === "string") return code;
   return cause instanceof Error ? printable(cause.message) : printable(error.message);
 }
-var lifeSeconds = 60;
 function signedWithOwnKey({ key, caller, alg }) {
   const jwk = isJwk(key) ? key : void 0;
   const issuer = caller ?? textMember(jwk, "iss");
@@ -829,8 +907,12 @@ function signedWithOwnKey({ key, caller, alg }) {
   let imported;
   return async (audience) => {
     imported ??= jwk === void 0 ? Promise.resolve(key) : importJWK(jwk, algorithm);
-    return new SignJWT().setProtectedHeader({ alg: algorithm, ...jwk?.kid === void 0 ? {} : { kid: jwk.kid } }).setIssuer(issuer).setSubject(subject).setAudience(audience).setIssuedAt().setExpirationTime(`${lifeSeconds} seconds`).setJti(crypto.randomUUID()).sign(await imported);
+    const header = { alg: algorithm, ...omitUndefined({ kid: jwk?.kid }) };
+    return signProof(await imported, header, { issuer, subject, audience });
   };
+}
+function signProof(key, header, { issuer, subject, audience }) {
+  return new SignJWT().setProtectedHeader(header).setIssuer(issuer).setSubject(subject).setAudience(audience).setIssuedAt().setExpirationTime("60 seconds").setJti(crypto.randomUUID()).sign(key);
 }
 function isJwk(key) {
   return "kty" in key;
@@ -866,75 +948,6 @@ var platformRuntime = {
   },
   isolatesRequests: globalThis.navigator?.userAgent === "Cloudflare-Workers"
 };
-
-// src/agent/proofs.ts
-var jwtBytesMax = 16384;
-var platformTimeoutMs = 5e3;
-function jwtFromPlatform(platform, env) {
-  switch (platform) {
-    case "cloud-run":
-    case "gce":
-      return (audience) => fromMetadataServer(audience, env);
-    case "github":
-      return (audience) => fromGitHub(audience, env);
-    case "gitlab":
-      return async (audience) => fromGitLab(audience, env);
-  }
-}
-async function fromMetadataServer(audience, env) {
-  const host = env["GCE_METADATA_HOST"] ?? "metadata.google.internal";
-  const query = new URLSearchParams({ audience, format: "full" });
-  const path = "/computeMetadata/v1/instance/service-accounts/default/identity";
-  return askPlatform(`http://${host}${path}?${query.toString()}`, { "metadata-flavor": "Google" });
-}
-async function fromGitHub(audience, env) {
-  const [address, bearer] = [env["ACTIONS_ID_TOKEN_REQUEST_URL"], env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]];
-  if (address === void 0 || bearer === void 0)
-    throw new TokenError(
-      "configuration",
-      "GitHub offers no ID token here: the job needs permissions: id-token: write"
-    );
-  const url = URL.parse(address);
-  if (url === null || url.protocol !== "https:" && !isLoopback(url.hostname))
-    throw new TokenError("configuration", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL");
-  url.searchParams.set("audience", audience);
-  const answer = parseJsonObject(await askPlatform(url.href, { authorization: `Bearer ${bearer}` }));
-  const jwt = answer?.["value"];
-  if (typeof jwt === "string") return jwt;
-  throw new TokenError("proof", "GitHub answered without an ID token");
-}
-function fromGitLab(audience, env) {
-  const jwt = env["DOWNSCOPE_ID_TOKEN"]?.trim() ?? "";
-  if (jwt === "")
-    throw new TokenError(
-      "configuration",
-      "DOWNSCOPE_ID_TOKEN is not set: the job needs it among its id_tokens"
-    );
-  const { aud } = claimsOf(jwt) ?? {};
-  if (aud === audience || Array.isArray(aud) && aud.length === 1 && aud[0] === audience) return jwt;
-  throw new TokenError("configuration", `DOWNSCOPE_ID_TOKEN is for another audience than ${audience}`);
-}
-async function askPlatform(url, headers) {
-  const { origin } = new URL(url);
-  try {
-    const response = await fetch(url, {
-      headers,
-      redirect: "error",
-      signal: AbortSignal.timeout(platformTimeoutMs)
-    });
-    const text = await response.text();
-    if (response.status === 200 && text.length <= jwtBytesMax * 2) return text.trim();
-    throw new TokenError("proof", `${origin} answers ${response.status} instead of an ID token`);
-  } catch (error) {
-    if (error instanceof TokenError) throw error;
-    const cause = error instanceof Error ? error.cause : void 0;
-    throw new TokenError("proof", `${origin} gives no ID token: ${codeOf(cause ?? error)}`);
-  }
-}
-function codeOf(error) {
-  const code = isMembers(error) ? error["code"] : void 0;
-  return typeof code === "string" ? code : "it failed";
-}
 
 // src/client/held-token.ts
 var refusedForMs = 5e3;
@@ -1037,13 +1050,6 @@ function pauseAfter(failure, failures, random) {
   if (!passesByItself(failure)) return refusedForMs;
   const backOff = Math.min(longestBackOffMs, firstBackOffMs * 2 ** Math.min(failures, 10)) * (0.5 + random / 2);
   return Math.max(backOff, Math.min(failure.retryAfterMs ?? 0, 6e4));
-}
-
-// src/domain/omit-undefined.ts
-function omitUndefined(members) {
-  const defined = {};
-  for (const name in members) if (members[name] !== void 0) defined[name] = members[name];
-  return defined;
 }
 
 // src/client/token-source.ts

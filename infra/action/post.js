@@ -1,24 +1,6 @@
 // infra/action/post.ts
 import { readFileSync, rmSync } from "node:fs";
 
-// src/domain/json.ts
-function parseJsonObject(text) {
-  try {
-    const value = JSON.parse(text);
-    return isMembers(value) ? value : void 0;
-  } catch {
-    return void 0;
-  }
-}
-function isMembers(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-// src/domain/url.ts
-function isLoopback(hostname) {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
-}
-
 // src/client/token-error.ts
 var TokenError = class extends Error {
   code;
@@ -37,28 +19,17 @@ var TokenError = class extends Error {
   }
 };
 
-// src/client/broker-connection.ts
-var timeoutMs = 1e4;
-var answerCharactersMax = 65536;
-function brokerBase(url) {
-  const parsed = URL.parse(url);
-  if (parsed === null || !["http:", "https:"].includes(parsed.protocol))
-    throw new TokenError("configuration", `${url} is not the URL of a broker`);
-  if (parsed.protocol === "http:" && !isLoopback(parsed.hostname))
-    throw new TokenError("configuration", `${url} would send a JWT without TLS: https is needed`);
-  if (parsed.search !== "" || parsed.hash !== "" || parsed.username !== "" || parsed.password !== "")
-    throw new TokenError("configuration", "the URL of a broker has no query, fragment or user");
-  return url.replace(/\/+$/, "");
+// src/domain/json.ts
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return void 0;
+  }
 }
-async function confirmIssuer(base, runtime) {
-  const { status, document } = await ask(`${base}/.well-known/oauth-authorization-server`, runtime);
-  const issuer = document["issuer"];
-  if (status !== 200 || typeof issuer !== "string") return false;
-  if (issuer.replace(/\/+$/, "") === base) return true;
-  throw new TokenError(
-    "configuration",
-    `the broker at ${base} calls itself ${printable(issuer)}, and no JWT is made out to a name that was not given: if it is right, give it as the issuer`
-  );
+function parseJsonObject(text) {
+  const value = parseJson(text);
+  return isMembers(value) ? value : void 0;
 }
 function claimsOf(jwt) {
   const payload = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(jwt)?.[1];
@@ -73,45 +44,14 @@ function claimsOf(jwt) {
     return void 0;
   }
 }
-async function ask(url, runtime, form) {
-  try {
-    const response = await runtime.fetch(url, {
-      ...form !== void 0 && { method: "POST", body: new URLSearchParams(form) },
-      headers: { accept: "application/json" },
-      // Workers know no 'error'; a redirect is an answer that is no token.
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs)
-    });
-    const text = await response.text();
-    const document = text.length > answerCharactersMax ? void 0 : parseJsonObject(text);
-    return { status: response.status, document: document ?? {}, headers: response.headers };
-  } catch (error) {
-    throw new TokenError("unavailable", `no answer from ${new URL(url).origin}: ${causeOf(error)}`);
-  }
+function isMembers(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
-function printable(text) {
-  return text.slice(0, 400).replaceAll(/[^\x20-\x7E]/gu, "?");
+
+// src/domain/url.ts
+function isLoopback(hostname) {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
-function causeOf(error) {
-  if (!(error instanceof Error)) return "it failed";
-  if (error.name === "TimeoutError") return `nothing came within ${timeoutMs / 1e3} s`;
-  const { cause } = error;
-  const code = isMembers(cause) ? cause["code"] : void 0;
-  if (typeof code === "string") return code;
-  return cause instanceof Error ? printable(cause.message) : printable(error.message);
-}
-var platformRuntime = {
-  fetch: (input, init) => fetch(input, init),
-  now: () => Date.now(),
-  steady: () => performance.now(),
-  random: () => Math.random(),
-  wait: (ms) => {
-    let timer;
-    const over = new Promise((resolve) => timer = setTimeout(resolve, ms));
-    return { over, cancel: () => clearTimeout(timer) };
-  },
-  isolatesRequests: globalThis.navigator?.userAgent === "Cloudflare-Workers"
-};
 
 // src/agent/proofs.ts
 var jwtBytesMax = 16384;
@@ -181,6 +121,69 @@ function codeOf(error) {
   const code = isMembers(error) ? error["code"] : void 0;
   return typeof code === "string" ? code : "it failed";
 }
+
+// src/client/broker-connection.ts
+var timeoutMs = 1e4;
+var answerCharactersMax = 65536;
+function brokerBase(url) {
+  const parsed = URL.parse(url);
+  if (parsed === null || !["http:", "https:"].includes(parsed.protocol))
+    throw new TokenError("configuration", `${url} is not the URL of a broker`);
+  if (parsed.protocol === "http:" && !isLoopback(parsed.hostname))
+    throw new TokenError("configuration", `${url} would send a JWT without TLS: https is needed`);
+  if (parsed.search !== "" || parsed.hash !== "" || parsed.username !== "" || parsed.password !== "")
+    throw new TokenError("configuration", "the URL of a broker has no query, fragment or user");
+  return url.replace(/\/+$/, "");
+}
+async function confirmIssuer(base, runtime) {
+  const { status, document } = await ask(`${base}/.well-known/oauth-authorization-server`, runtime);
+  const issuer = document["issuer"];
+  if (status !== 200 || typeof issuer !== "string") return false;
+  if (issuer.replace(/\/+$/, "") === base) return true;
+  throw new TokenError(
+    "configuration",
+    `the broker at ${base} calls itself ${printable(issuer)}, and no JWT is made out to a name that was not given: if it is right, give it as the issuer`
+  );
+}
+async function ask(url, runtime, form) {
+  try {
+    const response = await runtime.fetch(url, {
+      ...form !== void 0 && { method: "POST", body: new URLSearchParams(form) },
+      headers: { accept: "application/json" },
+      // Workers know no 'error'; a redirect is an answer that is no token.
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeoutMs)
+    });
+    const text = await response.text();
+    const document = text.length > answerCharactersMax ? void 0 : parseJsonObject(text);
+    return { status: response.status, document: document ?? {}, headers: response.headers };
+  } catch (error) {
+    throw new TokenError("unavailable", `no answer from ${new URL(url).origin}: ${causeOf(error)}`);
+  }
+}
+function printable(text) {
+  return text.slice(0, 400).replaceAll(/[^\x20-\x7E]/gu, "?");
+}
+function causeOf(error) {
+  if (!(error instanceof Error)) return "it failed";
+  if (error.name === "TimeoutError") return `nothing came within ${timeoutMs / 1e3} s`;
+  const { cause } = error;
+  const code = isMembers(cause) ? cause["code"] : void 0;
+  if (typeof code === "string") return code;
+  return cause instanceof Error ? printable(cause.message) : printable(error.message);
+}
+var platformRuntime = {
+  fetch: (input, init) => fetch(input, init),
+  now: () => Date.now(),
+  steady: () => performance.now(),
+  random: () => Math.random(),
+  wait: (ms) => {
+    let timer;
+    const over = new Promise((resolve) => timer = setTimeout(resolve, ms));
+    return { over, cancel: () => clearTimeout(timer) };
+  },
+  isolatesRequests: globalThis.navigator?.userAgent === "Cloudflare-Workers"
+};
 
 // infra/action/runner.ts
 async function confirmedAudience(broker, issuer) {
