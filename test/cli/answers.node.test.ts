@@ -524,9 +524,18 @@ describe('audit records', () => {
   test('T25: a terminal gets no control character and no mark that turns the direction', async () => {
     const table = await run(['audit', 'list'], { [list]: [page({})] })
     const json = await run(['audit', 'list', '--json'], { [list]: [page({})] })
-    for (const { stdout } of [table, json])
+    const csv = await run(['audit', 'list', '--csv'], { [list]: [page({})] })
+    for (const { stdout } of [table, json, csv])
       for (const sign of ['\u001B', '\u202E']) expect(stdout).not.toContain(sign)
     expect(jsonMembers(json.stdout)).toMatchObject({ reason: 'a\u202Eb\u001B[2J' })
+    expect(csv.stdout).toContain(String.raw`,a\u202eb\u001b[2J,`)
+  })
+
+  test('are asked for from the beginning by a time that is longer ago than any clock says', async () => {
+    const { status } = await run(['audit', 'list', '--since', '999999d'], {
+      'GET /v1/admin/audit?since=1970-01-01T00%3A00%3A00.000Z&limit=100': [page({})],
+    })
+    expect(status).toBe(0)
   })
 
   test('say how to keep them, that there are more, and that not everything was looked at', async () => {

@@ -214,7 +214,7 @@ function timeIn(call: Call, name: string): string | undefined {
   if (text === undefined) return undefined
   const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
   if (count !== undefined)
-    return new Date(Date.now() - Number(count) * (secondsOf[unit] ?? 0) * 1000).toISOString()
+    return new Date(Math.max(0, Date.now() - Number(count) * (secondsOf[unit] ?? 0) * 1000)).toISOString()
   if (/^\d{4}-\d\d-\d\dT.*(?:Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text))) return text
   throw createFault('usage', `${name} is a time such as 2026-11-29T08:00:00Z, or so long ago: 30m, 1h, 2d`)
 }
@@ -325,10 +325,11 @@ function csvWriter({ terminal }: Call): Writer {
   }
 }
 
-/** RFC 4180, and no cell that a spreadsheet would calculate (T25). */
+/** RFC 4180, with no cell that a spreadsheet would calculate, and nothing in it that a terminal obeys (T25). */
 export function csvCell(text: string): string {
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  const shown = escapeInvisible(safe).replaceAll(/\p{Cc}/gu, (sign) => JSON.stringify(sign).slice(1, -1))
+  return /[",]/.test(shown) ? `"${shown.replaceAll('"', '""')}"` : shown
 }
 
 function describe(record: Record, { bold }: Paint): string {
