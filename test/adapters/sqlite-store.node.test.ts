@@ -379,6 +379,12 @@ describe('an SQLite store that cannot be had says why', () => {
       }
     }).toThrow(expect.objectContaining({ code: 'store_unavailable', reason: `SQLite store P: ${reason}` }))
   })
+
+  test('what SQLite itself answers and nobody expected: its result code', () => {
+    const { reason } = sqliteError('P', Object.assign(new Error('out of memory'), { errcode: 7 }))
+
+    expect(reason).toBe('SQLite store P: SQLite answered with result code 7')
+  })
 })
 
 function open(path: string, clock: Clock = createFakeClock()): SqliteStore {

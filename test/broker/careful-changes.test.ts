@@ -112,6 +112,11 @@ describe('a change of a rotation or a version that somebody has seen', () => {
       [`POST ${one}/versions`, { secret }],
       [`POST ${candidate}:disable`],
       [`POST ${candidate}:destroy`],
+      [`POST ${one}:disable`],
+      [`POST ${one}:enable`],
+      [`POST ${one}:revoke`],
+      [`POST ${one}:destroy`],
+      [`DELETE ${one}`],
     ]
     for (const [line, body] of lines) {
       const request = { headers: { 'if-match': '"1"' }, ...(body === undefined ? {} : { body }) }

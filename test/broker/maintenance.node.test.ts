@@ -56,6 +56,12 @@ describe('a credential that is rotated by itself', () => {
       422,
       'rotate_after_days: only a service-account key can be replaced without a person',
     ])
+    const { rotate_after_days: _, ...without } = body
+    await world.administer(world.brokers[0], 'POST credentials', without)
+    const changed = await world.administer(world.brokers[0], 'PATCH credentials/team-calendar', {
+      rotate_after_days: 30,
+    })
+    expect(changed.status).toBe(409)
   })
 
   test('for as long as somebody wants it', async () => {

@@ -58,6 +58,7 @@ describe('T33: doctor shows no secret and no query of a URL', () => {
 
     for (const text of shown) {
       expect(text).toContain('for http://127.0.0.1:8080')
+      expect(text).toContain('as that of the upstream')
       expect(text).toContain(`its token endpoint answers at ${new URL(url).host}`)
       expect(text).toContain('its token endpoint: GET http://127.0.0.1:1/token: ECONNREFUSED')
     }
@@ -110,6 +111,7 @@ test('doctor says how long the store took to answer', async () => {
     /memory answers in (\d+) ms/.exec(findings.find(({ what }) => what === 'store')?.says ?? '') ?? []
 
   expect(Number(answeredMs)).toBeLessThanOrEqual(Math.ceil(tookMs))
+  expect(findings).toContainEqual({ what: 'credentials', verdict: 'good', says: 'none are enrolled yet' })
 })
 
 /** The canary as it is and in base64, whose first octets stay the same whatever follows. */

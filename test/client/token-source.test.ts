@@ -1,4 +1,4 @@
-import { exportJWK, generateKeyPair, jwtVerify } from 'jose'
+import { decodeJwt, exportJWK, generateKeyPair, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { createTokenSource, TokenError, type TokenSourceOptions } from '../../src/client/token-source.ts'
 
@@ -210,6 +210,18 @@ describe('createTokenSource', () => {
     )
     expect(shown[0]?.protectedHeader).toEqual({ alg: 'ES256', kid: 'k-1' })
     expect(new Set(shown.map(({ payload }) => payload.jti)).size).toBe(2)
+  })
+
+  test('signs as the issuer that its key names', async () => {
+    const world = createWorld()
+    const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+    const key = { ...(await exportJWK(privateKey)), iss: 'billing' }
+    await world.source({ proof: { key } }).getToken()
+
+    expect(decodeJwt(world.tokens()[0]?.form.get('subject_token') ?? '')).toMatchObject({
+      iss: 'billing',
+      sub: 'billing',
+    })
   })
 
   test.each([

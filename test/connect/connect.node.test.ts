@@ -37,6 +37,11 @@ describe('connecting', () => {
       scopes: ['notes.read', 'notes.write'],
     })
     expect(await stateOf(id)).toMatchObject({ state: 'finished' })
+    // Revoking the consent of one person ends nothing of another.
+    const other = await start({ name: 'other' })
+    await consentAs(createVisitor(), other.url, 'Vera')
+    expect((await finalize(other.id, { nonce: other.nonce, account: 'vera@dev.example' })).status).toBe(200)
+    expect((await world.admin('POST credentials/other:revoke')).document['upstream']).toBe('done')
     const token = await world.token('notes')
     expect([token.status, token.document['scope']]).toEqual([200, 'notes.read'])
   })

@@ -139,6 +139,8 @@ describe('the pages', () => {
     )
     expect(rotated.html).toContain('Rotation')
     expect(rotated.headers.get('refresh')).toBe('5')
+    expect(rotated.html).toMatch(/goes on\s+(?:now|in \d+ (?:s|min))\./)
+    expect(rotated.html).toMatch(/<dt>Kind<\/dt>\s*<dd>service account key<\/dd>/)
     expect((await open(visitor, '/credentials/reports-sa?still=true')).headers.get('refresh')).toBeNull()
     expect(world.audits).toContainEqual(
       expect.objectContaining({ action: 'credential.rotate', caller: 'otto' }),
@@ -164,6 +166,12 @@ describe('the pages', () => {
     expect([late.status, late.html.includes('This credential is gone')]).toEqual([404, true])
     const became = await open(visitor, '/activity?credential=short-lived')
     expect(became.html).toContain('credential.destroy')
+  })
+
+  test('Overview says how many credentials there are when none wants attention', async () => {
+    await world.admin('POST maintenance:run')
+    const { visitor } = await world.signedIn('Ann')
+    expect((await open(visitor, '')).html).toMatch(/[1-9]\d* credentials, and none wants attention/)
   })
 
   test('Overview says of each upstream how it answered last', async () => {

@@ -159,6 +159,11 @@ describe('P23: what is wrong is told member by member, and never quoted', () => 
       () => ({ private_key: { ...rsa.jwk, qi: rsa.jwk.dq }, alg: 'RS256' }),
       'secret.private_key:',
     ],
+    [
+      'a client secret beside its key',
+      () => ({ private_key: ec.pem, alg: 'ES256', ...secret }),
+      'secret.client_secret: upstream signed has client_auth private_key_jwt',
+    ],
     ['a kid with spaces', () => ({ private_key: ec.pem, alg: 'ES256', kid: 'a b' }), 'secret.kid:'],
   ])('a signing client with %s', async (_, key, fault) => {
     expect(await faultOf('signed', { ...robot, ...key() })).toContain(fault)

@@ -251,6 +251,15 @@ describe('T37: an old export', () => {
     expect(Number(after)).toBeGreaterThan(Number(before))
   })
 
+  it('T37: fences rise above both, also where nothing else is to be changed', async () => {
+    const side = createSide()
+    await fill(side)
+    const { fence } = await recordOf(side, 'reports-sa')
+    await side.transfer.importSegment(await whole(side), plainly)
+
+    expect((await recordOf(side, 'reports-sa')).fence).toBeGreaterThan(fence)
+  })
+
   it('T37: takes the policy of the export only where that is asked for', async () => {
     const clock = createFakeClock()
     const [from, to] = [createSide(clock), createSide(clock)]

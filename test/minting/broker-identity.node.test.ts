@@ -150,6 +150,9 @@ describe.each(accounts)('the broker, a service account by %s,', (who) => {
       ),
     ])
     world.google.allowImpersonation(me, me)
+    world.google.script.iamCredentials.always({ do: 'amend', members: { signedBlob: '!' } })
+    expect((await failureOf(mintAs(who, [], signedUrl))).reason).toContain('no usable signedBlob')
+    world.google.script.iamCredentials.clear()
     const token = await mintAs(who, [], signedUrl)
     const url = token.secret.reveal()
     expect(world.google.judgeSignedUrl('GET', url)).toEqual({

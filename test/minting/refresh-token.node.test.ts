@@ -224,6 +224,7 @@ describe('P16: a crash or an outage between Google’s answer and the store', ()
       'a rotated refresh token is not stored yet; trying on',
     ])
     await world.background.settled()
+    expect(world.book.lines.at(-1)?.message).toBe('the rotated refresh token is stored after all')
     expect((await mint()).scopes).toEqual([DRIVE_READ])
     expect(googleGrant()).toMatchObject({ rotations: 2, state: 'live' })
   })

@@ -178,6 +178,13 @@ test('all faults are listed at once, in the order of the document, each at its p
   ])
 })
 
+test('what only follows from another fault of a rule is not told', () => {
+  const faults = faultsOf(sampleWithRule(['token_types: [identity]', 'id_token_audiences: [a]']))
+
+  expect(faults).toHaveLength(1)
+  expect(faults[0]).toContain('rules[0].token_types[0]')
+})
+
 test('an entry with nothing but unknown keys is still judged for what its parts mean together', () => {
   const text = sampleWith('    credential: reports-sa', '    credential: reports-sa\n    owner: me').replace(
     'prod-cluster\n        subject',
@@ -205,6 +212,12 @@ test.each([
     'issuer: https://ops.acme.example',
     'issuer: billing',
     'issuers[2].issuer: "billing" occurs twice',
+  ],
+  [
+    'a rule without scopes',
+    'scopes: [https://www.googleapis.com/auth/devstorage.read_only]',
+    'scopes: []',
+    'rules[0].scopes: must name at least one scope',
   ],
   ['no way to the keys', '{ discovery: true }', '{}', 'issuers[0].keys: needs exactly one of'],
   [

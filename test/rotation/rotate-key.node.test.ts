@@ -139,6 +139,7 @@ describe('a rotation that cannot go on says why', () => {
     const { rotation, versions } = await world.rotate(drive, hasFailed)
 
     expect(rotation).toMatchObject({ step: 'create', method: 'create' })
+    expect(rotation?.reason).toContain('an organisation policy forbids uploading keys and creating them')
     expect(rotation?.reason).toContain('constraints/iam.disableServiceAccountKeyCreation')
     expect(versions.map(({ state }) => state)).toEqual(['active', 'destroyed'])
   })

@@ -66,6 +66,15 @@ describe('without the emulator', () => {
     ])
   })
 
+  test('a page has 2 MiB at most, and one document as much as Firestore may send', async () => {
+    const { store, requests } = openAgainst(() => failure('too_large'))
+    await expect(store.list({ prefix: 'things/', limit: 100 })).rejects.toThrow()
+
+    const bounds = requests.map(({ body, maxBytes }) => [/"limit":(\d+)/.exec(String(body))?.[1], maxBytes])
+    expect(bounds).toContainEqual(['100', 2 * 1024 * 1024])
+    expect(bounds.at(-1)).toEqual(['1', 6 * 1024 * 1024])
+  })
+
   test.each(['..', 'a/b', '', 'a?b', 'a#b', 'a%2fb', '../../v2/projects/x'])(
     'what names no project or database is a TypeError: %j',
     (name) => {

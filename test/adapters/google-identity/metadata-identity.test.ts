@@ -56,6 +56,19 @@ describe('the identity of the metadata server', () => {
     expect(requests).toHaveLength(2)
   })
 
+  test.each([
+    ['identity?audience=https%3A%2F%2Fa.example&format=full', 'a.b.c'],
+    ['email', 'reports@acme.iam.gserviceaccount.com'],
+  ])('what comes with a refusal is not taken for the answer: %s', async (path, text) => {
+    const { http, route } = createRoutedHttp()
+    const account = 'http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default'
+    route(`${account}/${path}`, () => answer(text, 404, flavour))
+    const source = createMetadataSource({ http, clock: createFakeClock() })
+    const asked = path === 'email' ? source.serviceAccount() : source.idToken('https://a.example')
+
+    await expect(asked).rejects.toMatchObject({ ...unavailable, reason: containing('Google answered 404') })
+  })
+
   test.each([403, 404, 500])('a refusal %i says whose identity', async (status) => {
     const { identity, answerWith } = open()
     answerWith(() => answer('no', status, flavour))

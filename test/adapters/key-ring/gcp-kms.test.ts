@@ -163,6 +163,7 @@ describe('what is asked', () => {
     ['network trouble', down],
     ['a timeout', failure('timeout')],
     ['a redirect', failure('redirect')],
+    ['500', answer('', 500)],
     ['503', answer('', 503)],
     ['a page', answer('<html>')],
     [
