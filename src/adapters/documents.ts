@@ -1,4 +1,5 @@
 import type { Document, DocumentKey, ListOptions, PutOptions, Version } from '../ports/document-store.ts'
+import { parseJsonObject } from '../domain/json.ts'
 
 /** KB = 1,000: Firestore's limit is 1 MiB for the whole document, with its name and our other fields. */
 const bytesMax = 900_000
@@ -17,17 +18,8 @@ export function formatDocument(value: Document): string {
  * by its key: it hides no other (P25), and who may replace it can.
  */
 export function parseDocument(json: unknown): Document {
-  try {
-    const value: unknown = typeof json === 'string' ? JSON.parse(json) : undefined
-    return isDocument(value) ? value : {}
-  } catch {
-    return {}
-  }
-}
-
-/** It came out of a JSON parser: that it is an object says everything. */
-function isDocument(value: unknown): value is Document {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  const members = typeof json === 'string' ? parseJsonObject(json) : undefined
+  return (members ?? {}) as Document
 }
 
 // Without bounds in it: those are counted character by character, and every read and write comes by here.

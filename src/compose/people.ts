@@ -100,7 +100,11 @@ export function openConnect({ settings, platform, records, policy, findUpstream 
     issuer,
     connections: createConnections(platform),
     clientOf: (credential, upstream, use) =>
-      clientOf(records, { proof: 'credential', credential }, { upstream, mayBeOff: use === 'give_back' }),
+      clientOf(
+        records.credentials,
+        { proof: 'credential', credential },
+        { upstream, mayBeOff: use === 'give_back' },
+      ),
     reach: (upstream) => reachUpstream({ name: upstream, upstream }),
     redeem: createRedeemCode({ ...platform, ask }),
     giveBack: createRevokeRefreshToken({ ...platform, ask, googleRevokeUrl: google.revokeUrl }),

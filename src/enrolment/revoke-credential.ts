@@ -131,7 +131,7 @@ export function createRevokeVersion(deps: RevokeVersionDeps): RevokeVersion {
     const reached = await reachUpstream(credential)
     const secret = await credentials.openWithdrawn(name, version)
     if (secret.kind !== 'refresh_token') return 'no_endpoint'
-    const client = await clientOf(deps, secret.client, { upstream, mayBeOff: true })
+    const client = await clientOf(credentials, secret.client, { upstream, mayBeOff: true })
     return revoke({ reached, client, credential: name, refreshToken: secret.refreshToken })
   }
 }

@@ -87,15 +87,8 @@ const endLine = z.strictObject({
  * that is cut off, edited or of another schema, and `key_ring_unavailable` for one of another key ring.
  */
 export async function readSegment({ sha256, keyRing }: SegmentDeps, text: string): Promise<CheckedSegment> {
-  const lines = text.trimEnd().split('\n')
-  const header = headerLine.safeParse(parseJsonObject(lines[0] ?? ''))
-  if (!header.success) throw requestMalformed('this is no export of a store')
-  if (header.data.schema !== 1)
-    throw requestMalformed('the export is of another schema: use the version of Downscope that wrote it')
-  const ending = endLine.safeParse(lines.length < 2 ? undefined : parseJsonObject(lines.at(-1) ?? ''))
-  if (!ending.success) throw requestMalformed('the export is cut off: its end is missing')
-  const { sha256: digest, mac, ...end } = ending.data
-  const { documents: count, left_out: leftOut, next } = end
+  const { lines, header, end } = linesOf(text)
+  const { sha256: digest, mac, documents: count, left_out: leftOut, next } = end
   const digested = [
     ...lines.slice(0, -1),
     JSON.stringify({ documents: count, left_out: leftOut, ...omitUndefined({ next }) }),
@@ -103,31 +96,29 @@ export async function readSegment({ sha256, keyRing }: SegmentDeps, text: string
   if (count !== lines.length - 2) throw requestMalformed('the export is cut off: documents are missing')
   if ((await sha256(digested.join('\n'))) !== digest)
     throw requestMalformed('the export was edited or damaged: its digest is another one')
-  const { export: id, after, at } = header.data
+  const { export: id } = header
   if (mac !== undefined && (await keyRing.open(mac, placeOf(id))).reveal() !== digest)
     throw requestMalformed('the export was edited: its MAC is not of these documents')
-  const documents = lines.slice(1, -1).map(parseDocumentLine)
-  return {
-    id,
-    at,
-    ...omitUndefined({ after, next }),
-    documents,
-    leftOut,
-    mac: mac === undefined ? 'none' : 'verified',
-  }
+  return { ...outlineOf(text), mac: mac === undefined ? 'none' : 'verified' }
 }
 
 /** What a segment says of itself, unverified: to put segments into order and to count. Throws `request_malformed`. */
 export function outlineOf(text: string): Segment {
+  const { lines, header, end } = linesOf(text)
+  const { export: id, after, at } = header
+  const { left_out: leftOut, next } = end
+  return { id, after, at, documents: lines.slice(1, -1).map(parseDocumentLine), leftOut, next }
+}
+
+function linesOf(text: string) {
   const lines = text.trimEnd().split('\n')
   const header = headerLine.safeParse(parseJsonObject(lines[0] ?? ''))
   if (!header.success) throw requestMalformed('this is no export of a store')
-  const end = endLine.safeParse(parseJsonObject(lines.at(-1) ?? ''))
+  if (header.data.schema !== 1)
+    throw requestMalformed('the export is of another schema: use the version of Downscope that wrote it')
+  const end = endLine.safeParse(lines.length < 2 ? undefined : parseJsonObject(lines.at(-1) ?? ''))
   if (!end.success) throw requestMalformed('the export is cut off: its end is missing')
-  const { export: id, after, at } = header.data
-  const { left_out: leftOut, next } = end.data
-  const documents = lines.slice(1, -1).map(parseDocumentLine)
-  return { id, at, ...omitUndefined({ after, next }), documents, leftOut }
+  return { lines, header: header.data, end: end.data }
 }
 
 function parseDocumentLine(line: string): CarriedDocument {

@@ -30,13 +30,13 @@ import {
   type RefreshTokenReply,
   requireScopes,
 } from '../oauth/token-response.ts'
-import { clientOf, type ClientOfDeps } from '../records/credential-secrets.ts'
+import { clientOf } from '../records/credential-secrets.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import { judgeFailure } from '../oauth/upstream-failure.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 
-export interface RefreshTokenDeps extends StoreRotatedTokenDeps, ClientOfDeps {
+export interface RefreshTokenDeps extends StoreRotatedTokenDeps {
   readonly ask: RequestToken
   readonly confirmScopes: ConfirmScopes
   /** Is shown what each token was found to carry; whoever looks judges its roles. */
@@ -124,7 +124,7 @@ export function createMintFromRefreshToken(
       sentAt,
       drawnFrom: [lease.version],
       reached,
-      client: await clientOf(deps, lease.secret.client, grant.credential),
+      client: await clientOf(deps.credentials, lease.secret.client, grant.credential),
       credential: lease.name,
       mayKeepRoles:
         deps.showConfirmed !== undefined ||
@@ -218,7 +218,7 @@ async function postRefresh(
   deps: RefreshTokenDeps,
   { lease, grant, reached, deadlineMs }: Refresh,
 ): Promise<TokenReply> {
-  const client = await clientOf(deps, lease.secret.client, { upstream: grant.credential.upstream })
+  const client = await clientOf(deps.credentials, lease.secret.client, grant.credential)
   const { scopeInRefresh, scopeSeparator, refreshTokenRotates } = reached.upstream
   return deps.ask({
     reached,
@@ -368,7 +368,7 @@ function noticeOf(end: EpochSeconds): string {
   return `its refresh token ends at ${end} (seconds since 1970), and no use prolongs it: consent and enrol again`
 }
 
-/** A credential that fares well for now, and says for how long. */
+/** A healthy credential says when its refresh token ends. */
 function withNotice(result: RefreshResult, end: EpochSeconds): RefreshResult {
   return result.health?.status === 'healthy'
     ? { ...result, health: { status: 'healthy', reason: noticeOf(end) } }

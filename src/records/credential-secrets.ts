@@ -18,10 +18,6 @@ import { signingAlgorithms, type SigningAlgorithm } from '../domain/jwk.ts'
 import { filledText, membersOf } from './stored-fields.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
-export interface ClientOfDeps {
-  readonly credentials: Pick<Credentials, 'find' | 'openSecret' | 'openWithdrawn'>
-}
-
 export interface ClientUse {
   /** The upstream it has to be a client of (T18). */
   readonly upstream: string
@@ -34,7 +30,7 @@ export interface ClientUse {
  * `target_unavailable` where that is gone, switched off, or of another upstream.
  */
 export async function clientOf(
-  { credentials }: ClientOfDeps,
+  credentials: Pick<Credentials, 'find' | 'openSecret' | 'openWithdrawn'>,
   client: OAuthClient | ClientReference,
   { upstream, mayBeOff = false }: ClientUse,
 ): Promise<OAuthClient> {

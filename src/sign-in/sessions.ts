@@ -60,7 +60,6 @@ const checkedAgainAfter = seconds(3600)
 const sessionLife = seconds(8 * 3600)
 /** Browsers take cookies of 4,096 bytes, sealed; a sealed text is a third longer. */
 const claimsCharsMax = 1_800
-const cookieCharsMax = 4_000
 
 /** Throws `key_ring_unavailable` and `store_unavailable` where those are down. */
 export function createSessions(deps: SessionsDeps): Sessions {
@@ -103,20 +102,19 @@ async function read(
   cookie: string,
   place: string,
 ): Promise<Session | undefined> {
-  const text = await openCookie(keyRing, cookie, place)
+  const text = await openSealed(keyRing, cookie, place)
   const parsed = text === undefined ? undefined : sessionText.safeParse(JSON.parse(text))
   return parsed?.success === true ? parsed.data : undefined
 }
 
 /** What was sealed at that place, or `undefined`: whatever a browser sends may be anything. */
-export async function openCookie(
+export async function openSealed(
   keyRing: Pick<KeyRing, 'open'>,
-  cookie: string,
+  sealed: string,
   place: string,
 ): Promise<string | undefined> {
-  if (cookie.length > cookieCharsMax) return undefined
   try {
-    return (await keyRing.open(cookie, place)).reveal()
+    return (await keyRing.open(sealed, place)).reveal()
   } catch (error) {
     // With `retryAfter` the key ring is down, and nobody is signed out for that.
     if (isBrokerError(error) && error.retryAfter === undefined) return undefined

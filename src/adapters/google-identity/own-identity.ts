@@ -12,7 +12,6 @@ import {
 import type { OwnIdentity } from '../../ports/own-identity.ts'
 import { seconds, type EpochSeconds, type Seconds } from '../../domain/time.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { omitUndefined } from '../../domain/omit-undefined.ts'
 import { createRefreshingValue, type Freshness, type RefreshingDeps } from '../../domain/refreshing-value.ts'
 import type { CryptoKey } from 'jose'
 import { jwtBearerGrant, isServiceAccountEmail } from '../../domain/google.ts'
@@ -68,10 +67,7 @@ async function asUpstream<T>(asking: Promise<T>): Promise<T> {
   } catch (error) {
     if (!isBrokerError(error) || error.code !== 'store_unavailable') throw error
     const { reason, retryAfter } = error
-    throw new BrokerError('upstream_unavailable', {
-      reason,
-      ...omitUndefined({ retryAfter }),
-    })
+    throw new BrokerError('upstream_unavailable', { reason, retryAfter })
   }
 }
 

@@ -17,7 +17,8 @@ import {
   type PageAnswer,
 } from '../console/page-answer.ts'
 import { createServePage, layout } from '../console/layout.ts'
-import { forged, formTokenField, openSealed, readForm, refuseForeignForm } from '../console/forms.ts'
+import { openSealed } from '../../sign-in/sessions.ts'
+import { forged, formTokenField, readForm, refuseForeignForm } from '../console/forms.ts'
 
 export interface ConnectPagesDeps {
   readonly issuer: string
@@ -115,7 +116,7 @@ function createFormTokens({ keyRing, issuer }: ConnectPagesDeps) {
     make: (link: string, browser: string) => keyRing.seal(new Secret(JSON.stringify([link, browser])), place),
     isOf: async (token: string | undefined, link: string, browser: string | undefined) => {
       if (token === undefined || browser === undefined) return false
-      return (await openSealed({ keyRing }, token, place)) === JSON.stringify([link, browser])
+      return (await openSealed(keyRing, token, place)) === JSON.stringify([link, browser])
     },
   }
 }

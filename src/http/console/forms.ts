@@ -1,7 +1,8 @@
-import { BrokerError, isBrokerError } from '../../domain/broker-error.ts'
+import { BrokerError } from '../../domain/broker-error.ts'
 import { parseJsonObject } from '../../domain/json.ts'
 import { Secret } from '../../domain/secret.ts'
 import type { KeyRing } from '../../ports/key-ring.ts'
+import { openSealed } from '../../sign-in/sessions.ts'
 import { parseForm, type Form, readBody, textOf } from '../parse-form.ts'
 
 /** The hidden field that every form of ours carries. */
@@ -71,7 +72,7 @@ export function sealOwner({ issuer, keyRing }: SealingDeps, { who, token }: Owne
 
 /** Whom a form of ours was made for; `undefined` for any other form. */
 export async function ownerOf(deps: SealingDeps, form: Form): Promise<string | undefined> {
-  const text = await openSealed(deps, form.get(formForField) ?? '', ownerPlace(deps.issuer))
+  const text = await openSealed(deps.keyRing, form.get(formForField) ?? '', ownerPlace(deps.issuer))
   const [who, token] = text === undefined ? [] : (JSON.parse(text) as [string, string])
   return token !== undefined && token === form.get(formTokenField) ? who : undefined
 }
@@ -88,24 +89,10 @@ export function sealTyped({ issuer, keyRing }: SealingDeps, form: Form, who: str
 }
 
 export async function openTyped(deps: SealingDeps, sealed: string, who: string): Promise<Form | undefined> {
-  const text = await openSealed(deps, sealed, typedPlace(deps.issuer, who))
+  const text = await openSealed(deps.keyRing, sealed, typedPlace(deps.issuer, who))
   const members = text === undefined ? undefined : parseJsonObject(text)
   if (members === undefined) return undefined
   return new Map(Object.entries(members).map(([name, value]) => [name, String(value)]))
-}
-
-/** What was sealed at that place, or `undefined`: whatever a browser sends may be anything. */
-export async function openSealed(
-  { keyRing }: Pick<SealingDeps, 'keyRing'>,
-  sealed: string,
-  place: string,
-): Promise<string | undefined> {
-  try {
-    return (await keyRing.open(sealed, place)).reveal()
-  } catch (error) {
-    if (isBrokerError(error) && error.retryAfter === undefined) return undefined
-    throw error
-  }
 }
 
 function ownerPlace(issuer: string): string {

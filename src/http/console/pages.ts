@@ -17,7 +17,6 @@ import {
   formForField,
   formTokenField,
   keptField,
-  openSealed,
   openTyped,
   ownerOf,
   readForm,
@@ -40,6 +39,7 @@ import {
 } from './parts.ts'
 import { policyPage } from './policy.ts'
 import { stopPage } from './stop.ts'
+import { openSealed } from '../../sign-in/sessions.ts'
 
 export interface PagesDeps extends OverviewDeps {
   readonly issuer: string
@@ -187,7 +187,7 @@ async function contextOf(
     param,
     hidden: html`${formToken(session.formToken)}${formFor}`,
     seal: (text) => deps.keyRing.seal(new Secret(text), place),
-    unseal: (sealed) => openSealed(deps, sealed, place),
+    unseal: (sealed) => openSealed(deps.keyRing, sealed, place),
     person: who,
     roles,
   }

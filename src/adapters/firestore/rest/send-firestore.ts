@@ -8,6 +8,7 @@ import { retryWithin } from '../../../domain/retry.ts'
 import { holdToken, jsonRequest, readGoogleError, type AccessToken } from '../../../google/api-request.ts'
 import { parseRetryAfter, type EpochSeconds, type Seconds } from '../../../domain/time.ts'
 import { omitUndefined } from '../../../domain/omit-undefined.ts'
+import { parseJson } from '../../../domain/json.ts'
 
 export interface SendFirestoreDeps {
   /** Ends in `/documents`. */
@@ -140,7 +141,7 @@ export function restError({ status, message, retryAfter }: RestFault): BrokerErr
     return new BrokerError('store_unavailable', { reason: `Firestore: its answer is unusable (${words})` })
   }
   const { code, reason, cause } = firestoreError(status, new Error(message))
-  return new BrokerError(code, { reason, cause, ...omitUndefined({ retryAfter }) })
+  return new BrokerError(code, { reason, cause, retryAfter })
 }
 
 function readAnswer({ status, body, header }: HttpAnswer, now: EpochSeconds): RestReply {
@@ -153,14 +154,6 @@ function readAnswer({ status, body, header }: HttpAnswer, now: EpochSeconds): Re
   return {
     ...restFault(statusOfName(error?.status) ?? statusOfHttp(status), message),
     ...omitUndefined({ retryAfter }),
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
 
