@@ -1,19 +1,18 @@
-/** Work that can be sent together, each item with an outcome of its own. */
+/** Requests that can be sent as one batch, each with an outcome of its own. */
 export interface GatherDeps<Item, Outcome> {
-  /** What may not stand twice in what is sent together. */
+  /** Two items of one key never go into the same batch. */
   readonly keyOf: (item: Item) => string
   /** One promise for each item, in their order. */
   readonly send: (items: readonly Item[]) => readonly Promise<Outcome>[]
-  /** At most this many go together. */
+  /** The largest batch. */
   readonly most: number
-  /** How long the first of them waits for others, at most until what was sent before is answered; else it waits a turn. */
+  /** How long a batch waits for more items while another is under way, at most until that is answered; else for the end of the turn. */
   readonly waitMs: number
 }
 
 /**
- * Sends together what is asked for at about the same time: what comes in one turn, and under load what comes within a
- * few milliseconds. Nobody waits for more than their own batch. Not for Workers, where no request may share another's
- * work.
+ * Batches requests that come in one turn of the event loop, and under load those of a few milliseconds. No request
+ * waits for more than its own batch. Not for Workers, where no request may share another's work.
  */
 export function createGather<Item, Outcome>({
   keyOf,

@@ -15,7 +15,7 @@ import type { Background } from '../ports/background.ts'
 import type { Log } from '../ports/log.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
-/** Different uses of one day that an instance remembers to have noted. */
+/** How many different uses of one day an instance remembers as recorded. */
 const knownMax = 10_000
 
 interface RecordUseDeps {
@@ -31,7 +31,7 @@ export type RecordUse = (
   token: MintedToken,
 ) => Promise<void> | undefined
 
-/** What was noted last of a token: with the token itself it says all that a use does, but for boundaries asked for. */
+/** The last recorded use of a token: with the token it identifies the use, except for a boundary that was asked for. */
 interface LastUse {
   readonly day: EpochSeconds
   readonly rule: string
@@ -39,8 +39,8 @@ interface LastUse {
 }
 
 /**
- * Notes what of its rule a request made use of, once a day for each different use, so that a busy broker hardly ever
- * writes. Never rejects: a use that could not be noted is noted with the next request like it after the pause.
+ * Records which part of its rule a request used, once a day for each different use, so that a busy broker hardly ever
+ * writes. Never rejects: a use that could not be recorded is recorded with the next request like it after the pause.
  */
 export function createRecordUse({ ruleUses, noting, clock }: RecordUseDeps): RecordUse {
   const known = createRecentlyUsed<true>({ sizeMax: knownMax })
@@ -172,13 +172,13 @@ interface UsageRecorderDeps {
   readonly log: Log
 }
 
-/** What is logged of a note that was not taken, besides why. */
+/** What is logged with the reason when a write fails. */
 interface RecorderFailure {
   readonly message: string
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** What requests leave behind in the store beside their answers: it may fail, and then it is nobody's failure. */
+/** Writes of requests that may fail without failing the request. */
 interface UsageRecorder {
   isPaused(): boolean
   /** Never rejects; `undefined` when there is nothing to wait for. */
@@ -186,11 +186,11 @@ interface UsageRecorder {
 }
 
 /**
- * A store that is down holds up one request in half a minute, whatever there is to note: after a failure all notes
- * pause, and then one at a time tries until one is taken.
+ * A store that is down delays one request in half a minute at most: after a failure all writes pause for 30 s, and then
+ * one at a time is tried until one succeeds.
  */
 export function createUsageRecorder({ background, clock, log }: UsageRecorderDeps): UsageRecorder {
-  /** By the steady clock; `undefined` while the store takes what it is given. */
+  /** By the steady clock; `undefined` while writes succeed. */
   let notBeforeMs: number | undefined
   const pause = () => {
     notBeforeMs = clock.steadyMs() + pauseMs
@@ -236,7 +236,7 @@ export function createExplainRequest({
   explain,
   refusals,
 }: ExplainRequestDeps): (asked: Explainable) => Promise<ExplainedRequest> {
-  /** Of what asked for no token there is nothing to decide again. */
+  /** A request that asked for no token is not decided again. */
   const explainedNow = async ({ action, question, error, reason }: Refusal): Promise<Explanation> => {
     if (action === undefined) return explain(question)
     const { issuer, claims } = question

@@ -73,7 +73,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       hosts.add(name.toLowerCase()).add(`${name.toLowerCase()}:${port}`)
   }
   if (options.socket !== undefined) {
-    // The mode of the socket says who may ask.
+    // The file mode of the socket decides who can connect.
     const server = createAgentServer(shared)
     await listenOnSocket(server, options.socket)
     places.push(`unix:${options.socket}`)
@@ -143,20 +143,20 @@ function listen(
   })
 }
 
-/** `matter`: lines about the same one differ in numbers and ids only. By default the line itself. */
-type OperatorLog = (line: string, matter?: string) => void
+/** Lines of the same `topic` differ in numbers and ids only; by default the topic is the line itself. */
+type OperatorLog = (line: string, topic?: string) => void
 
-/** A line for whoever runs the agent: what it is, and what to do. The same matter comes once a minute at most. */
+/** A line for whoever runs the agent: what it is, and what to do. One topic is logged once a minute at most. */
 function createOperatorLog(
   write: (text: string) => void,
   now: () => number = () => performance.now(),
 ): OperatorLog {
   const lastAtMs = new Map<string, number>()
-  return (line, matter = line) => {
+  return (line, topic = line) => {
     const at = now()
-    if (at - (lastAtMs.get(matter) ?? -Infinity) < repeatMs) return
+    if (at - (lastAtMs.get(topic) ?? -Infinity) < repeatMs) return
     if (lastAtMs.size >= linesMax) lastAtMs.clear()
-    lastAtMs.set(matter, at)
+    lastAtMs.set(topic, at)
     write(`downscope agent: ${line}\n`)
   }
 }
@@ -165,8 +165,8 @@ const repeatMs = 60_000
 const linesMax = 500
 
 function logFailure(log: OperatorLog, credential: string, failure: TokenError): void {
-  const matter = failure.message.replaceAll(/\d+/g, '')
-  log(`${credential}: ${failure.message}. ${whatToDo(failure)}`, `${credential} ${failure.code} ${matter}`)
+  const topic = failure.message.replaceAll(/\d+/g, '')
+  log(`${credential}: ${failure.message}. ${whatToDo(failure)}`, `${credential} ${failure.code} ${topic}`)
 }
 
 function whatToDo({ code, error, status, requestId }: TokenError): string {

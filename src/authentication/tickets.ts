@@ -25,7 +25,7 @@ export interface TicketsDeps {
   readonly brokerIssuer: string
 }
 
-/** What `/v1/token` answers for the broker itself, and IAM Credentials' methods take in the place of the JWT. */
+/** Access tokens for the broker itself: `/v1/token` issues them, and its IAM Credentials API takes them instead of the JWT. */
 export interface Tickets {
   /**
    * A ticket for a proof that was accepted; never longer than it. Throws `subject_token_rejected` for one that is about
@@ -37,11 +37,14 @@ export interface Tickets {
    * proof as it is. Throws `client_assertion_rejected` for a ticket that is over, was ended, or is none of ours.
    */
   redeem(proof: Proof): Promise<Proof>
-  /** Ends a ticket of this caller; its digest. `undefined` for what is no ticket, or is over. Throws `target_unavailable`. */
+  /**
+   * Revokes a ticket of this caller and returns its digest; `undefined` for what is no ticket, or has expired. Throws
+   * `target_unavailable`.
+   */
   revoke(caller: Caller, token: Secret): Promise<{ readonly digest: string } | undefined>
 }
 
-/** In front of the sealed text, so that it is told from a JWT, and found where it does not belong. */
+/** Distinguishes a ticket from a JWT, and lets secret scanners find it where it does not belong. */
 const prefix = 'downscope-ticket.'
 const lifeMax = seconds(3600)
 /** Sealed in a header, of which servers take 16 KiB. */
@@ -151,7 +154,7 @@ const ticketText = z.object({
   accessToken: z.exactOptional(z.enum(['marked', 'access_token'])),
   issuer: z.string(),
   subject: z.string(),
-  /** Of stops and blocks that its issuer had heard of. */
+  /** How many stops and blocks the issuing instance knew of. */
   count: z.int(),
   expiresAt: z.pipe(z.int(), z.transform(epochSeconds)),
 })

@@ -24,7 +24,7 @@ interface TracesDeps {
 function createTraces({ tracer, nameCall, store: place, instance }: TracesDeps): Measures {
   const step = <T>(name: string, work: () => Promise<T>): Promise<T> =>
     tracer.span({ name, kind: 'internal', attributes: {} }, work)
-  // Who is waited for, by the id of an instance, as in its resource.
+  // The instance that holds the lease, by the id in its resource attributes.
   const leaseSpan = <T>(work: (note: (held: boolean, holder: string | undefined) => void) => Promise<T>) =>
     tracer.span({ name: 'lease', kind: 'internal', attributes: {} }, (note) =>
       work((held, holder) =>
@@ -56,7 +56,7 @@ function createTraces({ tracer, nameCall, store: place, instance }: TracesDeps):
     store: (store) => {
       const call = <T>(operation: string, key: string, work: () => Promise<T>): Promise<T> => {
         if (tracer.traceId() === undefined) return work()
-        // What comes after it may be somebody's name.
+        // The rest of the key may hold a person's name.
         const [collection = ''] = key.split('/')
         const attributes = {
           'db.system.name': place.kind,
@@ -157,7 +157,7 @@ export interface TelemetryParts {
   readonly clock: Pick<Clock, 'steadyMs'>
 }
 
-/** What wraps the parts of a broker on either runtime, as far as there is somebody to be shown. */
+/** Wraps the parts of a broker in metrics and traces, as far as they are exported. */
 export function measuresFor(
   settings: Settings,
   { instance, meter, tracer, clock }: TelemetryParts,

@@ -140,7 +140,7 @@ export interface Narrowing {
   readonly refusedUntil?: EpochSeconds
 }
 
-/** How a credential fared from an instant on. */
+/** A credential's health from an instant on. */
 export interface HealthSpan {
   readonly status: 'unknown' | 'healthy' | 'broken'
   readonly since: EpochSeconds
@@ -148,11 +148,11 @@ export interface HealthSpan {
   readonly reason?: string
 }
 
-/** How a credential fares, as its last uses showed. Changes here never delete anything (P17). */
+/** A credential's health, as its last uses showed. A change of it never deletes anything (P17). */
 export interface CredentialHealth extends HealthSpan {
   /** When it last showed, give or take half a day. */
   readonly checkedAt?: EpochSeconds
-  /** How it fared before, the newest first: at most 20. */
+  /** Its health before, the newest first: at most 20. */
   readonly history?: readonly HealthSpan[]
 }
 

@@ -129,7 +129,7 @@ export interface KmsRequest<T> {
   readonly read: (answer: Members) => Result<T>
 }
 
-/** A refusal was said by Cloud KMS; anything else may pass, and says nothing against a key that was had before. */
+/** Only a refusal comes from Cloud KMS itself; any other failure may pass, and a key that was unwrapped before stays good. */
 export type KmsReply<T> = { readonly ok: true; readonly value: T } | KmsFailure
 
 export interface KmsFailure {

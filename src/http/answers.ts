@@ -6,8 +6,8 @@ export interface Answer {
   /** RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 7009 §2.2.1 and RFC 6749 §4.1.2.1 for `temporarily_unavailable`. */
   readonly error: OAuthError
   readonly description: string
-  /** Whether the error's public detail takes the description's place; never where it could tell of policy (P12). */
-  readonly tells: boolean
+  /** Whether the error's public detail takes the description's place; never where it could reveal policy (P12). */
+  readonly exposesDetail: boolean
 }
 
 export type OAuthError =
@@ -25,7 +25,7 @@ const unavailable: Answer = {
   status: 503,
   error: 'temporarily_unavailable',
   description: 'the token service cannot serve this now, try again later',
-  tells: false,
+  exposesDetail: false,
 }
 
 /** The table of docs/errors.md. A code without an answer does not compile. */
@@ -194,15 +194,15 @@ const descriptionMax = 300
 const problemDetailMax = 8_192
 
 function fault(status: number, error: OAuthError, description: string): Answer {
-  return { status, error, description, tells: true }
+  return { status, error, description, exposesDetail: true }
 }
 
 function refusal(status: number, error: OAuthError, description: string): Answer {
-  return { status, error, description, tells: false }
+  return { status, error, description, exposesDetail: false }
 }
 
 function detail(error: BrokerError, answer: Answer): string {
-  return (answer.tells ? error.publicDetail : undefined) ?? answer.description
+  return (answer.exposesDetail ? error.publicDetail : undefined) ?? answer.description
 }
 
 /** RFC 6749 §5.2: `error_description` has only %x20-21 / %x23-5B / %x5D-7E. */

@@ -62,7 +62,7 @@ export const credentialSchema = z.object({
   health: z.object({
     ...healthSpan,
     checked_at: z.optional(timestamp),
-    /** How it fared before, the newest first, 20 at most. */
+    /** Its health before, the newest first, 20 at most. */
     history: z.optional(z.array(z.object(healthSpan))),
   }),
   rotation: z.optional(rotationSchema),

@@ -40,7 +40,8 @@ export const serviceRoutes = {
   }),
   readService: adminRoute({
     at: 'GET /v1/admin/service',
-    summary: 'How this instance fares: version, clock, store, key ring, policy, switches, settings',
+    summary:
+      'The status of this instance: version, clock, store, key ring, policy, stop and blocks, settings',
     needs: 'viewer',
     action: 'service.read',
     answer: shows<ServiceDocument>(),

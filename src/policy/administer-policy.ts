@@ -49,7 +49,7 @@ export interface AdministerPolicy {
   /**
    * Throws `document_invalid`, `changed_meanwhile` unless the policy in force is at `ifMatch` (`undefined`: unless
    * there is none), `would_lock_out` when the caller could administer no more and did not say `force`, and
-   * `not_supported` where the policy does not lie in the store.
+   * `not_supported` where the policy is not in the store.
    */
   readonly apply: (change: {
     readonly text: string
@@ -57,7 +57,7 @@ export interface AdministerPolicy {
     readonly caller: Caller
     readonly force?: boolean
   }) => Promise<AppliedPolicy>
-  /** The newest first, 20 at most; none where the policy does not lie in the store. */
+  /** The newest first, 20 at most; none where the policy is not in the store. */
   readonly history: () => Promise<readonly PolicyVersion[]>
   /** Throws `not_found`. */
   readonly version: (revision: string) => Promise<PolicyVersion>
@@ -89,7 +89,7 @@ export function createAdministerPolicy({
     apply: async (change) => {
       if (policies === undefined)
         throw new BrokerError('not_supported', {
-          reason: 'the policy does not lie in the store',
+          reason: 'the policy is not in the store',
           publicDetail: 'the policy comes from a file or a setting: change it there',
         })
       const { policy, warnings } = await checkText(change.text)

@@ -49,7 +49,7 @@ export interface Connections {
 }
 
 const connectionsPrefix = 'connections/'
-/** So long after its end it is still told what became of it. */
+/** How long after its end a connection still shows its outcome. */
 const keptAfterEnd = seconds(7 * 86_400)
 const pageSize = 100
 

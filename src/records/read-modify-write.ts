@@ -56,7 +56,7 @@ export async function readModifyWrite<T>(
     await clock.sleep(entropy.fraction() * Math.min(pauseMsMax, 5 * 2 ** attempt))
   }
   throw new BrokerError('store_unavailable', {
-    reason: `${key} changed under us ${attemptsMax} times in a row`,
+    reason: `${key} was changed by other instances ${attemptsMax} times in a row`,
     retryAfter: seconds(1),
   })
 }

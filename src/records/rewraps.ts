@@ -63,7 +63,11 @@ export function createRewraps(deps: RewrapsDeps): Rewraps {
         const tried = await tryRewrap(deps, stored, keyId)
         if (tried.outcome !== 'changed') return tried
         if (attempt === attemptsMax)
-          return { ...tried, outcome: 'failed', reason: `it changed under us ${attemptsMax} times in a row` }
+          return {
+            ...tried,
+            outcome: 'failed',
+            reason: `it was changed by other instances ${attemptsMax} times in a row`,
+          }
         await clock.sleep(entropy.fraction() * pauseMsMax)
         stored = await store.get(first.key)
       }

@@ -17,7 +17,7 @@ import { omitUndefined } from '../domain/omit-undefined.ts'
  * gives back the same record where nothing is left to do, and throws `state_conflict` for every other move.
  */
 
-/** So many destroyed versions are remembered, the latest ones. */
+/** How many destroyed versions are kept on record, the latest ones. */
 const destroyedMax = 10
 
 /** Adds a version that is not used yet, of which there is at most one. */

@@ -82,7 +82,7 @@ function nameOf({ issuer, subject }: Caller): string {
   return `${issuer}/${subject}`
 }
 
-/** How something that serving stands on fares, with the reason for administrators. */
+/** Whether one thing that requests depend on works, with the reason for administrators. */
 export interface PartStatus {
   readonly ok: boolean
   readonly reason?: string
@@ -95,7 +95,7 @@ export interface UpstreamStatus extends PartStatus {
   readonly at: EpochSeconds
 }
 
-/** How this instance fares: for `doctor`, and for whoever looks after the broker. */
+/** The status of this instance, for `doctor` and for administrators. */
 export interface ServiceStatus {
   readonly version: string
   readonly now: EpochSeconds

@@ -131,7 +131,7 @@ export function createObtain(deps: ObtainDeps, memory: MemoryTokens): Obtain {
     const obtained = await entering
     if (memory.freshness(obtained.held) !== 'dead') return obtained
     throw new BrokerError('upstream_unavailable', {
-      reason: `the token just minted has ${memory.left(obtained.held)} s left: it was slow, or the clock jumped`,
+      reason: `the token just minted has ${memory.left(obtained.held)} s left: minting was slow, or the clock was set`,
       retryAfter: retryAfterDead,
     })
   }
@@ -237,7 +237,7 @@ function busy({ key }: WantedToken, waitedMs: number): BrokerError {
   })
 }
 
-/** How long a failure answers for the next ones, so that a herd does not beat on what is down. */
+/** How long a failure is repeated to later requests, so that they do not all ask an upstream that is down. */
 const restMsMin = 2_000
 const entriesMax = 10_000
 

@@ -220,7 +220,12 @@ describe('rewrapping', () => {
     expect(await world.rewrapAll([fresh, old], 100)).toMatchObject([
       {
         rewrapped: 0,
-        failed: [{ key: 'credentials/credential-0000', reason: 'it changed under us 5 times in a row' }],
+        failed: [
+          {
+            key: 'credentials/credential-0000',
+            reason: 'it was changed by other instances 5 times in a row',
+          },
+        ],
         stillInUse: [{ keyId: 'k1', records: 1 }],
       },
     ])

@@ -23,15 +23,15 @@ export interface KmsRingKeysDeps extends KmsClientDeps, RefreshingDeps {
 }
 
 /**
- * So long a data key that was had serves on while Cloud KMS cannot be asked and has not refused (P20): an outage of
- * half a day costs nobody a token, and a key that was taken away there is of no use here the day after.
+ * How long an unwrapped data key is used while Cloud KMS is unavailable and has not refused (P20): an outage of half a
+ * day costs no caller a token, and a key that was destroyed there is of no use here the day after.
  */
 const staleMs = 12 * 3_600_000
-/** So long one data key seals, and so soon a right that was withdrawn at Google is felt here. */
+/** How long one data key seals, and how soon a permission that was withdrawn at Google takes effect here. */
 const ofAge = byAge({ freshMs: 3_600_000, staleMs })
-/** So many texts one data key seals at most. */
+/** How many texts one data key seals at most. */
 const sealsMax = 10_000
-/** Each instance makes a data key an hour, and one in so many texts. */
+/** Each instance makes a data key an hour, and another after `sealsMax` texts. */
 const heldMax = 1000
 
 interface DataKey extends SealingKey {
@@ -45,7 +45,7 @@ interface DataKey extends SealingKey {
  */
 export function createKmsRingKeys(deps: KmsRingKeysDeps): RingKeys {
   const { cryptoKey, clock, sharesWork } = deps
-  const ask = createAskAgainLater(createKmsClient(deps), clock)
+  const ask = pauseAfterFailure(createKmsClient(deps), clock)
   const opened = createRecentlyUsed<RefreshingValue<CryptoKey>>({ sizeMax: heldMax })
   let seals = 0
 
@@ -120,7 +120,7 @@ export function createKmsRingKeys(deps: KmsRingKeysDeps): RingKeys {
   }
 }
 
-/** Proves at most once a minute that it works, and after a failure once in two seconds: anybody may ask `/readyz`. */
+/** At most one check a minute, and after a failure one in two seconds: `/readyz` is public. */
 const proofBounds = {
   freshness: byAge({ freshMs: 60_000, staleMs: 0 }),
   pauseMs: 2000,
@@ -130,15 +130,15 @@ const proofBounds = {
 /** As long as the broker's own identity remembers a failure. */
 const pauseMs = 2000
 
-/** After trouble that may pass nobody asks for two seconds, and all are told what it was: no herd on what is down. */
-function createAskAgainLater(ask: KmsClient, clock: Clock): KmsClient {
-  let trouble: { readonly reply: KmsFailure; readonly untilMs: number } | undefined
+/** After a failure that may pass, every call gets that failure for two seconds: no thundering herd. */
+function pauseAfterFailure(ask: KmsClient, clock: Clock): KmsClient {
+  let failure: { readonly reply: KmsFailure; readonly untilMs: number } | undefined
 
   return async (call) => {
-    if (trouble !== undefined && clock.steadyMs() < trouble.untilMs) return trouble.reply
+    if (failure !== undefined && clock.steadyMs() < failure.untilMs) return failure.reply
     const reply = await ask(call)
     const isPassing = !reply.ok && !reply.isRefusal
-    trouble = isPassing ? { reply, untilMs: clock.steadyMs() + pauseMs } : undefined
+    failure = isPassing ? { reply, untilMs: clock.steadyMs() + pauseMs } : undefined
     return reply
   }
 }

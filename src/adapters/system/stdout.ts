@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs'
 
 const newline = 0x0a
 const retryMs = 5
-/** How long the end of a process may wait for whoever reads its output. */
+/** How long the exit of the process may wait for its output to be read. */
 const finishMs = 2000
 
 /** The process's standard output, complete also when the process exits in the middle of a turn. */
@@ -81,7 +81,7 @@ export interface LineSink {
 export interface LineWriter {
   /**
    * Resolves when the sink says that the line is written; rejects when it could not be, or when lines have waited for
-   * 3 s, and then it may still be written. The line must hold no newline. Who does not care may drop the promise.
+   * 3 s, and then it may still be written. The line must hold no newline. The promise may be ignored.
    */
   write(line: string): Promise<void>
   /** Writes without waiting for the end of the turn; resolves when nothing is left, written or failed. */

@@ -32,7 +32,7 @@ export interface FetchExport {
 /** An event keeps its isolate for 30 s after its answer: a wait and a request to the collector fit into it. */
 const waitMsMax = 15_000
 const timeoutMsMax = 10_000
-/** So many spans are sent before their time is over. */
+/** With this many spans a batch is sent before its time. */
 const spansAtOnce = 512
 const answerBytesMax = 65_536
 const never = 2 ** 31 - 1

@@ -21,7 +21,7 @@ import { epochSeconds, formatTimestamp, parseTimestamp, type EpochSeconds } from
 
 export interface OverviewDeps {
   readonly keepsAudit: boolean
-  /** How this instance fares, whatever is down. */
+  /** The status of this instance; it answers whatever is down. */
   readonly serviceStatus: () => Promise<ServiceStatus>
   readonly lastGoodAt: () => EpochSeconds | undefined
 }
