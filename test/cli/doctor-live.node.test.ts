@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { GoogleProject } from '../../src/cli/live/google-project.ts'
 import { clean, openJournal } from '../../src/cli/live/journal.ts'
-import { checks, type Check, type CheckOptions } from '../../src/cli/live/live-checks.ts'
+import { checks } from '../../src/cli/live/live-checks.ts'
 import { runChecks } from '../../src/cli/live/run-live.ts'
 import type { HttpClient, HttpRequest } from '../../src/ports/http-client.ts'
 import { nextPolicy } from '../support/google/buckets.ts'
@@ -17,6 +17,7 @@ import { startFakeAdminApi } from '../support/fake-admin-api.ts'
 import { readPage } from '../support/guides.ts'
 import { createPerson } from '../../src/cli/terminal.ts'
 import { plainEnvironment, repository } from '../support/run-node.ts'
+import type { Check, CheckOptions } from '../../src/cli/live/live-scene.ts'
 
 let world: LiveWorld
 beforeEach(async () => {

@@ -135,7 +135,6 @@ export function createConsentFlow(
   }
 }
 
-function refreshed({ members, said }: Reply): Refreshed {
-  const { access_token: token, error = 'none' } = members
-  return { ...(typeof token === 'string' && { token: new Secret(token) }), error: String(error), said }
+function refreshed({ members: { access_token: token }, error = 'none', said }: Reply): Refreshed {
+  return { ...(typeof token === 'string' && { token: new Secret(token) }), error, said }
 }

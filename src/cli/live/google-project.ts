@@ -22,6 +22,7 @@ import {
   formRequest,
   quoteError,
   quoteGoogleError,
+  readGoogleError,
   type AccessToken,
 } from '../../google/api-request.ts'
 import { parseOwnKey } from '../../google/service-account-key.ts'
@@ -59,6 +60,8 @@ type ApiName = 'storage' | 'bigquery' | 'compute' | 'firestore'
 export interface Reply {
   readonly status: number
   readonly members: Members
+  /** OAuth's `error`, or the `status` of Google's other APIs. */
+  readonly error: string | undefined
   /** The status, and Google's own words without anything that may be a piece of a token. */
   readonly said: string
 }
@@ -97,8 +100,15 @@ export async function ask(google: GoogleProject, url: string, question: Question
   })
   if (result.kind === 'failure') throw notRun(`no answer: ${result.detail}`)
   const members = parseJsonObject(result.body) ?? {}
-  const words = typeof members['error'] === 'string' ? quoteError(members) : quoteGoogleError(result.body)
-  return { status: result.status, members, said: `${result.status}${words}` }
+  const { error } = members
+  const isOAuth = typeof error === 'string'
+  const words = isOAuth ? quoteError(members) : quoteGoogleError(result.body)
+  return {
+    status: result.status,
+    members,
+    error: isOAuth ? error : readGoogleError(result.body)?.status,
+    said: `${result.status}${words}`,
+  }
 }
 
 /** A form for an OAuth endpoint, without a token unless one is named. */

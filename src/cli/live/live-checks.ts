@@ -5,53 +5,31 @@ import { isBrokerError } from '../../domain/broker-error.ts'
 import { cloudPlatformScope, jwtBearerGrant } from '../../domain/google.ts'
 import { isMembers } from '../../domain/json.ts'
 import { omitUndefined } from '../../domain/omit-undefined.ts'
-import { readGoogleError } from '../../google/api-request.ts'
 import { createIamKeys } from '../../google/iam-keys.ts'
 import { createKmsClient, unwrapKey, wrapKey } from '../../google/kms.ts'
 import { importAssertionKey, signAssertion } from '../../google/service-account-key.ts'
 import { base64Of, decodeBase64 } from '../../domain/pem.ts'
 import { Secret } from '../../domain/secret.ts'
 import { createPerson } from '../terminal.ts'
-import { ask, askForm, notRun, poll, type GoogleProject, type Reply } from './google-project.ts'
+import { boundaryChecks } from './boundary-checks.ts'
+import { ask, askForm, notRun, poll } from './google-project.ts'
 import { make, ttlUrl } from './journal.ts'
-import { judgeReach, unexpected, type Reached, type Scene } from './live-scene.ts'
-import type { Consent } from './consent.ts'
+import {
+  makesAccount,
+  readOnly,
+  type Check,
+  type CheckOptions,
+  type Reached,
+  type Scene,
+} from './live-scene.ts'
 
-/** One thing that was never run against Google: a name, what is made for it, and how it is tried out. */
-export interface Check {
-  readonly name: string
-  /** What is taken for granted until it was run. */
-  readonly claim: string
-  readonly creates: readonly string[]
-  readonly run: (scene: Scene, options: CheckOptions) => Promise<Reached>
-}
-
-export interface CheckOptions {
-  /** `projects/P/locations/L/keyRings/R/cryptoKeys/K` */
-  readonly kmsKey: string | undefined
-  readonly database: string
-  readonly metadataHost: string | undefined
-  /** Whose intermediary token is tried out; default the account of this run. */
-  readonly email: string | undefined
-  /** What a person consented to for this run; throws `notRun` where there is no client to ask as. */
-  readonly consent: () => Promise<Consent>
-}
-
-const readOnly = 'https://www.googleapis.com/auth/devstorage.read_only'
 export const readWrite = 'https://www.googleapis.com/auth/devstorage.read_write'
-
-const account = 'a service account, which you may act as (roles/iam.serviceAccountTokenCreator)'
-const onBucket = [
-  account,
-  'two small objects below downscope-doctor/ in the bucket',
-  'a role for that account on these objects, in the IAM policy of the bucket',
-] as const
 
 export const checks: readonly Check[] = [
   {
     name: 'impersonation',
     claim: 'IAM Credentials issues a token of a service account to whoever has the role, for an hour',
-    creates: [account],
+    creates: [makesAccount],
     run: async ({ account: accountOf, tokenOf }) => {
       const { token, seconds } = await tokenOf(await accountOf(), [readOnly])
       const life = token.expiresAt - token.issuedAt
@@ -64,7 +42,7 @@ export const checks: readonly Check[] = [
   {
     name: 'key-upload',
     claim: 'a certificate that is uploaded becomes a key whose assertions are taken within 60 seconds',
-    creates: [account, 'a key of that account, whose private half is in memory alone'],
+    creates: [makesAccount, 'a key of that account, whose private half is in memory alone'],
     run: proveUpload,
   },
   {
@@ -73,92 +51,7 @@ export const checks: readonly Check[] = [
     creates: [],
     run: proveErrors,
   },
-  {
-    name: 'boundary',
-    claim:
-      'a boundary with a condition on the name and on the prefix of lists opens what it names, and nothing else',
-    creates: onBucket,
-    run: async (scene, { email }) => {
-      const source = await scene.sourceOf(email ?? (await scene.account()))
-      return scene.reach((await bounded(scene, source)).secret)
-    },
-  },
-  {
-    name: 'boundary-narrow-source',
-    claim: 'the Security Token Service bounds a token of devstorage.read_only (else: boundary_source)',
-    creates: onBucket,
-    run: async (scene, { email }) => {
-      const own = email ?? (await scene.account())
-      await scene.sourceOf(own)
-      const { token } = await scene.tokenOf(own, [readOnly])
-      return scene.reach((await bounded(scene, token)).secret)
-    },
-  },
-  {
-    name: 'boundary-conditions',
-    claim: 'a condition on request.time is refused, so that refusing it early takes nothing from anybody',
-    creates: onBucket,
-    run: async (scene, { email }) => {
-      const source = await scene.sourceOf(email ?? (await scene.account()))
-      const result = await scene.exchange(source, [
-        {
-          availableResource: `//storage.googleapis.com/projects/_/buckets/${scene.google.bucket}`,
-          availablePermissions: ['inRole:roles/storage.objectViewer'],
-          availabilityCondition: { expression: "request.time < timestamp('2100-01-01T00:00:00Z')" },
-        },
-      ])
-      return refused(result, 'a condition on request.time')
-    },
-  },
-  {
-    name: 'boundary-twice',
-    claim: 'a bounded token cannot be bounded again',
-    creates: onBucket,
-    run: async (scene, { email }) => {
-      const source = await scene.sourceOf(email ?? (await scene.account()))
-      return refused(await scene.exchange(await bounded(scene, source)), 'a second boundary')
-    },
-  },
-  {
-    name: 'boundary-beyond-storage',
-    claim: 'a token of cloud-platform with a boundary reaches no service but Cloud Storage',
-    creates: onBucket,
-    run: async (scene, { email }) => {
-      const source = await scene.sourceOf(email ?? (await scene.account()))
-      const accounts = await scene.reachBeyond((await bounded(scene, source)).secret, source)
-      const own = await scene.operatorSource()
-      const yours = await scene.reachBeyond((await bounded(scene, own)).secret, own, true)
-      return {
-        isAsMeant: accounts.isAsMeant && yours.isAsMeant,
-        saw: `of the account: ${accounts.saw}; of yours: ${yours.saw}`,
-      }
-    },
-  },
-  {
-    name: 'sealed-boundary',
-    claim: 'a boundary that is sealed locally opens exactly what the same boundary opens otherwise',
-    creates: onBucket,
-    run: async (scene, { email }) => {
-      const { token } = await scene.sealed(email ?? (await scene.account()))
-      return scene.reach(token)
-    },
-  },
-  {
-    name: 'sealed-boundary-beyond-storage',
-    claim: 'a locally bounded token reaches no service but Cloud Storage',
-    creates: onBucket,
-    run: async (scene, { email }) => {
-      const own = email ?? (await scene.account())
-      const { token } = await scene.sealed(own)
-      return scene.reachBeyond(token, await scene.sourceOf(own))
-    },
-  },
-  {
-    name: 'intermediary-alone',
-    claim: 'an intermediary token without its sealed boundary is refused everywhere',
-    creates: onBucket,
-    run: proveIntermediary,
-  },
+  ...boundaryChecks,
   {
     name: 'federation',
     claim: "a pool provider with the broker's keys takes its assertion, and Google's services take the token",
@@ -200,16 +93,6 @@ export const checks: readonly Check[] = [
   },
 ]
 
-async function bounded(scene: Scene, source: Parameters<Scene['exchange']>[0]) {
-  const result = await scene.exchange(source)
-  if (!result.ok) throw unexpected(`no boundary is put on: ${result.reason}`)
-  return result.token
-}
-
-function refused(result: Awaited<ReturnType<Scene['exchange']>>, what: string): Reached {
-  return { isAsMeant: !result.ok, saw: result.ok ? `${what} is taken` : result.reason }
-}
-
 async function proveUpload(scene: Scene): Promise<Reached> {
   const { google } = scene
   const { http, clock, urls } = google
@@ -222,9 +105,9 @@ async function proveUpload(scene: Scene): Promise<Reached> {
   const { name } = await make(google, { kind: 'key', name: email, mark }, async () => {
     const uploaded = await iamKeys.upload(owner, certificate)
     if (!uploaded.ok && uploaded.kind === 'unknown') throw notRun(uploaded.reason)
-    if (!uploaded.ok) return { status: 400, members: {}, said: uploaded.reason }
+    if (!uploaded.ok) return { status: 400, members: {}, error: undefined, said: uploaded.reason }
     const members = { name: `projects/-/serviceAccounts/${email}/keys/${uploaded.value}` }
-    return { status: 200, members, said: '200' }
+    return { status: 200, members, error: undefined, said: '200' }
   })
   const keyId = String(name).replace(/^.*\//, '')
   let said = ''
@@ -235,7 +118,7 @@ async function proveUpload(scene: Scene): Promise<Reached> {
       clock.now(),
     )
     const form = { grant_type: jwtBearerGrant, assertion: assertion.reveal() }
-    const result = await oauthAnswer(google, urls.oauthTokenUrl, form)
+    const result = await askForm(google, urls.oauthTokenUrl, form)
     said = result.said
     return result.status === 200 ? true : undefined
   })
@@ -268,7 +151,7 @@ async function proveErrors(scene: Scene): Promise<Reached> {
   const told = [
     [
       'an account that does not exist',
-      await oauthAnswer(google, urls.oauthTokenUrl, {
+      await askForm(google, urls.oauthTokenUrl, {
         grant_type: jwtBearerGrant,
         assertion: assertion.reveal(),
       }),
@@ -276,7 +159,7 @@ async function proveErrors(scene: Scene): Promise<Reached> {
     ],
     [
       'a pool that does not exist',
-      await oauthAnswer(google, urls.stsTokenUrl, {
+      await askForm(google, urls.stsTokenUrl, {
         ...exchange,
         audience:
           '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/none/providers/none',
@@ -288,74 +171,32 @@ async function proveErrors(scene: Scene): Promise<Reached> {
     ],
     [
       'revoking no token',
-      await oauthAnswer(google, urls.revokeUrl, { token: token.reveal() }),
+      await askForm(google, urls.revokeUrl, { token: token.reveal() }),
       [400, 'invalid_token'],
     ],
     [
       'tokeninfo of no token',
-      await oauthAnswer(google, urls.tokeninfoUrl, { access_token: token.reveal() }),
+      await askForm(google, urls.tokeninfoUrl, { access_token: token.reveal() }),
       [400, 'invalid_token'],
     ],
-    ['acting as nobody', await jsonAnswer(google, acting, { scope: [readOnly] }), [403, 'PERMISSION_DENIED']],
+    [
+      'acting as nobody',
+      await ask(google, acting, { method: 'POST', json: { scope: [readOnly] } }),
+      [403, 'PERMISSION_DENIED'],
+    ],
     [
       'no token at an API',
-      await jsonAnswer(google, acting, { scope: [readOnly] }, token),
+      await ask(google, acting, { method: 'POST', json: { scope: [readOnly] }, token }),
       [401, 'UNAUTHENTICATED'],
     ],
   ] as const
   const otherwise = told.filter(([, { status, error }, [code, name]]) => status !== code || error !== name)
   return {
     isAsMeant: otherwise.length === 0,
-    saw: told.map(([what, { status, error }]) => `${what}: ${status} ${error}`).join(', '),
+    saw: told
+      .map(([what, { status, error }]) => `${what}: ${status} ${error ?? 'without a code'}`)
+      .join(', '),
   }
-}
-
-interface ErrorAnswer extends Reply {
-  readonly error: string
-}
-
-async function oauthAnswer(
-  google: GoogleProject,
-  url: string,
-  form: Readonly<Record<string, string>>,
-): Promise<ErrorAnswer> {
-  const reply = await askForm(google, url, form)
-  const { error } = reply.members
-  return { ...reply, error: typeof error === 'string' ? error : 'without a code' }
-}
-
-async function jsonAnswer(
-  google: GoogleProject,
-  url: string,
-  json: object,
-  token?: Secret,
-): Promise<ErrorAnswer> {
-  const reply = await ask(google, url, { method: 'POST', json, token })
-  const { status = 'without a status' } = readGoogleError(JSON.stringify(reply.members)) ?? {}
-  return { ...reply, error: status }
-}
-
-/** The sealed token works, so that a refusal is about the missing boundary and about nothing else. */
-async function proveIntermediary(scene: Scene, { email }: CheckOptions): Promise<Reached> {
-  const { google } = scene
-  const own = email ?? (await scene.account())
-  const { bare, token } = await scene.sealed(own)
-  const control = await scene.reach(token)
-  if (!control.isAsMeant) throw notRun(`the sealed token does not do what it should: ${control.saw}`)
-  const [, suffix = ''] = token.reveal().split(`${bare.reveal()}.`)
-  const middle = Math.floor(suffix.length / 2)
-  const changed = `${suffix.slice(0, middle)}${suffix[middle] === 'A' ? 'B' : 'A'}${suffix.slice(middle + 1)}`
-  const list = `${google.urls.apis('storage')}/storage/v1/b/${google.bucket}/o?maxResults=1&prefix=downscope-doctor/${google.run}/in/`
-  const told = []
-  for (const [what, text] of [
-    ['alone', bare.reveal()],
-    ['with an empty boundary', `${bare.reveal()}.`],
-    ['with a changed boundary', `${bare.reveal()}.${changed}`],
-  ] as const)
-    told.push([what, false, await ask(google, list, { token: new Secret(text) })] as const)
-  const storage = judgeReach(told)
-  const beyond = await scene.reachBeyond(bare, await scene.sourceOf(own))
-  return { isAsMeant: storage.isAsMeant && beyond.isAsMeant, saw: `${storage.saw}; alone at ${beyond.saw}` }
 }
 
 async function proveFederation({ google }: Scene): Promise<Reached> {
@@ -505,7 +346,7 @@ async function proveNarrowing({ google }: Scene, { consent }: CheckOptions): Pro
   const grant = await consent()
   const narrowed = await grant.refresh(readWrite)
   if (narrowed.token === undefined) throw notRun(`a consented scope alone: ${narrowed.said}`)
-  const info = await oauthAnswer(google, google.urls.tokeninfoUrl, { access_token: narrowed.token.reveal() })
+  const info = await askForm(google, google.urls.tokeninfoUrl, { access_token: narrowed.token.reveal() })
   const carried = typeof info.members['scope'] === 'string' ? info.members['scope'] : ''
   const implied = await grant.refresh(readOnly)
   return {
@@ -518,7 +359,7 @@ async function proveRevocation({ google }: Scene, { consent }: CheckOptions): Pr
   const grant = await consent()
   const { token, said } = await grant.refresh()
   if (token === undefined) throw notRun(`no access token to revoke: ${said}`)
-  const revoked = await oauthAnswer(google, google.urls.revokeUrl, { token: token.reveal() })
+  const revoked = await askForm(google, google.urls.revokeUrl, { token: token.reveal() })
   if (revoked.status !== 200) return { isAsMeant: false, saw: `revoking: ${revoked.said}` }
   const dead = await poll(google.clock, 60, async () => {
     const after = await grant.refresh()

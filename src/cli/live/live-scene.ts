@@ -12,7 +12,32 @@ import { createExchangeBoundary, createGetIntermediary } from '../../google/sts.
 import { createSendWithRetry } from '../../oauth/send-with-retry.ts'
 import { createKeyPairs, type NewKeyPair } from '../../rotation/key-pair.ts'
 import { ask, askForm, notRun, poll, type GoogleProject, type Reply } from './google-project.ts'
+import type { Consent } from './consent.ts'
 import { accountPolicy, bucketPolicy, make, revisePolicy } from './journal.ts'
+
+/** One thing that was never run against Google: a name, what is made for it, and how it is tried out. */
+export interface Check {
+  readonly name: string
+  /** What is taken for granted until it was run. */
+  readonly claim: string
+  readonly creates: readonly string[]
+  readonly run: (scene: Scene, options: CheckOptions) => Promise<Reached>
+}
+
+export interface CheckOptions {
+  /** `projects/P/locations/L/keyRings/R/cryptoKeys/K` */
+  readonly kmsKey: string | undefined
+  readonly database: string
+  readonly metadataHost: string | undefined
+  /** Whose intermediary token is tried out; default the account of this run. */
+  readonly email: string | undefined
+  /** What a person consented to for this run; throws `notRun` where there is no client to ask as. */
+  readonly consent: () => Promise<Consent>
+}
+
+export const readOnly = 'https://www.googleapis.com/auth/devstorage.read_only'
+/** What checks that need an account create. */
+export const makesAccount = 'a service account, which you may act as (roles/iam.serviceAccountTokenCreator)'
 
 /** What several checks stand on: made when the first of them needs it, and once. */
 export interface Scene {

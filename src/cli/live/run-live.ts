@@ -12,8 +12,8 @@ import { confirm } from '../terminal.ts'
 import { createConsentFlow, readClient } from './consent.ts'
 import { isNotRun, openOperator, readLiveUrls, type GoogleProject } from './google-project.ts'
 import { clean, openJournal, type Cleaned } from './journal.ts'
-import { checks, readWrite, type Check, type CheckOptions } from './live-checks.ts'
-import { createScene, isUnexpected } from './live-scene.ts'
+import { checks, readWrite } from './live-checks.ts'
+import { type Check, type CheckOptions, createScene, isUnexpected } from './live-scene.ts'
 
 export interface CheckResult {
   readonly name: string
