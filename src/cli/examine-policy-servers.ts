@@ -132,6 +132,22 @@ export interface Finding {
   readonly fix?: readonly string[]
 }
 
+/** A credential that its upstream refuses. */
+export function brokenFinding({
+  name,
+  health,
+}: {
+  readonly name: string
+  readonly health: { readonly reason?: string | undefined }
+}): Finding {
+  return {
+    what: 'credentials',
+    verdict: 'bad',
+    says: `${name} is broken: ${health.reason ?? 'the upstream refuses it'}`,
+    fix: [`downscope credentials show ${name}, then rotate it`],
+  }
+}
+
 /** JWTs may be off by 60 s at most, and 10 s into the future (P5). */
 const clockSecondsMax = 10
 

@@ -6,7 +6,7 @@ import type { CredentialSummary } from '../domain/credential.ts'
 import type { PolicyDocument } from '../ports/policy-source.ts'
 import { createCredentials, type Credentials } from '../records/credentials.ts'
 import { createPolicies } from '../records/policies.ts'
-import { examinePolicyServers, judgeClock, type Finding } from './examine-policy-servers.ts'
+import { brokenFinding, examinePolicyServers, judgeClock, type Finding } from './examine-policy-servers.ts'
 import { judgePolicy } from '../policy/policy-warnings.ts'
 import type { Platform } from '../compose/platform.ts'
 import { createHttpClient } from '../adapters/system/fetch-http-client.ts'
@@ -111,14 +111,9 @@ async function lookAtCredentials(
   credentials: Credentials,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = []
-  for (const { name, version, state, health } of enrolled) {
-    if (health.status === 'broken')
-      findings.push({
-        what: 'credentials',
-        verdict: 'bad',
-        says: `${name} is broken: ${health.reason ?? 'the upstream refuses it'}`,
-        fix: [`downscope credentials show ${name}, then rotate it`],
-      })
+  for (const credential of enrolled) {
+    const { name, version, state, health } = credential
+    if (health.status === 'broken') findings.push(brokenFinding(credential))
     if (state !== 'enabled') continue
     const opened = await tryOut('credentials', '', async () => {
       await credentials.openSecret(name, version)

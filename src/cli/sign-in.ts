@@ -4,6 +4,7 @@ import * as oauth from 'oauth4webapi'
 import { isLoopback } from '../domain/url.ts'
 import { createFault, isFault } from './fault.ts'
 import { plain } from './output.ts'
+import { authorizationRequestUrl } from '../oauth/authorization-request.ts'
 
 /** Where and as which client somebody signs in. */
 export interface SignInPlace {
@@ -35,19 +36,9 @@ export async function signInByBrowser(
     }
     const callback = await listenForCallback()
     try {
-      const url = new URL(requireEndpoint(server.authorization_endpoint))
-      const parameters = {
-        ...scopesOf(server),
-        client_id: place.clientId,
-        redirect_uri: callback.redirectUri,
-        response_type: 'code',
-        state: flow.state,
-        nonce: flow.nonce,
-        code_challenge: await oauth.calculatePKCECodeChallenge(flow.verifier),
-        code_challenge_method: 'S256',
-      }
-      for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-      show(url.href)
+      const { scope, ...more } = scopesOf(server)
+      const request = { clientId: place.clientId, redirectUri: callback.redirectUri, scope, ...flow }
+      show(await authorizationRequestUrl(requireEndpoint(server.authorization_endpoint), request, more))
       const client = clientOf(place)
       const code = oauth.validateAuthResponse(server, client, await callback.answer, flow.state)
       const response = await oauth.authorizationCodeGrantRequest(
@@ -175,7 +166,7 @@ function optionsOf({ issuer }: SignInPlace) {
 }
 
 /** With `offline_access` where the issuer has it, which is given only where the person is asked. */
-function scopesOf({ scopes_supported: supported = [] }: oauth.AuthorizationServer): Record<string, string> {
+function scopesOf({ scopes_supported: supported = [] }: oauth.AuthorizationServer) {
   const wanted = [
     'openid',
     'email',

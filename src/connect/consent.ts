@@ -1,4 +1,3 @@
-import { calculatePKCECodeChallenge } from 'oauth4webapi'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { Connection } from '../domain/connection.ts'
 import { Secret, unguessable } from '../domain/secret.ts'
@@ -6,6 +5,7 @@ import { connectionPlace, type ConnectionRecord } from '../records/connections.t
 import { type ConnectDeps, noteConsent } from './connect-deps.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
+import { type AuthorizationRequest, authorizationRequestUrl } from '../oauth/authorization-request.ts'
 
 /** A link as somebody opened it. */
 export type OpenedLink =
@@ -80,15 +80,8 @@ export function createConsentPages(deps: ConnectDeps): ConsentPages {
       )
       // Another browser continued in between: the link is used up.
       if (changed?.flow?.browserDigest !== flow.browserDigest) return undefined
-      const url = await consentUrl(reached, {
-        clientId: client.id,
-        redirectUri: redirectUriOf(deps.issuer, found.upstream),
-        scopes: found.scopes,
-        state,
-        nonce,
-        verifier,
-        ...omitUndefined({ loginHint: found.expectedAccount }),
-      })
+      const asked = { clientId: client.id, redirectUri: redirectUriOf(deps.issuer, found.upstream) }
+      const url = await consentUrl(reached, found, { ...asked, state, nonce, verifier })
       return { id, url, browser }
     },
   }
@@ -104,40 +97,22 @@ function isOpen({ state, flow, expiresAt }: ConnectionRecord, now: number): bool
   return state === 'pending' && flow === undefined && now < expiresAt
 }
 
-interface Asked {
-  readonly clientId: string
-  readonly redirectUri: string
-  readonly scopes: readonly string[]
-  readonly state: string
-  readonly nonce: string
-  readonly verifier: string
-  readonly loginHint?: string
-}
-
 async function consentUrl(
   { upstream, authorizationUrl, hasOfflineAccess }: ResolvedUpstream,
-  asked: Asked,
+  { scopes: askedScopes, expectedAccount }: ConnectionRecord,
+  request: Omit<AuthorizationRequest, 'scope'>,
 ): Promise<string> {
-  const url = new URL(requirePage(authorizationUrl))
   const wanted = upstream.consent ?? { scopes: [], parameters: {} }
   // OpenID Connect Core §11: it is given only where the person is asked.
   const offline = hasOfflineAccess === true ? ['offline_access'] : []
-  const scopes = [...new Set([...asked.scopes, ...wanted.scopes, ...offline])]
-  const parameters = {
+  const scopes = [...new Set([...askedScopes, ...wanted.scopes, ...offline])]
+  const more = {
     ...(offline.length > 0 && { prompt: 'consent' }),
     ...wanted.parameters,
-    ...omitUndefined({ login_hint: asked.loginHint }),
-    response_type: 'code',
-    client_id: asked.clientId,
-    redirect_uri: asked.redirectUri,
-    scope: scopes.join(upstream.scopeSeparator),
-    state: asked.state,
-    nonce: asked.nonce,
-    code_challenge: await calculatePKCECodeChallenge(asked.verifier),
-    code_challenge_method: 'S256',
+    ...omitUndefined({ login_hint: expectedAccount }),
   }
-  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-  return url.href
+  const scope = scopes.join(upstream.scopeSeparator)
+  return authorizationRequestUrl(requirePage(authorizationUrl), { ...request, scope }, more)
 }
 
 function requirePage(url: string | undefined): string {

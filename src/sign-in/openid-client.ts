@@ -8,6 +8,7 @@ import { seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { HttpClient } from '../ports/http-client.ts'
+import { authorizationRequestUrl } from '../oauth/authorization-request.ts'
 
 export interface OpenIdClientDeps {
   readonly http: HttpClient
@@ -80,20 +81,9 @@ export function createOpenIdClient(deps: OpenIdClientDeps): OpenIdClient {
         nonce: unguessable(deps.entropy),
         verifier: unguessable(deps.entropy),
       }
-      const url = new URL(server.authorization_endpoint)
-      const parameters = {
-        client_id: clientId,
-        redirect_uri: redirectUri,
-        response_type: 'code',
-        scope,
-        state: flow.state,
-        nonce: flow.nonce,
-        code_challenge: await oauth.calculatePKCECodeChallenge(flow.verifier),
-        code_challenge_method: 'S256',
-        ...more,
-      }
-      for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-      return { ...flow, url: url.href }
+      const request = { clientId, redirectUri, scope, ...flow }
+      const url = await authorizationRequestUrl(server.authorization_endpoint, request, more)
+      return { ...flow, url }
     },
     finish: async (parameters, { state, nonce, verifier }) => {
       const server = await readServer()

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { type Finding, judgeClock } from '../examine-policy-servers.ts'
+import { brokenFinding, type Finding, judgeClock } from '../examine-policy-servers.ts'
 import { isMembers } from '../../domain/json.ts'
 import { softwareVersion } from '../../domain/version.ts'
 import { type CredentialAnswer, allCredentials } from '../admin-answers.ts'
@@ -232,12 +232,7 @@ function judgeCredentials(credentials: readonly CredentialAnswer[]): readonly Fi
     rotation?.reason === undefined ? [] : [{ name, rotation }],
   )
   const findings = [
-    ...broken.map(({ name, health }): Finding => ({
-      what: 'credentials',
-      verdict: 'bad',
-      says: `${name} is broken: ${health.reason ?? 'the upstream refuses it'}`,
-      fix: [`downscope credentials show ${name}, then rotate it`],
-    })),
+    ...broken.map(brokenFinding),
     ...stuck.map(({ name, rotation }): Finding => ({
       what: 'rotation',
       verdict: 'odd',

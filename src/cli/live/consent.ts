@@ -1,4 +1,4 @@
-import { calculatePKCECodeChallenge, generateRandomCodeVerifier, generateRandomState } from 'oauth4webapi'
+import { generateRandomCodeVerifier, generateRandomState } from 'oauth4webapi'
 import { isMembers, parseJsonObject } from '../../domain/json.ts'
 import { omitUndefined } from '../../domain/omit-undefined.ts'
 import { Secret } from '../../domain/secret.ts'
@@ -7,6 +7,7 @@ import { readTextFile } from '../files.ts'
 import { listenForCallback } from '../sign-in.ts'
 import { askForm, notRun, type GoogleProject, type Reply } from './google-project.ts'
 import type { Thing } from './journal.ts'
+import { authorizationRequestUrl } from '../../oauth/authorization-request.ts'
 
 /** What a person consented to in this run, for a client that had no consent of theirs before. */
 export interface Consent {
@@ -63,23 +64,16 @@ export function createConsentFlow(
     const [state, verifier] = [generateRandomState(), generateRandomCodeVerifier()]
     const callback = await listenForCallback()
     try {
-      const url = new URL(urls.oauthAuthorizationUrl)
-      const parameters = {
-        client_id: id,
-        redirect_uri: callback.redirectUri,
-        response_type: 'code',
-        scope: scopes.join(' '),
-        access_type: 'offline',
-        prompt,
-        state,
-        code_challenge: await calculatePKCECodeChallenge(verifier),
-        code_challenge_method: 'S256',
-      }
-      for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-      show(url.href)
+      const { redirectUri } = callback
+      const request = { clientId: id, redirectUri, scope: scopes.join(' '), state, verifier }
+      show(
+        await authorizationRequestUrl(urls.oauthAuthorizationUrl, request, {
+          access_type: 'offline',
+          prompt,
+        }),
+      )
       const answer = await callback.answer
       if (answer.get('state') !== state) throw notRun('the answer of the consent page is not of this run')
-      const { redirectUri } = callback
       return { code: answer.get('code'), error: answer.get('error') ?? 'no code', verifier, redirectUri }
     } finally {
       callback.close()

@@ -149,6 +149,11 @@ function askingPage(
       : html`<p class="note">
           Choose the account <strong>${expectedAccount}</strong>. With any other nothing is kept.
         </p>`
+  const button = (decision: 'continue' | 'refuse', words: Markup) =>
+    html`<form method="post" action="${action}">
+      <input type="hidden" name="${formTokenField}" value="${token}" />
+      <button class="primary" name="decision" value="${decision}">${words}</button>
+    </form>`
   return html`<p>
       Somebody asks for lasting access to an account of yours at <strong>${upstream}</strong>. Go on only if
       you know who asks, and what for.
@@ -167,20 +172,7 @@ function askingPage(
     </ul>
     ${account}
     <div class="actions">
-      <form method="post" action="${action}">
-        <input type="hidden" name="${formTokenField}" value="${token}" /><input
-          type="hidden"
-          name="decision"
-          value="continue"
-        /><button class="primary">Continue to ${upstream}</button>
-      </form>
-      <form method="post" action="${action}">
-        <input type="hidden" name="${formTokenField}" value="${token}" /><input
-          type="hidden"
-          name="decision"
-          value="refuse"
-        /><button class="primary">Refuse</button>
-      </form>
+      ${button('continue', html`Continue to ${upstream}`)}${button('refuse', html`Refuse`)}
     </div>
     <p class="soft">This link works once, until ${formatTimestamp(expiresAt)}.</p>`
 }
