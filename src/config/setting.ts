@@ -33,7 +33,7 @@ export function wrong(...faults: readonly string[]): Reading<never> {
 
 type Description = Omit<Setting<unknown>, 'isRequired' | 'default' | 'read'>
 
-export function required<T>(description: Description, parse: Parse<T>): Setting<T> {
+export function required<T>(parse: Parse<T>, description: Description): Setting<T> {
   return {
     ...description,
     isRequired: true,
@@ -42,13 +42,13 @@ export function required<T>(description: Description, parse: Parse<T>): Setting<
 }
 
 export function withDefault<T>(
-  description: Description & { readonly default: string },
   parse: Parse<T>,
+  description: Description & { readonly default: string },
 ): Setting<T> {
   return { ...description, read: (text) => parse(text ?? description.default) }
 }
 
-export function optional<T>(description: Description, parse: Parse<T>): Setting<T | undefined> {
+export function optional<T>(parse: Parse<T>, description: Description): Setting<T | undefined> {
   return { ...description, read: (text) => (text === undefined ? right(undefined) : parse(text)) }
 }
 

@@ -56,106 +56,77 @@ function parseHeaders(text: string) {
 
 /** What can be seen of the broker from outside. The names that begin with OTEL are OpenTelemetry's own. */
 export const telemetrySettings = {
-  metricsPort: optional(
-    {
-      name: 'DOWNSCOPE_METRICS_PORT',
-      means:
-        'A port of its own on which `/metrics` is served as Prometheus text (Node). 0 takes any free port.',
-      without: 'no port for metrics',
-      example: '9464',
-    },
-    parseInteger(0, 65_535),
-  ),
-  metricsHost: withDefault(
-    {
-      name: 'DOWNSCOPE_METRICS_HOST',
-      means: 'The address that port listens on. Requests by the name of another host are refused.',
-      default: '127.0.0.1',
-      example: '0.0.0.0',
-    },
-    parseText,
-  ),
-  metricsCredentials: withDefault(
-    {
-      name: 'DOWNSCOPE_METRICS_CREDENTIALS',
-      means:
-        'Whether metrics name credentials: `named` or `summed`. With more than 1,000 credentials they are summed anyway.',
-      default: 'named',
-      example: 'summed',
-    },
-    parseChoice(['named', 'summed']),
-  ),
-  webhookUrl: optional(
-    {
-      name: 'DOWNSCOPE_WEBHOOK_URL',
-      means:
-        'The https URL that events are sent to by POST, as Standard Webhooks has it; logs and answers show its host alone. ' +
-        'A secret.',
-      without: 'events are logged and recorded, and sent nowhere',
-      example: 'https://hooks.acme.example/downscope',
-    },
-    parseReceiver,
-  ),
-  webhookSecret: optional(
-    {
-      name: 'DOWNSCOPE_WEBHOOK_SECRET',
-      means: 'What each of these requests is signed with: `whsec_` and 24 to 64 octets in base64. A secret.',
-      without: 'required with `DOWNSCOPE_WEBHOOK_URL`',
-      example: 'whsec_$(openssl rand -base64 32)',
-    },
-    parseWebhookSecret,
-  ),
-  webhookAllowPrivate: withDefault(
-    {
-      name: 'DOWNSCOPE_WEBHOOK_ALLOW_PRIVATE',
-      means:
-        'Whether that URL may be http, or at an address that is not of the public Internet. On Workers only an address in ' +
-        'the URL itself can be judged, not what a name resolves to.',
-      default: 'false',
-      example: 'true',
-    },
-    parseChoice(['true', 'false']),
-  ),
-  otlpEndpoint: optional(
-    {
-      name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
-      means:
-        'The OpenTelemetry collector that metrics and traces are sent to by OTLP over HTTP, as JSON. On Node the exporter reads ' +
-        'the other standard `OTEL_EXPORTER_OTLP_…` variables itself, such as `…_CERTIFICATE`; on Workers those listed here are all.',
-      without: 'nothing is sent',
-      example: 'http://127.0.0.1:4318',
-    },
-    parseCollector,
-  ),
-  otlpMetricsEndpoint: optional(
-    {
-      name: 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT',
-      means: 'The same for metrics alone, with its path.',
-      without: '`OTEL_EXPORTER_OTLP_ENDPOINT`',
-      example: 'http://127.0.0.1:4318/v1/metrics',
-    },
-    parseCollector,
-  ),
-  otlpTimeout: withDefault(
-    {
-      name: 'OTEL_EXPORTER_OTLP_TIMEOUT',
-      means: 'How long a collector may take to answer; on Workers 10 s at most.',
-      unit: 'milliseconds',
-      default: '10000',
-      example: '3000',
-    },
-    parseInteger(1, 60_000),
-  ),
-  otlpHeaders: optional(
-    {
-      name: 'OTEL_EXPORTER_OTLP_HEADERS',
-      means: 'Headers for the collector, with percent-encoded values. A secret.',
-      without: 'none',
-      example: 'authorization=Bearer%20TOKEN',
-    },
-    parseHeaders,
-  ),
+  metricsPort: optional(parseInteger(0, 65_535), {
+    name: 'DOWNSCOPE_METRICS_PORT',
+    means:
+      'A port of its own on which `/metrics` is served as Prometheus text (Node). 0 takes any free port.',
+    without: 'no port for metrics',
+    example: '9464',
+  }),
+  metricsHost: withDefault(parseText, {
+    name: 'DOWNSCOPE_METRICS_HOST',
+    means: 'The address that port listens on. Requests by the name of another host are refused.',
+    default: '127.0.0.1',
+    example: '0.0.0.0',
+  }),
+  metricsCredentials: withDefault(parseChoice(['named', 'summed']), {
+    name: 'DOWNSCOPE_METRICS_CREDENTIALS',
+    means:
+      'Whether metrics name credentials: `named` or `summed`. With more than 1,000 credentials they are summed anyway.',
+    default: 'named',
+    example: 'summed',
+  }),
+  webhookUrl: optional(parseReceiver, {
+    name: 'DOWNSCOPE_WEBHOOK_URL',
+    means:
+      'The https URL that events are sent to by POST, as Standard Webhooks has it; logs and answers show its host alone. ' +
+      'A secret.',
+    without: 'events are logged and recorded, and sent nowhere',
+    example: 'https://hooks.acme.example/downscope',
+  }),
+  webhookSecret: optional(parseWebhookSecret, {
+    name: 'DOWNSCOPE_WEBHOOK_SECRET',
+    means: 'What each of these requests is signed with: `whsec_` and 24 to 64 octets in base64. A secret.',
+    without: 'required with `DOWNSCOPE_WEBHOOK_URL`',
+    example: 'whsec_$(openssl rand -base64 32)',
+  }),
+  webhookAllowPrivate: withDefault(parseChoice(['true', 'false']), {
+    name: 'DOWNSCOPE_WEBHOOK_ALLOW_PRIVATE',
+    means:
+      'Whether that URL may be http, or at an address that is not of the public Internet. On Workers only an address in ' +
+      'the URL itself can be judged, not what a name resolves to.',
+    default: 'false',
+    example: 'true',
+  }),
+  otlpEndpoint: optional(parseCollector, {
+    name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    means:
+      'The OpenTelemetry collector that metrics and traces are sent to by OTLP over HTTP, as JSON. On Node the exporter reads ' +
+      'the other standard `OTEL_EXPORTER_OTLP_…` variables itself, such as `…_CERTIFICATE`; on Workers those listed here are all.',
+    without: 'nothing is sent',
+    example: 'http://127.0.0.1:4318',
+  }),
+  otlpMetricsEndpoint: optional(parseCollector, {
+    name: 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT',
+    means: 'The same for metrics alone, with its path.',
+    without: '`OTEL_EXPORTER_OTLP_ENDPOINT`',
+    example: 'http://127.0.0.1:4318/v1/metrics',
+  }),
+  otlpTimeout: withDefault(parseInteger(1, 60_000), {
+    name: 'OTEL_EXPORTER_OTLP_TIMEOUT',
+    means: 'How long a collector may take to answer; on Workers 10 s at most.',
+    unit: 'milliseconds',
+    default: '10000',
+    example: '3000',
+  }),
+  otlpHeaders: optional(parseHeaders, {
+    name: 'OTEL_EXPORTER_OTLP_HEADERS',
+    means: 'Headers for the collector, with percent-encoded values. A secret.',
+    without: 'none',
+    example: 'authorization=Bearer%20TOKEN',
+  }),
   otlpTemporality: withDefault(
+    (text) => parseChoice(['cumulative', 'delta', 'lowmemory'])(text.toLowerCase()),
     {
       name: 'OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE',
       means:
@@ -164,89 +135,60 @@ export const telemetrySettings = {
       default: 'cumulative',
       example: 'delta',
     },
-    (text) => parseChoice(['cumulative', 'delta', 'lowmemory'])(text.toLowerCase()),
   ),
-  otelServiceName: optional(
-    {
-      name: 'OTEL_SERVICE_NAME',
-      means: 'The service that metrics and traces are of.',
-      without: '`downscope`',
-      example: 'tokens',
-    },
-    parseText,
-  ),
-  otelResource: optional(
-    {
-      name: 'OTEL_RESOURCE_ATTRIBUTES',
-      means: "What else is to be said of where they come from. `service.instance.id` is the broker's own.",
-      without: 'nothing',
-      example: 'deployment.environment.name=production',
-    },
-    parsePairs,
-  ),
-  otelMetricsExporter: optional(
-    {
-      name: 'OTEL_METRICS_EXPORTER',
-      means: '`none` sends no metrics although there is a collector.',
-      without: '`otlp`',
-      example: 'none',
-    },
-    parseText,
-  ),
-  otlpTracesEndpoint: optional(
-    {
-      name: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
-      means: 'The same for traces alone, with its path.',
-      without: '`OTEL_EXPORTER_OTLP_ENDPOINT`',
-      example: 'http://127.0.0.1:4318/v1/traces',
-    },
-    parseCollector,
-  ),
-  otelTracesExporter: optional(
-    {
-      name: 'OTEL_TRACES_EXPORTER',
-      means: '`none` sends no traces although there is a collector.',
-      without: '`otlp`',
-      example: 'none',
-    },
-    parseText,
-  ),
-  otelTracedShare: withDefault(
-    {
-      name: 'OTEL_TRACES_SAMPLER_ARG',
-      means:
-        'The share of token requests that are traced, from 0 to 1. What a caller sampled does not count.',
-      default: '1',
-      example: '0.1',
-    },
-    parseShare,
-  ),
-  otelTracesDelay: withDefault(
-    {
-      name: 'OTEL_BSP_SCHEDULE_DELAY',
-      means: 'How long traces wait to be sent together; on Workers 15 s at most.',
-      unit: 'milliseconds',
-      default: '5000',
-      example: '1000',
-    },
-    parseInteger(1, 3_600_000),
-  ),
-  otelInterval: withDefault(
-    {
-      name: 'OTEL_METRIC_EXPORT_INTERVAL',
-      means: 'How often metrics are sent; on Workers every 15 s at least, while there are requests.',
-      unit: 'milliseconds',
-      default: '60000',
-      example: '15000',
-    },
-    parseInteger(100, 86_400_000),
-  ),
-  otelDisabled: optional(
-    {
-      name: 'OTEL_SDK_DISABLED',
-      means: '`true` sends nothing, whatever else is set.',
-      example: 'true',
-    },
-    parseText,
-  ),
+  otelServiceName: optional(parseText, {
+    name: 'OTEL_SERVICE_NAME',
+    means: 'The service that metrics and traces are of.',
+    without: '`downscope`',
+    example: 'tokens',
+  }),
+  otelResource: optional(parsePairs, {
+    name: 'OTEL_RESOURCE_ATTRIBUTES',
+    means: "What else is to be said of where they come from. `service.instance.id` is the broker's own.",
+    without: 'nothing',
+    example: 'deployment.environment.name=production',
+  }),
+  otelMetricsExporter: optional(parseText, {
+    name: 'OTEL_METRICS_EXPORTER',
+    means: '`none` sends no metrics although there is a collector.',
+    without: '`otlp`',
+    example: 'none',
+  }),
+  otlpTracesEndpoint: optional(parseCollector, {
+    name: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+    means: 'The same for traces alone, with its path.',
+    without: '`OTEL_EXPORTER_OTLP_ENDPOINT`',
+    example: 'http://127.0.0.1:4318/v1/traces',
+  }),
+  otelTracesExporter: optional(parseText, {
+    name: 'OTEL_TRACES_EXPORTER',
+    means: '`none` sends no traces although there is a collector.',
+    without: '`otlp`',
+    example: 'none',
+  }),
+  otelTracedShare: withDefault(parseShare, {
+    name: 'OTEL_TRACES_SAMPLER_ARG',
+    means: 'The share of token requests that are traced, from 0 to 1. What a caller sampled does not count.',
+    default: '1',
+    example: '0.1',
+  }),
+  otelTracesDelay: withDefault(parseInteger(1, 3_600_000), {
+    name: 'OTEL_BSP_SCHEDULE_DELAY',
+    means: 'How long traces wait to be sent together; on Workers 15 s at most.',
+    unit: 'milliseconds',
+    default: '5000',
+    example: '1000',
+  }),
+  otelInterval: withDefault(parseInteger(100, 86_400_000), {
+    name: 'OTEL_METRIC_EXPORT_INTERVAL',
+    means: 'How often metrics are sent; on Workers every 15 s at least, while there are requests.',
+    unit: 'milliseconds',
+    default: '60000',
+    example: '15000',
+  }),
+  otelDisabled: optional(parseText, {
+    name: 'OTEL_SDK_DISABLED',
+    means: '`true` sends nothing, whatever else is set.',
+    example: 'true',
+  }),
 } as const

@@ -21,7 +21,10 @@ export interface MintedToken {
   readonly signed?: { readonly keyId: string; readonly digest: string }
 }
 
-/** Mints a token from its upstream. `deadlineMs`: of the request, by the steady clock; there is one without. */
+/** Mints a token from its upstream by a deadline of the steady clock. */
+export type MintBy = (grant: Grant, deadlineMs: number) => Promise<MintedToken>
+
+/** The same; without a deadline of the request there still is one. */
 export type Mint = (grant: Grant, deadlineMs?: number) => Promise<MintedToken>
 
 /** Where the token came from: this instance's memory, the shared store, or the upstream just now. */

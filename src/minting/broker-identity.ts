@@ -2,7 +2,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
 import { formatScope } from '../domain/scopes.ts'
 import { later } from '../domain/time.ts'
-import type { MintedToken } from '../domain/token.ts'
+import type { MintBy, MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
 import { requireOwnIdentity } from './impersonator-token.ts'
@@ -26,9 +26,7 @@ export interface BrokerIdentityDeps {
  * domain-wide delegation, for the granted user. A platform that gives more than was asked is refused, and the reason
  * says what to do instead.
  */
-export function createMintFromBrokerIdentity(
-  deps: BrokerIdentityDeps,
-): (grant: Grant, deadlineMs: number) => Promise<MintedToken> {
+export function createMintFromBrokerIdentity(deps: BrokerIdentityDeps): MintBy {
   return async (grant, deadlineMs) => {
     const identity = requireOwnIdentity(deps.ownIdentity, grant.credential.name)
     const token = await mintFrom(identity, deps, { grant, deadlineMs })

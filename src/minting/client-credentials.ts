@@ -1,13 +1,11 @@
 import { BrokerError, type BrokerErrorDetails } from '../domain/broker-error.ts'
 import type { OAuthClient } from '../domain/credential.ts'
 import type { Grant } from '../domain/grant.ts'
-import type { MintedToken } from '../domain/token.ts'
 import type { Credentials } from '../records/credentials.ts'
 import { grantingAnswer, type RequestToken } from '../oauth/token-endpoint.ts'
-import { type ConfirmScopes, refusalRemembered } from './confirm-scopes.ts'
+import { type ConfirmScopes, type MintAtUpstream, refusalRemembered } from './confirm-scopes.ts'
 import { createRecordHealth, type RecordHealthDeps } from './record-health.ts'
 import { parseAccessToken, parseReplyMembers, requireScopes } from '../oauth/token-response.ts'
-import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import { judgeFailure } from '../oauth/upstream-failure.ts'
 
 export interface ClientCredentialsDeps extends RecordHealthDeps {
@@ -16,17 +14,8 @@ export interface ClientCredentialsDeps extends RecordHealthDeps {
   readonly credentials: Pick<Credentials, 'openSecret' | 'noteHealth'>
 }
 
-export interface ClientCredentialsTask {
-  readonly grant: Grant
-  readonly reached: ResolvedUpstream
-  /** By the steady clock. */
-  readonly deadlineMs: number
-}
-
 /** A token that an OAuth client gets for itself (RFC 6749 §4.4), of exactly the granted scopes. */
-export function createMintFromClientCredentials(
-  deps: ClientCredentialsDeps,
-): (task: ClientCredentialsTask) => Promise<MintedToken> {
+export function createMintFromClientCredentials(deps: ClientCredentialsDeps): MintAtUpstream {
   const noteHealth = createRecordHealth(deps)
 
   const openClient = async ({ credential: { name, version } }: Grant): Promise<OAuthClient> => {

@@ -6,6 +6,7 @@ import { quoteUpstream } from '../oauth/upstream-failure.ts'
 import { formatScope, scopesBeyond, scopesIn, type ScopeSet, parseScope, scopeSet } from '../domain/scopes.ts'
 import type { Secret } from '../domain/secret.ts'
 import { later, seconds, type EpochSeconds, type Seconds, until, epochSeconds } from '../domain/time.ts'
+import type { Grant } from '../domain/grant.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { RequestToken } from '../oauth/token-endpoint.ts'
@@ -13,6 +14,16 @@ import { isTransientStatus } from '../oauth/send-with-retry.ts'
 import { carriedScopes, type AccessTokenReply, type Judged } from '../oauth/token-response.ts'
 import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import type { RefreshLease } from '../records/refresh-leases.ts'
+
+/** What is minted at an upstream's token endpoint. */
+export interface UpstreamTask {
+  readonly grant: Grant
+  readonly reached: ResolvedUpstream
+  /** By the steady clock. */
+  readonly deadlineMs: number
+}
+
+export type MintAtUpstream = (task: UpstreamTask) => Promise<MintedToken>
 
 interface ConfirmScopesDeps {
   readonly ask: RequestToken

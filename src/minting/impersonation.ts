@@ -4,7 +4,7 @@ import { epochSeconds, later, seconds, until, type EpochSeconds, type Seconds } 
 import { fault } from '../domain/result.ts'
 import type { Members } from '../domain/json.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
-import type { MintedToken } from '../domain/token.ts'
+import type { MintBy, MintedToken } from '../domain/token.ts'
 import type { Credentials } from '../records/credentials.ts'
 import { readGeneratedToken, type ImpersonationTarget } from '../google/iam-credentials.ts'
 import type { CallIamCredentials } from './impersonator-token.ts'
@@ -31,9 +31,7 @@ export interface ImpersonationDeps {
  * and the granted life, for the granted audience, or, by domain-wide delegation, for the granted user. With the account
  * in memory nothing is read from the store.
  */
-export function createMintByImpersonation(
-  deps: ImpersonationDeps,
-): (grant: Grant, deadlineMs: number) => Promise<MintedToken> {
+export function createMintByImpersonation(deps: ImpersonationDeps): MintBy {
   const actedFor = createImpersonationTarget(deps.credentials)
 
   return async (grant, deadlineMs) => {

@@ -2,7 +2,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import { cloudPlatformScope } from '../domain/google.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { Secret } from '../domain/secret.ts'
-import type { MintedToken } from '../domain/token.ts'
+import type { MintBy, MintedToken } from '../domain/token.ts'
 import type { OwnIdentity } from '../ports/own-identity.ts'
 import {
   iamCredentialsUrl,
@@ -30,7 +30,7 @@ export type ShareToken = (
 
 export interface ImpersonatorTokenDeps {
   readonly shareToken: ShareToken
-  readonly mintFrom: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
+  readonly mintFrom: MintBy
   /** Absent when the broker has no Google identity. */
   readonly ownIdentity?: OwnIdentity
 }

@@ -1,7 +1,7 @@
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
 import { until, later, seconds } from '../domain/time.ts'
-import type { Mint, MintedToken } from '../domain/token.ts'
+import type { Mint, MintBy, MintedToken } from '../domain/token.ts'
 import type { Upstream } from '../domain/upstream.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -202,8 +202,8 @@ export interface KeylessDeps extends RecordHealthDeps, ImpersonatorTokenDeps, Si
 }
 
 export interface Keyless {
-  readonly byImpersonation: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
-  readonly fromBrokerIdentity: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
+  readonly byImpersonation: MintBy
+  readonly fromBrokerIdentity: MintBy
 }
 
 /** Minting for which no key is stored: whoever acts shows a token, and Google does the rest. */
@@ -261,7 +261,7 @@ function createReturnApiKey({ credentials, clock }: ApiKeyDeps): (grant: Grant) 
 
 interface BoundedTokenDeps {
   readonly shareToken: ShareToken
-  readonly mintUnbounded: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
+  readonly mintUnbounded: MintBy
   readonly putBoundary: ExchangeBoundary
 }
 
@@ -270,11 +270,7 @@ interface BoundedTokenDeps {
  * that is issued, so that many boundaries of one credential cost one mint. It may have been revoked since it was minted:
  * where the STS does not take a kept one, a new one is minted once.
  */
-function createMintBounded({
-  shareToken,
-  mintUnbounded,
-  putBoundary,
-}: BoundedTokenDeps): (grant: Grant, deadlineMs: number) => Promise<MintedToken> {
+function createMintBounded({ shareToken, mintUnbounded, putBoundary }: BoundedTokenDeps): MintBy {
   return async (grant, deadlineMs) => {
     const { boundary = [], bounding, ...granted } = grant
     // What nothing but the boundary narrows is asked for only where every role was proved (`chooseBounding`).

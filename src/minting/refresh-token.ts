@@ -18,6 +18,8 @@ import {
   type ConfirmedToken,
   type ConfirmScopes,
   learnedOf,
+  type MintAtUpstream,
+  type UpstreamTask,
   refusalRemembered,
   refusedNarrowing,
 } from './confirm-scopes.ts'
@@ -31,7 +33,6 @@ import {
   requireScopes,
 } from '../oauth/token-response.ts'
 import { clientOf } from '../records/credential-secrets.ts'
-import type { ResolvedUpstream } from '../oauth/resolve-upstream.ts'
 import { judgeFailure } from '../oauth/upstream-failure.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
@@ -46,13 +47,6 @@ export interface RefreshTokenDeps extends StoreRotatedTokenDeps {
   readonly credentials: Pick<Credentials, 'noteNarrowing' | 'find' | 'openSecret' | 'openWithdrawn'>
 }
 
-export interface RefreshTask {
-  readonly grant: Grant
-  readonly reached: ResolvedUpstream
-  /** By the steady clock. */
-  readonly deadlineMs: number
-}
-
 /** What came of one refresh, and what the credential's document is to keep of it. */
 type Outcome =
   | {
@@ -65,7 +59,7 @@ type Outcome =
   /** The upstream refused the credential itself. */
   | { readonly kind: 'refused'; readonly error: BrokerError; readonly isInterrupted: boolean }
 
-interface Refresh extends RefreshTask {
+interface Refresh extends UpstreamTask {
   readonly lease: RefreshLease
 }
 
@@ -75,12 +69,10 @@ interface Refresh extends RefreshTask {
  * nothing: only when the refresh token that is current then is refused too, the credential is called broken (P17). One
  * that was refused after a former answer was lost is lost itself, and is not sent again.
  */
-export function createMintFromRefreshToken(
-  deps: RefreshTokenDeps,
-): (task: RefreshTask) => Promise<MintedToken> {
+export function createMintFromRefreshToken(deps: RefreshTokenDeps): MintAtUpstream {
   const { settleOwed, endLease } = createStoreRotatedToken(deps)
 
-  const begin = async (task: RefreshTask): Promise<Refresh> => {
+  const begin = async (task: UpstreamTask): Promise<Refresh> => {
     const { name, version } = task.grant.credential
     const { deadlineMs, reached } = task
     const mayOverlap = reached.upstream.refreshTokenRotates !== 'always'

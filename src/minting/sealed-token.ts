@@ -2,7 +2,7 @@ import { isBrokerError, BrokerError } from '../domain/broker-error.ts'
 import { cloudPlatformScope } from '../domain/google.ts'
 import type { Grant, GrantedCredential } from '../domain/grant.ts'
 import { Secret } from '../domain/secret.ts'
-import type { MintedToken } from '../domain/token.ts'
+import type { MintBy, MintedToken } from '../domain/token.ts'
 import type { Encrypt, Entropy, ImportAesGcmKey } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { GetIntermediary } from '../google/sts.ts'
@@ -22,9 +22,9 @@ export interface IntermediaryTokens {
 export interface MintSealedDeps {
   readonly intermediaries: IntermediaryTokens
   readonly shareToken: ShareToken
-  readonly mintUnbounded: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
+  readonly mintUnbounded: MintBy
   readonly getIntermediary: GetIntermediary
-  readonly exchangeBounded: (grant: Grant, deadlineMs: number) => Promise<MintedToken>
+  readonly exchangeBounded: MintBy
   readonly entropy: Entropy
   readonly importAesGcmKey: ImportAesGcmKey
   readonly log: Log
@@ -38,9 +38,7 @@ const noncesDrawn = 256
  * that all instances share for an hour; where Google gives none that can be used, and for every other grant, the
  * Security Token Service puts it on. Neither way is wider than the other would have been (`chooseBounding`).
  */
-export function createMintSealed(
-  deps: MintSealedDeps,
-): (grant: Grant, deadlineMs: number) => Promise<MintedToken> {
+export function createMintSealed(deps: MintSealedDeps): MintBy {
   const { intermediaries, log, shareToken, exchangeBounded } = deps
   const seal = createSeal(deps)
 

@@ -2,7 +2,7 @@ import { BrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
 import { formatScope } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
-import type { MintedToken } from '../domain/token.ts'
+import type { MintBy, MintedToken } from '../domain/token.ts'
 import type { Credentials } from '../records/credentials.ts'
 import {
   importAssertionKey,
@@ -30,9 +30,7 @@ export interface ServiceAccountKeyDeps extends RecordHealthDeps, SignDeps {
  * With the key in memory nothing is read from the store. The reply to an assertion names no scope: the token carries
  * what was signed.
  */
-export function createMintFromServiceAccountKey(
-  deps: ServiceAccountKeyDeps,
-): (grant: Grant, deadlineMs: number) => Promise<MintedToken> {
+export function createMintFromServiceAccountKey(deps: ServiceAccountKeyDeps): MintBy {
   const signingKey = createSigningKeys(deps.credentials)
   const noteHealth = createRecordHealth(deps)
   const exchange = createExchangeAssertion({ ...deps, noteHealth })
