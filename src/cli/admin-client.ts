@@ -5,7 +5,7 @@ import { brokerIssuer, brokerUrl, urlOptions } from './broker-url.ts'
 import { jsonOption, type Call, type OptionSpec } from './command.ts'
 import { type Exit, createFault, isFault } from './fault.ts'
 import { send, type Received } from './send.ts'
-import { counted, plain, warn } from './output.ts'
+import { counted, plain, printAnswer, warn, type Paint } from './output.ts'
 import { adminCurl, curlOption, dryRunOption, showDryRun, shownInstead } from './request-shown.ts'
 
 /** One act of administration. */
@@ -104,6 +104,18 @@ export async function keepAsking(
     }
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
   }
+}
+
+/** Asks the broker once, and prints the answer: as it came with `--json`, and in `words` for people. */
+export async function askAndPrint<T>(
+  call: Call,
+  request: AdminRequest<T>,
+  words: (answer: T, paint: Paint) => string,
+): Promise<T> {
+  const client = await connect(call)
+  const { value, document } = await client.ask(request)
+  printAnswer(call, document, (paint) => words(value, paint))
+  return value
 }
 
 /** Sends nothing, and ends the command by its first request that is more than a look beforehand. */

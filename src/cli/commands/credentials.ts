@@ -1,5 +1,5 @@
 import { credentialAnswer, type CredentialAnswer, allCredentials } from '../admin-answers.ts'
-import { changeOptions, readOptions, connect } from '../admin-client.ts'
+import { askAndPrint, changeOptions, readOptions, connect } from '../admin-client.ts'
 import { type Call, type Command, credentialPath, nameArgument } from '../command.ts'
 import { credentialKinds, credentialStates } from '../../domain/credential.ts'
 import * as z from 'zod/mini'
@@ -59,9 +59,8 @@ export const credentialCommands: readonly Command[] = [
     options: readOptions,
     examples: ['downscope credentials show reports-sa'],
     run: async (call) => {
-      const client = await connect(call)
-      const answer = await client.ask({ method: 'GET', path: credentialPath(call), answer: credentialAnswer })
-      printAnswer(call, answer.document, (paint) => describeCredential(answer.value, paint))
+      const show = { method: 'GET', path: credentialPath(call), answer: credentialAnswer } as const
+      await askAndPrint(call, show, describeCredential)
       return 'done'
     },
   },
@@ -104,15 +103,17 @@ function stateCommand(verb: 'disable' | 'enable', words: Pick<Command, 'summary'
     options: changeOptions,
     examples: [`downscope credentials ${verb} reports-sa`],
     run: async (call) => {
-      const client = await connect(call)
-      const path = credentialPath(call, `:${verb}`)
-      const answer = await client.ask({ method: 'POST', path, answer: credentialAnswer })
-      printAnswer(
+      const act = {
+        method: 'POST',
+        path: credentialPath(call, `:${verb}`),
+        answer: credentialAnswer,
+      } as const
+      const { updated_at: since } = await askAndPrint(
         call,
-        answer.document,
-        ({ bold }) => `${bold(plain(answer.value.name))} is ${answer.value.state}\n`,
+        act,
+        ({ name, state }, { bold }) => `${bold(plain(name))} is ${state}\n`,
       )
-      if (verb === 'disable') noteSwitchedOff(call, { since: answer.value.updated_at })
+      if (verb === 'disable') noteSwitchedOff(call, { since })
       return 'done'
     },
   }
@@ -124,18 +125,13 @@ async function changeBoundaries(call: Call): Promise<'done'> {
   if (isOn && isOff) throw createFault('usage', 'give either --bounded-locally or --not-locally')
   if (!isOn && !isOff && source === undefined)
     throw createFault('usage', 'nothing to change: give --bounded-locally, --not-locally or --source')
-  const client = await connect(call)
-  const answer = await client.ask({
-    method: 'PATCH',
-    path: credentialPath(call),
-    body: {
-      bounded_locally: isOn || isOff ? isOn : undefined,
-      accept_unproved: call.has('--accept-unproved') || undefined,
-      boundary_source: source === 'granted' ? null : source,
-    },
-    answer: credentialAnswer,
-  })
-  printAnswer(call, answer.document, (paint) => describeCredential(answer.value, paint))
+  const body = {
+    bounded_locally: isOn || isOff ? isOn : undefined,
+    accept_unproved: call.has('--accept-unproved') || undefined,
+    boundary_source: source === 'granted' ? null : source,
+  }
+  const change = { method: 'PATCH', path: credentialPath(call), body, answer: credentialAnswer } as const
+  await askAndPrint(call, change, describeCredential)
   return 'done'
 }
 
@@ -168,14 +164,9 @@ const summaryAnswer = z.looseObject({
 })
 
 async function listSummary(call: Call, filter: URLSearchParams): Promise<'done'> {
-  const client = await connect(call)
-  const { value, document } = await client.ask({
-    method: 'GET',
-    path: `summary?${filter.toString()}`,
-    answer: summaryAnswer,
-  })
-  printAnswer(call, document, (paint) => {
-    const rows = value.credentials.map((one) => [
+  const list = { method: 'GET', path: `summary?${filter.toString()}`, answer: summaryAnswer } as const
+  await askAndPrint(call, list, ({ credentials, matching, total }, paint) => {
+    const rows = credentials.map((one) => [
       plain(one.name),
       stateWord(one.state, paint),
       healthWord(one.health, paint),
@@ -186,7 +177,7 @@ async function listSummary(call: Call, filter: URLSearchParams): Promise<'done'>
       plain(one.rotated_at),
       plain(one.ends_at ?? '-'),
     ])
-    const shown = `${value.matching} of ${counted(value.total, 'credential')}\n`
+    const shown = `${matching} of ${counted(total, 'credential')}\n`
     return rows.length === 0 ? shown : `${table([summaryHead.map(paint.bold), ...rows])}${shown}`
   })
   return 'done'

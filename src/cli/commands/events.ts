@@ -1,9 +1,9 @@
 import * as z from 'zod/mini'
 import { testedWebhookSchema } from '../../http/document-schemas.ts'
-import { changeOptions, connect, readOptions } from '../admin-client.ts'
+import { askAndPrint, changeOptions, readOptions } from '../admin-client.ts'
 import { wholeNumber, type Call, type Command } from '../command.ts'
 import type { Exit } from '../fault.ts'
-import { plain, printAnswer, table, warn, type Paint } from '../output.ts'
+import { plain, table, warn, type Paint } from '../output.ts'
 
 export const eventCommands: readonly Command[] = [
   {
@@ -44,18 +44,13 @@ type EventAnswer = z.infer<typeof pageAnswer>['events'][number]
 
 async function list(call: Call): Promise<Exit> {
   const limit = wholeNumber(call, '--limit', { min: 1, max: 1_000 }) ?? 100
-  const client = await connect(call)
-  const { value, document } = await client.ask({
-    method: 'GET',
-    path: `events?limit=${limit}`,
-    answer: pageAnswer,
-  })
-  printAnswer(call, document, (paint) => {
-    if (value.events.length === 0) return 'Nothing happened in the last 90 days.\n'
+  const list = { method: 'GET', path: `events?limit=${limit}`, answer: pageAnswer } as const
+  const { next_after: next } = await askAndPrint(call, list, ({ events }, paint) => {
+    if (events.length === 0) return 'Nothing happened in the last 90 days.\n'
     const heading = ['TIME', 'EVENT', 'ABOUT', 'DELIVERY'].map(paint.bold)
-    return table([heading, ...value.events.map((event) => cellsOf(event, paint))])
+    return table([heading, ...events.map((event) => cellsOf(event, paint))])
   })
-  if (value.next_after !== undefined) warn(call.terminal, 'there are more: --limit shows more of them')
+  if (next !== undefined) warn(call.terminal, 'there are more: --limit shows more of them')
   return 'done'
 }
 
@@ -73,15 +68,9 @@ function cellsOf({ timestamp, type, data, delivery }: EventAnswer, { good, bad, 
 }
 
 async function test(call: Call): Promise<Exit> {
-  const client = await connect(call)
-  const { value, document } = await client.ask({
-    method: 'POST',
-    path: 'events:test',
-    answer: testedWebhookSchema,
-  })
-  const { receiver, delivered, reason = '' } = value
-  printAnswer(call, document, ({ good, bad }) =>
-    delivered
+  const test = { method: 'POST', path: 'events:test', answer: testedWebhookSchema } as const
+  const { delivered } = await askAndPrint(call, test, ({ receiver, reason = '', ...sent }, { good, bad }) =>
+    sent.delivered
       ? `${good('delivered')} to ${plain(receiver)}\n`
       : `${bad('not delivered')}: ${plain(reason)}\n`,
   )

@@ -1,9 +1,9 @@
 import { parseJsonObject, type Members, isMembers } from '../../domain/json.ts'
-import { readOptions, connect } from '../admin-client.ts'
+import { askAndPrint, readOptions } from '../admin-client.ts'
 import { jwtOption, readCallerJwt } from '../key-file.ts'
 import { type Call, type Command, readTokenOptions, tokenOptions } from '../command.ts'
 import { type Exit, createFault } from '../fault.ts'
-import { printAnswer, type Paint, plain, table } from '../output.ts'
+import { type Paint, plain, table } from '../output.ts'
 import * as z from 'zod/mini'
 
 export const explainCommands: readonly Command[] = [
@@ -48,10 +48,9 @@ export const explainCommands: readonly Command[] = [
 
 async function explain(call: Call): Promise<Exit> {
   const body = await questionOf(call)
-  const client = await connect(call)
-  const answer = await client.ask({ method: 'POST', path: 'policy:explain', body, answer: explanationAnswer })
-  printAnswer(call, answer.document, (paint) => showExplanation(answer.value, paint))
-  return answer.value.outcome === 'granted' ? 'done' : 'refused'
+  const question = { method: 'POST', path: 'policy:explain', body, answer: explanationAnswer } as const
+  const { outcome } = await askAndPrint(call, question, showExplanation)
+  return outcome === 'granted' ? 'done' : 'refused'
 }
 
 async function questionOf(call: Call): Promise<object> {

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { credentialAnswer, type CredentialAnswer, type RotationAnswer } from '../admin-answers.ts'
-import { changeOptions, connect, type AdminClient } from '../admin-client.ts'
+import { askAndPrint, changeOptions, connect, type AdminClient } from '../admin-client.ts'
 import {
   type Call,
   type Command,
@@ -137,17 +137,11 @@ async function schedule(call: Call): Promise<Exit> {
   const days = wholeNumber(call, '--after', { min: 1, max: 3_650 })
   if ((days === undefined) !== call.has('--never'))
     throw createFault('usage', 'when shall it be rotated? Give either --after DAYS or --never')
-  const client = await connect(call)
-  const answer = await client.ask({
-    method: 'PATCH',
-    path: credentialPath(call),
-    body: { rotate_after_days: days ?? null },
-    answer: credentialAnswer,
-  })
-  const { rotate_after_days: after } = answer.value
-  printAnswer(call, answer.document, ({ bold }) => {
+  const body = { rotate_after_days: days ?? null }
+  const change = { method: 'PATCH', path: credentialPath(call), body, answer: credentialAnswer } as const
+  await askAndPrint(call, change, ({ name, rotate_after_days: after }, { bold }) => {
     const when = after === undefined ? 'by hand only' : `when its version is ${counted(after, 'day')} old`
-    return `${bold(plain(answer.value.name))} is rotated ${when}\n`
+    return `${bold(plain(name))} is rotated ${when}\n`
   })
   return 'done'
 }

@@ -1,4 +1,4 @@
-import { changeOptions, readOptions, connect } from '../admin-client.ts'
+import { askAndPrint, changeOptions, readOptions, connect } from '../admin-client.ts'
 import { yesOption, type Call, type Command, type ArgumentSpec } from '../command.ts'
 import { confirm } from '../terminal.ts'
 import type { Exit } from '../fault.ts'
@@ -40,12 +40,11 @@ export const serviceCommands: readonly Command[] = [
     options: changeOptions,
     examples: ['downscope service resume'],
     run: async (call) => {
-      const client = await connect(call)
-      const answer = await client.ask({ method: 'POST', path: 'service:resume', answer: stopSchema })
-      printAnswer(
+      const resume = { method: 'POST', path: 'service:resume', answer: stopSchema } as const
+      await askAndPrint(
         call,
-        answer.document,
-        ({ good }) =>
+        resume,
+        (_, { good }) =>
           `${good('resumed')}: this instance serves, and every other that can read the store within 10 seconds\n`,
       )
       return 'done'
@@ -54,10 +53,8 @@ export const serviceCommands: readonly Command[] = [
 ]
 
 async function showStatus(call: Call): Promise<Exit> {
-  const client = await connect(call)
-  const answer = await client.ask({ method: 'GET', path: 'service', answer: serviceAnswer })
-  printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
-  const { store, key_ring: ring, policy, stopped } = answer.value
+  const service = await askAndPrint(call, { method: 'GET', path: 'service', answer: serviceAnswer }, describe)
+  const { store, key_ring: ring, policy, stopped } = service
   const isWell = stopped === undefined && [store, ring, policy].every(({ status }) => status === 'ok')
   return isWell ? 'done' : 'refused'
 }
@@ -130,10 +127,8 @@ export const callerCommands: readonly Command[] = [
     options: readOptions,
     examples: ['downscope callers list'],
     run: async (call) => {
-      const client = await connect(call)
-      const answer = await client.ask({ method: 'GET', path: 'callers', answer: blockedCallersSchema })
-      const { callers } = answer.value
-      printAnswer(call, answer.document, ({ bold }) => {
+      const list = { method: 'GET', path: 'callers', answer: blockedCallersSchema } as const
+      await askAndPrint(call, list, ({ callers }, { bold }) => {
         if (callers.length === 0) return 'No caller is revoked.\n'
         const heading = ['ISSUER', 'SUBJECT', 'BY', 'SINCE'].map((word) => bold(word))
         const rows = callers.map(({ issuer, subject, by, since }) => [issuer, subject, by, since].map(plain))

@@ -1,9 +1,9 @@
 import { omitUndefined } from '../../domain/omit-undefined.ts'
 import * as z from 'zod/mini'
-import { readOptions, connect } from '../admin-client.ts'
+import { askAndPrint, readOptions } from '../admin-client.ts'
 import { type Call, type Command, wholeNumber } from '../command.ts'
 import type { Exit } from '../fault.ts'
-import { type Paint, note, printAnswer, plain } from '../output.ts'
+import { type Paint, note, plain } from '../output.ts'
 
 export const suggestCommands: readonly Command[] = [
   {
@@ -23,11 +23,13 @@ export const suggestCommands: readonly Command[] = [
 
 async function suggest(call: Call): Promise<Exit> {
   const days = wholeNumber(call, '--days', { min: 1, max: 120 })
-  const client = await connect(call)
-  const body = omitUndefined({ days })
-  const answer = await client.ask({ method: 'POST', path: 'policy:suggest', body, answer: suggestionAnswer })
-  printAnswer(call, answer.document, (paint) => describe(answer.value, paint))
-  const { days: looked, observed_since: since } = answer.value
+  const question = {
+    method: 'POST',
+    path: 'policy:suggest',
+    body: omitUndefined({ days }),
+    answer: suggestionAnswer,
+  } as const
+  const { days: looked, observed_since: since } = await askAndPrint(call, question, describe)
   note(call, ({ dim }) =>
     dim(
       since === undefined

@@ -5,7 +5,7 @@ import {
   type VersionAnswer,
   type RotationAnswer,
 } from '../admin-answers.ts'
-import { changeOptions, readOptions, connect, type AdminClient } from '../admin-client.ts'
+import { askAndPrint, changeOptions, readOptions, connect, type AdminClient } from '../admin-client.ts'
 import {
   yesOption,
   type Call,
@@ -29,14 +29,9 @@ export const versionCommands: readonly Command[] = [
     options: readOptions,
     examples: ['downscope versions list reports-sa', 'downscope versions list reports-sa --json'],
     run: async (call) => {
-      const client = await connect(call)
-      const path = credentialPath(call, '/versions')
-      const answer = await client.ask({
-        method: 'GET',
-        path,
-        answer: z.object({ versions: z.array(versionAnswer) }),
-      })
-      printAnswer(call, answer.document, (paint) => versionTable(answer.value.versions, paint))
+      const answer = z.object({ versions: z.array(versionAnswer) })
+      const list = { method: 'GET', path: credentialPath(call, '/versions'), answer } as const
+      await askAndPrint(call, list, ({ versions }, paint) => versionTable(versions, paint))
       return 'done'
     },
   },
