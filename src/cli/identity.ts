@@ -55,7 +55,7 @@ export async function readAdminIdentity(call: Call): Promise<AdminIdentity> {
   if (token !== undefined) return identityByToken(token, call)
   const signedIn = identityBySignIn(call)
   if (signedIn !== undefined) return signedIn
-  throw createFault('usage', 'this needs an administrator, and none is named', {
+  throw createFault('usage', 'administrator required, and none is named', {
     hints: [
       'downscope login signs you in, where the broker knows where people do.',
       `Set ${clientSettings.adminKey.name} to the file of the administrator's key, or give --admin-key FILE.`,
@@ -158,7 +158,7 @@ interface BrokerGiven {
 export function brokerGiven(call: Call): BrokerGiven {
   const url = call.text('--broker') ?? call.terminal.env[clientSettings.url.name]?.trim()
   if (url === undefined || url === '')
-    throw createFault('usage', 'which broker? Pass --broker URL', {
+    throw createFault('usage', 'broker required: pass --broker URL', {
       hints: [`For example: --broker https://tokens.acme.example, or ${clientSettings.url.name}.`],
     })
   try {

@@ -101,7 +101,7 @@ export const families: readonly Family[] = [
   { name: 'versions', summary: 'list and disable single versions of a credential' },
   { name: 'policy', summary: 'check, compare and replace the policy' },
   { name: 'audit', summary: 'list, follow and export audit records' },
-  { name: 'events', summary: 'list what happened, and try the webhook' },
+  { name: 'events', summary: 'list events, and send a test event to the webhook' },
   { name: 'keys', summary: 'generate keys and rewrap the store' },
   { name: 'store', summary: 'export, import and copy the store' },
   { name: 'callers', summary: 'block or unblock one caller' },
@@ -269,7 +269,7 @@ function afterword(bold: (text: string) => string): string {
   const codes = Object.values(exitCodes).map(({ code, means }) => [`  ${code}`, means])
   return `
 ${bold('To begin:')}
-${indented(['downscope dev                   a broker on this machine, and how to use it', 'downscope doctor                what is wrong, and how to fix it', 'downscope credentials --help    the commands of one group', 'What changes something has --dry-run and --curl, which show it instead of doing it.'])}
+${indented(['downscope dev                   a broker on this machine, and how to use it', 'downscope doctor                what is wrong, and how to fix it', 'downscope credentials --help    the commands of one group', 'Commands that change something take --dry-run and --curl, which show the request and send nothing.'])}
 ${bold('Environment:')}
 ${indented(['DOWNSCOPE_URL, and DOWNSCOPE_ADMIN_KEY or DOWNSCOPE_ADMIN_TOKEN_FILE; NO_COLOR is honoured.'])}
 ${bold('Exit status:')}

@@ -85,7 +85,7 @@ export async function signInByDevice(
         else if (code !== 'authorization_pending') throw error
       }
     }
-    throw createFault('refused', 'nobody signed in in time')
+    throw createFault('refused', 'the sign-in timed out: it was not completed within 5 minutes')
   })
 }
 
@@ -208,7 +208,10 @@ export async function listenForCallback(): Promise<Callback> {
   const redirectUri = `http://127.0.0.1:${port}/callback`
   let timer: NodeJS.Timeout | undefined
   const answer = new Promise<URLSearchParams>((resolve, reject) => {
-    timer = setTimeout(() => reject(createFault('refused', 'nobody signed in in time')), waitMs)
+    timer = setTimeout(
+      () => reject(createFault('refused', 'the sign-in timed out: it was not completed within 5 minutes')),
+      waitMs,
+    )
     server.on('request', (request, response) => {
       const url = new URL(request.url ?? '/', redirectUri)
       const isOurs = url.pathname === '/callback' && url.searchParams.has('state')

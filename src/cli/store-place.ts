@@ -61,7 +61,7 @@ async function openHere(
   const settings = readSettings(env)
   const { store } = settings
   if (store.kind === 'memory')
-    throw createFault('usage', 'memory: is the store of one process: nobody else sees it')
+    throw createFault('usage', 'memory: is the store of one process, and no other process can read it')
   // Opening it would make it; of a dry run it is an empty one that nobody else sees.
   const isMissing = store.kind === 'sqlite' && !existsSync(store.path)
   if (isSource && isMissing) throw createFault('usage', `there is no store at ${store.path}`)

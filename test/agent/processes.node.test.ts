@@ -120,8 +120,12 @@ describe('downscope agent', () => {
   }, 60_000)
 
   test.each([
-    ['no broker', ['--account', 'reports', '--jwt-file', 'x'], 'which broker? Pass --broker URL'],
-    ['no account', ['--broker', 'https://a.example', '--jwt-file', 'x'], 'which credential?'],
+    ['no broker', ['--account', 'reports', '--jwt-file', 'x'], 'broker required: pass --broker URL'],
+    [
+      'no account',
+      ['--broker', 'https://a.example', '--jwt-file', 'x'],
+      'credential required: pass --account',
+    ],
     ['no proof', ['--broker', 'https://a.example', '--account', 'reports'], 'caller required: pass one of'],
     [
       'two proofs',

@@ -153,7 +153,7 @@ async function start(call: Call, place: Place): Promise<RunningAgent> {
 function accountsOf(call: Call, host: string): readonly Account[] {
   const pairs = call.texts('--account').map((text) => pairIn(text, '--account', 'default'))
   if (pairs.length === 0)
-    throw createFault('usage', 'which credential? Pass --account default=CREDENTIAL', {
+    throw createFault('usage', 'credential required: pass --account default=CREDENTIAL', {
       hints: ['Clients ask for the account default, unless they are told another.'],
     })
   const emails = new Map(call.texts('--email').map((text) => pairIn(text, '--email', 'default')))
@@ -170,7 +170,7 @@ function accountsOf(call: Call, host: string): readonly Account[] {
   const names = accounts.flatMap(({ alias, email }) => [alias, email])
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined)
-    throw createFault('usage', `two accounts are called ${twice}: give one another --email`)
+    throw createFault('usage', `two accounts share the name ${twice}: pass another --email for one of them`)
   const stray = [...emails.keys()].find((alias) => accounts.every((account) => account.alias !== alias))
   if (stray !== undefined) throw createFault('usage', `--email ${stray}: there is no account of that alias`)
   return accounts

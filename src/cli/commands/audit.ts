@@ -14,7 +14,7 @@ const filterOptions: readonly OptionSpec[] = [
   { name: '--rule', value: 'NAME', summary: 'only by this rule of the policy' },
   { name: '--outcome', value: 'OUTCOME', summary: 'only these', offer: auditOutcomes },
   { name: '--action', value: 'ACTION', summary: 'only this action, such as token.exchange' },
-  { name: '--since', value: 'TIME', summary: 'from then on: RFC 3339, or so long ago: 30m, 1h, 2d' },
+  { name: '--since', value: 'TIME', summary: 'from then on: RFC 3339, or an age: 30m, 1h, 2d' },
   { name: '--until', value: 'TIME', summary: 'before then, likewise' },
   { name: '--without-reads', summary: 'leave out what administrators only read' },
 ]
@@ -216,7 +216,7 @@ function timeIn(call: Call, name: string): string | undefined {
   if (count !== undefined)
     return new Date(Math.max(0, Date.now() - Number(count) * (secondsOf[unit] ?? 0) * 1000)).toISOString()
   if (/^\d{4}-\d\d-\d\dT.*(?:Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text))) return text
-  throw createFault('usage', `${name} is a time such as 2026-11-29T08:00:00Z, or so long ago: 30m, 1h, 2d`)
+  throw createFault('usage', `${name} is a time such as 2026-11-29T08:00:00Z, or an age: 30m, 1h, 2d`)
 }
 
 function sayHint(call: Call, { hint }: Page): void {

@@ -99,7 +99,7 @@ async function formerOf(client: AdminClient, name: string, call: Call) {
   try {
     return (await client.ask({ method: 'GET', path, answer: credentialAnswer })).value
   } catch {
-    throw createFault('usage', 'say what is asked for: --upstream NAME and --scopes SCOPES')
+    throw createFault('usage', 'upstream and scopes required: pass --upstream NAME and --scopes SCOPES')
   }
 }
 

@@ -62,7 +62,7 @@ async function questionOf(call: Call): Promise<object> {
     return { request_id: requestId }
   }
   if (credential === undefined)
-    throw createFault('usage', 'what shall be explained? Name a credential, or give --request ID')
+    throw createFault('usage', 'credential or request required: name a CREDENTIAL, or pass --request ID')
   const { issuer, claims } = await callerOf(call)
   const { scopes, lifetimeSeconds, actFor, boundary, resource } = await readTokenOptions(call)
   return {

@@ -183,7 +183,7 @@ async function credentialNamed(client: AdminClient, name: string): Promise<Crede
 /** To try a refresh token may use it up where each use brings another one. */
 function shallVerify(call: Call, { type }: Members, policy: Policy | undefined): boolean {
   if (call.has('--verify') && call.has('--no-verify'))
-    throw createFault('usage', '--verify and --no-verify say the opposite of each other')
+    throw createFault('usage', '--verify and --no-verify exclude each other')
   if (call.has('--verify') || call.has('--no-verify')) return call.has('--verify')
   const upstream = call.text('--upstream') ?? 'google'
   if (upstream === 'google' || type !== 'oauth_refresh_token') return true

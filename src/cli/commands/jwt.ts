@@ -235,7 +235,7 @@ async function headersIn(call: Call): Promise<Readonly<Record<string, string>>> 
     lines.map((line) => {
       const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)\s*$/.exec(line) ?? []
       if (name === undefined || value === undefined)
-        throw createFault('usage', `${file} has a line that is no header`)
+        throw createFault('usage', `${file} has a line that is not a header`)
       return [name, value]
     }),
   )

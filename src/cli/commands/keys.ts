@@ -68,7 +68,7 @@ async function generate(call: Call): Promise<Exit> {
     case 'caller': {
       const issuer = call.text('--issuer')
       if (issuer === undefined)
-        throw createFault('usage', 'as whom does the caller sign? For example --issuer billing')
+        throw createFault('usage', 'issuer required: pass --issuer, for example --issuer billing')
       return writePerson(call, issuer, 'rules')
     }
     default:
@@ -113,7 +113,7 @@ function printKey(call: Call, text: string): Exit {
 
 function writePerson(call: Call, issuer: string, part: 'admins' | 'rules'): Exit {
   const file = call.text('FILE')
-  if (file === undefined) throw createFault('usage', 'in which FILE shall the private key be?')
+  if (file === undefined) throw createFault('usage', 'file required: name the FILE for the private key')
   if (call.has('--dry-run')) return wouldWrite(call, file, '')
   const person = createPerson(issuer, call.text('--subject'))
   writeNewFile(file, `${JSON.stringify(person.privateJwk)}\n`)

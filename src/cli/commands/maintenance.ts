@@ -33,7 +33,7 @@ export const maintenanceCommands: readonly Command[] = [
 
 async function run(call: Call): Promise<Exit> {
   const client = await connect(call)
-  const answer = await withProgress(call, 'The broker looks after what is due', () =>
+  const answer = await withProgress(call, 'The broker runs its maintenance', () =>
     client.ask({ method: 'POST', path: 'maintenance:run', answer: maintenanceSchema }),
   )
   printAnswer(call, answer.document, (paint) => describe(answer.value, paint))

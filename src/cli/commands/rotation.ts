@@ -99,8 +99,7 @@ async function begin(call: Call, client: AdminClient) {
     const path = credentialPath(call, call.has('--abort') ? ':abort' : ':rotate')
     return client.ask({ method: 'POST', path, answer: credentialAnswer })
   }
-  if (call.has('--abort'))
-    throw createFault('usage', '--abort takes back, and --with begins: give one of them')
+  if (call.has('--abort')) throw createFault('usage', '--abort and --with exclude each other')
   const body = {
     secret: await readJsonInput(file, call.terminal),
     scopes: scopesGiven(call),
@@ -113,7 +112,7 @@ async function begin(call: Call, client: AdminClient) {
 function withdrawal(call: Call): { readonly withdraw_former?: boolean } {
   const [isWithdrawn, isKept] = [call.has('--withdraw-former'), call.has('--keep-former')]
   if (isWithdrawn && isKept)
-    throw createFault('usage', '--withdraw-former and --keep-former say the opposite of each other')
+    throw createFault('usage', '--withdraw-former and --keep-former exclude each other')
   return isWithdrawn || isKept ? { withdraw_former: isWithdrawn } : {}
 }
 
@@ -136,7 +135,7 @@ async function untilActive(call: Call, client: AdminClient, progress: Progress) 
 async function schedule(call: Call): Promise<Exit> {
   const days = wholeNumber(call, '--after', { min: 1, max: 3_650 })
   if ((days === undefined) !== call.has('--never'))
-    throw createFault('usage', 'when shall it be rotated? Give either --after DAYS or --never')
+    throw createFault('usage', 'schedule required: pass either --after DAYS or --never')
   const body = { rotate_after_days: days ?? null }
   const change = { method: 'PATCH', path: credentialPath(call), body, answer: credentialAnswer } as const
   await askAndPrint(call, change, ({ name, rotate_after_days: after }, { bold }) => {

@@ -8,7 +8,7 @@ import { serviceAnswer, stopWords, type ServiceAnswer } from './service.ts'
 export const statusCommands: readonly Command[] = [
   {
     name: 'status',
-    summary: 'show on one screen what the broker does, again and again',
+    summary: "show the broker's activity on one screen and keep it up to date",
     details:
       'Requests of the last minutes by their outcome, where tokens came from, how long they took, how many instances ' +
       'answered, and the credentials that want somebody. At a terminal the screen is refreshed until you stop it; anywhere else, and with --json, it is shown once. ' +

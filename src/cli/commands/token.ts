@@ -159,7 +159,7 @@ async function parametersOf(call: Call): Promise<Record<string, string>> {
 
 function wantedType(call: Call): string | undefined {
   if (call.has('--id-token') && call.has('--api-key'))
-    throw createFault('usage', '--id-token and --api-key are two things: ask for one')
+    throw createFault('usage', '--id-token and --api-key exclude each other')
   if (call.has('--api-key')) return apiKeyType
   return call.has('--id-token') ? `${typePrefix}id_token` : undefined
 }
