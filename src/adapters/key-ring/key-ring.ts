@@ -4,7 +4,6 @@ import { Secret } from '../../domain/secret.ts'
 import type { KeyRing } from '../../ports/key-ring.ts'
 import { parseJsonObject, type Members } from '../../domain/json.ts'
 import { BrokerError } from '../../domain/broker-error.ts'
-import type { Seconds } from '../../domain/time.ts'
 
 /** A key ring of keys of several kinds: the first kind seals, all open. So a store can move from one to another. */
 export function createKeyRing(parts: readonly [RingKeys, ...RingKeys[]]): KeyRing {
@@ -161,9 +160,6 @@ export function importDataKey(octets: Uint8Array<ArrayBuffer>): Promise<CryptoKe
 }
 
 /** `key_ring_unavailable`, with the reason that only the log sees. */
-export function keyRingError(
-  reason: string,
-  { cause, retryAfter }: { readonly cause?: unknown; readonly retryAfter?: Seconds } = {},
-): BrokerError {
-  return new BrokerError('key_ring_unavailable', { reason, cause, retryAfter })
+export function keyRingError(reason: string): BrokerError {
+  return new BrokerError('key_ring_unavailable', { reason })
 }

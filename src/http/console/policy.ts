@@ -53,7 +53,7 @@ export const policyPage: ConsolePage = {
   },
 }
 
-async function showPolicy(context: PageContext, said?: Markup): Promise<Shown> {
+async function showPolicy(context: PageContext): Promise<Shown> {
   const { ask, base, may, issuer, query } = context
   const { value: policy, etag } = await ask<PolicyDocument>({ method: 'GET', path: 'policy' })
   const { value: versions } = await ask<PolicyVersionsDocument>({ method: 'GET', path: 'policy/versions' })
@@ -61,8 +61,7 @@ async function showPolicy(context: PageContext, said?: Markup): Promise<Shown> {
   const { value: summary } = await ask<SummaryDocument>({ method: 'GET', path: 'summary?limit=1' })
   const isChecked = summary.total < checkedUnasked || query.get('warnings') === 'true'
   const warnings = isChecked ? await warningsOf(context, policy.document) : undefined
-  const main = html`${said ?? ''}
-    ${
+  const main = html`${
       policy.fault === undefined
         ? ''
         : alert(
