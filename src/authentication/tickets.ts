@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import { BrokerError } from '../domain/broker-error.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { ExchangeRequest, Proof } from '../domain/exchange-request.ts'
@@ -13,6 +13,7 @@ import type { Sha256 } from '../ports/entropy.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { BlocksRecord } from '../records/blocks.ts'
 import { skew } from './judge-claims.ts'
+import { openSealed } from '../domain/open-sealed.ts'
 
 export interface TicketsDeps {
   readonly keyRing: Pick<KeyRing, 'seal' | 'open'>
@@ -57,15 +58,9 @@ export function createTickets(deps: TicketsDeps): Tickets {
 
   const open = async (text: string): Promise<Ticket | undefined> => {
     if (!text.startsWith(prefix)) return undefined
-    try {
-      const opened = await keyRing.open(text.slice(prefix.length), place)
-      const ticket = ticketText.safeParse(JSON.parse(opened.reveal()))
-      return ticket.success && ticket.data.expiresAt > clock.now() ? ticket.data : undefined
-    } catch (error) {
-      // With `retryAfter` the key ring is down, and that is nobody's fault.
-      if (isBrokerError(error) && error.retryAfter === undefined) return undefined
-      throw error
-    }
+    const opened = await openSealed(keyRing, text.slice(prefix.length), place)
+    const ticket = opened === undefined ? undefined : ticketText.safeParse(JSON.parse(opened)).data
+    return ticket !== undefined && ticket.expiresAt > clock.now() ? ticket : undefined
   }
 
   const redeem = async (text: string): Promise<Proof> => {

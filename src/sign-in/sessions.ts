@@ -1,5 +1,4 @@
 import * as z from 'zod/mini'
-import { isBrokerError } from '../domain/broker-error.ts'
 import type { Claims } from '../domain/caller.ts'
 import { Secret, unguessable } from '../domain/secret.ts'
 import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
@@ -7,6 +6,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { EndedSessions } from '../records/ended-sessions.ts'
+import { openSealed } from '../domain/open-sealed.ts'
 
 /** A person's session: all of it is in the sealed cookie. */
 export interface Session {
@@ -105,21 +105,6 @@ async function read(
   const text = await openSealed(keyRing, cookie, place)
   const parsed = text === undefined ? undefined : sessionText.safeParse(JSON.parse(text))
   return parsed?.success === true ? parsed.data : undefined
-}
-
-/** What was sealed at that place, or `undefined`: whatever a browser sends may be anything. */
-export async function openSealed(
-  keyRing: Pick<KeyRing, 'open'>,
-  sealed: string,
-  place: string,
-): Promise<string | undefined> {
-  try {
-    return (await keyRing.open(sealed, place)).reveal()
-  } catch (error) {
-    // With `retryAfter` the key ring is down, and nobody is signed out for that.
-    if (isBrokerError(error) && error.retryAfter === undefined) return undefined
-    throw error
-  }
 }
 
 async function fitting(claims: Claims, { claimsForRoles }: SessionsDeps): Promise<Claims> {

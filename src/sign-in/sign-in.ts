@@ -10,7 +10,8 @@ import type { AuditTrail } from '../ports/log.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { OpenIdClient } from './openid-client.ts'
-import { openSealed, type Session, type Sessions } from './sessions.ts'
+import type { Session, Sessions } from './sessions.ts'
+import { openSealed } from '../domain/open-sealed.ts'
 
 /** Somebody who signed in and whose session is good now. */
 export interface Person {

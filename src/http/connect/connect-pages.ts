@@ -17,8 +17,8 @@ import {
   type PageAnswer,
 } from '../console/page-answer.ts'
 import { createServePage, layout } from '../console/layout.ts'
-import { openSealed } from '../../sign-in/sessions.ts'
 import { forged, formTokenField, readForm, refuseForeignForm } from '../console/forms.ts'
+import { openSealed } from '../../domain/open-sealed.ts'
 
 export interface ConnectPagesDeps {
   readonly issuer: string

@@ -2,8 +2,8 @@ import { BrokerError } from '../../domain/broker-error.ts'
 import { parseJsonObject } from '../../domain/json.ts'
 import { Secret } from '../../domain/secret.ts'
 import type { KeyRing } from '../../ports/key-ring.ts'
-import { openSealed } from '../../sign-in/sessions.ts'
 import { parseForm, type Form, readBody, textOf } from '../parse-form.ts'
+import { openSealed } from '../../domain/open-sealed.ts'
 
 /** The hidden field that every form of ours carries. */
 export const formTokenField = 'form_token'

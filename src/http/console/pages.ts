@@ -39,7 +39,7 @@ import {
 } from './parts.ts'
 import { policyPage } from './policy.ts'
 import { stopPage } from './stop.ts'
-import { openSealed } from '../../sign-in/sessions.ts'
+import { openSealed } from '../../domain/open-sealed.ts'
 
 export interface PagesDeps extends OverviewDeps {
   readonly issuer: string
