@@ -1,12 +1,10 @@
 import type { Policy, Rule, PolicySuggestion, RuleChange, RuleSuggestion } from '../domain/policy.ts'
 import type { RuleDay, RuleUses } from '../records/rule-uses.ts'
 import type { ScopeSet } from '../domain/scopes.ts'
-import { later, seconds, until } from '../domain/time.ts'
+import { secondsPerDay, later, seconds, until } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import { listAllCredentials, type Credentials } from '../records/credentials.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
-
-const secondsPerDay = 86_400
 
 export interface SuggestPolicyDeps {
   readonly policy: () => Promise<{ readonly policy: Policy }>

@@ -232,7 +232,7 @@ function allowedSubject({ request, rule, credential }: Asked): string | undefine
   return subject
 }
 
-function unavailable(condition: string, reason: string): BrokerError {
+export function unavailable(condition: string | undefined, reason: string): BrokerError {
   return new BrokerError('target_unavailable', { reason, condition })
 }
 

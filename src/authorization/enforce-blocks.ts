@@ -2,10 +2,10 @@ import type { MaybePromise } from '../domain/promises.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
 import type { Caller } from '../domain/caller.ts'
-import { omitUndefined } from '../domain/omit-undefined.ts'
 import { quote } from '../domain/text.ts'
 import { seconds } from '../domain/time.ts'
 import type { CompiledPolicy } from '../policy/compile-policy.ts'
+import { unavailable } from './authorize.ts'
 
 /** Throws `store_unavailable` when it cannot say. */
 export type CurrentBlocks = () => MaybePromise<BlocksInForce>
@@ -72,18 +72,17 @@ export function createMayUse(deps: {
   return async (caller, credential) => {
     const { subject, issuer } = caller
     if ((await deps.blocks()).blocked(caller) !== undefined)
-      throw unavailable(`${quote(subject)} of ${quote(issuer)} is blocked`)
+      throw unavailable(undefined, `${quote(subject)} of ${quote(issuer)} is blocked`)
     if ((await deps.policy()).findRule(caller, credential) === undefined)
-      throw unavailable(`no rule gives ${quote(credential)} to ${quote(subject)} of ${quote(issuer)}`)
+      throw unavailable(
+        undefined,
+        `no rule gives ${quote(credential)} to ${quote(subject)} of ${quote(issuer)}`,
+      )
   }
 }
 
 /** Throws `target_unavailable` for a caller whom no rule takes: there is nothing that a ticket would be good for (T6). */
 export function refuseWithoutRule(policy: CompiledPolicy, caller: Caller): void {
   for (const _ of policy.credentialsFor(caller)) return
-  throw unavailable(`no rule takes ${quote(caller.subject)} of ${quote(caller.issuer)}`, 'rules')
-}
-
-function unavailable(reason: string, condition?: string): BrokerError {
-  return new BrokerError('target_unavailable', { reason, ...omitUndefined({ condition }) })
+  throw unavailable('rules', `no rule takes ${quote(caller.subject)} of ${quote(caller.issuer)}`)
 }

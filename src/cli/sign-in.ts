@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
 import * as oauth from 'oauth4webapi'
-import { isLoopback } from '../domain/url.ts'
+import { isLoopback, isLoopbackUrl } from '../domain/url.ts'
 import { createFault, isFault } from './fault.ts'
 import { plain } from './output.ts'
 import { authorizationRequestUrl } from '../oauth/authorization-request.ts'
@@ -160,7 +160,7 @@ function proofOf({ clientSecret }: SignInPlace): oauth.ClientAuth {
 function optionsOf({ issuer }: SignInPlace) {
   return {
     // oxlint-disable-next-line typescript/no-deprecated -- so marked to stand out: http is for loopback alone
-    [oauth.allowInsecureRequests]: isLoopback(new URL(issuer).hostname),
+    [oauth.allowInsecureRequests]: isLoopbackUrl(issuer),
     signal: () => AbortSignal.timeout(10_000),
   }
 }

@@ -30,7 +30,7 @@ export interface BrokerConnection {
 
 const timeoutMs = 10_000
 const answerCharactersMax = 65_536
-const typePrefix = 'urn:ietf:params:oauth:token-type:'
+export const typePrefix = 'urn:ietf:params:oauth:token-type:'
 
 /**
  * Asks one broker, as one caller. A JWT is made out to the broker that was configured and to nothing that anybody

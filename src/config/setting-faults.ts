@@ -1,6 +1,6 @@
 import { isBrokerError } from '../domain/broker-error.ts'
 import { isPublicHost } from '../adapters/system/public-address.ts'
-import { isLoopback } from '../domain/url.ts'
+import { isLoopbackUrl } from '../domain/url.ts'
 import { readSetting, textOf, type Environment, type Setting } from './setting.ts'
 import { settingsTable } from './settings-table.ts'
 
@@ -59,7 +59,7 @@ function faultsOfSignIn(env: Environment): readonly SettingFault[] {
     if (isSet(useless) && !isSet(signInIssuer))
       faults.push(faultOf(signInIssuer, `is required with ${useless.name}`))
   // T27: what listens on loopback is the development issuer, which lets anybody in.
-  if (isAtLoopback(textOf(signInIssuer, env)) && !isAtLoopback(textOf(issuer, env)))
+  if (isLoopbackUrl(textOf(signInIssuer, env)) && !isLoopbackUrl(textOf(issuer, env)))
     faults.push(faultOf(signInIssuer, 'must not be on loopback unless the broker itself is'))
   return faults
 }
@@ -85,11 +85,6 @@ function faultsOfWebhook(env: Environment): readonly SettingFault[] {
       ),
     )
   return faults
-}
-
-function isAtLoopback(url: string | undefined): boolean {
-  const parsed = url === undefined ? null : URL.parse(url)
-  return parsed !== null && isLoopback(parsed.hostname)
 }
 
 function unknownNames(env: Environment): readonly SettingFault[] {

@@ -84,6 +84,11 @@ export function requestMalformed(fault: string, condition?: string): BrokerError
   return new BrokerError('request_malformed', { reason: fault, publicDetail: fault, condition })
 }
 
+/** Of a credential that cannot serve the request. */
+export function unusableCredential(name: string, why: string): BrokerError {
+  return new BrokerError('target_unavailable', { reason: `credential ${name} ${why}` })
+}
+
 export function isBrokerError(error: unknown): error is BrokerError {
   return error instanceof BrokerError
 }

@@ -2,6 +2,7 @@ import type { AuditAction, AuditRecord } from './audit-record.ts'
 import type { CredentialHealth, CredentialSummary, HealthSpan } from './credential.ts'
 import { omitUndefined } from './omit-undefined.ts'
 import { formatTimestamp, seconds, type EpochSeconds, type Seconds } from './time.ts'
+import { failuresOfStuck } from './summary.ts'
 
 export const eventTypes = [
   'credential.broken',
@@ -164,7 +165,6 @@ export function factsOf(
 const thresholdDays = [1, 7, 30] as const
 /** Google's servers may take minutes to know a new key. */
 const stuckAfter = seconds(3_600)
-const failuresOfStuck = 3
 
 function daysOf(count: number): Seconds {
   return seconds(count * 86_400)

@@ -1,6 +1,7 @@
 import { omitUndefined } from './omit-undefined.ts'
 import { isMembers, parseStrictJsonObject } from './json.ts'
 import { epochSeconds, later, parseRfc3339, seconds, type EpochSeconds, type Seconds } from './time.ts'
+import { decodeBase64 } from './pem.ts'
 
 /** What is signed in an account's name, read and understood: nothing else ever is (T1, T2). */
 export type ToSign =
@@ -115,16 +116,6 @@ function bucketsOf(condition: unknown): readonly unknown[] {
   return Object.entries(condition)
     .filter(([name]) => name.toLowerCase() === 'bucket')
     .map(([name, value]) => (name === 'bucket' ? value : undefined))
-}
-
-/** The octets of strict Base64 (RFC 4648 §4). */
-export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
-  try {
-    const octets = atob(text)
-    return btoa(octets) === text ? Uint8Array.from(octets, (octet) => octet.charCodeAt(0)) : undefined
-  } catch {
-    return undefined
-  }
 }
 
 const jwtMembers: ReadonlySet<string> = new Set(['iss', 'sub', 'aud', 'iat', 'nbf', 'exp', 'jti'])

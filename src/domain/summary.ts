@@ -2,7 +2,7 @@ import type { CredentialKind, CredentialState, CredentialHealth, CredentialSumma
 import { omitUndefined } from './omit-undefined.ts'
 import type { RotationStep } from './rotation.ts'
 import type { ScopeSet } from './scopes.ts'
-import type { EpochSeconds } from './time.ts'
+import { secondsPerDay, type EpochSeconds } from './time.ts'
 
 /** What maintenance keeps of everything together, so that a page need not read it one by one. */
 export interface BrokerSummary {
@@ -50,7 +50,7 @@ export interface HourCount {
   readonly refusedOf: Readonly<Record<string, number>>
 }
 
-const failuresOfStuck = 3
+export const failuresOfStuck = 3
 
 export function rowOf(credential: CredentialSummary, lastUsed: EpochSeconds | undefined): CredentialRow {
   const { rotation, versions, version } = credential
@@ -78,7 +78,6 @@ export function rowOf(credential: CredentialSummary, lastUsed: EpochSeconds | un
 /** Why a credential wants somebody's attention, the worst first. */
 export type Attention = 'broken' | 'rotation_stuck' | 'ends_soon' | 'refused_often'
 
-const secondsPerDay = 86_400
 const soonDays = 14
 const oftenPerDay = 20
 

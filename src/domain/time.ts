@@ -19,6 +19,8 @@ export function until(instant: EpochSeconds, now: EpochSeconds): Seconds {
   return seconds(instant - now)
 }
 
+export const secondsPerDay = 86_400
+
 /** RFC 3339 in UTC, to the second. */
 export function formatTimestamp(instant: EpochSeconds): string {
   // oxlint-disable-next-line no-restricted-globals -- reads no clock

@@ -6,6 +6,12 @@ export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
 }
 
+/** Whether it is the URL of this very machine. */
+export function isLoopbackUrl(text: string | undefined): boolean {
+  const url = text === undefined ? null : URL.parse(text)
+  return url !== null && isLoopback(url.hostname)
+}
+
 /** Why a text is no address to call: not https (http to this very machine excepted), or not plainly a URL. */
 export function urlFault(text: string): string | undefined {
   if (/[\s\\]/.test(text) || !URL.canParse(text)) return 'must be a URL'

@@ -1,19 +1,11 @@
 import { type Fault, fault } from '../domain/result.ts'
 import { type CredentialSecret, credentialName, type CredentialSummary } from '../domain/credential.ts'
 import { BrokerError } from '../domain/broker-error.ts'
-import {
-  base64url,
-  compactVerify,
-  CompactSign,
-  exportJWK,
-  importJWK,
-  importPKCS8,
-  type CryptoKey,
-  type JWK,
-} from 'jose'
-import { parseJsonObject, type Members } from '../domain/json.ts'
+import { base64url, compactVerify, CompactSign, exportJWK, importJWK, type CryptoKey, type JWK } from 'jose'
+import type { Members } from '../domain/json.ts'
 import { algorithmsFitting, parsePublicJwk, type PublicJwk, type SigningAlgorithm } from '../domain/jwk.ts'
 import type { Secret } from '../domain/secret.ts'
+import { importPrivateKey } from '../oauth/token-endpoint.ts'
 
 /** What would go wrong with a secret once it is used, as far as that can be told without asking an upstream. */
 export async function faultsInUse(secret: CredentialSecret): Promise<readonly string[]> {
@@ -67,7 +59,7 @@ async function proveRsaKey(pkcs8Pem: Secret): Promise<KeyProof> {
  * and signs what its own public half verifies.
  */
 async function proveKey(privateKey: Secret, algorithm: SigningAlgorithm): Promise<KeyProof> {
-  const key = await importKey(privateKey.reveal(), algorithm)
+  const key = await importPrivateKey(privateKey, algorithm, { extractable: true })
   if (key === undefined) return fault(notImported)
   const jwk = await exportJWK(key)
   const { kty, crv, n, e, x, y } = jwk
@@ -81,17 +73,6 @@ async function proveKey(privateKey: Secret, algorithm: SigningAlgorithm): Promis
 }
 
 const notImported = 'is no private key that fits its algorithm'
-
-async function importKey(text: string, algorithm: SigningAlgorithm): Promise<CryptoKey | undefined> {
-  try {
-    const jwk = parseJsonObject(text)
-    if (jwk === undefined) return await importPKCS8(text, algorithm, { extractable: true })
-    const imported = await importJWK(jwk, algorithm, { extractable: true })
-    return imported instanceof Uint8Array ? undefined : imported
-  } catch {
-    return undefined
-  }
-}
 
 function withoutAbsent(members: Members): Members {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))

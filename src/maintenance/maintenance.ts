@@ -13,7 +13,7 @@ import type { DriveRotation } from '../rotation/drive-rotation.ts'
 import type { RemoveVersions } from '../rotation/retire-versions.ts'
 import type { ProveVersion } from '../rotation/rotation-step.ts'
 import { factsOf } from '../domain/event.ts'
-import { later, seconds, type EpochSeconds } from '../domain/time.ts'
+import { secondsPerDay, later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 
@@ -62,7 +62,6 @@ const runMsMax = 20_000
 const probesMsMax = 5_000
 const pageSize = 100
 const probesMax = 10
-const secondsPerDay = 86_400
 const emittedAgainFor = 3_600
 
 /** A refresh may rotate the token: a chance to lose it, and once a week is enough to keep it from dying unused. */

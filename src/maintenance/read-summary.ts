@@ -9,7 +9,7 @@ import {
   type HourCount,
 } from '../domain/summary.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
-import { later, seconds, type EpochSeconds } from '../domain/time.ts'
+import { secondsPerDay, later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentStore } from '../ports/document-store.ts'
 import type { SummaryRecord } from '../records/broker-summary.ts'
@@ -61,7 +61,6 @@ export interface ReadSummaryDeps {
 /** Documents read for one page, beside the summary. */
 const readMax = 100
 const callersShown = 5
-const secondsPerDay = 86_400
 
 /**
  * Credentials as a page shows them. Fewer than 50 are read as they are; of more, the summary says which ones a page has,

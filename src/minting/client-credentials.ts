@@ -1,4 +1,4 @@
-import { BrokerError, type BrokerErrorDetails } from '../domain/broker-error.ts'
+import { unusableCredential, BrokerError, type BrokerErrorDetails } from '../domain/broker-error.ts'
 import type { OAuthClient } from '../domain/credential.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { Credentials } from '../records/credentials.ts'
@@ -21,7 +21,7 @@ export function createMintFromClientCredentials(deps: ClientCredentialsDeps): Mi
   const openClient = async ({ credential: { name, version } }: Grant): Promise<OAuthClient> => {
     const { secret } = await deps.credentials.openSecret(name, version)
     if (secret.kind === 'client_credentials') return secret.client
-    throw new BrokerError('target_unavailable', { reason: `credential ${name} holds no OAuth client` })
+    throw unusableCredential(name, 'holds no OAuth client')
   }
 
   return async ({ grant, reached, deadlineMs }) => {

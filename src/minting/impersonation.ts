@@ -1,4 +1,4 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { unusableCredential, BrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
 import { epochSeconds, later, seconds, until, type EpochSeconds, type Seconds } from '../domain/time.ts'
 import { fault } from '../domain/result.ts'
@@ -142,10 +142,7 @@ function createImpersonationTarget(
 ): (version: VersionName) => Promise<ImpersonationTarget> {
   return createOncePerVersion(accountsMax, async ({ name, version }) => {
     const { secret } = await credentials.openSecret(name, version)
-    if (secret.kind !== 'impersonation')
-      throw new BrokerError('target_unavailable', {
-        reason: `credential ${name} names no account to act for`,
-      })
+    if (secret.kind !== 'impersonation') throw unusableCredential(name, 'names no account to act for')
     const { serviceAccount, delegates } = secret
     return { serviceAccount, delegates }
   })

@@ -1,4 +1,4 @@
-import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
+import { unusableCredential, BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
 import { until, later, seconds } from '../domain/time.ts'
 import type { Mint, MintBy, MintedToken } from '../domain/token.ts'
@@ -100,9 +100,7 @@ export function createMint(deps: MintDeps): Mint {
       case 'api_key':
         return handOutApiKey(grant)
       case 'oauth_client':
-        throw new BrokerError('target_unavailable', {
-          reason: `credential ${grant.credential.name} is an OAuth client for connect, and gives no token`,
-        })
+        throw unusableCredential(grant.credential.name, 'is an OAuth client for connect, and gives no token')
       case 'client_credentials':
         return fromClientCredentials({ grant, reached: await reachUpstream(grant.credential), deadlineMs })
       case 'impersonation':
@@ -245,8 +243,7 @@ function createReturnApiKey({ credentials, clock }: ApiKeyDeps): (grant: Grant) 
         reason: `credential ${name}: an API key gives no ${tokenType}`,
       })
     const { secret } = await credentials.openSecret(name, version)
-    if (secret.kind !== 'api_key')
-      throw new BrokerError('target_unavailable', { reason: `credential ${name} holds no API key` })
+    if (secret.kind !== 'api_key') throw unusableCredential(name, 'holds no API key')
     const issuedAt = clock.now()
     return {
       secret: secret.key,

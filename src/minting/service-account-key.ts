@@ -1,4 +1,4 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { unusableCredential, BrokerError } from '../domain/broker-error.ts'
 import type { Grant } from '../domain/grant.ts'
 import { formatScope } from '../domain/scopes.ts'
 import type { EpochSeconds } from '../domain/time.ts'
@@ -105,19 +105,15 @@ function createSigningKeys(
 ): (version: VersionName) => Promise<SigningKey> {
   return createOncePerVersion(keysMax, async ({ name, version }) => {
     const { secret, createdAt } = await credentials.openSecret(name, version)
-    if (secret.kind !== 'service_account_key') throw unusable(name, 'holds no service-account key')
+    if (secret.kind !== 'service_account_key') throw unusableCredential(name, 'holds no service-account key')
     const { clientEmail, keyId, privateKey } = secret
     return {
       clientEmail,
       keyId,
       key: await importAssertionKey(privateKey, () =>
-        unusable(name, 'holds a private key that cannot be imported'),
+        unusableCredential(name, 'holds a private key that cannot be imported'),
       ),
       createdAt,
     }
   })
-}
-
-function unusable(name: string, why: string): BrokerError {
-  return new BrokerError('target_unavailable', { reason: `credential ${name} ${why}` })
 }

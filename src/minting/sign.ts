@@ -3,7 +3,7 @@ import type { Grant } from '../domain/grant.ts'
 import type { Members } from '../domain/json.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
 import { Secret } from '../domain/secret.ts'
-import { decodeBase64, signedLifeMax, type ToSign, type UrlWanted } from '../domain/signable.ts'
+import { signedLifeMax, type ToSign, type UrlWanted } from '../domain/signable.ts'
 import { formatTimestamp, later, seconds, until, type EpochSeconds } from '../domain/time.ts'
 import type { MintedToken } from '../domain/token.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -16,6 +16,7 @@ import type { ImpersonationTarget } from '../google/iam-credentials.ts'
 import type { CallIamCredentials } from './impersonator-token.ts'
 import { isTokenText } from '../oauth/token-response.ts'
 import { invalidResponse } from '../oauth/upstream-failure.ts'
+import { decodeBase64 } from '../domain/pem.ts'
 
 /** Whoever signs in a service account's name: its key, or Google. */
 interface Signer {

@@ -1,4 +1,5 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import type { SigningAlgorithm } from '../domain/jwk.ts'
+import { unusableCredential, BrokerError } from '../domain/broker-error.ts'
 import type { OAuthClient } from '../domain/credential.ts'
 import { parseJsonObject } from '../domain/json.ts'
 import { Secret } from '../domain/secret.ts'
@@ -126,10 +127,12 @@ function createAuthenticateClient(deps: AuthenticateClientDeps): AuthenticateCli
     if (way === 'none' && client.proof === 'none')
       return always({ headers: {}, form: { client_id: client.id }, secrets: [] })
     if (way === 'private_key_jwt' && client.proof === 'key') {
-      const key = await importKey(client, credential)
+      const key = await importPrivateKey(client.privateKey, client.algorithm)
+      if (key === undefined)
+        throw unusableCredential(credential, 'holds a private key that cannot be imported')
       return () => signed(deps, client, { key, audience: audienceOf(reached) })
     }
-    throw unusable(credential, `was not enrolled for ${way}, which upstream ${name} asks for`)
+    throw unusableCredential(credential, `was not enrolled for ${way}, which upstream ${name} asks for`)
   }
 }
 
@@ -184,18 +187,19 @@ async function signed(
   }
 }
 
-async function importKey({ privateKey, algorithm }: KeyClient, credential: string): Promise<CryptoKey> {
+/** The private key of a JWK, or of PKCS#8 in PEM; `undefined` for anything else. */
+export async function importPrivateKey(
+  text: Secret,
+  algorithm: SigningAlgorithm,
+  options?: { readonly extractable: boolean },
+): Promise<CryptoKey | undefined> {
   try {
-    const text = privateKey.reveal()
-    const jwk = parseJsonObject(text)
-    const key = jwk === undefined ? await importPKCS8(text, algorithm) : await importJWK(jwk, algorithm)
-    if (!(key instanceof Uint8Array)) return key
+    const jwk = parseJsonObject(text.reveal())
+    if (jwk === undefined) return await importPKCS8(text.reveal(), algorithm, options)
+    const key = await importJWK(jwk, algorithm, options)
+    return key instanceof Uint8Array ? undefined : key
   } catch {
     // The cause may quote the text: it is dropped.
+    return undefined
   }
-  throw unusable(credential, 'holds a private key that cannot be imported')
-}
-
-function unusable(credential: string, why: string): BrokerError {
-  return new BrokerError('target_unavailable', { reason: `credential ${credential} ${why}` })
 }

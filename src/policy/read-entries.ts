@@ -3,7 +3,7 @@ import type * as z from 'zod/mini'
 import type { Json } from '../domain/caller.ts'
 import { isList, memberOf } from '../domain/json.ts'
 import { keptFaultsMax, type FaultDetails, type Path, type Report } from './policy-faults.ts'
-import { isLoopback, issuerUrlFault, urlFault } from '../domain/url.ts'
+import { isLoopbackUrl, issuerUrlFault, urlFault } from '../domain/url.ts'
 import type { IssuerKeys, TrustedIssuer } from '../domain/policy.ts'
 import { algorithmsFitting, type PublicJwk, type SigningAlgorithm } from '../domain/jwk.ts'
 import { quote } from '../domain/text.ts'
@@ -110,7 +110,7 @@ export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: 
   if (entry.accepts.length > 0 && entry.self_issued)
     place.report([...place.path, 'accepts'], 'means nothing for an issuer that signs for itself')
   // T27: the development issuer is on loopback, and lets anybody in.
-  if (isAtLoopback(entry.issuer) && !isAtLoopback(brokerIssuer))
+  if (isLoopbackUrl(entry.issuer) && !isLoopbackUrl(brokerIssuer))
     place.report(
       [...place.path, 'issuer'],
       'is on loopback, and this broker is not: trust no development issuer',
@@ -128,11 +128,6 @@ export function readIssuer(entry: IssuerEntry, place: EntryPlace, brokerIssuer: 
     replay: entry.replay,
     ...(entry.trust_traceparent && { trustsTraceparent: true }),
   }
-}
-
-function isAtLoopback(issuer: string): boolean {
-  const url = URL.parse(issuer)
-  return url !== null && isLoopback(url.hostname)
 }
 
 function readKeys({ issuer, keys, algorithms }: IssuerEntry, { path, report }: EntryPlace): IssuerKeys {

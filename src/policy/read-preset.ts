@@ -4,6 +4,7 @@ import type { Upstream } from '../domain/upstream.ts'
 import { upstreamPresets, type UpstreamPreset } from '../domain/upstream-presets.ts'
 import { upstreamSchema } from './policy-schema.ts'
 import { type EntryPlace, readUpstream } from './read-entries.ts'
+import { isMembers } from '../domain/json.ts'
 
 /** An upstream that is there without an entry in the policy: a preset that nothing needs to be said to. */
 export function presetUpstream(name: string): Upstream | undefined {
@@ -66,8 +67,4 @@ function filled(
         : value,
     ]),
   )
-}
-
-function isMembers(value: Json): value is { readonly [name: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

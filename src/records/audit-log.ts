@@ -2,13 +2,11 @@ import type { AuditOutcome, AuditRecord } from '../domain/audit-record.ts'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Json } from '../domain/caller.ts'
 import { omitUndefined } from '../domain/omit-undefined.ts'
-import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
+import { secondsPerDay, epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { AuditTrail } from '../ports/log.ts'
 import type { Background } from '../ports/background.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Document, DocumentStore } from '../ports/document-store.ts'
-
-const secondsPerDay = 86_400
 
 export interface StoredAuditTrailDeps {
   readonly store: DocumentStore

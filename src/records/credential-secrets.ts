@@ -1,4 +1,4 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { unusableCredential, BrokerError } from '../domain/broker-error.ts'
 import type {
   ClientReference,
   CredentialSecret,
@@ -38,16 +38,12 @@ export async function clientOf(
   const { credential: name } = client
   const found = await credentials.find(name)
   if (found?.kind !== 'oauth_client' || found.upstream !== upstream)
-    throw unusable(name, `is no oauth_client of ${upstream}`)
+    throw unusableCredential(name, `is no oauth_client of ${upstream}`)
   const secret = mayBeOff
     ? await credentials.openWithdrawn(name, found.version)
     : (await credentials.openSecret(name, found.version)).secret
-  if (secret.kind !== 'oauth_client') throw unusable(name, 'holds no client')
+  if (secret.kind !== 'oauth_client') throw unusableCredential(name, 'holds no client')
   return secret.client
-}
-
-function unusable(name: string, why: string): BrokerError {
-  return new BrokerError('target_unavailable', { reason: `credential ${name} ${why}` })
 }
 
 export interface VersionName {
@@ -83,7 +79,7 @@ export function usableVersion(
   // A revoked credential comes back with a new secret, which has to be proved first.
   const mayServe = record?.state === 'enabled' || (record?.state === 'revoked' && held?.state === 'candidate')
   if (!mayServe || held === undefined || sealed === undefined)
-    throw new BrokerError('target_unavailable', { reason: `credential ${name} ${missing(record, held)}` })
+    throw unusableCredential(name, missing(record, held))
   return { ...held, sealed }
 }
 

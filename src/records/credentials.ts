@@ -1,4 +1,4 @@
-import { BrokerError } from '../domain/broker-error.ts'
+import { unusableCredential, BrokerError } from '../domain/broker-error.ts'
 import type {
   Account,
   CredentialHealth,
@@ -250,8 +250,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     },
     openWithdrawn: async (name, version) => {
       const sealed = (await readRecord(name))?.versions.find(({ id }) => id === version)?.sealed
-      if (sealed === undefined)
-        throw new BrokerError('target_unavailable', { reason: `credential ${name} has that version no more` })
+      if (sealed === undefined) throw unusableCredential(name, 'has that version no more')
       const place = secretPlace(name, version)
       return secretOf(await keyRing.open(sealed, place), place)
     },

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { tokenTypes, type TokenType } from '../domain/exchange-request.ts'
 import { scopeSet, type ScopeSet } from '../domain/scopes.ts'
-import { epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
+import { secondsPerDay, epochSeconds, later, seconds, type EpochSeconds } from '../domain/time.ts'
 import type { DocumentStore, Stored } from '../ports/document-store.ts'
 import type { Sha256 } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
@@ -21,7 +21,6 @@ export interface RuleUses {
 
 type RuleName = Pick<RuleUse, 'rule' | 'credential'>
 
-const secondsPerDay = 86_400
 /** Longer than anybody looks back. */
 const keptFor = seconds(120 * secondsPerDay)
 /** Users acted for may be many: a document stays small, and says that it is cut. */

@@ -2,7 +2,7 @@ import * as oauth from 'oauth4webapi'
 import * as z from 'zod/mini'
 import { BrokerError, isBrokerError } from '../domain/broker-error.ts'
 import type { Claims } from '../domain/caller.ts'
-import { isLoopback } from '../domain/url.ts'
+import { isLoopbackUrl } from '../domain/url.ts'
 import { type Secret, unguessable } from '../domain/secret.ts'
 import { seconds } from '../domain/time.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -57,7 +57,7 @@ export function createOpenIdClient(deps: OpenIdClientDeps): OpenIdClient {
   const options = {
     [oauth.customFetch]: fetchBy(deps.http),
     // oxlint-disable-next-line typescript/no-deprecated -- so marked to stand out: http is for loopback alone
-    [oauth.allowInsecureRequests]: isLoopback(new URL(deps.issuer).hostname),
+    [oauth.allowInsecureRequests]: isLoopbackUrl(deps.issuer),
   }
   let held: { readonly server: oauth.AuthorizationServer; readonly readAtMs: number } | undefined
 

@@ -14,8 +14,8 @@ import { type Exit, createFault } from '../fault.ts'
 import { note, printAnswer, plain, commandLine, shellWord } from '../output.ts'
 import { send, type Received } from '../send.ts'
 import { curlOption } from '../request-shown.ts'
+import { typePrefix } from '../../client/broker-connection.ts'
 
-const typePrefix = 'urn:ietf:params:oauth:token-type:'
 const apiKeyType = 'urn:downscope:params:oauth:token-type:api_key'
 
 export const tokenCommands: readonly Command[] = [
