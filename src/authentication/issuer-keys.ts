@@ -90,22 +90,22 @@ export function isNoKeys(found: KeySet | NoKeys): found is NoKeys {
  */
 const freshness = byAge({ freshMs: 300_000, dueMs: 3_600_000, staleMs: 3_600_000 })
 /**
- * Metadata and JWK set, one after the other; whoever has not reported by then never will. Between two looks for keys
- * that are old and still serve there is a pause: a failing issuer is not asked by each request.
+ * `turnMs`: metadata and JWK set, one after the other; a fetch that has not reported by then never will. `pauseMs`: between
+ * two fetches for keys that are due and still serve, so that a failing issuer is not asked by each request.
  */
 const bounds = { turnMs: 2 * fetchTimeoutMs + 1_000, pauseMs: 30_000 }
 const pollMs = 50
-/** How long a request waits until the broker may look again. */
+/** How long a request waits until the keys may be fetched again. */
 const waitMsMax = 3_000
-/** Requests for one issuer that wait for a look or until one is allowed; the others are told to come back (T9). */
+/** How many requests for one issuer wait for a fetch, or until one is allowed; the others are told to retry (T9). */
 const waitingMax = 64
-/** Only issuers of a policy come here; this bounds what replaced policies leave behind (P24). */
+/** Only issuers of a policy are kept here; this bounds what replaced policies leave behind (P24). */
 const sourcesMax = 4_096
 
 interface Source {
   readonly allowance: LookAllowance
   readonly published: RefreshingValue<PublishedKeys>
-  /** Whether there was ever a key to read: an empty set says as little as an issuer that is down. */
+  /** Whether a key was ever published: an empty set counts like an issuer that is down. */
   hadKeys: boolean
   waiting: number
 }

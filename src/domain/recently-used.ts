@@ -23,7 +23,7 @@ export interface RecentlyUsedBounds<Value> {
  * So at least the last half of the bound is kept, never more than the bound, and an entry larger than half of it is
  * not kept at all. A use of what is young costs one look.
  */
-// Ours, because lru-cache is 6 KB of the Worker's 150, and all that is needed of it is this.
+// Ours, because all that is needed of lru-cache is this.
 export function createRecentlyUsed<Value>({
   sizeMax,
   sizeOf = () => 1,

@@ -37,18 +37,18 @@ export function leaseForgottenAt(lease: Lease): EpochSeconds {
   return epochSeconds(lease.expiresAt + clockMargin + 60)
 }
 
-/** Leases in other hands at once; one that falls out is watched anew. */
+/** How many leases of other holders are watched at once; one that is evicted is watched from the beginning again. */
 const leasesMax = 1_000
-/** Two clocks that are an hour wrong each (P19) are two hours apart: what ended before that was left behind by a crash. */
+/** Two clocks that are each wrong by an hour (P19) differ by two: a lease that ended before that was left by a crash. */
 const abandonedAfter = seconds(3 * 3600)
 /**
- * A holder whom the store kept waiting goes first: its last try in vain hangs for 3 s, as long as a store's adapter
- * lets it, it pauses for 1 s (`src/minting/store-rotated-token.ts`), and the next try gets 2 s.
+ * A holder that waits for the store takes precedence: a failed attempt may hang for 3 s (the limit of a store adapter),
+ * then it pauses for 1 s (`src/minting/store-rotated-token.ts`), and the next attempt gets 2 s.
  */
-const glanceMs = 3_000 + 1_000 + 2_000
-/** The background of such a holder ended hours ago. */
-const lateGlanceMs = 2_000
-/** Between looks further apart than this the store may have been away. A caller who comes back after 2 s is not. */
+const unbrokenMs = 3_000 + 1_000 + 2_000
+/** Hours after its end no holder can still be waiting for the store. */
+const abandonedUnbrokenMs = 2_000
+/** Between observations further apart the store may have been unavailable; a client that retries after 2 s is closer. */
 const breakMs = 6_000
 
 export interface LeaseWatch {
@@ -59,47 +59,47 @@ export interface LeaseWatch {
   left(place: string, lease: Lease | undefined): Seconds | undefined
 }
 
-interface Sight {
+interface Observation {
   readonly holder: string
   readonly fence: number
   readonly sinceMs: number
-  /** Since when it is looked at without a break. */
-  readonly steadilySinceMs: number
+  /** Since when it has been observed without a break. */
+  readonly unbrokenSinceMs: number
   readonly lastMs: number
 }
 
 /**
  * Judges leases for work that two at once would spoil, without trusting that clocks agree: a lease is over when this
- * instance has seen it unchanged for a lease's whole life by its own steady clock, and for the last 6 s of that without
- * a break. Whoever comes to an abandoned one hours later waits 2 s only: an instance may not live longer.
+ * instance has observed it unchanged for a lease's whole life by its own steady clock, and for the last 6 s of that
+ * without a break. An abandoned one is taken over after 2 s, because an instance may not live longer.
  */
 export function createLeaseWatch(clock: Clock): LeaseWatch {
-  const sights = createRecentlyUsed<Sight>({ sizeMax: leasesMax })
+  const observations = createRecentlyUsed<Observation>({ sizeMax: leasesMax })
 
-  const look = (place: string, { holder, fence }: Lease): Sight => {
+  const observe = (place: string, { holder, fence }: Lease): Observation => {
     const lastMs = clock.steadyMs()
-    const known = sights.get(place)
+    const known = observations.get(place)
     const isSame = known?.holder === holder && known.fence === fence
     const isUnbroken = isSame && lastMs - known.lastMs <= breakMs
-    const sight = {
+    const observation = {
       holder,
       fence,
       sinceMs: isSame ? known.sinceMs : lastMs,
-      steadilySinceMs: isUnbroken ? known.steadilySinceMs : lastMs,
+      unbrokenSinceMs: isUnbroken ? known.unbrokenSinceMs : lastMs,
       lastMs,
     }
-    sights.set(place, sight)
-    return sight
+    observations.set(place, observation)
+    return observation
   }
 
   return {
     left: (place, lease) => {
       if (lease === undefined) return undefined
-      const { sinceMs, steadilySinceMs, lastMs } = look(place, lease)
+      const { sinceMs, unbrokenSinceMs, lastMs } = observe(place, lease)
       const isAbandoned = until(clock.now(), lease.expiresAt) > abandonedAfter
       const overAtMs = isAbandoned
-        ? steadilySinceMs + lateGlanceMs
-        : Math.max(sinceMs + leaseLifeMs, steadilySinceMs + glanceMs)
+        ? unbrokenSinceMs + abandonedUnbrokenMs
+        : Math.max(sinceMs + leaseLifeMs, unbrokenSinceMs + unbrokenMs)
       return overAtMs <= lastMs ? undefined : seconds(Math.ceil((overAtMs - lastMs) / 1000))
     },
   }
