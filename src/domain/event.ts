@@ -1,7 +1,7 @@
 import type { AuditAction, AuditRecord } from './audit-record.ts'
 import type { CredentialHealth, CredentialSummary, HealthSpan } from './credential.ts'
 import { omitUndefined } from './omit-undefined.ts'
-import { formatTimestamp, seconds, type EpochSeconds, type Seconds } from './time.ts'
+import { formatOptional, formatTimestamp, seconds, type EpochSeconds, type Seconds } from './time.ts'
 import { failuresOfStuck } from './summary.ts'
 
 export const eventTypes = [
@@ -80,7 +80,7 @@ export function eventMembers({ type, at, data }: Omit<BrokerEvent, 'id'>): Event
     timestamp: formatTimestamp(at),
     data: omitUndefined({
       ...same,
-      ends_at: endsAt === undefined ? undefined : formatTimestamp(endsAt),
+      ends_at: formatOptional(endsAt),
       former_revision: formerRevision,
     }),
   }

@@ -27,6 +27,11 @@ export function formatTimestamp(instant: EpochSeconds): string {
   return new Date(instant * 1000).toISOString().replace('.000Z', 'Z')
 }
 
+/** The same of an instant that may be absent. */
+export function formatOptional(instant: EpochSeconds | undefined): string | undefined {
+  return instant === undefined ? undefined : formatTimestamp(instant)
+}
+
 /** Whole seconds of an RFC 3339 timestamp; `undefined` for anything else. */
 export function parseTimestamp(text: unknown): EpochSeconds | undefined {
   // oxlint-disable-next-line no-restricted-globals -- reads no clock

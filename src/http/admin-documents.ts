@@ -1,6 +1,6 @@
 import type { CredentialSummary, VersionSummary } from '../domain/credential.ts'
 import type { RotationStatus } from '../domain/rotation.ts'
-import { formatTimestamp, later, seconds, type EpochSeconds } from '../domain/time.ts'
+import { formatOptional, formatTimestamp, later, seconds } from '../domain/time.ts'
 import type { EnrolledCredential } from '../enrolment/administer-credentials.ts'
 import type { RevokedCredential } from '../enrolment/revoke-credential.ts'
 import type { PolicyReading } from '../policy/administer-policy.ts'
@@ -44,12 +44,12 @@ function credentialDocument(credential: EnrolledCredential): CredentialDocument 
     key_id: credential.keyId,
     scopes: consentedScopes === undefined ? undefined : [...consentedScopes],
     narrows: credential.narrowing?.way,
-    expires_at: optional(credential.expiresAt),
+    expires_at: formatOptional(credential.expiresAt),
     health: {
       status: health.status,
       since: formatTimestamp(health.since),
       reason: health.reason,
-      checked_at: optional(health.checkedAt),
+      checked_at: formatOptional(health.checkedAt),
       history: health.history?.map((span) => ({ ...span, since: formatTimestamp(span.since) })),
     },
     rotation: credential.rotation === undefined ? undefined : rotationDocument(credential.rotation),
@@ -57,7 +57,7 @@ function credentialDocument(credential: EnrolledCredential): CredentialDocument 
     boundary_source: boundaries.source,
     bounded_locally: boundaries.locally,
     accept_unproved: boundaries.acceptUnproved,
-    intermediary_refused_at: optional(boundaries.intermediaryRefusedAt),
+    intermediary_refused_at: formatOptional(boundaries.intermediaryRefusedAt),
     revocation: revocation === undefined ? undefined : { ...revocation, at: formatTimestamp(revocation.at) },
     created_at: formatTimestamp(credential.createdAt),
     updated_at: formatTimestamp(credential.updatedAt),
@@ -73,7 +73,7 @@ export function versionDocument(version: VersionSummary): VersionDocument {
     key_id: version.keyId,
     created_at: formatTimestamp(version.createdAt),
     changed_at: formatTimestamp(version.changedAt),
-    expires_at: optional(version.expiresAt),
+    expires_at: formatOptional(version.expiresAt),
     removal:
       version.removal === undefined
         ? undefined
@@ -127,10 +127,6 @@ export function policyDocument(policy: PolicyReading): PolicyDocument {
   }
 }
 
-function optional(instant: EpochSeconds | undefined): string | undefined {
-  return instant === undefined ? undefined : formatTimestamp(instant)
-}
-
 /** What a route answers that shows a credential: with the revision that a change may name in `If-Match`. */
 export function showCredential(credential: EnrolledCredential): Reply<CredentialDocument> {
   return { document: credentialDocument(credential), revision: String(credential.revision) }
@@ -164,7 +160,7 @@ export function serviceDocument(status: ServiceStatus): ServiceDocument {
       ...part(policy),
       revision: policy.revision,
       origin: policy.origin,
-      loaded_at: policy.loadedAt === undefined ? undefined : formatTimestamp(policy.loadedAt),
+      loaded_at: formatOptional(policy.loadedAt),
     },
     upstreams: status.upstreams.map((one) => ({ name: one.name, ...part(one), at: formatTimestamp(one.at) })),
     settings: { ...status.settings },
@@ -242,10 +238,10 @@ export function suggestionDocument(suggestion: PolicySuggestion): SuggestionDocu
   const { days, observedSince, rules, unusedCredentials } = suggestion
   return {
     days,
-    observed_since: observedSince === undefined ? undefined : formatTimestamp(observedSince),
+    observed_since: formatOptional(observedSince),
     rules: rules.map(({ lastUsed, changes, notes, ...rule }) => ({
       ...rule,
-      last_used: lastUsed === undefined ? undefined : formatTimestamp(lastUsed),
+      last_used: formatOptional(lastUsed),
       changes: changes.map(({ member, now, enough }) => ({ member, now: [...now], enough: [...enough] })),
       notes: [...notes],
     })),

@@ -23,7 +23,7 @@ import {
   jsonLines,
   showsLines,
 } from './route-schemas.ts'
-import { formatTimestamp } from '../domain/time.ts'
+import { formatOptional } from '../domain/time.ts'
 import type { RewrapKeys, RewrapReport } from '../maintenance/rewrap-keys.ts'
 import type { TransferStore } from '../maintenance/transfer-store.ts'
 
@@ -168,7 +168,7 @@ function rewrapDocument(report: RewrapReport): RewrapDocument {
     still_in_use: report.stillInUse.map(({ keyId, records, until }) => ({
       key_id: keyId,
       records,
-      until: until === undefined ? undefined : formatTimestamp(until),
+      until: formatOptional(until),
     })),
     after: report.after,
   }

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { credentialKinds, credentialStates } from '../domain/credential.ts'
-import { formatTimestamp } from '../domain/time.ts'
+import { formatOptional, formatTimestamp } from '../domain/time.ts'
 import type { ReadSummary, SummaryPage } from '../maintenance/read-summary.ts'
 import { adminRoute, served, type ServedRoute } from './admin-route.ts'
 import type { SummaryDocument } from './document-schemas.ts'
@@ -66,8 +66,8 @@ function summaryDocument(page: SummaryPage): SummaryDocument {
         attention,
         rotation: row.rotation,
         stuck: row.stuck,
-        last_used: row.lastUsed === undefined ? undefined : formatTimestamp(row.lastUsed),
-        ends_at: row.endsAt === undefined ? undefined : formatTimestamp(row.endsAt),
+        last_used: formatOptional(row.lastUsed),
+        ends_at: formatOptional(row.endsAt),
       }),
     })),
     hours: hours.map(({ hour, issued, refused, failed }) => ({
@@ -76,6 +76,6 @@ function summaryDocument(page: SummaryPage): SummaryDocument {
       refused,
       failed,
     })),
-    hours_cut_at: hoursCutAt === undefined ? undefined : formatTimestamp(hoursCutAt),
+    hours_cut_at: formatOptional(hoursCutAt),
   }
 }
