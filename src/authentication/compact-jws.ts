@@ -40,7 +40,7 @@ export function parseCompactJws(token: string): Result<CompactJws> {
   return judgeHeader(members.value, claims.value)
 }
 
-// `crit`, `b64` and `zip` change what the rest means; the others name or bring a key that nobody registered.
+// `crit`, `b64` and `zip` change what the rest means; the others name or bring a key that is not registered.
 const refusedParameters = ['crit', 'b64', 'zip', 'jwk', 'jku', 'x5u', 'x5c'] as const
 
 function judgeHeader(header: Claims, claims: Claims): Result<CompactJws> {
@@ -93,7 +93,7 @@ function decodeUtf8(octets: string): string | undefined {
 
 /**
  * Whether a JWT of that `typ` may prove identity in that form: untyped, `JWT` or `JOSE` (as SPIFFE may type its
- * JWT-SVIDs), and a client assertion also when it says that it is one; every other kind of token was made for somebody else (P8).
+ * JWT-SVIDs), and for a client assertion its own type too; every other kind of token was issued for another purpose (P8).
  * Source: RFC 7515 §4.1.9 (media types, case-insensitive), RFC 8725 §3.11, rfc7523bis §4 (`client-authentication+jwt`).
  */
 export function isAcceptedTyp(typ: string | undefined, form: Proof['form']): boolean {

@@ -77,7 +77,7 @@ export function judgeClaims(
   return { ok: true, subject: sub, use: { issuer: iss, jti, until: later(times.expiresAt, skew) } }
 }
 
-/** Why claims that were accepted a moment ago are not, if they are not; that they have ended since is no reason. */
+/** Why this entry would refuse claims that were accepted a moment ago, their expiry since then apart. */
 export function claimsFault(claims: Claims, issuer: TrustedIssuer, now: EpochSeconds): string | undefined {
   const { exp } = claims
   const judged = judgeClaims(claims, issuer, {
@@ -87,7 +87,7 @@ export function claimsFault(claims: Claims, issuer: TrustedIssuer, now: EpochSec
   return judged.ok ? undefined : judged.fault
 }
 
-/** Whether it can name somebody: also the test to pass before an `iss` is looked up. */
+/** Whether it may be an issuer or a subject; checked before an `iss` is looked up. */
 export function isIssuerIdentifier(value: Json | undefined): value is string {
   return isIdentifier(value, identifierLengthMax)
 }
@@ -112,7 +112,7 @@ function audienceFault(
   return isTolerated ? undefined : `${fault}: ${audienceCure}`
 }
 
-/** The same of what a subject token says, if it names this broker and others beside it; anything else is no matter here. */
+/** The audience fault of a subject token that names this broker and others beside it; `undefined` for any other. */
 export function sharedAudienceFault({ aud }: Claims, issuer: TrustedIssuer): string | undefined {
   const isShared = Array.isArray(aud) && aud.some((one) => issuer.audiences.some((ours) => ours === one))
   return isShared ? audienceFault(aud, issuer, { form: 'subject_token' }) : undefined

@@ -30,7 +30,7 @@ export interface RotationModuleDeps {
   readonly platform: Platform
   readonly records: Pick<Records, 'credentials' | 'rotations' | 'refreshLeases' | 'ruleUses'>
   readonly mint: Mint
-  /** Mints from other records: such that note no health. */
+  /** Mints from records that do not write health. */
   readonly mintWith: (records: MintingRecords, more?: Pick<MintDeps, 'showConfirmed'>) => Mint
   readonly findUpstream: (name: string) => Promise<Upstream | undefined>
   readonly rulesInUse: RulesInUse
@@ -44,10 +44,10 @@ export interface RotationModule extends PursueRotation {
   readonly verifyGrant: (credential: CredentialSummary) => Promise<void>
 }
 
-/** A new key works within a minute as a rule; Workers give half of one after an answer. */
+/** A new key usually works within a minute; Workers run for half a minute after an answer. */
 const pursuedForMs = { node: 60_000, workers: 20_000 }
 
-/** Joins rotation and maintenance with what mints, since modules do not import each other. */
+/** Gives rotation and maintenance what mints, since modules do not import each other. */
 export function createRotationModule(deps: RotationModuleDeps): RotationModule {
   const { settings, platform, records, events, mint, mintWith, rulesInUse } = deps
   const { http, clock, log } = platform

@@ -70,14 +70,14 @@ interface Refresh extends UpstreamTask {
  * that was refused after a former answer was lost is lost itself, and is not sent again.
  */
 export function createMintFromRefreshToken(deps: RefreshTokenDeps): MintAtUpstream {
-  const { settleOwed, endLease } = createStoreRotatedToken(deps)
+  const { storeUnstored, endLease } = createStoreRotatedToken(deps)
 
   const begin = async (task: UpstreamTask): Promise<Refresh> => {
     const { name, version } = task.grant.credential
     const { deadlineMs, reached } = task
     const mayOverlap = reached.upstream.refreshTokenRotates !== 'always'
     const lease = await acquireRefreshLease(
-      { ...deps, settleOwed },
+      { ...deps, storeUnstored },
       { name, version, mayOverlap, deadlineMs },
     )
     return { ...task, lease }
@@ -306,7 +306,7 @@ export interface AcquireRefreshLeaseDeps {
   readonly clock: Clock
   readonly entropy: Entropy
   /** Throws when this instance must not refresh the credential now. */
-  readonly settleOwed: (name: string) => Promise<void>
+  readonly storeUnstored: (name: string) => Promise<void>
   readonly noteLeaseWait?: () => void
 }
 
@@ -317,16 +317,16 @@ export interface AcquireRefreshLeaseFor extends WantedRefreshLease {
 
 /**
  * Acquires the refresh lease of this credential, by jittered polls within the deadline; `lease_busy` when others kept it. Throws
- * what `begin` and `settleOwed` throw.
+ * what `begin` and `storeUnstored` throw.
  */
 async function acquireRefreshLease(
-  { refreshLeases, clock, entropy, settleOwed, noteLeaseWait }: AcquireRefreshLeaseDeps,
+  { refreshLeases, clock, entropy, storeUnstored, noteLeaseWait }: AcquireRefreshLeaseDeps,
   { deadlineMs, ...wanted }: AcquireRefreshLeaseFor,
 ): Promise<RefreshLease> {
   const { name } = wanted
   const untilMs = deadlineMs - leftForTheRestMs
   for (let poll = 0; ; poll += 1) {
-    await settleOwed(name)
+    await storeUnstored(name)
     const lease = await refreshLeases.begin(wanted)
     if (lease.held) return lease
     if (poll === 0) noteLeaseWait?.()

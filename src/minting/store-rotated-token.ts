@@ -13,12 +13,12 @@ import type {
 
 /** A caller waits this long for the store to come back. */
 const foregroundMs = 2000
-/** How long storing the end of a lease is tried for without a new token: a lease left behind keeps others waiting. */
+/** How long the end of a lease without a new token is retried: a lease that is left behind keeps others waiting. */
 const quietMs = 1000
-/** An outage of the store longer than this loses the token, and the next request says so. Workers cut it short. */
+/** A longer outage of the store loses the token, and the next request says so. Workers stop earlier. */
 const backgroundMs = 5 * 60_000
 const pauseMsMin = 50
-/** Short: whoever acquires the lease before the token is stored would send the consumed one (`records/lease.ts`). */
+/** Short, because the next holder of the lease would send the consumed token (`records/lease.ts`). */
 const pauseMsMax = 1000
 const retryAfter = seconds(5)
 
@@ -32,44 +32,43 @@ export interface StoreRotatedTokenDeps {
 
 export interface StoreRotatedToken {
   /** Stores what `endLease` could not store. Throws `store_unavailable` while the store still does not take it. */
-  readonly settleOwed: (name: string) => Promise<void>
+  readonly storeUnstored: (name: string) => Promise<void>
   /**
-   * Ends the lease; when it resolves, a rotated token in `result` is durable, or nobody is to have one. Else it throws
+   * Ends the lease; when it resolves, a rotated token in `result` is durable, or is not wanted any more. Otherwise it throws
    * `store_unavailable`.
    */
   readonly endLease: (lease: RefreshLease, result: RefreshResult) => Promise<void>
 }
 
 /**
- * No rotated refresh token is given up before five minutes of trying to store it (P16): two seconds while the
- * request waits, and then in the background and with each next request of the credential, which alone is sure to come
- * where the background is cut off. Without one the end of the lease is tried for a second, and if that fails the lease
- * expires.
+ * Retries storing a rotated refresh token for five minutes (P16): for two seconds while the request waits, and then in the
+ * background and with each later request for the credential, because a platform may stop background work. The end of a
+ * lease without a new token is retried for a second, and then the lease expires.
  */
 export function createStoreRotatedToken(deps: StoreRotatedTokenDeps): StoreRotatedToken {
   const { log } = deps
-  const owed = new Map<string, OwedEnd>()
+  const unstored = new Map<string, UnstoredEnd>()
 
   const endQuietly = async (lease: RefreshLease, result: RefreshResult) => {
     if ((await endWithin(deps, { lease, result, limitMs: quietMs })) !== undefined) return
     log('warn', 'the end of a refresh lease was not stored; the lease will expire', fieldsOf(lease))
   }
 
-  /** Whether nothing is owed any more: it is stored, or another is, or its version is gone. */
-  const tryOwed = async (end: OwedEnd, limitMs: number): Promise<boolean> => {
+  /** Whether nothing is left to store: the token is stored, or a newer one is, or its version is gone. */
+  const tryUnstored = async (end: UnstoredEnd, limitMs: number): Promise<boolean> => {
     const ended = await endWithin(deps, { ...end, limitMs })
-    const isStillOwed = owed.get(end.lease.name) === end
-    if (ended === undefined) return !isStillOwed
-    if (!isStillOwed) return true
-    owed.delete(end.lease.name)
+    const isStillUnstored = unstored.get(end.lease.name) === end
+    if (ended === undefined) return !isStillUnstored
+    if (!isStillUnstored) return true
+    unstored.delete(end.lease.name)
     if (ended === 'ended') log('info', 'the rotated refresh token is stored after all', fieldsOf(end.lease))
     return true
   }
 
   return {
-    settleOwed: async (name) => {
-      const end = owed.get(name)
-      if (end === undefined || (await tryOwed(end, 0))) return
+    storeUnstored: async (name) => {
+      const end = unstored.get(name)
+      if (end === undefined || (await tryUnstored(end, 0))) return
       throw notStored(`credential ${name}: its rotated refresh token is not stored yet`)
     },
     endLease: async (lease, result) => {
@@ -77,10 +76,10 @@ export function createStoreRotatedToken(deps: StoreRotatedTokenDeps): StoreRotat
       if ((await endWithin(deps, { lease, result, limitMs: foregroundMs })) !== undefined) return
       log('error', 'a rotated refresh token is not stored yet; trying on', fieldsOf(lease))
       const end = { lease, result }
-      owed.set(lease.name, end)
+      unstored.set(lease.name, end)
       deps.background.run(async () => {
-        if (await tryOwed(end, backgroundMs)) return
-        owed.delete(lease.name)
+        if (await tryUnstored(end, backgroundMs)) return
+        unstored.delete(lease.name)
         log('error', 'a rotated refresh token is lost: the store never took it', fieldsOf(lease))
       })
       throw notStored(`credential ${lease.name}: the store did not take its rotated refresh token`)
@@ -88,12 +87,12 @@ export function createStoreRotatedToken(deps: StoreRotatedTokenDeps): StoreRotat
   }
 }
 
-interface OwedEnd {
+interface UnstoredEnd {
   readonly lease: RefreshLease
   readonly result: RefreshResult
 }
 
-interface Ending extends OwedEnd {
+interface Ending extends UnstoredEnd {
   readonly limitMs: number
 }
 
@@ -118,7 +117,7 @@ async function endWithin(
 }
 
 function tellUnstored(log: Log, lease: RefreshLease, ended: EndedRefreshLease): void {
-  // Also what a repeated attempt hears after one that was written although it failed.
+  // Also the answer to a repeated attempt after one that was written although it failed.
   if (ended === 'superseded') log('warn', 'a newer refresh token was stored already', fieldsOf(lease))
   if (ended === 'gone') log('error', unrevoked, fieldsOf(lease))
 }

@@ -120,7 +120,7 @@ function blamed(reason: string): UpstreamFailure {
   return { error: new BrokerError('target_unavailable', { reason }), blamesCredential: true }
 }
 
-/** Texts that speak of the service account, and not of the user it acts for. */
+/** Texts about the service account, not about the user it acts for. */
 const accountFault =
   /JWT Signature|No valid verifier|Robot is disabled|The account has been deleted|grant: account not found/i
 
@@ -150,7 +150,7 @@ const administrator: ConfigurationFault = {
   hint: 'an administrator upstream has to allow this app or API',
 }
 
-/** Not the credential's fault, and no retry helps: somebody has to change something upstream. */
+/** Not the credential's fault, and no retry helps: something has to be changed upstream. */
 const configurationFaults: ReadonlyMap<string, ConfigurationFault> = new Map([
   ['invalid_scope', { code: 'scope_refused', hint: 'a scope is unknown, or was not consented literally' }],
   ['unauthorized_client', notAllowed],
@@ -237,7 +237,7 @@ const hints: readonly Hint[] = [
   },
 ]
 
-/** What somebody has to do before a user can be acted for; `undefined` where it is not about that. */
+/** What has to be configured before the service account can act for a user; `undefined` for any other failure. */
 function delegationHint({ error, description = '' }: OAuthError): string | undefined {
   return hints.find((hint) => hint.error === error && hint.says.test(description))?.todo
 }

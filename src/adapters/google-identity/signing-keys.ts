@@ -54,8 +54,8 @@ export function createSignAssertion(deps: SignAssertionDeps): () => Promise<Secr
 }
 
 /**
- * Of the keys whose time has come the latest, of equals the first. While none may sign yet the one that may soonest
- * does: a clock that is behind must not leave the broker without an identity.
+ * The key with the latest `nbf` that is not in the future, and of equals the first. If every `nbf` is in the future, the
+ * earliest signs: a clock that is behind must not leave the broker without an identity.
  */
 function signingKeyAt(keys: BrokerKeys, now: EpochSeconds): BrokerKey {
   const timeOf = ({ signsFrom = epochSeconds(0) }: BrokerKey): EpochSeconds => signsFrom
@@ -66,7 +66,7 @@ function signingKeyAt(keys: BrokerKeys, now: EpochSeconds): BrokerKey {
   return latest ?? soonest
 }
 
-/** The private key, after its signature verified by what is published of it: Google would only say "invalid_grant". */
+/** The private key, once its signature has verified with the published key: Google would only say "invalid_grant". */
 async function importPair({ published, privateJwk }: BrokerKey): Promise<CryptoKey> {
   const { alg, kid } = published
   try {
@@ -92,16 +92,16 @@ async function importKey(jwk: JWK, alg: string): Promise<CryptoKey> {
 /** A key that the broker itself signs with. */
 export interface BrokerKey {
   readonly published: PublishedJwk
-  /** A JWK in JSON, of the members that its type has and no others. */
+  /** A JWK in JSON with the members of its type and no others. */
   readonly privateJwk: Secret
-  /** Before that it is published and does not sign; absent, it always may. */
+  /** Its `nbf`: until then it is published and does not sign; without one it may always sign. */
   readonly signsFrom?: EpochSeconds
 }
 
-/** All are published; `signing-keys.ts` says which one signs. */
+/** All are published; `signingKeyAt` chooses the one that signs. */
 export type BrokerKeys = readonly [BrokerKey, ...BrokerKey[]]
 
-/** One signs, one comes next, one was before: more is a mistake, and makes a long answer for everybody. */
+/** One signs, one comes next, one was before: more is a mistake, and makes the published key set long. */
 const keysMax = 5
 /** In 2286; more is milliseconds. */
 const nbfMax = 10_000_000_000
@@ -111,7 +111,7 @@ const privateMembers = { EC: ['d'], RSA: ['d', 'p', 'q', 'dp', 'dq', 'qi'] } as 
 /**
  * Reads a JWK set of private keys: P-256 (ES256) or RSA (RS256), which is what Google's STS verifies (docs/google.md
  * §2.1), each with a `kid` of its own, and with `nbf` (as OpenID Federation 1.0 has it for a JWK) where it signs later.
- * A fault tells a key by its place, and never repeats the text.
+ * A fault names a key by its position, and never repeats the text.
  */
 export function parseSigningKeys(text: string): Reading<BrokerKeys> {
   const entries = parseJsonObject(text)?.['keys']

@@ -6,7 +6,7 @@ import { softwareVersion as version } from '../../domain/version.ts'
 import type { Log } from '../../ports/log.ts'
 import type { GaugeReading, Meter, MetricLabels } from '../../ports/telemetry.ts'
 
-/** How this instance is called in what it sends. */
+/** The resource attributes of this instance. */
 export interface Sender {
   readonly instance: string
   /** `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`. */
@@ -16,10 +16,10 @@ export interface Sender {
   readonly timeoutMs: number
 }
 
-/** What is said of an instance. */
+/** The metrics and spans of one instance. */
 export type Origin = Pick<Sender, 'instance' | 'resource'>
 
-/** Spans that wait to be sent; what a collector does not take is dropped. */
+/** How many spans may wait to be sent; those that a collector does not accept are dropped. */
 export const queueMax = 2_048
 /** Series a metric: more than this many sets of labels are counted as one (`otel.metric.overflow`). */
 export const seriesMax = 2_000
@@ -28,7 +28,7 @@ const bucketsSeconds: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ]
 
-/** What is set wins, but for the name of the instance, which leases have too. */
+/** The settings win, except for the name of the instance, which leases carry too. */
 export function resourceOf({ instance, resource }: Origin): Resource {
   return resourceFromAttributes({
     'service.name': 'downscope',
@@ -38,7 +38,7 @@ export function resourceOf({ instance, resource }: Origin): Resource {
   })
 }
 
-/** Logs one line when sending begins to fail and one when it works again; never what a collector answered. */
+/** Logs one line when sending begins to fail and one when it works again, and never a collector's answer. */
 export function createFailureLog(
   what: 'metrics' | 'traces',
   log: Log,
