@@ -64,7 +64,7 @@ export function createVerifySignature(
     set: KeySet,
     choice: KeyChoice & { ok: false },
     wanted: WantedKey,
-  ): Promise<FoundKey> {
+  ): Promise<{ readonly set: KeySet; readonly choice: KeyChoice }> {
     const { header, algorithm, issuer } = wanted
     const newer = await keys.refreshed(issuer)
     if (isNoKeys(newer))
@@ -85,11 +85,6 @@ interface WantedKey {
   readonly header: JoseHeader
   readonly algorithm: SigningAlgorithm
   readonly issuer: TrustedIssuer
-}
-
-interface FoundKey {
-  readonly set: KeySet
-  readonly choice: KeyChoice
 }
 
 export type KeyChoice =

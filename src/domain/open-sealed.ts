@@ -1,16 +1,12 @@
 import { isBrokerError } from './broker-error.ts'
 import type { Secret } from './secret.ts'
 
-interface Opener {
-  readonly open: (sealed: string, place: string) => Promise<Secret>
-}
-
 /**
  * What was sealed at that place, or `undefined`: whatever comes from outside may be anything. Throws
  * `key_ring_unavailable` while the key ring is down, so that nobody is signed out for that.
  */
 export async function openSealed(
-  keyRing: Opener,
+  keyRing: { readonly open: (sealed: string, place: string) => Promise<Secret> },
   sealed: string,
   place: string,
 ): Promise<string | undefined> {

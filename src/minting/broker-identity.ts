@@ -35,15 +35,10 @@ export function createMintFromBrokerIdentity(deps: BrokerIdentityDeps): MintBy {
   }
 }
 
-interface Task {
-  readonly grant: Grant
-  readonly deadlineMs: number
-}
-
 async function mintFrom(
   identity: OwnIdentity,
   { clock, mintForUser, signAs }: BrokerIdentityDeps,
-  task: Task,
+  task: { readonly grant: Grant; readonly deadlineMs: number },
 ): Promise<MintedToken> {
   const { credential, tokenType, subject } = task.grant
   if (tokenType === 'id_token') return await idToken(identity, clock, task.grant)

@@ -139,15 +139,10 @@ export const uploadKey: TakeStep = async (deps, claimed) => {
   return withoutOwnKey(goTo('count', { method: 'create' }))
 }
 
-interface LostUpload {
-  readonly account: IamAccount
-  readonly age: number
-}
-
 async function lookForUpload(
   deps: RotationDeps,
   claimed: ClaimedStep,
-  { account, age }: LostUpload,
+  { account, age }: { readonly account: IamAccount; readonly age: number },
 ): Promise<ReviseRotating> {
   const found = await findUploaded(deps.iamKeys, account, claimed)
   if (!found.ok) return wait({ reason: found.reason, mayBeDone: true })

@@ -10,16 +10,11 @@ export interface TokenBucketsDeps {
   readonly clock: Pick<Clock, 'steadyMs'>
 }
 
-interface RequestLimits {
-  readonly total?: RateLimit
-  readonly perCaller?: RateLimit
-}
-
 /** How many requests an instance takes a minute, from each caller and from all of them; 0 is without limit. */
 export function createLimits(
   { callerRate, totalRate }: { readonly callerRate: number; readonly totalRate: number },
   clock: Clock,
-): RequestLimits {
+): { readonly total?: RateLimit; readonly perCaller?: RateLimit } {
   return {
     ...(totalRate !== 0 && { total: createTokenBuckets({ perMinute: totalRate, clock }) }),
     ...(callerRate !== 0 && { perCaller: createTokenBuckets({ perMinute: callerRate, clock }) }),

@@ -29,11 +29,6 @@ interface EndedSpan extends SpanWanted {
   readonly error: string | undefined
 }
 
-interface Place {
-  readonly trace: OpenTrace
-  readonly span: string
-}
-
 /** Of one trace, beside the server span: a request that polls for a lease has a few dozen. */
 const spansMax = 200
 const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL } as const
@@ -47,7 +42,7 @@ export function createTracer(
   emit: (span: ReadableSpan) => void,
 ): Tracer {
   const resource = resourceOf(origin)
-  const places = new AsyncLocalStorage<Place>()
+  const places = new AsyncLocalStorage<{ readonly trace: OpenTrace; readonly span: string }>()
 
   const end = (trace: OpenTrace, span: EndedSpan): void => {
     if (trace.isOver) emit(readable(trace, span, resource))

@@ -226,17 +226,12 @@ function blockedTable(callers: Blocked, context: PageContext): Markup {
   })
 }
 
-interface Living {
-  readonly until: EpochSeconds
-  readonly shown: Markup | string
-}
-
 /** Tokens that were given before a stop and that nobody can end, with how long they live. */
 async function whatLives(
   context: PageContext,
   stoppedSince: string | undefined,
   blocked: Blocked,
-): Promise<Living> {
+): Promise<{ readonly until: EpochSeconds; readonly shown: Markup | string }> {
   const { query, now, may } = context
   const caller = query.get('stopped_caller') ?? ''
   const credential = query.get('stopped_credential') ?? ''
