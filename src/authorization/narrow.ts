@@ -126,11 +126,6 @@ function lifeInWords(life: Seconds | undefined): string {
   return life === undefined || life === Infinity ? 'a lifetime of its own choice' : `tokens of ${life} s`
 }
 
-export interface BoundaryFor {
-  readonly caller: Caller
-  readonly credential: CredentialSummary
-}
-
 /**
  * The Credential Access Boundary of the token: the rule's, the requested one, or the intersection of both; `undefined`
  * without either. Throws `request_malformed` where the requested one is not valid or cannot be intersected with the
@@ -140,7 +135,7 @@ export interface BoundaryFor {
 export function narrowBoundary(
   asked: AccessBoundary | undefined,
   rule: CompiledRule,
-  { caller, credential }: BoundaryFor,
+  { caller, credential }: { readonly caller: Caller; readonly credential: CredentialSummary },
 ): AccessBoundary | undefined {
   const { name, boundary } = rule.rule
   if (boundary.length === 0 && asked === undefined) return undefined

@@ -7,12 +7,7 @@ import { upstreamPresets } from '../domain/upstream-presets.ts'
 import type { Settings } from '../config.ts'
 import type { CompiledPolicy } from '../policy/compile-policy.ts'
 
-export type NameCall = (url: string) => CallName
-
-export interface CallName {
-  readonly upstream: string
-  readonly operation: string
-}
+export type NameCall = (url: string) => { readonly upstream: string; readonly operation: string }
 
 /** What a request is for, by its address alone: from closed sets and the policy's names, so labels stay few. */
 export function createNameCall(

@@ -8,16 +8,11 @@ import { connectionPlace, type ConnectionRecord } from '../records/connections.t
 import type { ConnectDeps } from './connect-deps.ts'
 import { eachCredential } from '../records/credentials.ts'
 
-export interface KeptGrant {
-  readonly refreshToken: Secret
-  readonly endsAt?: EpochSeconds
-}
-
 /** The refresh token that waits for its connection to be finished. */
 export async function openGrant(
   { keyRing }: Pick<ConnectDeps, 'keyRing'>,
   { id, sealedGrant }: ConnectionRecord,
-): Promise<KeptGrant | undefined> {
+): Promise<{ readonly refreshToken: Secret; readonly endsAt?: EpochSeconds } | undefined> {
   if (sealedGrant === undefined) return undefined
   const members = parseJsonObject((await keyRing.open(sealedGrant, connectionPlace(id, 'grant'))).reveal())
   const { refreshToken, endsAt } = members ?? {}
@@ -71,11 +66,6 @@ export function createEndConnections(deps: ConnectDeps): EndConnections {
   }
 }
 
-export interface UnwantedGrant {
-  readonly refreshToken: Secret
-  readonly account: Account | undefined
-}
-
 /**
  * Revokes upstream a grant that is not enrolled (T19), unless a credential of ours holds the same grant: to revoke one
  * refresh token ends all of its client and account (docs/google.md §1.5). What fails is logged and hurts nobody.
@@ -83,7 +73,7 @@ export interface UnwantedGrant {
 export async function giveBackTokens(
   deps: ConnectDeps,
   { client: credential, upstream, id }: Connection,
-  { refreshToken, account }: UnwantedGrant,
+  { refreshToken, account }: { readonly refreshToken: Secret; readonly account: Account | undefined },
 ): Promise<void> {
   try {
     if (await isHeldElsewhere(deps, credential, account)) return

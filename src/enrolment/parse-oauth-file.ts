@@ -115,14 +115,10 @@ function parseClient(file: Members, upstream: Upstream): Reading<OAuthClient> {
 
 const keyMembers = ['private_key', 'kid', 'alg'] as const
 
-interface ClientKey {
-  readonly privateKey: Secret
-  readonly keyId?: string
-  readonly algorithm: SigningAlgorithm
-}
-
 /** PKCS#8 in PEM, or a private JWK, whose own `kid` and `alg` stand where the file has none beside it. */
-function parseKey(file: Members): Reading<ClientKey> {
+function parseKey(
+  file: Members,
+): Reading<{ readonly privateKey: Secret; readonly keyId?: string; readonly algorithm: SigningAlgorithm }> {
   const given = file['private_key']
   // As text too: that is how a key lies in a secret store or an environment variable.
   const read = typeof given === 'string' ? parseJsonObject(given) : given

@@ -29,11 +29,6 @@ export interface AccessTokenReply {
   readonly scopes?: ScopeSet
 }
 
-export interface IdTokenReply {
-  readonly idToken: Secret
-  readonly expiresAt: EpochSeconds
-}
-
 /** The members of a successful reply: status 200 and a JSON object labelled as JSON, or what is wrong with it. */
 export function parseReplyMembers(answer: HttpAnswer): Judged<Members> {
   if (answer.status !== 200) return fault(`status ${answer.status} instead of 200`)
@@ -115,7 +110,7 @@ export interface AskedIdToken {
 export function parseIdToken(
   { id_token: token, error }: Members,
   { audience, now, email }: AskedIdToken,
-): Judged<IdTokenReply> {
+): Judged<{ readonly idToken: Secret; readonly expiresAt: EpochSeconds }> {
   if (error !== undefined) return fault('an error beside status 200')
   if (!isTokenText(token)) return fault('no usable id_token')
   const claims = claimsOf(token)

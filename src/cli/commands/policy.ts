@@ -183,17 +183,11 @@ async function applyByBroker(call: Call): Promise<Exit> {
   return 'done'
 }
 
-interface Applicable {
-  readonly text: string
-  readonly place: string
-  readonly inForce: PolicyAnswer
-}
-
 /** `--dry-run`: the broker judges the document, and what it would change is shown. */
 async function showApplied(
   call: Call,
   client: AdminClient,
-  { text, place, inForce }: Applicable,
+  { text, place, inForce }: { readonly text: string; readonly place: string; readonly inForce: PolicyAnswer },
 ): Promise<Exit> {
   const { value } = await naming(place, () =>
     client.ask({
