@@ -10,13 +10,11 @@ export type Written =
       readonly outcome: 'written'
       readonly revision: string
       readonly replaced: string | undefined
-      readonly judgement: GoodPolicy
+      readonly judgement: Extract<PolicyJudgement, { readonly ok: true }>
     }
   | { readonly outcome: 'invalid'; readonly judgement: PolicyJudgement & { ok: false } }
   /** Nothing was written over it. */
   | { readonly outcome: 'there_is_one'; readonly revision: string }
-
-type GoodPolicy = Extract<PolicyJudgement, { readonly ok: true }>
 
 export interface FirstPolicy {
   readonly text: string

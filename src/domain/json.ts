@@ -1,8 +1,6 @@
 import { fault, type Result } from './result.ts'
 import type { Claims, Json } from './caller.ts'
 
-export type JsonJudgement = Result<Claims>
-
 // Claims of platforms nest three or four levels; more is somebody trying out the recursion below.
 const levelsMax = 16
 
@@ -10,7 +8,7 @@ const levelsMax = 16
  * Reads a JSON object that every reader understands alike: no member name twice at any level, however escaped, no
  * lone surrogates, at most 16 levels. Linear in the text. Source: RFC 7515 §4, RFC 7519 §4, RFC 7493 §2.
  */
-export function parseStrictJsonObject(text: string): JsonJudgement {
+export function parseStrictJsonObject(text: string): Result<Claims> {
   const written = scan(text)
   if (written.levels > levelsMax) return fault(`is nested deeper than ${levelsMax} levels`)
   const value = parseJson(text)

@@ -68,9 +68,7 @@ export function createMintFromServiceAccountKey(deps: ServiceAccountKeyDeps): Mi
   }
 }
 
-type AssertionClaims = Readonly<Record<string, string>>
-
-function claimsOf(grant: Grant): AssertionClaims {
+function claimsOf(grant: Grant): Readonly<Record<string, string>> {
   const { credential, tokenType, scopes, subject } = grant
   switch (tokenType) {
     case 'access_token':

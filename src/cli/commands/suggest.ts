@@ -59,8 +59,6 @@ const suggestionAnswer = z.object({
 })
 
 type SuggestionAnswer = z.infer<typeof suggestionAnswer>
-type RuleAnswer = SuggestionAnswer['rules'][number]
-
 function describe({ rules, unused_credentials: unused }: SuggestionAnswer, paint: Paint): string {
   const parts = rules.map((rule) => describeRule(rule, paint))
   const idle = unused.map((name) => `${paint.bold(plain(name))}: no rule drew on this credential\n`)
@@ -69,7 +67,7 @@ function describe({ rules, unused_credentials: unused }: SuggestionAnswer, paint
     : [...parts, ...idle].join('\n')
 }
 
-function describeRule(rule: RuleAnswer, paint: Paint): string {
+function describeRule(rule: SuggestionAnswer['rules'][number], paint: Paint): string {
   const used = rule.last_used === undefined ? 'never used' : `last used ${rule.last_used.slice(0, 10)}`
   const changes = rule.changes.flatMap(({ member, now, enough }) => [
     `  ${member}:`,
