@@ -141,7 +141,7 @@ async function tendCredentials(deps: MaintenanceDeps, { report, idle, seen, endM
   const since = lastRunAt === undefined ? undefined : lastRunAt - emittedAgainFor
   const isWhole = after === undefined
   for (;;) {
-    const page = await credentials.list({ ...omitUndefined({ after }), limit: pageSize })
+    const page = await credentials.list({ after, limit: pageSize })
     for (const credential of page) {
       if (clock.steadyMs() > endMs) {
         report.isMoreLeft = true

@@ -252,11 +252,11 @@ async function importOne(
       : new Set<string>()
   const change = (stored: Stored | undefined): Change<Outcome> => {
     if (collectionOf(key) === 'credentials') return credentialChange(stored, document, dead)
-    if (stored === undefined) return { value, result: 'created', ...omitUndefined({ expiresAt }) }
+    if (stored === undefined) return { value, result: 'created', expiresAt }
     if (key === policyPointerKey && isPolicyTaken) return changeTo(stored, pointerOver(stored, document))
     const until = later(stored.expiresAt, expiresAt)
     if (until === stored.expiresAt) return { value: undefined, result: 'kept' }
-    return { value: stored.value, result: 'united', ...omitUndefined({ expiresAt: until }) }
+    return { value: stored.value, result: 'united', expiresAt: until }
   }
   // Most of an export is not there yet, and creates at the same time travel together.
   const { value: fresh, result, ...ends } = change(undefined)

@@ -26,7 +26,7 @@ export interface PutOptions {
   /** Write only if there is no unexpired document, or only if it, expired or not, still is at that version. */
   readonly if?: 'absent' | { readonly version: Version }
   /** From this instant on the document reads as absent. A put without it clears it. */
-  readonly expiresAt?: EpochSeconds
+  readonly expiresAt?: EpochSeconds | undefined
 }
 
 export interface ListOptions {

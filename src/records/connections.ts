@@ -78,8 +78,7 @@ export function createConnections(deps: ReadModifyWriteDeps): Connections {
       })
     },
     list: async (after) => {
-      const page = omitUndefined({ after })
-      const stored = await store.list({ prefix: connectionsPrefix, limit: pageSize, ...page })
+      const stored = await store.list({ prefix: connectionsPrefix, limit: pageSize, after })
       const next = stored.length < pageSize ? undefined : stored.at(-1)?.key
       return {
         connections: stored.map((each) => readDocument(connectionRecord, each)),

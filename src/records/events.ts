@@ -118,7 +118,7 @@ export function createEventRecords({ store, clock, sha256 }: EventRecordsDeps): 
       let found: readonly Stored[] = []
       do {
         const after = found.at(-1)?.key
-        found = await store.list({ prefix: `${prefix}due-`, limit: duePage, ...omitUndefined({ after }) })
+        found = await store.list({ prefix: `${prefix}due-`, limit: duePage, after })
         for (const { key, version, value } of found)
           for (const due of readable(dueEvent, value)) yield { ...due, key, version }
       } while (found.length === duePage)

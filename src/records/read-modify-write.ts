@@ -6,7 +6,6 @@ import type { Entropy } from '../ports/entropy.ts'
 import type { CredentialHealth, CredentialSummary } from '../domain/credential.ts'
 import { credentialDocumentOf, parseCredentialRecord } from './credential-codec.ts'
 import { credentialKey, summaryOf, type CredentialRecord } from './credential-record.ts'
-import { omitUndefined } from '../domain/omit-undefined.ts'
 
 const attemptsMax = 12
 const pauseMsMax = 100
@@ -24,7 +23,7 @@ export type NoticeHealth = (name: string, health: CredentialHealth) => void
 /** What to write instead of what was read; `value: undefined` writes nothing. */
 export interface Change<T> {
   readonly value: Document | undefined
-  readonly expiresAt?: EpochSeconds
+  readonly expiresAt?: EpochSeconds | undefined
   readonly result: T
   /** Called once it is written. */
   readonly written?: (() => void) | undefined
@@ -45,10 +44,7 @@ export async function readModifyWrite<T>(
     const { value, expiresAt, result, written: whenWritten } = decide(stored)
     if (value === undefined) return result
     const condition = stored === undefined ? 'absent' : { version: stored.version }
-    const written = await store.put(key, value, {
-      if: condition,
-      ...omitUndefined({ expiresAt }),
-    })
+    const written = await store.put(key, value, { if: condition, expiresAt })
     if (written !== undefined) {
       whenWritten?.()
       return result

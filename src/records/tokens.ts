@@ -134,8 +134,7 @@ export function createTokens({ store, keyRing, clock, log, holder }: TokensDeps)
 
     removeIntermediaries: async (isDead) => {
       for (let after: DocumentKey | undefined; ;) {
-        const from = omitUndefined({ after })
-        const found = await store.list({ prefix: intermediaryPrefix, ...from, limit: page })
+        const found = await store.list({ prefix: intermediaryPrefix, after, limit: page })
         for (const stored of found) {
           const name = stored.key.slice(intermediaryPrefix.length).split('@')[0] ?? ''
           if (await isDead(name, versionsIn(stored))) await store.delete(stored.key)
