@@ -42,16 +42,12 @@ export async function openStorePlace(
   const { env } = call.terminal
   const mayMake = !isSource && !call.has('--dry-run')
   if (url !== undefined)
-    return isBroker(url)
+    return /^https?:/.test(url)
       ? openBroker(call, url)
       : openHere({ ...env, DOWNSCOPE_STORE: url }, { isSource, mayMake })
   return hasBrokerSettings(env) && call.text('--url') === undefined
     ? openHere(env, { isSource, mayMake })
     : openBroker(call)
-}
-
-function isBroker(url: string): boolean {
-  return /^https?:/.test(url)
 }
 
 async function openHere(

@@ -26,7 +26,10 @@ export function parsePrivateKeyPem(text: string): Result<string> {
   const tooShort = describeLength(der)
   if (tooShort !== undefined) return fault(tooShort)
   if (label === 'PRIVATE KEY') return { ok: true, value: pemBlockOf('PRIVATE KEY', der) }
-  return { ok: true, value: pemBlockOf('PRIVATE KEY', wrapPkcs1(der)) }
+  return {
+    ok: true,
+    value: pemBlockOf('PRIVATE KEY', derElement(derSequence, rsaPrefix, derElement(0x04, der))),
+  }
 }
 
 function describeBroken(text: string): string {
@@ -52,10 +55,6 @@ function describeLength(der: Uint8Array): string | undefined {
 const rsaPrefix = [
   0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
 ] as const
-
-function wrapPkcs1(pkcs1: Uint8Array): Uint8Array {
-  return derElement(derSequence, rsaPrefix, derElement(0x04, pkcs1))
-}
 
 /** A PEM block (RFC 7468) of these octets. */
 export function pemBlockOf(label: string, octets: Uint8Array): string {

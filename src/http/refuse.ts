@@ -68,11 +68,7 @@ const framesMax = 12
 
 export function locateBug(error: unknown): BugLocation {
   if (!(error instanceof Error)) return { kind: typeof error, frames: [] }
-  return { kind: nameOf(error), frames: framesOf(error) }
-}
-
-function nameOf(error: Error): string {
-  return /^\w{1,40}$/.test(error.name) ? error.name : 'Error'
+  return { kind: /^\w{1,40}$/.test(error.name) ? error.name : 'Error', frames: framesOf(error) }
 }
 
 /** The stack begins with the message, so the message is cut out before lines are read as frames. */

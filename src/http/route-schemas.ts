@@ -47,7 +47,7 @@ export function render<Document>(
 ): Response {
   const headers = {
     ...omitUndefined({ Location: location, 'Content-Type': type }),
-    ...(revision !== undefined && { ETag: entityTag(revision) }),
+    ...(revision !== undefined && { ETag: `"${encodeURIComponent(revision)}"` }),
   }
   if (write === undefined) return emptyAnswer({ status, requestId, headers })
   return jsonAnswer({ status, text: write(document), requestId, headers })
@@ -231,10 +231,6 @@ export function parseIfMatch(header: string | null): string | undefined {
     // None that was ever given, so that nothing is at it.
     return tag
   }
-}
-
-function entityTag(revision: string): string {
-  return `"${encodeURIComponent(revision)}"`
 }
 
 /** What may be a key of the document store: wider than today's names, so that whatever is stored can be reached. */

@@ -270,7 +270,7 @@ function readStatement(
   return {
     scopes,
     ...(exp !== undefined && { expiresAt: epochSeconds(Math.floor(exp)) }),
-    roles: new Set(rolesOf(members)),
+    roles: new Set(roleMembers.flatMap((name) => leavesOf(members[name], name))),
   }
 }
 
@@ -282,10 +282,6 @@ function scopesOf({ scope, scp }: Members): ScopeSet | undefined {
 }
 
 const roleMembers = ['realm_access', 'resource_access', 'roles', 'permissions'] as const
-
-function rolesOf(members: Members): readonly string[] {
-  return roleMembers.flatMap((name) => leavesOf(members[name], name))
-}
 
 function leavesOf(value: unknown, place: string): readonly string[] {
   if (Array.isArray(value)) return value.flatMap((item: unknown) => leavesOf(item, place))

@@ -141,7 +141,7 @@ export function createIamCredentials(deps: IamCredentialsDeps): CallIamCredentia
     const { grant, deadlineMs, operation, account } = question
     let acting = await deps.actingToken({ grant, deadlineMs })
     let reply = await send(question, acting.secret)
-    if (isRefusedToken(reply)) {
+    if (reply.kind === 'answer' && reply.answer.status === 401) {
       acting = await deps.actingToken({ grant, deadlineMs, refused: acting.secret })
       reply = await send(question, acting.secret)
     }
@@ -161,8 +161,4 @@ export function createIamCredentials(deps: IamCredentialsDeps): CallIamCredentia
     if (!members.ok) throw invalidResponse(`the reply to ${operation} has ${members.fault}`)
     return { members: members.value, sentAt: reply.sentAt, actedBy: acting.drawnFrom }
   }
-}
-
-function isRefusedToken(reply: UpstreamReply): boolean {
-  return reply.kind === 'answer' && reply.answer.status === 401
 }

@@ -121,7 +121,11 @@ function createAuthenticateClient(deps: AuthenticateClientDeps): AuthenticateCli
   return async (client, reached, credential) => {
     const { clientAuthentication: way, name } = reached.upstream
     if (way === 'client_secret_post' && client.proof === 'secret')
-      return always(inBody(client.id, client.secret))
+      return always({
+        headers: {},
+        form: { client_id: client.id, client_secret: client.secret.reveal() },
+        secrets: [client.secret],
+      })
     if (way === 'client_secret_basic' && client.proof === 'secret')
       return always(basic(client.id, client.secret))
     if (way === 'none' && client.proof === 'none')
@@ -138,10 +142,6 @@ function createAuthenticateClient(deps: AuthenticateClientDeps): AuthenticateCli
 
 function always(proof: SecretProof): () => Promise<SecretProof> {
   return () => Promise.resolve(proof)
-}
-
-function inBody(id: string, secret: Secret): SecretProof {
-  return { headers: {}, form: { client_id: id, client_secret: secret.reveal() }, secrets: [secret] }
 }
 
 /** RFC 6749 §2.3.1: both halves are form-encoded first, so that a colon in one is no end of it. */

@@ -209,7 +209,7 @@ function readEndpoints(entry: UpstreamEntry, { path, report }: EntryPlace): Upst
     return { from: 'discovery', issuer: issuer ?? '' }
   }
   for (const [member, url] of Object.entries(beside))
-    if (token !== undefined && url !== undefined && isElsewhere(url, token))
+    if (token !== undefined && url !== undefined && URL.parse(url)?.origin !== URL.parse(token)?.origin)
       report([...path, member], `must be on the host of token_endpoint: ${whyThere[member] ?? ''}`)
   if (keys !== undefined && issuer === undefined)
     report([...path, 'jwks_uri'], 'means nothing without issuer, whose tokens are to verify by these keys')
@@ -242,10 +242,6 @@ const whyThere: Readonly<Record<string, string>> = {
   revocation_endpoint: 'it is shown the same secrets',
   introspection_endpoint: 'it is shown the same secrets',
   jwks_uri: 'its word on what a token carries is believed',
-}
-
-function isElsewhere(url: string, other: string): boolean {
-  return URL.parse(url)?.origin !== URL.parse(other)?.origin
 }
 
 /** RFC 6749 §3.2: the endpoint has no fragment, and may have a query. */

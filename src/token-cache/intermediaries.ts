@@ -37,7 +37,8 @@ export interface Intermediaries {
 export function createIntermediaries(deps: IntermediariesDeps): Intermediaries {
   const { tokens, clock, entropy, sha256, log, readCredential } = deps
   const memory = createMemoryTokens({ clock, fraction: entropy.fraction, entriesMax })
-  const keyOf = async (identity: string) => intermediaryKey(nameIn(identity), await sha256(identity))
+  const keyOf = async (identity: string) =>
+    intermediaryKey(String(partsIn(identity)[0]), await sha256(identity))
   const resolve = createTokenCache({ ...deps, memory, keyOf })
   const unusable = createRecentlyUsed<{ readonly untilMs: number; readonly reason: string }>({
     sizeMax: entriesMax,
@@ -55,7 +56,8 @@ export function createIntermediaries(deps: IntermediariesDeps): Intermediaries {
   }
 
   const forget = (isDead: (identity: string) => boolean): void => {
-    if (memory.forget(isDead) > 0) deps.issued.forget((identity) => isSealed(identity) && isDead(identity))
+    if (memory.forget(isDead) > 0)
+      deps.issued.forget((identity) => identity.includes('["sealed",') && isDead(identity))
   }
 
   const forgetAll = (): void => {
@@ -102,14 +104,6 @@ export function createIntermediaries(deps: IntermediariesDeps): Intermediaries {
 function partsIn(identity: string): readonly unknown[] {
   const parts: unknown = JSON.parse(identity)
   return Array.isArray(parts) ? parts : []
-}
-
-function isSealed(identity: string): boolean {
-  return identity.includes('["sealed",')
-}
-
-function nameIn(identity: string): string {
-  return String(partsIn(identity)[0])
 }
 
 function concerns(identity: string, name: string): boolean {
