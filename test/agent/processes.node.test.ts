@@ -140,7 +140,7 @@ describe('downscope agent', () => {
     [
       'one alias twice',
       ['--broker', 'https://a.example', '--account', 'a=x', '--account', 'a=y', '--jwt-file', 'x'],
-      'two accounts are called a',
+      'two accounts share the name a',
     ],
   ])(
     '%s: one line that says what to do',
