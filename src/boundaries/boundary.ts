@@ -150,9 +150,9 @@ export function sampleBoundary(boundary: AccessBoundary): AccessBoundary {
     return {
       ...rule,
       availableResource: availableResource.replaceAll(variable, sample),
-      ...(when === undefined
-        ? {}
-        : { availabilityCondition: { ...when, expression: when.expression.replaceAll(variable, sample) } }),
+      ...(when !== undefined && {
+        availabilityCondition: { ...when, expression: when.expression.replaceAll(variable, sample) },
+      }),
     }
   })
 }

@@ -25,14 +25,12 @@ export function readRule(entry: RuleEntry, place: EntryPlace): Rule {
     ...(entry.lifetime_seconds_max !== undefined && { lifetimeMax: seconds(entry.lifetime_seconds_max) }),
     tokenTypes: [...new Set(entry.token_types)],
     idTokenAudiences: [...new Set(entry.id_token_audiences)],
-    ...(entry.signature === undefined
-      ? {}
-      : {
-          signature: {
-            storageBuckets: [...new Set(entry.signature.storage_buckets)],
-            jwtAudiences: [...new Set(entry.signature.jwt_audiences)],
-          },
-        }),
+    ...(entry.signature !== undefined && {
+      signature: {
+        storageBuckets: [...new Set(entry.signature.storage_buckets)],
+        jwtAudiences: [...new Set(entry.signature.jwt_audiences)],
+      },
+    }),
     subjects: [...new Set(entry.subjects)],
     boundary,
   }
@@ -106,14 +104,12 @@ function readBoundary(entry: RuleEntry, { path, report }: EntryPlace): AccessBou
     ({ availableResource, availablePermissions, availabilityCondition: when }) => ({
       availableResource,
       availablePermissions,
-      ...(when === undefined
-        ? {}
-        : {
-            availabilityCondition: {
-              expression: when.expression,
-              ...omitUndefined({ title: when.title, description: when.description }),
-            },
-          }),
+      ...(when !== undefined && {
+        availabilityCondition: {
+          expression: when.expression,
+          ...omitUndefined({ title: when.title, description: when.description }),
+        },
+      }),
     }),
   )
   const variables = variableFaults(boundary)

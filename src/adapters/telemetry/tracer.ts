@@ -138,9 +138,9 @@ function readable(trace: OpenTrace, span: EndedSpan, resource: Resource): Readab
     name: span.name,
     kind: kinds[span.kind],
     spanContext: () => context,
-    ...(parent === undefined
-      ? {}
-      : { parentSpanContext: { ...contextOf(parent), isRemote: span.parent === undefined } }),
+    ...(parent !== undefined && {
+      parentSpanContext: { ...contextOf(parent), isRemote: span.parent === undefined },
+    }),
     startTime: hrTime(span.startMs),
     endTime: hrTime(span.endMs),
     duration: hrTime(span.endMs - span.startMs),
