@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
 import type { BrokerProcess, BrokerSettings } from '../support/spawn-broker.ts'
+import { reach } from '../support/boundaries.ts'
 import { administer, askToken, assertionForm, post, send } from '../support/test-broker/ask.ts'
 import type { TestCaller } from '../support/test-broker/callers.ts'
 import { dumpEmulator, dumpFolder } from '../support/test-broker/store-dump.ts'
@@ -20,6 +21,7 @@ const [mail, drive, tasks, calendar] = [
   scopeOf('tasks'),
   scopeOf('calendar'),
 ] as const
+const storage = scopeOf('devstorage.read_only')
 /** The name of a credential: it must be found wherever secrets are looked for. */
 const needle = 'needle-in-a-haystack'
 
@@ -57,7 +59,10 @@ describe.concurrent('after successes, failures, administration and a crash', () 
         const world = await createTestWorld()
         onTestFinished(() => world.close())
         const { more, dump } = placeIn(world)
-        const rules = ['grant', needle].map((name) => world.rule(name, [mail, drive, tasks, calendar]))
+        const rules = [
+          ...['grant', needle].map((name) => world.rule(name, [mail, drive, tasks, calendar])),
+          world.rule('sealed', [storage], { boundary: [reach()] }),
+        ]
         const settings = world.settings(rules, { ...more, DOWNSCOPE_AUDIT: 'stdout+store' })
         const first = await world.yard.start(settings)
         const { secrets, callers } = await live(world, first)
@@ -71,6 +76,7 @@ describe.concurrent('after successes, failures, administration and a crash', () 
         const all = [...secrets(), ...world.google.tokens().map(({ value }) => value)]
         // Positive controls: there is much to look for, and what is there is found.
         expect(all.length).toBeGreaterThanOrEqual(40)
+        expect(world.google.tokens().map(({ kind }) => kind)).toContain('intermediary')
         expect(all.every((secret) => secret.length >= 16)).toBe(true)
         expect(said).toContain(needle)
         expect(stored).toContain(needle)
@@ -103,6 +109,10 @@ async function live(world: TestWorld, broker: BrokerProcess) {
 
   await ask('grant', mail)
   await ask(needle, mail)
+  const reports = await world.google.createServiceAccount()
+  const sealed = { name: 'sealed', secret: reports, bounded_locally: true, accept_unproved: true }
+  await administer(broker, callers.ops, { method: 'POST', path: 'credentials', body: sealed })
+  await ask('sealed', storage)
   const form = await assertionForm(callers.billing, { audience: needle, scope: mail })
   await Promise.all([post(broker, form), post(broker, form), post(broker, { ...form, scope: 'no scope "' })])
   await post(broker, { ...form, client_assertion: `${form['client_assertion']}x` })
@@ -150,6 +160,7 @@ async function live(world: TestWorld, broker: BrokerProcess) {
       world.google.grant(file.refresh_token)?.current ?? '',
       ...account.private_key.split('\n').filter((line) => line.length === 64),
       ...sent.filter((value) => typeof value === 'string'),
+      ...world.google.sessionKeys(),
       ...jwts,
       ...jwts.map((jwt) => jwt.split('.')[2] ?? ''),
     ]
