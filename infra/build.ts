@@ -73,7 +73,7 @@ const { status, stderr } = spawnSync(process.execPath, [join(dist, 'cli.js'), '-
 if (status !== 0) throw new Error(`dist/cli.js does not run: ${stderr}`)
 
 const atStart = filesReadAtStart('dist/cloud-run.js')
-const lazy = [sdk, '@opentelemetry'].map((name) => `node_modules/${name}/`)
+const lazy = [sdk, api, grpc, '@opentelemetry'].map((name) => `node_modules/${name}/`)
 const heavy = atStart.find((input) => lazy.some((folder) => input.includes(folder)))
 if (heavy !== undefined) throw new Error(`${heavy} must be imported lazily, but is read at start`)
 const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
