@@ -200,6 +200,12 @@ test.each<[string, object, Partial<CredentialSummary>, string]>([
     {},
     'reaches what belongs to "ab" too',
   ],
+  [
+    'a prefix without a slash at its end',
+    { boundary: [reach({ availabilityCondition: under('team') })] },
+    {},
+    'objects/team" ends without "/"',
+  ],
 ])('warned of: %s', (_, rule, credential, text) => {
   expect(warnings(rule, credential).filter((warning) => warning.includes(text))).toHaveLength(1)
 })
