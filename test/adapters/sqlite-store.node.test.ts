@@ -178,6 +178,17 @@ describe('an SQLite store on the disk', () => {
     expect(await store.get('replays/b')).toBeDefined()
   })
 
+  test('P24: the log is copied into the file, and grows to 20 MB at most', async () => {
+    const path = join(newFolder(), 'store.db')
+    const { store } = open(path)
+    // SQLite writes no page that stays as it is.
+    for (let n = 0; n < 120; n += 1) await store.put('things/one', { text: String(n % 7).repeat(400_000) })
+
+    const bytes = statSync(`${path}-wal`).size
+    expect(bytes).toBeGreaterThan(10_000_000)
+    expect(bytes).toBeLessThan(20_000_000)
+  })
+
   test('P24: documents long expired are swept, an hour later and not before', async () => {
     const path = join(newFolder(), 'store.db')
     const clock = createFakeClock()
