@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
+import { getCompileCacheDir } from 'node:module'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { createFault } from '../fault.ts'
@@ -76,10 +77,17 @@ export async function choosePort(wanted: number): Promise<number> {
 
 function launch({ port, env, logFile, module }: BrokerStart): ChildProcess {
   const log = openSync(logFile, 'a', 0o600)
+  // What was compiled once is not compiled again: half of a start.
+  const cache = getCompileCacheDir()
   try {
     return spawn(process.execPath, ['--import', endWithParent, fileURLToPath(module)], {
       // Nothing of ours: a DOWNSCOPE_ setting of the shell must not change what it is told here.
-      env: { ...env, PORT: String(port), DOWNSCOPE_HOST: '127.0.0.1' },
+      env: {
+        ...(cache !== undefined && { NODE_COMPILE_CACHE: cache }),
+        ...env,
+        PORT: String(port),
+        DOWNSCOPE_HOST: '127.0.0.1',
+      },
       // The channel tells it when we are gone.
       stdio: ['ignore', log, log, 'ipc'],
       // A group of its own: Ctrl-C reaches us alone, and we end it in order.
