@@ -124,20 +124,10 @@ export function createMint(deps: MintDeps): Mint {
   })
 
   return async (grant, requestDeadlineMs = Infinity) => {
-    refuseWhatOnlyGoogleHas(grant)
     const deadlineMs = Math.min(deps.clock.steadyMs() + budgetMs, requestDeadlineMs)
     const { boundary = [] } = grant
     return boundary.length === 0 ? mintUnbounded(grant, deadlineMs) : mintBounded(grant, deadlineMs)
   }
-}
-
-function refuseWhatOnlyGoogleHas({ credential: { name, kind, upstream }, boundary = [] }: Grant): void {
-  if (upstream === 'google') return
-  const only = boundary.length > 0 ? 'access boundaries' : kind
-  if (boundary.length > 0 || (kind !== 'refresh_token' && kind !== 'client_credentials'))
-    throw new BrokerError('target_unavailable', {
-      reason: `credential ${name}: upstream ${upstream} has no ${only}`,
-    })
 }
 
 function refuseLongerLife({ lifetime }: Grant, { issuedAt, expiresAt }: MintedToken): void {

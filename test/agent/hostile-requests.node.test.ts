@@ -102,10 +102,12 @@ describe(`P33: the agent gives no token to ${hostile.length} hostile requests`, 
   test('what is refused is refused with 400 or 403, without saying what listens here', async () => {
     const noHeader = await sendRaw(agent.port, get(tokenPath, [host()]))
     const behind = await sendRaw(agent.port, get(`${tokenPath}/x`))
+    const dotted = await sendRaw(agent.port, get(tokenPath.replace('/default', '/../default')))
 
     expect(noHeader).toMatch(/^HTTP\/1\.1 403 /)
     expect(noHeader).not.toContain('Metadata Server')
     expect(behind).toMatch(/^HTTP\/1\.1 400 /)
+    expect(dotted).toMatch(/^HTTP\/1\.1 400 /)
     expect(agent.log()).toContain('downscope agent: refused a request: the Host is not this agent')
   })
 

@@ -321,6 +321,11 @@ describe('T31: what proves the workload', () => {
     await site.close()
     expect(asked).toEqual(['/token?v=1&audience=https%3A%2F%2Fa.example Bearer bearer'])
     expect(await failureOf(jwtFromPlatform('github', {})('a'))).toContain('id-token: write')
+    // The bearer token that GitHub gives with it travels by TLS alone.
+    for (const url of ['http://actions.example/token', 'token', 'file:///token'])
+      expect(
+        await failureOf(jwtFromPlatform('github', { ...env, ACTIONS_ID_TOKEN_REQUEST_URL: url })('a')),
+      ).toContain('is no https URL')
   })
 })
 

@@ -293,6 +293,16 @@ describe('credentials rotate --wait', () => {
   })
 })
 
+test.each([[[]], [['--after', '30', '--never']]])(
+  'credentials schedule takes a number of days or --never: %j',
+  async (options) => {
+    const outcome = await run(['credentials', 'schedule', 'reports-sa', ...options], {})
+
+    expect(outcome).toMatchObject({ status: 2, stdout: '' })
+    expect(outcome.stderr).toContain('Give either --after DAYS or --never')
+  },
+)
+
 describe('policy suggest', () => {
   const advice = {
     days: 30,
