@@ -12,7 +12,7 @@ export const statusCommands: readonly Command[] = [
     details:
       'Requests of the last minutes by their outcome, where tokens came from, how long they took, how many instances ' +
       'answered, and the credentials that want somebody. At a terminal the screen is refreshed until you stop it; anywhere else, and with --json, it is shown once. ' +
-      'Requests are those of all instances, as far as the trail is kept in the store (DOWNSCOPE_AUDIT=stdout+store).',
+      'Requests are those of all instances, as far as the trail is kept in the store (DOWNSCOPE_AUDIT=stdout+store); it needs the role operator.',
     options: [
       { name: '--minutes', value: 'N', summary: 'look at the requests of so many minutes, 5 by default' },
       { name: '--interval', value: 'SECONDS', summary: 'refresh so often, every 5 s by default' },
