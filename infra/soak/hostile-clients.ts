@@ -181,8 +181,17 @@ async function askHonestly(world: TestWorld, broker: BrokerProcess, isOver: () =
 
 /** The most memory that a process had, in MiB. */
 export function peakResidentMiB(pid: number): number {
+  return memoryOf(pid, /VmHWM:\s+(?<kib>\d+)/)
+}
+
+/** What it has now. */
+export function residentMiB(pid: number): number {
+  return memoryOf(pid, /VmRSS:\s+(?<kib>\d+)/)
+}
+
+function memoryOf(pid: number, line: RegExp): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Math.round(Number(/VmHWM:\s+(?<kib>\d+)/.exec(status)?.groups?.['kib'] ?? 0) / 1024)
+  return Math.round(Number(line.exec(status)?.groups?.['kib'] ?? 0) / 1024)
 }
 
 async function watchResident({ pid }: BrokerProcess, isOver: () => boolean): Promise<number> {
