@@ -65,12 +65,14 @@ interface Kill {
   readonly broker: BrokerProcess
   readonly point: KillPoint
   readonly name: string
+  /** Where it is only stopped for so long, while Google answers, and finishes itself. */
+  readonly stoppedSeconds?: number | undefined
 }
 
 /** Rotates a new account's key, kills the broker at that point, and lets another one finish. */
 export async function killOnce(
   { world, settings, clock }: RotationSoak,
-  { broker, point, name }: Kill,
+  { broker, point, name, stoppedSeconds }: Kill,
 ): Promise<{ readonly broker: BrokerProcess; readonly fault: string | undefined }> {
   const { google } = world
   const file = await enrol(world, broker, name)
@@ -78,9 +80,14 @@ export async function killOnce(
   const { client_email: email } = file
   const isIt = (call: Call) => call.credential === email && point.hangs(call, google.keysOf(email).length)
   let hung = false
+  let stopped: Promise<void> | undefined
   google.script[point.endpoint].always((call) => {
     if (!isIt(call)) return undefined
     hung = true
+    if (stoppedSeconds !== undefined) {
+      stopped ??= stopFor(broker, stoppedSeconds)
+      return undefined
+    }
     return { do: 'hang', processed: point.processed }
   })
   await expectStatus(200, post(world, broker, `credentials/${name}:rotate`))
@@ -90,10 +97,10 @@ export async function killOnce(
     await moveClock(clock, Math.max(waitSeconds, (await removalSeconds(world, broker, name)) ?? 0))
     await Promise.race([post(world, broker, 'maintenance:run').catch(() => undefined), wait(3000)])
   }
-  await broker.kill9()
+  await (stopped ?? broker.kill9())
   google.script[point.endpoint].clear()
 
-  const next = await world.yard.start(settings)
+  const next = stopped === undefined ? await world.yard.start(settings) : broker
   for (let run = 0; run < 60; run += 1) {
     const { step, waitSeconds } = await standing(world, next, name)
     const removal = await removalSeconds(world, next, name)
@@ -103,6 +110,15 @@ export async function killOnce(
     await post(world, next, 'maintenance:run')
   }
   return { broker: next, fault: await faultOf(world, next, { name, email, old: file.private_key_id }) }
+}
+
+export const stoppedSecondsEach = [1, 3, 7, 15, 30] as const
+
+/** SIGSTOP now, SIGCONT so many seconds later. */
+export async function stopFor(broker: BrokerProcess, seconds: number): Promise<void> {
+  broker.pause()
+  await wait(seconds * 1_000)
+  broker.resume()
 }
 
 async function faultOf(

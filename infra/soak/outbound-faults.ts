@@ -11,6 +11,8 @@ import { inTestWorld, type Proof } from './proof.ts'
 const answerMsMax = 10_000
 /** A look at an issuer's keys is made at most every 30 s. */
 const recoveryMsMax = 60_000
+/** Draining gives up after 8 s. */
+const endMsMax = 5_000
 const scope = scopeOf('devstorage.read_only')
 const keyName = 'projects/acme/locations/eu/keyRings/downscope/cryptoKeys/store'
 const bounded = {
@@ -26,7 +28,7 @@ const bounded = {
 
 /**
  * Before each server that the broker asks stands a proxy that stops speaking HTTP in ten ways. Everything is answered
- * within 10 s, and a minute after the fault is over the same request is answered 200.
+ * within 10 s, a minute after the fault is over the same request is answered 200, and in the end nothing is under way.
  */
 export const proveOutboundFaults: Proof = inTestWorld(async (world, say) => {
   const faults: string[] = []
@@ -50,7 +52,8 @@ export const proveOutboundFaults: Proof = inTestWorld(async (world, say) => {
         faults.push(...found)
         for (const one of found) say(one)
       }
-    for (const broker of new Set(scenes.map((scene) => scene.broker))) await broker.stop()
+    for (const broker of new Set(scenes.map((scene) => scene.broker)))
+      faults.push(...(await stopAtOnce(broker)))
     say(`${tried} pairs of client and fault tried: ${tcpFaults.join(', ')}`)
   } finally {
     await Promise.all(proxies.map((proxy) => proxy.stop()))
@@ -58,6 +61,19 @@ export const proveOutboundFaults: Proof = inTestWorld(async (world, say) => {
   }
   return faults
 })
+
+/** With nothing under way a process ends at once; what never settled would be waited for. */
+async function stopAtOnce(broker: BrokerProcess): Promise<readonly string[]> {
+  const startedMs = performance.now()
+  await broker.stop()
+  const tookMs = Math.round(performance.now() - startedMs)
+  const stopped = broker.lines().find(({ message }) => message === 'stopped')
+  const abandoned = Number(stopped?.['abandoned'] ?? 0)
+  return [
+    ...(tookMs > endMsMax ? [`something was still under way: draining took ${tookMs} ms`] : []),
+    ...(abandoned > 0 ? [`${abandoned} requests and works were abandoned`] : []),
+  ]
+}
 
 async function playFault({ clients }: Scene, fault: TcpFault, round: number): Promise<readonly string[]> {
   const faults: string[] = []

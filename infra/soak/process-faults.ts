@@ -6,29 +6,29 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { freePort } from '../../test/support/free-port.ts'
 import { startAuthorizationServer } from '../../test/support/oidc-provider/authorization-server.ts'
 import { repository } from '../../test/support/run-node.ts'
-import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
 import { askToken, send, type Answer } from '../../test/support/test-broker/ask.ts'
 import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
 import { until } from '../../test/support/test-broker/until.ts'
-import { killOnce, killPoints, openRotationSoak } from './kill-rotation.ts'
+import { killInRefresh } from './kill-refresh.ts'
+import { killOnce, killPoints, openRotationSoak, stopFor, stoppedSecondsEach } from './kill-rotation.ts'
 import { inTestWorld } from './proof.ts'
 import { client, enrolShop, scopes, startBrokers } from './upstream-rotation.ts'
 
 type Say = (line: string) => void
 
-const pauseSeconds = [1, 3, 7, 15, 30] as const
 const scope = scopeOf('devstorage.read_only')
 const answerMsMax = 10_000
 
 /**
- * What an operating system does to a process: it is stopped for 1 to 30 s while an upstream answers, killed at each step
- * of a rotation, another process holds its file's lock, its disk is full, and nobody reads its standard output. Kills
- * within a rewrap are `npm run soak rewrap`, ten times each step of a rotation `npm run soak rotation`.
+ * What an operating system does to a process: it is stopped for 1 to 30 s and killed at each step of a refresh, a mint
+ * and a rotation, another process holds its file's lock, its disk is full, and nobody reads its standard output. Stops
+ * and kills within a rewrap are `npm run soak rewrap`, ten kills at each step of a rotation `npm run soak rotation`.
  */
 export const proveProcessFaults = inTestWorld(async (world, say) => [
   ...(await holdLock(world, say)),
   ...(await pauseInRefresh(world, say)),
   ...(await pauseInMint(world, say)),
+  ...(await killInRefresh(world, say)),
   ...(await fillDisk(world, say)),
   ...(await leaveOutputUnread(world, say)),
   // Moves the clock of this process, so that nothing can follow.
@@ -47,9 +47,9 @@ async function pauseInRefresh(world: TestWorld, say: Say): Promise<readonly stri
     const brokers = await startBrokers(world, server.issuer)
     await enrolShop(world, brokers[0], await server.createRefreshToken(client.client_id, scopes))
     const ask = () => askToken(brokers[0], world.workload, { audience: 'shop' })
-    for (const seconds of pauseSeconds) {
+    for (const seconds of stoppedSecondsEach) {
       await wait(3_000)
-      server.interfereOnce({ before: () => stopFor(brokers[0], seconds) })
+      server.interfereOnce({ before: () => void stopFor(brokers[0], seconds) })
       const asked = await ask().catch((error: unknown) => String(error))
       const name = `stopped for ${seconds} s within a refresh`
       const status = await until('a token comes again', async () => {
@@ -71,7 +71,7 @@ async function pauseInRefresh(world: TestWorld, say: Say): Promise<readonly stri
 }
 
 async function pauseInMint(world: TestWorld, say: Say): Promise<readonly string[]> {
-  const names = pauseSeconds.map((seconds) => `minted-${seconds}`)
+  const names = stoppedSecondsEach.map((seconds) => `minted-${seconds}`)
   const broker = await world.yard.start(
     world.settings(
       names.map((name) => world.rule(name, [scope])),
@@ -79,26 +79,20 @@ async function pauseInMint(world: TestWorld, say: Say): Promise<readonly string[
     ),
   )
   const faults: string[] = []
-  for (const seconds of pauseSeconds) {
+  for (const seconds of stoppedSecondsEach) {
     const name = `minted-${seconds}`
     await world.enrolAccount(broker, name)
     world.google.script.token.next(1, () => {
-      stopFor(broker, seconds)
+      void stopFor(broker, seconds)
       return undefined
     })
     await askToken(broker, world.workload, { audience: name, scope }).catch(() => undefined)
     const { status } = await askToken(broker, world.workload, { audience: name, scope })
     if (status !== 200) faults.push(`stopped for ${seconds} s within a mint: ${status}`)
   }
-  say(`stopped within ${pauseSeconds.length} mints, for 1 to 30 s: ${faults.length} of them harmed`)
+  say(`stopped within ${stoppedSecondsEach.length} mints, for 1 to 30 s: ${faults.length} of them harmed`)
   await broker.stop()
   return faults
-}
-
-/** SIGSTOP now, SIGCONT so many seconds later. */
-function stopFor(broker: BrokerProcess, seconds: number): void {
-  broker.pause()
-  setTimeout(() => broker.resume(), seconds * 1_000)
 }
 
 async function killInRotation(world: TestWorld, say: Say): Promise<readonly string[]> {
@@ -112,6 +106,16 @@ async function killInRotation(world: TestWorld, say: Say): Promise<readonly stri
   }
   world.google.tune({ keyUploadDisabled: false })
   say(`killed at ${killPoints.length} steps of a rotation: ${faults.length} of them harmed`)
+  const killed = faults.length
+  for (const [index, point] of killPoints.entries()) {
+    const stoppedSeconds = stoppedSecondsEach[index % stoppedSecondsEach.length]
+    const { fault } = await killOnce(soak, { broker, point, name: `stopped-${index}`, stoppedSeconds })
+    if (fault !== undefined) faults.push(`stopped for ${stoppedSeconds} s while ${point.name}: ${fault}`)
+  }
+  world.google.tune({ keyUploadDisabled: false })
+  say(
+    `stopped at ${killPoints.length} steps of a rotation, for 1 to 30 s: ${faults.length - killed} of them harmed`,
+  )
   await broker.stop()
   return faults
 }

@@ -10,6 +10,7 @@ import { isMembers, type Members } from '../../src/domain/json.ts'
 import type { BrokerProcess, BrokerSettings } from '../../test/support/spawn-broker.ts'
 import { administer, askToken } from '../../test/support/test-broker/ask.ts'
 import { newKey, scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
+import { stopFor, stoppedSecondsEach } from './kill-rotation.ts'
 import { inTestWorld } from './proof.ts'
 
 const keysEnrolled = 9950
@@ -21,7 +22,8 @@ const tokenLifeSeconds = 60
 
 /**
  * 10,000 credentials are rewrapped from one local key to another by two brokers over one SQLite store, while callers
- * ask both for tokens of rotating refresh tokens, and one broker is killed and started again ten times.
+ * ask both for tokens of rotating refresh tokens, and one broker is killed and started again ten times, after it was
+ * stopped for 1 to 30 s.
  */
 export const proveRewrap = inTestWorld(run)
 
@@ -52,7 +54,17 @@ async function run(world: TestWorld, say: (line: string) => void): Promise<reado
     files.set(name, token)
   }
 
-  const state: State = { world, killed: first, other, isDone: false, asked: 0, refused: [], kills: 0 }
+  const state: State = {
+    world,
+    killed: first,
+    other,
+    isDone: false,
+    asked: 0,
+    told: 0,
+    refused: [],
+    kills: 0,
+    met: 0,
+  }
   const load = Promise.all(Array.from({ length: 4 }, () => askForTokens(state, grants)))
   const passes = await Promise.all([
     pass(state, 'killed', { limit: 50, pauseMs: 0 }),
@@ -65,12 +77,15 @@ async function run(world: TestWorld, say: (line: string) => void): Promise<reado
   await Promise.all([state.killed.stop(), other.stop()])
   const rewrapped = passes[0].rewrapped + passes[1].rewrapped + last.rewrapped
   say(
-    `${state.kills} times killed and started again, ${passes[0].calls + passes[1].calls} calls of keys:rewrap`,
+    `${state.kills} times killed and started again, ${stoppedSecondsEach.length} times stopped, ${state.met} of these within a rewrap, ${passes[0].calls + passes[1].calls} calls of keys:rewrap`,
   )
   say(`${rewrapped} records answered for as rewrapped, ${last.already} needed nothing in the last pass`)
-  say(`${state.asked} tokens asked for meanwhile, ${state.refused.length} refused`)
+  say(
+    `${state.asked} tokens asked for meanwhile, ${state.told} told to wait while a process was stopped, ${state.refused.length} refused`,
+  )
 
   const faults = state.refused.slice(0, 5)
+  if (state.met < 3) faults.push(`only ${state.met} kills and stops met a rewrap`)
   if (state.asked < 500) faults.push(`only ${state.asked} tokens were asked for`)
   if (last.already < keysEnrolled + grantsEnrolled)
     faults.push(`only ${last.already} records in the last pass`)
@@ -93,8 +108,14 @@ interface State {
   readonly other: BrokerProcess
   isDone: boolean
   asked: number
+  /** How many were told to wait meanwhile. */
+  told: number
   readonly refused: string[]
   kills: number
+  /** How many kills and stops met a rewrap. */
+  met: number
+  isStopped?: boolean
+  isRewrapping?: boolean
 }
 
 interface Pass {
@@ -114,10 +135,12 @@ async function pass(
 ): Promise<Pass> {
   const done: Pass = { rewrapped: 0, already: 0, calls: 0, failed: [], others: new Set() }
   for (let after = ''; ;) {
-    const path = `keys:rewrap?limit=${limit}&after=${after}`
+    const path = `keys:rewrap?limit=${limit}${after === '' ? '' : `&after=${after}`}`
+    if (which === 'killed') state.isRewrapping = true
     const answer = await administer(state[which], state.world.ops, { method: 'POST', path }).catch(
       () => undefined,
     )
+    if (which === 'killed') state.isRewrapping = false
     if (answer?.status === 200) {
       const { body } = answer
       done.calls += 1
@@ -129,19 +152,33 @@ async function pass(
       }
       if (typeof body['after'] !== 'string') return done
       after = body['after']
-    }
+    } else if (answer !== undefined && answer.status !== 503)
+      throw new Error(`${answer.status} ${answer.text}`)
     await wait(answer?.status === 200 ? pauseMs : 50)
   }
 }
 
-/** With `kill -9`, at any moment. It rewraps and refreshes nothing: a refresh that is cut off is another proof's matter. */
+/** With SIGSTOP and `kill -9`, at any moment. It rewraps and refreshes nothing: a refresh that is cut off is another proof's matter. */
 async function killAgainAndAgain(state: State, settings: BrokerSettings): Promise<void> {
   while (state.kills < killsWanted) {
     await wait(100 + Math.random() * 500)
+    const seconds = stoppedSecondsEach[state.kills]
+    if (seconds !== undefined) {
+      noteMet(state)
+      state.isStopped = true
+      await stopFor(state.killed, seconds)
+      await wait(1_000)
+      state.isStopped = false
+    }
+    noteMet(state)
     await state.killed.kill9()
     state.kills += 1
     state.killed = await state.world.yard.start(settings)
   }
+}
+
+function noteMet(state: State): void {
+  if (state.isRewrapping === true) state.met += 1
 }
 
 async function askForTokens(state: State, grants: readonly string[]): Promise<void> {
@@ -149,7 +186,9 @@ async function askForTokens(state: State, grants: readonly string[]): Promise<vo
     const wanted = { audience: oneOf(grants), scope: oneOf(scopes) }
     const answer = await askToken(state.other, state.world.workload, wanted)
     state.asked += 1
-    if (answer.status !== 200) state.refused.push(`${answer.status} ${answer.text}`)
+    // A process may be stopped while it holds the lock of the file: then others wait, and are told to.
+    if (answer.status === 503 && state.isStopped === true) state.told += 1
+    else if (answer.status !== 200) state.refused.push(`${answer.status} ${answer.text}`)
     await wait(5)
   }
 }

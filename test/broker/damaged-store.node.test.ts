@@ -13,5 +13,5 @@ test('P25: whatever becomes of one document, nobody is harmed whom it is not abo
 
   expect(harmed).toEqual([])
   expect(kinds.length).toBeGreaterThanOrEqual(7)
-  expect(tried).toBe(kinds.length * 5 * 2 * 12)
+  expect(tried).toBe(kinds.length * 5 * 2 * 24)
 })

@@ -92,10 +92,21 @@ const policyDocument = 'version: 1\nissuers: []\nrules: []\n'
 /** What somebody else may ask: none of it is about the document that is damaged. */
 const questions: readonly Question[] = [
   { line: 'GET /healthz' },
+  { line: 'GET /readyz' },
   { line: 'GET /.well-known/oauth-authorization-server' },
   { line: 'GET /v1/admin/credentials', as: 'ops' },
   { line: 'GET /v1/admin/credentials/team', as: 'ops' },
+  { line: 'GET /v1/admin/credentials/team/versions', as: 'ops' },
+  { line: 'POST /v1/admin/credentials/team:disable', as: 'ops' },
+  { line: 'POST /v1/admin/credentials/team:enable', as: 'ops' },
   { line: 'GET /v1/admin/policy', as: 'ops' },
+  { line: 'GET /v1/admin/policy/versions', as: 'ops' },
+  { line: 'GET /v1/admin/policy/versions/first', as: 'ops' },
+  {
+    line: 'POST /v1/admin/policy:explain',
+    as: 'ops',
+    body: { issuer: 'billing', claims: { sub: 'billing' }, credential: 'team' },
+  },
   {
     line: 'POST /v1/admin/policy:validate',
     as: 'ops',
@@ -107,6 +118,11 @@ const questions: readonly Question[] = [
   { line: 'POST /v1/admin/maintenance:run', as: 'ops', body: {} },
   { line: 'GET /v1/admin/service', as: 'ops' },
   { line: 'GET /v1/admin/callers', as: 'ops' },
+  { line: 'GET /v1/admin/whoami', as: 'ops' },
+  { line: 'GET /v1/admin/audit', as: 'ops' },
+  { line: 'GET /v1/admin/events', as: 'ops' },
+  { line: 'GET /v1/admin/summary', as: 'ops' },
+  { line: 'GET /v1/admin/store', as: 'ops' },
 ]
 
 async function askAll(world: BrokerWorld, at: number): Promise<ReadonlyMap<string, number>> {
