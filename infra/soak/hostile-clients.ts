@@ -15,6 +15,7 @@ const seconds = 60
 export type Attack = (port: number, isOver: () => boolean) => Promise<number>
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: broker\r\n\r\n`
+const head = 'HTTP/1.1 '
 const form = (body: string): string =>
   `POST /v1/token HTTP/1.1\r\nHost: broker\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 
@@ -73,6 +74,7 @@ async function nameNew(
   while (!isOver(answered)) {
     const socket = await open(port)
     let heads = 0
+    let rest = ''
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
     const isEnded = await new Promise<boolean>((resolve) => {
       void closed.then(() => resolve(true))
@@ -89,7 +91,10 @@ async function nameNew(
         }
       }
       socket.on('data', (chunk: Buffer) => {
-        heads += chunk.toString('latin1').split('HTTP/1.1 ').length - 1
+        const parts = (rest + chunk.toString('latin1')).split(head)
+        heads += parts.length - 1
+        // A head may be in two pieces.
+        rest = parts.at(-1)?.slice(-head.length + 1) ?? ''
         if (heads < batch) return
         heads = 0
         answered += batch
@@ -181,17 +186,8 @@ async function askHonestly(world: TestWorld, broker: BrokerProcess, isOver: () =
 
 /** The most memory that a process had, in MiB. */
 export function peakResidentMiB(pid: number): number {
-  return memoryOf(pid, /VmHWM:\s+(?<kib>\d+)/)
-}
-
-/** What it has now. */
-export function residentMiB(pid: number): number {
-  return memoryOf(pid, /VmRSS:\s+(?<kib>\d+)/)
-}
-
-function memoryOf(pid: number, line: RegExp): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Math.round(Number(line.exec(status)?.groups?.['kib'] ?? 0) / 1024)
+  return Math.round(Number(/VmHWM:\s+(?<kib>\d+)/.exec(status)?.groups?.['kib'] ?? 0) / 1024)
 }
 
 async function watchResident({ pid }: BrokerProcess, isOver: () => boolean): Promise<number> {

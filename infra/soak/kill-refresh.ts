@@ -9,7 +9,7 @@ const kills = 5
 const grantsAtOnce = 20
 const keysAtOnce = 10
 /** A refresh takes some ten milliseconds: those of one kill are at its steps one after the other. */
-const apartMs = 3
+const apartMs = 10
 const [first, second] = [scopeOf('gmail.readonly'), scopeOf('drive.readonly')]
 
 /**

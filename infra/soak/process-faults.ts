@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { freePort } from '../../test/support/free-port.ts'
 import { startAuthorizationServer } from '../../test/support/oidc-provider/authorization-server.ts'
 import { repository } from '../../test/support/run-node.ts'
+import type { BrokerProcess } from '../../test/support/spawn-broker.ts'
 import { askToken, send, type Answer } from '../../test/support/test-broker/ask.ts'
 import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
 import { until } from '../../test/support/test-broker/until.ts'
@@ -59,15 +60,20 @@ async function pauseInRefresh(world: TestWorld, say: Say): Promise<readonly stri
       if (status !== 200) faults.push(`${name}: ${status}`)
       const revoked = server.storage.revokedGrants().length
       if (revoked > 0) faults.push(`${name}: ${revoked} families revoked`)
-      say(
-        `${name}: ${typeof asked === 'string' ? asked : asked.status}, then ${status}, ${revoked} families revoked`,
-      )
+      const first = typeof asked === 'string' ? asked : `${asked.status}${reasonOf(brokers[0], asked)}`
+      say(`${name}: ${first}, then ${status}, ${revoked} families revoked`)
     }
     for (const broker of brokers) await broker.stop()
   } finally {
     await server.close()
   }
   return faults
+}
+
+/** What the record says of a refusal: a token that lives for 3 s is over when a longer stop is. */
+function reasonOf({ auditsOf }: BrokerProcess, { requestId }: Answer): string {
+  const [record] = auditsOf(requestId)
+  return record?.['reason'] === undefined ? '' : ` (${JSON.stringify(record['reason'])})`
 }
 
 async function pauseInMint(world: TestWorld, say: Say): Promise<readonly string[]> {

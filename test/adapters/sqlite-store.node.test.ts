@@ -41,6 +41,21 @@ describe('an SQLite store on the disk', () => {
     })
   })
 
+  test('whoever reads it page by page lets others in between', async () => {
+    const { store } = open(join(newFolder(), 'store.db'))
+    for (const name of ['a', 'b', 'c']) await store.put(`things/${name}`, {})
+    let isRead = false
+    const reading = (async () => {
+      for (const after of ['', 'things/a', 'things/b'])
+        await store.list({ prefix: 'things/', after, limit: 1 })
+      isRead = true
+    })()
+    await new Promise((resolve) => setImmediate(resolve))
+
+    expect(isRead).toBe(false)
+    await reading
+  })
+
   test('P25: a document that is no JSON object hides none of the others in a list', async () => {
     const path = join(newFolder(), 'store.db')
     const { store } = open(path)

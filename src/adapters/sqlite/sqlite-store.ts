@@ -5,7 +5,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { DocumentStore } from '../../ports/document-store.ts'
 import { createSqlDocumentStore, sqlSchema, type SqlDatabase } from './sql-document-store.ts'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 
 export interface SqliteStoreDeps {
   readonly path: string
@@ -213,7 +213,12 @@ function waitingForLocks(store: DocumentStore): DocumentStore {
     get: (...get) => waiting(() => store.get(...get)),
     put: (...put) => waiting(() => store.put(...put)),
     delete: (...deletion) => waiting(() => store.delete(...deletion)),
-    list: (...list) => waiting(() => store.list(...list)),
+    // SQLite answers at once: whoever reads ten thousand documents page by page would let nobody in between.
+    list: async (...list) => {
+      const listed = await waiting(() => store.list(...list))
+      await nextTurn()
+      return listed
+    },
   }
 }
 
