@@ -73,6 +73,10 @@ async function nameNew(
   let answered = 0
   while (!isOver(answered)) {
     const socket = await open(port)
+    if (socket.closed) {
+      await wait(50)
+      continue
+    }
     let heads = 0
     let rest = ''
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
