@@ -98,7 +98,10 @@ export function openConnect({ settings, platform, records, policy, findUpstream 
     ...platform,
     ...records,
     issuer,
-    connections: createConnections(platform),
+    connections: createConnections({
+      ...platform,
+      onMalformed: (error) => platform.log('error', 'a connection cannot be read', { error }),
+    }),
     clientOf: (credential, upstream, use) =>
       clientOf(
         records.credentials,

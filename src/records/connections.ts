@@ -1,7 +1,8 @@
 import * as z from 'zod/mini'
+import { BrokerError } from '../domain/broker-error.ts'
 import type { Connection, ConnectionState, FormerCredential } from '../domain/connection.ts'
 import { later, seconds } from '../domain/time.ts'
-import type { DocumentStore } from '../ports/document-store.ts'
+import type { DocumentStore, Stored } from '../ports/document-store.ts'
 import { readModifyWrite, type ReadModifyWriteDeps } from './read-modify-write.ts'
 import {
   account,
@@ -44,7 +45,7 @@ export interface Connections {
     id: string,
     revise: (connection: ConnectionRecord) => ConnectionRecord,
   ): Promise<ConnectionRecord | undefined>
-  /** All that are kept, a page at a time. */
+  /** All that are kept and can be read, a page at a time; one that cannot is passed to `onMalformed`. */
   list(after?: string): Promise<{ readonly connections: readonly ConnectionRecord[]; readonly next?: string }>
 }
 
@@ -53,8 +54,21 @@ const connectionsPrefix = 'connections/'
 const keptAfterEnd = seconds(7 * 86_400)
 const pageSize = 100
 
-export function createConnections(deps: ReadModifyWriteDeps): Connections {
+export interface ConnectionsDeps extends ReadModifyWriteDeps {
+  readonly onMalformed: (error: BrokerError) => void
+}
+
+export function createConnections(deps: ConnectionsDeps): Connections {
   const store: DocumentStore = deps.store
+  const readableIn = (stored: Stored): readonly ConnectionRecord[] => {
+    try {
+      return [readDocument(connectionRecord, stored)]
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
+      deps.onMalformed(error)
+      return []
+    }
+  }
   return {
     add: async (connection) => {
       await store.put(keyOf(connection.id), writeDocument(connectionRecord, connection), {
@@ -81,7 +95,7 @@ export function createConnections(deps: ReadModifyWriteDeps): Connections {
       const stored = await store.list({ prefix: connectionsPrefix, limit: pageSize, after })
       const next = stored.length < pageSize ? undefined : stored.at(-1)?.key
       return {
-        connections: stored.map((each) => readDocument(connectionRecord, each)),
+        connections: stored.flatMap(readableIn),
         ...omitUndefined({ next }),
       }
     },

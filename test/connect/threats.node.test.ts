@@ -299,6 +299,17 @@ describe('T16 who may, and what ends it', () => {
     expect(await stateOf(id)).toMatchObject({ state: 'rejected' })
   })
 
+  test('T16 one that cannot be read keeps none of the others open', async () => {
+    const { name } = await connected()
+    const { id, nonce } = await consented({ name })
+    await world.store.put('connections/00000000', { schema: 99 })
+
+    expect((await world.admin(`POST credentials/${name}:disable`)).status).toBe(200)
+    expect((await finalize(id, { nonce, account: account.email })).status).toBe(409)
+    expect(await stateOf(id)).toMatchObject({ state: 'rejected' })
+    await world.store.delete('connections/00000000')
+  })
+
   test('T16 finalizing enables nothing that was disabled before', async () => {
     const { name } = await connected()
     await world.admin(`POST credentials/${name}:disable`)

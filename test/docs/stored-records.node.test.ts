@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import * as z from 'zod'
 import { createMemoryStore } from '../../src/adapters/memory/memory-store.ts'
 import { epochSeconds } from '../../src/domain/time.ts'
@@ -76,7 +76,9 @@ describe('the examples in docs/records.md', () => {
     else if (collection === 'refusals') expect(await createRefusals({ store }).find(id)).toBeDefined()
     else if (collection === 'blocks') await createBlocks({ store, clock, entropy: createSequence() }).read()
     else if (collection === 'connections')
-      expect(await createConnections({ store, clock, entropy: createSequence() }).find(id)).toBeDefined()
+      expect(
+        await createConnections({ store, clock, entropy: createSequence(), onMalformed: vi.fn() }).find(id),
+      ).toBeDefined()
     else if (collection === 'events') await readEvents(store)
     else if (collection === 'sessions') expect(carriedValue(stored)).toEqual(stored.value)
     else if (stored.key === 'maintenance/summary')

@@ -1,9 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createSqliteStore, type SqliteStore } from '../../src/adapters/sqlite/sqlite-store.ts'
 import { createBrokerWorld, type BrokerWorld, type WorldRequest } from './broker-world.ts'
+import { codeBlocksOf } from './markdown-blocks.ts'
+import { repository } from './run-node.ts'
 import { jsonObject } from './test-broker/json.ts'
 
 /** What came of damaging one document after the other. */
@@ -29,6 +31,7 @@ export async function damageEachDocument(only?: readonly string[]): Promise<Dama
   const database = new DatabaseSync(path)
   try {
     await fill(world)
+    addExamples(database)
     return await damageAll(world, database, only)
   } finally {
     database.close()
@@ -44,7 +47,7 @@ async function damageAll(
 ): Promise<Damage> {
   const all = rowsOf(database)
   const before = await askAll(world, 0)
-  const broken = [...before].filter(([, status]) => status !== 200)
+  const broken = [...before].filter(([, status]) => status >= 300)
   if (broken.length > 0) throw new Error(`answered before anything was damaged: ${JSON.stringify(broken)}`)
   const damaged = new Map(all.filter((row) => !isAsked(row)).map((row) => [kindOf(row), row]))
   const harmed: string[] = []
@@ -84,6 +87,17 @@ async function fill(world: BrokerWorld): Promise<void> {
   await world.clock.advance(11_000)
 }
 
+/** Of the collections that nothing was written to, as docs/records.md shows them. */
+function addExamples(database: DatabaseSync): void {
+  const written = new Set(rowsOf(database).map(({ key }) => collectionOf(key)))
+  const insert = database.prepare("INSERT INTO documents (key, json, version) VALUES (?, ?, 'example')")
+  for (const { language, note, text } of codeBlocksOf(
+    readFileSync(join(repository, 'docs/records.md'), 'utf8'),
+  ))
+    if (language === 'json' && !written.has(collectionOf(note)))
+      insert.run(note, JSON.stringify(jsonObject(text)))
+}
+
 interface Question extends WorldRequest {
   readonly line: string
 }
@@ -117,7 +131,11 @@ const questions: readonly Question[] = [
   { line: 'POST /v1/admin/keys:rewrap', as: 'ops', body: {} },
   { line: 'POST /v1/admin/maintenance:run', as: 'ops', body: {} },
   { line: 'GET /v1/admin/service', as: 'ops' },
+  { line: 'POST /v1/admin/service:stop', as: 'ops' },
+  { line: 'POST /v1/admin/service:resume', as: 'ops' },
   { line: 'GET /v1/admin/callers', as: 'ops' },
+  { line: 'POST /v1/admin/callers:revoke', as: 'ops', body: { issuer: 'reports', subject: 'somebody' } },
+  { line: 'POST /v1/admin/callers:restore', as: 'ops', body: { issuer: 'reports', subject: 'somebody' } },
   { line: 'GET /v1/admin/whoami', as: 'ops' },
   { line: 'GET /v1/admin/audit', as: 'ops' },
   { line: 'GET /v1/admin/events', as: 'ops' },
@@ -198,7 +216,11 @@ function garbageOf({ json }: Row, others: readonly Row[]): ReadonlyMap<string, s
 
 /** The collection; of credentials each, for they lie before and behind the one that is asked for. */
 function kindOf({ key }: Row): string {
-  return key.startsWith('credentials/') ? key : key.slice(0, key.indexOf('/'))
+  return key.startsWith('credentials/') ? key : collectionOf(key)
+}
+
+function collectionOf(key: string): string {
+  return key.slice(0, key.indexOf('/'))
 }
 
 /** Of these the questions are asked themselves: what they hold decides. */
