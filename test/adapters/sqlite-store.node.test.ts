@@ -46,7 +46,7 @@ describe('an SQLite store on the disk', () => {
     for (const name of ['a', 'b', 'c']) await store.put(`things/${name}`, {})
     let isRead = false
     const reading = (async () => {
-      for (const after of ['', 'things/a', 'things/b'])
+      for (const after of ['things/', 'things/a', 'things/b'])
         await store.list({ prefix: 'things/', after, limit: 1 })
       isRead = true
     })()
