@@ -23,6 +23,8 @@ const growthMax = 1.15
 const stoppedSecondsMax = 10
 const answerMsMax = (stoppedSecondsMax + 10) * 1_000
 const calmMs = 40_000
+/** A process that was stopped finds the requests of all attackers at once: many in one turn, each as cheap as ever. */
+const turnMsMost = 250
 const shownMax = 5
 
 interface Scene {
@@ -55,32 +57,35 @@ interface Tally {
  * replaced, and hostile clients. Nothing is lost, no token is wrong, and memory stays flat.
  */
 export const proveEverything = (minutes: number, seed: number): Proof =>
-  inTestWorld(async (world, say) => {
-    const emulator = await openEmulator()
-    const server = await startAuthorizationServer({
-      scopes: shopScopes,
-      accessTokenSeconds,
-      clients: [{ ...client, token_endpoint_auth_method: 'client_secret_basic' }],
-    })
-    const proxies: FaultProxy[] = []
-    try {
-      const endMs = performance.now() + minutes * 60_000
-      const scene = await openScene(
-        world,
-        { server, proxies, emulatorPort: emulator?.port },
-        () => performance.now() > endMs,
-        createRandom(seed),
-      )
-      say(
-        `two brokers on ${emulator === undefined ? 'SQLite' : 'the Firestore emulator'} for ${minutes} minutes, seed ${seed}`,
-      )
-      return await run(scene, minutes, say)
-    } finally {
-      await Promise.all(proxies.map((proxy) => proxy.stop()))
-      await server.close()
-      await emulator?.stop()
-    }
-  })
+  inTestWorld(
+    async (world, say) => {
+      const emulator = await openEmulator()
+      const server = await startAuthorizationServer({
+        scopes: shopScopes,
+        accessTokenSeconds,
+        clients: [{ ...client, token_endpoint_auth_method: 'client_secret_basic' }],
+      })
+      const proxies: FaultProxy[] = []
+      try {
+        const endMs = performance.now() + minutes * 60_000
+        const scene = await openScene(
+          world,
+          { server, proxies, emulatorPort: emulator?.port },
+          () => performance.now() > endMs,
+          createRandom(seed),
+        )
+        say(
+          `two brokers on ${emulator === undefined ? 'SQLite' : 'the Firestore emulator'} for ${minutes} minutes, seed ${seed}`,
+        )
+        return await run(scene, minutes, say)
+      } finally {
+        await Promise.all(proxies.map((proxy) => proxy.stop()))
+        await server.close()
+        await emulator?.stop()
+      }
+    },
+    { turnMsMost },
+  )
 
 async function run(scene: Scene, minutes: number, say: (line: string) => void): Promise<readonly string[]> {
   const { brokers, server } = scene
@@ -102,6 +107,11 @@ async function run(scene: Scene, minutes: number, say: (line: string) => void): 
   const unrecorded = withoutOneRecord(scene, tally.issued)
   say(
     `${JSON.stringify(tally.statuses)} answers, the slowest after ${Math.round(tally.slowestMs)} ms; ${tally.events} disturbances, ${server.posts()} refreshes, ${revoked} families revoked, rotations asked for: ${JSON.stringify(tally.rotations)}`,
+  )
+  const turns = scene.started.map((broker, at) => ({ at, ...broker.longest() }))
+  const longest = turns.toSorted((one, other) => other.ms - one.ms)[0]
+  say(
+    `longest turn: ${Math.round(longest?.ms ?? 0)} ms of CPU, of broker ${longest?.at} of ${turns.length}: ${longest?.requests}`,
   )
   say(
     `heap of the broker that was never replaced: ${memory.heaps.join(', ')} MiB in use after each quarter of ${minutes} minutes; memory of any broker: at most ${memory.peak} MiB`,
@@ -206,11 +216,14 @@ function count(counts: Record<string, number>, what: string): void {
   counts[what] = (counts[what] ?? 0) + 1
 }
 
+/** 502: an upstream that answers to nobody answers whoever asks next with nonsense. */
+const planned: ReadonlySet<number> = new Set([200, 502, 503])
+
 /** What is wrong with an answer: one that must not be, one that is late, a token that carries what nobody asked for. */
 async function judge({ world, server }: Scene, audience: string, answer: Answer): Promise<readonly string[]> {
   const { status, token, tookMs, text } = answer
   const faults: string[] = []
-  if (status !== 200 && status !== 503) faults.push(`${audience}: ${status} ${text}`)
+  if (!planned.has(status)) faults.push(`${audience}: ${status} ${text}`)
   if (tookMs > answerMsMax) faults.push(`${audience}: ${status} after ${Math.round(tookMs)} ms`)
   if (status !== 200) return faults
   const carried = audience === 'shop' ? await server.scopesOf(token) : world.google.token(token)?.scopes
