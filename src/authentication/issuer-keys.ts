@@ -24,9 +24,9 @@ import type { Clock } from '../ports/clock.ts'
 /** The keys that an issuer of the policy signs with. */
 export interface IssuerKeySource {
   /** The same object as long as nothing changed. */
-  current(issuer: TrustedIssuer): Promise<KeySet | NoKeys>
+  current(issuer: TrustedIssuer): MaybePromise<KeySet | NoKeys>
   /** The same after asking the issuer again, as far as that is due; keys written in the policy never change. */
-  refreshed(issuer: TrustedIssuer): Promise<KeySet | NoKeys>
+  refreshed(issuer: TrustedIssuer): MaybePromise<KeySet | NoKeys>
 }
 
 export function createIssuerKeys(deps: RemoteKeysDeps): IssuerKeySource {
@@ -35,11 +35,11 @@ export function createIssuerKeys(deps: RemoteKeysDeps): IssuerKeySource {
   const inline = new WeakMap<TrustedIssuer, KeySet>()
 
   return {
-    current: async (issuer) => {
+    current: (issuer) => {
       const { keys } = issuer
       return keys.from === 'inline' ? inlineSet(issuer) : remote.current({ ...keys, issuer: issuer.issuer })
     },
-    refreshed: async (issuer) => {
+    refreshed: (issuer) => {
       const { keys } = issuer
       return keys.from === 'inline' ? inlineSet(issuer) : remote.refreshed({ ...keys, issuer: issuer.issuer })
     },

@@ -50,7 +50,7 @@ export function createAuthorize(
     const credential = refuseUnlessEnabled(await deps.findCredential(name), name, rule)
     const upstream = policy.findUpstream(credential.upstream)
     const source = await findSource(deps, credential, rule)
-    return narrow({ caller, request, rule, credential, ...omitUndefined({ upstream, source }) })
+    return narrow({ caller, request, rule, credential, upstream, source })
   }
 }
 
@@ -96,9 +96,9 @@ interface Asked {
   readonly request: ExchangeRequest
   readonly rule: CompiledRule
   readonly credential: CredentialSummary
-  readonly source?: GrantedCredential
+  readonly source: GrantedCredential | undefined
   /** Where it is not Google. */
-  readonly upstream?: Upstream
+  readonly upstream: Upstream | undefined
 }
 
 function narrow(asked: Asked): Grant {

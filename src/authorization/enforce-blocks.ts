@@ -1,4 +1,4 @@
-import type { MaybePromise } from '../domain/promises.ts'
+import { settled, type MaybePromise } from '../domain/promises.ts'
 import { BrokerError } from '../domain/broker-error.ts'
 import type { BlocksInForce } from '../domain/blocks.ts'
 import type { Caller } from '../domain/caller.ts'
@@ -23,11 +23,12 @@ export function enforceBlocks<Request, Grant>(
 ): (caller: Caller, request: Request) => Promise<Grant> {
   return async (caller, request) => {
     // Neither waits for the other, and who is blocked is refused as such when all that others wait for is done.
-    const [read, authorized] = await Promise.allSettled([blocks(), authorize(caller, request)])
-    if (read.status === 'rejected') throw read.reason
-    refuseBlocked(read.value, caller)
-    if (authorized.status === 'rejected') throw authorized.reason
-    return authorized.value
+    const authorizing = authorize(caller, request)
+    const authorized = settled(authorizing)
+    const inForce = await blocks()
+    await authorized
+    refuseBlocked(inForce, caller)
+    return authorizing
   }
 }
 

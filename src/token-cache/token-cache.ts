@@ -122,11 +122,8 @@ export function createTokenCache(deps: TokenCacheDeps): GetToken {
     }
   }
 
-  const serve = async (
-    { isRevoked }: BlocksInForce,
-    grant: Grant,
-    { mint, deadlineMs }: Pick<WantedToken, 'mint' | 'deadlineMs'>,
-  ): Promise<ResolvedToken> => {
+  return async (grant, mint, deadlineMs = clock.steadyMs() + waitMsDefault) => {
+    const { isRevoked } = await deps.blocks()
     const identity = tokenIdentity(grant)
     const isLive = (token: MintedToken) => isDrawnFrom(token.drawnFrom, grant.credential)
     const remembered = memory.get(identity)
@@ -139,9 +136,6 @@ export function createTokenCache(deps: TokenCacheDeps): GetToken {
     if (held !== undefined && freshness === 'due') return refreshed(want, held)
     return obtained(want, freshness === 'short' ? held : heldOfFormer(grant, isRevoked))
   }
-
-  return async (grant, mint, deadlineMs = clock.steadyMs() + waitMsDefault) =>
-    serve(await deps.blocks(), grant, { mint, deadlineMs })
 }
 
 interface SealedWant extends Pick<WantedToken, 'identity' | 'mint'> {
