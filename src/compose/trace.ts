@@ -99,12 +99,13 @@ function createTraces({ tracer, nameCall, store: place, instance }: TracesDeps):
     },
     steps: (steps) => ({
       ...steps,
-      authenticate: async (proof) => {
-        const caller = await step('authenticate', () => steps.authenticate(proof))
-        // T36: only now is it known whose it is, and whether they are believed.
-        if (caller.trustsTraceparent === true) tracer.follow()
-        return caller
-      },
+      authenticate: (proof) =>
+        step('authenticate', async () => {
+          const caller = await steps.authenticate(proof)
+          // T36: only now is it known whose it is, and whether they are believed.
+          if (caller.trustsTraceparent === true) tracer.follow()
+          return caller
+        }),
       authorize: (caller, request) =>
         tracer.span({ name: 'authorize', kind: 'internal', attributes: {} }, async (note) => {
           const grant = await steps.authorize(caller, request)
