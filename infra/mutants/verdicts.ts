@@ -253,6 +253,13 @@ const judged: readonly Judged[] = [
     line: "if (type === apiKeyType) return `API key${expiresIn === undefined ? '' : `, ask again in ${expiresIn} s`}`",
     replacement: 'false',
   },
+  {
+    is: 'equivalent',
+    because:
+      'a route says `true` or nothing: what is not `undefined` counts, and the compiler takes no `false`',
+    line: 'ifMatch: true,',
+    replacement: 'false',
+  },
 ]
 
 /** What was judged of a survivor; `undefined` is a hole in the tests until somebody says otherwise. */

@@ -178,6 +178,13 @@ test('all faults are listed at once, in the order of the document, each at its p
   ])
 })
 
+test('what is wrong beside a faulty member is told too', () => {
+  const faults = faultsOf(sampleWithRule(['excess_scopes: perhaps', 'scopes: []'])).join('\n')
+
+  expect(faults).toContain('rules[0].excess_scopes: ')
+  expect(faults).toContain('rules[0].scopes: must name at least one scope')
+})
+
 test('what only follows from another fault of a rule is not told', () => {
   const faults = faultsOf(sampleWithRule(['token_types: [identity]', 'id_token_audiences: [a]']))
 
@@ -410,7 +417,7 @@ test('a rule for ID tokens alone needs audiences and no scopes', () => {
 test('a rule for an API key has no scopes, and gives nothing else', () => {
   expect(faultsOf(sampleWithRule(['token_types: [api_key]']))).toEqual([])
   expect(faultsOf(sampleWithRule(['token_types: [api_key]', 'scopes: [a]'])).join()).toContain(
-    'mean nothing for an API key',
+    'rules[0].scopes: mean nothing for an API key',
   )
   expect(faultsOf(sampleWithRule(['token_types: [access_token, api_key]', 'scopes: [a]'])).join()).toContain(
     'api_key stands alone',
