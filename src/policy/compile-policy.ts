@@ -1,7 +1,6 @@
 import { type Caller, unescapeStep } from '../domain/caller.ts'
 import type { AdminRole, CallerPattern, Policy, Rule, TrustedIssuer } from '../domain/policy.ts'
 import type { Upstream } from '../domain/upstream.ts'
-import { upstreamPresets } from '../domain/upstream-presets.ts'
 import { presetUpstream } from './read-preset.ts'
 import { createCallerIndex, type CallerIndex, createMatchText } from './match-caller.ts'
 import { createFillBoundary, type FillBoundary, claimsInBoundary } from '../boundaries/boundary.ts'
@@ -55,13 +54,18 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
     ),
   )
 
-  // Once for each policy: a request for a credential there must not parse its entry again.
-  const presets = new Map(Object.keys(upstreamPresets).map((name) => [name, presetUpstream(name)]))
+  // Read once, when a credential there is first used: few policies need any, and each costs a start a millisecond.
+  const presets = new Map<string, Upstream>()
+  const findPreset = (name: string): Upstream | undefined => {
+    const preset = presets.get(name) ?? presetUpstream(name)
+    if (preset !== undefined) presets.set(name, preset)
+    return preset
+  }
 
   return {
     policy,
     findIssuer: (iss) => issuers.get(iss),
-    findUpstream: (name) => upstreams.get(name) ?? presets.get(name),
+    findUpstream: (name) => upstreams.get(name) ?? findPreset(name),
     findRule: (caller, credential) => rules.get(credential)?.first(caller)?.(),
     credentialsFor: (caller) =>
       rules
