@@ -38,8 +38,8 @@ const targets: Readonly<Partial<Record<ContenderId, Target>>> = {
   'workerd-hit': { requestsToFloorMin: 0.75 },
 }
 
-/** The first token after the start of a process, to the first answer of a bare one. */
-const startTargets: Readonly<Partial<Record<ColdStartId, number>>> = { 'rest-start': 1.7 }
+/** The first token after the start of a process, to the first answer of a bare one; without code that V8 compiled. */
+const startTargets: Readonly<Partial<Record<ColdStartId, number>>> = { 'rest-start': 3 }
 
 /**
  * With fewer connections the server mostly waits, and what differs is how often a thread is woken: such rows are shown
