@@ -40,11 +40,6 @@ export interface BrokerYard {
   readonly close: () => Promise<void>
 }
 
-export interface BrokerYardOptions {
-  /** The longest turn of any broker that `close` takes. */
-  readonly turnMsMost?: number
-}
-
 const root = join(import.meta.dirname, '../..')
 const guard = import.meta.resolve('./test-broker/refuse-outbound.ts')
 const endWithParent = import.meta.resolve('./test-broker/end-with-parent.ts')
@@ -59,7 +54,7 @@ const stopMsMax = 12_000
  * environment but the compile cache. They cannot reach beyond loopback: settings that name another host are refused here, and attempts
  * are refused in the process and fail `close`.
  */
-export function createBrokerYard({ turnMsMost = turnMsMax }: BrokerYardOptions = {}): BrokerYard {
+export function createBrokerYard(): BrokerYard {
   const all: BrokerProcess[] = []
 
   const launch = async (settings: BrokerSettings): Promise<BrokerProcess> => {
@@ -103,7 +98,7 @@ export function createBrokerYard({ turnMsMost = turnMsMax }: BrokerYardOptions =
           .split('\n')
           .filter((line) => line.startsWith(escapeMarker)),
       )
-      const slow = all.map((broker) => broker.longest()).filter(({ ms }) => ms > turnMsMost)
+      const slow = all.map((broker) => broker.longest()).filter(({ ms }) => ms > turnMsMax)
       if (slow.length > 0) throw new Error(`a broker let all others wait: ${JSON.stringify(slow)}`)
       if (attempts.length > 0) throw new Error(`a broker tried to leave this machine: ${attempts.join('; ')}`)
     },

@@ -5,12 +5,7 @@ import { join } from 'node:path'
 import type { AuthorizedUserFile, NewRefreshToken } from '../google/refresh-grants.ts'
 import type { NewServiceAccount, ServiceAccountFile } from '../google/service-accounts.ts'
 import { startGoogleStandIn, type GoogleStandIn } from '../google/stand-in.ts'
-import {
-  createBrokerYard,
-  type BrokerSettings,
-  type BrokerYard,
-  type BrokerYardOptions,
-} from '../spawn-broker.ts'
+import { createBrokerYard, type BrokerSettings, type BrokerYard } from '../spawn-broker.ts'
 import { administer, type Answer, type Place } from './ask.ts'
 import { brokerIssuer, createTestCallers, type TestCaller, type TestCallers } from './callers.ts'
 import { startKeySite, type KeySite } from './key-site.ts'
@@ -50,10 +45,10 @@ export function firestoreSettings(emulatorHost: string): BrokerSettings {
   return { DOWNSCOPE_STORE: `firestore://${project}`, FIRESTORE_EMULATOR_HOST: emulatorHost }
 }
 
-export async function createTestWorld(yardOptions: BrokerYardOptions = {}): Promise<TestWorld> {
+export async function createTestWorld(): Promise<TestWorld> {
   const [google, site] = await Promise.all([startGoogleStandIn(), startKeySite()])
   const callers = await createTestCallers(site)
-  const yard = createBrokerYard(yardOptions)
+  const yard = createBrokerYard()
   const folder = mkdtempSync(join(tmpdir(), 'downscope-'))
   const keys = newKey('k1')
   const policy = (rules: readonly object[]): string => JSON.stringify(policyOf(callers, site, rules))
