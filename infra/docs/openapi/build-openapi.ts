@@ -81,6 +81,7 @@ export function buildOpenApi(): object {
           'application/json',
           ref('GoogleError'),
         ),
+        TooLong: { description: 'The URL and the headers are longer than the server reads; without a body' },
       },
       securitySchemes: {
         admin: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
@@ -163,6 +164,7 @@ function adminOperation(route: DescribedRoute & { readonly id: string }, schemas
       ...Object.fromEntries(
         refusalStatuses(route).map((code) => [code, { $ref: '#/components/responses/Problem' }]),
       ),
+      ...(query.schema !== undefined && { 431: { $ref: '#/components/responses/TooLong' } }),
     },
   }
 }
