@@ -281,6 +281,15 @@ describe('T39: doctor --live destroys nothing it did not make', () => {
     expect(outcome).toMatchObject({ status: 1, stdout: '' })
     expect(outcome.stderr).toContain('process 1 is writing the journal')
   })
+
+  test.each(['', '{"pid":', '{"pid":1}', '[]'])('a journal that holds %j is left alone', async (text) => {
+    writeFileSync(world.journal, text)
+    const outcome = await runCli([...world.args, '--yes'], { env: world.env })
+
+    expect(outcome).toMatchObject({ status: 2, stdout: '' })
+    expect(outcome.stderr).toContain(`the journal ${world.journal} cannot be read`)
+    expect(readFileSync(world.journal, 'utf8')).toBe(text)
+  })
 })
 
 const credentialAnswer = {
