@@ -299,7 +299,7 @@ test.each([[[]], [['--after', '30', '--never']]])(
     const outcome = await run(['credentials', 'schedule', 'reports-sa', ...options], {})
 
     expect(outcome).toMatchObject({ status: 2, stdout: '' })
-    expect(outcome.stderr).toContain('Give either --after DAYS or --never')
+    expect(outcome.stderr).toContain('error: schedule required: pass either --after DAYS or --never')
   },
 )
 
