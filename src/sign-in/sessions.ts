@@ -60,6 +60,7 @@ const checkedAgainAfter = seconds(3600)
 const sessionLife = seconds(8 * 3600)
 /** Browsers take cookies of 4,096 bytes, sealed; a sealed text is a third longer. */
 const claimsCharsMax = 1_800
+const cookieCharsMax = 4_000
 
 /** Throws `key_ring_unavailable` and `store_unavailable` where those are down. */
 export function createSessions(deps: SessionsDeps): Sessions {
@@ -102,9 +103,18 @@ async function read(
   cookie: string,
   place: string,
 ): Promise<Session | undefined> {
-  const text = await openSealed(keyRing, cookie, place)
+  const text = await openCookie(keyRing, cookie, place)
   const parsed = text === undefined ? undefined : sessionText.safeParse(JSON.parse(text))
   return parsed?.success === true ? parsed.data : undefined
+}
+
+/** What was sealed into a cookie of ours, or `undefined`; a longer text than we ever make is not tried. */
+export async function openCookie(
+  keyRing: Pick<KeyRing, 'open'>,
+  cookie: string,
+  place: string,
+): Promise<string | undefined> {
+  return cookie.length > cookieCharsMax ? undefined : openSealed(keyRing, cookie, place)
 }
 
 async function fitting(claims: Claims, { claimsForRoles }: SessionsDeps): Promise<Claims> {

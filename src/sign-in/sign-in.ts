@@ -10,8 +10,7 @@ import type { AuditTrail } from '../ports/log.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { OpenIdClient } from './openid-client.ts'
-import type { Session, Sessions } from './sessions.ts'
-import { openSealed } from '../domain/open-sealed.ts'
+import { openCookie, type Session, type Sessions } from './sessions.ts'
 
 /** Somebody who signed in and whose session is good now. */
 export interface Person {
@@ -83,7 +82,7 @@ export function createSignIn(deps: SignInDeps): SignIn {
   const place = `cookie/sign-in#${deps.issuer}`
 
   const readKept = async (cookie: string | undefined): Promise<Kept | undefined> => {
-    const text = cookie === undefined ? undefined : await openSealed(keyRing, cookie, place)
+    const text = cookie === undefined ? undefined : await openCookie(keyRing, cookie, place)
     const parsed = text === undefined ? undefined : keptText.safeParse(JSON.parse(text))
     return parsed?.success === true && clock.now() < parsed.data.until ? parsed.data : undefined
   }
