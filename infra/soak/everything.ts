@@ -9,6 +9,7 @@ import { administer, askToken, type Answer } from '../../test/support/test-broke
 import { scopeOf, type TestWorld } from '../../test/support/test-broker/test-world.ts'
 import { jsonObject } from '../../test/support/test-broker/json.ts'
 import { attacks, peakResidentMiB } from './hostile-clients.ts'
+import { stopFor } from './kill-rotation.ts'
 import { inTestWorld, type Proof } from './proof.ts'
 import { client, enrolShop, scopes as shopScopes } from './upstream-rotation.ts'
 
@@ -278,9 +279,7 @@ function deckOfDisturbances(scene: Scene): readonly Disturbance[] {
     const place = random.below(brokers.length)
     const seconds = drawSeconds(random)
     const broker = brokers[place]
-    broker?.pause()
-    await wait(seconds * 1_000)
-    broker?.resume()
+    if (broker !== undefined) await stopFor(broker, seconds)
     return `broker ${place} stopped for ${seconds} s`
   }
   const replace: Disturbance = async () => {

@@ -87,7 +87,8 @@ const endLine = z.strictObject({
  * that is cut off, edited or of another schema, and `key_ring_unavailable` for one of another key ring.
  */
 export async function readSegment({ sha256, keyRing }: SegmentDeps, text: string): Promise<CheckedSegment> {
-  const { lines, header, end } = linesOf(text)
+  const read = linesOf(text)
+  const { lines, header, end } = read
   const { sha256: digest, mac, documents: count, left_out: leftOut, next } = end
   const digested = [
     ...lines.slice(0, -1),
@@ -99,12 +100,15 @@ export async function readSegment({ sha256, keyRing }: SegmentDeps, text: string
   const { export: id } = header
   if (mac !== undefined && (await keyRing.open(mac, placeOf(id))).reveal() !== digest)
     throw requestMalformed('the export was edited: its MAC is not of these documents')
-  return { ...outlineOf(text), mac: mac === undefined ? 'none' : 'verified' }
+  return { ...segmentOf(read), mac: mac === undefined ? 'none' : 'verified' }
 }
 
 /** What a segment says of itself, unverified: to put segments into order and to count. Throws `request_malformed`. */
 export function outlineOf(text: string): Segment {
-  const { lines, header, end } = linesOf(text)
+  return segmentOf(linesOf(text))
+}
+
+function segmentOf({ lines, header, end }: ReturnType<typeof linesOf>): Segment {
   const { export: id, after, at } = header
   const { left_out: leftOut, next } = end
   return { id, after, at, documents: lines.slice(1, -1).map(parseDocumentLine), leftOut, next }

@@ -1,6 +1,7 @@
 import { type Caller, unescapeStep } from '../domain/caller.ts'
 import type { AdminRole, CallerPattern, Policy, Rule, TrustedIssuer } from '../domain/policy.ts'
 import type { Upstream } from '../domain/upstream.ts'
+import { upstreamPresets } from '../domain/upstream-presets.ts'
 import { presetUpstream } from './read-preset.ts'
 import { createCallerIndex, type CallerIndex, createMatchText } from './match-caller.ts'
 import { createFillBoundary, type FillBoundary, claimsInBoundary } from '../boundaries/boundary.ts'
@@ -45,7 +46,7 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
       .entries()
       .map(([credential, group]) => [
         credential,
-        index(group.map((rule) => ({ callers: rule.callers, value: compileWhenNeeded(rule) }))),
+        index(group.map((rule) => ({ callers: rule.callers, value: whenNeeded(() => compileRule(rule)) }))),
       ]),
   )
   const admins = index(
@@ -54,18 +55,15 @@ export function compilePolicy(parsed: Policy, previous?: CompiledPolicy): Compil
     ),
   )
 
-  // Read once, when a credential there is first used: few policies need any, and each costs a start a millisecond.
-  const presets = new Map<string, Upstream>()
-  const findPreset = (name: string): Upstream | undefined => {
-    const preset = presets.get(name) ?? presetUpstream(name)
-    if (preset !== undefined) presets.set(name, preset)
-    return preset
-  }
+  // Each costs a start a millisecond.
+  const presets = new Map(
+    Object.keys(upstreamPresets).map((name) => [name, whenNeeded(() => presetUpstream(name))]),
+  )
 
   return {
     policy,
     findIssuer: (iss) => issuers.get(iss),
-    findUpstream: (name) => upstreams.get(name) ?? findPreset(name),
+    findUpstream: (name) => upstreams.get(name) ?? presets.get(name)?.(),
     findRule: (caller, credential) => rules.get(credential)?.first(caller)?.(),
     credentialsFor: (caller) =>
       rules
@@ -84,10 +82,10 @@ function keepSame(issuer: TrustedIssuer, previous: CompiledPolicy | undefined): 
   return before !== undefined && JSON.stringify(before) === JSON.stringify(issuer) ? before : issuer
 }
 
-/** Of a policy of thousands of rules an instance uses some. */
-function compileWhenNeeded(rule: Rule): () => CompiledRule {
-  let compiled: CompiledRule | undefined
-  return () => (compiled ??= compileRule(rule))
+/** Made once, at its first use: of thousands of rules an instance uses some, and of the presets few or none. */
+function whenNeeded<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
 }
 
 function compileRule(rule: Rule): CompiledRule {

@@ -334,10 +334,7 @@ export async function listAllCredentials(
   return all
 }
 
-/**
- * The same one by one: a reader that has found what it looks for reads no
- * further page.
- */
+/** The same one by one: a reader that has found what it looks for reads no further page. */
 export async function* eachCredential(
   credentials: Pick<Credentials, 'list'>,
   more: Pick<CredentialPage, 'onMalformed'> = {},

@@ -6,7 +6,6 @@ import type { DocumentKey, DocumentStore } from '../ports/document-store.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { KeyRing } from '../ports/key-ring.ts'
 import type { Log } from '../ports/log.ts'
-import { omitUndefined } from '../domain/omit-undefined.ts'
 
 /** Whether each thing that requests depend on works; the reason of a fault is only in the log. */
 export interface Readiness {
@@ -62,10 +61,10 @@ export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
   }
 
   return async () => {
-    let isStopped: true | undefined
+    let stopped: unknown
     const useStore = async () => {
       await tryWrite()
-      isStopped = (await blocks()).stopped === undefined ? undefined : true
+      stopped = (await blocks()).stopped
     }
     const [storeStatus, keyRingStatus, policyStatus] = await Promise.all([
       tryOne('store', useStore),
@@ -76,7 +75,7 @@ export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
       store: storeStatus,
       keyRing: keyRingStatus,
       policy: policyStatus,
-      ...omitUndefined({ isStopped }),
+      ...(stopped !== undefined && { isStopped: true }),
     }
   }
 }

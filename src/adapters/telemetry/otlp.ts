@@ -76,24 +76,20 @@ export function createMeter(
       histograms.set(name, otel.createHistogram(name, { ...options, advice }))
     }
   }
-  // Of a series the first count is added at once, the others at the next collection: the SDK sorts and prints the
-  // labels of every addition.
-  const others = new Map<string, { readonly name: string; readonly labels: MetricLabels; count: number }>()
-  const addOthers = (): void => {
-    for (const { name, labels, count } of others.values()) counters.get(name)?.add(count, labels)
-    others.clear()
+  // Added at the next collection: the SDK sorts and prints the labels of every addition.
+  const counts = new Map<string, { readonly name: string; readonly labels: MetricLabels; count: number }>()
+  const addCounts = (): void => {
+    for (const { name, labels, count } of counts.values()) counters.get(name)?.add(count, labels)
+    counts.clear()
   }
-  otel.addBatchObservableCallback(addOthers, [...gauges.values()])
+  otel.addBatchObservableCallback(addCounts, [...gauges.values()])
   const meter: Meter = {
     count: (name, labels) => {
       const series = JSON.stringify([name, labels])
-      const known = others.get(series)
-      if (known !== undefined) {
-        known.count += 1
-        return
-      }
-      counters.get(name)?.add(1, labels)
-      if (others.size < seriesMax) others.set(series, { name, labels, count: 0 })
+      const known = counts.get(series)
+      if (known !== undefined) known.count += 1
+      else if (counts.size < seriesMax) counts.set(series, { name, labels, count: 1 })
+      else counters.get(name)?.add(1, labels)
     },
     record: (name, seconds, labels) => histograms.get(name)?.record(seconds, labels),
     watch: (read) =>
